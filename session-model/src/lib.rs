@@ -1,0 +1,1 @@
+//! The pure types of the flight recorder.
