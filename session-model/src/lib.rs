@@ -1,1 +1,32 @@
-//! The pure types of the flight recorder.
+//! The pure types of the flight recorder: what a session is and how it changes.
+//!
+//! No I/O, no clock, no async. A [`command::Command`] is what a client asks, a [`transition`] decides
+//! about it against a [`view::View`] and answers the change (or a [`code::Refusal`]), and
+//! [`view::View::apply`] is the only way a view ever changes: live, at recovery and when an old version is
+//! computed. What a session's files hold is therefore a function of its logs.
+
+pub mod change_line;
+pub mod code;
+pub mod command;
+pub mod event;
+pub mod id;
+pub mod initial;
+pub mod json;
+pub mod line;
+pub mod merge;
+pub mod metadata;
+pub mod producer;
+pub mod record;
+pub mod state;
+pub mod timestamp;
+pub mod transition;
+pub mod view;
+pub mod wire;
+
+pub use code::{Code, Refusal};
+pub use command::{Command, StatePatch};
+pub use event::{Change, EventKind, LogKind, PatchFormat};
+pub use id::{SessionId, UserId};
+pub use record::RecordBody;
+pub use timestamp::Timestamp;
+pub use view::{Stamp, View};

@@ -1,0 +1,139 @@
+//! A line of `changes.jsonl`: a change with what is needed to replay it.
+//!
+//! ```text
+//! {"seq":5,"timestamp":T,"$offset":77,"version":4,"type":"goal_added","data":{…},"$key":1,"$crc":"…"}
+//! ```
+//! `version` is the state's version after the change. Now and then a line also bears `$state`, the whole state
+//! *before* its change (a key frame), so that an old version is computed from the nearest one; `$key` is the seq
+//! of the newest line from which replay can start. A line that creates bears `$birth`; the first line of a
+//! session which the older service wrote bears `$state` and `$metadata`, the documents as they were found.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::event::{Birth, Change, EventKind, PatchFormat};
+use crate::line;
+use crate::metadata::Metadata;
+use crate::state::State;
+use crate::timestamp::Timestamp;
+use crate::view::View;
+
+/// A key frame comes once the changes since the last one outweigh this plus twice the state.
+const KEYFRAME_BYTES: u64 = 16 * 1024;
+
+/// The payload as it is written, field by field in this order.
+#[derive(Serialize)]
+struct Payload<'a> {
+    version: u64,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    data: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    format: Option<&'static str>,
+    #[serde(rename = "$birth", skip_serializing_if = "Option::is_none")]
+    birth: Option<&'a Birth>,
+    #[serde(rename = "$key")]
+    key: u64,
+    #[serde(rename = "$state", skip_serializing_if = "Option::is_none")]
+    state: Option<&'a State>,
+    #[serde(rename = "$metadata", skip_serializing_if = "Option::is_none")]
+    metadata: Option<&'a Metadata>,
+}
+
+/// Whether the next change line of this view bears the state before it.
+fn wants_keyframe(view: &View) -> bool {
+    let frame = view.keyframe;
+    frame.seq == 0 || frame.bytes >= KEYFRAME_BYTES + 2 * frame.state_bytes
+}
+
+/// Writes the line of a change that is about to be applied to `before` (`None`: it makes the session).
+/// Answers whether it bears a key frame.
+pub fn write(
+    out: &mut Vec<u8>,
+    before: Option<&View>,
+    change: &Change,
+    seq: u64,
+    at: Timestamp,
+    offset: u64,
+) -> bool {
+    let start = out.len();
+    let keyframe = before.is_some_and(wants_keyframe);
+    let adopted = before.is_some_and(|v| v.keyframe.seq == 0);
+    let version = before.map_or(1, |v| v.state.version() + u64::from(change.kind.changes_state()));
+    line::open(out, seq, &at.to_string(), offset);
+    let payload = Payload {
+        version,
+        kind: change.kind.as_str(),
+        data: &change.data,
+        format: change.format.as_str(),
+        birth: change.birth.as_ref(),
+        key: if keyframe { seq } else { before.map_or(seq, |v| v.keyframe.seq) },
+        state: before.filter(|_| keyframe).map(|v| &v.state),
+        metadata: before.filter(|_| adopted).map(|v| &v.metadata),
+    };
+    let comma = out.len();
+    serde_json::to_writer(&mut *out, &payload).expect("JSON values always serialize");
+    out[comma] = b',';
+    out.pop();
+    line::seal(out, start);
+    keyframe
+}
+
+/// A line read back.
+#[derive(Deserialize, Debug)]
+pub struct ChangeLine {
+    /// Its number in the log.
+    pub seq: u64,
+    /// When it happened, by the service's clock.
+    pub timestamp: String,
+    /// Its service-wide offset.
+    #[serde(rename = "$offset")]
+    pub offset: u64,
+    /// The state's version after it.
+    pub version: u64,
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+    #[serde(default)]
+    format: Option<String>,
+    #[serde(rename = "$birth", default)]
+    birth: Option<Birth>,
+    /// The newest line from which replay can start.
+    #[serde(rename = "$key")]
+    pub key: u64,
+    /// The state before the change.
+    #[serde(rename = "$state", default)]
+    pub state: Option<State>,
+    /// The metadata before the change, where the older service wrote it.
+    #[serde(rename = "$metadata", default)]
+    pub metadata: Option<Metadata>,
+}
+
+impl ChangeLine {
+    /// Parses a line without its newline; `None` if it is none of ours.
+    pub fn parse(line: &[u8]) -> Option<Self> {
+        crate::json::stored(line).ok()
+    }
+
+    /// The change it holds.
+    pub fn change(&self) -> Option<Change> {
+        Some(Change {
+            kind: EventKind::parse(&self.kind)?,
+            data: self.data.clone(),
+            format: PatchFormat::parse(self.format.as_deref())?,
+            birth: self.birth.clone(),
+        })
+    }
+
+    /// When it happened.
+    pub fn at(&self) -> Timestamp {
+        Timestamp::parse(&self.timestamp).unwrap_or_default()
+    }
+}
+
+/// Only what `state at a version` looks for: cheap to read from the front of a line.
+pub fn version_of(line: &[u8]) -> Option<u64> {
+    let head = line::head(line)?;
+    let rest = line[head.payload..].strip_prefix(b",\"version\":")?;
+    line::leading_number(rest).map(|(version, _)| version)
+}

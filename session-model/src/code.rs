@@ -1,0 +1,129 @@
+//! THE table of public error codes: code, HTTP status, whether a retry can help.
+//!
+//! No other file writes a status number. Clients may rely on every row.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $variant:ident => $name:literal, $status:literal, $retryable:literal;)+) => {
+        /// A public error code.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        pub enum Code { $($(#[doc = $doc])+ $variant,)+ }
+
+        impl Code {
+            /// Every code, in the order of the table.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)+];
+
+            /// The stable name on the wire.
+            pub const fn as_str(self) -> &'static str { match self { $(Code::$variant => $name,)+ } }
+
+            /// The HTTP status that goes with it.
+            pub const fn status(self) -> u16 { match self { $(Code::$variant => $status,)+ } }
+
+            /// Whether the same request may succeed later.
+            pub const fn retryable(self) -> bool { match self { $(Code::$variant => $retryable,)+ } }
+
+            /// What it means, for documents.
+            pub const fn meaning(self) -> &'static str { match self { $(Code::$variant => concat!($($doc, )+),)+ } }
+        }
+    };
+}
+
+codes! {
+    /// The body is not valid JSON; the message names line and column.
+    InvalidJson => "invalid_json", 400, false;
+    /// A field is missing or has a value of the wrong kind; the message names it.
+    InvalidRequest => "invalid_request", 400, false;
+    /// The session id does not match the allowed form.
+    InvalidSessionId => "invalid_session_id", 400, false;
+    /// A query parameter or header is malformed; the message names it.
+    InvalidParameter => "invalid_parameter", 400, false;
+    /// An identity field of the metadata cannot be changed.
+    ImmutableField => "immutable_field", 400, false;
+    /// The change would give a known field of the state or metadata another type.
+    InvalidState => "invalid_state", 400, false;
+    /// The producer's epoch is older than one already seen.
+    StaleProducerEpoch => "stale_producer_epoch", 403, false;
+    /// No route has this path.
+    NotFound => "not_found", 404, false;
+    /// There is no session of this id.
+    SessionNotFound => "session_not_found", 404, false;
+    /// The session has no goal of this id.
+    GoalNotFound => "goal_not_found", 404, false;
+    /// The session has no agent of this id.
+    AgentNotFound => "agent_not_found", 404, false;
+    /// The session's state never had this version, or it is older than its history.
+    VersionNotFound => "version_not_found", 404, false;
+    /// The path exists, the method does not.
+    MethodNotAllowed => "method_not_allowed", 405, false;
+    /// The request did not arrive in time.
+    RequestTimeout => "request_timeout", 408, true;
+    /// The session belongs to another user.
+    UserConflict => "user_conflict", 409, false;
+    /// The session has a goal of this id already.
+    GoalExists => "goal_exists", 409, false;
+    /// The session has an agent of this id already.
+    AgentExists => "agent_exists", 409, false;
+    /// A JSON Patch could not be applied to the state.
+    PatchConflict => "patch_conflict", 409, false;
+    /// The producer skipped a number; `Producer-Expected-Seq` names the next one.
+    ProducerGap => "producer_gap", 409, false;
+    /// The session was set aside because its files are damaged; an operator must look.
+    SessionQuarantined => "session_quarantined", 410, false;
+    /// `If-Match` names a version that is no longer the current one.
+    VersionMismatch => "version_mismatch", 412, false;
+    /// The body is larger than allowed.
+    PayloadTooLarge => "payload_too_large", 413, false;
+    /// The content type is not one this route reads.
+    UnsupportedMediaType => "unsupported_media_type", 415, false;
+    /// Too many requests.
+    RateLimited => "rate_limited", 429, true;
+    /// Something unforeseen; the request id finds it in the log.
+    Internal => "internal", 500, true;
+    /// A stored record is damaged and is not served; an operator must look.
+    RecordDamaged => "record_damaged", 500, false;
+    /// The service is draining, or its storage failed and needs a restart.
+    StorageUnavailable => "storage_unavailable", 503, true;
+    /// The disk is full; nothing of the request was stored.
+    StorageFull => "storage_full", 507, true;
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A command that is answered with a code instead of a change.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Refusal {
+    /// Its row in the table.
+    pub code: Code,
+    /// A sentence for the person who gets it.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with its sentence.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_snake_case_and_statuses_are_errors() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|c| c.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+        for code in Code::ALL {
+            assert!(code.as_str().chars().all(|c| c.is_ascii_lowercase() || c == '_'), "{code}");
+            assert!((400..600).contains(&code.status()), "{code}");
+        }
+    }
+}

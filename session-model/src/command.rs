@@ -1,0 +1,134 @@
+//! What a client asks of a session.
+
+use serde_json::{Map, Value};
+
+use crate::code::{Code, Refusal};
+use crate::event::{Birth, PatchFormat};
+use crate::id::UserId;
+use crate::record::RecordBody;
+
+/// One request to change a session.
+#[derive(Clone, Debug)]
+pub enum Command<'a> {
+    /// Make the session, or claim it.
+    Create {
+        /// Whose it is.
+        user: UserId,
+        /// What it is born from.
+        birth: Birth,
+    },
+    /// Append to `actions.jsonl`.
+    Action(RecordBody<'a>),
+    /// Append to `responses.jsonl`.
+    Response(RecordBody<'a>),
+    /// Change the state.
+    PatchState(StatePatch),
+    /// Add a goal.
+    AddGoal(Map<String, Value>),
+    /// Change a goal.
+    UpdateGoal {
+        /// Which.
+        goal_id: String,
+        /// Its fields to set.
+        update: Map<String, Value>,
+    },
+    /// Add an agent.
+    SpawnAgent(Map<String, Value>),
+    /// Note that an agent is done.
+    CompleteAgent {
+        /// Which.
+        agent_id: String,
+        /// Fields to set on its record.
+        outcome: Map<String, Value>,
+    },
+    /// Set dotted keys of the metadata.
+    UpdateMetadata(Map<String, Value>),
+    /// List a child session, or drop it from the list.
+    LinkChild {
+        /// The child.
+        child: String,
+        /// Whether it is there.
+        present: bool,
+    },
+    /// Close the session.
+    Finalize(Map<String, Value>),
+    /// Open it again.
+    Reopen,
+    /// Remove it.
+    Delete,
+}
+
+/// A patch of the state, with the version it expects, if it does.
+#[derive(Clone, Debug, PartialEq)]
+pub struct StatePatch {
+    /// How to read it.
+    pub format: PatchFormat,
+    /// The patch.
+    pub patch: Value,
+    /// The version that must be the current one.
+    pub if_version: Option<u64>,
+}
+
+/// One line of a batch: `{"type": …, "data": {…}}`.
+#[derive(serde::Deserialize)]
+struct BatchLine<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(borrow, default)]
+    data: Option<&'a serde_json::value::RawValue>,
+    #[serde(default, rename = "ifVersion")]
+    if_version: Option<u64>,
+}
+
+impl<'a> Command<'a> {
+    /// Reads one line of a batch.
+    pub fn parse_line(line: &'a str) -> Result<Self, Refusal> {
+        let line: BatchLine<'a> = serde_json::from_str(line).map_err(|error| {
+            if error.is_data() {
+                Refusal::new(Code::InvalidRequest, format!("a line must be {{\"type\", \"data\"}}: {error}"))
+            } else {
+                crate::json::malformed(&error)
+            }
+        })?;
+        let data = line.data.map_or("{}", serde_json::value::RawValue::get);
+        match line.kind.as_str() {
+            "action" => return Ok(Command::Action(RecordBody::parse_text(data)?)),
+            "response" => return Ok(Command::Response(RecordBody::parse_text(data)?)),
+            _ => {}
+        }
+        let mut data = crate::json::object(data.as_bytes())?;
+        Ok(match line.kind.as_str() {
+            "state_update" => Command::PatchState(StatePatch {
+                format: PatchFormat::DeepMerge,
+                patch: Value::Object(data),
+                if_version: line.if_version,
+            }),
+            "goal_add" => Command::AddGoal(data),
+            "goal_update" => {
+                let goal_id = take_text(&mut data, "goalId")?;
+                Command::UpdateGoal { goal_id, update: data }
+            }
+            "agent_spawn" => Command::SpawnAgent(data),
+            "agent_complete" => {
+                let agent_id = take_text(&mut data, "agentId")?;
+                Command::CompleteAgent { agent_id, outcome: data }
+            }
+            "metadata_update" => Command::UpdateMetadata(data),
+            "finalize" => Command::Finalize(data),
+            "reopen" => Command::Reopen,
+            other => {
+                return Err(Refusal::new(
+                    Code::InvalidRequest,
+                    format!("line has the unknown type `{other}`"),
+                ));
+            }
+        })
+    }
+}
+
+fn take_text(data: &mut Map<String, Value>, key: &str) -> Result<String, Refusal> {
+    match data.shift_remove(key) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
+    }
+}

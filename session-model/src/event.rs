@@ -1,0 +1,182 @@
+//! What happened: the kinds of event, which log keeps each, and the change that a line of `changes.jsonl` holds.
+
+use serde_json::{Map, Value};
+
+/// One of a session's three append-only logs.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
+pub enum LogKind {
+    /// `actions.jsonl`
+    Actions,
+    /// `responses.jsonl`
+    Responses,
+    /// `changes.jsonl`: every event that is neither action nor response.
+    Changes,
+}
+
+impl LogKind {
+    /// The three logs, in the order used wherever they are indexed.
+    pub const ALL: [LogKind; 3] = [LogKind::Actions, LogKind::Responses, LogKind::Changes];
+
+    /// Its place in [`LogKind::ALL`].
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+
+    /// Its name in `$logs` and in messages.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            LogKind::Actions => "actions",
+            LogKind::Responses => "responses",
+            LogKind::Changes => "changes",
+        }
+    }
+}
+
+macro_rules! event_kinds {
+    ($($variant:ident => $name:literal,)+) => {
+        /// The type of an event, as it stands on the wire.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+        #[expect(missing_docs, reason = "each variant is its wire name")]
+        #[repr(u8)]
+        pub enum EventKind { $($variant,)+ }
+
+        impl EventKind {
+            /// Every kind.
+            pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)+];
+            /// The name on the wire.
+            pub const fn as_str(self) -> &'static str { match self { $(EventKind::$variant => $name,)+ } }
+            /// The kind of a name on the wire.
+            pub fn parse(name: &str) -> Option<Self> { match name { $($name => Some(EventKind::$variant),)+ _ => None } }
+        }
+    };
+}
+
+event_kinds! {
+    SessionCreated => "session_created",
+    Action => "action",
+    Response => "response",
+    StateUpdated => "state_updated",
+    GoalAdded => "goal_added",
+    GoalUpdated => "goal_updated",
+    AgentSpawned => "agent_spawned",
+    AgentCompleted => "agent_completed",
+    MetadataUpdated => "metadata_updated",
+    SessionFinalized => "session_finalized",
+    SessionReopened => "session_reopened",
+    SessionDeleted => "session_deleted",
+}
+
+impl EventKind {
+    /// The kind stored as this number in the journal.
+    pub fn from_u8(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    /// Which log keeps events of this kind.
+    pub const fn log(self) -> LogKind {
+        match self {
+            EventKind::Action => LogKind::Actions,
+            EventKind::Response => LogKind::Responses,
+            EventKind::SessionCreated
+            | EventKind::StateUpdated
+            | EventKind::GoalAdded
+            | EventKind::GoalUpdated
+            | EventKind::AgentSpawned
+            | EventKind::AgentCompleted
+            | EventKind::MetadataUpdated
+            | EventKind::SessionFinalized
+            | EventKind::SessionReopened
+            | EventKind::SessionDeleted => LogKind::Changes,
+        }
+    }
+
+    /// Whether an event of this kind makes a new version of the state.
+    pub const fn changes_state(self) -> bool {
+        matches!(
+            self,
+            EventKind::StateUpdated
+                | EventKind::GoalAdded
+                | EventKind::GoalUpdated
+                | EventKind::AgentSpawned
+                | EventKind::AgentCompleted
+        )
+    }
+}
+
+/// How the patch of a `state_updated` event is to be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum PatchFormat {
+    /// Objects merge, everything else replaces, null is stored. `data` is the patch itself plus `version`.
+    #[default]
+    DeepMerge,
+    /// RFC 7396. `data` is `{patch, version}`.
+    MergePatch,
+    /// RFC 6902. `data` is `{patch, version}`.
+    JsonPatch,
+}
+
+impl PatchFormat {
+    /// The `format` on the wire; the default has none.
+    pub const fn as_str(self) -> Option<&'static str> {
+        match self {
+            PatchFormat::DeepMerge => None,
+            PatchFormat::MergePatch => Some("merge-patch"),
+            PatchFormat::JsonPatch => Some("json-patch"),
+        }
+    }
+
+    /// The format of a name on the wire.
+    pub fn parse(name: Option<&str>) -> Option<Self> {
+        match name {
+            None => Some(PatchFormat::DeepMerge),
+            Some("merge-patch") => Some(PatchFormat::MergePatch),
+            Some("json-patch") => Some(PatchFormat::JsonPatch),
+            Some(_) => None,
+        }
+    }
+}
+
+/// An event of `changes.jsonl`: everything needed to apply it, and nothing that depends on a clock or a counter.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Change {
+    /// What happened.
+    pub kind: EventKind,
+    /// The event's `data`, as it is shown on the wire.
+    pub data: Value,
+    /// For `state_updated`: how `data` is to be read.
+    pub format: PatchFormat,
+    /// For `session_created`: what the creator sent as `initial`, and `parentSession`.
+    pub birth: Option<Birth>,
+}
+
+/// What a session is born from, besides its id and user.
+#[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
+pub struct Birth {
+    /// The creator's `initial`.
+    #[serde(default)]
+    pub initial: Map<String, Value>,
+    /// The session this one is a child of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+impl Change {
+    /// A change without format or birth.
+    pub fn new(kind: EventKind, data: Value) -> Self {
+        Self { kind, data, format: PatchFormat::DeepMerge, birth: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_survives_its_name_and_number() {
+        for kind in EventKind::ALL {
+            assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
+            assert_eq!(EventKind::from_u8(*kind as u8), Some(*kind));
+        }
+        assert_eq!(EventKind::parse("nothing"), None);
+    }
+}

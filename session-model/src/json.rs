@@ -1,0 +1,175 @@
+//! From bytes to JSON: the one place where a client's body is found to be text and well-formed.
+
+use serde_json::{Map, Value};
+
+use crate::code::{Code, Refusal};
+
+/// The deepest nesting accepted; deeper bodies could not be read back by most clients.
+pub const MAX_DEPTH: usize = 127;
+/// The deepest nesting read from our own files, which wrap what was accepted in some levels more.
+pub const MAX_STORED_DEPTH: usize = 256;
+
+/// The body as text, or where it stops being UTF-8.
+pub fn text(bytes: &[u8]) -> Result<&str, Refusal> {
+    std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        Refusal::new(Code::InvalidJson, format!("body is not valid UTF-8 at byte {at}"))
+    })
+}
+
+/// A refusal that names the place where the JSON breaks.
+pub fn malformed(error: &serde_json::Error) -> Refusal {
+    let text = error.to_string();
+    if text.starts_with("recursion limit exceeded") {
+        let (line, column) = (error.line(), error.column());
+        return Refusal::new(
+            Code::InvalidJson,
+            format!("body is nested deeper than {MAX_DEPTH} levels at line {line} column {column}"),
+        );
+    }
+    Refusal::new(Code::InvalidJson, format!("body is not valid JSON: {text}"))
+}
+
+/// Parses any JSON value.
+pub fn value(bytes: &[u8]) -> Result<Value, Refusal> {
+    let text = text(bytes)?;
+    match serde_json::from_str(text) {
+        Ok(value) => Ok(value),
+        Err(error) => match mend_surrogates(text) {
+            Some(mended) => serde_json::from_str(&mended).map_err(|e| malformed(&e)),
+            None => Err(malformed(&error)),
+        },
+    }
+}
+
+/// Parses a JSON object; an empty body counts as `{}`.
+pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
+    if bytes.is_empty() {
+        return Ok(Map::new());
+    }
+    match value(bytes)? {
+        Value::Object(map) => Ok(map),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(not_an_object())
+        }
+    }
+}
+
+/// Parses a document of our own files. What was accepted as a body may stand some levels deeper there, so the
+/// depth is bounded by [`MAX_STORED_DEPTH`] instead of the parser's own limit.
+pub fn stored<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    match serde_json::from_slice(bytes) {
+        Err(error)
+            if error.to_string().starts_with("recursion limit") && depth(bytes) <= MAX_STORED_DEPTH =>
+        {
+            let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+            deserializer.disable_recursion_limit();
+            let value = T::deserialize(&mut deserializer)?;
+            deserializer.end()?;
+            Ok(value)
+        }
+        result => result,
+    }
+}
+
+/// The deepest nesting of brackets outside of strings.
+fn depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    deepest
+}
+
+/// The refusal of a body that is JSON but no object.
+pub fn not_an_object() -> Refusal {
+    Refusal::new(Code::InvalidRequest, "body must be a JSON object")
+}
+
+/// Replaces `\uD8xx` escapes that stand without their other half by `\ufffd`.
+///
+/// JavaScript strings cut between the halves of a character are serialized so; refusing them would lose
+/// evidence, storing them would make lines that strict readers cannot parse. `None` if there is none.
+pub fn mend_surrogates(text: &str) -> Option<String> {
+    let bytes = text.as_bytes();
+    let mut out: Option<Vec<u8>> = None;
+    let mut at = 0;
+    while let Some(found) = memchr::memchr(b'\\', &bytes[at..]) {
+        let start = at + found;
+        match escape(bytes, start) {
+            Some(0xD800..=0xDBFF) if follows_low(bytes, start + 6) => at = start + 12,
+            Some(0xD800..=0xDFFF) => {
+                let out = out.get_or_insert_with(|| bytes.to_vec());
+                out[start + 2..start + 6].copy_from_slice(b"fffd");
+                at = start + 6;
+            }
+            Some(_) => at = start + 6,
+            None => at = (start + 2).min(bytes.len()),
+        }
+    }
+    out.and_then(|bytes| String::from_utf8(bytes).ok())
+}
+
+fn follows_low(bytes: &[u8], start: usize) -> bool {
+    matches!(escape(bytes, start), Some(0xDC00..=0xDFFF))
+}
+
+/// The code unit of a `\uXXXX` escape that begins at `start`.
+fn escape(bytes: &[u8], start: usize) -> Option<u16> {
+    let digits = bytes.get(start..start + 6)?;
+    if digits[0] != b'\\' || digits[1] != b'u' {
+        return None;
+    }
+    u16::from_str_radix(std::str::from_utf8(&digits[2..]).ok()?, 16).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_name_the_place() {
+        let refusal = value(b"{\"a\":1,\n\"b\":}").unwrap_err();
+        assert_eq!(refusal.code, Code::InvalidJson);
+        assert!(refusal.message.contains("line 2 column 5"), "{}", refusal.message);
+        let refusal = value(b"{\"a\":\"\xff\"}").unwrap_err();
+        assert!(refusal.message.contains("byte 6"), "{}", refusal.message);
+    }
+
+    #[test]
+    fn a_hundred_thousand_levels_are_refused_in_words() {
+        let deep = "[".repeat(100_000);
+        let refusal = value(deep.as_bytes()).unwrap_err();
+        assert!(refusal.message.contains("nested deeper than 127 levels"), "{}", refusal.message);
+        let deepest = format!("{}{}", "[".repeat(MAX_DEPTH), "]".repeat(MAX_DEPTH));
+        assert!(value(deepest.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn stored_documents_may_be_deeper_than_bodies_but_not_without_bound() {
+        let nested = |n: usize| format!("{}\"[[\\\"[\"{}", "[".repeat(n), "]".repeat(n));
+        assert!(stored::<Value>(nested(MAX_STORED_DEPTH).as_bytes()).is_ok());
+        assert!(stored::<Value>(nested(MAX_STORED_DEPTH + 1).as_bytes()).is_err());
+        assert!(stored::<Value>("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn lone_surrogates_are_mended_and_pairs_are_left() {
+        let body = br#"{"a":"x\ud83d","b":"\ud83d\ude00","c":"\\ud800","d":"\udc00"}"#;
+        let value = value(body).unwrap();
+        assert_eq!(value["a"], "x\u{fffd}");
+        assert_eq!(value["b"], "\u{1f600}");
+        assert_eq!(value["c"], "\\ud800");
+        assert_eq!(value["d"], "\u{fffd}");
+    }
+}

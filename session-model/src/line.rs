@@ -1,0 +1,156 @@
+//! The stored line: how a record of any log is written, sealed, and recognised again.
+//!
+//! ```text
+//! {"seq":7,"timestamp":"2026-11-21T04:00:00.000Z","$offset":91, …the payload… ,"$crc":"1f0a99c3"}\n
+//! ```
+//! `$crc` is CRC-32C over everything before its comma. A line of the older service has neither `$offset` nor
+//! `$crc`: it is [`Seal::Legacy`]. A line with either but without a matching sum is damaged, never served.
+
+use std::io::Write;
+
+use crate::timestamp::Timestamp;
+
+/// How long the seal is: `,"$crc":"xxxxxxxx"}`.
+pub const SEAL_LEN: usize = 19;
+const SEAL_START: &[u8] = b",\"$crc\":\"";
+
+/// What a line's checksum says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Seal {
+    /// Ours, whole.
+    Whole,
+    /// Written by the older service, which had no checksums.
+    Legacy,
+    /// Ours, and not what was written.
+    Damaged,
+}
+
+/// What stands at the start of every line of ours.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LineHead<'a> {
+    /// The record's number in its log.
+    pub seq: u64,
+    /// When it happened, as stored.
+    pub timestamp: &'a str,
+    /// The event's service-wide offset.
+    pub offset: u64,
+    /// Where the payload begins (at its comma, or at the closing brace).
+    pub payload: usize,
+}
+
+/// Opens a line: everything before the payload's comma.
+pub fn open(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64) {
+    out.extend_from_slice(b"{\"seq\":");
+    number(out, seq);
+    out.extend_from_slice(b",\"timestamp\":\"");
+    out.extend_from_slice(timestamp.as_bytes());
+    out.extend_from_slice(b"\",\"$offset\":");
+    number(out, offset);
+}
+
+/// Closes the line that began at `start` with its checksum and the newline.
+pub fn seal(out: &mut Vec<u8>, start: usize) {
+    let sum = crc32c::crc32c(&out[start..]);
+    out.extend_from_slice(SEAL_START);
+    for shift in (0..8).rev() {
+        out.push(b"0123456789abcdef"[(sum >> (shift * 4) & 0xf) as usize]);
+    }
+    out.extend_from_slice(b"\"}\n");
+}
+
+/// Appends a number in decimal.
+pub fn number(out: &mut Vec<u8>, number: u64) {
+    write!(out, "{number}").expect("writing to a Vec cannot fail");
+}
+
+/// Judges a line, given without its newline.
+pub fn check(line: &[u8]) -> Seal {
+    if let Some(body) = line.len().checked_sub(SEAL_LEN) {
+        let (body, seal) = line.split_at(body);
+        if seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
+            let sum = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
+                .ok()
+                .filter(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+                .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+            return if sum == Some(crc32c::crc32c(body)) { Seal::Whole } else { Seal::Damaged };
+        }
+    }
+    if head(line).is_some() { Seal::Damaged } else { Seal::Legacy }
+}
+
+/// Reads the head of a line of ours; `None` for a line of the older service.
+pub fn head(line: &[u8]) -> Option<LineHead<'_>> {
+    let rest = line.strip_prefix(b"{\"seq\":")?;
+    let (seq, rest) = leading_number(rest)?;
+    let rest = rest.strip_prefix(b",\"timestamp\":\"")?;
+    let end = memchr::memchr(b'"', rest)?;
+    let timestamp = std::str::from_utf8(&rest[..end]).ok()?;
+    let rest = rest[end..].strip_prefix(b"\",\"$offset\":")?;
+    let (offset, rest) = leading_number(rest)?;
+    Some(LineHead { seq, timestamp, offset, payload: line.len() - rest.len() })
+}
+
+/// The digits at the start, and what follows.
+pub fn leading_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
+    let number = std::str::from_utf8(&bytes[..digits]).ok()?.parse().ok()?;
+    Some((number, &bytes[digits..]))
+}
+
+/// The point in time a line claims, if it is one.
+pub fn time(head: &LineHead<'_>) -> Option<Timestamp> {
+    Timestamp::parse(head.timestamp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut line = Vec::new();
+        open(&mut line, 7, "2026-11-21T04:00:00.000Z", 91);
+        line.extend_from_slice(b",\"type\":\"tool_call\"");
+        seal(&mut line, 0);
+        line
+    }
+
+    #[test]
+    fn a_sealed_line_is_json_and_whole() {
+        let line = sample();
+        let text = &line[..line.len() - 1];
+        assert_eq!(check(text), Seal::Whole);
+        let value: serde_json::Value = serde_json::from_slice(text).unwrap();
+        assert_eq!(value["$offset"], 91);
+        let head = head(text).unwrap();
+        assert_eq!((head.seq, head.offset), (7, 91));
+        assert!(text[head.payload..].starts_with(b",\"type\""));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_noticed() {
+        let line = sample();
+        let text = &line[..line.len() - 1];
+        for at in 0..text.len() {
+            for bit in 0..8 {
+                let mut bad = text.to_vec();
+                bad[at] ^= 1 << bit;
+                assert_eq!(
+                    check(&bad),
+                    Seal::Damaged,
+                    "byte {at} bit {bit}: {}",
+                    String::from_utf8_lossy(&bad)
+                );
+            }
+        }
+        let start = text.windows(12).position(|w| w == b"\"$offset\":91").unwrap() + 12;
+        for cut in start..text.len() {
+            assert_eq!(check(&text[..cut]), Seal::Damaged, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_older_service_is_legacy() {
+        assert_eq!(check(br#"{"seq":3,"timestamp":"2024-01-01T00:00:00.000Z","type":"x"}"#), Seal::Legacy);
+        assert_eq!(check(b"{}"), Seal::Legacy);
+    }
+}

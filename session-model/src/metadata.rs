@@ -1,0 +1,339 @@
+//! `metadata.json`: who, when, status, metrics.
+//!
+//! The document is kept as JSON, so that fields of other writers survive; the accessors know the fields that
+//! the service itself reads and writes. Keys that begin with `$` are the service's own.
+
+use std::fmt::Write;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::code::{Code, Refusal};
+use crate::event::Birth;
+use crate::id::{SessionId, UserId};
+use crate::merge;
+use crate::timestamp::Timestamp;
+
+/// The `$schema` of `metadata.json`.
+pub const SCHEMA: &str = "session-metadata-v1";
+const DEFAULT_MODEL: &str = "claude-sonnet-4.5";
+const IDENTITY: [&str; 3] = ["sessionId", "userId", "created"];
+
+/// The counters that actions move.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(u8)]
+pub enum Metric {
+    /// Agents spawned, by `spawnAgent` or an action `task_spawn`.
+    AgentsSpawned,
+    /// Tool calls, and every action of another type.
+    #[default]
+    ToolCalls,
+    /// Calls of MCP tools.
+    McpCalls,
+    /// Files written or edited.
+    FilesModified,
+    /// Shell commands.
+    BashCommands,
+}
+
+impl Metric {
+    /// Every counter, in the order of the document.
+    pub const ALL: [Metric; 5] = [
+        Metric::AgentsSpawned,
+        Metric::ToolCalls,
+        Metric::McpCalls,
+        Metric::FilesModified,
+        Metric::BashCommands,
+    ];
+
+    /// Which counter an action of this type moves.
+    pub fn of_action(kind: &str) -> Self {
+        match kind {
+            "task_spawn" => Metric::AgentsSpawned,
+            "mcp_call" => Metric::McpCalls,
+            "file_write" | "file_edit" => Metric::FilesModified,
+            "bash_exec" => Metric::BashCommands,
+            _ => Metric::ToolCalls,
+        }
+    }
+
+    /// The field of `metrics`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Metric::AgentsSpawned => "agentsSpawned",
+            Metric::ToolCalls => "toolCalls",
+            Metric::McpCalls => "mcpCalls",
+            Metric::FilesModified => "filesModified",
+            Metric::BashCommands => "bashCommands",
+        }
+    }
+}
+
+/// A session's metadata.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Metadata(Map<String, Value>);
+
+impl Metadata {
+    /// The metadata of a session at its birth.
+    pub fn at_birth(id: &SessionId, user: &UserId, birth: &Birth, at: Timestamp) -> Self {
+        let at = at.to_string();
+        let metrics: Map<String, Value> =
+            Metric::ALL.iter().map(|m| (m.as_str().to_owned(), 0.into())).collect();
+        let doc = json!({
+            "$schema": SCHEMA, "sessionId": id.as_str(), "userId": user.as_str(),
+            "sandboxId": birth.initial.get("sandboxId").cloned().unwrap_or(Value::Null),
+            "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
+            "tokenUsage": {"input": 0, "output": 0, "total": 0}, "metrics": metrics, "tags": [],
+            "parentSession": birth.parent, "subsessions": [], "duration": null,
+        });
+        let mut metadata = Self(into_map(doc));
+        metadata.read_config(birth);
+        metadata
+    }
+
+    /// What a stored document says; anything but an object is none.
+    pub fn from_value(value: Value) -> Option<Self> {
+        match value {
+            Value::Object(doc) => Some(Self(doc)),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
+        }
+    }
+
+    fn read_config(&mut self, birth: &Birth) {
+        let config = birth.initial.get("config").and_then(Value::as_object);
+        if let Some(model) = config.and_then(|c| c.get("model")).filter(|m| m.is_string()) {
+            self.0.insert("model".into(), model.clone());
+        }
+        if let Some(yolo) = config.and_then(|c| c.get("dangerouslySkipPermissions")).and_then(Value::as_bool)
+        {
+            self.0.insert("yoloMode".into(), yolo.into());
+        }
+    }
+
+    /// A session that a first write had created is claimed by its user.
+    pub fn claim(&mut self, user: &UserId, birth: &Birth) {
+        self.0.insert("userId".into(), user.as_str().into());
+        if let Some(parent) = &birth.parent {
+            self.0.insert("parentSession".into(), parent.as_str().into());
+        }
+        self.read_config(birth);
+    }
+
+    /// The document.
+    pub fn doc(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    /// The document, to be completed by its keeper.
+    pub fn doc_mut(&mut self) -> &mut Map<String, Value> {
+        &mut self.0
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).and_then(Value::as_str)
+    }
+
+    /// Who it belongs to.
+    pub fn user(&self) -> UserId {
+        self.text("userId").map_or_else(UserId::unknown, UserId::stored)
+    }
+
+    /// When it was created.
+    pub fn created(&self) -> Timestamp {
+        self.text("created").and_then(Timestamp::parse).unwrap_or_default()
+    }
+
+    /// When anything last happened to it.
+    pub fn updated(&self) -> Timestamp {
+        self.text("updated").and_then(Timestamp::parse).unwrap_or_else(|| self.created())
+    }
+
+    /// Whether its status is not `active` any more.
+    pub fn is_completed(&self) -> bool {
+        self.text("status").is_some_and(|s| s == "completed")
+    }
+
+    /// Its status.
+    pub fn status(&self) -> &str {
+        self.text("status").unwrap_or("active")
+    }
+
+    /// The session it is a child of.
+    pub fn parent(&self) -> Option<&str> {
+        self.text("parentSession")
+    }
+
+    /// The texts of a list, such as `tags` or `subsessions`.
+    pub fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
+        self.0.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    }
+
+    /// Adds one to a counter.
+    pub fn bump(&mut self, metric: Metric) {
+        let metrics = self.0.entry("metrics").or_insert_with(|| Value::Object(Map::new()));
+        if let Value::Object(metrics) = metrics {
+            let slot = metrics.entry(metric.as_str()).or_insert_with(|| 0.into());
+            *slot = (slot.as_u64().unwrap_or(0) + 1).into();
+        }
+    }
+
+    /// Notes when something happened.
+    pub fn touch(&mut self, at: Timestamp) {
+        if let Some(Value::String(text)) = self.0.get_mut("updated") {
+            text.clear();
+            write!(text, "{at}").expect("writing to a String cannot fail");
+        } else {
+            self.0.insert("updated".into(), at.to_string().into());
+        }
+    }
+
+    /// Adds a child session, once.
+    pub fn add_subsession(&mut self, child: &str) {
+        if self.texts("subsessions").any(|c| c == child) {
+            return;
+        }
+        match self.0.get_mut("subsessions") {
+            Some(Value::Array(children)) => children.push(child.into()),
+            _ => {
+                self.0.insert("subsessions".into(), json!([child]));
+            }
+        }
+    }
+
+    /// Closes the session.
+    pub fn complete(&mut self, at: Timestamp) {
+        let duration = at.as_millis() - self.created().as_millis();
+        self.0.insert("status".into(), "completed".into());
+        self.0.insert("duration".into(), duration.max(0).into());
+    }
+
+    /// Opens the session again.
+    pub fn reopen(&mut self) {
+        self.0.insert("status".into(), "active".into());
+        self.0.insert("duration".into(), Value::Null);
+    }
+
+    /// Applies a patch of dotted keys; `"+N"` on a number adds to it. Nothing is changed if any key is refused.
+    pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<(), Refusal> {
+        let mut doc = self.0.clone();
+        for (path, value) in patch {
+            let top = path.split('.').next().unwrap_or(path);
+            if IDENTITY.contains(&top) || top.starts_with('$') {
+                return Err(Refusal::new(
+                    Code::ImmutableField,
+                    format!("metadata field `{top}` cannot be changed"),
+                ));
+            }
+            let value = increment(merge::get_dotted(&doc, path), value);
+            merge::set_dotted(&mut doc, path, value).map_err(|head| {
+                Refusal::new(
+                    Code::InvalidState,
+                    format!("metadata field `{head}` of `{path}` is not an object"),
+                )
+            })?;
+        }
+        check_known_fields(&doc)?;
+        self.0 = doc;
+        Ok(())
+    }
+}
+
+fn into_map(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(map) => map,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
+    }
+}
+
+/// `"+N"` on a number, or on nothing, is a sum; everything else is the value itself.
+fn increment(old: Option<&Value>, new: &Value) -> Value {
+    let Some(amount) = new.as_str().and_then(|t| t.strip_prefix('+')) else { return new.clone() };
+    let zero = Value::from(0);
+    let old = old.unwrap_or(&zero);
+    if let (Some(old), Ok(amount)) = (old.as_i64(), amount.parse::<i64>()) {
+        return old.saturating_add(amount).into();
+    }
+    match (old.as_f64(), amount.parse::<f64>()) {
+        (Some(old), Ok(amount)) if (old + amount).is_finite() => (old + amount).into(),
+        (Some(_) | None, Ok(_) | Err(_)) => new.clone(),
+    }
+}
+
+fn check_known_fields(doc: &Map<String, Value>) -> Result<(), Refusal> {
+    let is_texts = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(Value::is_string));
+    let wrong = |field: &str, kind: &str| {
+        Err(Refusal::new(Code::InvalidState, format!("metadata field `{field}` must be {kind}")))
+    };
+    for field in ["tags", "subsessions"] {
+        if doc.get(field).is_some_and(|v| !is_texts(v)) {
+            return wrong(field, "an array of strings");
+        }
+    }
+    for field in ["tokenUsage", "metrics"] {
+        if doc.get(field).is_some_and(|v| !v.is_object()) {
+            return wrong(field, "an object");
+        }
+    }
+    match doc.get("status").map(Value::as_str) {
+        Some(Some("active" | "completed")) | None => Ok(()),
+        Some(_) => wrong("status", "`active` or `completed`"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn metadata() -> Metadata {
+        let birth = Birth {
+            initial: into_map(json!({"config": {"model": "m-1", "dangerouslySkipPermissions": true}})),
+            parent: None,
+        };
+        Metadata::at_birth(
+            &SessionId::parse("s").unwrap(),
+            &UserId::stored("u"),
+            &birth,
+            Timestamp::from_millis(1000),
+        )
+    }
+
+    #[test]
+    fn birth_reads_model_and_permissions_from_the_config() {
+        let metadata = metadata();
+        assert_eq!(metadata.doc()["model"], "m-1");
+        assert_eq!(metadata.doc()["yoloMode"], true);
+        assert_eq!(metadata.doc()["created"], "1970-01-01T00:00:01.000Z");
+        assert_eq!(metadata.doc()["duration"], Value::Null);
+    }
+
+    #[test]
+    fn a_patch_sets_dotted_keys_and_adds_to_numbers() {
+        let mut metadata = metadata();
+        let patch = json!({"tokenUsage.input": 5, "tokenUsage.total": "+7", "metrics.new": "+2", "note": "+1 for you",
+                           "tags": ["a"], "cost": 1.5});
+        metadata.patch(&into_map(patch)).unwrap();
+        metadata.patch(&into_map(json!({"tokenUsage.total": "+1", "cost": "+0.25"}))).unwrap();
+        assert_eq!(metadata.doc()["tokenUsage"], json!({"input": 5, "output": 0, "total": 8}));
+        assert_eq!(metadata.doc()["metrics"]["new"], 2);
+        assert_eq!(metadata.doc()["note"], "+1 for you");
+        assert_eq!(metadata.doc()["cost"], 1.75);
+    }
+
+    #[test]
+    fn identity_and_types_are_defended_and_nothing_is_half_changed() {
+        let before = metadata();
+        for (patch, code) in [
+            (json!({"note": 1, "userId": "x"}), Code::ImmutableField),
+            (json!({"created.x": 1}), Code::ImmutableField),
+            (json!({"$schema": 1}), Code::ImmutableField),
+            (json!({"note": 1, "tags": "x"}), Code::InvalidState),
+            (json!({"status": "gone"}), Code::InvalidState),
+            (json!({"model.name": "x"}), Code::InvalidState),
+        ] {
+            let mut metadata = before.clone();
+            assert_eq!(metadata.patch(&into_map(patch.clone())).unwrap_err().code, code, "{patch}");
+            assert_eq!(metadata, before);
+        }
+    }
+}

@@ -1,0 +1,360 @@
+//! An action's or response's body, checked once and spliced into its line without being rebuilt.
+//!
+//! The body is walked once: UTF-8, JSON, depth, an object, its `type`. Where it bears none of the reserved
+//! keys its bytes go into the line as they came; otherwise its fields are copied one by one and a caller's
+//! reserved key `seq` becomes `clientSeq`, and so on, so that nothing is lost. A valid `timestamp` stays.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use crate::code::Refusal;
+use crate::json;
+use crate::line;
+use crate::metadata::Metric;
+use crate::timestamp::Timestamp;
+
+/// A checked body.
+#[derive(Debug, Clone)]
+pub struct RecordBody<'a> {
+    text: Cow<'a, str>,
+    metric: Metric,
+    reserved: bool,
+}
+
+impl<'a> RecordBody<'a> {
+    /// Checks a request's bytes.
+    pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
+        Self::parse_text(json::text(bytes)?)
+    }
+
+    /// Checks a body that is known to be UTF-8.
+    pub fn parse_text(text: &'a str) -> Result<Self, Refusal> {
+        match survey(text) {
+            Ok(survey) => Ok(Self::new(Cow::Borrowed(text), &survey)),
+            Err(error) => match json::mend_surrogates(text) {
+                Some(mended) => {
+                    let survey = survey(&mended).map_err(|e| refuse(&e, &mended))?;
+                    Ok(Self::new(Cow::Owned(mended), &survey))
+                }
+                None => Err(refuse(&error, text)),
+            },
+        }
+    }
+
+    fn new(text: Cow<'a, str>, survey: &Survey) -> Self {
+        let text = match text {
+            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches([' ', '\t', '\r', '\n'])),
+            Cow::Owned(text) => Cow::Owned(text.trim_matches([' ', '\t', '\r', '\n']).to_owned()),
+        };
+        Self { text, metric: survey.metric, reserved: survey.reserved }
+    }
+
+    /// Which counter an action of this `type` moves.
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// How long its line will be, roughly.
+    pub fn len_hint(&self) -> usize {
+        self.text.len() + 128
+    }
+
+    /// Writes the stored line, newline included.
+    pub fn write_line(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) {
+        let start = out.len();
+        if self.reserved {
+            self.write_renamed(out, seq, at, offset);
+        } else {
+            line::open(out, seq, &at.to_string(), offset);
+            let fields = self.text[1..self.text.len() - 1].trim_matches([' ', '\t', '\r', '\n']);
+            if !fields.is_empty() {
+                out.push(b',');
+                append_one_line(out, fields);
+            }
+        }
+        line::seal(out, start);
+    }
+
+    fn write_renamed(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) {
+        let fields: Fields<'_> = serde_json::from_str(&self.text).expect("was parsed when it was received");
+        let kept = fields.0.iter().rev().find_map(|(key, value)| valid_timestamp(key, value));
+        line::open(out, seq, kept.as_deref().unwrap_or(&at.to_string()), offset);
+        let mut names: Vec<String> = fields.0.iter().map(|(key, _)| key.clone()).collect();
+        for (key, value) in &fields.0 {
+            if valid_timestamp(key, value).is_some() {
+                continue;
+            }
+            let name = match reserved_as(key) {
+                Some(renamed) => free_name(renamed, &mut names),
+                None => key.clone(),
+            };
+            out.push(b',');
+            serde_json::to_writer(&mut *out, &name).expect("writing to a Vec cannot fail");
+            out.push(b':');
+            append_one_line(out, value.get());
+        }
+    }
+}
+
+fn refuse(error: &serde_json::Error, text: &str) -> Refusal {
+    let is_object = text.trim_start_matches([' ', '\t', '\r', '\n']).starts_with('{');
+    if error.is_data() && !is_object { json::not_an_object() } else { json::malformed(error) }
+}
+
+/// Appends JSON whose only raw newlines, if any, are white space between its tokens.
+fn append_one_line(out: &mut Vec<u8>, text: &str) {
+    let start = out.len();
+    out.extend_from_slice(text.as_bytes());
+    for at in memchr::memchr2_iter(b'\n', b'\r', text.as_bytes()) {
+        out[start + at] = b' ';
+    }
+}
+
+fn valid_timestamp(key: &str, value: &RawValue) -> Option<String> {
+    if key != "timestamp" {
+        return None;
+    }
+    let text: String = serde_json::from_str(value.get()).ok()?;
+    Timestamp::parse(&text).filter(|_| !text.contains(['"', '\\'])).map(|_| text)
+}
+
+fn reserved_as(key: &str) -> Option<&'static str> {
+    match key {
+        "seq" => Some("clientSeq"),
+        "timestamp" => Some("clientTimestamp"),
+        "$offset" => Some("clientOffset"),
+        "$crc" => Some("clientCrc"),
+        _ => None,
+    }
+}
+
+fn free_name(wanted: &str, names: &mut Vec<String>) -> String {
+    let mut name = wanted.to_owned();
+    while names.contains(&name) {
+        name.push('_');
+    }
+    names.push(name.clone());
+    name
+}
+
+/// A body's fields in order, values untouched.
+struct Fields<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct FieldsVisitor;
+        impl<'de> Visitor<'de> for FieldsVisitor {
+            type Value = Fields<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
+                let mut fields = Vec::new();
+                while let Some(entry) = map.next_entry::<String, &RawValue>()? {
+                    fields.push(entry);
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(FieldsVisitor)
+    }
+}
+
+/// What one walk over a body finds.
+#[derive(Default)]
+struct Survey {
+    metric: Metric,
+    reserved: bool,
+}
+
+fn survey(text: &str) -> Result<Survey, serde_json::Error> {
+    serde_json::from_str(text)
+}
+
+impl<'de> Deserialize<'de> for Survey {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SurveyVisitor;
+        impl<'de> Visitor<'de> for SurveyVisitor {
+            type Value = Survey;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Survey, A::Error> {
+                let mut survey = Survey::default();
+                while let Some(key) = map.next_key::<Key>()? {
+                    let walked: Walked = map.next_value()?;
+                    match key {
+                        Key::Type => survey.metric = walked.0,
+                        Key::Reserved => survey.reserved = true,
+                        Key::Other => {}
+                    }
+                }
+                Ok(survey)
+            }
+        }
+        deserializer.deserialize_map(SurveyVisitor)
+    }
+}
+
+enum Key {
+    Type,
+    Reserved,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+            fn visit_str<E>(self, key: &str) -> Result<Key, E> {
+                Ok(match key {
+                    "type" => Key::Type,
+                    key if reserved_as(key).is_some() => Key::Reserved,
+                    _ => Key::Other,
+                })
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+/// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
+/// up as an action's type.
+struct Walked(Metric);
+
+impl<'de> Deserialize<'de> for Walked {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct WalkVisitor;
+        macro_rules! plain {
+            ($($visit:ident: $type:ty),+) => {$(
+                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked(Metric::default())) }
+            )+};
+        }
+        impl<'de> Visitor<'de> for WalkVisitor {
+            type Value = Walked;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("any JSON value")
+            }
+            plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+            fn visit_unit<E>(self) -> Result<Walked, E> {
+                Ok(Walked(Metric::default()))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Walked, E> {
+                Ok(Walked(Metric::of_action(text)))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Walked, A::Error> {
+                while seq.next_element::<Walked>()?.is_some() {}
+                Ok(Walked(Metric::default()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Walked, A::Error> {
+                while map.next_entry::<Walked, Walked>()?.is_some() {}
+                Ok(Walked(Metric::default()))
+            }
+        }
+        deserializer.deserialize_any(WalkVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn stored(body: &str) -> Value {
+        let mut out = Vec::new();
+        let at = Timestamp::from_millis(0);
+        RecordBody::parse(body.as_bytes()).unwrap().write_line(&mut out, 3, at, 9);
+        assert_eq!(out.pop(), Some(b'\n'));
+        assert!(!out.contains(&b'\n') && !out.contains(&b'\r'));
+        assert_eq!(line::check(&out), line::Seal::Whole);
+        let mut value: Value = serde_json::from_slice(&out).unwrap();
+        value.as_object_mut().unwrap().shift_remove("$crc");
+        value
+    }
+
+    const NOW: &str = "1970-01-01T00:00:00.000Z";
+
+    #[test]
+    fn a_body_goes_into_its_line_as_it_came() {
+        for (body, expected) in [
+            ("{}", json!({"seq": 3, "timestamp": NOW, "$offset": 9})),
+            (
+                " {\n \"type\": \"x\" ,\r\n \"a\": [1,\n2] }\n",
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "type": "x", "a": [1, 2]}),
+            ),
+            (
+                r#"{"text":"line\nbreak ü"}"#,
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "text": "line\nbreak ü"}),
+            ),
+        ] {
+            assert_eq!(stored(body), expected);
+        }
+    }
+
+    #[test]
+    fn reserved_keys_of_the_caller_are_kept_under_another_name() {
+        let claimed = "2024-05-01T10:00:00.250Z";
+        for (body, expected) in [
+            (
+                json!({"seq": 99, "a": 1}),
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "clientSeq": 99, "a": 1}),
+            ),
+            (json!({"timestamp": claimed}), json!({"seq": 3, "timestamp": claimed, "$offset": 9})),
+            (
+                json!({"timestamp": "noon"}),
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "clientTimestamp": "noon"}),
+            ),
+            (
+                json!({"timestamp": 5, "$offset": 1, "$crc": 0}),
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "clientTimestamp": 5, "clientOffset": 1, "clientCrc": 0}),
+            ),
+            (
+                json!({"seq": 1, "clientSeq": 2}),
+                json!({"seq": 3, "timestamp": NOW, "$offset": 9, "clientSeq_": 1, "clientSeq": 2}),
+            ),
+        ] {
+            assert_eq!(stored(&body.to_string()), expected);
+        }
+        assert_eq!(stored(r#"{"\u0073eq":5}"#)["clientSeq"], 5);
+    }
+
+    #[test]
+    fn what_is_no_object_or_no_json_is_refused_with_its_place() {
+        use crate::code::Code;
+        for (body, code) in [
+            ("", Code::InvalidJson),
+            ("[1]", Code::InvalidRequest),
+            ("\"x\"", Code::InvalidRequest),
+            ("7", Code::InvalidRequest),
+            ("{\"a\":}", Code::InvalidJson),
+            ("{} {}", Code::InvalidJson),
+            ("{\"a\":tru}", Code::InvalidJson),
+            ("{", Code::InvalidJson),
+        ] {
+            assert_eq!(RecordBody::parse(body.as_bytes()).unwrap_err().code, code, "{body}");
+        }
+        let deep = format!("{{\"a\":{}", "[".repeat(100_000));
+        assert!(RecordBody::parse(deep.as_bytes()).unwrap_err().message.contains("nested deeper"));
+        assert!(RecordBody::parse(b"{\"a\":\"\xff\"}").unwrap_err().message.contains("UTF-8"));
+    }
+
+    #[test]
+    fn the_type_chooses_the_metric() {
+        for (body, metric) in [
+            (r#"{"type":"file_edit"}"#, Metric::FilesModified),
+            (r#"{"type":"anything"}"#, Metric::ToolCalls),
+            (r#"{"a":{"type":"bash_exec"}}"#, Metric::ToolCalls),
+            (r#"{"type":["bash_exec"]}"#, Metric::ToolCalls),
+        ] {
+            assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().metric(), metric, "{body}");
+        }
+    }
+}

@@ -1,0 +1,288 @@
+//! Transitions: what a command does to a view, decided without doing it.
+//!
+//! Pure: the view and the command go in, the event to store (or nothing, or a refusal) comes out. The
+//! keeper stores the event first and then lets the view [`apply`](crate::view::View::apply) it.
+
+use serde_json::{Map, Value, json};
+
+use crate::code::{Code, Refusal};
+use crate::command::{Command, StatePatch};
+use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
+use crate::id::{SessionId, UserId};
+use crate::record::RecordBody;
+use crate::state::without_own_keys;
+use crate::timestamp::Timestamp;
+use crate::view::{self, View};
+
+/// What a command leads to.
+#[derive(Debug)]
+pub enum Outcome<'a> {
+    /// A record to append.
+    Record(LogKind, RecordBody<'a>),
+    /// A change to append, and what to answer.
+    Change(Change, Reply),
+    /// Nothing to store: it is so already.
+    Nothing(Reply),
+}
+
+/// What the client is told beside `success`.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Reply {
+    /// Nothing more.
+    Done,
+    /// The state's new version.
+    Version(u64),
+    /// The goal as stored.
+    Goal(Value),
+    /// The agent as stored.
+    Agent(Value),
+    /// The session was made, was there, or was claimed.
+    Created(Existing),
+    /// The seq of the record.
+    Seq(u64),
+}
+
+/// What a creation found.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Existing {
+    /// Nothing: the session is new.
+    New,
+    /// The session, of the same user.
+    Same,
+    /// The session, which a first write had made.
+    Claimed,
+}
+
+impl Reply {
+    /// The answer as a JSON object.
+    pub fn to_json(&self) -> Value {
+        match self {
+            Reply::Done | Reply::Created(Existing::New) => json!({"success": true}),
+            Reply::Created(Existing::Same) => json!({"success": true, "existing": true}),
+            Reply::Created(Existing::Claimed) => json!({"success": true, "existing": true, "claimed": true}),
+            Reply::Version(version) => json!({"success": true, "version": version}),
+            Reply::Goal(goal) => json!({"success": true, "goal": goal}),
+            Reply::Agent(agent) => json!({"success": true, "agent": agent}),
+            Reply::Seq(seq) => json!({"success": true, "seq": seq}),
+        }
+    }
+}
+
+/// The change that makes a session.
+pub fn create(id: &SessionId, user: &UserId, birth: Birth) -> Change {
+    Change {
+        birth: Some(birth),
+        ..Change::new(EventKind::SessionCreated, json!({"sessionId": id.as_str(), "userId": user.as_str()}))
+    }
+}
+
+/// Decides about a command on a session that exists.
+pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
+    Ok(match command {
+        Command::Action(body) => Outcome::Record(LogKind::Actions, body),
+        Command::Response(body) => Outcome::Record(LogKind::Responses, body),
+        Command::Create { user, birth } => claim(view, &user, birth)?,
+        Command::PatchState(patch) => patch_state(view, patch)?,
+        Command::AddGoal(goal) => add_goal(view, goal, at)?,
+        Command::UpdateGoal { goal_id, update } => update_goal(view, &goal_id, update)?,
+        Command::SpawnAgent(agent) => spawn_agent(view, agent, at)?,
+        Command::CompleteAgent { agent_id, outcome } => complete_agent(view, &agent_id, outcome)?,
+        Command::UpdateMetadata(patch) => update_metadata(view, patch)?,
+        Command::LinkChild { child, present } => link_child(view, &child, present),
+        Command::Finalize(body) => finalize(view, body),
+        Command::Reopen if view.metadata.is_completed() => done(EventKind::SessionReopened, json!({})),
+        Command::Reopen => Outcome::Nothing(Reply::Done),
+        Command::Delete => done(EventKind::SessionDeleted, json!({})),
+    })
+}
+
+fn done<'a>(kind: EventKind, data: Value) -> Outcome<'a> {
+    Outcome::Change(Change::new(kind, data), Reply::Done)
+}
+
+fn claim<'a>(view: &View, user: &UserId, birth: Birth) -> Result<Outcome<'a>, Refusal> {
+    let owner = view.metadata.user();
+    if owner == *user {
+        return Ok(Outcome::Nothing(Reply::Created(Existing::Same)));
+    }
+    if !owner.is_unknown() {
+        let message = format!("session `{}` belongs to another user", view.id);
+        return Err(Refusal::new(Code::UserConflict, message));
+    }
+    let mut change = create(&view.id, user, birth);
+    change.data["claimed"] = true.into();
+    Ok(Outcome::Change(change, Reply::Created(Existing::Claimed)))
+}
+
+fn patch_state<'a>(
+    view: &View,
+    StatePatch { format, patch, if_version }: StatePatch,
+) -> Result<Outcome<'a>, Refusal> {
+    let current = view.state.version();
+    if if_version.is_some_and(|expected| expected != current) {
+        let message = format!("state is at version {current}, not {}", if_version.unwrap_or_default());
+        return Err(Refusal::new(Code::VersionMismatch, message));
+    }
+    let version = current + 1;
+    let data = match (format, patch) {
+        (PatchFormat::DeepMerge, Value::Object(patch)) => {
+            let mut patch = without_own_keys(patch);
+            patch.insert("version".into(), version.into());
+            patch
+        }
+        (PatchFormat::DeepMerge, _) => return Err(crate::json::not_an_object()),
+        (PatchFormat::MergePatch | PatchFormat::JsonPatch, patch) => {
+            Map::from_iter([("patch".to_owned(), patch), ("version".to_owned(), version.into())])
+        }
+    };
+    view::patched(&view.state, format, &data)?;
+    let change = Change { format, ..Change::new(EventKind::StateUpdated, Value::Object(data)) };
+    Ok(Outcome::Change(change, Reply::Version(version)))
+}
+
+/// A text given under one of several names.
+fn given_id(body: &mut Map<String, Value>, names: &[&str]) -> Result<Option<String>, Refusal> {
+    let mut found = None;
+    for name in names {
+        match body.shift_remove(*name) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(text)) if !text.is_empty() => found = found.or(Some(text)),
+            Some(_) => {
+                return Err(Refusal::new(
+                    Code::InvalidRequest,
+                    format!("`{name}` must be a string that is not empty"),
+                ));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
+    let id = match given_id(&mut body, &["id", "goalId"])? {
+        Some(id) if view.state.goal(&id).is_some() => {
+            return Err(Refusal::new(Code::GoalExists, format!("goal `{id}` exists already")));
+        }
+        Some(id) => id,
+        None => free_id(view.state.goals().len() as u64 + 1, |n| {
+            let id = format!("goal-{n}");
+            view.state.goal(&id).is_none().then_some(id)
+        }),
+    };
+    let mut goal = Map::from_iter([("id".to_owned(), Value::from(id))]);
+    goal.extend(body);
+    if goal.get("status").is_none_or(Value::is_null) {
+        goal.insert("status".into(), "pending".into());
+    }
+    if goal["status"] == "completed" && !goal.contains_key("completedAt") {
+        goal.insert("completedAt".into(), at.to_string().into());
+    }
+    let goal = Value::Object(goal);
+    Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
+}
+
+fn free_id(from: u64, mut is_free: impl FnMut(u64) -> Option<String>) -> String {
+    (from..).find_map(&mut is_free).expect("fewer ids are in use than there are numbers")
+}
+
+fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
+    if view.state.goal(goal_id).is_none() {
+        let message = format!("session `{}` has no goal `{goal_id}`", view.id);
+        return Err(Refusal::new(Code::GoalNotFound, message));
+    }
+    let mut data = Map::from_iter([("goalId".to_owned(), Value::from(goal_id))]);
+    data.extend(update.into_iter().filter(|(key, _)| !matches!(key.as_str(), "goalId" | "id")));
+    Ok(done(EventKind::GoalUpdated, Value::Object(data)))
+}
+
+fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
+    let kind = body.shift_remove("type").unwrap_or_else(|| "agent".into());
+    let id = match given_id(&mut body, &["agentId"])? {
+        Some(id) if view.state.agent(&id).is_some() => {
+            return Err(Refusal::new(Code::AgentExists, format!("agent `{id}` exists already")));
+        }
+        Some(id) => id,
+        None => {
+            let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
+            free_id(at.as_millis().unsigned_abs(), |n| {
+                let id = format!("agent-{kind}-{}", base36(n));
+                view.state.agent(&id).is_none().then_some(id)
+            })
+        }
+    };
+    let subsession = body.shift_remove("subsession").unwrap_or_default();
+    if !subsession.is_null() {
+        let text = subsession.as_str().unwrap_or_default();
+        SessionId::parse(text)
+            .map_err(|_| Refusal::new(Code::InvalidRequest, "`subsession` must be a valid session id"))?;
+    }
+    let mut agent = Map::from_iter([
+        ("agentId".to_owned(), Value::from(id)),
+        ("type".to_owned(), kind),
+        ("task".to_owned(), body.shift_remove("task").unwrap_or_default()),
+        ("status".to_owned(), "spawned".into()),
+        ("spawnedAt".to_owned(), at.to_string().into()),
+        ("subsession".to_owned(), subsession),
+    ]);
+    for (key, value) in body {
+        agent.entry(key).or_insert(value);
+    }
+    let agent = Value::Object(agent);
+    Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        digits.push(char::from_digit((number % 36) as u32, 36).expect("a remainder of 36 is a digit"));
+        number /= 36;
+        if number == 0 {
+            return digits.iter().rev().collect();
+        }
+    }
+}
+
+fn complete_agent<'a>(
+    view: &View,
+    agent_id: &str,
+    outcome: Map<String, Value>,
+) -> Result<Outcome<'a>, Refusal> {
+    let Some(agent) = view.state.agent(agent_id) else {
+        let message = format!("session `{}` has no agent `{agent_id}`", view.id);
+        return Err(Refusal::new(Code::AgentNotFound, message));
+    };
+    if agent["status"] == "completed" {
+        return Ok(Outcome::Nothing(Reply::Done));
+    }
+    let mut data = Map::from_iter([("agentId".to_owned(), Value::from(agent_id))]);
+    for (key, value) in outcome {
+        data.entry(key).or_insert(value);
+    }
+    Ok(done(EventKind::AgentCompleted, Value::Object(data)))
+}
+
+fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
+    view.metadata.clone().patch(&patch)?;
+    Ok(done(EventKind::MetadataUpdated, Value::Object(patch)))
+}
+
+fn link_child<'a>(view: &View, child: &str, present: bool) -> Outcome<'a> {
+    let mut children: Vec<&str> = view.metadata.texts("subsessions").collect();
+    if children.contains(&child) == present {
+        return Outcome::Nothing(Reply::Done);
+    }
+    if present {
+        children.push(child);
+    } else {
+        children.retain(|c| *c != child);
+    }
+    done(EventKind::MetadataUpdated, json!({"subsessions": children}))
+}
+
+fn finalize<'a>(view: &View, body: Map<String, Value>) -> Outcome<'a> {
+    let said = view.final_doc.as_ref().is_some_and(|doc| view::is_same_final(doc, &body));
+    if said && view.metadata.is_completed() {
+        return Outcome::Nothing(Reply::Done);
+    }
+    done(EventKind::SessionFinalized, Value::Object(body))
+}

@@ -1,0 +1,321 @@
+//! A session's current whole: metadata, state, final document, log heads, producers.
+//!
+//! [`View::apply`] and [`View::apply_record`] are the only ways it changes. They take the event and its
+//! [`Stamp`] and nothing else, so that replaying a session's logs gives the same view again.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::code::{Code, Refusal};
+use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
+use crate::id::{SessionId, UserId};
+use crate::merge;
+use crate::metadata::{Metadata, Metric};
+use crate::producer::Producers;
+use crate::state::{State, array_at, find_mut, without_own_keys};
+use crate::timestamp::Timestamp;
+use crate::{initial, state};
+
+/// The `$schema` of `final.json`.
+pub const FINAL_SCHEMA: &str = "session-final-v1";
+
+/// Where and when an event stands.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Stamp {
+    /// Its number in its log.
+    pub seq: u64,
+    /// Its service-wide offset.
+    pub offset: u64,
+    /// When the service accepted it.
+    pub at: Timestamp,
+    /// How long its line is.
+    pub bytes: u64,
+    /// Whether its line bears a key frame.
+    pub keyframe: bool,
+}
+
+/// Where replay of the state can start, and what has gathered since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Keyframe {
+    /// The line; 0: none yet.
+    pub seq: u64,
+    /// How many bytes of changes came after it.
+    pub bytes: u64,
+    /// How large the state was there.
+    pub state_bytes: u64,
+}
+
+/// A whole-value file that waits to be written once.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum OutFile {
+    /// `initial.json`
+    Initial(Value),
+    /// `final-<n>.json`
+    FinalArchive(u32, Value),
+}
+
+/// A session.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct View {
+    /// Its name.
+    pub id: SessionId,
+    /// `metadata.json`
+    pub metadata: Metadata,
+    /// `state.json`
+    pub state: State,
+    /// `final.json`, while there is one.
+    pub final_doc: Option<Value>,
+    /// How many `final-<n>.json` there are.
+    pub finals: u32,
+    /// The last seq of each log, in the order of [`LogKind::ALL`].
+    pub seqs: [u64; 3],
+    /// The offset of the last event applied.
+    pub offset: u64,
+    /// The offset of the event that created it; 0 for one of the older service.
+    pub created_offset: u64,
+    /// Key frames.
+    pub keyframe: Keyframe,
+    /// Idempotent producers.
+    pub producers: Producers,
+    /// Files to be written with the next snapshot.
+    pub outbox: Vec<OutFile>,
+}
+
+impl View {
+    /// A session at its birth.
+    pub fn at_birth(id: &SessionId, change: &Change, stamp: Stamp) -> Self {
+        let birth = change.birth.clone().unwrap_or_default();
+        let user = change.data["userId"].as_str().map_or_else(UserId::unknown, UserId::stored);
+        let mut view = Self::adopt(
+            id.clone(),
+            Metadata::at_birth(id, &user, &birth, stamp.at),
+            State::at_birth(stamp.at),
+        );
+        view.outbox.push(OutFile::Initial(initial::document(&birth.initial, stamp.at)));
+        view.created_offset = stamp.offset;
+        view.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes: 600 };
+        view.note(LogKind::Changes, stamp);
+        view
+    }
+
+    /// A session read from files that bear no history of ours.
+    pub fn adopt(id: SessionId, metadata: Metadata, state: State) -> Self {
+        Self {
+            id,
+            metadata,
+            state,
+            final_doc: None,
+            finals: 0,
+            seqs: [0; 3],
+            offset: 0,
+            created_offset: 0,
+            keyframe: Keyframe::default(),
+            producers: Producers::default(),
+            outbox: Vec::new(),
+        }
+    }
+
+    /// The seq that the next record of a log gets.
+    pub fn next_seq(&self, log: LogKind) -> u64 {
+        self.seqs[log.index()] + 1
+    }
+
+    fn note(&mut self, log: LogKind, stamp: Stamp) {
+        self.seqs[log.index()] = stamp.seq;
+        self.offset = stamp.offset;
+        self.metadata.touch(stamp.at);
+    }
+
+    /// An action or response was stored.
+    pub fn apply_record(&mut self, log: LogKind, metric: Metric, stamp: Stamp) {
+        if log == LogKind::Actions {
+            self.metadata.bump(metric);
+        }
+        self.note(log, stamp);
+    }
+
+    /// A change was stored. Fails, without any effect, only for a change that no transition has made.
+    pub fn apply(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
+        let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
+        self.apply_data(change, stamp.at)?;
+        if change.kind.changes_state() {
+            self.state.advance(stamp.at);
+        }
+        if stamp.keyframe {
+            self.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes };
+        } else {
+            self.keyframe.bytes += stamp.bytes;
+        }
+        self.note(LogKind::Changes, stamp);
+        Ok(())
+    }
+
+    fn apply_data(&mut self, change: &Change, at: Timestamp) -> Result<(), Refusal> {
+        let data = change.data.as_object().ok_or_else(crate::json::not_an_object)?;
+        match change.kind {
+            EventKind::StateUpdated => patch_state(&mut self.state, change.format, data)?,
+            EventKind::GoalAdded => self.state.push_goal(change.data.clone()),
+            EventKind::GoalUpdated => update_goal(&mut self.state, data, at),
+            EventKind::AgentSpawned => self.spawn(data),
+            EventKind::AgentCompleted => complete_agent(&mut self.state, data, at),
+            EventKind::MetadataUpdated => self.metadata.patch(data)?,
+            EventKind::SessionFinalized => self.finalize(data, at),
+            EventKind::SessionReopened => {
+                self.archive_final();
+                self.metadata.reopen();
+            }
+            EventKind::SessionCreated => self.claim(data, change.birth.as_ref(), at),
+            EventKind::SessionDeleted => {}
+            EventKind::Action | EventKind::Response => {
+                return Err(Refusal::new(Code::InvalidRequest, "an action or response is no change"));
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, agent: &Map<String, Value>) {
+        let child = agent.get("subsession").and_then(Value::as_str);
+        if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
+            self.metadata.add_subsession(child);
+        }
+        let id = agent.get("agentId").cloned().unwrap_or_default();
+        let agents = self.state.agents_doc_mut();
+        array_at(agents, "spawned").push(Value::Object(agent.clone()));
+        array_at(agents, "active").push(id);
+        self.metadata.bump(Metric::AgentsSpawned);
+    }
+
+    fn claim(&mut self, data: &Map<String, Value>, birth: Option<&Birth>, at: Timestamp) {
+        let birth = birth.cloned().unwrap_or_default();
+        let user = data.get("userId").and_then(Value::as_str).map_or_else(UserId::unknown, UserId::stored);
+        self.metadata.claim(&user, &birth);
+        self.outbox.push(OutFile::Initial(initial::document(&birth.initial, at)));
+    }
+
+    fn archive_final(&mut self) {
+        if let Some(earlier) = self.final_doc.take() {
+            self.finals += 1;
+            self.outbox.push(OutFile::FinalArchive(self.finals, earlier));
+        }
+    }
+
+    fn finalize(&mut self, body: &Map<String, Value>, at: Timestamp) {
+        self.archive_final();
+        self.metadata.complete(at);
+        let mut doc = final_core(body);
+        doc.insert("timestamp".into(), at.to_string().into());
+        doc.insert("goalsAchieved".into(), self.state.goals_completed().into());
+        doc.insert("metrics".into(), self.metadata.doc().get("metrics").cloned().unwrap_or_default());
+        doc.insert("subsessions".into(), self.metadata.doc().get("subsessions").cloned().unwrap_or_default());
+        self.final_doc = Some(Value::Object(doc));
+    }
+}
+
+fn json_len(state: &State) -> u64 {
+    serde_json::to_vec(state).map_or(0, |bytes| bytes.len() as u64)
+}
+
+const FINAL_COMPUTED: [&str; 4] = ["timestamp", "goalsAchieved", "metrics", "subsessions"];
+
+/// The fields of `final.json` that a finalize body decides, in the document's order.
+fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
+    let given = |key: &str, default: Value| match body.get(key) {
+        None | Some(Value::Null) => default,
+        Some(value) => value.clone(),
+    };
+    let doc = json!({
+        "$schema": FINAL_SCHEMA, "timestamp": null, "status": given("status", "success".into()),
+        "outcome": given("outcome", Value::Null), "goalsAchieved": [], "finalResponse": given("response", Value::Null),
+        "metrics": {}, "subsessions": [],
+    });
+    let mut doc = doc.as_object().cloned().unwrap_or_default();
+    for (key, value) in body {
+        if key != "response" {
+            doc.entry(key.clone()).or_insert_with(|| value.clone());
+        }
+    }
+    doc
+}
+
+/// Whether a finalize body says what `final.json` says already.
+pub fn is_same_final(stored: &Value, body: &Map<String, Value>) -> bool {
+    let core = final_core(body);
+    let Some(stored) = stored.as_object() else { return false };
+    let differs = |(key, value): (&String, &Value)| {
+        !FINAL_COMPUTED.contains(&key.as_str()) && stored.get(key) != Some(value)
+    };
+    !core.iter().any(differs) && stored.len() == core.len()
+}
+
+fn patch_state(state: &mut State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
+    *state = patched(state, format, data)?;
+    Ok(())
+}
+
+/// The state after a patch, its known fields checked; `version` and `timestamp` are still the old ones.
+pub fn patched(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
+    let mut next = state.clone();
+    let doc = next.doc_mut();
+    match (format, data.get("patch")) {
+        (PatchFormat::DeepMerge, _) => merge::deep_merge(doc, &without_own_keys(data.clone())),
+        (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
+            merge::merge_patch(doc, &without_own_keys(patch.clone()));
+        }
+        (PatchFormat::JsonPatch, Some(patch)) => apply_json_patch(doc, patch, state.doc())?,
+        (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
+            return Err(crate::json::not_an_object());
+        }
+    }
+    state.check_successor(next.doc())?;
+    Ok(next)
+}
+
+fn apply_json_patch(
+    doc: &mut Map<String, Value>,
+    patch: &Value,
+    own: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
+        .map_err(|e| Refusal::new(Code::InvalidRequest, format!("body is not a JSON Patch: {e}")))?;
+    let mut whole = Value::Object(std::mem::take(doc));
+    json_patch::patch(&mut whole, &patch)
+        .map_err(|e| Refusal::new(Code::PatchConflict, format!("the JSON Patch does not apply: {e}")))?;
+    let Value::Object(next) = whole else {
+        return Err(Refusal::new(
+            Code::InvalidState,
+            "the JSON Patch would replace the whole state by no object",
+        ));
+    };
+    *doc = next;
+    for key in state::OWN_KEYS {
+        if let Some(value) = own.get(key) {
+            doc.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(())
+}
+
+fn update_goal(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
+    let id = data.get("goalId").and_then(Value::as_str).unwrap_or_default();
+    let Some(goal) = state.goal_mut(id) else { return };
+    for (key, value) in data.iter().filter(|(key, _)| !matches!(key.as_str(), "goalId" | "id")) {
+        goal.insert(key.clone(), value.clone());
+    }
+    if data.get("status").is_some_and(|s| s == "completed") && !data.contains_key("completedAt") {
+        goal.insert("completedAt".into(), at.to_string().into());
+    }
+}
+
+fn complete_agent(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
+    let id = data.get("agentId").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let agents = state.agents_doc_mut();
+    array_at(agents, "active").retain(|active| active != id.as_str());
+    array_at(agents, "completed").push(id.as_str().into());
+    if let Some(agent) = find_mut(array_at(agents, "spawned"), "agentId", &id) {
+        for (key, value) in data {
+            agent.insert(key.clone(), value.clone());
+        }
+        agent.insert("status".into(), "completed".into());
+        agent.insert("completedAt".into(), at.to_string().into());
+    }
+}
