@@ -1,6 +1,13 @@
 //! The model through its public doors: replay, and the canonical wire JSON.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests fail by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::needless_pass_by_value,
+    clippy::cast_possible_wrap,
+    reason = "tests fail by panicking"
+)]
 
 mod replay;
 mod wire_fixtures;
