@@ -232,6 +232,7 @@ impl Store {
 
     fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
         let Opened { mut view, is_ahead } = opened;
+        self.journal.pass_over(view.offset);
         let reloaded = producers.is_some();
         view.producers = producers.unwrap_or(view.producers);
         if is_ahead || reloaded { Loaded::dirty(view, generation) } else { Loaded::clean(view, generation) }
