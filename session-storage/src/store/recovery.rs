@@ -29,6 +29,8 @@ use super::session_dir::{self, Hint, Opened};
 pub struct Recovered {
     /// The life of the directory.
     pub epoch: String,
+    /// From which offset on the journal is replayed.
+    pub checkpoint: u64,
     /// The offset that the next event gets.
     pub next_offset: u64,
     /// The first offset of each segment that is there.
@@ -217,7 +219,7 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     let seen = fill_index(layout, disk, index, found, &epoch, from, &views)?;
     walked.next_offset = walked.next_offset.max(seen + 1);
     let segments = segment_firsts(layout).map_err(journal())?;
-    Ok(Recovered { epoch, next_offset: walked.next_offset, segments, views, quarantined })
+    Ok(Recovered { epoch, checkpoint: from, next_offset: walked.next_offset, segments, views, quarantined })
 }
 
 /// The same life goes on unless something that may have been shown is lost.
