@@ -1,0 +1,50 @@
+//! What the live feed asks of whoever keeps the events: the past, by position.
+
+use bytes::Bytes;
+use session_model::{LogKind, Refusal, SessionId, UserId};
+
+/// Whose events a subscriber wants. With both, either matches; with neither, every event does.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Filter {
+    /// Events of this session.
+    pub session: Option<SessionId>,
+    /// Events of this user's sessions.
+    pub user: Option<UserId>,
+}
+
+/// One durable event, as the commit thread hands it to the hub: in order of `offset`.
+#[derive(Clone, Debug)]
+pub struct Published {
+    /// Its service-wide offset.
+    pub offset: u64,
+    /// Its session.
+    pub session: SessionId,
+    /// The session's user at that moment.
+    pub user: UserId,
+    /// Which log keeps it.
+    pub log: LogKind,
+    /// The stored line, without its newline. `session_model::wire::write_event` makes the event from it.
+    pub line: Bytes,
+}
+
+/// A piece of the past.
+#[derive(Debug, Default)]
+pub struct HistoryPage {
+    /// Events (the JSON of the wire) with their offsets, ascending.
+    pub events: Vec<(u64, Bytes)>,
+    /// Everything up to and including this offset that matches the filter has been given.
+    pub next: u64,
+}
+
+/// The keeper of the past. All calls may block on the disk.
+pub trait History: Send + Sync + 'static {
+    /// The life of the storage directory, e.g. `7f3a9c…`; constant while the service runs.
+    fn epoch(&self) -> &str;
+    /// The offset of the newest durable event; every event up to it can be read through [`History::page`].
+    fn durable(&self) -> u64;
+    /// The lowest `after` for which nothing that matches is missing.
+    fn oldest(&self, filter: &Filter) -> Result<u64, Refusal>;
+    /// Events with `offset > after`, at most `limit` of them and about `max_bytes`; when none is left,
+    /// `next` is at least the value of [`History::durable`] when the call began.
+    fn page(&self, filter: &Filter, after: u64, limit: usize, max_bytes: usize) -> Result<HistoryPage, Refusal>;
+}
