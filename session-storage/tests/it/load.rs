@@ -67,7 +67,7 @@ pub(crate) struct Load {
 
 impl Load {
     /// Four action writers on three sessions, two producers of batches, one patcher, one goal setter.
-    pub(crate) fn start(address: watch::Receiver<String>, ledger: &Arc<Ledger>, pause: Duration) -> Self {
+    pub(crate) fn start(address: &watch::Receiver<String>, ledger: &Arc<Ledger>, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let writer = |name: &str| Writer {
             name: name.to_owned(),

@@ -98,7 +98,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills_and_a_tail_sees_each_e
     let (moved, address) = watch::channel(server.address.to_string());
     let (finish, until) = watch::channel(u64::MAX);
     let ledger = Arc::new(Ledger::new(None));
-    let load = Load::start(address.clone(), &ledger, Duration::from_millis(1));
+    let load = Load::start(&address, &ledger, Duration::from_millis(1));
     let tail = tokio::spawn(follow(address, until));
     for kill in 1..=kills {
         let before = ledger.len();
