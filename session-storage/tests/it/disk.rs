@@ -23,6 +23,14 @@ pub(crate) fn lines(path: &Path) -> Vec<Value> {
     text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect()
 }
 
+/// A document without the keys that the service keeps for itself in the file.
+pub(crate) fn public(mut document: Value) -> Value {
+    if let Some(fields) = document.as_object_mut() {
+        fields.retain(|key, _| key == "$schema" || !key.starts_with('$'));
+    }
+    document
+}
+
 /// The names in a directory, sorted.
 pub(crate) fn names(path: &Path) -> Vec<String> {
     let mut names: Vec<String> = fs::read_dir(path)

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::audit::Audit;
 use crate::load::{Ledger, Load};
@@ -114,7 +115,7 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills_and_a_tail_sees_each_e
     server.action("the-end", json!({})).await;
     let last = server.actions("the-end", "").await[0]["$offset"].as_u64().unwrap();
     finish.send_replace(last);
-    let seen = tail.await.unwrap();
+    let seen = timeout(Duration::from_mins(2), tail).await.expect("the tail comes to the end").unwrap();
     server = server.kill().start();
     audit(&server, &ledger).await;
     let list = server.get("/api/sessions?limit=1000").await.ok();

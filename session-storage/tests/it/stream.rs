@@ -19,7 +19,7 @@ async fn with_history() -> TestServer {
 #[tokio::test]
 async fn a_stream_resumes_after_its_last_id() {
     let server = with_history().await;
-    let mut first = Sse::connect(&server, "/api/sessions/s/events?after=0", None).await;
+    let mut first = Sse::connect(&server, "/api/sessions/s/events", Some("0")).await;
     let mut seen = Vec::new();
     for _ in 0..3 {
         seen.push(first.next().await);
