@@ -1,13 +1,15 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
-//! Floors, arrows only point down: [`app`], [`routes`], [`server`] → [`sessions`], [`error`] → [`store`],
+//! Floors, arrows only point down: [`server`], [`app`], [`routes`] → [`sessions`], [`error`] → [`store`],
 //! [`live`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
 
 pub mod app;
 pub mod check;
 pub mod config;
+pub mod dashboard;
 pub mod error;
 pub mod live;
+pub mod request_id;
 pub mod routes;
 pub mod server;
 pub mod sessions;
