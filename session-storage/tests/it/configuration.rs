@@ -173,6 +173,7 @@ async fn a_dashboard_directory_is_served() {
     let dashboard = setup.outside().join("dash");
     fs::create_dir_all(&dashboard).unwrap();
     fs::write(dashboard.join("index.html"), "<title>flight deck</title>").unwrap();
+    fs::write(setup.outside().join("secret.txt"), "secret").unwrap();
     let server = setup.env("DASHBOARD_PATH", dashboard.display()).start();
     let mut found = false;
     for path in ["/", "/index.html", "/dashboard/", "/dashboard"] {
