@@ -4,7 +4,7 @@ use actix_cors::Cors;
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse, Resource};
-use session_model::Code;
+use session_model::{Code, SessionId};
 
 use crate::error::ApiError;
 use crate::routes::{actions, events, health, live, query, sessions, state};
@@ -47,7 +47,12 @@ pub fn configure(app: &mut ServiceConfig) {
         .service(at("/api/state/{id}/agents").post(state::spawn_agent).done())
         .service(at("/api/state/{id}/agents/{agentId}/complete").post(state::complete_agent).done())
         .service(at("/api/sessions").get(sessions::list).post(sessions::create).done())
-        .service(at("/api/sessions/user/{userId}").get(sessions::of_user).done())
+        .service(
+            at("/api/sessions/user/{userId}")
+                .get(sessions::of_user)
+                .resource
+                .default_service(web::to(no_session)),
+        )
         .service(at("/api/sessions/{id}").get(sessions::read).delete(sessions::delete).done())
         .service(at("/api/sessions/{id}/metadata").patch(sessions::update_metadata).done())
         .service(at("/api/sessions/{id}/finalize").post(sessions::finalize).done())
@@ -65,6 +70,12 @@ pub fn configure(app: &mut ServiceConfig) {
 async fn unknown(req: HttpRequest) -> Result<HttpResponse, ApiError> {
     let message = format!("there is no route {} {}", req.method(), req.path());
     Err(ApiError::new(Code::NotFound, message))
+}
+
+/// `user` has a route of its own and names no session, whatever is asked of it.
+async fn no_session() -> Result<HttpResponse, ApiError> {
+    SessionId::parse("user")?;
+    Err(ApiError::new(Code::NotFound, "there is no such route"))
 }
 
 /// A path being registered; what it does not serve is 405 with the methods that it does.

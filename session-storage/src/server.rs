@@ -6,7 +6,7 @@
 use std::fs;
 use std::io::{self, Write};
 use std::net::TcpListener;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -77,6 +77,8 @@ fn listen(address: std::net::IpAddr, port: u16) -> io::Result<TcpListener> {
 fn bind_unix(path: &Path) -> anyhow::Result<(UnixListener, PathBuf)> {
     let shown = path.display();
     if path.exists() {
+        let is_socket = fs::symlink_metadata(path)?.file_type().is_socket();
+        anyhow::ensure!(is_socket, "`{shown}` is no socket and is left alone");
         anyhow::ensure!(
             UnixStream::connect(path).is_err(),
             "another process listens on the socket `{shown}`"

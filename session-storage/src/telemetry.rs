@@ -6,7 +6,9 @@ use crate::config::{Config, LogFormat};
 
 /// Starts logging; called once.
 pub fn start(config: &Config) -> anyhow::Result<()> {
-    let filter = EnvFilter::builder().parse(&config.rust_log)?;
+    // What a client sends wrongly is answered to it and is no error of the service.
+    let filter =
+        EnvFilter::builder().parse(format!("actix_http=off,actix_server=warn,{}", config.rust_log))?;
     let builder =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let started = match config.log_format {

@@ -75,7 +75,7 @@ fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
     match (line::check(text), line::head(text)) {
         (Seal::Whole, Some(head)) => {
             if walk.ours && head.seq != walk.seq + 1 {
-                fault(format!("seq {} follows seq {}", head.seq, walk.seq));
+                fault(format!("seq {} is missing: {} follows {}", walk.seq + 1, head.seq, walk.seq));
             }
             if head.offset <= walk.offset {
                 fault(format!("offset {} follows offset {}", head.offset, walk.offset));

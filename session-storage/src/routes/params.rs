@@ -73,7 +73,8 @@ impl Query {
                 ApiError::new(Code::InvalidParameter, format!("`{name}` must be a whole number"))
             })
         };
-        self.text(name).map(parse).transpose()
+        let given = self.0.iter().rev().find(|(n, _)| n == name);
+        given.map(|(_, text)| parse(text)).transpose()
     }
 
     /// One of a few words.

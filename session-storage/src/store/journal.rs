@@ -205,11 +205,24 @@ impl Journal {
     /// A ticket for the commit of this offset; `None` if it is durable.
     pub fn ticket_of(&self, offset: u64) -> Option<Ticket> {
         let pending = self.pending.lock();
-        if offset <= self.durable() {
+        if offset <= self.durable() || offset >= pending.next_offset {
             return None;
         }
         let in_flight = pending.in_flight.as_ref().filter(|_| offset < pending.first_offset);
         Some(Ticket::new(Arc::clone(in_flight.unwrap_or(&pending.group))))
+    }
+
+    /// Lets no event have an offset up to this one, which a session that was put here from elsewhere has seen.
+    pub fn pass_over(&self, offset: u64) {
+        let mut pending = self.pending.lock();
+        if offset >= pending.next_offset {
+            pending.next_offset = offset + 1;
+            if pending.entries == 0 && pending.in_flight.as_ref().is_none_or(|group| group.result().is_some())
+            {
+                self.durable.store(offset, Ordering::Release);
+                pending.first_offset = offset + 1;
+            }
+        }
     }
 
     /// Begins a checkpoint: every event below the answered offset is to be made durable in the session files.

@@ -36,6 +36,8 @@ pub struct LogFile {
     file: Option<File>,
     len: u64,
     legacy: u64,
+    /// The last line is one of the older service's and has no newline.
+    open_end: bool,
 }
 
 impl LogFile {
@@ -45,10 +47,11 @@ impl LogFile {
         match File::open(path) {
             Ok(file) => {
                 let len = file.metadata()?.len();
-                Ok(Self { file: Some(file), len, legacy: legacy.min(len) })
+                let open_end = legacy > len;
+                Ok(Self { file: Some(file), len, legacy: legacy.min(len), open_end })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { file: None, len: 0, legacy: 0 })
+                Ok(Self { file: None, len: 0, legacy: 0, open_end: false })
             }
             Err(error) => Err(error),
         }
@@ -190,6 +193,11 @@ impl LogFile {
         loop {
             let mut buffer = vec![0; size.min(to.saturating_sub(from) as usize)];
             let read = self.read_at(&mut buffer, from)?;
+            if self.open_end && from + read as u64 == self.len && read > 0 {
+                buffer.truncate(read);
+                buffer.push(b'\n');
+                return Ok(buffer);
+            }
             let whole = memchr::memrchr(b'\n', &buffer[..read]).map_or(0, |n| n + 1);
             if whole > 0 || read < size {
                 buffer.truncate(whole);
@@ -207,10 +215,13 @@ impl LogFile {
             let mut buffer = vec![0; (to - start) as usize];
             let read = self.read_at(&mut buffer, start)?;
             buffer.truncate(read);
+            if self.open_end && start + read as u64 == self.len && read > 0 {
+                buffer.push(b'\n');
+            }
             if start == from {
                 return Ok((start, buffer));
             }
-            if let Some(first) = memchr::memchr(b'\n', &buffer[..read.saturating_sub(1)]) {
+            if let Some(first) = memchr::memchr(b'\n', &buffer[..buffer.len().saturating_sub(1)]) {
                 buffer.drain(..=first);
                 return Ok((start + first as u64 + 1, buffer));
             }

@@ -82,7 +82,9 @@ impl LogWriter {
 
     fn write_line(&mut self, disk: &dyn Disk, event: &PendingEvent, bytes: &[u8]) -> io::Result<()> {
         let log = event.kind.log();
-        let file = self.file(&event.session, log)?;
+        let layout = &self.layout;
+        let open = || open(layout, &event.session, log).and_then(|file| prepare(disk, file, event.log_at));
+        let file = self.open.try_get_or_insert((event.session.clone(), log), open)?;
         disk.write_at(file, bytes, event.log_at)
     }
 
@@ -108,6 +110,18 @@ impl LogWriter {
         }
         Ok(())
     }
+}
+
+/// Makes a log that was just opened end where the next line goes: a torn tail is cut off, and the last line of
+/// the older service, if it has no end, is given one.
+fn prepare(disk: &dyn Disk, file: File, log_at: u64) -> io::Result<File> {
+    let len = file.metadata()?.len();
+    if len > log_at {
+        file.set_len(log_at)?;
+    } else if len + 1 == log_at {
+        disk.write_at(&file, b"\n", len)?;
+    }
+    Ok(file)
 }
 
 fn open(layout: &Layout, session: &SessionId, log: LogKind) -> io::Result<File> {

@@ -29,6 +29,8 @@ use super::session_dir::{self, Hint, Opened};
 pub struct Recovered {
     /// The life of the directory.
     pub epoch: String,
+    /// From which offset on the journal is replayed.
+    pub checkpoint: u64,
     /// The offset that the next event gets.
     pub next_offset: u64,
     /// The first offset of each segment that is there.
@@ -214,9 +216,10 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     let lost = newest >= walked.next_offset || walked.damages > 0;
     walked.next_offset = walked.next_offset.max(newest + 1);
     let epoch = epoch(checkpoint.as_ref(), lost);
-    fill_index(layout, disk, index, found, &epoch, from, &views)?;
+    let seen = fill_index(layout, disk, index, found, &epoch, from, &views)?;
+    walked.next_offset = walked.next_offset.max(seen + 1);
     let segments = segment_firsts(layout).map_err(journal())?;
-    Ok(Recovered { epoch, next_offset: walked.next_offset, segments, views, quarantined })
+    Ok(Recovered { epoch, checkpoint: from, next_offset: walked.next_offset, segments, views, quarantined })
 }
 
 /// The same life goes on unless something that may have been shown is lost.
@@ -240,7 +243,8 @@ fn hint(found: &FoundIndex, id: &SessionId) -> Hint {
     Hint { user: row.map(|r| r.user.as_str().to_owned()), created: row.map(|r| r.created) }
 }
 
-/// Completes the index: rows as found, where they are good; else the session's metadata is read.
+/// Completes the index: rows as found, where they are good; else the session's metadata is read. Answers the newest
+/// offset that was met in doing so.
 fn fill_index(
     layout: &Layout,
     disk: &dyn Disk,
@@ -249,8 +253,9 @@ fn fill_index(
     epoch: &str,
     from: u64,
     views: &[View],
-) -> Result<(), OpenError> {
+) -> Result<u64, OpenError> {
     let good = found.position.as_ref().is_some_and(|(e, offset)| e == epoch && *offset >= from);
+    let mut newest = 0;
     let read = OpenError::io("read", layout.sessions());
     let entries =
         fs::read_dir(layout.sessions()).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(read)?;
@@ -258,31 +263,32 @@ fn fill_index(
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else { continue };
         let row = match found.rows.get(id.as_str()) {
-            Some(row) if good => Some(row.clone()),
+            Some(row) if good => Some((row.clone(), 0)),
             _ => read_row(layout, disk, &id, &hint(&found, &id)),
         };
-        if let Some(row) = row {
+        if let Some((row, offset)) = row {
+            newest = newest.max(offset);
             index.upsert(&id, row);
         }
     }
     for view in views {
         index.upsert(&view.id, Row::of(view));
     }
-    Ok(())
+    Ok(newest)
 }
 
-fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Option<Row> {
+/// A session's row, and the newest offset that it has seen.
+fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Option<(Row, u64)> {
     let bytes = fs::read(layout.file(id, METADATA)).ok();
     let metadata = bytes
         .and_then(|b| session_model::json::stored(&b).ok())
         .and_then(session_model::metadata::Metadata::from_value);
     if let Some(metadata) = metadata {
-        let created_offset =
-            metadata.doc().get("$createdOffset").and_then(serde_json::Value::as_u64).unwrap_or(0);
-        return Some(Row::of_metadata(&metadata, created_offset));
+        let number = |key: &str| metadata.doc().get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
+        return Some((Row::of_metadata(&metadata, number("$createdOffset")), number("$offset")));
     }
     match open_session(layout, disk, id, &[], hint) {
-        Ok(opened) => opened.map(|o| Row::of(&o.view)),
+        Ok(opened) => opened.map(|o| (Row::of(&o.view), o.view.offset)),
         // It is set aside when somebody asks for it; until then it is at least listed as far as it is known.
         Err(damage) => {
             tracing::error!(session = %id, %damage, "session cannot be read");

@@ -82,7 +82,7 @@ pub fn open(
             found_view(layout, id, &lines, hint)?
         }
     };
-    let starts = base.logs.map(|head| head.bytes);
+    let starts = base.logs.map(|head| (head.bytes, head.bytes > 0 && head.bytes == head.legacy));
     let view = replay(base, &lines, journaled)?;
     for log in LogKind::ALL {
         let lines = lines.iter().filter(|l| l.log == log);
@@ -128,6 +128,14 @@ fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
             head.seq = head.seq.max(legacy_seq(line).unwrap_or(0)).max(records);
             true
         })?;
+        let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
+        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
+            && line::head(&rest).is_none()
+        {
+            // The last line lacks its newline, which it gets when the next one is written.
+            head.bytes = file.len() + 1;
+            head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);
+        }
         head.legacy = head.bytes;
     }
     view.final_doc = read_json(layout, &view.id, FINAL);
@@ -147,7 +155,8 @@ pub fn legacy_seq(line: &[u8]) -> Option<u64> {
 fn check_lengths(layout: &Layout, base: &View) -> Result<(), Damage> {
     for log in LogKind::ALL {
         let found = fs::metadata(layout.log(&base.id, log)).map_or(0, |m| m.len());
-        let expected = base.logs[log.index()].bytes;
+        let head = base.logs[log.index()];
+        let expected = head.bytes - u64::from(head.bytes == head.legacy && head.bytes == found + 1);
         if found < expected {
             return Err(Damage::Short { file: log_name(log), found, expected });
         }
@@ -321,10 +330,14 @@ fn complete_log<'l>(
     disk: &dyn Disk,
     id: &SessionId,
     log: LogKind,
-    start: u64,
+    (start, legacy): (u64, bool),
     lines: impl Iterator<Item = &'l NewLine>,
 ) -> io::Result<()> {
     let wanted: Vec<u8> = lines.flat_map(|l| l.bytes.iter().copied()).collect();
+    if wanted.is_empty() && legacy {
+        // Nothing of ours follows: what the older service wrote is left as it is.
+        return Ok(());
+    }
     let path = layout.log(id, log);
     let file = LogFile::open(&path, 0)?;
     let end = start + wanted.len() as u64;
@@ -336,6 +349,9 @@ fn complete_log<'l>(
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
     if file.metadata()?.len() > end {
         file.set_len(end)?;
+    }
+    if file.metadata()?.len() + 1 == start {
+        disk.write_at(&file, b"\n", start - 1)?;
     }
     disk.write_at(&file, &wanted, start)
 }
