@@ -142,7 +142,9 @@ async fn recent_holds_relative_links_newest_first() {
     eventually("the links are set", async || (names(&recent) == expected).then_some(())).await;
     let link = fs::read_link(recent.join("01-s12")).unwrap();
     assert!(link.is_relative(), "{}", link.display());
-    assert_eq!(read_json(&recent.join("01-s12/metadata.json"))["sessionId"], "s12");
+    let through = recent.join("01-s12/metadata.json");
+    eventually("the link leads somewhere", async || through.exists().then_some(())).await;
+    assert_eq!(read_json(&through)["sessionId"], "s12");
     let setup = server.stop();
     let moved = setup.outside().join("moved");
     fs::rename(setup.storage(), &moved).unwrap();
