@@ -67,9 +67,8 @@ pub fn configure(app: &mut ServiceConfig) {
         .default_service(web::to(unknown));
 }
 
-async fn unknown(req: HttpRequest) -> Result<HttpResponse, ApiError> {
-    let message = format!("there is no route {} {}", req.method(), req.path());
-    Err(ApiError::new(Code::NotFound, message))
+async fn unknown() -> Result<HttpResponse, ApiError> {
+    Err(ApiError::new(Code::NotFound, "there is no such route"))
 }
 
 /// `user` has a route of its own and names no session, whatever is asked of it.

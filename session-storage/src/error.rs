@@ -59,7 +59,9 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code()).content_type("application/json").finish();
+        let mut response = HttpResponse::build(self.status_code())
+            .content_type("application/json")
+            .body(body(&self.refusal, ""));
         if let Some((name, value)) = &self.header {
             if let Ok(value) = HeaderValue::from_str(value) {
                 response.headers_mut().insert(HeaderName::from_static(lower(name)), value);

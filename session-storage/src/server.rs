@@ -16,7 +16,7 @@ use std::time::Instant;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use anyhow::Context;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::config::Config;
 use crate::live::{Hub, Live, LiveConfig};
@@ -103,17 +103,19 @@ pub async fn run(config: Config, out: &mut dyn Write) -> anyhow::Result<()> {
     let listeners = Listeners::bind(&config)?;
     let draining = Arc::new(AtomicBool::new(false));
     let socket = listeners.unix.as_ref().map(|(_, path)| path.clone());
+    let mut signals = Signals::register()?;
     listeners.announce(out)?;
+    tracing::info!(storage = %config.storage_path.display(), "ready");
     let server = serve(&config, Arc::clone(&sessions), listeners, Arc::clone(&draining))?;
     let handle = server.handle();
     let retention = actix_web::rt::spawn(Arc::clone(&sessions).keep_retention());
     let serving = actix_web::rt::spawn(server);
-    wait_for_signal().await?;
+    signals.wait().await;
     tracing::info!("stopping");
     draining.store(true, Ordering::Relaxed);
     hub.close_all();
     retention.abort();
-    let end_at_once = actix_web::rt::spawn(exit_at_second_signal());
+    let end_at_once = actix_web::rt::spawn(exit_at_second_signal(signals));
     handle.stop(true).await;
     serving.await.context("the server ended in disorder")??;
     sessions.shutdown().await;
@@ -172,6 +174,8 @@ fn serve(
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.request_timeout)
         .max_connections(config.max_connections)
+        .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
         .shutdown_timeout(config.shutdown_timeout.as_secs().max(1))
         .disable_signals();
     for listener in listeners.tcp {
@@ -183,20 +187,28 @@ fn serve(
     Ok(server.run())
 }
 
-async fn wait_for_signal() -> anyhow::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+/// The signals that ask for a stop, noticed from the moment they are registered.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn register() -> io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 #[expect(clippy::exit, reason = "the operator has asked twice")]
-async fn exit_at_second_signal() {
-    if wait_for_signal().await.is_ok() {
-        tracing::warn!("a second signal: ending at once; the next start recovers");
-        std::process::exit(1);
-    }
+async fn exit_at_second_signal(mut signals: Signals) {
+    signals.wait().await;
+    tracing::warn!("a second signal: ending at once; the next start recovers");
+    std::process::exit(1);
 }
