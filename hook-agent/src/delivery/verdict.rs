@@ -39,10 +39,15 @@ pub(crate) enum LineResult {
     },
 }
 
+/// An earlier batch again may be answered without results: they are forgotten, the batch is not.
 #[derive(Deserialize)]
 struct BatchAnswer<'a> {
     #[serde(borrow)]
-    results: Vec<&'a RawValue>,
+    results: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    success: bool,
+    #[serde(default)]
+    duplicate: bool,
 }
 
 #[derive(Deserialize)]
@@ -64,7 +69,7 @@ pub(crate) fn judge(response: &Response, seq: Option<u64>) -> Verdict {
         500 => Verdict::Broken { reason: told(response) },
         413 | 501 | 505 => refused(response).unwrap_or_else(|| plain_refusal(response)),
         300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 502.. => retry(response),
-        _ => refused(response).map_or_else(|| retry(response), |verdict| unnumbered(verdict, seq)),
+        _ => refused(response).unwrap_or_else(|| retry(response)),
     }
 }
 
@@ -78,8 +83,11 @@ fn delivered(response: &Response, batch: bool) -> Verdict {
         return text.map_or_else(|| retry(response), done);
     }
     match serde_json::from_slice::<BatchAnswer<'_>>(&response.body) {
-        Ok(answer) => Verdict::Delivered(answer.results.into_iter().map(line_result).collect()),
-        Err(_) => retry(response),
+        Ok(BatchAnswer { results: Some(results), .. }) => {
+            Verdict::Delivered(results.into_iter().map(line_result).collect())
+        }
+        Ok(answer) if answer.success || answer.duplicate => Verdict::Delivered(Vec::new()),
+        Ok(_) | Err(_) => retry(response),
     }
 }
 
@@ -99,16 +107,6 @@ fn line_result(raw: &RawValue) -> LineResult {
 /// The service expects a later number: this one is stored. An earlier one: it has forgotten us.
 fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
     if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
-}
-
-/// An epoch that does not start at 0 is refused by a service that does not know it: that is about the numbers alone.
-fn unnumbered(verdict: Verdict, seq: Option<u64>) -> Verdict {
-    match verdict {
-        Verdict::Refused { ref code, .. } if code.contains("producer") && seq.is_some_and(|seq| seq > 0) => {
-            Verdict::Renumber { epoch: 0 }
-        }
-        other => other,
-    }
 }
 
 fn refused(response: &Response) -> Option<Verdict> {

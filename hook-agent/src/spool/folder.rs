@@ -19,6 +19,17 @@ pub(crate) struct Folder {
     pub lock: File,
 }
 
+/// One folder as `hook-agent status` shows it.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct FolderInfo {
+    pub producer: String,
+    pub service: String,
+    /// Whether an agent that lives has it.
+    pub owned: bool,
+    /// Whether anything in it is to be delivered.
+    pub pending: bool,
+}
+
 impl Folder {
     /// Takes a free folder of this service, one that still holds records if there is one; or makes one.
     pub(crate) fn claim(spool_dir: &Path, service: &str) -> io::Result<Self> {
@@ -53,6 +64,20 @@ impl Folder {
             }
         }
         trouble
+    }
+
+    /// What there is in a spool directory, for people to look at.
+    pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
+        let mut found = Vec::new();
+        for producer in names(spool_dir)? {
+            let path = spool_dir.join(&producer);
+            let service =
+                std::fs::read_to_string(path.join("service")).unwrap_or_default().trim_end().to_owned();
+            let owned = Self::try_own(&path, producer.clone(), &service).is_none();
+            let pending = holds_records(&path)?;
+            found.push(FolderInfo { producer, service, owned, pending });
+        }
+        Ok(found)
     }
 
     /// `None`: someone else's, another service's, or gone.
