@@ -27,6 +27,7 @@ mod delivery;
 mod error;
 mod kind;
 mod spool;
+mod sync;
 mod transport;
 
 pub use client::{Answer, Call, HookAgent, Stats, Ticket};

@@ -8,10 +8,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
-use parking_lot::Mutex;
 
 use super::reads::Reads;
 use crate::delivery::{Shared, start};
+use crate::sync::Mutex;
 use crate::{Config, Error};
 
 /// The agent's parts that live as long as its last handle.

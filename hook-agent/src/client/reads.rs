@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Answer;
 use super::ticket::{Cell, Ticket};
+use crate::sync::{Condvar, Mutex};
 use crate::transport::{Request, Transport, TransportError, open};
 use crate::{Config, Error};
 
@@ -49,7 +49,7 @@ struct Job {
 
 impl Reads {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, queue: Mutex::default(), ring: Condvar::new() }
+        Self { config, queue: Mutex::default(), ring: Condvar::default() }
     }
 
     /// Asks in the background.
@@ -86,7 +86,8 @@ impl Reads {
                 return Some(job);
             }
             queue.idle += 1;
-            let silent = self.ring.wait_for(&mut queue, IDLE).timed_out();
+            let silent;
+            (queue, silent) = self.ring.wait_until(queue, Instant::now() + IDLE);
             queue.idle -= 1;
             if silent && queue.jobs.is_empty() {
                 queue.threads -= 1;

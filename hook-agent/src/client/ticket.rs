@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::Answer;
 use crate::Error;
 use crate::delivery::Shared;
+use crate::sync::{Condvar, Mutex};
 
 /// The receipt of a write that is in the spool, or of a read that is under way.
 ///
@@ -130,7 +129,9 @@ impl Cell {
             if let Some(settled) = state.settled.take() {
                 return settled;
             }
-            if self.filled.wait_until(&mut state, deadline).timed_out() {
+            let over;
+            (state, over) = self.filled.wait_until(state, deadline);
+            if over {
                 let late = Error::Timeout { millis: timeout.as_millis() };
                 return state.settled.take().unwrap_or(Err(late));
             }

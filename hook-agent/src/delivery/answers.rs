@@ -7,7 +7,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use parking_lot::Mutex;
+use crate::sync::Mutex;
 
 /// So many settled batches are remembered, and of each answer at most so many bytes.
 const REMEMBERED: usize = 8;

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use crate::sync::{Condvar, Mutex};
 
 /// Looks this often once the last work is a while ago.
 const DROWSY: Duration = Duration::from_millis(25);
@@ -68,14 +68,17 @@ impl Bell {
     pub(crate) fn pause(&self, until: Instant, asked: bool) -> Rung {
         let mut rung = self.rung.lock();
         rung.now = false;
-        while !rung.stop && (asked || !rung.hurry) && !self.ring.wait_until(&mut rung, until).timed_out() {}
+        let mut over = false;
+        while !rung.stop && (asked || !rung.hurry) && !over {
+            (rung, over) = self.ring.wait_until(rung, until);
+        }
         std::mem::take(&mut *rung).keep_stop(&mut rung)
     }
 
     fn wait_for(&self, time: Duration) -> Rung {
         let mut rung = self.rung.lock();
         if !(rung.now || rung.hurry || rung.stop) {
-            self.ring.wait_for(&mut rung, time);
+            (rung, _) = self.ring.wait_until(rung, Instant::now() + time);
         }
         std::mem::take(&mut *rung).keep_stop(&mut rung)
     }

@@ -15,6 +15,7 @@ use crate::transport::{Producer, Request, Transport};
 /// rejected. An unreachable or overloaded service is no such failure.
 const BROKEN_ATTEMPTS: u32 = 20;
 const BROKEN_ATTEMPTS_SPLIT: u32 = 3;
+const MAX_RENUMBERED: u32 = 3;
 
 /// One spool and where delivery is in it.
 pub(crate) struct Drain {
@@ -23,6 +24,8 @@ pub(crate) struct Drain {
     window: Option<Window>,
     /// Attempts in a row that broke on the current request.
     broken: u32,
+    /// Times in a row that it was numbered anew.
+    renumbered: u32,
 }
 
 /// What one turn came to.
@@ -39,13 +42,14 @@ pub(crate) enum Turn {
 /// What became of one request.
 enum Sent {
     Settled,
+    /// Changed in some way, and to be sent at once.
     Again,
     Failed(Option<Duration>),
 }
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, broken: 0 }
+        Self { spool, head, window: None, broken: 0, renumbered: 0 }
     }
 
     /// The number of the first record that is not settled.
@@ -89,11 +93,9 @@ impl Drain {
         report: &Report,
     ) -> Turn {
         for index in 0..window.batches.len() {
-            while self.head.step(index).settled < window.batches[index].lines.len() {
-                match self.send(window, index, transport, answers, report) {
-                    Sent::Settled if window.is_create() => break,
-                    Sent::Settled | Sent::Again => {}
-                    Sent::Failed(after) => return Turn::Failed { after },
+            while self.head.left(window, index) > 0 {
+                if let Sent::Failed(after) = self.send(window, index, transport, answers, report) {
+                    return Turn::Failed { after };
                 }
             }
         }
@@ -128,14 +130,21 @@ impl Drain {
             Verdict::Delivered(results) => self.settle(at, results, true),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
-            Verdict::Renumber { epoch } => {
-                Report::add(&at.report.renumbered, 1);
-                self.head.renumber(at.index, epoch);
-                Sent::Again
-            }
+            Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
         }
+    }
+
+    /// At once, but a service that is content with no numbers at all is not asked without a pause.
+    fn renumber(&mut self, at: &Settling<'_>, known: u64) -> Sent {
+        Report::add(&at.report.renumbered, 1);
+        self.head.renumber(at.index, known);
+        self.renumbered += 1;
+        if self.renumbered > MAX_RENUMBERED {
+            return at.failed(None, "the service refuses every producer number".to_owned());
+        }
+        Sent::Again
     }
 
     /// A batch that is refused whole is halved until the line at fault stands alone.
@@ -158,7 +167,7 @@ impl Drain {
     }
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
-        self.broken = 0;
+        (self.broken, self.renumbered) = (0, 0);
         let outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);

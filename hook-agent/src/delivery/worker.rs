@@ -6,13 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
-
 use super::backoff::pause;
 use super::drain::{Drain, Turn};
 use super::{Answers, Bell, Report};
 use crate::config::MAX_BATCH_LINES;
 use crate::spool::{Folder, Head, Limits, Place, Spool};
+use crate::sync::{Condvar, Mutex};
 use crate::transport::{self, Transport};
 use crate::{Config, Error};
 
@@ -57,7 +56,7 @@ pub(crate) fn start(config: &Arc<Config>) -> Result<Arc<Shared>, Error> {
         sweep: Sweep::default(),
         memory_because: opened.memory_because,
         lock: Mutex::new(opened.folder.map(|folder| folder.lock)),
-        turned: (Mutex::new(false), Condvar::new()),
+        turned: (Mutex::new(false), Condvar::default()),
     });
     let worker = Worker::new(Arc::clone(&shared), opened.head);
     let thread = std::thread::Builder::new().name("hook-agent".to_owned());
@@ -85,7 +84,7 @@ fn open_spool(config: &Config) -> io::Result<Opened> {
             Err(error) => reasons.push(format!("`{}`: {error}", dir.display())),
         }
     }
-    let producer = uuid::Uuid::now_v7().simple().to_string();
+    let producer = uuid::Uuid::new_v4().simple().to_string();
     let (spool, head) = Spool::in_memory(producer, Limits::of(config, true))?;
     let reasons =
         if reasons.is_empty() { "no directory is configured".to_owned() } else { reasons.join("; ") };
@@ -109,8 +108,10 @@ impl Shared {
         };
         let mut ended = self.turned.0.lock();
         while !drained() && !*ended {
-            if self.turned.1.wait_until(&mut ended, deadline).timed_out() {
-                return drained();
+            let over;
+            (ended, over) = self.turned.1.wait_until(ended, deadline);
+            if over {
+                break;
             }
         }
         drained()
@@ -120,8 +121,10 @@ impl Shared {
     pub(crate) fn stop(&self, timeout: Duration) {
         self.bell.ring(|rung| rung.stop = true);
         let deadline = Instant::now() + timeout;
-        let mut ended = self.turned.0.lock();
-        while !*ended && !self.turned.1.wait_until(&mut ended, deadline).timed_out() {}
+        let (mut ended, mut over) = (self.turned.0.lock(), false);
+        while !*ended && !over {
+            (ended, over) = self.turned.1.wait_until(ended, deadline);
+        }
     }
 
     /// What was done for a folder that is let go again counts as ours.

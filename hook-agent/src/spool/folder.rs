@@ -91,7 +91,7 @@ impl Folder {
 
     fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
         loop {
-            let producer = uuid::Uuid::now_v7().simple().to_string();
+            let producer = uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).simple().to_string();
             let path = spool_dir.join(&producer);
             DirBuilder::new().mode(0o700).create(&path)?;
             std::fs::write(path.join("service"), format!("{service}\n"))?;

@@ -10,13 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use super::Head;
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress};
 use super::record::{decode, frame_length};
 use crate::config::FullPolicy;
+use crate::sync::Mutex;
 use crate::{Config, Error};
 
 /// How much the spool may hold, for how long, and what gives way.

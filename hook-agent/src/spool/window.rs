@@ -110,6 +110,14 @@ impl Head {
         self.progress.plan.as_ref().and_then(|plan| plan.batches.get(index)).copied().unwrap_or_default()
     }
 
+    /// Lines of batch `index` that are not settled.
+    pub(crate) fn left(&self, window: &Window, index: usize) -> usize {
+        if self.progress.cursor == window.end {
+            return 0;
+        }
+        window.batches[index].lines.len().saturating_sub(self.step(index).settled)
+    }
+
     /// So many more lines of a batch are settled; with `stored` the service has counted its number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
         self.change(index, |step| {
@@ -121,8 +129,7 @@ impl Head {
         if !self.inherited && !window.is_create() {
             self.numbers.insert(window.batches[index].session.clone(), (step.epoch, step.seq));
         }
-        let done = |(batch, at): (&Batch, usize)| self.step(at).settled >= batch.lines.len();
-        if window.is_create() || window.batches.iter().zip(0..).all(done) {
+        if window.is_create() || (0..window.batches.len()).all(|at| self.left(window, at) == 0) {
             self.progress.cursor = window.end;
             self.progress.plan = None;
         }
