@@ -33,7 +33,7 @@ fn a_full_spool_refuses_what_is_new_when_told_to() {
         config.spool_full = FullPolicy::RejectNew;
     });
     setup.service.down();
-    let taken = (0..).find(|n| setup.agent.log_action(&numbered(*n)).is_err()).unwrap();
+    let taken = (0..100_000).find(|n| setup.agent.log_action(&numbered(*n)).is_err()).unwrap();
     let error = setup.agent.log_action(&numbered(0)).unwrap_err();
     assert_eq!(error.code(), "spool_full");
     assert_eq!(setup.agent.stats().unwrap().refused, 2);

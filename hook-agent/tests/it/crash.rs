@@ -23,7 +23,7 @@ fn twenty_clients_killed_right_after_their_calls_lose_and_double_nothing() {
     let setup = setup();
     // Every third batch is stored without its answer getting through, so that the next owner must repeat it.
     let lost = [Fault::CloseStored, Fault::HalfAnswer].into_iter().cycle();
-    let mut next = 0;
+    let mut next = 0_u64;
     for (round, fault) in (0..20).zip(lost) {
         let count = [1, 3, 40, 700, 2500][round % 5];
         if round % 3 == 0 {
@@ -36,7 +36,7 @@ fn twenty_clients_killed_right_after_their_calls_lose_and_double_nothing() {
         assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status.unwrap()), Some(9));
     }
     assert!(setup.agent.flush_all(DEADLINE).unwrap());
-    assert_eq!(setup.service.numbers(SESSION), (0..next as u64).collect::<Vec<u64>>());
+    assert_eq!(setup.service.numbers(SESSION), (0..next).collect::<Vec<u64>>());
 }
 
 #[test]

@@ -38,7 +38,9 @@ fn client_that_forks() {
         assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
         assert_eq!(status, 0, "a forked child failed");
     }
-    busy.into_iter().for_each(|thread| thread.join().unwrap());
+    for thread in busy {
+        thread.join().unwrap();
+    }
     assert!(agent.close(DEADLINE));
 }
 

@@ -1,4 +1,11 @@
 //! The agent against a service that misbehaves in every way that is known of.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests fail by panicking and say what they skip"
+)]
 
 mod bounds;
 mod command;

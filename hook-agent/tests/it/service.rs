@@ -159,7 +159,7 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
         }
         state.requests.push(request.clone());
         let fault = state.faults.pop_front().or_else(|| state.always.clone());
-        let goes_on = act(&mut writer, state, &request, fault);
+        let goes_on = act(&mut writer, state, &request, fault.as_ref());
         shared.1.notify_all();
         if !goes_on {
             return;
@@ -172,13 +172,13 @@ fn act(
     writer: &mut TcpStream,
     mut state: MutexGuard<'_, State>,
     request: &Request,
-    fault: Option<Fault>,
+    fault: Option<&Fault>,
 ) -> bool {
     match fault {
         Some(Fault::Close) => return false,
         Some(Fault::Answer(status, headers, body)) => {
             drop(state);
-            return answer(writer, status, headers, body);
+            return answer(writer, *status, headers, body);
         }
         _ => {}
     }
@@ -192,7 +192,7 @@ fn act(
     match fault {
         None => answer(writer, status, &headers, &body),
         Some(Fault::Late(late)) => {
-            std::thread::sleep(late);
+            std::thread::sleep(*late);
             answer(writer, status, &headers, &body)
         }
         Some(Fault::Hang) => {
@@ -209,7 +209,7 @@ fn act(
         }
         Some(Fault::Endless) => {
             let _ = writer.write_all(b"HTTP/1.1 200 OK\r\n\r\n");
-            while writer.write_all(&[b' '; 65536]).is_ok() {}
+            while writer.write_all(&[b' '; 8192]).is_ok() {}
             false
         }
         Some(Fault::CloseStored | Fault::Close | Fault::Answer(..)) => false,
