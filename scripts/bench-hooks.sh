@@ -9,9 +9,11 @@ service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
 [ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
 cargo build --quiet --release -p hook-agent --bin hook-agent --example bench
 
+[ -x "$service" ] || { echo "bench-hooks: no service at \`$service\`" >&2; exit 1; }
+
 work=$(mktemp -d "${TMPDIR:-$PWD/$target}/bench-hooks.XXXXXX")
 pid=
-trap 'if [ -n "$pid" ]; then kill "$pid"; wait "$pid" || true; fi; rm -rf "$work"' EXIT
+trap 'if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" || true; fi; rm -rf "$work"' EXIT
 
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
 PORT=$port HOST=127.0.0.1 STORAGE_PATH=$work/data STORAGE_SYNC=always "$service" >"$work/service.log" 2>&1 &
