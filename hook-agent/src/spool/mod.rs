@@ -25,7 +25,8 @@
 //! - killed between send and answer: repeated with the same numbers; the service answers as the first time did;
 //! - killed between answer and `state`: the same;
 //! - killed while writing `state`: its checksum fails, the other slot holds the state before;
-//! - damage in the middle of a segment: the rest of that segment is skipped and counted as `damaged`.
+//! - damage in the middle of a segment: the record is skipped and counted as `damaged`, and so is the rest of the
+//!   segment if nothing can be told apart in it any more.
 //!
 //! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
 //! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`).

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::Head;
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress};
-use super::record::{decode, frame_length};
+use super::record::{behind_damage, decode, frame_length};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
@@ -246,10 +246,10 @@ impl Tail {
     }
 }
 
-/// How many whole records the bytes start with, and where they end.
+/// How many records the bytes start with, damaged ones among them included, and where they end.
 fn count_records(bytes: &[u8]) -> (u64, usize) {
     let (mut count, mut at) = (0, 0);
-    while let Some((_, next)) = decode(bytes, at, 0) {
+    while let Some(next) = decode(bytes, at, 0).map(|(_, next)| next).or_else(|| behind_damage(bytes, at)) {
         count += 1;
         at = next;
     }

@@ -65,6 +65,12 @@ pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, us
     (record.session.end <= end).then_some((record, end))
 }
 
+/// Where the record after a damaged one starts, if there plainly is one; otherwise it is the end, torn.
+pub(crate) fn behind_damage(bytes: &[u8], at: usize) -> Option<usize> {
+    let next = at + frame_length(bytes, at)?;
+    decode(bytes, next, 0).map(|_| next)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch, now_millis};
 use super::queue::{Meta, Spool};
-use super::record::{HEADER_BYTES, Record, decode, frame_length};
+use super::record::{Record, behind_damage, decode, frame_length};
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
 
@@ -100,7 +100,7 @@ impl Head {
                 return Ok(Some(window));
             }
             if self.progress.cursor.offset < meta.length {
-                self.skip_damage(spool, &meta, end);
+                self.skip_damage(spool, &meta, end)?;
             }
         }
     }
@@ -231,26 +231,27 @@ impl Head {
         Ok(whole.then_some(window))
     }
 
-    /// The rest of this segment is lost. If a plan was for it, so is the plan.
-    fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) {
+    /// The record at the cursor is lost, or the rest of this segment if nothing more can be told apart in it. A plan
+    /// that was for it is void.
+    fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
-        if decode_one(meta, &self.progress.cursor) {
-            return;
+        let cursor = self.progress.cursor;
+        let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
+        if decode(&bytes, 0, 0).is_some() {
+            return Ok(());
         }
-        spool.seal(meta.first);
-        let lost = end.saturating_sub(self.progress.cursor.record);
+        self.progress.cursor = if let Some(next) = behind_damage(&bytes, 0) {
+            after(&cursor, next, cursor.record)
+        } else {
+            spool.seal(meta.first);
+            Position { segment: meta.first, offset: meta.length, record: end }
+        };
+        let lost = self.progress.cursor.record.saturating_sub(cursor.record);
         spool.counters.damaged.fetch_add(lost, Ordering::Relaxed);
         spool.forget(lost);
-        self.progress.cursor = Position { segment: meta.first, offset: meta.length, record: end };
         self.save();
+        Ok(())
     }
-}
-
-/// Whether the record at the cursor can be read after all.
-fn decode_one(meta: &Meta, cursor: &Position) -> bool {
-    let read = |most| meta.segment.read(cursor.offset, most).unwrap_or_default();
-    let Some(whole) = frame_length(&read(HEADER_BYTES), 0) else { return false };
-    whole as u64 <= meta.length - cursor.offset && decode(&read(whole), 0, 0).is_some()
 }
 
 fn after(cursor: &Position, bytes: usize, record: u64) -> Position {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use rustix::process::{Signal, getpid, kill_process};
 
 use crate::service::Fault;
-use crate::setup::{DEADLINE, SESSION, as_child, child, config, numbered, setup};
+use crate::setup::{DEADLINE, SESSION, as_child, child, config, freed, numbered, setup};
 
 /// As a child: queues numbers from..to, then kills itself with the last call just returned.
 #[test]
@@ -66,7 +66,9 @@ fn a_program_that_ends_without_closing_loses_nothing() {
     for n in 0..50 {
         setup.agent.log_action(&numbered(n)).unwrap();
     }
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
     drop(setup.agent);
+    freed(&path);
     setup.service.up();
     let next = hook_agent::HookAgent::new(config(&setup.service.url(), setup.dir.path()));
     next.log_action(&numbered(50)).unwrap();
@@ -78,6 +80,32 @@ fn a_program_that_ends_without_closing_loses_nothing() {
 }
 
 #[test]
+fn a_damaged_record_is_skipped_and_counted_and_the_rest_delivered() {
+    let setup = setup();
+    setup.service.down();
+    for n in 0..10 {
+        setup.agent.log_action(&numbered(n)).unwrap();
+    }
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    // As if nothing had been planned: a plan that covers damage is void anyway.
+    std::fs::remove_file(format!("{path}/state")).unwrap();
+    let segment = format!("{path}/{:020}.seg", 0);
+    let mut bytes = std::fs::read(&segment).unwrap();
+    let middle = bytes.windows(6).position(|found| found == b"\"n\":4}").unwrap();
+    bytes[middle + 4] = b'9';
+    std::fs::write(&segment, &bytes).unwrap();
+    setup.service.up();
+    let next = hook_agent::HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    next.log_action(&numbered(10)).unwrap();
+    assert!(next.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]);
+    let stats = next.stats().unwrap();
+    assert_eq!((stats.damaged, stats.pending), (1, 0));
+}
+
+#[test]
 fn a_torn_tail_is_cut_off_and_the_rest_delivered() {
     let setup = setup();
     setup.service.down();
@@ -86,9 +114,7 @@ fn a_torn_tail_is_cut_off_and_the_rest_delivered() {
     }
     let path = setup.agent.stats().unwrap().spool.path.unwrap();
     setup.agent.close(Duration::ZERO);
-    while std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_err() {
-        std::thread::yield_now();
-    }
+    freed(&path);
     let segment = format!("{path}/{:020}.seg", 0);
     let bytes = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, &bytes[..bytes.len() - 7]).unwrap();

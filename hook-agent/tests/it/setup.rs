@@ -62,6 +62,13 @@ pub fn as_child() -> Option<(HookAgent, String)> {
     Some((HookAgent::new(config(&url, Path::new(&dir))), more))
 }
 
+/// Waits until the folder's owner has let go of it.
+pub fn freed(path: &str) {
+    while std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_err() {
+        std::thread::yield_now();
+    }
+}
+
 pub fn numbered(n: usize) -> serde_json::Value {
     serde_json::json!({"type": "tool_call", "n": n})
 }

@@ -2,7 +2,7 @@
 
 use hook_agent::HookAgent;
 
-use crate::setup::{DEADLINE, SESSION, as_child, child, config, numbered, setup};
+use crate::setup::{DEADLINE, SESSION, as_child, child, config, freed, numbered, setup};
 
 /// As a child: logs to a session of its own, flushes, ends.
 #[test]
@@ -57,7 +57,9 @@ fn folders_without_an_owner_are_adopted_only_for_their_own_service() {
             agent.log_action(&numbered(n)).unwrap();
         }
         for agent in agents {
+            let path = agent.stats().unwrap().spool.path.unwrap();
             agent.close(std::time::Duration::ZERO);
+            freed(&path);
         }
     }
     let stranger = HookAgent::new(config(&elsewhere.url(), setup.dir.path()));
