@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hook_agent::{FullPolicy, HookAgent};
 use serde_json::json;
@@ -55,6 +55,10 @@ fn what_is_too_old_is_let_go_and_counted() {
     freed(&path);
     // A window that is under way is never given up for its age; without the state there is none.
     std::fs::remove_file(format!("{path}/state")).unwrap();
+    let logged = Instant::now();
+    while logged.elapsed() < Duration::from_millis(5) {
+        std::thread::yield_now();
+    }
     let mut aged = config(&setup.service.url(), setup.dir.path());
     aged.spool_max_age = Duration::ZERO;
     let next = HookAgent::new(aged);
