@@ -91,6 +91,7 @@ pub(crate) trait Transport: Send {
 }
 
 /// The way that the configured address asks for. Connects to nothing yet.
+#[cfg_attr(not(feature = "https"), expect(clippy::unnecessary_wraps, reason = "TLS can fail to open"))]
 pub(crate) fn open(config: &Config) -> Result<Box<dyn Transport>, Error> {
     #[cfg(feature = "https")]
     if config.service.needs_reqwest() {

@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 use crate::service::Fault;
 use crate::setup::{SESSION, Setup, setup};
 
-fn command(setup: &Setup, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_hook-agent"));
+pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
+    // Another build of the command, the static one say, is put to the same tests by naming it.
+    let named = std::env::var_os("HOOK_AGENT_BIN");
+    let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_hook-agent").into()));
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
     command.env("SESSION_ID", SESSION).env("SESSION_SERVICE_URL", setup.service.url());
     command.env("HOOK_AGENT_SPOOL_DIR", setup.dir.path());

@@ -95,6 +95,49 @@ fn a_service_that_is_away_is_told_of_at_once_and_served_later() {
 }
 
 #[test]
+#[ignore = "takes a minute"]
+fn a_minute_without_the_service_under_load_loses_nothing_and_holds_no_memory() {
+    let setup = impatient();
+    setup.agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
+    setup.service.down();
+    let before = resident_kib();
+    let began = Instant::now();
+    let mut calls = vec![0_u64; 4];
+    std::thread::scope(|scope| {
+        for (thread, count) in calls.iter_mut().enumerate() {
+            let agent = setup.agent.for_session(&format!("load-{thread}")).unwrap();
+            scope.spawn(move || {
+                while began.elapsed() < Duration::from_mins(1) {
+                    for _ in 0..5 {
+                        agent.log_action(&serde_json::json!({"n": count, "text": "x".repeat(250)})).unwrap();
+                        *count += 1;
+                    }
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+            });
+        }
+    });
+    let grown = resident_kib().saturating_sub(before);
+    eprintln!(
+        "{} calls in a minute, {grown} KiB grown, {:?}",
+        calls.iter().sum::<u64>(),
+        setup.agent.stats()
+    );
+    assert!(grown < 16 * 1024, "{grown} KiB");
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for (thread, count) in calls.into_iter().enumerate() {
+        assert_eq!(setup.service.numbers(&format!("load-{thread}")), (0..count).collect::<Vec<u64>>());
+    }
+}
+
+fn resident_kib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    line.trim().split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
 fn flush_and_close_keep_their_time_out_against_a_service_that_hangs() {
     let setup = setup_with(|config| config.answer_timeout = DEADLINE);
     setup.service.lock().always = Some(Fault::Hang);

@@ -13,6 +13,7 @@ mod crash;
 mod delivery;
 mod faults;
 mod fork;
+mod https;
 mod real_service;
 mod scenarios;
 mod service;
