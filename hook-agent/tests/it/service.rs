@@ -162,6 +162,8 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
         let goes_on = act(&mut writer, state, &request, fault.as_ref());
         shared.1.notify_all();
         if !goes_on {
+            // Dropping is not enough: `connections` has a copy.
+            let _ = writer.shutdown(std::net::Shutdown::Both);
             return;
         }
     }
