@@ -158,7 +158,7 @@ fn serve(
     let prefix = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
     let server = HttpServer::new(move || {
         let known = Arc::clone(&known);
-        let live = Live::new(hub.clone(), Arc::clone(&history), Arc::new(move |id| known.exists(id)));
+        let live = Live::new(hub.clone(), Arc::clone(&history), Arc::new(move |id| known.known(id)));
         App::new()
             .app_data(sessions.clone())
             .app_data(limits.clone())
