@@ -23,6 +23,7 @@ impl ApiError {
     }
 
     /// The same with a header.
+    #[must_use]
     pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.header = Some((name, value.into()));
         self
@@ -62,10 +63,10 @@ impl ResponseError for ApiError {
         let mut response = HttpResponse::build(self.status_code())
             .content_type("application/json")
             .body(body(&self.refusal, ""));
-        if let Some((name, value)) = &self.header {
-            if let Ok(value) = HeaderValue::from_str(value) {
-                response.headers_mut().insert(HeaderName::from_static(lower(name)), value);
-            }
+        if let Some((name, value)) = &self.header
+            && let Ok(value) = HeaderValue::from_str(value)
+        {
+            response.headers_mut().insert(HeaderName::from_static(lower(name)), value);
         }
         response.extensions_mut().insert(Failure(self.refusal.clone()));
         response

@@ -189,11 +189,11 @@ fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fa
     read(INITIAL, true);
     read(FINAL, false);
     read(PRODUCERS, false);
-    if let (Some(version), Some(state)) = (version, state) {
-        if state["version"].as_u64() != Some(version) {
-            let what = format!("says version {} but the changes lead to {version}", state["version"]);
-            faults.push(Fault::new(file_of(id, STATE), "version", what));
-        }
+    if let (Some(version), Some(state)) = (version, state)
+        && state["version"].as_u64() != Some(version)
+    {
+        let what = format!("says version {} but the changes lead to {version}", state["version"]);
+        faults.push(Fault::new(file_of(id, STATE), "version", what));
     }
     if let Some(metadata) = metadata.filter(|m| documents::is_ours(m.doc())) {
         faults.extend(lengths(layout, id, &metadata));

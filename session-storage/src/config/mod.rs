@@ -241,7 +241,7 @@ mod tests {
         std::fs::write(&file, "port = 9100\nretention_max_age = \"30d\"\nrecent_limit = 5\n").unwrap();
         let config = load(&["--config", file.to_str().unwrap(), "--recent-limit", "7"]).unwrap();
         assert_eq!((config.port, config.recent_limit), (9100, 7));
-        assert_eq!(config.retention.max_age, Some(Duration::from_secs(30 * 86_400)));
+        assert_eq!(config.retention.max_age, Some(Duration::from_hours(720)));
         assert_eq!(config.journal_max_bytes, 256 << 20);
     }
 

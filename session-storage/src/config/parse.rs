@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn times_and_sizes_have_units() {
         assert_eq!(duration("90"), Ok(Duration::from_secs(90)));
-        assert_eq!(duration("12h"), Ok(Duration::from_secs(43_200)));
+        assert_eq!(duration("12h"), Ok(Duration::from_hours(12)));
         assert_eq!(bytes("10GB"), Ok(10_000_000_000));
         assert_eq!(bytes("1 MiB"), Ok(1 << 20));
         for bad in ["", "x", "5y", "-1s", "99999999999999999999d"] {

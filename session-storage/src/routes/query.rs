@@ -17,5 +17,5 @@ pub async fn active(sessions: Data<Sessions>) -> Answer {
 
 /// `GET /api/query/stats`
 pub async fn stats(sessions: Data<Sessions>) -> Answer {
-    Ok(json(sessions.stats().await?))
+    Ok(json(sessions.stats()))
 }

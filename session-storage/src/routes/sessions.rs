@@ -66,7 +66,7 @@ pub async fn read(req: HttpRequest, Id(id): Id, sessions: Data<Sessions>) -> Ans
 
 /// `GET /api/sessions/user/{userId}`
 pub async fn of_user(req: HttpRequest, sessions: Data<Sessions>) -> Answer {
-    Ok(json(sessions.of_user(&segment(&req, "userId")?).await?))
+    Ok(json(sessions.of_user(&segment(&req, "userId")?)))
 }
 
 /// `PATCH /api/sessions/{id}/metadata`

@@ -11,7 +11,7 @@ const TICK: Duration = Duration::from_millis(100);
 /// A checkpoint is made after so many bytes of journal,
 const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// or after so long, if anything was committed.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// Writing the index may take one part in so many of the time,
 const INDEX_SHARE: u32 = 50;
 /// and is not done more often than this.

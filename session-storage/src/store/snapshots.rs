@@ -104,11 +104,9 @@ impl Store {
             Slot::Loaded(loaded) => loaded.generation != self.journal.generation(),
             Slot::Unloaded | Slot::Absent(_) => false,
         };
-        if outdated {
-            if let Err(damage) = self.load(cell) {
-                tracing::error!(session = %cell.id, %damage, "a session could not be read again");
-                return false;
-            }
+        if outdated && let Err(damage) = self.load(cell) {
+            tracing::error!(session = %cell.id, %damage, "a session could not be read again");
+            return false;
         }
         let Some(snapshot) = take(cell, with_producers) else { return true };
         if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
@@ -128,10 +126,11 @@ impl Store {
 
     /// Producers are written at a checkpoint: until then the session is kept for it.
     fn queue_producers(&self, cell: &Arc<Cell>) {
-        if let Slot::Loaded(loaded) = &mut *cell.slot.lock() {
-            if loaded.producers_dirty && !std::mem::replace(&mut loaded.producers_queued, true) {
-                self.awaiting_checkpoint.lock().push(Arc::clone(cell));
-            }
+        if let Slot::Loaded(loaded) = &mut *cell.slot.lock()
+            && loaded.producers_dirty
+            && !std::mem::replace(&mut loaded.producers_queued, true)
+        {
+            self.awaiting_checkpoint.lock().push(Arc::clone(cell));
         }
     }
 
