@@ -12,6 +12,7 @@ use session_model::producer::Producers;
 use session_model::{LogKind, SessionId, View};
 
 use super::cells::{Cell, Cells, Loaded, Slot};
+use super::checkpoint::Checkpoint;
 use super::committer::{Committer, Observer};
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
@@ -125,16 +126,29 @@ impl Store {
             layout: layout.clone(),
             options,
         });
-        // The life of the directory has to be known even if it ends before the first checkpoint.
-        store
-            .write_checkpoint(recovered.checkpoint, false)
-            .map_err(OpenError::io("write", layout.checkpoint()))?;
+        store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.views);
         let policy = store.options.sync;
         let logs = LogWriter::new(layout);
         let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer };
         store.start(committer)?;
         Ok(store)
+    }
+
+    /// The life of the directory has to be known even if it ends before the first checkpoint. Where it is known
+    /// already, a disk that is full does not stop the start.
+    fn begin_life(&self, checkpoint: u64) -> Result<(), OpenError> {
+        let known = Checkpoint::read(&self.layout).filter(|known| known.epoch == self.epoch);
+        if known.as_ref().is_some_and(|known| !known.clean) {
+            return Ok(());
+        }
+        match self.write_checkpoint(checkpoint, false) {
+            Err(error) if known.is_some() => {
+                tracing::warn!(%error, "the checkpoint could not be marked as in use");
+                Ok(())
+            }
+            written => written.map_err(OpenError::io("write", self.layout.checkpoint())),
+        }
     }
 
     /// Recovered sessions stay in memory until their snapshots are written.
