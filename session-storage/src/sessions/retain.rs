@@ -40,7 +40,11 @@ impl Sessions {
             pick(&candidates, policy, now())
         });
         let mut deleted = 0;
-        for id in picked.await.unwrap_or_default() {
+        let picked = picked.await.unwrap_or_else(|error| {
+            tracing::error!(%error, "retention could not choose what to delete");
+            Vec::new()
+        });
+        for id in picked {
             match self.delete(&id, None).await {
                 Ok(_) => deleted += 1,
                 Err(refused) => {

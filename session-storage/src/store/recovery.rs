@@ -158,7 +158,10 @@ pub fn open_session(
 ) -> Result<Option<Opened>, Damage> {
     match session_dir::open(layout, disk, id, journaled, hint) {
         Err(damage) => {
-            let all = entries_of(layout, id).unwrap_or_default();
+            let all = entries_of(layout, id).unwrap_or_else(|error| {
+                tracing::error!(session = %id, %error, "the journal could not be read to heal a session");
+                Vec::new()
+            });
             if all.len() <= journaled.len() {
                 return Err(damage);
             }
