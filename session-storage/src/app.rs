@@ -1,0 +1,230 @@
+//! The application: every path on one screen.
+//!
+//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists and what a wrong
+//! method's `Allow` is made from. Order matters for speed alone: the router tries the paths one by one, so those
+//! that agents write to come first.
+
+mod dashboard;
+mod edge;
+mod request_id;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::{self, Guard};
+use actix_web::{App, Error, HttpResponse, Resource, Route, web};
+use serde::Serialize;
+use session_model::{Code, Refusal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::error::ApiError;
+use crate::live::{Exists, Live};
+use crate::routes::{actions, body, events, health, live, query, sessions, state};
+use crate::sessions::Sessions;
+
+/// What the application is made of; cloned for every worker.
+#[derive(Clone)]
+pub struct Parts {
+    sessions: Arc<Sessions>,
+    exists: Exists,
+    bodies: body::Bounds,
+    origins: Vec<String>,
+    dashboard: Option<PathBuf>,
+    started: health::Started,
+}
+
+impl Parts {
+    /// From the configuration; `draining` is cancelled when the service stops.
+    pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
+        let known = Arc::clone(&sessions);
+        Self {
+            sessions,
+            exists: Arc::new(move |id| known.exists(id)),
+            bodies: body::Bounds {
+                bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
+                stall: config.body_timeout,
+                draining,
+            },
+            origins: config.cors_allowed_origins.clone(),
+            dashboard: config.dashboard_path.clone(),
+            started: health::Started(Instant::now()),
+        }
+    }
+
+    /// A worker's door to the live feed.
+    fn live(&self) -> Live {
+        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.exists))
+    }
+}
+
+/// One row of the table.
+#[derive(Debug, Serialize)]
+pub struct Endpoint {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'static str,
+    /// What it does.
+    pub about: &'static str,
+}
+
+macro_rules! endpoints {
+    ($($path:literal { $($method:ident $handler:path, $about:literal;)+ })+) => {
+        /// Every path and method.
+        pub const ENDPOINTS: &[Endpoint] =
+            &[$($(Endpoint { method: stringify!($method), path: $path, about: $about },)+)+];
+
+        fn endpoints(config: &mut web::ServiceConfig) {
+            $(config.service(
+                web::resource($path)
+                    $(.route(route(stringify!($method)).to($handler)))+
+                    .default_service(web::to(|| async { wrong_method($path) })),
+            );)+
+        }
+    };
+}
+
+endpoints! {
+    "/api/actions/{id}" {
+        POST actions::append_action, "appends an action";
+        GET actions::actions, "the actions; ?limit, after, before, order, type";
+    }
+    "/api/actions/{id}/responses" {
+        POST actions::append_response, "appends a response";
+        GET actions::responses, "the responses; parameters as for actions";
+    }
+    "/api/sessions/{id}/events" {
+        POST sessions::batch, "applies a batch of NDJSON lines in order";
+        GET events::of_session, "the session's events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/api/state/{id}" {
+        PATCH state::patch, "merges into the state; If-Match names the version";
+        GET state::read, "the state; ?version for an earlier one";
+    }
+    "/api/state/{id}/goals" {
+        POST state::add_goal, "adds a goal";
+    }
+    "/api/state/{id}/goals/{goal}" {
+        PATCH state::update_goal, "changes a goal";
+    }
+    "/api/state/{id}/agents" {
+        POST state::spawn_agent, "adds an agent";
+    }
+    "/api/state/{id}/agents/{agent}/complete" {
+        POST state::complete_agent, "notes that an agent is done";
+    }
+    "/api/sessions" {
+        POST sessions::create, "creates or claims a session";
+        GET sessions::list, "pages of metadata; ?user, status, tag, q, limit, cursor";
+    }
+    "/api/sessions/{id}" {
+        GET sessions::read, "the whole session; ?logs=false leaves the logs out";
+        DELETE sessions::delete, "removes a session";
+    }
+    "/api/sessions/{id}/metadata" {
+        PATCH sessions::update_metadata, "sets dotted keys of the metadata";
+    }
+    "/api/sessions/{id}/finalize" {
+        POST sessions::finalize, "closes a session";
+    }
+    "/api/sessions/{id}/reopen" {
+        POST sessions::reopen, "opens a session again";
+    }
+    "/api/sessions/user/{user}" {
+        GET sessions::of_user, "the user's sessions";
+    }
+    "/api/query/recent" {
+        GET query::recent, "metadata of the newest sessions";
+    }
+    "/api/query/active" {
+        GET query::active, "metadata of the active sessions";
+    }
+    "/api/query/stats" {
+        GET query::stats, "how many sessions there are";
+    }
+    "/api/events" {
+        GET events::all, "all events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/ws" {
+        GET live::websocket, "the live feed; ?session, user, since";
+    }
+    "/health" {
+        GET health::health, "whether the service is well";
+    }
+    "/" {
+        GET health::about, "this list";
+    }
+}
+
+/// Everything below the layers.
+fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
+    config
+        .app_data(web::Data::from(Arc::clone(&parts.sessions)))
+        .app_data(web::Data::new(parts.live()))
+        .app_data(parts.bodies.clone())
+        .app_data(parts.started);
+    config.service(users());
+    endpoints(config);
+    dashboard::configure(config, parts.dashboard.as_deref());
+    config.default_service(web::to(|| async { no_route() }));
+}
+
+/// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
+fn users() -> Resource {
+    web::resource("/api/sessions/user/{user}").guard(reading()).route(web::route().to(sessions::of_user))
+}
+
+/// The application of one worker.
+pub fn app(
+    parts: &Parts,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(&parts.origins))
+}
+
+/// Whoever may GET may ask for the head alone.
+fn reading() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+/// A route for a method of the table.
+fn route(method: &str) -> Route {
+    match method {
+        "GET" => web::route().guard(reading()),
+        "POST" => web::post(),
+        "PATCH" => web::patch(),
+        _ => web::delete(),
+    }
+}
+
+fn allowed(path: &str) -> String {
+    let mut methods: Vec<&str> = ENDPOINTS.iter().filter(|e| e.path == path).map(|e| e.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
+}
+
+fn wrong_method(path: &'static str) -> Result<HttpResponse, ApiError> {
+    let allowed = allowed(path);
+    let refusal = Refusal::new(Code::MethodNotAllowed, format!("this path takes {allowed}"));
+    Err(ApiError::with_header(refusal, "Allow", allowed))
+}
+
+fn no_route() -> Result<HttpResponse, ApiError> {
+    Err(Refusal::new(Code::NotFound, "no route has this path; `GET /` lists them all").into())
+}
+
+#[cfg(test)]
+mod tests;

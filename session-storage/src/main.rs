@@ -1,0 +1,120 @@
+//! `session-storage`: arguments, configuration, service, exit code.
+//!
+//! The exit codes are listed by `--help`. What is asked for goes to stdout, everything else to stderr; a closed pipe
+//! is no failure.
+
+mod health_check;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
+use session_storage::server::{self, Ended, ServerError};
+use session_storage::store::error::OpenError;
+use session_storage::telemetry::{self, TelemetryError};
+
+const FAILED: u8 = 1;
+const USAGE: u8 = 2;
+const IN_USE: u8 = 3;
+const STORAGE: u8 = 4;
+const ADDRESS: u8 = 5;
+
+/// Why the process ends otherwise than as asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// An option is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log could not be started.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The service could not be run.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Config(_) | Failure::Telemetry(_) => USAGE,
+            Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
+            Failure::Server(ServerError::Open(_)) => STORAGE,
+            Failure::Server(ServerError::Listen { .. }) => ADDRESS,
+            Failure::Server(ServerError::Io(_)) => FAILED,
+            Failure::Other(error) => match error.downcast_ref::<OpenError>() {
+                Some(OpenError::InUse { .. }) => IN_USE,
+                Some(_) => STORAGE,
+                None => FAILED,
+            },
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let (request, layers, file) = match read_command_line(std::env::args_os()) {
+        Ok(asked) => asked,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    match load(layers, file.as_deref()).map_err(Failure::from).and_then(|loaded| answer(request, &loaded)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "session-storage: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, ConfigError> {
+    layers.environment = std::env::vars_os().filter_map(|(name, v)| Some((name.into_string().ok()?, v))).collect();
+    match file {
+        Some(file) => layers.with_file(file)?.load(),
+        None => layers.load(),
+    }
+}
+
+fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
+    let config = &loaded.config;
+    match request {
+        Request::PrintConfig => {
+            let _ = loaded.print(&mut std::io::stdout());
+            Ok(0)
+        }
+        Request::HealthCheck => Ok(health_check::run(config)),
+        Request::Check { repair } => check(config, repair),
+        Request::Serve => serve(config),
+    }
+}
+
+fn check(config: &Config, repair: bool) -> Result<u8, Failure> {
+    telemetry::init(config)?;
+    let faults = session_storage::check::run(config, repair, &mut std::io::stdout().lock())?;
+    Ok(if faults == 0 { 0 } else { FAILED })
+}
+
+fn serve(config: &Config) -> Result<u8, Failure> {
+    telemetry::init(config)?;
+    allow_many_files();
+    let ended = actix_web::rt::System::new().block_on(server::run(config, &mut std::io::stdout()))?;
+    Ok(match ended {
+        Ended::InOrder => 0,
+        Ended::Forced => FAILED,
+    })
+}
+
+/// Each connection is a file: takes as many as the system lets this process have.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
+}

@@ -1,0 +1,37 @@
+//! `/api/actions/{id}`: the two logs that clients write.
+
+use actix_web::{HttpRequest, web};
+use session_model::{Command, LogKind, RecordBody};
+
+use super::answer::{Answer, streamed, written};
+use super::body::{Body, Json};
+use super::headers::Producer;
+use super::ids::Id;
+use super::parameters::Parameters;
+use crate::sessions::Sessions;
+
+type Kept = web::Data<Sessions>;
+
+/// Appends an action.
+pub async fn append_action(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let record = RecordBody::parse(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Action(record), producer.0).await)
+}
+
+/// Appends a response.
+pub async fn append_response(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let record = RecordBody::parse(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Response(record), producer.0).await)
+}
+
+/// The actions.
+pub async fn actions(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).log()?;
+    streamed(sessions.log(&id.0, LogKind::Actions, query).await).await
+}
+
+/// The responses.
+pub async fn responses(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).log()?;
+    streamed(sessions.log(&id.0, LogKind::Responses, query).await).await
+}

@@ -1,0 +1,63 @@
+//! `/health`: whether the service is well; `/`: what it offers.
+
+use std::sync::LazyLock;
+use std::time::Instant;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use session_model::{Code, Refusal};
+
+use super::answer::{Answer, json as answer};
+use crate::app::ENDPOINTS;
+use crate::error::ApiError;
+use crate::sessions::Sessions;
+
+/// When the service started.
+#[derive(Clone, Copy, Debug)]
+pub struct Started(pub Instant);
+
+impl Started {
+    /// Seconds since then, to the millisecond.
+    fn uptime(self) -> f64 {
+        self.0.elapsed().as_millis() as f64 / 1000.0
+    }
+}
+
+/// Whether the service is well.
+pub async fn health(request: HttpRequest, sessions: web::Data<Sessions>) -> Answer {
+    let uptime = request.app_data::<Started>().map_or(0.0, |started| started.uptime());
+    let report = report(uptime, &sessions);
+    if report["status"] == "ok" {
+        return Ok(answer(Value::Object(report).to_string()));
+    }
+    let failed = Refusal::new(Code::StorageUnavailable, "storage failed and needs a restart");
+    Err(ApiError::with_fields(failed, report))
+}
+
+fn report(uptime: f64, sessions: &Sessions) -> Map<String, Value> {
+    let (storage, counts) = (sessions.storage_health(), sessions.hub().counts());
+    let status = if storage["status"] == "failed" { "failed" } else { "ok" };
+    let websocket =
+        json!({"totalConnections": counts.connections, "users": counts.users, "sessions": counts.sessions});
+    let mut report = Map::new();
+    report.insert("status".into(), status.into());
+    report.insert("uptime".into(), uptime.into());
+    report.insert("websocket".into(), websocket);
+    report.insert("storage".into(), storage);
+    report
+}
+
+static ABOUT: LazyLock<Bytes> = LazyLock::new(|| {
+    let about = json!({
+        "service": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": ENDPOINTS,
+    });
+    about.to_string().into()
+});
+
+/// Service, version and endpoints.
+pub async fn about() -> HttpResponse {
+    answer(ABOUT.clone())
+}

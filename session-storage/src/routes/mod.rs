@@ -1,0 +1,14 @@
+//! Every path's handler: extract, one call, map.
+
+pub mod actions;
+mod answer;
+pub mod body;
+pub mod events;
+mod headers;
+pub mod health;
+mod ids;
+pub mod live;
+mod parameters;
+pub mod query;
+pub mod sessions;
+pub mod state;

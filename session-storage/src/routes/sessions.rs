@@ -1,0 +1,133 @@
+//! `/api/sessions`: birth, metadata, end, and the batch door.
+
+use actix_web::{HttpRequest, web};
+use serde_json::{Map, Value};
+use session_model::{Code, Command, Refusal, SessionId, UserId, json as model};
+
+use super::answer::{Answer, json, streamed, written};
+use super::body::{Body, Json, Lines};
+use super::headers::Producer;
+use super::ids::{Id, Name};
+use super::parameters::Parameters;
+use crate::sessions::Sessions;
+
+type Kept = web::Data<Sessions>;
+
+/// The body of `POST /api/sessions`.
+struct Creation {
+    id: Option<SessionId>,
+    user: UserId,
+    initial: Map<String, Value>,
+    parent: Option<SessionId>,
+}
+
+impl Creation {
+    fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = model::object(bytes)?;
+        let mut text = |key: &str| match fields.shift_remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
+        };
+        let id = text("sessionId")?.map(|id| SessionId::parse(&id)).transpose()?;
+        let user = text("userId")?.ok_or_else(|| missing("userId"))?;
+        let parent = text("parentSession")?.map(|parent| SessionId::parse(&parent)).transpose()?;
+        let initial = match fields.shift_remove("initial") {
+            Some(Value::Object(initial)) => initial,
+            None | Some(Value::Null) => return Err(missing("initial")),
+            Some(_) => return Err(Refusal::new(Code::InvalidRequest, "`initial` must be an object")),
+        };
+        Ok(Self { id, user: UserId::parse(&user)?, initial, parent })
+    }
+}
+
+fn missing(field: &str) -> Refusal {
+    Refusal::new(Code::InvalidRequest, format!("`{field}` is required"))
+}
+
+/// Creates or claims a session.
+pub async fn create(producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
+    written(sessions.create(id, user, initial, parent, producer.0).await)
+}
+
+/// Pages of metadata.
+pub async fn list(request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).list()?;
+    Ok(json(sessions.list(query).await?))
+}
+
+/// The whole session.
+pub async fn read(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let logs = Parameters(request.query_string()).switch("logs")?.unwrap_or(true);
+    streamed(sessions.whole(&id.0, logs).await).await
+}
+
+/// Removes a session.
+pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
+    written(sessions.delete(&id.0, producer.0).await)
+}
+
+/// The sessions of a user.
+pub async fn of_user(user: Name<4>, sessions: Kept) -> Answer {
+    Ok(json(sessions.of_user(&user.0).await?))
+}
+
+/// Sets dotted keys of the metadata.
+pub async fn update_metadata(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let update = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::UpdateMetadata(update), producer.0).await)
+}
+
+/// Closes a session.
+pub async fn finalize(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let outcome = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Finalize(outcome), producer.0).await)
+}
+
+/// Opens a session again; the body is read and counts for nothing.
+pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kept) -> Answer {
+    written(sessions.submit(&id.0, Command::Reopen, producer.0).await)
+}
+
+/// Applies a batch of lines.
+pub async fn batch(id: Id, producer: Producer, body: Body<Lines>, sessions: Kept) -> Answer {
+    written(sessions.submit_batch(&id.0, body.bytes, producer.0).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_creation_reads_its_fields() {
+        let body = br#"{"sessionId":"s","userId":"u","initial":{"input":"x"},"parentSession":"p","more":1}"#;
+        let creation = Creation::parse(body).unwrap();
+        assert_eq!(creation.id.unwrap().as_str(), "s");
+        assert_eq!((creation.user.as_str(), creation.parent.unwrap().as_str()), ("u", "p"));
+        assert_eq!(creation.initial["input"], "x");
+        let least = Creation::parse(br#"{"userId":"u","initial":{},"sessionId":null}"#).unwrap();
+        assert!(least.id.is_none() && least.parent.is_none());
+    }
+
+    #[test]
+    fn what_is_missing_or_of_another_kind_is_named() {
+        for (body, code, named) in [
+            ("", Code::InvalidRequest, "`userId` is required"),
+            (r#"{"sessionId":"s","initial":{}}"#, Code::InvalidRequest, "`userId` is required"),
+            (r#"{"userId":"","initial":{}}"#, Code::InvalidRequest, "`userId`"),
+            (r#"{"userId":7,"initial":{}}"#, Code::InvalidRequest, "`userId`"),
+            (r#"{"userId":"u"}"#, Code::InvalidRequest, "`initial` is required"),
+            (r#"{"userId":"u","initial":[]}"#, Code::InvalidRequest, "`initial`"),
+            (r#"{"userId":"u","initial":{},"sessionId":5}"#, Code::InvalidRequest, "`sessionId`"),
+            (r#"{"userId":"u","initial":{},"sessionId":"../up"}"#, Code::InvalidSessionId, "session id"),
+            (r#"{"userId":"u","initial":{},"parentSession":".."}"#, Code::InvalidSessionId, "session id"),
+            ("[]", Code::InvalidRequest, "object"),
+            ("{", Code::InvalidJson, "line 1"),
+        ] {
+            let refusal = Creation::parse(body.as_bytes()).err().unwrap();
+            assert_eq!(refusal.code, code, "{body}");
+            assert!(refusal.message.contains(named), "{body}: {}", refusal.message);
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The service's life: open, listen, serve, stop.
+//!
+//! A stop refuses new connections, ends the live streams, lets requests in flight finish (idle connections are closed
+//! at once), syncs, and returns. It waits for the connections itself, because the framework looks for their end only
+//! once a second. A second signal returns at once.
+
+mod connections;
+mod listen;
+
+use std::io::Write;
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::HttpServer;
+use actix_web::dev::{Server, ServerHandle};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{self, Parts};
+use crate::config::{Config, StorageSync};
+use crate::live::{Hub, LiveConfig};
+use crate::sessions::{Sessions, Settings};
+use crate::store::error::OpenError;
+use crate::store::open::SyncPolicy;
+use crate::store::{Options, retention};
+use connections::Connections;
+use listen::Listeners;
+
+/// How many files a worker may read at a time.
+const BLOCKING_THREADS: usize = 32;
+
+/// Why the service ended other than as asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The storage directory could not be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// An address cannot be listened on.
+    #[error("failed to listen on {address}: {source}")]
+    Listen {
+        /// The address.
+        address: String,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The system refused something else, such as a thread or a signal handler.
+    #[error("failed to run the server: {0}")]
+    Io(#[from] std::io::Error),
+}
+
+/// How the service ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended {
+    /// Everything was finished and synced.
+    InOrder,
+    /// A second signal cut it short.
+    Forced,
+}
+
+/// Serves until a signal; tells `announce` one line for each address.
+pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
+    let mut signals = Signals::new()?;
+    let hub = Arc::new(Hub::new(live_config(config)));
+    let sessions = Sessions::open(settings(config), hub)?;
+    let outcome = serve(config, &sessions, &mut signals, announce).await;
+    if !matches!(outcome, Ok(Ended::Forced)) {
+        sessions.shutdown().await;
+        tracing::info!("stopped");
+    }
+    outcome
+}
+
+async fn serve(
+    config: &Config,
+    sessions: &Arc<Sessions>,
+    signals: &mut Signals,
+    announce: &mut impl Write,
+) -> Result<Ended, ServerError> {
+    let mut listeners = Listeners::open(config)?;
+    let (draining, connections) = (CancellationToken::new(), Connections::default());
+    let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
+    let (counter, patience) = (connections.clone(), config.ws_idle_timeout);
+    let mut server = HttpServer::new(move || app::app(&parts))
+        .on_connect(move |io, extensions| counter.enter(io, extensions, patience))
+        .workers(config.workers)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .tcp_nodelay(true)
+        .keep_alive(config.keep_alive)
+        .client_request_timeout(config.request_timeout)
+        .client_disconnect_timeout(Duration::from_secs(1))
+        .max_connections((config.max_connections / config.workers).max(1))
+        .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
+        .disable_signals();
+    listeners.announce(announce);
+    for listener in listeners.tcp.drain(..) {
+        server = server.listen(listener)?;
+    }
+    let mut socket = None;
+    if let Some((listener, file)) = listeners.unix.take() {
+        server = server.listen_uds(listener)?;
+        socket = Some(file);
+    }
+    let stop = Stop { config, sessions, draining, connections };
+    let outcome = stop.when_asked(server.run(), signals).await;
+    drop(socket);
+    outcome
+}
+
+/// What a stop has to do with.
+struct Stop<'a> {
+    config: &'a Config,
+    sessions: &'a Arc<Sessions>,
+    draining: CancellationToken,
+    connections: Connections,
+}
+
+impl Stop<'_> {
+    async fn when_asked(self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
+        let handle = server.handle();
+        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention());
+        tracing::info!(workers = self.config.workers, storage = %self.config.storage_path.display(), "serving");
+        tokio::select! {
+            ended = &mut server => return ended.map(|()| Ended::InOrder).map_err(ServerError::from),
+            name = signals.next() => tracing::info!(signal = name, "stopping"),
+        }
+        retention.abort();
+        tokio::select! {
+            () = self.drain(&handle) => {}
+            _ = &mut server => {}
+            name = signals.next() => {
+                tracing::warn!(signal = name, "asked again to stop; not waiting");
+                return Ok(Ended::Forced);
+            }
+        }
+        Ok(Ended::InOrder)
+    }
+
+    async fn drain(&self, handle: &ServerHandle) {
+        let stopped = handle.stop(true);
+        self.draining.cancel();
+        self.sessions.hub().close_all();
+        let finished = async {
+            stopped_accepting().await;
+            self.connections.none_left().await;
+        };
+        if tokio::time::timeout(self.config.shutdown_timeout, finished).await.is_err() {
+            let left = self.connections.count();
+            tracing::warn!(left, "connections were still open after the shutdown timeout");
+        }
+        drop(stopped);
+    }
+}
+
+/// Lets connections that were accepted just before the stop reach their worker and be counted.
+async fn stopped_accepting() {
+    tokio::time::sleep(Duration::from_millis(20)).await;
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        store: Options {
+            path: config.storage_path.clone(),
+            sync: match config.storage_sync {
+                StorageSync::Always => SyncPolicy::Always,
+                StorageSync::EverySec => SyncPolicy::EverySecond,
+                StorageSync::No => SyncPolicy::Never,
+            },
+            recent_limit: config.recent_limit,
+            journal_max_bytes: config.journal_max_bytes,
+        },
+        auto_create: config.auto_create_sessions,
+        retention: retention::Policy {
+            max_sessions: config.retention_max_sessions,
+            max_age: config.retention_max_age,
+            max_bytes: config.retention_max_bytes,
+        },
+    }
+}
+
+fn live_config(config: &Config) -> LiveConfig {
+    LiveConfig {
+        ping_interval: config.ws_ping_interval,
+        idle_timeout: config.ws_idle_timeout,
+        ..LiveConfig::default()
+    }
+}
