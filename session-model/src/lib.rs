@@ -8,6 +8,7 @@
 pub mod change_line;
 pub mod code;
 pub mod command;
+pub mod documents;
 pub mod event;
 pub mod id;
 pub mod initial;
@@ -29,4 +30,4 @@ pub use event::{Change, EventKind, LogKind, PatchFormat};
 pub use id::{SessionId, UserId};
 pub use record::RecordBody;
 pub use timestamp::Timestamp;
-pub use view::{Stamp, View};
+pub use view::{LogHead, Stamp, View};

@@ -53,8 +53,9 @@ pub enum Verdict<'a> {
     },
 }
 
+/// What is remembered of a producer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-struct Position {
+pub struct Position {
     epoch: u64,
     seq: u64,
     #[serde(default)]
@@ -95,6 +96,19 @@ impl Producers {
             }
         }
         self.0.insert(id, Position { epoch, seq, used, answer });
+    }
+
+    /// What is remembered of a producer.
+    pub fn position(&self, id: &str) -> Option<&Position> {
+        self.0.get(id)
+    }
+
+    /// Takes a producer back to what was remembered of it earlier.
+    pub fn restore(&mut self, id: String, earlier: Option<Position>) {
+        match earlier {
+            Some(position) => drop(self.0.insert(id, position)),
+            None => drop(self.0.remove(&id)),
+        }
     }
 
     /// Whether none is remembered.

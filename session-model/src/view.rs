@@ -45,6 +45,18 @@ pub struct Keyframe {
     pub state_bytes: u64,
 }
 
+/// The end of one log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct LogHead {
+    /// The last seq; 0: none yet.
+    pub seq: u64,
+    /// How long the log is.
+    pub bytes: u64,
+    /// How much of it, from the start, the older service wrote.
+    #[serde(default)]
+    pub legacy: u64,
+}
+
 /// A whole-value file that waits to be written once.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum OutFile {
@@ -67,8 +79,8 @@ pub struct View {
     pub final_doc: Option<Value>,
     /// How many `final-<n>.json` there are.
     pub finals: u32,
-    /// The last seq of each log, in the order of [`LogKind::ALL`].
-    pub seqs: [u64; 3],
+    /// The end of each log, in the order of [`LogKind::ALL`].
+    pub logs: [LogHead; 3],
     /// The offset of the last event applied.
     pub offset: u64,
     /// The offset of the event that created it; 0 for one of the older service.
@@ -106,7 +118,7 @@ impl View {
             state,
             final_doc: None,
             finals: 0,
-            seqs: [0; 3],
+            logs: [LogHead::default(); 3],
             offset: 0,
             created_offset: 0,
             keyframe: Keyframe::default(),
@@ -117,11 +129,13 @@ impl View {
 
     /// The seq that the next record of a log gets.
     pub fn next_seq(&self, log: LogKind) -> u64 {
-        self.seqs[log.index()] + 1
+        self.logs[log.index()].seq + 1
     }
 
     fn note(&mut self, log: LogKind, stamp: Stamp) {
-        self.seqs[log.index()] = stamp.seq;
+        let head = &mut self.logs[log.index()];
+        head.seq = stamp.seq;
+        head.bytes += stamp.bytes;
         self.offset = stamp.offset;
         self.metadata.touch(stamp.at);
     }
@@ -136,10 +150,20 @@ impl View {
 
     /// A change was stored. Fails, without any effect, only for a change that no transition has made.
     pub fn apply(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
+        self.replay(change, stamp, self.state.version() + 1)
+    }
+
+    /// The same for a stored change that left the state at `version`: if the state is there already (its snapshot
+    /// was newer than that of the metadata), only the rest is applied.
+    pub fn replay(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
         let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
+        let known =
+            (change.kind.changes_state() && version <= self.state.version()).then(|| self.state.clone());
         self.apply_data(change, stamp.at)?;
-        if change.kind.changes_state() {
-            self.state.advance(stamp.at);
+        match known {
+            Some(state) => self.state = state,
+            None if change.kind.changes_state() => self.state.advance(stamp.at),
+            None => {}
         }
         if stamp.keyframe {
             self.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes };

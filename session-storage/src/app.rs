@@ -150,7 +150,7 @@ endpoints! {
         GET events::all, "all events as a page or, with Accept: text/event-stream, as a stream";
     }
     "/ws" {
-        GET live::websocket, "the live feed; ?session, user, since";
+        GET live::follow, "the live feed; ?session, user, since";
     }
     "/health" {
         GET health::health, "whether the service is well";

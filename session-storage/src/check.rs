@@ -1,7 +1,119 @@
-//! Reads a whole storage directory. Stub.
-use crate::config::Config;
+//! `session-storage check [--repair]`: reads a whole storage directory and reports every fault with file and place.
+//!
+//! Without `--repair` nothing is written and a running service is not disturbed (what it has not yet written may
+//! then be reported). With it the directory is locked, each fault that can be mended without guessing is mended:
+//! damaged lines are moved into `<log>.damaged`, snapshots are rebuilt from the logs, derived files are removed to
+//! be built anew.
+
+mod journal;
+mod session;
+
+use std::fs;
 use std::io::Write;
-/// Stub.
-pub fn run(_config: &Config, _repair: bool, _out: &mut impl Write) -> anyhow::Result<usize> {
-    Ok(0)
+
+use anyhow::Context;
+use session_model::SessionId;
+
+use crate::store::layout::Layout;
+use crate::store::lock::DirLock;
+
+/// One fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// The file, below the storage directory.
+    pub file: String,
+    /// Where in it.
+    pub place: String,
+    /// What is wrong.
+    pub what: String,
+    /// Whether it was mended.
+    pub mended: bool,
+}
+
+impl Fault {
+    fn new(file: impl Into<String>, place: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { file: file.into(), place: place.into(), what: what.into(), mended: false }
+    }
+}
+
+/// Checks a storage directory; answers how many faults are left.
+pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow::Result<usize> {
+    let layout = Layout::new(path);
+    anyhow::ensure!(
+        layout.sessions().is_dir(),
+        "`{}` is no storage directory: it has no `sessions`",
+        path.display()
+    );
+    let _lock = repair.then(|| DirLock::take(&layout)).transpose()?;
+    let mut faults = journal::check(&layout)?;
+    let ids = sessions(&layout, &mut faults)?;
+    for id in &ids {
+        faults.extend(session::check(&layout, id, repair)?);
+    }
+    faults.extend(index(&layout, &ids, repair)?);
+    faults.extend(quarantine(&layout)?);
+    for fault in &faults {
+        let mended = if fault.mended { " (mended)" } else { "" };
+        writeln!(out, "{}: {}: {}{mended}", fault.file, fault.place, fault.what)?;
+    }
+    let left = faults.iter().filter(|f| !f.mended).count();
+    writeln!(out, "{} sessions checked, {} faults, {} mended", ids.len(), faults.len(), faults.len() - left)?;
+    Ok(left)
+}
+
+fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<SessionId>> {
+    let mut ids = Vec::new();
+    for entry in fs::read_dir(layout.sessions()).context("failed to read `sessions`")? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        match SessionId::parse(&name) {
+            Ok(id) => ids.push(id),
+            Err(_) => faults.push(Fault::new(
+                format!("sessions/{name}"),
+                "name",
+                "is no session id; it is never read",
+            )),
+        }
+    }
+    ids.sort_unstable();
+    Ok(ids)
+}
+
+/// The index is derived: what it says falsely is mended by removing it.
+fn index(layout: &Layout, ids: &[SessionId], repair: bool) -> anyhow::Result<Vec<Fault>> {
+    let bytes = match fs::read(layout.index()) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        bytes => bytes.context("failed to read `index.json`")?,
+    };
+    let mut faults = Vec::new();
+    match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&bytes) {
+        Err(error) => faults.push(Fault::new("index.json", format!("line {}", error.line()), "is no JSON")),
+        Ok(rows) => {
+            let known = |id: &String| ids.binary_search_by(|other| other.as_str().cmp(id)).is_ok();
+            for id in rows.keys().filter(|id| !id.starts_with('$') && !known(id)) {
+                faults.push(Fault::new("index.json", format!("`{id}`"), "names a session that is not there"));
+            }
+        }
+    }
+    if repair && !faults.is_empty() {
+        fs::remove_file(layout.index()).context("failed to remove `index.json`")?;
+        faults.iter_mut().for_each(|fault| fault.mended = true);
+    }
+    Ok(faults)
+}
+
+fn quarantine(layout: &Layout) -> anyhow::Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    if !layout.quarantine().is_dir() {
+        return Ok(faults);
+    }
+    for entry in fs::read_dir(layout.quarantine()).context("failed to read `quarantine`")? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if entry.file_type()?.is_dir() {
+            let reason = fs::read_to_string(layout.quarantine().join(format!("{name}.reason.txt")));
+            let reason = reason.unwrap_or_else(|_| "no reason was noted".to_owned());
+            faults.push(Fault::new(format!("quarantine/{name}"), "session", reason.trim().to_owned()));
+        }
+    }
+    Ok(faults)
 }

@@ -5,7 +5,7 @@
 //! of the same name in the file. Nothing else in the service reads the environment.
 
 mod cli;
-mod kinds;
+pub mod kinds;
 mod layers;
 
 use std::path::PathBuf;
@@ -151,7 +151,7 @@ options! {
     /// How often a WebSocket is pinged
     ws_ping_interval: Duration = "25s", Span { min: secs(1), max: secs(3600) };
     /// After how long without a sign of life a WebSocket is closed
-    ws_idle_timeout: Duration = "60s", Span { min: secs(2), max: secs(DAY) };
+    ws_idle_timeout: Duration = "75s", Span { min: secs(2), max: secs(DAY) };
     /// How long a stop waits for requests in flight
     shutdown_timeout: Duration = "10s", Span { min: secs(0), max: secs(3600) };
 }

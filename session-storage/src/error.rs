@@ -63,39 +63,36 @@ impl fmt::Display for ApiError {
 
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        status(self.code())
+        StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        HttpResponse::new(self.status_code())
+        let mut response = HttpResponse::build(self.status_code()).body(body(self, ""));
+        describe(response.headers_mut(), self);
+        response
     }
 }
 
-fn status(code: Code) -> StatusCode {
-    StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
 /// Replaces the body of a response that tells of an error; others pass as they are.
-pub fn render<B>(response: ServiceResponse<EitherBody<B>>, id: &HeaderValue) -> ServiceResponse<EitherBody<B>> {
+pub fn render<B>(
+    response: ServiceResponse<EitherBody<B>>,
+    id: &HeaderValue,
+) -> ServiceResponse<EitherBody<B>> {
     if !is_error(response.status()) {
         return response;
     }
     let id = id.to_str().unwrap_or_default();
-    let foreign;
-    let error = match response.response().error().and_then(actix_web::Error::as_error::<ApiError>) {
-        Some(error) => error,
-        None => {
-            foreign = recognise(&response);
-            &foreign
-        }
-    };
+    let own = response.response().error().and_then(actix_web::Error::as_error::<ApiError>);
+    let foreign = if own.is_none() { Some(recognise(&response)) } else { None };
+    let Some(error) = own.or(foreign.as_ref()) else { return response };
     log(error, &response, id);
-    let (code, body) = (error.code(), body(error, id));
-    let extra = error.refused.header.clone();
-    let mut response = response.map_body(|_, _| EitherBody::right(BoxBody::new(body)));
-    *response.response_mut().status_mut() = status(code);
-    describe(response.headers_mut(), code, extra);
-    response
+    let (status, body, mut headers) = (error.status_code(), body(error, id), response.headers().clone());
+    describe(&mut headers, error);
+    response.map_body(|head, _| {
+        head.status = status;
+        head.headers = headers;
+        EitherBody::right(BoxBody::new(body))
+    })
 }
 
 fn is_error(status: StatusCode) -> bool {
@@ -119,19 +116,19 @@ fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
     serde_json::to_vec(&body).expect("texts and JSON values are always serializable")
 }
 
-fn describe(headers: &mut HeaderMap, code: Code, extra: Option<(&'static str, String)>) {
+fn describe(headers: &mut HeaderMap, error: &ApiError) {
     for stale in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED] {
         headers.remove(stale);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if matches!(code, Code::RateLimited | Code::StorageUnavailable | Code::StorageFull) {
+    if matches!(error.code(), Code::RateLimited | Code::StorageUnavailable | Code::StorageFull) {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     }
-    if code == Code::MethodNotAllowed && !headers.contains_key(header::ALLOW) {
+    if error.code() == Code::MethodNotAllowed && !headers.contains_key(header::ALLOW) {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
     }
-    if let Some((name, value)) = extra
-        && let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value))
+    if let Some((name, value)) = &error.refused.header
+        && let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value))
     {
         headers.insert(name, value);
     }
@@ -139,8 +136,11 @@ fn describe(headers: &mut HeaderMap, code: Code, extra: Option<(&'static str, St
 
 /// The error of a response that the framework has made.
 fn recognise<B>(response: &ServiceResponse<B>) -> ApiError {
-    let refused_origin =
-        response.response().error().and_then(actix_web::Error::as_error::<CorsError>).map(ToString::to_string);
+    let refused_origin = response
+        .response()
+        .error()
+        .and_then(actix_web::Error::as_error::<CorsError>)
+        .map(ToString::to_string);
     let (code, sentence) = match (refused_origin, response.status()) {
         (Some(why), _) => (Code::InvalidParameter, why),
         (None, status) => of_status(status),
@@ -182,8 +182,12 @@ mod tests {
     use actix_web::test::TestRequest;
     use serde_json::json;
 
+    fn answered(response: HttpResponse) -> ServiceResponse<EitherBody<BoxBody>> {
+        ServiceResponse::new(TestRequest::default().to_http_request(), response).map_into_left_body()
+    }
+
     fn rendered(response: HttpResponse) -> (u16, HeaderMap, Value) {
-        let response = TestRequest::default().to_srv_response(response).map_into_left_body::<BoxBody>();
+        let response = answered(response);
         let response = render(response, &HeaderValue::from_static("id-1"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap();
@@ -237,13 +241,14 @@ mod tests {
         let Value::Object(fields) = json!({"status": "failed"}) else { unreachable!() };
         let down = Refusal::new(Code::StorageUnavailable, "failed");
         let (_, headers, body) = rendered(HttpResponse::from_error(ApiError::with_fields(down, fields)));
-        assert_eq!((&body["status"], headers.get("retry-after").unwrap()), (&json!("failed"), &"1"));
+        assert_eq!(body["status"], "failed");
+        assert_eq!(headers.get("retry-after").unwrap(), "1");
     }
 
     #[test]
     fn answers_that_are_no_errors_pass() {
         let ok = HttpResponse::Ok().body("plain");
-        let response = TestRequest::default().to_srv_response(ok).map_into_left_body::<BoxBody>();
+        let response = answered(ok);
         let response = render(response, &HeaderValue::from_static("x"));
         assert_eq!(actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap(), "plain");
     }

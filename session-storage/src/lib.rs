@@ -1,6 +1,6 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
-//! Floors, arrows only point down: [`app`], [`routes`], [`server`] → [`sessions`], [`error`] → [`store`],
+//! Floors, arrows only point down: [`server`], [`app`], [`routes`] → [`sessions`], [`error`] → [`store`],
 //! [`live`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
 
 pub mod app;

@@ -71,7 +71,8 @@ fn main() -> ExitCode {
 }
 
 fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, ConfigError> {
-    layers.environment = std::env::vars_os().filter_map(|(name, v)| Some((name.into_string().ok()?, v))).collect();
+    layers.environment =
+        std::env::vars_os().filter_map(|(name, v)| Some((name.into_string().ok()?, v))).collect();
     match file {
         Some(file) => layers.with_file(file)?.load(),
         None => layers.load(),
@@ -93,7 +94,7 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
 
 fn check(config: &Config, repair: bool) -> Result<u8, Failure> {
     telemetry::init(config)?;
-    let faults = session_storage::check::run(config, repair, &mut std::io::stdout().lock())?;
+    let faults = session_storage::check::run(&config.storage_path, repair, &mut std::io::stdout().lock())?;
     Ok(if faults == 0 { 0 } else { FAILED })
 }
 

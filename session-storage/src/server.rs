@@ -21,8 +21,7 @@ use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
 use crate::store::error::OpenError;
-use crate::store::open::SyncPolicy;
-use crate::store::{Options, retention};
+use crate::store::{Options, SyncPolicy, retention};
 use connections::Connections;
 use listen::Listeners;
 

@@ -11,7 +11,9 @@ use crate::config::{Config, LogFormat};
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// `RUST_LOG` is no filter.
-    #[error("RUST_LOG must be a filter such as `info` or `info,session_storage=debug`, not `{filter}`: {why}")]
+    #[error(
+        "RUST_LOG must be a filter such as `info` or `info,session_storage=debug`, not `{filter}`: {why}"
+    )]
     Filter {
         /// What was given.
         filter: String,

@@ -26,7 +26,7 @@ const MISSING: &str = "<!doctype html>
 ";
 
 /// Registers `/dashboard` and everything below it.
-pub fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>) {
+pub(super) fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>) {
     config.service(web::redirect("/dashboard", "/dashboard/").permanent());
     let scope = web::scope("/dashboard").wrap(headers());
     match directory.filter(|directory| directory.join(INDEX).is_file()) {
@@ -65,7 +65,7 @@ async fn fall_back(request: ServiceRequest, index: PathBuf) -> Result<ServiceRes
         return Ok(request.error_response(ApiError::from(missing)));
     }
     let (request, _) = request.into_parts();
-    let response = NamedFile::open_async(index).await?.into_response(&request);
+    let response = web::block(|| NamedFile::open(index)).await??.into_response(&request);
     Ok(ServiceResponse::new(request, response))
 }
 

@@ -19,13 +19,13 @@ use super::request_id;
 use crate::error;
 
 /// The outermost layer.
-pub struct Edge {
+pub(super) struct Edge {
     origins: Rc<[String]>,
 }
 
 impl Edge {
     /// Lets pages of these origins call the service; `*` is any.
-    pub fn new(origins: &[String]) -> Self {
+    pub(super) fn new(origins: &[String]) -> Self {
         Self { origins: origins.into() }
     }
 }
@@ -61,7 +61,7 @@ where
 }
 
 /// A worker's outermost layer.
-pub struct EdgeService<S, C> {
+pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
 }
@@ -91,7 +91,7 @@ where
 pin_project! {
     /// A request on its way.
     #[project = RunningProjection]
-    pub enum Running<P, C> {
+    pub(super) enum Running<P, C> {
         /// Without the cross-origin layer.
         Plain {
             #[pin]

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
 
 /// The header that bears the name, both ways.
-pub static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const LONGEST: usize = 128;
 
@@ -18,7 +18,7 @@ thread_local! {
 }
 
 /// The name of the request with these headers.
-pub fn of(headers: &HeaderMap) -> HeaderValue {
+pub(super) fn of(headers: &HeaderMap) -> HeaderValue {
     match headers.get(&X_REQUEST_ID) {
         Some(given) if is_harmless(given.as_bytes()) => given.clone(),
         _ => fresh(),

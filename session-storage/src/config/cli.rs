@@ -46,7 +46,8 @@ pub fn read_command_line(
         _ => (Request::Serve, &matches),
     };
     let request = if inner.get_flag("print-config") { Request::PrintConfig } else { request };
-    let layers = Layers { flags: flags(inner), ..Layers::default() };
+    let mut layers = Layers::default();
+    layers.flags = flags(inner);
     Ok((request, layers, inner.get_one::<PathBuf>("config").cloned()))
 }
 
@@ -142,7 +143,9 @@ mod tests {
 
     #[test]
     fn what_is_unknown_is_refused_by_its_name() {
-        for (arguments, named) in [(&["--prot", "1"][..], "--prot"), (&["serve"], "serve"), (&["--port"], "--port")] {
+        for (arguments, named) in
+            [(&["--prot", "1"][..], "--prot"), (&["serve"], "serve"), (&["--port"], "--port")]
+        {
             let error = read(arguments).unwrap_err();
             assert!(error.to_string().contains(named) && error.exit_code() == 2, "{error}");
         }

@@ -186,10 +186,11 @@ fn measure(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> 
     number.checked_mul(factor)
 }
 
-/// The largest unit that divides without rest.
+/// In the unit that makes the smallest whole number.
 fn in_units(value: u64, units: &[(&str, u64)]) -> String {
-    let fits = |(_, factor): &&(&str, u64)| value >= *factor && value.is_multiple_of(*factor);
-    let (name, factor) = units.iter().find(fits).unwrap_or(&units[units.len() - 1]);
+    let divides = |(_, factor): &&(&str, u64)| value >= *factor && value.is_multiple_of(*factor);
+    let largest = units.iter().filter(divides).max_by_key(|(_, factor)| *factor);
+    let (name, factor) = largest.unwrap_or(&units[units.len() - 1]);
     format!("{}{name}", value / factor)
 }
 
@@ -268,7 +269,10 @@ impl Kind for Origins {
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#' | '*' | '@');
-    !scheme.is_empty() && scheme.chars().all(char::is_alphanumeric) && !host.is_empty() && host.chars().all(plain)
+    !scheme.is_empty()
+        && scheme.chars().all(char::is_alphanumeric)
+        && !host.is_empty()
+        && host.chars().all(plain)
 }
 
 #[cfg(test)]
@@ -323,7 +327,9 @@ mod tests {
     fn origins_are_origins() {
         assert_eq!(Origins.parse("http://a:1, https://b.c").unwrap(), ["http://a:1", "https://b.c"]);
         assert_eq!(Origins.parse("*").unwrap(), ["*"]);
-        for bad in ["", "localhost:3000", "http://", "http://a/", "http://a,*", "http://a,,http://b", "http://u@h"] {
+        for bad in
+            ["", "localhost:3000", "http://", "http://a/", "http://a,*", "http://a,,http://b", "http://u@h"]
+        {
             assert!(Origins.parse(bad).is_err(), "{bad}");
         }
     }

@@ -215,9 +215,10 @@ impl Loaded {
     }
 }
 
+/// The escapes of JSON are escapes of TOML.
 fn in_toml(value: String) -> String {
     let bare = value == "true" || value == "false" || value.parse::<i64>().is_ok();
-    if bare { value } else { toml::Value::String(value).to_string() }
+    if bare { value } else { serde_json::Value::String(value).to_string() }
 }
 
 #[cfg(test)]

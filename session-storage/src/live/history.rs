@@ -46,5 +46,11 @@ pub trait History: Send + Sync + 'static {
     fn oldest(&self, filter: &Filter) -> Result<u64, Refusal>;
     /// Events with `offset > after`, at most `limit` of them and about `max_bytes`; when none is left,
     /// `next` is at least the value of [`History::durable`] when the call began.
-    fn page(&self, filter: &Filter, after: u64, limit: usize, max_bytes: usize) -> Result<HistoryPage, Refusal>;
+    fn page(
+        &self,
+        filter: &Filter,
+        after: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<HistoryPage, Refusal>;
 }

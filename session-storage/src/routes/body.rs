@@ -80,7 +80,8 @@ impl Accepts for Patches {
     fn accepts(media: Media) -> bool {
         matches!(media, Media::Json | Media::MergePatch | Media::JsonPatch | Media::Unsaid)
     }
-    const READS: &'static str = "application/json, application/merge-patch+json or application/json-patch+json";
+    const READS: &'static str =
+        "application/json, application/merge-patch+json or application/json-patch+json";
 }
 
 impl Accepts for Lines {
@@ -114,9 +115,14 @@ fn unbounded() -> Result<Receiving, Refusal> {
     Err(Refusal::new(Code::Internal, "the application has no bounds for bodies"))
 }
 
-fn begin<A: Accepts>(headers: &HeaderMap, bounds: &Bounds, payload: &mut Payload) -> Result<Receiving, Refusal> {
+fn begin<A: Accepts>(
+    headers: &HeaderMap,
+    bounds: &Bounds,
+    payload: &mut Payload,
+) -> Result<Receiving, Refusal> {
     let media = checked::<A>(headers)?;
-    let announced = headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > bounds.bytes) {
         return Err(too_large(bounds.bytes));
     }
@@ -196,7 +202,9 @@ impl<A> Future for Reading<A> {
             None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
         };
         self.state = None;
-        Poll::Ready(result.map(|(bytes, media)| Body { bytes, media, accepts: PhantomData }).map_err(ApiError::from))
+        Poll::Ready(
+            result.map(|(bytes, media)| Body { bytes, media, accepts: PhantomData }).map_err(ApiError::from),
+        )
     }
 }
 

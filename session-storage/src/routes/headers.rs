@@ -32,14 +32,16 @@ impl FromRequest for Producer {
 }
 
 fn producer(headers: &HeaderMap) -> Result<Option<ProducerNumbers>, Refusal> {
-    let (id, epoch, seq) = (headers.get(&PRODUCER_ID), headers.get(&PRODUCER_EPOCH), headers.get(&PRODUCER_SEQ));
+    let (id, epoch, seq) =
+        (headers.get(&PRODUCER_ID), headers.get(&PRODUCER_EPOCH), headers.get(&PRODUCER_SEQ));
     let (id, epoch, seq) = match (id, epoch, seq) {
         (None, None, None) => return Ok(None),
         (Some(id), Some(epoch), Some(seq)) => (id, epoch, seq),
         _ => return Err(refuse("Producer-Id, Producer-Epoch and Producer-Seq come all or none")),
     };
     let id = id.to_str().ok().filter(|id| (1..=MAX_PRODUCER_ID).contains(&id.len()));
-    let id = id.ok_or_else(|| refuse(format!("Producer-Id must be 1 to {MAX_PRODUCER_ID} visible characters")))?;
+    let id =
+        id.ok_or_else(|| refuse(format!("Producer-Id must be 1 to {MAX_PRODUCER_ID} visible characters")))?;
     let whole = |name, value: &actix_web::http::header::HeaderValue| {
         value.to_str().ok().and_then(number).ok_or_else(|| refuse(format!("{name} must be a whole number")))
     };
@@ -116,7 +118,8 @@ mod tests {
         assert_eq!((numbers.id.as_str(), numbers.epoch, numbers.seq), ("p-1", 2, 0));
         assert_eq!(producer(&headers(&[])), Ok(None));
         for left_out in 0..3 {
-            let some: Vec<_> = all.iter().copied().enumerate().filter(|(n, _)| *n != left_out).map(|(_, h)| h).collect();
+            let some: Vec<_> =
+                all.iter().copied().enumerate().filter(|(n, _)| *n != left_out).map(|(_, h)| h).collect();
             assert_eq!(producer(&headers(&some)).unwrap_err().code, Code::InvalidParameter);
         }
     }
@@ -142,7 +145,9 @@ mod tests {
 
     #[test]
     fn versions_are_read_in_all_their_spellings() {
-        for (value, version) in [("\"7\"", Some(7)), ("W/\"7\"", Some(7)), ("7", Some(7)), (" \"7\" ", Some(7)), ("*", None)] {
+        for (value, version) in
+            [("\"7\"", Some(7)), ("W/\"7\"", Some(7)), ("7", Some(7)), (" \"7\" ", Some(7)), ("*", None)]
+        {
             assert_eq!(if_match(&headers(&[("if-match", value)])), Ok(version), "{value}");
         }
         assert_eq!(if_match(&headers(&[])), Ok(None));

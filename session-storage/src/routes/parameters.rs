@@ -28,7 +28,9 @@ fn text(raw: &str) -> Option<String> {
 impl<'a> Parameters<'a> {
     fn raw(self, name: &str) -> impl Iterator<Item = &'a str> {
         let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-        pairs.filter(move |(key, _)| *key == name || text(key).is_some_and(|key| key == name)).map(|(_, value)| value)
+        pairs
+            .filter(move |(key, _)| *key == name || text(key).is_some_and(|key| key == name))
+            .map(|(_, value)| value)
     }
 
     /// Every value of a parameter that may be repeated.
@@ -118,7 +120,8 @@ mod tests {
 
     #[test]
     fn a_log_query_reads_every_parameter() {
-        let query = Parameters("limit=3&after=1&before=9&order=desc&type=a&type=b%20c&colour=%zz").log().unwrap();
+        let query =
+            Parameters("limit=3&after=1&before=9&order=desc&type=a&type=b%20c&colour=%zz").log().unwrap();
         assert_eq!((query.limit, query.after, query.before), (Some(3), Some(1), Some(9)));
         assert!(query.descending);
         assert_eq!(query.types, ["a", "b c"]);

@@ -32,7 +32,13 @@ fn tagged(version: u64, state: Bytes, known: &IfNoneMatch) -> HttpResponse {
 }
 
 /// Merges into the state.
-pub async fn patch(id: Id, wanted: IfMatch, producer: Producer, body: Body<Patches>, sessions: Kept) -> Answer {
+pub async fn patch(
+    id: Id,
+    wanted: IfMatch,
+    producer: Producer,
+    body: Body<Patches>,
+    sessions: Kept,
+) -> Answer {
     let patch = model::value(&body.bytes)?;
     let patch = StatePatch { format: format_of(body.media), patch, if_version: wanted.0 };
     written(sessions.submit(&id.0, Command::PatchState(patch), producer.0).await)

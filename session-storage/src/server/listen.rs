@@ -53,7 +53,7 @@ impl Listeners {
     }
 }
 
-fn failed(address: impl ToString) -> impl FnOnce(io::Error) -> ServerError {
+fn failed(address: &impl ToString) -> impl FnOnce(io::Error) -> ServerError {
     let address = address.to_string();
     move |source| ServerError::Listen { address, source }
 }
@@ -62,8 +62,8 @@ fn tcp(host: &str, port: u16) -> Result<Vec<TcpListener>, ServerError> {
     if host.eq_ignore_ascii_case("localhost") {
         return loopback(port);
     }
-    let addresses = resolve(host, port).map_err(failed(format!("{host}:{port}")))?;
-    let listen = |address: SocketAddr| listen(address).map_err(failed(address));
+    let addresses = resolve(host, port).map_err(failed(&format!("{host}:{port}")))?;
+    let listen = |address: SocketAddr| listen(address).map_err(failed(&address));
     addresses.into_iter().map(listen).collect()
 }
 
@@ -79,12 +79,12 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// Both loopback addresses on the same port; a machine without IPv6 is fine.
 fn loopback(port: u16) -> Result<Vec<TcpListener>, ServerError> {
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let first = listen(v4).map_err(failed(v4))?;
+    let first = listen(v4).map_err(failed(&v4))?;
     let port = first.local_addr().map_or(port, |address| address.port());
     let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
     match listen(v6) {
         Ok(second) => Ok(vec![first, second]),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(failed(v6)(error)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(failed(&v6)(error)),
         Err(error) => {
             tracing::debug!(%error, "not listening on ::1");
             Ok(vec![first])
@@ -112,7 +112,7 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ServerError> {
         widen(&listener)?;
         Ok((listener, file))
     };
-    bind().map_err(failed(format!("unix:{}", path.display())))
+    bind().map_err(failed(&format!("unix:{}", path.display())))
 }
 
 /// Removes a socket that nobody listens on any more; leaves anything else alone.

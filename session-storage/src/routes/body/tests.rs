@@ -1,7 +1,8 @@
 use super::*;
-use actix_http::h1;
 use actix_web::http::header::HeaderValue;
 use actix_web::test::TestRequest;
+use futures_util::stream;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 fn bounds(bytes: usize, stall: Duration) -> Bounds {
     Bounds { bytes, stall, draining: CancellationToken::new() }
@@ -44,7 +45,9 @@ fn each_route_reads_its_types() {
 
 #[actix_web::test]
 async fn what_is_too_large_or_of_another_type_is_refused() {
-    let typed = |kind: &'static str| TestRequest::post().insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)));
+    let typed = |kind: &'static str| {
+        TestRequest::post().insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)))
+    };
     let body = read::<Json>(typed("application/json").set_payload("{}"), 2).await.unwrap();
     assert_eq!((body.bytes.as_ref(), body.media), (&b"{}"[..], Media::Json));
     let refused = async |request| read::<Json>(request, 2).await.err();
@@ -56,16 +59,20 @@ async fn what_is_too_large_or_of_another_type_is_refused() {
     assert_eq!(refused(packed).await, Some(Code::UnsupportedMediaType));
 }
 
+fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
+    let (sender, mut receiver) = unbounded_channel();
+    let pieces = stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(Ok)));
+    let mut payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
+    let state = begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
+    (sender, Reading { state: Some(state), accepts: PhantomData })
+}
+
 async fn piecewise(pieces: &[&'static str], limit: usize) -> Result<Bytes, Code> {
-    let (mut sender, payload) = h1::Payload::create(false);
+    let (sender, reading) = reading(&bounds(limit, Duration::from_secs(30)));
     for piece in pieces {
-        sender.feed_data(Bytes::from_static(piece.as_bytes()));
+        sender.send(Bytes::from_static(piece.as_bytes())).unwrap();
     }
-    sender.feed_eof();
-    let mut payload = Payload::H1 { payload };
-    let bounds = bounds(limit, Duration::from_secs(30));
-    let state = begin::<Json>(&HeaderMap::new(), &bounds, &mut payload);
-    let reading: Reading<Json> = Reading { state: Some(state), accepts: PhantomData };
+    drop(sender);
     reading.await.map(|body| body.bytes).map_err(|error| error.code())
 }
 
@@ -75,13 +82,6 @@ async fn pieces_are_put_together() {
     assert_eq!(piecewise(&["abc"], 9).await, Ok("abc".into()));
     assert_eq!(piecewise(&["abc", "def", "ghi"], 9).await, Ok("abcdefghi".into()));
     assert_eq!(piecewise(&["abc", "def", "ghi"], 8).await, Err(Code::PayloadTooLarge));
-}
-
-/// A body that stalls from its first byte on.
-fn stalled(bounds: &Bounds) -> (h1::PayloadSender, Reading<Json>) {
-    let (sender, payload) = h1::Payload::create(false);
-    let state = begin::<Json>(&HeaderMap::new(), bounds, &mut Payload::H1 { payload });
-    (sender, Reading { state: Some(state), accepts: PhantomData })
 }
 
 /// Polls twice at once, as the connection does, and then waits.
@@ -98,14 +98,14 @@ async fn wait_for(mut reading: Reading<Json>) -> Option<Code> {
 #[actix_web::test]
 async fn a_body_that_stalls_is_given_up() {
     let bounds = bounds(9, Duration::from_millis(20));
-    let (_sender, reading) = stalled(&bounds);
+    let (_sender, reading) = reading(&bounds);
     assert_eq!(wait_for(reading).await, Some(Code::RequestTimeout));
 }
 
 #[actix_web::test]
 async fn a_stop_shortens_the_patience() {
     let bounds = bounds(9, Duration::from_secs(3600));
-    let (_sender, reading) = stalled(&bounds);
+    let (_sender, reading) = reading(&bounds);
     bounds.draining.cancel();
     assert_eq!(wait_for(reading).await, Some(Code::StorageUnavailable));
 }
@@ -113,13 +113,13 @@ async fn a_stop_shortens_the_patience() {
 #[actix_web::test]
 async fn progress_renews_the_patience() {
     let bounds = bounds(99, Duration::from_millis(400));
-    let (mut sender, reading) = stalled(&bounds);
+    let (sender, reading) = reading(&bounds);
     let feeding = async {
         for _ in 0..6 {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            sender.feed_data(Bytes::from_static(b"x"));
+            sender.send(Bytes::from_static(b"x")).unwrap();
         }
-        sender.feed_eof();
+        drop(sender);
     };
     let (refused, ()) = futures_util::join!(wait_for(reading), feeding);
     assert_eq!(refused, None);

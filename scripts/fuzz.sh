@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Runs each fuzz target for a bounded time: scripts/fuzz.sh [SECONDS]   (60 each)
+#
+# Installs cargo-fuzz if it is missing. What a target finds stays in session-storage/fuzz/artifacts.
+set -euo pipefail
+cd "$(dirname "$0")/../session-storage"
+
+seconds=${1:-60}
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "usage: scripts/fuzz.sh [SECONDS]" >&2; exit 2; }
+command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
+
+# The sanitizer needs switches that stable compilers accept only so.
+export RUSTC_BOOTSTRAP=1
+for target in request_body journal_decode; do
+  mkdir -p "fuzz/corpus/$target"
+  cargo fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -verbosity=0
+  echo "fuzz: $target ran for $seconds s and found nothing"
+done

@@ -1,0 +1,147 @@
+#!/usr/bin/env bash
+# The proofs of durability in their nightly form.
+#
+#   scripts/torture.sh [--kills N]            kill the service N times under load (200)
+#   scripts/torture.sh --power [--cuts N]     cut the power N times (50): needs root, loop devices, mkfs.ext4
+#   scripts/torture.sh --damage               every byte of the last records cut off and flipped in turn
+#
+# The options add up; with none, --kills 200. Loopback only; ends only what it started; unmounts what it mounted.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+kills=0 cuts=50 power=no damage=no
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+number() { [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "$1 wants a number" >&2; exit 2; }; }
+while (($#)); do
+  case $1 in
+    --kills) number "$1" "${2:-}"; kills=$2; shift 2 ;;
+    --cuts) number "$1" "${2:-}"; cuts=$2; power=yes; shift 2 ;;
+    --power) power=yes; shift ;;
+    --damage) damage=yes; shift ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
+  esac
+done
+if [[ $kills == 0 && $power == no && $damage == no ]]; then kills=200; fi
+
+if ((kills)); then
+  TORTURE_KILLS=$kills timeout $((600 + kills * 10)) \
+    cargo test --release --quiet -p session-storage --test it recovery:: -- --nocapture --test-threads 1
+fi
+if [[ $damage == yes ]]; then
+  TORTURE_ALL=1 timeout 7200 cargo test --release --quiet -p session-storage --test it damage:: -- --nocapture
+fi
+[[ $power == yes ]] || exit 0
+
+# --- power cuts -------------------------------------------------------------------------------------------------
+# The service runs on an ext4 file system in a file. A cut stops the service (SIGSTOP) at a random moment under
+# load, copies that file, and lets it go on: what the kernel still held in memory is not in the copy, as after a
+# power cut. A copy is good only if nothing wrote to the file meanwhile, so it is compared and, if need be, taken
+# again. Everything that was acknowledged before the cut must be in the copy.
+[[ $(id -u) == 0 ]] || { echo "--power mounts file systems: run it as root" >&2; exit 2; }
+for tool in mkfs.ext4 fsck.ext4 losetup mount; do
+  command -v "$tool" >/dev/null || { echo "--power needs $tool" >&2; exit 2; }
+done
+cargo build --release --quiet -p session-storage --bin session-storage --example torture
+target=${CARGO_TARGET_DIR:-target}/release
+service_bin=$target/session-storage torture_bin=$target/examples/torture
+
+work=$(mktemp -d "${TMPDIR:-/tmp}/torture-power.XXXXXX")
+loops=() mounts=() pids=()
+cleanup() {
+  local status=$?
+  set +e
+  for pid in "${pids[@]}"; do kill -CONT "$pid" 2>/dev/null; kill -KILL "$pid" 2>/dev/null; wait "$pid" 2>/dev/null; done
+  for dir in "${mounts[@]}"; do mountpoint -q "$dir" && umount "$dir"; done
+  for loop in "${loops[@]}"; do losetup "$loop" >/dev/null 2>&1 && losetup -d "$loop"; done
+  if ((status)); then echo "torture: failed; logs and images are in $work" >&2; else rm -rf "$work"; fi
+  exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+# attach IMAGE DIR: mounts an image; sets $loop.
+attach() {
+  mkdir -p "$2"
+  loop=$(losetup --find --show "$1")
+  loops+=("$loop")
+  mount "$loop" "$2"
+  mounts+=("$2")
+}
+# detach DIR LOOP
+detach() {
+  umount "$1"
+  losetup -d "$2"
+}
+# serve STORAGE NAME: starts the service; sets $pid and $address.
+serve() {
+  PORT=0 HOST=127.0.0.1 STORAGE_PATH=$1 RUST_LOG=info NO_COLOR=1 "$service_bin" >"$work/$2.out" 2>"$work/$2.log" &
+  pid=$!
+  pids+=("$pid")
+  for _ in $(seq 600); do
+    address=$(sed -n 's|.*listening on http://||p' "$work/$2.out" | head -n 1)
+    [[ -n $address ]] && return
+    kill -0 "$pid" 2>/dev/null || break
+    sleep 0.05
+  done
+  echo "the service did not start ($2):" >&2
+  tail -n 20 "$work/$2.log" >&2
+  return 1
+}
+# end PID: SIGTERM, expects 0.
+end() {
+  kill -TERM "$1"
+  wait "$1"
+}
+milliseconds() { printf '%d.%03d' $(($1 / 1000)) $(($1 % 1000)); }
+
+truncate -s 1G "$work/disk.img"
+mkfs.ext4 -q -F "$work/disk.img"
+attach "$work/disk.img" "$work/disk"
+disk_loop=$loop
+serve "$work/disk/store" service
+service=$pid
+"$torture_bin" load "$address" "$work/acks" 4 >"$work/load.out" 2>&1 &
+load=$!
+pids+=("$load")
+
+repeated=0
+for cut in $(seq "$cuts"); do
+  before=$(wc -l <"$work/acks" 2>/dev/null || echo 0)
+  sleep "$(milliseconds $((150 + RANDOM % 500)))"
+  for try in 1 2 3 4 5 6; do
+    kill -STOP "$service"
+    acked=$(wc -l <"$work/acks")
+    cp --sparse=always "$work/disk.img" "$work/cut.img"
+    same=no
+    cmp -s "$work/disk.img" "$work/cut.img" && same=yes
+    kill -CONT "$service"
+    [[ $same == yes ]] && break
+    repeated=$((repeated + 1))
+    sleep "$(milliseconds $((50 + RANDOM % 200)))"
+  done
+  [[ $same == yes ]] || { echo "cut $cut: the image never held still" >&2; exit 1; }
+  ((acked > before)) || { echo "cut $cut: nothing was acknowledged since the one before" >&2; exit 1; }
+  fsck.ext4 -fy "$work/cut.img" >"$work/fsck.log" 2>&1 || (($? <= 2)) || { cat "$work/fsck.log" >&2; exit 1; }
+  attach "$work/cut.img" "$work/cut"
+  cut_loop=$loop
+  serve "$work/cut/store" cut
+  if ! "$torture_bin" verify "$address" "$work/acks" "$acked" >"$work/verify.out"; then
+    echo "cut $cut: of $acked acknowledged writes:" >&2
+    cat "$work/verify.out" >&2
+    exit 1
+  fi
+  end "$pid" || { echo "cut $cut: the service on the copy did not stop in good order" >&2; exit 1; }
+  unset "pids[-1]"
+  detach "$work/cut" "$cut_loop"
+  unset "mounts[-1]" "loops[-1]"
+  ((cut % 10)) || echo "power: $cut of $cuts cuts, $acked writes acknowledged so far"
+done
+
+kill -TERM "$load"
+wait "$load" || { cat "$work/load.out" >&2; exit 1; }
+end "$service" || { echo "the service did not stop in good order" >&2; exit 1; }
+pids=()
+detach "$work/disk" "$disk_loop"
+mounts=() loops=()
+echo "power: $cuts cuts ($repeated copies taken again), $(wc -l <"$work/acks") writes acknowledged, nothing lost, every seq dense"

@@ -1,0 +1,77 @@
+//! The snapshots as documents: what of a view stands in `metadata.json`, beside the metadata itself.
+//!
+//! Keys that begin with `$` say up to where the snapshot goes, so that a reader knows from which position to
+//! follow, and the keeper which lines of the logs are newer.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::event::LogKind;
+use crate::id::SessionId;
+use crate::metadata::Metadata;
+use crate::state::State;
+use crate::view::{Keyframe, LogHead, View};
+
+#[derive(Serialize, Deserialize, Default)]
+struct Logs {
+    actions: LogHead,
+    responses: LogHead,
+    changes: LogHead,
+}
+
+/// The service's own part of `metadata.json`.
+#[derive(Serialize, Deserialize, Default)]
+struct Bookkeeping {
+    #[serde(rename = "$offset", default)]
+    offset: u64,
+    #[serde(rename = "$createdOffset", default)]
+    created_offset: u64,
+    #[serde(rename = "$finals", default)]
+    finals: u32,
+    #[serde(rename = "$keyframe", default)]
+    keyframe: Keyframe,
+    #[serde(rename = "$logs", default)]
+    logs: Option<Logs>,
+}
+
+const OWN_KEYS: [&str; 5] = ["$offset", "$createdOffset", "$finals", "$keyframe", "$logs"];
+
+/// The document for `metadata.json`.
+pub fn metadata_document(view: &View) -> Map<String, Value> {
+    let [actions, responses, changes] = view.logs;
+    let own = Bookkeeping {
+        offset: view.offset,
+        created_offset: view.created_offset,
+        finals: view.finals,
+        keyframe: view.keyframe,
+        logs: Some(Logs { actions, responses, changes }),
+    };
+    let mut doc = view.metadata.doc().clone();
+    if let Ok(Value::Object(own)) = serde_json::to_value(own) {
+        doc.extend(own);
+    }
+    doc
+}
+
+/// Whether a `metadata.json` was written by this service.
+pub fn is_ours(metadata: &Map<String, Value>) -> bool {
+    metadata.contains_key("$logs")
+}
+
+/// The view that the two documents describe; without our bookkeeping its logs are empty.
+pub fn read(id: SessionId, mut metadata: Metadata, state: State) -> Option<View> {
+    let doc = metadata.doc_mut();
+    let own: Map<String, Value> =
+        OWN_KEYS.iter().filter_map(|key| Some(((*key).to_owned(), doc.shift_remove(*key)?))).collect();
+    let own: Bookkeeping = serde_json::from_value(Value::Object(own)).ok()?;
+    let mut view = View::adopt(id, metadata, state);
+    view.offset = own.offset;
+    view.created_offset = own.created_offset;
+    view.finals = own.finals;
+    view.keyframe = own.keyframe;
+    let logs = own.logs.unwrap_or_default();
+    view.logs[LogKind::Actions.index()] = logs.actions;
+    view.logs[LogKind::Responses.index()] = logs.responses;
+    view.logs[LogKind::Changes.index()] = logs.changes;
+    Some(view)
+}

@@ -1,0 +1,5 @@
+//! Subscribers: WebSocket clients that check what they are shown and note when.
+
+pub(crate) mod audience;
+pub(crate) mod frame;
+pub(crate) mod subscriber;

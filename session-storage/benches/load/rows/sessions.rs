@@ -1,0 +1,70 @@
+//! What rows ask of the service: sessions made, loads put on them, logs filled.
+
+use std::rc::Rc;
+
+use anyhow::Result;
+use serde_json::json;
+
+use crate::action;
+use crate::bench::SESSIONS;
+use crate::caller::Caller;
+use crate::closed_loop::ClosedLoop;
+use crate::dialect::http::{self, Http};
+use crate::stream::Address;
+
+/// How many records a batch has that fills a log.
+const FILLING: usize = 1_000;
+
+/// Makes the sessions that the loads are spread over.
+pub(crate) fn create_all(address: &Address) -> Result<()> {
+    let mut caller = Caller::connect(address, http::answer)?;
+    (0..SESSIONS).try_for_each(|index| create(&mut caller, &action::session(index)))
+}
+
+/// Makes one session.
+pub(crate) fn create(caller: &mut Caller, session: &str) -> Result<()> {
+    let body = json!({"sessionId": session, "userId": "load", "initial": {"input": "measure"}});
+    caller.call(&http::post("/api/sessions", &body.to_string()))?;
+    Ok(())
+}
+
+/// Appends so many records, in batches.
+pub(crate) fn fill(caller: &mut Caller, session: &str, records: usize) -> Result<()> {
+    let mut left = records;
+    while left > 0 {
+        let count = left.min(FILLING);
+        caller.call(&batch_of(session, count))?;
+        left -= count;
+    }
+    Ok(())
+}
+
+/// Single appends over so many connections, spread over all sessions.
+pub(crate) fn appends(address: &Address, connections: usize) -> ClosedLoop {
+    let request = |index| append_to(&action::session(index));
+    repeated(address, connections, (0..SESSIONS).map(request).collect())
+}
+
+/// Batches over so many connections, spread over all sessions.
+pub(crate) fn batches(address: &Address, connections: usize, records: usize) -> ClosedLoop {
+    let request = |index| batch_of(&action::session(index), records);
+    repeated(address, connections, (0..SESSIONS).map(request).collect())
+}
+
+/// One connection that repeats a request.
+pub(crate) fn one(address: &Address, request: Vec<u8>) -> ClosedLoop {
+    repeated(address, 1, vec![request])
+}
+
+/// An append to this session.
+pub(crate) fn append_to(session: &str) -> Vec<u8> {
+    http::post(&format!("/api/actions/{session}"), &action::action())
+}
+
+fn batch_of(session: &str, records: usize) -> Vec<u8> {
+    http::post_as("application/x-ndjson", &format!("/api/sessions/{session}/events"), &action::batch(records))
+}
+
+fn repeated(address: &Address, connections: usize, requests: Vec<Vec<u8>>) -> ClosedLoop {
+    ClosedLoop { dialect: Rc::new(Http { requests }), address: address.clone(), connections }
+}

@@ -1,0 +1,9 @@
+//! Whatever stands in a journal segment: decoded or refused, never a panic, never without end.
+
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let _ = session_storage::store::segment::fuzz_decode(bytes);
+});

@@ -1,0 +1,183 @@
+//! Checking one session's folder: every line, every document, and whether they agree.
+
+use std::fs;
+use std::io::Write;
+
+use anyhow::Context;
+use serde_json::Value;
+use session_model::line::{self, Seal};
+use session_model::metadata::Metadata;
+use session_model::{LogKind, SessionId, change_line, documents, json};
+
+use super::Fault;
+use crate::store::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
+use crate::store::log_file::LogFile;
+
+/// What a walk over a log finds.
+#[derive(Default)]
+struct Walk {
+    faults: Vec<Fault>,
+    /// Where damaged lines stand: start and end, newline included.
+    damaged: Vec<(u64, u64)>,
+    seq: u64,
+    offset: u64,
+    ours: bool,
+    version: Option<u64>,
+    end: u64,
+}
+
+/// Checks a session; with `repair`, mends what can be mended without guessing.
+pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Result<Vec<Fault>> {
+    let mut faults = Vec::new();
+    let mut version = None;
+    for log in LogKind::ALL {
+        let mut walk = walk(layout, id, log)?;
+        if repair && !walk.damaged.is_empty() {
+            cut_out(layout, id, log, &walk.damaged)?;
+            walk.faults.iter_mut().for_each(|fault| fault.mended = true);
+        }
+        version = version.or(walk.version);
+        faults.append(&mut walk.faults);
+    }
+    let mut snapshots = documents_of(layout, id, version);
+    if repair && !faults.is_empty() | !snapshots.is_empty() && version.is_some() {
+        for name in [METADATA, STATE] {
+            remove(layout, id, name)?;
+        }
+        snapshots.iter_mut().for_each(|fault| fault.mended = true);
+    }
+    faults.extend(snapshots);
+    Ok(faults)
+}
+
+fn file_of(id: &SessionId, name: &str) -> String {
+    format!("sessions/{id}/{name}")
+}
+
+fn walk(layout: &Layout, id: &SessionId, log: LogKind) -> anyhow::Result<Walk> {
+    let name = file_of(id, log_name(log));
+    let file = LogFile::open(&layout.log(id, log), 0).with_context(|| format!("failed to open `{name}`"))?;
+    let mut walk = Walk::default();
+    let end = file.walk(0, file.len(), |at, text| {
+        look(&mut walk, log, &name, at, text);
+        true
+    });
+    walk.end = end.with_context(|| format!("failed to read `{name}`"))?;
+    if walk.end < file.len() {
+        walk.faults.push(Fault::new(name, format!("byte {}", walk.end), "the last line has no end"));
+        walk.damaged.push((walk.end, file.len()));
+    }
+    Ok(walk)
+}
+
+fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
+    let mut fault = |what: String| walk.faults.push(Fault::new(name, format!("byte {at}"), what));
+    match (line::check(text), line::head(text)) {
+        (Seal::Whole, Some(head)) => {
+            if walk.ours && head.seq != walk.seq + 1 {
+                fault(format!("seq {} is missing: {} follows {}", walk.seq + 1, head.seq, walk.seq));
+            }
+            if head.offset <= walk.offset {
+                fault(format!("offset {} follows offset {}", head.offset, walk.offset));
+            }
+            (walk.seq, walk.offset, walk.ours) = (head.seq, head.offset, true);
+            if log == LogKind::Changes {
+                walk.version = change_line::version_of(text);
+            }
+        }
+        (Seal::Legacy, _)
+            if !walk.ours && serde_json::from_slice::<Value>(text).is_ok_and(|v| v.is_object()) => {}
+        (Seal::Whole | Seal::Legacy | Seal::Damaged, _) => {
+            fault("the record is damaged".to_owned());
+            walk.damaged.push((at, at + text.len() as u64 + 1));
+        }
+    }
+}
+
+/// Moves damaged lines into `<log>.damaged`.
+fn cut_out(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]) -> anyhow::Result<()> {
+    let path = layout.log(id, log);
+    let bytes = fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
+    let mut kept = Vec::with_capacity(bytes.len());
+    let mut aside =
+        fs::OpenOptions::new().append(true).create(true).open(path.with_extension("jsonl.damaged"))?;
+    let mut at = 0;
+    for (start, end) in damaged {
+        kept.extend_from_slice(&bytes[at..*start as usize]);
+        aside.write_all(&bytes[*start as usize..*end as usize])?;
+        at = *end as usize;
+    }
+    kept.extend_from_slice(&bytes[at..]);
+    aside.sync_all()?;
+    let temporary = path.with_extension("jsonl.repaired");
+    fs::write(&temporary, kept)?;
+    fs::File::open(&temporary)?.sync_all()?;
+    fs::rename(&temporary, &path).with_context(|| format!("failed to replace `{}`", path.display()))
+}
+
+fn remove(layout: &Layout, id: &SessionId, name: &str) -> anyhow::Result<()> {
+    match fs::remove_file(layout.file(id, name)) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        result => result.with_context(|| format!("failed to remove `{}`", file_of(id, name))),
+    }
+}
+
+/// The whole-value files: each is JSON, and state and metadata agree with the logs.
+fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut read = |name: &str, must: bool| -> Option<Value> {
+        let file = file_of(id, name);
+        match fs::read(layout.file(id, name)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if must {
+                    faults.push(Fault::new(file, "file", "is missing"));
+                }
+                None
+            }
+            Err(error) => {
+                faults.push(Fault::new(file, "file", format!("cannot be read: {error}")));
+                None
+            }
+            Ok(bytes) => match json::stored::<Value>(&bytes) {
+                Ok(value) if value.is_object() => Some(value),
+                Ok(_) => {
+                    faults.push(Fault::new(file, "line 1", "is no JSON object"));
+                    None
+                }
+                Err(error) => {
+                    faults.push(Fault::new(file, format!("line {}", error.line()), "is no JSON"));
+                    None
+                }
+            },
+        }
+    };
+    let metadata = read(METADATA, true).and_then(Metadata::from_value);
+    let state = read(STATE, true);
+    read(INITIAL, true);
+    read(FINAL, false);
+    read(PRODUCERS, false);
+    if let (Some(version), Some(state)) = (version, state) {
+        if state["version"].as_u64() != Some(version) {
+            let what = format!("says version {} but the changes lead to {version}", state["version"]);
+            faults.push(Fault::new(file_of(id, STATE), "version", what));
+        }
+    }
+    if let Some(metadata) = metadata.filter(|m| documents::is_ours(m.doc())) {
+        faults.extend(lengths(layout, id, &metadata));
+    }
+    faults
+}
+
+/// The logs are as long as the metadata says.
+fn lengths(layout: &Layout, id: &SessionId, metadata: &Metadata) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for log in LogKind::ALL {
+        let expected = metadata.doc()["$logs"][log.as_str()]["bytes"].as_u64().unwrap_or(0);
+        let found = fs::metadata(layout.log(id, log)).map_or(0, |m| m.len());
+        if found < expected {
+            let what = format!("ends here but {expected} bytes were stored");
+            faults.push(Fault::new(file_of(id, log_name(log)), format!("byte {found}"), what));
+        }
+    }
+    faults
+}

@@ -1,0 +1,126 @@
+//! Server-sent events as a response body, cut out of the same blocks that WebSockets get.
+//!
+//! Every event bears its position as `id`; so do the heartbeats, which thereby keep an idle client's position
+//! young. A gap is `event: gap`; a stream that cannot go on says so with `event: close` before it ends.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use actix_http::body::{BodySize, MessageBody};
+use bytes::Bytes;
+use session_model::Refusal;
+
+use super::chunk::Chunk;
+use super::outbox::Outbox;
+use super::subscriber::{Delivery, End, Subscriber};
+
+/// How long a client waits before it connects again, in milliseconds.
+const RETRY_MS: u32 = 2000;
+/// How much is copied out of a chunk at once.
+const BATCH: usize = 16 * 1024;
+
+/// One event stream.
+pub struct EventStream {
+    subscriber: Subscriber,
+    outbox: Outbox,
+    /// What is left of a chunk, and the cursor within it.
+    held: Option<(Chunk, u64)>,
+    next_beat: Instant,
+    ended: bool,
+}
+
+impl EventStream {
+    /// Begins with the retry hint and the position from which it goes on.
+    pub fn new(subscriber: Subscriber) -> Self {
+        let next_beat = Instant::now() + subscriber.hub().config().ping_interval;
+        let mut outbox = Outbox::default();
+        outbox.put(format!("retry: {RETRY_MS}\n{}\n", id(subscriber.epoch(), subscriber.cursor())));
+        subscriber.due(next_beat);
+        Self { subscriber, outbox, held: None, next_beat, ended: false }
+    }
+
+    /// Fills the empty outbox with whatever comes next.
+    fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some((chunk, after)) = self.held.take() {
+            self.copy(chunk, after);
+            return Poll::Ready(());
+        }
+        match self.subscriber.poll_next(cx) {
+            Poll::Ready(Ok(Delivery::Events(chunk, after))) => self.copy(chunk, after),
+            Poll::Ready(Ok(Delivery::Gap(gap))) => {
+                let id = id(self.subscriber.epoch(), gap.to);
+                self.outbox.put(format!("{id}event: gap\ndata: {}\n\n", gap.json()));
+            }
+            Poll::Ready(Err(end)) => {
+                self.ended = true;
+                if let End::Refused(refusal) = end {
+                    self.outbox.put(refused(&refusal));
+                }
+            }
+            Poll::Pending => return self.beat(),
+        }
+        Poll::Ready(())
+    }
+
+    /// A comment when it is time: it keeps proxies from closing the stream and notices a client that is gone.
+    fn beat(&mut self) -> Poll<()> {
+        let now = Instant::now();
+        let beats = now >= self.next_beat;
+        if beats {
+            self.next_beat = now + self.subscriber.hub().config().ping_interval;
+            self.outbox.put(format!(": \n{}\n", id(self.subscriber.epoch(), self.subscriber.cursor())));
+        }
+        self.subscriber.due(self.next_beat);
+        if beats { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn copy(&mut self, chunk: Chunk, mut after: u64) {
+        let mut out = Vec::new();
+        while let Some((offset, json)) = chunk.event_after(after) {
+            if out.len() >= BATCH {
+                self.held = Some((chunk, after));
+                break;
+            }
+            out.extend_from_slice(id(self.subscriber.epoch(), offset).as_bytes());
+            out.extend_from_slice(b"data: ");
+            out.extend_from_slice(json);
+            out.extend_from_slice(b"\n\n");
+            after = offset;
+        }
+        self.outbox.put(out);
+    }
+}
+
+fn id(epoch: &str, offset: u64) -> String {
+    format!("id: {epoch}-{offset}\n")
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let body = serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()});
+    format!("event: close\ndata: {body}\n\n")
+}
+
+impl MessageBody for EventStream {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        loop {
+            if let Some(piece) = ready!(this.outbox.poll(cx)) {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if this.ended {
+                return Poll::Ready(None);
+            }
+            if this.refill(cx).is_pending() {
+                this.outbox.rested();
+                return Poll::Pending;
+            }
+        }
+    }
+}

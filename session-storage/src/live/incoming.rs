@@ -1,0 +1,83 @@
+//! What a WebSocket client sends. Nothing it says is acted upon, but that it says something keeps it alive.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use actix_http::ws::{Codec, Frame, ProtocolError};
+use actix_web::dev::Payload;
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use tokio_util::codec::Decoder;
+
+use super::close_code::{CloseCode, PROTOCOL_ERROR, TOO_BIG};
+
+/// The largest message a client may send; it is read and thrown away.
+const MAX_MESSAGE: usize = 16 * 1024;
+/// The longest header of a client's frame: length and mask.
+const MAX_HEADER: usize = 14;
+
+/// What came in.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Heard {
+    /// A pong, or a message that is ignored.
+    SignOfLife,
+    /// A ping, to be answered with its payload.
+    Ping(Bytes),
+    /// The client closes, with its code; it is answered with the same.
+    Close(Option<u16>),
+    /// The client broke a rule.
+    Fault(CloseCode),
+    /// The connection is gone.
+    Gone,
+}
+
+/// The client's half of a WebSocket.
+pub struct Incoming {
+    payload: Payload,
+    buffer: BytesMut,
+    codec: Codec,
+}
+
+impl Incoming {
+    /// Reads from the body of the upgraded request.
+    pub fn new(payload: Payload) -> Self {
+        Self { payload, buffer: BytesMut::new(), codec: Codec::new().max_size(MAX_MESSAGE) }
+    }
+
+    /// The next thing the client says.
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
+        loop {
+            if let Some(heard) = self.decode() {
+                return Poll::Ready(heard);
+            }
+            match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
+                Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
+                Some(Err(_)) | None => return Poll::Ready(Heard::Gone),
+            }
+        }
+    }
+
+    fn decode(&mut self) -> Option<Heard> {
+        if self.buffer.is_empty() {
+            // An idle socket keeps no buffer.
+            self.buffer = BytesMut::new();
+            return None;
+        }
+        match self.codec.decode(&mut self.buffer) {
+            Ok(Some(frame)) => Some(heard(frame)),
+            // The codec waits for the whole of a frame before it judges its size.
+            Ok(None) if self.buffer.len() > MAX_MESSAGE + MAX_HEADER => Some(Heard::Fault(TOO_BIG)),
+            Ok(None) => None,
+            Err(ProtocolError::Overflow) => Some(Heard::Fault(TOO_BIG)),
+            Err(_) => Some(Heard::Fault(PROTOCOL_ERROR)),
+        }
+    }
+}
+
+fn heard(frame: Frame) -> Heard {
+    match frame {
+        Frame::Text(_) | Frame::Binary(_) | Frame::Continuation(_) | Frame::Pong(_) => Heard::SignOfLife,
+        Frame::Ping(payload) => Heard::Ping(payload),
+        Frame::Close(reason) => Heard::Close(reason.map(|reason| reason.code.into())),
+    }
+}

@@ -1,0 +1,155 @@
+//! The worker's side of the gate: wakes the subscribers that live on this worker, and keeps their clocks.
+//!
+//! One task a worker, which runs only while somebody is subscribed there. A subscriber sits on its seat from
+//! its first to its last moment, and pump and subscriber run on the same thread, one after the other:
+//! between a subscriber's look at the ring and its leaving a waker no wake-up can be lost.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::{Rc, Weak};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use super::gate::{Changed, Gate};
+use super::hub::Hub;
+use super::topic::Topic;
+
+/// The longest time between two looks at the clocks.
+const LONGEST_TICK: Duration = Duration::from_secs(1);
+/// The shortest.
+const SHORTEST_TICK: Duration = Duration::from_millis(5);
+
+/// Where a subscriber waits.
+#[derive(Debug)]
+pub struct Seat {
+    waker: RefCell<Option<Waker>>,
+    due: Cell<Option<Instant>>,
+    place: Cell<usize>,
+}
+
+impl Seat {
+    /// Wake me when my topic has more, when the hub closes, or when it is time.
+    pub fn wait(&self, cx: &Context<'_>) {
+        let mut waker = self.waker.borrow_mut();
+        match &mut *waker {
+            Some(known) => known.clone_from(cx.waker()),
+            None => *waker = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Sets the next time to be woken in any case.
+    pub fn due(&self, at: Instant) {
+        self.due.set(Some(at));
+    }
+
+    fn wake(&self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}
+
+/// A worker's subscribers, by topic.
+pub struct Pump {
+    /// The hub they follow.
+    pub hub: Hub,
+    gate: Arc<Gate>,
+    rows: RefCell<HashMap<u64, Row>>,
+    running: Cell<bool>,
+}
+
+struct Row {
+    topic: Arc<Topic>,
+    seats: Vec<Rc<Seat>>,
+}
+
+impl Pump {
+    /// A worker without subscribers.
+    pub fn new(hub: Hub) -> Rc<Self> {
+        Rc::new(Self { hub, gate: Arc::default(), rows: RefCell::default(), running: Cell::new(false) })
+    }
+
+    /// Where the commit thread rings.
+    pub fn gate(&self) -> &Arc<Gate> {
+        &self.gate
+    }
+
+    /// A seat for a subscriber of this topic. Must be called within the worker's runtime.
+    pub fn sit(self: &Rc<Self>, topic: &Arc<Topic>) -> Rc<Seat> {
+        let mut rows = self.rows.borrow_mut();
+        let row = rows.entry(topic.id).or_insert_with(|| Row { topic: Arc::clone(topic), seats: Vec::new() });
+        let seat = Rc::new(Seat {
+            waker: RefCell::new(None),
+            due: Cell::new(None),
+            place: Cell::new(row.seats.len()),
+        });
+        row.seats.push(Rc::clone(&seat));
+        drop(rows);
+        if !self.running.replace(true) {
+            actix_web::rt::spawn(run(Rc::downgrade(self), Arc::clone(&self.gate), self.tick()));
+        }
+        seat
+    }
+
+    /// Gives the seat back; the last one who sat there takes its place.
+    pub fn stand_up(&self, topic: u64, seat: &Seat) {
+        let mut rows = self.rows.borrow_mut();
+        let Some(row) = rows.get_mut(&topic) else { return };
+        row.seats.swap_remove(seat.place.get());
+        if let Some(moved) = row.seats.get(seat.place.get()) {
+            moved.place.set(seat.place.get());
+        }
+        if row.seats.is_empty() {
+            rows.remove(&topic);
+        }
+    }
+
+    /// Often enough for the ping interval and the age of the rings.
+    fn tick(&self) -> Duration {
+        (self.hub.config().ping_interval / 8).clamp(SHORTEST_TICK, LONGEST_TICK)
+    }
+
+    fn wake_changed(&self, changed: &Changed) {
+        let rows = self.rows.borrow();
+        if changed.closed {
+            rows.values().flat_map(|row| &row.seats).for_each(|seat| seat.wake());
+            return;
+        }
+        for row in changed.topics.iter().filter_map(|id| rows.get(id)) {
+            row.seats.iter().for_each(|seat| seat.wake());
+        }
+    }
+
+    /// Gives back old blocks, and wakes whose time has come.
+    pub(super) fn wake_due(&self, now: Instant) {
+        let age = self.hub.config().ring.age;
+        for row in self.rows.borrow().values() {
+            row.topic.trim(now, age);
+            row.seats.iter().filter(|s| s.due.get().is_some_and(|due| due <= now)).for_each(|s| s.wake());
+        }
+    }
+}
+
+/// Runs until the worker has no subscriber left.
+async fn run(pump: Weak<Pump>, gate: Arc<Gate>, tick: Duration) {
+    let mut changed = Changed::default();
+    let mut clock = tokio::time::interval(tick);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let ticked = tokio::select! {
+            () = gate.rung() => false,
+            _ = clock.tick() => true,
+        };
+        let Some(pump) = pump.upgrade() else { return };
+        gate.take(&mut changed);
+        pump.wake_changed(&changed);
+        if ticked {
+            pump.wake_due(Instant::now());
+        }
+        if pump.rows.borrow().is_empty() {
+            pump.running.set(false);
+            return;
+        }
+    }
+}

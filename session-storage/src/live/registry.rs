@@ -1,0 +1,210 @@
+//! Which topics exist, who must be told about them, and which of them an event belongs to.
+//!
+//! A topic exists from its first subscriber to its last. The registry is locked by the commit thread for the
+//! length of a publish, and by subscribers only when they come and go; nothing in it waits.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use session_model::{SessionId, UserId};
+
+use super::chunk::Chunk;
+use super::gate::Gate;
+use super::history::{Filter, Published};
+use super::topic::{RingLimits, Topic};
+
+/// What all rings together may hold: many topics have smaller ones.
+const ALL_RINGS: usize = 64 * 1024 * 1024;
+/// What a crowded hub still leaves each topic.
+const SMALLEST_RING: usize = 64 * 1024;
+
+/// How many follow, and whom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// WebSockets.
+    pub connections: usize,
+    /// Server-sent event streams.
+    pub streams: usize,
+    /// Distinct users subscribed to.
+    pub users: usize,
+    /// Distinct sessions subscribed to.
+    pub sessions: usize,
+}
+
+/// How a subscriber is connected.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Transport {
+    /// `/ws`
+    WebSocket,
+    /// `text/event-stream`
+    EventStream,
+}
+
+#[derive(Default)]
+pub(super) struct Registry {
+    topics: HashMap<u64, Entry>,
+    by_filter: HashMap<Filter, u64>,
+    by_session: HashMap<SessionId, Vec<u64>>,
+    by_user: HashMap<UserId, Vec<u64>>,
+    everything: Option<u64>,
+    next_id: u64,
+    connections: usize,
+    streams: usize,
+}
+
+struct Entry {
+    topic: Arc<Topic>,
+    gates: Vec<Watch>,
+    /// The places of its events in the chunk that is being published.
+    places: Vec<usize>,
+}
+
+/// A worker with subscribers to a topic.
+struct Watch {
+    gate: Arc<Gate>,
+    subscribers: usize,
+}
+
+impl Registry {
+    pub(super) fn is_empty(&self) -> bool {
+        self.topics.is_empty()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        Counts {
+            connections: self.connections,
+            streams: self.streams,
+            users: self.by_user.len(),
+            sessions: self.by_session.len(),
+        }
+    }
+
+    fn transport(&mut self, transport: Transport) -> &mut usize {
+        match transport {
+            Transport::WebSocket => &mut self.connections,
+            Transport::EventStream => &mut self.streams,
+        }
+    }
+
+    /// Adds a subscriber. A topic that is new is complete from `floor` on.
+    pub(super) fn join(
+        &mut self,
+        filter: &Filter,
+        gate: &Arc<Gate>,
+        how: Transport,
+        floor: u64,
+    ) -> Arc<Topic> {
+        *self.transport(how) += 1;
+        let id = match self.by_filter.get(filter) {
+            Some(id) => *id,
+            None => self.create(filter),
+        };
+        let entry = self.topics.entry(id).or_insert_with(|| Entry {
+            topic: Arc::new(Topic::new(id, filter.clone(), floor)),
+            gates: Vec::new(),
+            places: Vec::new(),
+        });
+        match entry.gates.iter_mut().find(|watch| Arc::ptr_eq(&watch.gate, gate)) {
+            Some(watch) => watch.subscribers += 1,
+            None => entry.gates.push(Watch { gate: Arc::clone(gate), subscribers: 1 }),
+        }
+        Arc::clone(&entry.topic)
+    }
+
+    fn create(&mut self, filter: &Filter) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        self.by_filter.insert(filter.clone(), id);
+        if let Some(session) = &filter.session {
+            self.by_session.entry(session.clone()).or_default().push(id);
+        }
+        if let Some(user) = &filter.user {
+            self.by_user.entry(user.clone()).or_default().push(id);
+        }
+        if *filter == Filter::default() {
+            self.everything = Some(id);
+        }
+        id
+    }
+
+    /// Takes a subscriber away, and the topic with its last one.
+    pub(super) fn leave(&mut self, topic: &Topic, gate: &Arc<Gate>, how: Transport) {
+        *self.transport(how) -= 1;
+        let Some(entry) = self.topics.get_mut(&topic.id) else { return };
+        if let Some(place) = entry.gates.iter().position(|watch| Arc::ptr_eq(&watch.gate, gate)) {
+            entry.gates[place].subscribers -= 1;
+            if entry.gates[place].subscribers == 0 {
+                entry.gates.swap_remove(place);
+            }
+        }
+        if entry.gates.is_empty() {
+            self.remove(topic);
+        }
+    }
+
+    fn remove(&mut self, topic: &Topic) {
+        self.topics.remove(&topic.id);
+        self.by_filter.remove(&topic.filter);
+        if let Some(session) = &topic.filter.session {
+            forget(&mut self.by_session, session, topic.id);
+        }
+        if let Some(user) = &topic.filter.user {
+            forget(&mut self.by_user, user, topic.id);
+        }
+        if topic.filter == Filter::default() {
+            self.everything = None;
+        }
+    }
+
+    /// The topics an event belongs to; one that is named twice is the same topic.
+    pub(super) fn matching(&self, event: &Published, found: &mut Vec<u64>) {
+        found.clear();
+        found.extend(self.everything);
+        found.extend(self.by_session.get(&event.session).into_iter().flatten());
+        for id in self.by_user.get(&event.user).into_iter().flatten() {
+            if !found.contains(id) {
+                found.push(*id);
+            }
+        }
+    }
+
+    /// Notes that the event at this place of the coming chunk belongs to a topic; true for its first one.
+    pub(super) fn note(&mut self, id: u64, place: usize) -> bool {
+        let Some(entry) = self.topics.get_mut(&id) else { return false };
+        entry.places.push(place);
+        entry.places.len() == 1
+    }
+
+    /// Gives a topic its events, and says so at the gates of the workers that watch it.
+    pub(super) fn deliver(&mut self, id: u64, chunk: &Chunk, limits: RingLimits) {
+        let share = (ALL_RINGS / self.topics.len().max(1)).max(SMALLEST_RING);
+        let limits = RingLimits { bytes: limits.bytes.min(share), ..limits };
+        let Some(entry) = self.topics.get_mut(&id) else { return };
+        entry.topic.push(chunk.pick(&entry.places), Instant::now(), limits);
+        entry.places.clear();
+        for watch in &entry.gates {
+            watch.gate.changed(id);
+        }
+    }
+
+    /// Every worker that has subscribers.
+    pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
+        let mut gates: Vec<Arc<Gate>> = Vec::new();
+        for watch in self.topics.values().flat_map(|entry| &entry.gates) {
+            if !gates.iter().any(|known| Arc::ptr_eq(known, &watch.gate)) {
+                gates.push(Arc::clone(&watch.gate));
+            }
+        }
+        gates
+    }
+}
+
+fn forget<K: std::hash::Hash + Eq>(index: &mut HashMap<K, Vec<u64>>, key: &K, id: u64) {
+    if let Some(ids) = index.get_mut(key) {
+        ids.retain(|other| *other != id);
+        if ids.is_empty() {
+            index.remove(key);
+        }
+    }
+}

@@ -1,0 +1,155 @@
+//! A WebSocket as a response body: the connection's own task pulls the frames, no task and no queue between.
+//!
+//! The body also reads the client's half, so one wake-up serves both directions. Order of precedence at every
+//! frame boundary: the answer to the client, our ping, the close frame, then events. A client that does not
+//! read is not polled any more once its connection's buffer is full; see `live` for what becomes of it.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Instant;
+
+use actix_http::body::{BodySize, MessageBody};
+use actix_web::dev::Payload;
+use bytes::Bytes;
+use session_model::Timestamp;
+
+use super::close_code::{self, CloseCode};
+use super::frame;
+use super::history::Filter;
+use super::incoming::{Heard, Incoming};
+use super::outbox::Outbox;
+use super::subscriber::{Delivery, End, Subscriber};
+
+/// How far a socket has come to its end.
+enum Phase {
+    Open,
+    /// The close frame that is to be sent.
+    Closing(Vec<u8>),
+    Ended,
+}
+
+/// One WebSocket.
+pub struct Socket {
+    subscriber: Subscriber,
+    incoming: Incoming,
+    outbox: Outbox,
+    answer: Option<Vec<u8>>,
+    phase: Phase,
+    last_heard: Instant,
+    next_ping: Instant,
+}
+
+impl Socket {
+    /// Begins with the `connected` frame.
+    pub fn new(subscriber: Subscriber, filter: &Filter, payload: Payload, at: Timestamp) -> Self {
+        let now = Instant::now();
+        let next_ping = now + subscriber.hub().config().ping_interval;
+        let mut outbox = Outbox::default();
+        outbox.put(frame::text(connected(&subscriber, filter, at).as_bytes()));
+        let incoming = Incoming::new(payload);
+        Self { subscriber, incoming, outbox, answer: None, phase: Phase::Open, last_heard: now, next_ping }
+    }
+
+    fn close(&mut self, code: CloseCode) {
+        if matches!(self.phase, Phase::Open) {
+            self.phase = Phase::Closing(frame::close(code.code, code.reason));
+        }
+    }
+
+    /// Takes in everything the client has said. A close frame is answered with its own code.
+    fn listen(&mut self, cx: &mut Context<'_>, now: Instant) {
+        while matches!(self.phase, Phase::Open)
+            && let Poll::Ready(heard) = self.incoming.poll_next(cx)
+        {
+            self.last_heard = now;
+            match heard {
+                Heard::SignOfLife => {}
+                Heard::Ping(payload) => self.answer = Some(frame::pong(&payload)),
+                Heard::Close(code) => {
+                    self.phase = Phase::Closing(frame::close(code.unwrap_or(NORMAL), ""));
+                }
+                Heard::Fault(code) => self.close(code),
+                Heard::Gone => {
+                    self.outbox = Outbox::default();
+                    self.phase = Phase::Ended;
+                }
+            }
+        }
+    }
+
+    /// Pings when it is time, and closes when the client has been silent for too long.
+    fn keep_time(&mut self, now: Instant) {
+        let config = self.subscriber.hub().config();
+        let (ping, idle) = (config.ping_interval, config.idle_timeout);
+        if now >= self.last_heard + idle {
+            self.close(close_code::IDLE);
+        }
+        if now >= self.next_ping {
+            self.next_ping = now + ping;
+            self.answer.get_or_insert_with(frame::ping);
+        }
+        self.subscriber.due(self.next_ping.min(self.last_heard + idle));
+    }
+
+    /// Fills the empty outbox with whatever comes next.
+    fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if let Some(answer) = self.answer.take() {
+            self.outbox.put(answer);
+            return Poll::Ready(());
+        }
+        if let Phase::Closing(close) = &mut self.phase {
+            self.outbox.put(std::mem::take(close));
+            self.phase = Phase::Ended;
+            return Poll::Ready(());
+        }
+        match ready!(self.subscriber.poll_next(cx)) {
+            Ok(Delivery::Events(chunk, after)) => self.outbox.put(chunk.frames_after(after)),
+            Ok(Delivery::Gap(gap)) => self.outbox.put(frame::text(gap.frame_json().as_bytes())),
+            Err(End::Closed) => self.close(close_code::GOING_AWAY),
+            Err(End::Refused(refusal)) => self.close(close_code::for_refusal(&refusal)),
+        }
+        Poll::Ready(())
+    }
+}
+
+/// What a close frame without a code is answered with.
+const NORMAL: u16 = 1000;
+
+fn connected(subscriber: &Subscriber, filter: &Filter, at: Timestamp) -> String {
+    serde_json::json!({
+        "type": "connected",
+        "userId": filter.user.as_ref().map(session_model::UserId::as_str),
+        "sessionId": filter.session.as_ref().map(session_model::SessionId::as_str),
+        "timestamp": at.to_string(),
+        "epoch": subscriber.epoch(),
+        "offset": subscriber.cursor(),
+    })
+    .to_string()
+}
+
+impl MessageBody for Socket {
+    type Error = std::convert::Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Stream
+    }
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        let this = self.get_mut();
+        let now = Instant::now();
+        this.listen(cx, now);
+        this.keep_time(now);
+        loop {
+            if let Some(piece) = ready!(this.outbox.poll(cx)) {
+                return Poll::Ready(Some(Ok(piece)));
+            }
+            if matches!(this.phase, Phase::Ended) {
+                return Poll::Ready(None);
+            }
+            if this.refill(cx).is_pending() {
+                this.outbox.rested();
+                return Poll::Pending;
+            }
+        }
+    }
+}

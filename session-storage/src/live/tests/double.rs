@@ -1,0 +1,133 @@
+//! A history in memory, with the commit thread's two steps apart: an event is durable first, published after.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use session_model::{LogKind, Refusal, SessionId, UserId, line, wire};
+
+use crate::live::{Filter, History, HistoryPage, Hub, Published};
+
+/// The life every test is in.
+pub(super) const EPOCH: &str = "7f3a9c";
+
+/// What a store would be.
+#[derive(Default)]
+pub(super) struct Shelf {
+    events: Mutex<Vec<Published>>,
+    durable: AtomicU64,
+    oldest: AtomicU64,
+    /// How many pages were read.
+    pub(super) pages: AtomicUsize,
+    /// What every read answers, if it fails.
+    pub(super) broken: Mutex<Option<Refusal>>,
+}
+
+pub(super) fn session(name: &str) -> SessionId {
+    SessionId::parse(name).unwrap()
+}
+
+pub(super) fn filter(session_name: &str, user: &str) -> Filter {
+    Filter {
+        session: (!session_name.is_empty()).then(|| session(session_name)),
+        user: (!user.is_empty()).then(|| UserId::stored(user)),
+    }
+}
+
+pub(super) fn matches(filter: &Filter, event: &Published) -> bool {
+    let session = filter.session.as_ref().is_some_and(|session| *session == event.session);
+    let user = filter.user.as_ref().is_some_and(|user| *user == event.user);
+    *filter == Filter::default() || session || user
+}
+
+fn stored_line(offset: u64, filler: usize) -> Bytes {
+    let mut out = Vec::new();
+    line::open(&mut out, offset, "2026-11-21T04:00:00.000Z", offset);
+    out.extend_from_slice(format!(r#","filler":"{}""#, "x".repeat(filler)).as_bytes());
+    line::seal(&mut out, 0);
+    out.pop();
+    out.into()
+}
+
+impl Shelf {
+    /// Makes an event durable; it is not published yet.
+    pub(super) fn commit(&self, session_name: &str, user: &str, filler: usize) -> Published {
+        let mut events = self.events.lock();
+        let offset = self.durable.load(Ordering::Acquire) + 1;
+        let event = Published {
+            offset,
+            session: session(session_name),
+            user: UserId::stored(user),
+            log: LogKind::Actions,
+            line: stored_line(offset, filler),
+        };
+        events.push(event.clone());
+        self.durable.store(offset, Ordering::Release);
+        event
+    }
+
+    /// Makes events of one session durable and publishes each by itself.
+    pub(super) fn tell(&self, hub: &Hub, session_name: &str, user: &str, count: usize) {
+        for _ in 0..count {
+            hub.publish(&[self.commit(session_name, user, 10)]);
+        }
+    }
+
+    /// Gives up everything up to this offset.
+    pub(super) fn forget(&self, to: u64) {
+        let mut events = self.events.lock();
+        events.retain(|event| event.offset > to);
+        self.oldest.fetch_max(to, Ordering::AcqRel);
+    }
+
+    pub(super) fn all(&self) -> Vec<Published> {
+        self.events.lock().clone()
+    }
+}
+
+impl History for Shelf {
+    fn epoch(&self) -> &str {
+        EPOCH
+    }
+
+    fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    fn oldest(&self, _filter: &Filter) -> Result<u64, Refusal> {
+        Ok(self.oldest.load(Ordering::Acquire))
+    }
+
+    fn page(
+        &self,
+        filter: &Filter,
+        after: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<HistoryPage, Refusal> {
+        self.pages.fetch_add(1, Ordering::Relaxed);
+        if let Some(refusal) = &*self.broken.lock() {
+            return Err(refusal.clone());
+        }
+        let stored = self.events.lock();
+        let mut page = HistoryPage { events: Vec::new(), next: self.durable() };
+        let mut bytes = 0;
+        let first = stored.partition_point(|event| event.offset <= after);
+        for event in stored[first..].iter().filter(|event| matches(filter, event)) {
+            if page.events.len() == limit || (bytes >= max_bytes && !page.events.is_empty()) {
+                page.next = page.events.last().map_or(after, |(offset, _)| *offset);
+                break;
+            }
+            let mut json = Vec::new();
+            wire::write_event(&mut json, &event.session, event.log, &event.line).unwrap();
+            bytes += json.len();
+            page.events.push((event.offset, json.into()));
+        }
+        Ok(page)
+    }
+}
+
+pub(super) fn shelf() -> Arc<Shelf> {
+    Arc::default()
+}

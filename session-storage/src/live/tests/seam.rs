@@ -1,0 +1,289 @@
+//! Where ring, disk and gaps meet: whatever the interleaving, every event is given once, in order, or told as gone.
+
+use std::future::poll_fn;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use session_model::{Code, Refusal};
+
+use super::double::{EPOCH, Shelf, filter, matches, shelf};
+use crate::live::catch_up::{self, Gap};
+use crate::live::pump::Pump;
+use crate::live::{
+    Delivery, End, Filter, History, Hub, LiveConfig, Position, Published, RingLimits, Subscriber, Transport,
+};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+/// A subscriber with what it was given.
+struct Reader {
+    subscriber: Subscriber,
+    filter: Filter,
+    from: u64,
+    got: Vec<u64>,
+    gaps: Vec<Gap>,
+}
+
+struct Stage {
+    shelf: Arc<Shelf>,
+    hub: Hub,
+    pump: Rc<Pump>,
+    unpublished: Vec<Published>,
+}
+
+impl Stage {
+    fn new(ring: RingLimits) -> Self {
+        let hub = Hub::new(LiveConfig { ring, ..LiveConfig::default() });
+        Self { shelf: shelf(), pump: Pump::new(hub.clone()), hub, unpublished: Vec::new() }
+    }
+
+    fn publish(&mut self, count: usize) {
+        let count = count.min(self.unpublished.len());
+        let group: Vec<_> = self.unpublished.drain(..count).collect();
+        self.hub.publish(&group);
+    }
+
+    fn join(&self, filter: Filter, since: Option<u64>) -> Reader {
+        let history: Arc<dyn History> = self.shelf.clone();
+        let mut subscriber = Subscriber::live(&self.pump, &history, &filter, Transport::WebSocket);
+        if let Some(offset) = since {
+            let asked = Position { epoch: None, offset };
+            let (cursor, gap) = catch_up::start(&*history, &filter, &asked).unwrap();
+            subscriber = subscriber.standing_at(cursor, gap);
+        }
+        let from = since.unwrap_or_else(|| subscriber.cursor());
+        Reader { subscriber, filter, from, got: Vec::new(), gaps: Vec::new() }
+    }
+}
+
+impl Reader {
+    fn note(&mut self, delivery: Result<Delivery, End>) {
+        match delivery.unwrap() {
+            Delivery::Gap(gap) => self.gaps.push(gap),
+            Delivery::Events(chunk, mut after) => {
+                assert!(!chunk.frames_after(after).is_empty(), "an empty delivery");
+                while let Some((offset, json)) = chunk.event_after(after) {
+                    let head = format!(r#"{{"offset":{offset},"type":"action""#);
+                    assert!(json.starts_with(head.as_bytes()), "the frame of {offset} holds another event");
+                    self.got.push(offset);
+                    after = offset;
+                }
+            }
+        }
+    }
+
+    fn poll_once(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        if let Poll::Ready(delivery) = self.subscriber.poll_next(&mut cx) {
+            self.note(delivery);
+        }
+    }
+
+    /// Takes everything up to an offset.
+    async fn drain(&mut self, last: u64) {
+        loop {
+            let subscriber = &mut self.subscriber;
+            let next = poll_fn(|cx| match subscriber.poll_next(cx) {
+                Poll::Ready(delivery) => Poll::Ready(Some(delivery)),
+                Poll::Pending if subscriber.cursor() >= last => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            });
+            match tokio::time::timeout(DEADLINE, next).await.unwrap() {
+                Some(delivery) => self.note(delivery),
+                None => return,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Every event after its start was given once and in order, or lies in a gap that was told.
+    fn check(&self, committed: &[Published]) {
+        assert!(self.got.is_sorted_by(|a, b| a < b), "{:?}", self.got);
+        let told = |offset: u64| self.gaps.iter().any(|gap| gap.from < offset && offset <= gap.to);
+        let wanted = committed.iter().filter(|e| e.offset > self.from && matches(&self.filter, e));
+        for event in wanted.clone() {
+            let given = self.got.binary_search(&event.offset).is_ok();
+            assert!(
+                given || told(event.offset),
+                "{} is missing: {:?} {:?}",
+                event.offset,
+                self.got,
+                self.gaps
+            );
+        }
+        assert!(self.got.iter().all(|got| wanted.clone().any(|event| event.offset == *got)), "not asked for");
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Commit(u8, u8),
+    Publish(u8),
+    Join(u8, Option<u8>),
+    Poll(u8),
+    Leave(u8),
+    Settle,
+    Age,
+    Forget(u8),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..3_u8, 0..3_u8).prop_map(|(s, u)| Step::Commit(s, u)),
+        4 => (1..6_u8).prop_map(Step::Publish),
+        2 => (0..6_u8, prop::option::of(any::<u8>())).prop_map(|(f, since)| Step::Join(f, since)),
+        6 => any::<u8>().prop_map(Step::Poll),
+        1 => any::<u8>().prop_map(Step::Leave),
+        2 => Just(Step::Settle),
+        1 => Just(Step::Age),
+        1 => any::<u8>().prop_map(Step::Forget),
+    ];
+    prop::collection::vec(step, 1..120)
+}
+
+fn some_filter(number: u8) -> Filter {
+    [("", ""), ("s0", ""), ("s1", ""), ("", "u0"), ("s0", "u0"), ("s2", "u1")]
+        .map(|(session, user)| filter(session, user))[usize::from(number)]
+    .clone()
+}
+
+async fn play(steps: Vec<Step>) {
+    let mut stage = Stage::new(RingLimits { bytes: 1 << 20, events: 5, age: LiveConfig::default().ring.age });
+    let (mut readers, mut committed): (Vec<Reader>, Vec<Published>) = (Vec::new(), Vec::new());
+    for step in steps {
+        let durable = stage.shelf.durable();
+        let scaled = |part: u8| durable * u64::from(part) / 255;
+        match step {
+            Step::Commit(session, user) => {
+                let event = stage.shelf.commit(&format!("s{session}"), &format!("u{user}"), 3);
+                committed.push(event.clone());
+                stage.unpublished.push(event);
+            }
+            Step::Publish(count) => stage.publish(count.into()),
+            Step::Join(number, since) => readers.push(stage.join(some_filter(number), since.map(scaled))),
+            Step::Poll(which) if !readers.is_empty() => {
+                let which = usize::from(which) % readers.len();
+                readers[which].poll_once();
+            }
+            Step::Leave(which) if !readers.is_empty() => {
+                let which = usize::from(which) % readers.len();
+                readers.swap_remove(which);
+            }
+            Step::Poll(_) | Step::Leave(_) => {}
+            Step::Settle => {
+                for reader in &mut readers {
+                    reader.poll_once();
+                    tokio::task::yield_now().await;
+                }
+            }
+            Step::Age => stage.pump.wake_due(Instant::now() + Duration::from_mins(1)),
+            Step::Forget(part) => stage.shelf.forget(scaled(part).min(stage.hub.head())),
+        }
+    }
+    stage.publish(usize::MAX);
+    for reader in &mut readers {
+        reader.drain(stage.shelf.durable()).await;
+        reader.check(&committed);
+    }
+    drop(readers);
+    assert_eq!(stage.hub.counts(), crate::live::Counts::default());
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+    #[test]
+    fn every_subscriber_sees_every_event_once_in_order_or_is_told_of_the_gap(steps in steps()) {
+        actix_web::rt::System::new().block_on(play(steps));
+    }
+}
+
+#[actix_web::test]
+async fn a_commit_thread_at_full_speed_loses_and_doubles_nothing() {
+    const EVENTS: u64 = 20_000;
+    let stage = Stage::new(RingLimits { bytes: 1 << 16, events: 200, age: Duration::from_secs(1) });
+    let (shelf, hub) = (stage.shelf.clone(), stage.hub.clone());
+    let writer = std::thread::spawn(move || {
+        for n in 0..EVENTS {
+            let event = shelf.commit(&format!("s{}", n % 3), &format!("u{}", n % 2), 20);
+            hub.publish(&[event]);
+        }
+    });
+    let readers = (0..12_u8).map(|n| {
+        let mut reader = stage.join(some_filter(n % 6), (n % 2 == 0).then_some(0));
+        actix_web::rt::spawn(async move {
+            reader.drain(EVENTS).await;
+            reader
+        })
+    });
+    for reader in futures_util::future::join_all(readers).await {
+        reader.unwrap().check(&stage.shelf.all());
+    }
+    writer.join().unwrap();
+}
+
+#[actix_web::test]
+async fn a_herd_that_falls_behind_together_reads_each_page_once() {
+    let mut stage = Stage::new(RingLimits { bytes: 1 << 20, events: 10, age: Duration::from_secs(10) });
+    let mut herd: Vec<_> = (0..50).map(|_| stage.join(Filter::default(), None)).collect();
+    for _ in 0..500 {
+        let event = stage.shelf.commit("s", "u", 300);
+        stage.unpublished.push(event);
+    }
+    stage.publish(500);
+    for reader in &mut herd {
+        reader.drain(500).await;
+        assert_eq!(reader.got.len(), 500);
+    }
+    let pages = stage.shelf.pages.load(Ordering::Relaxed);
+    assert!(pages <= 8, "{pages} pages read for 50 readers of 4 pages");
+}
+
+#[test]
+fn a_position_that_cannot_be_resumed_leads_to_the_oldest_kept() {
+    let shelf = shelf();
+    (0..10).for_each(|_| drop(shelf.commit("s", "u", 1)));
+    shelf.forget(4);
+    let start = |text: &str| {
+        catch_up::start(&*shelf, &Filter::default(), &Position::parse(text, "since").unwrap()).unwrap()
+    };
+    let gap = |from| (4, Some(Gap { from, to: 4 }));
+    assert_eq!(start("3"), gap(3), "older than what is kept");
+    assert_eq!(start("4"), (4, None));
+    assert_eq!(start(&format!("{EPOCH}-10")), (10, None));
+    assert_eq!(start("11"), gap(11), "beyond the end");
+    assert_eq!(start("other-7"), gap(7), "another life");
+}
+
+#[actix_web::test]
+async fn a_history_that_cannot_be_read_ends_the_subscriber_with_its_refusal() {
+    let mut stage = Stage::new(LiveConfig::default().ring);
+    for _ in 0..3 {
+        let event = stage.shelf.commit("s", "u", 1);
+        stage.unpublished.push(event);
+    }
+    stage.publish(3);
+    *stage.shelf.broken.lock() = Some(Refusal::new(Code::RecordDamaged, "damaged"));
+    let mut reader = stage.join(Filter::default(), Some(0));
+    let end = poll_fn(|cx| reader.subscriber.poll_next(cx)).await;
+    assert!(matches!(end, Err(End::Refused(refusal)) if refusal.code == Code::RecordDamaged));
+    *stage.shelf.broken.lock() = Some(Refusal::new(Code::SessionNotFound, "gone"));
+    let gap = poll_fn(|cx| reader.subscriber.poll_next(cx)).await;
+    assert!(matches!(gap, Ok(Delivery::Gap(Gap { from: 0, to: 3 }))), "a past that is gone is a gap");
+}
+
+#[actix_web::test]
+async fn nobody_watching_costs_nothing_and_an_unwanted_event_is_not_built() {
+    let stage = Stage::new(LiveConfig::default().ring);
+    let mut broken = stage.shelf.commit("s0", "u", 1);
+    broken.line = bytes::Bytes::from_static(b"no event at all");
+    stage.hub.publish(&[broken.clone()]);
+    let mut reader = stage.join(filter("s1", ""), None);
+    stage.hub.publish(&[broken]);
+    reader.poll_once();
+    assert!(reader.got.is_empty());
+    assert_eq!(stage.hub.counts().sessions, 1);
+}

@@ -1,0 +1,169 @@
+//! The events of one filter that are still in memory: a bounded ring, and pages of the past that laggards share.
+//!
+//! Invariants:
+//! - Every matching event with an offset above `floor` and up to the hub's head is in the ring, in order.
+//!   A cursor at or above the floor can be served from here alone; one below it must catch up from disk.
+//! - The ring is bounded by bytes, by count and by age. What leaves it raises the floor: nothing is lost,
+//!   because everything at or below the floor is durable and readable through `History`.
+//! - A topic knows none of its subscribers: it never waits for the slowest.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+
+use super::chunk::Chunk;
+use super::history::Filter;
+use super::past::Past;
+
+/// How much a ring may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct RingLimits {
+    /// Bytes, frames and marks together.
+    pub bytes: usize,
+    /// Events.
+    pub events: usize,
+    /// How long.
+    pub age: Duration,
+}
+
+/// What there is for a cursor.
+#[derive(Debug)]
+pub enum Taken {
+    /// Events after it.
+    Chunk(Chunk),
+    /// Nothing: everything published so far has been taken.
+    Nothing,
+    /// The ring no longer reaches back to it.
+    Behind,
+}
+
+/// The shared stream of one filter.
+#[derive(Debug)]
+pub struct Topic {
+    /// Its number in the hub.
+    pub id: u64,
+    /// Whose events it holds.
+    pub filter: Filter,
+    /// Pages read from disk for those who fell behind.
+    pub past: Past,
+    ring: Mutex<Ring>,
+}
+
+#[derive(Debug)]
+struct Ring {
+    chunks: VecDeque<(Instant, Chunk)>,
+    bytes: usize,
+    events: usize,
+    floor: u64,
+}
+
+impl Topic {
+    /// An empty topic that is complete from `floor` on.
+    pub fn new(id: u64, filter: Filter, floor: u64) -> Self {
+        let ring = Ring { chunks: VecDeque::new(), bytes: 0, events: 0, floor };
+        Self { id, filter, past: Past::default(), ring: Mutex::new(ring) }
+    }
+
+    /// What comes after the cursor.
+    pub fn take(&self, cursor: u64) -> Taken {
+        let ring = self.ring.lock();
+        if cursor < ring.floor {
+            return Taken::Behind;
+        }
+        let next = ring.chunks.partition_point(|(_, chunk)| chunk.last() <= cursor);
+        ring.chunks.get(next).map_or(Taken::Nothing, |(_, chunk)| Taken::Chunk(chunk.clone()))
+    }
+
+    /// Appends what was published; the oldest make room.
+    pub fn push(&self, chunk: Chunk, now: Instant, limits: RingLimits) {
+        let mut ring = self.ring.lock();
+        ring.bytes += chunk.weight();
+        ring.events += chunk.len();
+        ring.chunks.push_back((now, chunk));
+        while ring.bytes > limits.bytes || ring.events > limits.events {
+            ring.drop_oldest();
+        }
+        drop(ring);
+    }
+
+    /// Gives back what is older than the limit; an empty ring keeps no memory.
+    pub fn trim(&self, now: Instant, age: Duration) {
+        let old = |at: Instant| now.saturating_duration_since(at) > age;
+        let mut ring = self.ring.lock();
+        while ring.chunks.front().is_some_and(|(at, _)| old(*at)) {
+            ring.drop_oldest();
+        }
+        if ring.chunks.is_empty() {
+            ring.chunks = VecDeque::new();
+        }
+        drop(ring);
+        self.past.trim(old);
+    }
+}
+
+impl Ring {
+    fn drop_oldest(&mut self) {
+        if let Some((_, chunk)) = self.chunks.pop_front() {
+            self.bytes -= chunk.weight();
+            self.events -= chunk.len();
+            self.floor = self.floor.max(chunk.last());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::live::chunk::ChunkBuilder;
+
+    const LIMITS: RingLimits = RingLimits { bytes: 1 << 20, events: 4, age: Duration::from_secs(10) };
+
+    fn push(topic: &Topic, offsets: &[u64], limits: RingLimits) {
+        let mut chunk = ChunkBuilder::default();
+        for offset in offsets {
+            chunk.push(*offset, b"{}");
+        }
+        topic.push(chunk.finish(), Instant::now(), limits);
+    }
+
+    fn taken(topic: &Topic, cursor: u64) -> Option<u64> {
+        match topic.take(cursor) {
+            Taken::Chunk(chunk) => Some(chunk.last()),
+            Taken::Nothing => Some(cursor),
+            Taken::Behind => None,
+        }
+    }
+
+    #[test]
+    fn a_cursor_walks_chunk_by_chunk_and_skips_what_it_has() {
+        let topic = Topic::new(0, Filter::default(), 5);
+        push(&topic, &[4, 6, 7], LIMITS);
+        push(&topic, &[9], LIMITS);
+        assert_eq!([4, 5, 6, 7, 9].map(|c| taken(&topic, c)), [None, Some(7), Some(7), Some(9), Some(9)]);
+    }
+
+    #[test]
+    fn what_no_longer_fits_raises_the_floor() {
+        let topic = Topic::new(0, Filter::default(), 0);
+        push(&topic, &[1, 2], LIMITS);
+        push(&topic, &[3, 4, 5], LIMITS);
+        assert_eq!((taken(&topic, 1), taken(&topic, 2)), (None, Some(5)));
+        push(&topic, &[6], RingLimits { bytes: 1, ..LIMITS });
+        assert_eq!(
+            (taken(&topic, 5), taken(&topic, 6)),
+            (None, Some(6)),
+            "too big for the ring: disk has it"
+        );
+    }
+
+    #[test]
+    fn age_empties_an_idle_ring() {
+        let topic = Topic::new(0, Filter::default(), 0);
+        push(&topic, &[1], LIMITS);
+        topic.trim(Instant::now(), LIMITS.age);
+        assert_eq!(taken(&topic, 0), Some(1));
+        topic.trim(Instant::now() + LIMITS.age * 2, LIMITS.age);
+        assert_eq!((taken(&topic, 0), taken(&topic, 1)), (None, Some(1)));
+    }
+}

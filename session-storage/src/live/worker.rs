@@ -1,0 +1,112 @@
+//! What a worker's routes need to let clients follow: one per worker, made in the application factory.
+
+use std::rc::Rc;
+use std::sync::Arc;
+
+use actix_web::web;
+use bytes::Bytes;
+use session_model::{Code, Refusal, SessionId};
+
+use super::catch_up::{self, Gap, Piece};
+use super::history::{Filter, History};
+use super::hub::Hub;
+use super::position::Position;
+use super::pump::Pump;
+use super::registry::Transport;
+use super::subscriber::Subscriber;
+
+/// The most a JSON page holds, in bytes (a single larger event is given whole).
+const PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Answers whether a session exists, without loading it.
+pub type Exists = Arc<dyn Fn(&SessionId) -> bool + Send + Sync>;
+
+/// A worker's door to the live feed.
+pub struct Live {
+    pump: Rc<Pump>,
+    history: Arc<dyn History>,
+    exists: Exists,
+}
+
+impl Live {
+    /// One worker's share of the hub.
+    pub fn new(hub: Hub, history: Arc<dyn History>, exists: Exists) -> Self {
+        Self { pump: Pump::new(hub), history, exists }
+    }
+
+    /// Refuses a session that does not exist.
+    pub fn known(&self, id: &SessionId) -> Result<(), Refusal> {
+        if (self.exists)(id) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`")))
+    }
+
+    /// A subscriber that goes on after `asked`, or from now on.
+    pub async fn follow(
+        &self,
+        filter: &Filter,
+        asked: Option<Position>,
+        transport: Transport,
+    ) -> Result<Subscriber, Refusal> {
+        if self.pump.hub.is_closed() {
+            return Err(Refusal::new(Code::StorageUnavailable, "the service is stopping"));
+        }
+        let subscriber = Subscriber::live(&self.pump, &self.history, filter, transport);
+        let Some(asked) = asked else { return Ok(subscriber) };
+        let filter = filter.clone();
+        let (cursor, gap) = self.read(move |history| catch_up::start(history, &filter, &asked)).await?;
+        Ok(subscriber.standing_at(cursor, gap))
+    }
+
+    /// A page of events as JSON: `{events, next}`, and `gap` where something is missing.
+    pub async fn page(
+        &self,
+        filter: Filter,
+        asked: Option<Position>,
+        limit: usize,
+    ) -> Result<Bytes, Refusal> {
+        self.read(move |history| {
+            let (after, missed) = match &asked {
+                Some(asked) => catch_up::start(history, &filter, asked)?,
+                None => (catch_up::oldest(history, &filter)?, None),
+            };
+            let piece = catch_up::read(history, &filter, after, limit, PAGE_BYTES)?;
+            Ok(page_json(history.epoch(), missed, &piece))
+        })
+        .await
+    }
+
+    /// Runs a blocking read in its turn.
+    async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&dyn History) -> Result<T, Refusal> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let interrupted = || Refusal::new(Code::StorageUnavailable, "reading the history was interrupted");
+        let _turn = self.pump.hub.readers().acquire().await.map_err(|_| interrupted())?;
+        let history = Arc::clone(&self.history);
+        web::block(move || read(&*history)).await.map_err(|_| interrupted())?
+    }
+}
+
+fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece) -> Bytes {
+    let gap = match (missed, piece.gap) {
+        (Some(first), Some(then)) => Some(Gap { from: first.from, to: then.to }),
+        (first, then) => first.or(then),
+    };
+    let size: usize = piece.events.iter().map(|(_, json)| json.len() + 1).sum();
+    let mut out = Vec::with_capacity(size + 128);
+    out.extend_from_slice(b"{\"events\":[");
+    for (place, (_, json)) in piece.events.iter().enumerate() {
+        if place > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(json);
+    }
+    out.extend_from_slice(format!(r#"],"next":"{epoch}-{}""#, piece.next).as_bytes());
+    if let Some(gap) = gap {
+        out.extend_from_slice(format!(r#","gap":{}"#, gap.json()).as_bytes());
+    }
+    out.push(b'}');
+    out.into()
+}

@@ -1,0 +1,92 @@
+//! `GET /api/events` and `GET /api/sessions/{id}/events`: the same events as a stream or as pages.
+
+use actix_http::body::MessageBody;
+use actix_web::http::header;
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use session_model::{Code, Refusal, SessionId};
+
+use crate::error::ApiError;
+use crate::live::{EventStream, Filter, Live, Position, Transport};
+
+const EVENT_STREAM: &str = "text/event-stream";
+const LAST_EVENT_ID: &str = "last-event-id";
+const DEFAULT_LIMIT: usize = 100;
+const MAX_LIMIT: usize = 1000;
+
+/// `?after=&limit=`; `since` is another name of `after`.
+#[derive(Deserialize)]
+struct Query {
+    after: Option<String>,
+    since: Option<String>,
+    limit: Option<String>,
+}
+
+/// The events of all sessions.
+pub async fn all(request: HttpRequest, live: web::Data<Live>) -> Result<HttpResponse, ApiError> {
+    answer(&request, &live, Filter::default()).await
+}
+
+/// The events of one session.
+pub async fn of_session(
+    request: HttpRequest,
+    id: web::Path<String>,
+    live: web::Data<Live>,
+) -> Result<HttpResponse, ApiError> {
+    let id = SessionId::parse(&id)?;
+    live.known(&id)?;
+    answer(&request, &live, Filter { session: Some(id), user: None }).await
+}
+
+async fn answer(request: &HttpRequest, live: &Live, filter: Filter) -> Result<HttpResponse, ApiError> {
+    let query = query::<Query>(request)?;
+    let position = position(request, &query)?;
+    if wants_stream(request) {
+        let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
+        return Ok(stream(EventStream::new(subscriber)));
+    }
+    let page = live.page(filter, position, limit(&query)?).await?;
+    Ok(HttpResponse::Ok().content_type("application/json").body(page))
+}
+
+fn stream(events: EventStream) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type(EVENT_STREAM)
+        .insert_header((header::CACHE_CONTROL, "no-store"))
+        .insert_header(("x-accel-buffering", "no"))
+        .body(events.boxed())
+}
+
+fn wants_stream(request: &HttpRequest) -> bool {
+    let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
+    accepted
+        .flat_map(|value| value.split(','))
+        .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENT_STREAM)))
+}
+
+/// A client that reconnects repeats its address: its `Last-Event-ID` is the newer one.
+fn position(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Refusal> {
+    if let Some(header) = request.headers().get(LAST_EVENT_ID) {
+        let text = String::from_utf8_lossy(header.as_bytes());
+        return Position::parse(&text, "Last-Event-ID").map(Some);
+    }
+    let given = [("after", &query.after), ("since", &query.since)];
+    let first = given.into_iter().find_map(|(name, text)| text.as_ref().map(|text| (name, text)));
+    first.map(|(name, text)| Position::parse(text, name)).transpose()
+}
+
+fn limit(query: &Query) -> Result<usize, Refusal> {
+    let Some(limit) = &query.limit else { return Ok(DEFAULT_LIMIT) };
+    let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        Refusal::new(Code::InvalidParameter, format!("`limit` must be a number from 1 to {MAX_LIMIT}"))
+    })
+}
+
+/// The query's known parameters; unknown ones are ignored.
+pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Refusal> {
+    web::Query::<T>::from_query(request.query_string())
+        .map(web::Query::into_inner)
+        .map_err(|error| Refusal::new(Code::InvalidParameter, format!("malformed query: {error}")))
+}

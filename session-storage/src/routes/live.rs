@@ -1,0 +1,62 @@
+//! `GET /ws`: the WebSocket.
+
+use std::time::SystemTime;
+
+use actix_http::body::MessageBody;
+use actix_http::ws::{HandshakeError, handshake};
+use actix_web::{HttpRequest, HttpResponse, web};
+use serde::Deserialize;
+use session_model::{Code, Refusal, SessionId, Timestamp, UserId};
+
+use crate::error::ApiError;
+use crate::live::{Filter, Live, Position, Socket, Transport};
+
+/// `?session=&user=&since=`; the old dashboard sends empty ones for none.
+#[derive(Deserialize)]
+struct Query {
+    session: Option<String>,
+    user: Option<String>,
+    since: Option<String>,
+}
+
+impl Query {
+    fn filter(&self) -> Result<Filter, Refusal> {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let user = given(&self.user).map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
+        let session = given(&self.session).map(|session| SessionId::parse(&session));
+        Ok(Filter { session: session.transpose()?, user: user.transpose()? })
+    }
+}
+
+fn named(parameter: &str, refusal: &Refusal) -> Refusal {
+    Refusal::new(Code::InvalidParameter, format!("`{parameter}` is malformed: {}", refusal.message))
+}
+
+/// Upgrades to a WebSocket that goes on from `since`, or from now on.
+pub async fn follow(
+    request: HttpRequest,
+    payload: web::Payload,
+    live: web::Data<Live>,
+) -> Result<HttpResponse, ApiError> {
+    let query = super::events::query::<Query>(&request)?;
+    let filter = query.filter()?;
+    let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
+    let mut response = handshake(request.head()).map_err(|error| no_upgrade(&error))?;
+    let subscriber = live.follow(&filter, since, Transport::WebSocket).await?;
+    let socket = Socket::new(subscriber, &filter, payload.into_inner(), now());
+    let response = response.message_body(socket.boxed()).map_err(|_| internal())?;
+    Ok(response.into())
+}
+
+fn no_upgrade(error: &HandshakeError) -> Refusal {
+    Refusal::new(Code::InvalidRequest, format!("`/ws` is for WebSocket clients: {error}"))
+}
+
+fn internal() -> Refusal {
+    Refusal::new(Code::Internal, "the WebSocket could not be opened")
+}
+
+fn now() -> Timestamp {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(since_1970.as_millis() as i64)
+}

@@ -1,0 +1,136 @@
+//! Batches: many commands of one session as one entry of the journal.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use session_model::event::Birth;
+use session_model::producer::ProducerNumbers;
+use session_model::transition::{self, Outcome, Reply};
+use session_model::{Command, LogKind, Refusal, SessionId, UserId, json};
+
+use super::write::{Attempt, Refused, Txn, check_producer, check_unknown_producer, commit_of, is_indexed};
+use super::{Sessions, Submitted, not_found, now};
+use crate::store::cells::{Cell, Slot};
+
+/// The commands of a batch; a line that cannot be read keeps its place.
+type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
+
+impl Sessions {
+    /// Applies the lines in order; each has its result, and all are committed together.
+    pub async fn submit_batch(
+        &self,
+        id: &SessionId,
+        lines: Bytes,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let text = json::text(&lines)?;
+        let commands: Commands<'_> = text
+            .split('\n')
+            .map(|line| line.trim_matches([' ', '\t', '\r']))
+            .filter(|line| !line.is_empty())
+            .map(Command::parse_line)
+            .collect();
+        let cell = self.store.cells.get(id);
+        let mut commands = Some(commands);
+        loop {
+            let attempt = {
+                let mut slot = cell.slot.lock();
+                self.attempt_batch(&cell, &mut slot, &mut commands, producer.as_ref())?
+            };
+            match attempt {
+                Attempt::Load => self.load(&cell).await?,
+                Attempt::Answered(answer) => return Ok(answer),
+                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
+            }
+        }
+    }
+
+    fn attempt_batch(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        commands: &mut Option<Commands<'_>>,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Attempt, Refused> {
+        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
+        let at = now();
+        let mut answer = Submitted { status: 200, body: String::new() };
+        let mut indexed = false;
+        let fill = |txn: &mut Txn<'_, '_>| {
+            let results = Results::run(txn, commands);
+            indexed = results.indexed;
+            answer.body = results.render(txn.offset - 1);
+            producer.map(|numbers| commit_of(numbers, &answer))
+        };
+        let ticket = match loaded {
+            Some(loaded) => {
+                if let Some(answer) = check_producer(&loaded.view, producer)? {
+                    return Ok(Attempt::Answered(answer));
+                }
+                self.append(loaded, at, fill)?
+            }
+            None if self.settings.auto_create => {
+                check_unknown_producer(producer)?;
+                let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                let ticket = self.append_birth(cell, slot, &created, at, fill)?;
+                indexed = true;
+                ticket
+            }
+            None => return Err(not_found(&cell.id).into()),
+        };
+        self.store.queue_snapshot(cell);
+        Ok(Attempt::Stored { ticket, answer, indexed })
+    }
+}
+
+/// The results of the lines, in order.
+struct Results {
+    body: String,
+    indexed: bool,
+}
+
+impl Results {
+    fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
+        let mut results = Self { body: String::with_capacity(commands.len() * 28 + 32), indexed: false };
+        for command in commands {
+            let result = command.and_then(|command| results.apply(txn, command));
+            results.push(result);
+        }
+        results
+    }
+
+    fn apply(&mut self, txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
+        match transition::decide(&txn.loaded.view, command, txn.at)? {
+            Outcome::Record(log, body) => {
+                txn.record(log, &body);
+                Ok(Reply::Seq(txn.loaded.view.logs[LogKind::index(log)].seq))
+            }
+            Outcome::Change(change, reply) => {
+                txn.change(&change);
+                self.indexed |= is_indexed(change.kind);
+                Ok(reply)
+            }
+            Outcome::Nothing(reply) => Ok(reply),
+        }
+    }
+
+    fn push(&mut self, result: Result<Reply, Refusal>) {
+        use std::fmt::Write;
+        let json: Cow<'_, str> = match &result {
+            Ok(Reply::Seq(seq)) => format!("{{\"success\":true,\"seq\":{seq}}}").into(),
+            Ok(Reply::Done) => "{\"success\":true}".into(),
+            Ok(reply) => reply.to_json().to_string().into(),
+            Err(refusal) => serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()})
+                .to_string()
+                .into(),
+        };
+        let comma = if self.body.is_empty() { "" } else { "," };
+        write!(self.body, "{comma}{json}").expect("writing to a String cannot fail");
+    }
+
+    fn render(&self, offset: u64) -> String {
+        format!("{{\"results\":[{}],\"offset\":{offset}}}", self.body)
+    }
+}

@@ -1,0 +1,154 @@
+//! The past, by position: a session's from its three logs, everybody's from the journal.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use session_model::{Code, LogKind, Refusal, SessionId, line, wire};
+
+use crate::live::{Filter, History, HistoryPage};
+use crate::store::Store;
+use crate::store::journal_reader::{self, PageLimit};
+use crate::store::log_file::{CHUNK, LogFile, by_offset};
+
+/// The store as the live feed sees it.
+pub(super) struct StoreHistory {
+    store: Arc<Store>,
+}
+
+impl StoreHistory {
+    pub(super) fn new(store: Arc<Store>) -> Self {
+        Self { store }
+    }
+
+    /// The session whose own logs hold all that the filter asks for.
+    fn whole_session<'f>(&self, filter: &'f Filter) -> Option<&'f SessionId> {
+        let id = filter.session.as_ref().filter(|_| filter.user.is_none())?;
+        self.store.index.get(id.as_str()).map(|_| id)
+    }
+}
+
+fn failed(error: &io::Error) -> Refusal {
+    tracing::error!(%error, "events could not be read");
+    Refusal::new(Code::Internal, "events could not be read")
+}
+
+impl History for StoreHistory {
+    fn epoch(&self) -> &str {
+        self.store.epoch()
+    }
+
+    fn durable(&self) -> u64 {
+        self.store.journal.durable()
+    }
+
+    fn oldest(&self, filter: &Filter) -> Result<u64, Refusal> {
+        if self.whole_session(filter).is_some() {
+            return Ok(0);
+        }
+        Ok(self.store.segments.firsts().first().map_or(0, |first| first - 1))
+    }
+
+    fn page(
+        &self,
+        filter: &Filter,
+        after: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<HistoryPage, Refusal> {
+        let until = self.store.journal.durable();
+        let limit = PageLimit { events: limit, bytes: max_bytes };
+        if let Some(id) = self.whole_session(filter) {
+            return session_page(&self.store, id, after, until, limit);
+        }
+        let session = filter.session.as_ref();
+        let user = filter.user.as_ref();
+        let wanted = |entry: &crate::store::segment::Entry| match (session, user) {
+            (None, None) => true,
+            (session, user) => session == Some(&entry.session) || user == Some(&entry.user),
+        };
+        let page = journal_reader::read(&self.store.segments, after, until, limit, wanted)
+            .map_err(|e| failed(&e))?;
+        Ok(HistoryPage { events: page.events, next: page.next })
+    }
+}
+
+/// Walks over one log from a place on, keeping the next line at hand.
+struct Cursor {
+    log: LogKind,
+    file: LogFile,
+    at: u64,
+    lines: VecDeque<(u64, Bytes)>,
+}
+
+impl Cursor {
+    fn open(store: &Arc<Store>, id: &SessionId, log: LogKind, after: u64) -> io::Result<Self> {
+        let path = store.layout().log(id, log);
+        let legacy = store.legacy_bytes(id, log);
+        let file = LogFile::open(&path, legacy)?;
+        let at = file.find(after + 1, by_offset)?;
+        Ok(Self { log, file, at, lines: VecDeque::new() })
+    }
+
+    /// The offset of the next line, if there is one.
+    fn peek(&mut self, size: usize) -> Result<Option<u64>, Refusal> {
+        if self.lines.is_empty() && self.at < self.file.len() {
+            let piece =
+                Bytes::from(self.file.lines_from(self.at, self.file.len(), size).map_err(|e| failed(&e))?);
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', &piece) {
+                let text = piece.slice(start..end);
+                let head = line::head(&text).filter(|_| line::check(&text) == line::Seal::Whole);
+                let Some(head) = head else {
+                    return Err(super::logs::damaged(self.log, self.at + start as u64));
+                };
+                self.lines.push_back((head.offset, text.clone()));
+                start = end + 1;
+            }
+            self.at += piece.len() as u64;
+            if piece.is_empty() {
+                self.at = self.file.len();
+            }
+        }
+        Ok(self.lines.front().map(|(offset, _)| *offset))
+    }
+}
+
+fn session_page(
+    store: &Arc<Store>,
+    id: &SessionId,
+    after: u64,
+    until: u64,
+    limit: PageLimit,
+) -> Result<HistoryPage, Refusal> {
+    let size = (limit.events * 512).clamp(8 * 1024, CHUNK);
+    let mut cursors = Vec::new();
+    for log in LogKind::ALL {
+        cursors.push(Cursor::open(store, id, log, after).map_err(|e| failed(&e))?);
+    }
+    let mut page = HistoryPage { events: Vec::new(), next: after };
+    let mut bytes = 0;
+    while page.events.len() < limit.events && bytes < limit.bytes {
+        let mut next: Option<(u64, usize)> = None;
+        for (n, cursor) in cursors.iter_mut().enumerate() {
+            if let Some(offset) =
+                cursor.peek(size)?.filter(|o| *o <= until && next.is_none_or(|(best, _)| *o < best))
+            {
+                next = Some((offset, n));
+            }
+        }
+        let Some((offset, n)) = next else {
+            page.next = page.next.max(until);
+            return Ok(page);
+        };
+        let Some((_, text)) = cursors[n].lines.pop_front() else { continue };
+        let mut json = Vec::new();
+        if wire::write_event(&mut json, id, cursors[n].log, &text).is_some() {
+            bytes += json.len();
+            page.events.push((offset, json.into()));
+        }
+        page.next = offset;
+    }
+    Ok(page)
+}

@@ -1,0 +1,163 @@
+//! The heart: the one place that sees the store and the live feed.
+//!
+//! A write takes the session's lock, decides, appends to the journal, lets the view follow, lets go of the lock,
+//! and waits for the commit. A read waits until what it shows is durable. Nothing blocks on the disk while it is
+//! polled: reading files happens on the blocking pool, entered once per request.
+
+mod batch;
+mod feed;
+mod history;
+mod lists;
+mod logs;
+mod read;
+mod retain;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use session_model::{Code, Refusal, SessionId, Timestamp};
+
+use crate::live::{History, Hub};
+use crate::store::cells::{Cell, Loaded, Slot};
+use crate::store::disk::{Disk, RealDisk};
+use crate::store::error::{CommitError, Damage, OpenError};
+use crate::store::index::Row;
+use crate::store::retention::Policy;
+use crate::store::{Options, Store};
+
+pub use lists::ListQuery;
+pub use logs::{JsonStream, LogQuery};
+pub use write::Refused;
+
+/// What the sessions are kept with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The store's options.
+    pub store: Options,
+    /// Whether a write to an unknown session creates it.
+    pub auto_create: bool,
+    /// What is deleted, if anything.
+    pub retention: Policy,
+}
+
+/// What a write answers, given again byte for byte when a producer repeats itself.
+#[derive(Debug, Clone)]
+pub struct Submitted {
+    /// The HTTP status.
+    pub status: u16,
+    /// The JSON body.
+    pub body: String,
+}
+
+/// All sessions.
+pub struct Sessions {
+    store: Arc<Store>,
+    hub: Arc<Hub>,
+    settings: Settings,
+}
+
+impl Sessions {
+    /// Opens the storage directory on the real disk.
+    pub fn open(settings: Settings, hub: Arc<Hub>) -> Result<Arc<Self>, OpenError> {
+        Self::open_on(settings, hub, Arc::new(RealDisk))
+    }
+
+    /// Opens it on a disk of the caller's, for tests that make it fail.
+    pub fn open_on(settings: Settings, hub: Arc<Hub>, disk: Arc<dyn Disk>) -> Result<Arc<Self>, OpenError> {
+        let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
+        let store = Store::open(settings.store.clone(), disk, observer)?;
+        Ok(Arc::new(Self { store, hub, settings }))
+    }
+
+    /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.
+    pub async fn shutdown(&self) {
+        let store = Arc::clone(&self.store);
+        if actix_web::web::block(move || store.close()).await.is_err() {
+            tracing::error!("the store could not be closed in order; the next start recovers");
+        }
+    }
+
+    /// The live feed.
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.hub
+    }
+
+    /// The past, by position.
+    pub fn history(&self) -> Arc<dyn History> {
+        Arc::new(history::StoreHistory::new(Arc::clone(&self.store)))
+    }
+
+    /// The `storage` object of `/health`.
+    pub fn storage_health(&self) -> Value {
+        self.store.health()
+    }
+
+    /// Whether a session is known; loads nothing.
+    pub fn exists(&self, id: &SessionId) -> bool {
+        self.store.index.get(id.as_str()).is_some()
+    }
+
+    /// Where a session's files are, as the configuration names it.
+    fn path_of(&self, id: &SessionId) -> PathBuf {
+        self.store.layout().session(id)
+    }
+
+    /// Whether a session that is in memory is good to use.
+    fn is_current(&self, loaded: &Loaded) -> bool {
+        loaded.generation == self.store.journal.generation()
+    }
+
+    /// Brings a session into memory, off the runtime's threads.
+    async fn load(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
+        let (store, cell) = (Arc::clone(&self.store), Arc::clone(cell));
+        let id = cell.id.clone();
+        match actix_web::web::block(move || store.load(&cell)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(damage)) => Err(quarantined(&id, &damage)),
+            Err(_) => Err(Refusal::new(Code::Internal, "a session could not be loaded")),
+        }
+    }
+
+    /// Waits until an offset is durable; false if its commit failed and what was read has to be read again.
+    async fn settled(&self, offset: u64) -> bool {
+        match self.store.journal.ticket_of(offset) {
+            None => true,
+            Some(ticket) => ticket.await.is_ok(),
+        }
+    }
+
+    /// Lets the index say what the session's view says.
+    fn refresh_index(&self, cell: &Cell) {
+        match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => {
+                self.store.index.upsert(&cell.id, Row::of(&loaded.view));
+            }
+            Slot::Absent(_) => self.store.index.remove(&cell.id),
+            Slot::Unloaded => {}
+        }
+    }
+}
+
+/// The service's clock.
+fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
+    tracing::error!(session = %id, %damage, "session is damaged");
+    Refusal::new(
+        Code::SessionQuarantined,
+        format!("session `{id}` was set aside because its files are damaged"),
+    )
+}
+
+fn not_found(id: &SessionId) -> Refusal {
+    Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`"))
+}
+
+fn commit_refusal(error: CommitError) -> Refusal {
+    error.into()
+}

@@ -1,0 +1,435 @@
+//! Writing: lock, decide, append, follow, wait.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use session_model::event::Birth;
+use session_model::producer::{Answer, ProducerNumbers, Verdict};
+use session_model::transition::{self, Existing, Outcome, Reply};
+use session_model::{
+    Change, Code, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId,
+    View, change_line,
+};
+
+use super::{Sessions, Submitted, commit_refusal, not_found, now};
+use crate::store::cells::{Cell, Loaded, Slot};
+use crate::store::error::CommitError;
+use crate::store::journal::Pending;
+use crate::store::log_writer::PendingEvent;
+use crate::store::segment::{EntryWriter, ProducerCommit};
+use crate::store::ticket::Ticket;
+
+/// Why a request was refused, with the header that goes with it, if any.
+#[derive(Debug, Clone)]
+pub struct Refused {
+    /// The code and its sentence.
+    pub refusal: Refusal,
+    /// What a producer needs to go on.
+    pub header: Option<(&'static str, String)>,
+}
+
+impl From<Refusal> for Refused {
+    fn from(refusal: Refusal) -> Self {
+        Self { refusal, header: None }
+    }
+}
+
+/// How far a write came under the session's lock.
+pub(super) enum Attempt {
+    /// The session has to be read first.
+    Load,
+    /// Nothing is to be stored.
+    Answered(Submitted),
+    /// Stored once the ticket says so; `indexed`: the index has to follow.
+    Stored { ticket: Ticket, answer: Submitted, indexed: bool },
+}
+
+impl Sessions {
+    /// Any write to one session. When it answers, the change is durable.
+    pub async fn submit(
+        &self,
+        id: &SessionId,
+        command: Command<'_>,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let cell = self.store.cells.get(id);
+        let mut command = Some(command);
+        loop {
+            let attempt = {
+                let mut slot = cell.slot.lock();
+                self.attempt(&cell, &mut slot, &mut command, producer.as_ref())?
+            };
+            match attempt {
+                Attempt::Load => self.load(&cell).await?,
+                Attempt::Answered(answer) => return Ok(answer),
+                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
+            }
+        }
+    }
+
+    /// Waits for the commit and lets snapshots and index follow.
+    pub(super) async fn finish(&self, cell: &Arc<Cell>, attempt: Attempt) -> Result<Submitted, Refused> {
+        let Attempt::Stored { ticket, answer, indexed } = attempt else {
+            return Err(Refusal::new(Code::Internal, "nothing was stored").into());
+        };
+        ticket.await.map_err(commit_refusal)?;
+        if indexed {
+            self.refresh_index(cell);
+        }
+        Ok(answer)
+    }
+
+    /// Whether the slot is good to decide on; `None`: it has to be read first.
+    pub(super) fn ready<'s>(&self, slot: &'s mut Slot) -> Option<Option<&'s mut Loaded>> {
+        match slot {
+            Slot::Loaded(loaded) if self.is_current(loaded) => Some(Some(loaded)),
+            Slot::Absent(generation) if *generation == self.store.journal.generation() => Some(None),
+            Slot::Loaded(_) | Slot::Absent(_) | Slot::Unloaded => None,
+        }
+    }
+
+    fn attempt(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        command: &mut Option<Command<'_>>,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Attempt, Refused> {
+        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(command) = command.take() else { return Ok(Attempt::Load) };
+        match loaded {
+            None => self.attempt_birth(cell, slot, command, producer),
+            Some(loaded) => {
+                if let Some(answer) = check_producer(&loaded.view, producer)? {
+                    return Ok(Attempt::Answered(answer));
+                }
+                let is_delete = matches!(command, Command::Delete);
+                let at = now();
+                let outcome = transition::decide(&loaded.view, command, at)?;
+                let attempt = self.store_outcome(cell, loaded, outcome, at, producer)?;
+                if is_delete {
+                    *slot = Slot::Absent(self.store.journal.generation());
+                }
+                Ok(attempt)
+            }
+        }
+    }
+
+    /// Appends what was decided about a session that exists.
+    fn store_outcome(
+        &self,
+        cell: &Arc<Cell>,
+        loaded: &mut Loaded,
+        outcome: Outcome<'_>,
+        at: Timestamp,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Attempt, Refused> {
+        let reply = match &outcome {
+            Outcome::Record(log, _) => Reply::Seq(loaded.view.next_seq(*log)),
+            Outcome::Change(_, reply) | Outcome::Nothing(reply) => reply.clone(),
+        };
+        let answer = render(&reply);
+        if matches!(outcome, Outcome::Nothing(_)) && producer.is_none() {
+            return Ok(Attempt::Answered(answer));
+        }
+        let indexed = matches!(&outcome, Outcome::Change(change, _) if is_indexed(change.kind));
+        let ticket = self.append(loaded, at, |txn| {
+            match outcome {
+                Outcome::Record(log, body) => txn.record(log, &body),
+                Outcome::Change(change, _) => txn.change(&change),
+                Outcome::Nothing(_) => {}
+            }
+            producer.map(|numbers| commit_of(numbers, &answer))
+        })?;
+        self.store.queue_snapshot(cell);
+        Ok(Attempt::Stored { ticket, answer, indexed })
+    }
+
+    /// A session that does not exist: made by its creation, or by the first write if that is wanted.
+    fn attempt_birth(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        command: Command<'_>,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Attempt, Refused> {
+        let at = now();
+        let (created, rest) = match command {
+            Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
+            Command::Delete | Command::LinkChild { .. } => return Err(not_found(&cell.id).into()),
+            _ if !self.settings.auto_create => return Err(not_found(&cell.id).into()),
+            command => {
+                let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                // Decided on a session as it will be, so that a refused command creates nothing.
+                let stamp = Stamp { seq: 1, offset: 0, at, bytes: 0, keyframe: false };
+                let newborn = View::at_birth(&cell.id, &created, stamp);
+                (created, Some(transition::decide(&newborn, command, at)?))
+            }
+        };
+        check_unknown_producer(producer)?;
+        let reply = match &rest {
+            None => Reply::Created(Existing::New),
+            Some(Outcome::Record(..)) => Reply::Seq(1),
+            Some(Outcome::Change(_, reply) | Outcome::Nothing(reply)) => reply.clone(),
+        };
+        let answer = render(&reply);
+        let ticket = self.append_birth(cell, slot, &created, at, |txn| {
+            match rest {
+                Some(Outcome::Record(log, body)) => txn.record(log, &body),
+                Some(Outcome::Change(change, _)) => txn.change(&change),
+                Some(Outcome::Nothing(_)) | None => {}
+            }
+            producer.map(|numbers| commit_of(numbers, &answer))
+        })?;
+        self.store.queue_snapshot(cell);
+        Ok(Attempt::Stored { ticket, answer, indexed: true })
+    }
+
+    /// Appends the first entry of a session: its creation and what follows at once.
+    pub(super) fn append_birth(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        created: &Change,
+        at: Timestamp,
+        fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
+    ) -> Result<Ticket, CommitError> {
+        let generation = self.store.journal.generation();
+        let user = created.data["userId"].as_str().map_or_else(UserId::unknown, UserId::stored);
+        let (ticket, loaded) = self.store.journal.append(generation, |pending| {
+            let (offset, checkpoint, group) =
+                (pending.next_offset(), pending.checkpoint(), Arc::clone(pending.group()));
+            let mut born = None;
+            pending.entry((&cell.id, &user), at, None, |writer, events| {
+                let loaded = born.insert(birth(cell, writer, events, created, at, offset, generation));
+                let commit = fill(&mut Txn { writer, events, loaded, at, offset: offset + 1 });
+                accept(loaded, &group, commit.as_ref(), offset);
+                commit
+            });
+            born.map(|mut loaded| {
+                loaded.checkpoint = checkpoint;
+                loaded
+            })
+        })?;
+        if let Some(loaded) = loaded {
+            *slot = Slot::Loaded(Box::new(loaded));
+        }
+        Ok(ticket)
+    }
+
+    /// Appends one entry for a session that exists; `fill` writes its events and lets the view follow.
+    pub(super) fn append(
+        &self,
+        loaded: &mut Loaded,
+        at: Timestamp,
+        fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
+    ) -> Result<Ticket, CommitError> {
+        let (id, user, generation) = (loaded.view.id.clone(), loaded.user.clone(), loaded.generation);
+        let (ticket, ()) = self.store.journal.append(generation, |pending: &mut Pending| {
+            let base = (loaded.checkpoint != pending.checkpoint())
+                .then(|| serde_json::to_vec(&loaded.view).expect("JSON values always serialize"));
+            loaded.checkpoint = pending.checkpoint();
+            let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
+            pending.entry((&id, &user), at, base.as_deref(), |writer, events| {
+                let commit = fill(&mut Txn { writer, events, loaded, at, offset });
+                accept(loaded, &group, commit.as_ref(), offset);
+                commit
+            });
+        })?;
+        Ok(ticket)
+    }
+}
+
+fn birth(
+    cell: &Cell,
+    writer: &mut EntryWriter<'_>,
+    events: &mut Vec<PendingEvent>,
+    created: &Change,
+    at: Timestamp,
+    offset: u64,
+    generation: u64,
+) -> Loaded {
+    let write = |out: &mut Vec<u8>| change_line::write(out, None, created, 1, at, offset);
+    let (line, keyframe) = writer.event(EventKind::SessionCreated, write);
+    let stamp = Stamp { seq: 1, offset, at, bytes: line.len() as u64, keyframe };
+    let loaded = Loaded::dirty(View::at_birth(&cell.id, created, stamp), generation);
+    let (session, user) = (cell.id.clone(), loaded.user.clone());
+    events.push(PendingEvent { session, user, kind: EventKind::SessionCreated, offset, line, log_at: 0 });
+    loaded
+}
+
+fn accept(
+    loaded: &mut Loaded,
+    group: &Arc<crate::store::ticket::Group>,
+    commit: Option<&ProducerCommit>,
+    used: u64,
+) {
+    if let Some(commit) = commit {
+        loaded.remember(Arc::clone(group), &commit.numbers.id);
+        loaded.view.producers.accept(commit.numbers.clone(), commit.answer.clone(), used);
+        loaded.producers_dirty = true;
+    }
+}
+
+/// An entry being written, and the view that follows it.
+pub(super) struct Txn<'t, 'b> {
+    writer: &'t mut EntryWriter<'b>,
+    events: &'t mut Vec<PendingEvent>,
+    pub(super) loaded: &'t mut Loaded,
+    pub(super) at: Timestamp,
+    pub(super) offset: u64,
+}
+
+impl Txn<'_, '_> {
+    /// Appends an action or response.
+    pub(super) fn record(&mut self, log: LogKind, body: &RecordBody<'_>) {
+        let kind = if log == LogKind::Actions { EventKind::Action } else { EventKind::Response };
+        let view = &mut self.loaded.view;
+        let (seq, at, offset) = (view.next_seq(log), self.at, self.offset);
+        let (line, ()) = self.writer.event(kind, |out| body.write_line(out, seq, at, offset));
+        let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
+        let log_at = view.logs[log.index()].bytes;
+        view.apply_record(log, body.metric(), stamp);
+        self.loaded.metadata_dirty = true;
+        self.push(kind, line, log_at);
+    }
+
+    /// Appends a change.
+    pub(super) fn change(&mut self, change: &Change) {
+        let view = &mut self.loaded.view;
+        let (seq, at, offset) = (view.next_seq(LogKind::Changes), self.at, self.offset);
+        let write = |out: &mut Vec<u8>| change_line::write(out, Some(view), change, seq, at, offset);
+        let (line, keyframe) = self.writer.event(change.kind, write);
+        let log_at = view.logs[LogKind::Changes.index()].bytes;
+        let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe };
+        if let Err(refusal) = view.apply(change, stamp) {
+            tracing::error!(session = %view.id, %refusal, "a change that was decided does not apply");
+        }
+        self.loaded.user = view.metadata.user();
+        self.loaded.metadata_dirty = true;
+        self.loaded.state_dirty |= change.kind.changes_state();
+        self.loaded.final_dirty |=
+            matches!(change.kind, EventKind::SessionFinalized | EventKind::SessionReopened);
+        self.push(change.kind, line, log_at);
+    }
+
+    fn push(&mut self, kind: EventKind, line: std::ops::Range<usize>, log_at: u64) {
+        let (session, user, offset) = (self.loaded.view.id.clone(), self.loaded.user.clone(), self.offset);
+        self.events.push(PendingEvent { session, user, kind, offset, line, log_at });
+        self.offset += 1;
+    }
+}
+
+/// Whether the index knows something that events of this kind change.
+pub(super) fn is_indexed(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::SessionCreated
+            | EventKind::MetadataUpdated
+            | EventKind::SessionFinalized
+            | EventKind::SessionReopened
+            | EventKind::SessionDeleted
+    )
+}
+
+pub(super) fn render(reply: &Reply) -> Submitted {
+    let body = match reply {
+        Reply::Seq(seq) => format!("{{\"success\":true,\"seq\":{seq}}}"),
+        // The route answers the agent itself.
+        Reply::Agent(agent) => agent.to_string(),
+        other => other.to_json().to_string(),
+    };
+    Submitted { status: 200, body }
+}
+
+pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> ProducerCommit {
+    let answer = Answer { status: answer.status, body: answer.body.clone() };
+    ProducerCommit { numbers: numbers.clone(), answer }
+}
+
+/// Judges a request's numbers; `Some`: the answer to give without storing anything.
+pub(super) fn check_producer(
+    view: &View,
+    numbers: Option<&ProducerNumbers>,
+) -> Result<Option<Submitted>, Refused> {
+    let Some(numbers) = numbers else { return Ok(None) };
+    match view.producers.check(numbers) {
+        Verdict::Accept => Ok(None),
+        Verdict::Repeat(answer) => Ok(Some(Submitted { status: answer.status, body: answer.body.clone() })),
+        Verdict::Duplicate => {
+            Ok(Some(Submitted { status: 200, body: "{\"success\":true,\"duplicate\":true}".to_owned() }))
+        }
+        Verdict::Gap { expected } => Err(gap(numbers, expected)),
+        Verdict::Stale { epoch } => Err(Refused {
+            refusal: Refusal::new(
+                Code::StaleProducerEpoch,
+                format!("producer `{}` has epoch {epoch} by now", numbers.id),
+            ),
+            header: Some(("Producer-Epoch", epoch.to_string())),
+        }),
+    }
+}
+
+pub(super) fn check_unknown_producer(numbers: Option<&ProducerNumbers>) -> Result<(), Refused> {
+    match numbers {
+        Some(numbers) if numbers.seq != 0 => Err(gap(numbers, 0)),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn gap(numbers: &ProducerNumbers, expected: u64) -> Refused {
+    let message = format!("producer `{}` sent {} but {expected} comes next", numbers.id, numbers.seq);
+    Refused {
+        refusal: Refusal::new(Code::ProducerGap, message),
+        header: Some(("Producer-Expected-Seq", expected.to_string())),
+    }
+}
+
+impl From<CommitError> for Refused {
+    fn from(error: CommitError) -> Self {
+        commit_refusal(error).into()
+    }
+}
+
+impl Sessions {
+    /// Makes a session, or claims one that a first write had made.
+    pub async fn create(
+        &self,
+        id: Option<SessionId>,
+        user: UserId,
+        initial: Map<String, Value>,
+        parent: Option<SessionId>,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let id = match id {
+            Some(id) => id,
+            None => SessionId::parse(&uuid::Uuid::now_v7().to_string())?,
+        };
+        let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
+        let mut answer = self.submit(&id, Command::Create { user, birth }, producer).await?;
+        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+            let link = Command::LinkChild { child: id.to_string(), present: true };
+            self.submit(&parent, link, None).await?;
+        }
+        let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        body["sessionId"] = id.as_str().into();
+        body["path"] = self.path_of(&id).to_string_lossy().into_owned().into();
+        answer.body = body.to_string();
+        Ok(answer)
+    }
+
+    /// Removes a session, and its place in its parent's list.
+    pub async fn delete(
+        &self,
+        id: &SessionId,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let parent = self.parent_of(id).await?;
+        let answer = self.submit(id, Command::Delete, producer).await?;
+        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+            let unlink = Command::LinkChild { child: id.to_string(), present: false };
+            self.submit(&parent, unlink, None).await?;
+        }
+        Ok(answer)
+    }
+}

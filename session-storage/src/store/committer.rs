@@ -1,0 +1,131 @@
+//! The commit thread: write, sync, let the logs follow, tell.
+//!
+//! One group after the other, in this order: room on the disk → one write to the segment → one sync (with
+//! `always`) → the sessions' logs → `durable` moves, tickets are answered → the observer is told. A crash before
+//! the sync ends leaves a torn tail, which nobody was told of; after it, recovery completes the logs.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use super::SyncPolicy;
+use super::disk::Disk;
+use super::error::CommitError;
+use super::journal::{Journal, Pending, Spare};
+use super::log_writer::{LogWriter, PendingEvent};
+use super::segment::{END, write_group_header};
+use super::segments::{Segments, Tail};
+
+/// Who is told of every durable event, in order, from the commit thread. Must not block.
+pub trait Observer: Send + Sync + 'static {
+    /// Events became durable; their lines stand in `buffer`.
+    fn committed(&self, events: &[PendingEvent], buffer: &[u8]);
+}
+
+/// What the commit thread works with.
+pub struct Committer {
+    pub(super) journal: Arc<Journal>,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) policy: SyncPolicy,
+    pub(super) root: File,
+    pub(super) segments: Arc<Segments>,
+    pub(super) tail: Tail,
+    pub(super) logs: LogWriter,
+    pub(super) observer: Arc<dyn Observer>,
+}
+
+enum Failure {
+    Full,
+    Write(io::Error),
+    Sync(io::Error),
+}
+
+impl Committer {
+    /// Commits until the journal is drained.
+    pub fn run(mut self) {
+        let mut spare = Spare::default();
+        while let Some(mut group) = self.journal.next_group(spare) {
+            match self.commit(&mut group) {
+                Ok(()) => {
+                    self.journal.succeed(&group);
+                    self.observer.committed(&group.events, &group.buffer);
+                }
+                Err(failure) => self.give_up(&group, &failure),
+            }
+            spare = Spare::of(group);
+        }
+        if let Err(error) = self.tail.seal() {
+            tracing::warn!(%error, "the last segment keeps what was allocated for it");
+        }
+    }
+
+    fn commit(&mut self, group: &mut Pending) -> Result<(), Failure> {
+        if self.journal.has_failed() {
+            return Err(Failure::Sync(io::Error::other("an earlier sync failed")));
+        }
+        self.check_room(group.buffer.len() as u64)?;
+        let len = group.buffer.len() as u64;
+        self.tail
+            .make_room(&self.segments, self.disk.as_ref(), group.first_offset, len)
+            .map_err(write_failure)?;
+        write_group_header(&mut group.buffer, self.tail.segment, group.first_offset, group.entries);
+        group.buffer.extend_from_slice(&END);
+        self.disk.write_at(&self.tail.file, &group.buffer, self.tail.at).map_err(write_failure)?;
+        if self.policy == SyncPolicy::Always {
+            self.disk.sync_data(&self.tail.file).map_err(Failure::Sync)?;
+        }
+        self.logs.write(self.disk.as_ref(), &group.events, &group.buffer).map_err(write_failure)?;
+        self.segments.note(self.tail.segment, group.first_offset, self.tail.at);
+        self.tail.at += len;
+        Ok(())
+    }
+
+    /// Logs, snapshots and the next segment need room too: refuse before anything is half-written.
+    fn check_room(&self, len: u64) -> Result<(), Failure> {
+        let (free, size) = self.disk.free_space(&self.root).map_err(Failure::Write)?;
+        let reserve = (size / 64).min(8 << 20);
+        if free < reserve + 2 * len { Err(Failure::Full) } else { Ok(()) }
+    }
+
+    fn give_up(&mut self, group: &Pending, failure: &Failure) {
+        let error = match failure {
+            Failure::Full => CommitError::Full,
+            Failure::Write(_) => CommitError::WriteFailed,
+            Failure::Sync(_) => CommitError::Failed,
+        };
+        let error = match failure {
+            Failure::Sync(source) => {
+                tracing::error!(error = %source, "a sync failed: nothing is acknowledged until a restart has recovered");
+                error
+            }
+            Failure::Full => {
+                tracing::warn!("the disk is full: writes are refused until there is room");
+                self.erase(group).map_or(CommitError::Failed, |()| error)
+            }
+            Failure::Write(source) => {
+                tracing::error!(error = %source, "a commit could not be written");
+                self.erase(group).map_or(CommitError::Failed, |()| error)
+            }
+        };
+        self.journal.fail(group, error);
+    }
+
+    /// Takes a group that was written in part out of the journal and the logs again.
+    fn erase(&mut self, group: &Pending) -> io::Result<()> {
+        let erased = self
+            .logs
+            .undo(&group.events)
+            .and_then(|()| self.tail.erase(self.disk.as_ref(), self.policy == SyncPolicy::Always));
+        if let Err(error) = &erased {
+            tracing::error!(%error, "a failed commit could not be undone: a restart has to recover");
+        }
+        erased
+    }
+}
+
+fn write_failure(error: io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Full,
+        _ => Failure::Write(error),
+    }
+}

@@ -1,0 +1,193 @@
+//! The index: one small row a session, so that lists and statistics read no session.
+//!
+//! Derived: `index.json` is written now and then, at a checkpoint or a stop, and says up to which offset it goes.
+//! At the start it is completed from the journal and the folders that are there; if it is missing or too old,
+//! the metadata of every session is read once.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs;
+use std::io::{self, Write};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use serde::{Deserialize, Serialize};
+use session_model::metadata::Metadata;
+use session_model::{SessionId, Timestamp, UserId, View};
+
+use super::disk::Disk;
+use super::layout::Layout;
+
+/// What the index knows of a session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Row {
+    /// Whose it is.
+    pub user: UserId,
+    /// When it was created.
+    pub created: Timestamp,
+    /// The offset of its creation: decides among sessions of the same millisecond.
+    pub created_offset: u64,
+    /// Whether it is completed.
+    pub completed: bool,
+    /// Its tags.
+    pub tags: Vec<String>,
+}
+
+impl Row {
+    /// The row of a view.
+    pub fn of(view: &View) -> Self {
+        Self::of_metadata(&view.metadata, view.created_offset)
+    }
+
+    /// The row of a metadata document.
+    pub fn of_metadata(metadata: &Metadata, created_offset: u64) -> Self {
+        Self {
+            user: metadata.user(),
+            created: metadata.created(),
+            created_offset,
+            completed: metadata.is_completed(),
+            tags: metadata.texts("tags").map(str::to_owned).collect(),
+        }
+    }
+
+    fn order(&self, id: &SessionId) -> Order {
+        (self.created, self.created_offset, id.clone())
+    }
+}
+
+/// Where a session stands among all, by age.
+pub type Order = (Timestamp, u64, SessionId);
+
+/// A row as it is stored.
+#[derive(Serialize, Deserialize)]
+struct StoredRow {
+    #[serde(rename = "userId")]
+    user: String,
+    created: String,
+    #[serde(rename = "createdOffset", default)]
+    created_offset: u64,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    tags: Vec<String>,
+}
+
+#[derive(Default, Debug)]
+struct Rows {
+    by_id: HashMap<SessionId, Arc<Row>>,
+    by_age: BTreeMap<Order, Arc<Row>>,
+    completed: usize,
+}
+
+/// All rows.
+#[derive(Default, Debug)]
+pub struct Index {
+    rows: RwLock<Rows>,
+}
+
+impl Index {
+    /// Adds or changes a row; says whether anything changed.
+    pub fn upsert(&self, id: &SessionId, row: Row) -> bool {
+        if self.rows.read().by_id.get(id).is_some_and(|old| **old == row) {
+            return false;
+        }
+        let row = Arc::new(row);
+        let mut rows = self.rows.write();
+        remove(&mut rows, id);
+        rows.completed += usize::from(row.completed);
+        rows.by_age.insert(row.order(id), Arc::clone(&row));
+        rows.by_id.insert(id.clone(), row);
+        true
+    }
+
+    /// Takes a row out.
+    pub fn remove(&self, id: &SessionId) {
+        remove(&mut self.rows.write(), id);
+    }
+
+    /// A session's row.
+    pub fn get(&self, id: &str) -> Option<Arc<Row>> {
+        self.rows.read().by_id.get(id).cloned()
+    }
+
+    /// How many sessions there are, and how many of them are completed.
+    pub fn counts(&self) -> (usize, usize) {
+        let rows = self.rows.read();
+        (rows.by_id.len(), rows.completed)
+    }
+
+    /// Up to `limit` sessions that `wanted` likes, newest first, from before a place on.
+    pub fn newest(
+        &self,
+        before: Option<&Order>,
+        limit: usize,
+        mut wanted: impl FnMut(&SessionId, &Row) -> bool,
+    ) -> Vec<(Order, Arc<Row>)> {
+        let rows = self.rows.read();
+        let liked = |entry: &(&Order, &Arc<Row>)| wanted(&entry.0.2, entry.1);
+        let cloned = |(order, row): (&Order, &Arc<Row>)| (order.clone(), Arc::clone(row));
+        match before {
+            Some(before) => rows.by_age.range(..before).rev().filter(liked).take(limit).map(cloned).collect(),
+            None => rows.by_age.iter().rev().filter(liked).take(limit).map(cloned).collect(),
+        }
+    }
+
+    /// Writes `index.json`, good up to an offset of this epoch.
+    pub fn write(&self, layout: &Layout, disk: &dyn Disk, epoch: &str, offset: u64) -> io::Result<usize> {
+        let mut out = Vec::new();
+        write!(out, "{{\n  \"$epoch\": \"{epoch}\",\n  \"$offset\": {offset}")?;
+        for ((_, _, id), row) in &self.rows.read().by_age {
+            let status = if row.completed { "completed" } else { "active" };
+            let stored = StoredRow {
+                user: row.user.as_str().to_owned(),
+                created: row.created.to_string(),
+                created_offset: row.created_offset,
+                status: Some(status.to_owned()),
+                tags: row.tags.clone(),
+            };
+            write!(out, ",\n  \"{id}\": ")?;
+            serde_json::to_writer(&mut out, &stored)?;
+        }
+        out.extend_from_slice(b"\n}\n");
+        disk.replace(&layout.index(), &out, false)?;
+        Ok(out.len())
+    }
+}
+
+fn remove(rows: &mut Rows, id: &SessionId) {
+    if let Some(old) = rows.by_id.remove(id) {
+        rows.completed -= usize::from(old.completed);
+        rows.by_age.remove(&old.order(id));
+    }
+}
+
+/// An index file as it was found.
+#[derive(Debug, Default)]
+pub struct FoundIndex {
+    /// Its rows; those of the older service know no status.
+    pub rows: HashMap<String, Row>,
+    /// Up to where it goes: epoch and offset.
+    pub position: Option<(String, u64)>,
+}
+
+/// Reads `index.json`; a missing or damaged one is empty.
+pub fn read(layout: &Layout) -> FoundIndex {
+    let Ok(bytes) = fs::read(layout.index()) else { return FoundIndex::default() };
+    let Ok(mut map) = serde_json::from_slice::<HashMap<String, serde_json::Value>>(&bytes) else {
+        tracing::warn!("index.json is damaged and is rebuilt");
+        return FoundIndex::default();
+    };
+    let epoch = map.remove("$epoch").and_then(|v| v.as_str().map(str::to_owned));
+    let offset = map.remove("$offset").and_then(|v| v.as_u64());
+    let rows = map.into_iter().filter_map(|(id, value)| {
+        let stored: StoredRow = serde_json::from_value(value).ok()?;
+        let row = Row {
+            user: UserId::stored(&stored.user),
+            created: Timestamp::parse(&stored.created)?,
+            created_offset: stored.created_offset,
+            completed: stored.status.as_deref() == Some("completed"),
+            tags: stored.tags,
+        };
+        Some((id, row))
+    });
+    FoundIndex { rows: rows.collect(), position: epoch.zip(offset) }
+}

@@ -1,0 +1,305 @@
+//! The one commit log of the service.
+//!
+//! Requests append to the pending group under a short lock; the commit thread takes the whole group, writes and
+//! syncs it as one, lets the logs follow, tells the waiting and the watching, and takes the next. No timer: a
+//! group is as large as what arrived while the one before it was being synced.
+//!
+//! Failures. A write that fails (disk full) fails the group and everything pending, which was built on it; the
+//! offsets are used again, since nobody has seen them, and `generation` tells the sessions to reload. The group
+//! is erased from the journal before its tickets fail, so that it cannot come back. A sync that fails is final:
+//! what the disk holds is then unknown, and nothing is acknowledged until a restart has recovered.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use session_model::{SessionId, Timestamp, UserId};
+
+use super::error::CommitError;
+use super::log_writer::PendingEvent;
+use super::segment::{EntryWriter, GROUP_HEADER, ProducerCommit};
+use super::ticket::{Group, Ticket};
+
+/// The most bytes that may wait for a commit.
+const MAX_PENDING: usize = 64 << 20;
+
+/// What waits for the next commit.
+#[derive(Debug)]
+pub struct Pending {
+    /// The group's bytes, with room for its header.
+    pub(super) buffer: Vec<u8>,
+    /// Its events.
+    pub(super) events: Vec<PendingEvent>,
+    /// How many entries it has.
+    pub(super) entries: u32,
+    /// The offset of its first event.
+    pub(super) first_offset: u64,
+    /// The offset that the next event gets.
+    pub(super) next_offset: u64,
+    pub(super) group: Arc<Group>,
+    /// The group before this one, which may still be on its way to the disk.
+    in_flight: Option<Arc<Group>>,
+    checkpoint: u64,
+    stopping: bool,
+}
+
+impl Pending {
+    fn new(next_offset: u64) -> Self {
+        Self {
+            buffer: vec![0; GROUP_HEADER],
+            events: Vec::new(),
+            entries: 0,
+            first_offset: next_offset,
+            next_offset,
+            group: Arc::default(),
+            in_flight: None,
+            checkpoint: 1,
+            stopping: false,
+        }
+    }
+
+    /// The offset that the next event gets.
+    pub fn next_offset(&self) -> u64 {
+        self.next_offset
+    }
+
+    /// The group that what is appended now becomes part of.
+    pub fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    /// Which checkpoint is the newest begun: the first entry of a session after it bears its base.
+    pub fn checkpoint(&self) -> u64 {
+        self.checkpoint
+    }
+
+    /// Appends an entry; `fill` writes its events and answers the position of the producer that sent them.
+    pub fn entry(
+        &mut self,
+        owner: (&SessionId, &UserId),
+        at: Timestamp,
+        base: Option<&[u8]>,
+        fill: impl FnOnce(&mut EntryWriter<'_>, &mut Vec<PendingEvent>) -> Option<ProducerCommit>,
+    ) {
+        let mut writer = EntryWriter::begin(&mut self.buffer, owner, at, self.next_offset, base);
+        let before = self.events.len();
+        let producer = fill(&mut writer, &mut self.events);
+        writer.end(producer.as_ref());
+        self.entries += 1;
+        self.next_offset += (self.events.len() - before) as u64;
+    }
+
+    /// Takes the group away, leaving an empty one with the same buffers' capacity.
+    fn take(&mut self, spare: Spare) -> Pending {
+        let mut next = Self {
+            buffer: spare.buffer,
+            events: spare.events,
+            in_flight: Some(Arc::clone(&self.group)),
+            checkpoint: self.checkpoint,
+            stopping: self.stopping,
+            ..Self::new(self.next_offset)
+        };
+        next.buffer.clear();
+        next.buffer.resize(GROUP_HEADER, 0);
+        next.events.clear();
+        std::mem::replace(self, next)
+    }
+}
+
+/// Buffers to be used again.
+#[derive(Debug, Default)]
+pub(super) struct Spare {
+    buffer: Vec<u8>,
+    events: Vec<PendingEvent>,
+}
+
+impl Spare {
+    pub(super) fn of(mut group: Pending) -> Self {
+        group.buffer.clear();
+        group.buffer.shrink_to(1 << 20);
+        group.events.clear();
+        group.events.shrink_to(4096);
+        Self { buffer: group.buffer, events: group.events }
+    }
+}
+
+const OPEN: u8 = 0;
+const FAILED: u8 = 1;
+const DRAINING: u8 = 2;
+
+/// The journal as requests see it.
+#[derive(Debug)]
+pub struct Journal {
+    pending: Mutex<Pending>,
+    work: Condvar,
+    done: Condvar,
+    durable: AtomicU64,
+    generation: AtomicU64,
+    status: AtomicU8,
+    /// Bytes committed since the service started.
+    committed_bytes: AtomicU64,
+}
+
+impl Journal {
+    /// A journal whose next event gets this offset.
+    pub fn new(next_offset: u64) -> Self {
+        Self {
+            pending: Mutex::new(Pending::new(next_offset)),
+            work: Condvar::new(),
+            done: Condvar::new(),
+            durable: AtomicU64::new(next_offset - 1),
+            generation: AtomicU64::new(1),
+            status: AtomicU8::new(OPEN),
+            committed_bytes: AtomicU64::new(0),
+        }
+    }
+
+    /// The offset of the newest durable event.
+    pub fn durable(&self) -> u64 {
+        self.durable.load(Ordering::Acquire)
+    }
+
+    /// Changes whenever a commit failed: views of an older generation may hold what did not happen.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    /// Whether a sync has failed.
+    pub fn has_failed(&self) -> bool {
+        self.status.load(Ordering::Acquire) == FAILED
+    }
+
+    /// How many bytes were committed since the start.
+    pub fn committed_bytes(&self) -> u64 {
+        self.committed_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Lets `fill` append to the pending group, for a view of this generation.
+    pub fn append<R>(
+        &self,
+        generation: u64,
+        fill: impl FnOnce(&mut Pending) -> R,
+    ) -> Result<(Ticket, R), CommitError> {
+        let mut pending = self.pending.lock();
+        match self.status.load(Ordering::Acquire) {
+            OPEN => {}
+            DRAINING => return Err(CommitError::Draining),
+            _ => return Err(CommitError::Failed),
+        }
+        if generation != self.generation() {
+            return Err(CommitError::Superseded);
+        }
+        if pending.buffer.len() > MAX_PENDING {
+            return Err(CommitError::WriteFailed);
+        }
+        let result = fill(&mut pending);
+        let ticket = Ticket::new(Arc::clone(&pending.group));
+        let first = pending.entries == 1;
+        drop(pending);
+        if first {
+            self.work.notify_one();
+        }
+        Ok((ticket, result))
+    }
+
+    /// A ticket for the commit of this offset; `None` if it is durable.
+    pub fn ticket_of(&self, offset: u64) -> Option<Ticket> {
+        let pending = self.pending.lock();
+        if offset <= self.durable() || offset >= pending.next_offset {
+            return None;
+        }
+        let in_flight = pending.in_flight.as_ref().filter(|_| offset < pending.first_offset);
+        Some(Ticket::new(Arc::clone(in_flight.unwrap_or(&pending.group))))
+    }
+
+    /// Lets no event have an offset up to this one, which a session that was put here from elsewhere has seen.
+    pub fn pass_over(&self, offset: u64) {
+        let mut pending = self.pending.lock();
+        if offset >= pending.next_offset {
+            pending.next_offset = offset + 1;
+            if pending.entries == 0 && pending.in_flight.as_ref().is_none_or(|group| group.result().is_some())
+            {
+                self.durable.store(offset, Ordering::Release);
+                pending.first_offset = offset + 1;
+            }
+        }
+    }
+
+    /// Begins a checkpoint: every event below the answered offset is to be made durable in the session files.
+    pub fn begin_checkpoint(&self) -> u64 {
+        let mut pending = self.pending.lock();
+        pending.checkpoint += 1;
+        pending.next_offset
+    }
+
+    /// Blocks until the event of this offset is durable; false if its commit failed.
+    pub fn wait_durable(&self, offset: u64, generation: u64) -> bool {
+        let mut pending = self.pending.lock();
+        while self.durable() < offset && self.generation() == generation && !self.has_failed() {
+            self.done.wait(&mut pending);
+        }
+        self.durable() >= offset && self.generation() == generation
+    }
+
+    /// Refuses what comes from now on; the commit thread ends when the rest is done.
+    pub fn drain(&self) {
+        let mut pending = self.pending.lock();
+        if !self.has_failed() {
+            self.status.store(DRAINING, Ordering::Release);
+        }
+        pending.stopping = true;
+        self.work.notify_one();
+    }
+
+    /// The commit thread's next group; `None` at the end.
+    pub(super) fn next_group(&self, spare: Spare) -> Option<Pending> {
+        let mut pending = self.pending.lock();
+        while pending.entries == 0 {
+            if pending.stopping {
+                return None;
+            }
+            self.work.wait(&mut pending);
+        }
+        Some(pending.take(spare))
+    }
+
+    /// The group is durable and its logs are written.
+    pub(super) fn succeed(&self, group: &Pending) {
+        self.durable.store(group.next_offset - 1, Ordering::Release);
+        self.committed_bytes.fetch_add(group.buffer.len() as u64, Ordering::Relaxed);
+        group.group.finish(Ok(()));
+        self.notify_done();
+    }
+
+    /// The group did not happen, nor did anything that was appended after it.
+    pub(super) fn fail(&self, group: &Pending, error: CommitError) {
+        let mut pending = self.pending.lock();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        if error == CommitError::Failed {
+            self.status.store(FAILED, Ordering::Release);
+        }
+        let built_on_it = pending.take(Spare::default());
+        pending.first_offset = group.first_offset;
+        pending.next_offset = group.first_offset;
+        MutexGuard::unlocked(&mut pending, || {
+            group.group.finish(Err(error));
+            built_on_it.group.finish(Err(error));
+        });
+        drop(pending);
+        self.notify_done();
+    }
+
+    /// A sync outside of a commit has failed.
+    pub(super) fn poison(&self) {
+        let _pending = self.pending.lock();
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        self.status.store(FAILED, Ordering::Release);
+        self.done.notify_all();
+    }
+
+    fn notify_done(&self) {
+        // The lock orders this after a waiter's check of the conditions above.
+        drop(self.pending.lock());
+        self.done.notify_all();
+    }
+}

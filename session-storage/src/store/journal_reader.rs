@@ -1,0 +1,147 @@
+//! Reading the journal by offset: what the firehose and the users' feeds catch up from.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+use bytes::Bytes;
+use session_model::wire;
+
+use super::segment::{self, Entry, GROUP_HEADER};
+use super::segments::Segments;
+
+/// How much is read at once.
+const CHUNK: usize = 256 * 1024;
+
+/// A page of events, as JSON, with their offsets.
+#[derive(Debug, Default)]
+pub struct EventPage {
+    /// The events, ascending.
+    pub events: Vec<(u64, Bytes)>,
+    /// Everything up to and including this offset was looked at.
+    pub next: u64,
+}
+
+/// How large a page may be.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimit {
+    /// The most events.
+    pub events: usize,
+    /// About the most bytes.
+    pub bytes: usize,
+}
+
+/// Events with `after < offset <= until` that `wanted` likes.
+pub fn read(
+    segments: &Segments,
+    after: u64,
+    until: u64,
+    limit: PageLimit,
+    wanted: impl Fn(&Entry) -> bool,
+) -> io::Result<EventPage> {
+    let mut page = Page { page: EventPage { events: Vec::new(), next: after }, bytes: 0, limit, until };
+    let Some((mut segment, mut at)) = segments.find(after + 1) else {
+        page.page.next = until;
+        return Ok(page.page);
+    };
+    loop {
+        if !read_segment(segments, segment, at, &mut page, &wanted)? {
+            return Ok(page.page);
+        }
+        match segments.after(segment) {
+            Some(next) if next <= until => (segment, at) = (next, 0),
+            Some(_) | None => {
+                page.page.next = page.page.next.max(until);
+                return Ok(page.page);
+            }
+        }
+    }
+}
+
+struct Page {
+    page: EventPage,
+    bytes: usize,
+    limit: PageLimit,
+    until: u64,
+}
+
+impl Page {
+    /// Takes an entry's events; false once the page is full or the end is reached.
+    fn take(&mut self, entry: &Entry, wanted: bool) -> bool {
+        for event in &entry.events {
+            if event.offset <= self.page.next {
+                continue;
+            }
+            let full = self.page.events.len() >= self.limit.events || self.bytes >= self.limit.bytes;
+            if full || event.offset > self.until {
+                return false;
+            }
+            self.page.next = event.offset;
+            if wanted {
+                let mut json = Vec::new();
+                let line = event.line.strip_suffix(b"\n").unwrap_or(&event.line);
+                if wire::write_event(&mut json, &entry.session, event.kind.log(), line).is_some() {
+                    self.bytes += json.len();
+                    self.page.events.push((event.offset, json.into()));
+                }
+            }
+        }
+        true
+    }
+}
+
+/// Reads on in a segment; false once the page is full or the end is reached.
+fn read_segment(
+    segments: &Segments,
+    segment: u64,
+    mut at: u64,
+    page: &mut Page,
+    wanted: &impl Fn(&Entry) -> bool,
+) -> io::Result<bool> {
+    let file = match segments.open(segment) {
+        // Trimmed meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
+        file => file?,
+    };
+    loop {
+        let bytes = chunk(&file, segment, at)?;
+        let mut place = 0;
+        while let Some((entries, next)) = segment::group_at(&bytes, place, segment) {
+            if let Some(first) = entries.first() {
+                segments.note_read(segment, first.first_offset, at + place as u64);
+            }
+            for entry in &entries {
+                if !page.take(entry, wanted(entry)) {
+                    return Ok(false);
+                }
+            }
+            place = next;
+        }
+        if place == 0 {
+            return Ok(true);
+        }
+        at += place as u64;
+    }
+}
+
+/// Reads from a group's beginning: a good piece, and at least the whole group.
+fn chunk(file: &File, segment: u64, at: u64) -> io::Result<Bytes> {
+    let mut buffer = read_some(file, at, CHUNK)?;
+    if let Some(len) = segment::group_len(&buffer, 0, segment).filter(|len| *len > buffer.len()) {
+        buffer = read_some(file, at, len.max(GROUP_HEADER))?;
+    }
+    Ok(buffer.into())
+}
+
+fn read_some(file: &File, at: u64, len: usize) -> io::Result<Vec<u8>> {
+    let mut buffer = vec![0; len];
+    let mut filled = 0;
+    while filled < len {
+        match file.read_at(&mut buffer[filled..], at + filled as u64)? {
+            0 => break,
+            n => filled += n,
+        }
+    }
+    buffer.truncate(filled);
+    Ok(buffer)
+}

@@ -1,0 +1,113 @@
+//! Where everything lies: the only place where file names are made.
+
+use std::path::{Path, PathBuf};
+
+use session_model::{LogKind, SessionId};
+
+/// The snapshot of who, when, status.
+pub const METADATA: &str = "metadata.json";
+/// The snapshot of phase, goals, agents.
+pub const STATE: &str = "state.json";
+/// What the session was born from.
+pub const INITIAL: &str = "initial.json";
+/// How it ended.
+pub const FINAL: &str = "final.json";
+/// The idempotent producers' positions, as of the last checkpoint.
+pub const PRODUCERS: &str = "producers.json";
+
+/// The storage directory.
+#[derive(Clone, Debug)]
+pub struct Layout {
+    root: PathBuf,
+}
+
+impl Layout {
+    /// A layout below this directory.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// The directory itself.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All sessions.
+    pub fn sessions(&self) -> PathBuf {
+        self.root.join("sessions")
+    }
+
+    /// One session.
+    pub fn session(&self, id: &SessionId) -> PathBuf {
+        self.root.join("sessions").join(id.as_str())
+    }
+
+    /// A file of a session.
+    pub fn file(&self, id: &SessionId, name: &str) -> PathBuf {
+        self.session(id).join(name)
+    }
+
+    /// A log of a session.
+    pub fn log(&self, id: &SessionId, log: LogKind) -> PathBuf {
+        self.file(id, log_name(log))
+    }
+
+    /// Links to the newest sessions.
+    pub fn recent(&self) -> PathBuf {
+        self.root.join("recent")
+    }
+
+    /// The derived index.
+    pub fn index(&self) -> PathBuf {
+        self.root.join("index.json")
+    }
+
+    /// The commit log.
+    pub fn journal(&self) -> PathBuf {
+        self.root.join("journal")
+    }
+
+    /// A segment of the commit log, named by the offset of its first event.
+    pub fn segment(&self, first_offset: u64) -> PathBuf {
+        self.journal().join(format!("{first_offset:020}.seg"))
+    }
+
+    /// How far the session files are complete.
+    pub fn checkpoint(&self) -> PathBuf {
+        self.journal().join("checkpoint.json")
+    }
+
+    /// Sessions set aside because their files are damaged.
+    pub fn quarantine(&self) -> PathBuf {
+        self.root.join("quarantine")
+    }
+
+    /// Folders of deleted sessions, on their way out.
+    pub fn trash(&self) -> PathBuf {
+        self.root.join(".trash")
+    }
+
+    /// The lock that keeps a second process out.
+    pub fn lock(&self) -> PathBuf {
+        self.root.join(".lock")
+    }
+}
+
+/// The file name of a log.
+pub const fn log_name(log: LogKind) -> &'static str {
+    match log {
+        LogKind::Actions => "actions.jsonl",
+        LogKind::Responses => "responses.jsonl",
+        LogKind::Changes => "changes.jsonl",
+    }
+}
+
+/// The file name of an earlier final document.
+pub fn final_archive(n: u32) -> String {
+    format!("final-{n}.json")
+}
+
+/// The offset in a segment's file name.
+pub fn parse_segment_name(name: &str) -> Option<u64> {
+    name.strip_suffix(".seg").filter(|digits| digits.len() == 20)?.parse().ok()
+}

@@ -1,0 +1,288 @@
+//! Reading a log: finding a place in it by bisection, and walking over its lines.
+//!
+//! The lines of ours are dense in `seq` and ascend in `$offset`, so a place is found with a handful of small
+//! reads whatever the log's length; what the older service wrote stands before them and is only ever walked.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use session_model::line;
+
+/// How much one probe of a bisection reads at first.
+const PROBE: usize = 1024;
+/// Once the place is known this closely, lines are walked.
+const CLOSE: u64 = 8 * 1024;
+/// How much a walk reads at once.
+pub const CHUNK: usize = 128 * 1024;
+
+/// What a place is looked up by.
+pub type Key = fn(&[u8]) -> Option<u64>;
+
+/// A line's number in its log.
+pub fn by_seq(line: &[u8]) -> Option<u64> {
+    line::head(line).map(|head| head.seq)
+}
+
+/// A line's service-wide offset.
+pub fn by_offset(line: &[u8]) -> Option<u64> {
+    line::head(line).map(|head| head.offset)
+}
+
+/// A log, open for reading, as long as it was when it was opened.
+#[derive(Debug)]
+pub struct LogFile {
+    file: Option<File>,
+    len: u64,
+    legacy: u64,
+    /// The last line is one of the older service's and has no newline.
+    open_end: bool,
+}
+
+impl LogFile {
+    /// Opens a log of which the first `legacy` bytes were written by the older service. One that is not there is
+    /// empty.
+    pub fn open(path: &Path, legacy: u64) -> io::Result<Self> {
+        match File::open(path) {
+            Ok(file) => {
+                let len = file.metadata()?.len();
+                let open_end = legacy > len;
+                Ok(Self { file: Some(file), len, legacy: legacy.min(len), open_end })
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Ok(Self { file: None, len: 0, legacy: 0, open_end: false })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Its length.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing is in it.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Where the lines of ours begin.
+    pub fn legacy(&self) -> u64 {
+        self.legacy
+    }
+
+    /// Fills as much of the buffer as there is.
+    fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
+        let Some(file) = &self.file else { return Ok(0) };
+        let want = (self.len.saturating_sub(at)).min(buffer.len() as u64) as usize;
+        let mut filled = 0;
+        while filled < want {
+            match file.read_at(&mut buffer[filled..want], at + filled as u64)? {
+                0 => break,
+                n => filled += n,
+            }
+        }
+        Ok(filled)
+    }
+
+    /// So many bytes from `at` on, or as many as there are.
+    pub fn bytes(&self, at: u64, len: usize) -> io::Result<Vec<u8>> {
+        let mut buffer = vec![0; len.min(self.len.saturating_sub(at) as usize)];
+        let read = self.read_at(&mut buffer, at)?;
+        buffer.truncate(read);
+        Ok(buffer)
+    }
+
+    /// The first place in `from..to` at or after `at` where a line begins (`from` itself is one).
+    fn line_start(&self, from: u64, at: u64, to: u64) -> io::Result<u64> {
+        if at <= from {
+            return Ok(from);
+        }
+        let mut at = at - 1;
+        let mut buffer = [0; PROBE];
+        while at < to {
+            let read = self.read_at(&mut buffer, at)?;
+            if read == 0 {
+                return Ok(to);
+            }
+            if let Some(newline) = memchr::memchr(b'\n', &buffer[..read]) {
+                return Ok((at + newline as u64 + 1).min(to));
+            }
+            at += read as u64;
+        }
+        Ok(to)
+    }
+
+    /// The key of the line that begins at `at`; lines show their key within the first bytes.
+    fn key_at(&self, at: u64, key: Key) -> io::Result<Option<u64>> {
+        let mut buffer = [0; 256];
+        let read = self.read_at(&mut buffer, at)?;
+        Ok(key(&buffer[..read]))
+    }
+
+    /// Where the first line of ours stands whose key is at least `wanted`; the end if there is none.
+    pub fn find(&self, wanted: u64, key: Key) -> io::Result<u64> {
+        let (mut low, mut high) = (self.legacy, self.len);
+        while high - low > CLOSE {
+            let start = self.line_start(low, low + (high - low) / 2, high)?;
+            if start >= high {
+                break;
+            }
+            match self.key_at(start, key)? {
+                Some(found) if found < wanted => low = start,
+                // A line without a key is damaged or torn; what is sought can only stand before it.
+                Some(_) | None => high = start,
+            }
+        }
+        let mut place = self.len;
+        self.walk(low, self.len, |at, line| {
+            let reached = key(line).is_none_or(|found| found >= wanted);
+            if reached {
+                place = at;
+            }
+            !reached
+        })?;
+        Ok(place)
+    }
+
+    /// The whole line of ours with this key, and where it begins.
+    pub fn line(&self, wanted: u64, key: Key) -> io::Result<Option<(u64, Vec<u8>)>> {
+        let at = self.find(wanted, key)?;
+        let mut found = None;
+        self.walk(at, self.len, |at, line| {
+            found = Some((at, line.to_vec()));
+            false
+        })?;
+        Ok(found.filter(|(_, line)| key(line) == Some(wanted)))
+    }
+
+    /// Visits the lines in `from..to` (without their newlines) until `visit` says false. Answers where it stopped:
+    /// after the last line visited. What stands after the last newline is not visited.
+    pub fn walk(&self, from: u64, to: u64, mut visit: impl FnMut(u64, &[u8]) -> bool) -> io::Result<u64> {
+        let mut at = from;
+        let mut size = PROBE * 8;
+        let mut buffer = Vec::new();
+        while at < to {
+            buffer.resize(size.min((to - at) as usize), 0);
+            let read = self.read_at(&mut buffer, at)?;
+            let Some(last) = memchr::memrchr(b'\n', &buffer[..read]) else {
+                if read < buffer.len() || at + read as u64 >= to {
+                    return Ok(at);
+                }
+                size *= 4;
+                continue;
+            };
+            let mut start = 0;
+            for end in memchr::memchr_iter(b'\n', &buffer[..=last]) {
+                let line_at = at + start as u64;
+                start = end + 1;
+                if !visit(line_at, &buffer[(line_at - at) as usize..end]) {
+                    return Ok(at + start as u64);
+                }
+            }
+            at += start as u64;
+            size = size.max(CHUNK);
+        }
+        Ok(at)
+    }
+
+    /// Reads whole lines from `from` on, about `size` bytes (more if one line is longer), not beyond `to`.
+    pub fn lines_from(&self, from: u64, to: u64, size: usize) -> io::Result<Vec<u8>> {
+        let mut size = size.max(1);
+        loop {
+            let mut buffer = vec![0; size.min(to.saturating_sub(from) as usize)];
+            let read = self.read_at(&mut buffer, from)?;
+            if self.open_end && from + read as u64 == self.len && read > 0 {
+                buffer.truncate(read);
+                buffer.push(b'\n');
+                return Ok(buffer);
+            }
+            let whole = memchr::memrchr(b'\n', &buffer[..read]).map_or(0, |n| n + 1);
+            if whole > 0 || read < size {
+                buffer.truncate(whole);
+                return Ok(buffer);
+            }
+            size *= 4;
+        }
+    }
+
+    /// Reads whole lines that end at `to`, about `size` bytes, not before `from`. Answers where they begin.
+    pub fn lines_before(&self, from: u64, to: u64, size: usize) -> io::Result<(u64, Vec<u8>)> {
+        let mut size = size.max(1) as u64;
+        loop {
+            let start = to.saturating_sub(size).max(from);
+            let mut buffer = vec![0; (to - start) as usize];
+            let read = self.read_at(&mut buffer, start)?;
+            buffer.truncate(read);
+            if self.open_end && start + read as u64 == self.len && read > 0 {
+                buffer.push(b'\n');
+            }
+            if start == from {
+                return Ok((start, buffer));
+            }
+            if let Some(first) = memchr::memchr(b'\n', &buffer[..buffer.len().saturating_sub(1)]) {
+                buffer.drain(..=first);
+                return Ok((start + first as u64 + 1, buffer));
+            }
+            size *= 4;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn log(records: u64, width: usize) -> (tempfile::NamedTempFile, Vec<u64>) {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let (mut out, mut starts) = (Vec::new(), Vec::new());
+        for seq in 1..=records {
+            starts.push(out.len() as u64);
+            let start = out.len();
+            line::open(&mut out, seq, "2026-01-01T00:00:00.000Z", seq * 10);
+            let filler = width * (1 + (seq % 7) as usize);
+            write!(out, ",\"text\":\"{}\"", "x".repeat(filler)).unwrap();
+            line::seal(&mut out, start);
+        }
+        file.write_all(&out).unwrap();
+        (file, starts)
+    }
+
+    #[test]
+    fn every_line_is_found_by_seq_and_by_offset() {
+        for (records, width) in [(0, 10), (1, 10), (500, 20), (60, 3000)] {
+            let (file, starts) = log(records, width);
+            let log = LogFile::open(file.path(), 0).unwrap();
+            for seq in 1..=records {
+                let expected = starts[seq as usize - 1];
+                assert_eq!(log.find(seq, by_seq).unwrap(), expected);
+                assert_eq!(log.find(seq * 10, by_offset).unwrap(), expected);
+                assert_eq!(log.find(seq * 10 - 9, by_offset).unwrap(), expected);
+            }
+            assert_eq!(log.find(records + 1, by_seq).unwrap(), log.len());
+        }
+    }
+
+    #[test]
+    fn pieces_hold_whole_lines_in_both_directions() {
+        let (file, starts) = log(40, 200);
+        let log = LogFile::open(file.path(), 0).unwrap();
+        let (mut at, mut lines) = (0, 0);
+        while at < log.len() {
+            let piece = log.lines_from(at, log.len(), 700).unwrap();
+            lines += piece.iter().filter(|b| **b == b'\n').count();
+            at += piece.len() as u64;
+        }
+        assert_eq!(lines, 40);
+        let (mut end, mut seen) = (log.len(), Vec::new());
+        while end > 0 {
+            let (start, piece) = log.lines_before(0, end, 700).unwrap();
+            assert!(starts.contains(&start) && piece.ends_with(b"\n"));
+            seen.push(piece.len());
+            end = start;
+        }
+        assert_eq!(seen.iter().sum::<usize>() as u64, log.len());
+    }
+}

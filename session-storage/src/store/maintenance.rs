@@ -1,0 +1,123 @@
+//! The store's second thread: snapshots, checkpoints, the next segment, letting go of idle sessions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::checkpoint::{Checkpoint, boot_id};
+use super::{Store, SyncPolicy, recovery};
+
+/// Snapshots follow within this and the time it takes to write them: together well within 200 ms.
+const TICK: Duration = Duration::from_millis(100);
+/// A checkpoint is made after so many bytes of journal,
+const CHECKPOINT_BYTES: u64 = 32 << 20;
+/// or after so long, if anything was committed.
+const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
+/// The index may cost one part in so many of what the journal writes.
+const INDEX_SHARE: u64 = 20;
+
+/// What the thread remembers between ticks.
+struct Progress {
+    checkpoint_bytes: u64,
+    checkpoint_at: Instant,
+    synced_at: Instant,
+    synced_bytes: u64,
+}
+
+/// Runs until the store stops.
+pub fn run(store: &Arc<Store>) {
+    let now = Instant::now();
+    let mut progress = Progress { checkpoint_bytes: 0, checkpoint_at: now, synced_at: now, synced_bytes: 0 };
+    if let Err(error) = recovery::empty_trash(&store.layout) {
+        tracing::warn!(%error, "what deletions left could not be removed");
+    }
+    while !store.wait_for_stop(TICK) {
+        tick(store, &mut progress);
+    }
+}
+
+fn tick(store: &Arc<Store>, progress: &mut Progress) {
+    store.flush_snapshots(false);
+    if let Err(error) = store.segments.prepare_spare() {
+        tracing::debug!(%error, "no spare segment: the next one grows as it is written");
+    }
+    sync_every_second(store, progress);
+    let committed = store.journal.committed_bytes();
+    let grown = committed - progress.checkpoint_bytes;
+    let waiting = store.awaiting_checkpoint.lock().len() > super::cells::MAX_RESIDENT;
+    let due = grown >= CHECKPOINT_BYTES
+        || waiting
+        || (grown > 0 && progress.checkpoint_at.elapsed() >= CHECKPOINT_EVERY);
+    if due && !store.journal.has_failed() {
+        store.checkpoint(false);
+        progress.checkpoint_bytes = committed;
+        progress.checkpoint_at = Instant::now();
+    }
+    store.cells.evict();
+    if let Err(error) = recovery::empty_trash(&store.layout) {
+        tracing::warn!(%error, "what deletions left could not be removed");
+    }
+}
+
+fn sync_every_second(store: &Arc<Store>, progress: &mut Progress) {
+    let committed = store.journal.committed_bytes();
+    let due = store.options.sync == SyncPolicy::EverySecond
+        && progress.synced_at.elapsed() >= Duration::from_secs(1);
+    if !due || committed == progress.synced_bytes {
+        return;
+    }
+    progress.synced_at = Instant::now();
+    progress.synced_bytes = committed;
+    if let Err(error) = store.disk.sync_file_system(&store.root) {
+        tracing::error!(%error, "a sync failed: nothing is acknowledged until a restart has recovered");
+        store.journal.poison();
+    }
+}
+
+impl Store {
+    /// Makes everything committed so far durable in the session files, and the journal shorter.
+    pub fn checkpoint(&self, clean: bool) {
+        let next_offset = self.journal.begin_checkpoint();
+        let generation = self.journal.generation();
+        if !self.journal.wait_durable(next_offset - 1, generation) {
+            return;
+        }
+        let waiting = std::mem::take(&mut *self.awaiting_checkpoint.lock());
+        waiting.iter().for_each(|cell| self.queue_snapshot(cell));
+        let failed = self.flush_snapshots(true);
+        if failed > 0 {
+            tracing::warn!(failed, "no checkpoint: some snapshots could not be written");
+            return;
+        }
+        if let Err(error) = self.disk.sync_file_system(&self.root) {
+            tracing::error!(%error, "a sync failed: nothing is acknowledged until a restart has recovered");
+            self.journal.poison();
+            return;
+        }
+        if let Err(error) = self.finish_checkpoint(next_offset, clean) {
+            tracing::warn!(%error, "no checkpoint: the journal could not be marked or trimmed");
+        }
+    }
+
+    fn finish_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+        self.write_index(next_offset, clean)?;
+        let synced = self.options.sync == SyncPolicy::Always;
+        let checkpoint =
+            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced };
+        checkpoint.write(&self.layout, self.disk.as_ref())?;
+        let (_, size) = self.disk.free_space(&self.root)?;
+        self.segments.trim(next_offset, self.options.journal_max_bytes.min(size / 4))
+    }
+
+    /// Writes the index if it is worth it: at a stop, or once the journal has grown by a multiple of its size.
+    fn write_index(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+        let committed = self.journal.committed_bytes();
+        let mut written = self.index_written.lock();
+        let due = committed.saturating_sub(written.at) >= written.size * INDEX_SHARE;
+        if clean || due || written.size == 0 {
+            written.size =
+                self.index.write(&self.layout, self.disk.as_ref(), &self.epoch, next_offset)? as u64;
+            written.at = committed;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,281 @@
+//! Opening and closing a storage directory.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+use session_model::producer::Producers;
+use session_model::{LogKind, SessionId, View};
+
+use super::cells::{Cell, Cells, Loaded, Slot};
+use super::committer::{Committer, Observer};
+use super::disk::Disk;
+use super::error::{Damage, OpenError};
+use super::index::Index;
+use super::journal::Journal;
+use super::layout::Layout;
+use super::lock::DirLock;
+use super::log_file::LogFile;
+use super::log_writer::LogWriter;
+use super::segments::{Segments, Tail};
+use super::session_dir::{Hint, Opened};
+use super::{maintenance, recovery};
+
+/// When a commit is synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum SyncPolicy {
+    /// Before it is acknowledged.
+    #[default]
+    Always,
+    /// About once a second.
+    EverySecond,
+    /// When the system sees fit, and at checkpoints.
+    Never,
+}
+
+/// How a store is to be kept.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The storage directory.
+    pub path: PathBuf,
+    /// When a commit is synced.
+    pub sync: SyncPolicy,
+    /// How many links `recent/` has.
+    pub recent_limit: usize,
+    /// How long the journal may grow once it is checkpointed.
+    pub journal_max_bytes: u64,
+}
+
+/// When the index was written last.
+#[derive(Debug, Default)]
+pub(super) struct IndexWritten {
+    pub(super) at: u64,
+    pub(super) size: u64,
+}
+
+/// An open storage directory.
+pub struct Store {
+    pub(super) options: Options,
+    pub(super) layout: Layout,
+    pub(super) disk: Arc<dyn Disk>,
+    pub(super) root: File,
+    pub(super) epoch: String,
+    /// The commit log.
+    pub journal: Arc<Journal>,
+    /// Its files.
+    pub segments: Arc<Segments>,
+    /// One row a session.
+    pub index: Index,
+    /// The sessions in memory.
+    pub cells: Cells,
+    pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
+    pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
+    pub(super) linked: Mutex<Option<Vec<SessionId>>>,
+    pub(super) index_written: Mutex<IndexWritten>,
+    quarantined: Mutex<BTreeMap<SessionId, String>>,
+    stop: (Mutex<bool>, Condvar),
+    threads: Mutex<Vec<JoinHandle<()>>>,
+    #[expect(dead_code, reason = "holding it is its purpose")]
+    lock: DirLock,
+}
+
+impl Store {
+    /// Opens a directory, recovers what a crash left, and starts its two threads.
+    pub fn open(
+        options: Options,
+        disk: Arc<dyn Disk>,
+        observer: Arc<dyn Observer>,
+    ) -> Result<Arc<Self>, OpenError> {
+        let layout = Layout::new(&options.path);
+        for folder in [layout.root().to_owned(), layout.sessions(), layout.recent(), layout.journal()] {
+            fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
+        }
+        let lock = DirLock::take(&layout)?;
+        let index = Index::default();
+        let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
+        let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
+        let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
+        let segments = Segments::new(layout.clone(), Segments::capacity_for(size), recovered.segments);
+        let tail = Tail::begin(&segments, recovered.next_offset)
+            .map_err(OpenError::io("write", layout.journal()))?;
+        let segments = Arc::new(segments);
+        let journal = Arc::new(Journal::new(recovered.next_offset));
+        let store = Arc::new(Self {
+            root: root.try_clone().map_err(OpenError::io("open", layout.root()))?,
+            epoch: recovered.epoch,
+            journal: Arc::clone(&journal),
+            segments: Arc::clone(&segments),
+            index,
+            cells: Cells::default(),
+            dirty: Mutex::default(),
+            awaiting_checkpoint: Mutex::default(),
+            linked: Mutex::default(),
+            index_written: Mutex::default(),
+            quarantined: Mutex::new(recovered.quarantined),
+            stop: (Mutex::new(false), Condvar::new()),
+            threads: Mutex::default(),
+            lock,
+            disk: Arc::clone(&disk),
+            layout: layout.clone(),
+            options,
+        });
+        store.keep(recovered.views);
+        let policy = store.options.sync;
+        let logs = LogWriter::new(layout);
+        let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer };
+        store.start(committer)?;
+        Ok(store)
+    }
+
+    /// Recovered sessions stay in memory until their snapshots are written.
+    fn keep(&self, views: Vec<View>) {
+        let generation = self.journal.generation();
+        for view in views {
+            let cell = self.cells.get(&view.id);
+            *cell.slot.lock() = Slot::Loaded(Box::new(Loaded::dirty(view, generation)));
+            self.queue_snapshot(&cell);
+        }
+    }
+
+    fn start(self: &Arc<Self>, committer: Committer) -> Result<(), OpenError> {
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            let thread = std::thread::Builder::new().name(name.to_owned()).spawn(run);
+            thread.map_err(OpenError::io("start a thread for", self.layout.root()))
+        };
+        let store = Arc::clone(self);
+        let threads = [
+            spawn("commit", Box::new(move || committer.run()))?,
+            spawn("maintenance", Box::new(move || maintenance::run(&store)))?,
+        ];
+        self.threads.lock().extend(threads);
+        Ok(())
+    }
+
+    /// Sleeps for a tick; true once the store stops.
+    pub(super) fn wait_for_stop(&self, tick: Duration) -> bool {
+        let mut stopping = self.stop.0.lock();
+        if !*stopping {
+            self.stop.1.wait_for(&mut stopping, tick);
+        }
+        *stopping
+    }
+
+    /// Refuses new writes, finishes what was accepted, makes a last checkpoint. Blocks.
+    pub fn close(&self) {
+        self.journal.drain();
+        *self.stop.0.lock() = true;
+        self.stop.1.notify_all();
+        for thread in std::mem::take(&mut *self.threads.lock()) {
+            if thread.join().is_err() {
+                tracing::error!("a thread of the store has panicked");
+            }
+        }
+        if !self.journal.has_failed() {
+            self.checkpoint(true);
+        }
+    }
+
+    /// The life of the directory.
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The sessions set aside since the start, and why.
+    pub fn quarantined(&self) -> BTreeMap<SessionId, String> {
+        self.quarantined.lock().clone()
+    }
+
+    /// Brings a session into memory if it is not there or out of date. Blocks on the disk.
+    pub fn load(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
+        let _loading = cell.loading.lock();
+        let generation = self.journal.generation();
+        let producers = match &mut *cell.slot.lock() {
+            Slot::Loaded(loaded) if loaded.generation == generation => return Ok(()),
+            Slot::Absent(known) if *known == generation => return Ok(()),
+            // Built on a commit that failed: what is durable is read again.
+            Slot::Loaded(loaded) => Some(loaded.durable_producers()),
+            Slot::Absent(_) | Slot::Unloaded => None,
+        };
+        let row = self.index.get(cell.id.as_str());
+        let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
+        let opened = recovery::open_session(
+            &self.layout,
+            self.disk.as_ref(),
+            &cell.id,
+            &[],
+            &hint.unwrap_or_default(),
+        );
+        let slot = match opened {
+            Ok(Some(opened)) => Slot::Loaded(Box::new(self.loaded(opened, producers, generation))),
+            Ok(None) => Slot::Absent(generation),
+            Err(damage) => {
+                self.set_aside(cell, &damage);
+                return Err(damage);
+            }
+        };
+        let is_dirty = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty());
+        *cell.slot.lock() = slot;
+        if is_dirty {
+            self.queue_snapshot(cell);
+        }
+        Ok(())
+    }
+
+    fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
+        let Opened { mut view, is_ahead } = opened;
+        self.journal.pass_over(view.offset);
+        let reloaded = producers.is_some();
+        view.producers = producers.unwrap_or(view.producers);
+        if is_ahead || reloaded { Loaded::dirty(view, generation) } else { Loaded::clean(view, generation) }
+    }
+
+    /// How much of a log, from its start, the older service wrote. Blocks on the disk.
+    pub fn legacy_bytes(self: &Arc<Self>, id: &SessionId, log: LogKind) -> u64 {
+        let known = |cell: &Arc<Cell>| match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => Some(loaded.view.logs[log.index()].legacy),
+            Slot::Absent(_) | Slot::Unloaded => None,
+        };
+        if let Some(legacy) = self.cells.peek(id).and_then(|cell| known(&cell)) {
+            return legacy;
+        }
+        let first = LogFile::open(&self.layout.log(id, log), 0).and_then(|file| file.bytes(0, 256));
+        if first.is_ok_and(|line| line.is_empty() || session_model::line::head(&line).is_some()) {
+            return 0;
+        }
+        let cell = self.cells.get(id);
+        match self.load(&cell) {
+            Ok(()) => known(&cell).unwrap_or(0),
+            Err(_) => 0,
+        }
+    }
+
+    fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
+        if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
+            tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
+        }
+        self.index.remove(&cell.id);
+        self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
+        *cell.slot.lock() = Slot::Absent(self.journal.generation());
+    }
+
+    /// The figures of `/health`.
+    pub fn health(&self) -> serde_json::Value {
+        let (sessions, completed) = self.index.counts();
+        let status = if self.journal.has_failed() { "failed" } else { "ok" };
+        let free = self.disk.free_space(&self.root).map_or(0, |(free, _)| free);
+        serde_json::json!({
+            "status": status, "epoch": self.epoch, "offset": self.journal.durable(), "sessions": sessions,
+            "active": sessions - completed, "resident": self.cells.len(), "freeBytes": free,
+            "journalBytes": self.segments.total_bytes(), "quarantined": self.quarantined.lock().len(),
+        })
+    }
+}

@@ -1,0 +1,191 @@
+//! The segment files: the one being written, a spare that is ready, the older ones, and reading by offset.
+//!
+//! A segment is allocated whole (zeros written, so that a sync need not touch the file system's own records)
+//! and named by the offset of its first event. What is checkpointed and beyond the journal's length is recycled
+//! as the spare or removed.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
+
+use super::disk::{Disk, sync_dir};
+use super::layout::Layout;
+use super::segment::GROUP_HEADER;
+
+/// The size of a segment where the disk is large enough.
+pub const SEGMENT_BYTES: u64 = 16 << 20;
+/// A place is remembered about every so many bytes of a segment.
+const MARK_EVERY: u64 = 64 << 10;
+
+/// Where groups begin in a segment, sparsely: (first offset of the group, place).
+type Marks = Vec<(u64, u64)>;
+
+/// All segments.
+#[derive(Debug)]
+pub struct Segments {
+    layout: Layout,
+    capacity: u64,
+    marks: Mutex<BTreeMap<u64, Marks>>,
+}
+
+impl Segments {
+    /// The segments with these first offsets.
+    pub fn new(layout: Layout, capacity: u64, existing: impl IntoIterator<Item = u64>) -> Self {
+        let marks = existing.into_iter().map(|first| (first, Marks::new())).collect();
+        Self { layout, capacity, marks: Mutex::new(marks) }
+    }
+
+    /// How large a segment is on a disk of this size.
+    pub fn capacity_for(disk_size: u64) -> u64 {
+        (disk_size / 16).clamp(64 << 10, SEGMENT_BYTES) & !4095
+    }
+
+    fn spare(&self) -> PathBuf {
+        self.layout.journal().join("spare")
+    }
+
+    /// Remembers where a group begins, now and then.
+    pub fn note(&self, segment: u64, offset: u64, at: u64) {
+        let mut marks = self.marks.lock();
+        let marks = marks.entry(segment).or_default();
+        if marks.last().is_none_or(|(_, last)| at >= last + MARK_EVERY) {
+            marks.push((offset, at));
+        }
+    }
+
+    /// The same for a group that a reader has met in an older segment.
+    pub fn note_read(&self, segment: u64, offset: u64, at: u64) {
+        let mut marks = self.marks.lock();
+        let Some(places) = marks.get_mut(&segment) else { return };
+        let n = places.partition_point(|(_, place)| *place <= at);
+        let near = |place: Option<&(u64, u64)>| place.is_some_and(|(_, p)| p.abs_diff(at) < MARK_EVERY);
+        if !near(places.get(n)) && !n.checked_sub(1).is_some_and(|n| near(places.get(n))) {
+            places.insert(n, (offset, at));
+        }
+    }
+
+    /// The first offset of each segment, ascending.
+    pub fn firsts(&self) -> Vec<u64> {
+        self.marks.lock().keys().copied().collect()
+    }
+
+    /// The segment that holds an offset (or begins after it), and a place in it from which it is found.
+    pub fn find(&self, offset: u64) -> Option<(u64, u64)> {
+        let marks = self.marks.lock();
+        let (segment, places) = marks.range(..=offset).next_back().or_else(|| marks.iter().next())?;
+        let known = places.partition_point(|(first, _)| *first <= offset);
+        Some((*segment, known.checked_sub(1).map_or(0, |n| places[n].1)))
+    }
+
+    /// The segment after this one.
+    pub fn after(&self, segment: u64) -> Option<u64> {
+        self.marks.lock().range(segment + 1..).next().map(|(first, _)| *first)
+    }
+
+    /// Opens a segment for reading.
+    pub fn open(&self, segment: u64) -> io::Result<File> {
+        File::open(self.layout.segment(segment))
+    }
+
+    /// The length of all segments together.
+    pub fn total_bytes(&self) -> u64 {
+        let len = |first: u64| fs::metadata(self.layout.segment(first)).map_or(0, |m| m.len());
+        self.firsts().into_iter().map(len).sum()
+    }
+
+    /// Makes a spare segment if there is none; called off the commit thread.
+    pub fn prepare_spare(&self) -> io::Result<()> {
+        let spare = self.spare();
+        if spare.exists() {
+            return Ok(());
+        }
+        let building = self.layout.journal().join(".spare.tmp");
+        let file = File::create(&building)?;
+        let zeros = vec![0u8; 1 << 20];
+        let mut left = self.capacity;
+        while left > 0 {
+            let piece = left.min(zeros.len() as u64);
+            io::Write::write_all(&mut &file, &zeros[..piece as usize])?;
+            left -= piece;
+        }
+        file.sync_all()?;
+        fs::rename(&building, &spare)
+    }
+
+    /// Removes the oldest segments while all below `keep_from` and more than `max_bytes` are there.
+    pub fn trim(&self, keep_from: u64, max_bytes: u64) -> io::Result<()> {
+        loop {
+            let firsts = self.firsts();
+            let [oldest, next, ..] = firsts[..] else { return Ok(()) };
+            if next > keep_from || self.total_bytes() <= max_bytes {
+                return Ok(());
+            }
+            let path = self.layout.segment(oldest);
+            self.marks.lock().remove(&oldest);
+            let reusable = fs::metadata(&path)?.len() == self.capacity && !self.spare().exists();
+            if reusable { fs::rename(&path, self.spare())? } else { fs::remove_file(&path)? }
+        }
+    }
+}
+
+/// The segment being written.
+#[derive(Debug)]
+pub struct Tail {
+    pub(super) file: File,
+    /// The offset in its name.
+    pub(super) segment: u64,
+    /// Where the next group goes.
+    pub(super) at: u64,
+    capacity: u64,
+}
+
+impl Tail {
+    /// Begins a segment whose first event has this offset.
+    pub fn begin(segments: &Segments, first_offset: u64) -> io::Result<Self> {
+        let path = segments.layout.segment(first_offset);
+        // Without a spare the segment grows as it is written.
+        if fs::rename(segments.spare(), &path).is_err() {
+            File::create(&path)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        file.sync_all()?;
+        sync_dir(&path)?;
+        segments.marks.lock().insert(first_offset, Marks::new());
+        let capacity = segments.capacity.max(file.metadata()?.len());
+        Ok(Self { file, segment: first_offset, at: 0, capacity })
+    }
+
+    /// Goes on to a new segment if a group of this length does not fit any more.
+    pub fn make_room(
+        &mut self,
+        segments: &Segments,
+        disk: &dyn Disk,
+        first_offset: u64,
+        len: u64,
+    ) -> io::Result<()> {
+        if self.at == 0 || self.at + len <= self.capacity {
+            return Ok(());
+        }
+        self.seal()?;
+        disk.sync_data(&self.file)?;
+        *self = Self::begin(segments, first_offset)?;
+        Ok(())
+    }
+
+    /// Cuts off what was allocated and not used.
+    pub fn seal(&self) -> io::Result<()> {
+        self.file.set_len(self.at)
+    }
+
+    /// Makes a group that was just written at the end unreadable again.
+    pub fn erase(&self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
+        if self.file.metadata()?.len() < self.at + GROUP_HEADER as u64 {
+            return self.file.set_len(self.at);
+        }
+        disk.write_at(&self.file, &[0; GROUP_HEADER], self.at)?;
+        if sync { disk.sync_data(&self.file) } else { Ok(()) }
+    }
+}

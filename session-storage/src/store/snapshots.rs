@@ -1,0 +1,193 @@
+//! Writing the snapshots: metadata, state, final, whatever is newer in memory than in its file.
+//!
+//! A view may be ahead of what is durable. So the documents are made first, then the journal is awaited, and only
+//! then they replace their files; if a commit failed meanwhile they are dropped. State goes before metadata: a
+//! state that is newer than its metadata is recognised by its version when it is read back, the opposite is not.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use session_model::view::OutFile;
+use session_model::{LogKind, SessionId, documents};
+
+use super::Store;
+use super::cells::{Cell, Slot};
+use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
+use super::recent;
+
+/// The documents of one session, as of an offset.
+struct Snapshot {
+    cell: Arc<Cell>,
+    offset: u64,
+    generation: u64,
+    whole: Vec<(String, Vec<u8>)>,
+    remove_final: bool,
+    children: Option<Vec<String>>,
+}
+
+fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(value).expect("JSON values always serialize");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Makes the documents that are due and marks them as written.
+fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
+    cell.queued.store(false, Ordering::Release);
+    let mut slot = cell.slot.lock();
+    let Slot::Loaded(loaded) = &mut *slot else { return None };
+    let view = &mut loaded.view;
+    let mut whole = Vec::new();
+    for file in view.outbox.drain(..) {
+        whole.push(match file {
+            OutFile::Initial(doc) => (INITIAL.to_owned(), pretty(&doc)),
+            OutFile::FinalArchive(n, doc) => (final_archive(n), pretty(&doc)),
+        });
+    }
+    if std::mem::take(&mut loaded.state_dirty) {
+        whole.push((STATE.to_owned(), pretty(&view.state)));
+    }
+    let final_dirty = std::mem::take(&mut loaded.final_dirty);
+    if let Some(doc) = view.final_doc.as_ref().filter(|_| final_dirty) {
+        whole.push((FINAL.to_owned(), pretty(doc)));
+    }
+    if with_producers {
+        loaded.producers_queued = false;
+    }
+    if with_producers && std::mem::take(&mut loaded.producers_dirty) {
+        whole.push((PRODUCERS.to_owned(), pretty(&view.producers)));
+    }
+    let metadata_dirty = std::mem::take(&mut loaded.metadata_dirty);
+    if metadata_dirty {
+        whole.push((METADATA.to_owned(), pretty(&documents::metadata_document(view))));
+    }
+    let children = metadata_dirty.then(|| view.metadata.texts("subsessions").map(str::to_owned).collect());
+    Some(Snapshot {
+        cell: Arc::clone(cell),
+        offset: view.offset,
+        generation: loaded.generation,
+        whole,
+        remove_final: final_dirty && view.final_doc.is_none(),
+        children,
+    })
+}
+
+impl Store {
+    /// Has a session's snapshots written soon.
+    pub fn queue_snapshot(&self, cell: &Arc<Cell>) {
+        if !cell.queued.swap(true, Ordering::AcqRel) {
+            self.dirty.lock().push(Arc::clone(cell));
+        }
+    }
+
+    /// Writes all snapshots that are due; answers how many could not be written and are tried again.
+    pub fn flush_snapshots(&self, with_producers: bool) -> usize {
+        let cells = std::mem::take(&mut *self.dirty.lock());
+        let failed = cells.iter().filter(|cell| !self.flush_one(cell, with_producers)).count();
+        self.update_recent();
+        failed
+    }
+
+    fn flush_one(&self, cell: &Arc<Cell>, with_producers: bool) -> bool {
+        let outdated = match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => loaded.generation != self.journal.generation(),
+            Slot::Unloaded | Slot::Absent(_) => false,
+        };
+        if outdated {
+            if let Err(damage) = self.load(cell) {
+                tracing::error!(session = %cell.id, %damage, "a session could not be read again");
+                return false;
+            }
+        }
+        let Some(snapshot) = take(cell, with_producers) else { return true };
+        if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
+            self.requeue(&snapshot);
+            return false;
+        }
+        if let Err(error) = self.write_documents(&snapshot) {
+            tracing::warn!(session = %cell.id, %error, "a snapshot could not be written; it is tried again");
+            self.requeue(&snapshot);
+            return false;
+        }
+        if !with_producers {
+            self.queue_producers(cell);
+        }
+        true
+    }
+
+    /// Producers are written at a checkpoint: until then the session is kept for it.
+    fn queue_producers(&self, cell: &Arc<Cell>) {
+        if let Slot::Loaded(loaded) = &mut *cell.slot.lock() {
+            if loaded.producers_dirty && !std::mem::replace(&mut loaded.producers_queued, true) {
+                self.awaiting_checkpoint.lock().push(Arc::clone(cell));
+            }
+        }
+    }
+
+    fn write_documents(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let folder = self.layout.session(&snapshot.cell.id);
+        if !folder.is_dir() {
+            // Deleted meanwhile.
+            return Ok(());
+        }
+        for (name, bytes) in &snapshot.whole {
+            self.disk.replace(&folder.join(name), bytes, false)?;
+        }
+        if snapshot.remove_final {
+            match std::fs::remove_file(folder.join(FINAL)) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                result => result?,
+            }
+        }
+        match &snapshot.children {
+            Some(children) => recent::update_children(&folder, children),
+            None => Ok(()),
+        }
+    }
+
+    /// Marks everything of a session to be written again, in files that were taken but not written too.
+    fn requeue(&self, snapshot: &Snapshot) {
+        let mut slot = snapshot.cell.slot.lock();
+        if let Slot::Loaded(loaded) = &mut *slot {
+            loaded.metadata_dirty = true;
+            loaded.state_dirty = true;
+            loaded.final_dirty = true;
+            loaded.producers_dirty = !loaded.view.producers.is_empty();
+            for (name, bytes) in &snapshot.whole {
+                let Ok(doc) = serde_json::from_slice(bytes) else { continue };
+                let archive = name.strip_prefix("final-").and_then(|n| n.strip_suffix(".json")?.parse().ok());
+                match archive {
+                    Some(n) => loaded.view.outbox.push(OutFile::FinalArchive(n, doc)),
+                    None if name == INITIAL => loaded.view.outbox.push(OutFile::Initial(doc)),
+                    None => {}
+                }
+            }
+        }
+        drop(slot);
+        self.queue_snapshot(&snapshot.cell);
+    }
+
+    /// Makes `recent/` link to the newest sessions, if they have changed.
+    fn update_recent(&self) {
+        let newest: Vec<SessionId> = self
+            .index
+            .newest(None, self.options.recent_limit, |_, _| true)
+            .into_iter()
+            .map(|((_, _, id), _)| id)
+            .collect();
+        let mut linked = self.linked.lock();
+        if linked.as_ref() == Some(&newest) {
+            return;
+        }
+        match recent::update(&self.layout, &newest) {
+            Ok(()) => *linked = Some(newest),
+            Err(error) => tracing::warn!(%error, "`recent/` could not be updated; it is tried again"),
+        }
+    }
+
+    /// How long a session's logs are together.
+    pub fn log_bytes(view: &session_model::View) -> u64 {
+        LogKind::ALL.iter().map(|log| view.logs[log.index()].bytes).sum()
+    }
+}

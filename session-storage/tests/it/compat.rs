@@ -1,0 +1,217 @@
+//! A directory of the older service: opened as it is, served as it is, continued.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::client::{array, seqs, texts};
+use crate::disk::{json as read_json, read};
+use crate::server::{ANYTHING, Setup, TestServer, eventually};
+
+/// What the older service logged: seqs chosen by callers, doubled and with gaps; no offsets.
+const OLD_ACTIONS: &str = concat!(
+    "{\"seq\":1,\"timestamp\":\"2024-03-01T10:00:00.000Z\",\"type\":\"tool_call\",\"tool\":\"Read\"}\n",
+    "{\"seq\":2,\"timestamp\":\"2024-03-01T10:00:01.000Z\",\"type\":\"bash_exec\",  \"spaced\": true}\n",
+    "{\"seq\":2,\"timestamp\":\"2024-03-01T10:00:01.000Z\",\"type\":\"bash_exec\",\"twin\":true}\n",
+    "{\"seq\":41,\"timestamp\":\"2024-03-01T10:00:02.000Z\",\"type\":\"mcp_call\",\"chosen\":\"by a client\"}\n",
+    "{\"timestamp\":\"2024-03-01T10:00:03.000Z\",\"type\":\"file_edit\",\"seq\":5}\n",
+);
+const OLD_RESPONSES: &str = "{\"seq\":1,\"timestamp\":\"2024-03-01T10:00:04.000Z\",\"text\":\"h\u{e9}\"}\n";
+
+fn metadata(id: &str, created: &str) -> Value {
+    json!({
+        "$schema": "session-metadata-v1", "sessionId": id, "userId": "old-user", "sandboxId": "box-1",
+        "created": created, "updated": "2024-03-01T10:00:04.000Z", "status": "active", "model": "claude-3",
+        "yoloMode": false, "tokenUsage": {"input": 1, "output": 2, "total": 3},
+        "metrics": {"agentsSpawned": 0, "toolCalls": 2, "mcpCalls": 1, "filesModified": 1, "bashCommands": 1},
+        "tags": ["old"], "parentSession": null, "subsessions": [], "duration": null, "extra": {"of": "theirs"}
+    })
+}
+
+fn state() -> Value {
+    json!({
+        "$schema": "session-state-v1", "version": 17, "timestamp": "2024-03-01T10:00:04.000Z", "phase": "coding",
+        "currentStep": 3, "goals": [{"id": "goal-1", "description": "old", "status": "pending", "priority": "high"}],
+        "priorities": {"current": "goal-1", "queue": [], "blocked": []}, "expectedOutcome": null,
+        "agents": {"spawned": [], "active": [], "completed": []}, "mcp": {"swarm": null, "memory": {"keys": []}},
+        "workspace": {"cwd": "/workspace", "filesCreated": [], "filesModified": [], "gitStatus": null},
+        "errors": [], "theirs": [1]
+    })
+}
+
+fn write_json(path: &Path, value: &Value) {
+    fs::write(path, serde_json::to_string_pretty(value).unwrap()).unwrap();
+}
+
+fn old_session(storage: &Path, id: &str, created: &str) {
+    let dir = storage.join("sessions").join(id);
+    fs::create_dir_all(dir.join("subsessions")).unwrap();
+    write_json(&dir.join("metadata.json"), &metadata(id, created));
+    write_json(&dir.join("state.json"), &state());
+    let initial = json!({"$schema": "session-initial-v1", "timestamp": created, "source": "cli", "input": "old", "config": {}});
+    write_json(&dir.join("initial.json"), &initial);
+    fs::write(dir.join("actions.jsonl"), OLD_ACTIONS).unwrap();
+    fs::write(dir.join("responses.jsonl"), OLD_RESPONSES).unwrap();
+}
+
+/// A directory as the older service leaves it.
+fn old_directory() -> Setup {
+    let setup = Setup::new();
+    let storage = setup.storage();
+    for (n, id) in ["old-1", "old-2", "cut"].into_iter().enumerate() {
+        old_session(storage, id, &format!("2024-03-0{}T10:00:00.000Z", n + 1));
+    }
+    let cut = storage.join("sessions/cut/metadata.json");
+    let half = fs::read(&cut).unwrap();
+    fs::write(&cut, &half[..half.len() / 2]).unwrap();
+    let absolute = fs::canonicalize(storage).unwrap().join("sessions");
+    fs::create_dir_all(storage.join("recent")).unwrap();
+    symlink(absolute.join("old-2"), storage.join("recent/01-old-2")).unwrap();
+    symlink(absolute.join("old-1"), storage.join("recent/02-old-1")).unwrap();
+    setup.allow("cut")
+}
+
+async fn check_old(server: &TestServer, id: &str) {
+    let stored: Vec<&str> = OLD_ACTIONS.lines().collect();
+    assert_eq!(server.get(&format!("/api/actions/{id}")).await.raw_items(), stored);
+    let responses: Vec<&str> = OLD_RESPONSES.lines().collect();
+    assert_eq!(server.get(&format!("/api/actions/{id}/responses")).await.raw_items(), responses);
+}
+
+#[tokio::test]
+async fn it_opens_and_serves_every_record_as_it_is() {
+    let server = old_directory().start();
+    for id in ["old-1", "old-2"] {
+        check_old(&server, id).await;
+        let whole = server.session(id).await;
+        assert_eq!(whole["state"], state());
+        assert_eq!(whole["metadata"]["extra"], json!({"of": "theirs"}));
+        assert_eq!((&whole["initial"]["input"], &whole["final"]), (&json!("old"), &Value::Null));
+    }
+    let user = array(server.get("/api/sessions/user/old-user").await.ok());
+    assert!(texts(&user, "sessionId").contains(&"old-1"), "{user:?}");
+    let recent = array(server.get("/api/query/recent").await.ok());
+    let known: Vec<&str> = texts(&recent, "sessionId").into_iter().filter(|id| *id != "cut").collect();
+    assert_eq!(known, ["old-2", "old-1"]);
+    server.stop();
+}
+
+#[tokio::test]
+async fn reading_it_changes_no_byte_of_it() {
+    let server = old_directory().start();
+    check_old(&server, "old-1").await;
+    let storage = server.stop().storage().to_owned();
+    let dir = storage.join("sessions/old-1");
+    assert_eq!(read(&dir.join("actions.jsonl")), OLD_ACTIONS);
+    assert_eq!(read(&dir.join("responses.jsonl")), OLD_RESPONSES);
+    assert_eq!(read_json(&dir.join("state.json")), state());
+    assert_eq!(read_json(&dir.join("metadata.json")), metadata("old-1", "2024-03-01T10:00:00.000Z"));
+}
+
+#[tokio::test]
+async fn new_records_continue_above_the_largest_number() {
+    let server = old_directory().start();
+    assert_eq!(server.action("old-1", json!({"type": "tool_call", "new": true})).await, 42);
+    assert_eq!(server.response("old-1", json!({"text": "new"})).await, 2);
+    let server = server.crash();
+    assert_eq!(server.action("old-1", json!({"type": "tool_call"})).await, 43);
+    let items = server.get("/api/actions/old-1").await.raw_items();
+    assert_eq!(items[..5], OLD_ACTIONS.lines().collect::<Vec<_>>());
+    let records = server.actions("old-1", "").await;
+    assert_eq!(seqs(&records)[5..], [42, 43]);
+    assert!(records[5]["$offset"].is_u64() && records[4].get("$offset").is_none());
+    assert_eq!(seqs(&server.actions("old-1", "?after=41").await), [42, 43]);
+    assert_eq!(seqs(&server.actions("old-1", "?order=desc&limit=2").await), [43, 42]);
+    assert_eq!(server.metadata("old-1").await["metrics"]["toolCalls"], 4);
+}
+
+#[tokio::test]
+async fn its_state_goes_on_from_its_version() {
+    let server = old_directory().start();
+    assert_eq!(server.patch_state("old-1", json!({"phase": "testing"})).await, 18);
+    server.update_goal("old-1", "goal-1", json!({"status": "completed"})).await.ok();
+    server.patch_metadata("old-1", json!({"tokenUsage.total": "+4"})).await.ok();
+    let server = server.crash();
+    let now = server.state("old-1").await;
+    assert_eq!(
+        (&now["version"], &now["phase"], &now["theirs"]),
+        (&json!(19), &json!("testing"), &json!([1]))
+    );
+    assert_eq!(server.metadata("old-1").await["tokenUsage"]["total"], 7);
+    assert_eq!(server.get("/api/state/old-1?version=17").await.ok(), state());
+    assert_eq!(server.get("/api/state/old-1?version=18").await.ok()["phase"], "testing");
+    server.get("/api/state/old-1?version=16").await.refused(404, "version_not_found");
+}
+
+#[tokio::test]
+async fn a_document_cut_in_half_concerns_its_session_alone() {
+    let server = old_directory().start();
+    let reply = server.get("/api/actions/cut").await;
+    match reply.status {
+        200 => check_old(&server, "cut").await,
+        _ => drop(reply.refused(410, "session_quarantined")),
+    }
+    let whole = server.get("/api/sessions/cut").await;
+    assert!(whole.status == 200 || whole.status == 410, "{whole:?}");
+    check_old(&server, "old-1").await;
+    assert_eq!(server.action("old-2", json!({})).await, 42);
+    server.restart().restart();
+}
+
+#[tokio::test]
+async fn links_of_the_older_service_are_replaced_by_relative_ones() {
+    let server = old_directory().start();
+    server.create("fresh", "u").await;
+    let recent = server.storage().join("recent");
+    eventually("the new link is there", async || recent.join("01-fresh").exists().then_some(())).await;
+    for name in crate::disk::names(&recent) {
+        let target = fs::read_link(recent.join(&name)).unwrap();
+        assert!(target.is_relative(), "{name} → {}", target.display());
+    }
+}
+
+#[tokio::test]
+async fn a_last_line_without_its_end_is_not_glued_to_the_next() {
+    let setup = old_directory().allow(ANYTHING);
+    let path = setup.storage().join("sessions/old-1/actions.jsonl");
+    fs::write(&path, format!("{OLD_ACTIONS}{{\"seq\":42,\"timestamp\":\"2024-03-0")).unwrap();
+    let server = setup.start();
+    assert_eq!(server.get("/api/actions/old-1").await.raw_items(), OLD_ACTIONS.lines().collect::<Vec<_>>());
+    let seq = server.action("old-1", json!({"new": true})).await;
+    assert!(seq >= 42, "{seq}");
+    let server = server.restart();
+    let items = server.get("/api/actions/old-1").await.raw_items();
+    assert_eq!((items.len(), items[..5].to_vec()), (6, OLD_ACTIONS.lines().map(str::to_owned).collect()));
+}
+
+#[tokio::test]
+async fn a_whole_last_line_without_newline_is_a_record() {
+    let setup = old_directory().allow(ANYTHING);
+    let path = setup.storage().join("sessions/old-1/actions.jsonl");
+    fs::write(&path, OLD_ACTIONS.trim_end()).unwrap();
+    let server = setup.start();
+    server.action("old-1", json!({"new": true})).await;
+    let server = server.restart();
+    let items = server.get("/api/actions/old-1").await.raw_items();
+    assert_eq!(items[..5], OLD_ACTIONS.lines().collect::<Vec<_>>());
+    assert_eq!(items.len(), 6);
+}
+
+#[tokio::test]
+async fn batches_finalize_and_delete_work_on_it() {
+    let server = old_directory().start();
+    let lines = [
+        json!({"type": "action", "data": {"n": 1}}),
+        json!({"type": "goal_add", "data": {"description": "new"}}),
+        json!({"type": "finalize", "data": {"outcome": "migrated"}}),
+    ];
+    let answer = server.batch("old-1", &crate::client::producer("p", 0, 0), &lines).await.ok();
+    assert_eq!(answer["results"][0]["seq"], 42);
+    assert_ne!(answer["results"][1]["goal"]["id"], "goal-1");
+    server.delete("/api/sessions/old-2").await.ok();
+    let server = server.crash();
+    server.get("/api/sessions/old-2").await.refused(404, "session_not_found");
+    assert_eq!(server.session("old-1").await["final"]["outcome"], "migrated");
+}

@@ -1,0 +1,203 @@
+//! The files as a person with a shell meets them.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use crate::disk::{json as read_json, lines, names, public, read};
+use crate::server::{TestServer, eventually};
+
+async fn lived_in() -> TestServer {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    server.action("s", json!({"type": "tool_call", "text": "two\nlines"})).await;
+    server.response("s", json!({"text": "hi"})).await;
+    server.patch_state("s", json!({"phase": "x"})).await;
+    server.finalize("s", json!({"outcome": "ok"})).await.ok();
+    server
+}
+
+#[tokio::test]
+async fn a_session_is_a_directory_of_named_files() {
+    let server = lived_in().await;
+    let storage = server.storage().to_owned();
+    server.stop();
+    let mut found = names(&storage.join("sessions/s"));
+    found.retain(|name| name != "subsessions");
+    let mut expected = [
+        "actions.jsonl",
+        "changes.jsonl",
+        "final.json",
+        "initial.json",
+        "metadata.json",
+        "responses.jsonl",
+        "state.json",
+    ]
+    .to_vec();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+    let top = names(&storage);
+    for name in ["index.json", "journal", "recent", "sessions"] {
+        assert!(top.contains(&name.to_owned()), "{name} in {top:?}");
+    }
+    let index = read_json(&storage.join("index.json"));
+    assert_eq!(index["s"]["userId"], "u");
+    assert_eq!(index["s"]["created"], read_json(&storage.join("sessions/s/metadata.json"))["created"]);
+}
+
+#[tokio::test]
+async fn documents_are_pretty_and_say_what_the_api_says() {
+    let server = lived_in().await;
+    let whole = server.session("s").await;
+    for name in ["metadata", "state", "initial", "final"] {
+        let path = server.file("s", &format!("{name}.json"));
+        eventually(&format!("{name}.json is what the API says"), async || {
+            (path.exists() && public(read_json(&path)) == whole[name]).then_some(())
+        })
+        .await;
+        let text = read(&path);
+        assert_eq!(text.trim_end(), serde_json::to_string_pretty(&read_json(&path)).unwrap(), "{name}.json");
+    }
+}
+
+#[tokio::test]
+async fn a_log_holds_one_record_a_line_as_soon_as_it_is_answered() {
+    let server = TestServer::start();
+    let path = server.file("s", "actions.jsonl");
+    for n in 1..=20 {
+        server.action("s", json!({"n": n, "text": "a\nb"})).await;
+        eventually("the line is there", async || (lines(&path).len() == n).then_some(())).await;
+    }
+    assert_eq!(lines(&path), server.actions("s", "").await);
+    let changes = lines(&server.file("s", "changes.jsonl"));
+    assert_eq!(changes[0]["type"], "session_created");
+    assert_eq!(changes[0]["seq"], 1);
+}
+
+#[tokio::test]
+async fn a_snapshot_follows_within_a_moment() {
+    let server = lived_in().await;
+    for n in 0..5 {
+        server.patch_state("s", json!({"n": n})).await;
+        let answered = std::time::Instant::now();
+        let path = server.file("s", "state.json");
+        eventually("state.json follows", async || (read_json(&path)["n"] == n).then_some(())).await;
+        assert!(answered.elapsed().as_millis() < 1000, "it took {:?}", answered.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_reader_never_meets_half_a_document() {
+    let server = lived_in().await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let readers: Vec<_> = ["metadata.json", "state.json", "actions.jsonl", "changes.jsonl"]
+        .map(|name| {
+            let (path, stop) = (server.file("s", name), std::sync::Arc::clone(&stop));
+            std::thread::spawn(move || {
+                let mut reads = 0;
+                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                    check_readable(&path);
+                    reads += 1;
+                }
+                reads
+            })
+        })
+        .into();
+    for n in 0..300 {
+        server.patch_state("s", json!({"n": n, "pad": "x".repeat(n * 20)})).await;
+        server.action("s", json!({"n": n, "pad": "y".repeat(n * 10)})).await;
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    for reader in readers {
+        assert!(reader.join().unwrap() > 0);
+    }
+}
+
+fn check_readable(path: &Path) {
+    let text = fs::read_to_string(path).unwrap();
+    if path.extension().is_some_and(|e| e == "json") {
+        let parsed: Result<Value, _> = serde_json::from_str(&text);
+        assert!(parsed.is_ok(), "{}: {text:?}", path.display());
+        return;
+    }
+    // What stands after the last newline is a write in progress; everything before it is whole.
+    for line in text.rsplit_once('\n').map_or("", |(whole, _)| whole).lines() {
+        let parsed: Result<Value, _> = serde_json::from_str(line);
+        assert!(parsed.is_ok(), "{}: {line:?}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn recent_holds_relative_links_newest_first() {
+    let server = TestServer::start();
+    for n in 1..=12 {
+        server.create(&format!("s{n:02}"), "u").await;
+    }
+    let recent = server.storage().join("recent");
+    let expected: Vec<String> = (1..=10).map(|rank| format!("{rank:02}-s{:02}", 13 - rank)).collect();
+    eventually("the links are set", async || (names(&recent) == expected).then_some(())).await;
+    let link = fs::read_link(recent.join("01-s12")).unwrap();
+    assert!(link.is_relative(), "{}", link.display());
+    assert_eq!(read_json(&recent.join("01-s12/metadata.json"))["sessionId"], "s12");
+    let storage = server.stop().storage().to_owned();
+    let moved = storage.with_file_name("moved");
+    fs::rename(&storage, &moved).unwrap();
+    assert_eq!(read_json(&moved.join("recent/10-s03/metadata.json"))["sessionId"], "s03");
+}
+
+#[tokio::test]
+async fn what_is_derived_can_be_deleted() {
+    let server = lived_in().await;
+    server.create("t", "ann").await;
+    let setup = server.stop();
+    fs::remove_file(setup.storage().join("index.json")).unwrap();
+    fs::remove_dir_all(setup.storage().join("recent")).unwrap();
+    let server = setup.start();
+    assert_eq!(server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"], "t");
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
+    let index = server.storage().join("index.json");
+    eventually("the index is back", async || index.exists().then_some(())).await;
+    assert_eq!(read_json(&index).as_object().unwrap().len(), 2);
+    let recent = server.storage().join("recent");
+    eventually("the links are back", async || {
+        (recent.exists() && names(&recent) == ["01-t", "02-s"]).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_child_is_linked_in_its_parents_directory() {
+    let server = TestServer::start();
+    server.create("mother", "u").await;
+    let child = json!({"sessionId": "child", "userId": "u", "initial": {}, "parentSession": "mother"});
+    server.post("/api/sessions", child).await.ok();
+    let link = server.file("mother", "subsessions/child");
+    eventually("the link is there", async || fs::symlink_metadata(&link).is_ok().then_some(())).await;
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("../../child"));
+    eventually("it leads somewhere", async || link.join("metadata.json").exists().then_some(())).await;
+}
+
+#[tokio::test]
+async fn unknown_fields_in_the_files_are_preserved() {
+    let server = lived_in().await;
+    let setup = server.stop();
+    for name in ["metadata.json", "state.json"] {
+        let path = setup.storage().join("sessions/s").join(name);
+        let mut doc = read_json(&path);
+        doc["addedByHand"] = json!({"kept": [1, null]});
+        fs::write(&path, serde_json::to_string_pretty(&doc).unwrap()).unwrap();
+    }
+    let server = setup.allow("s").start();
+    server.patch_state("s", json!({"phase": "later"})).await;
+    server.patch_metadata("s", json!({"tokenUsage.input": 1})).await.ok();
+    let whole = server.session("s").await;
+    for name in ["metadata", "state"] {
+        assert_eq!(whole[name]["addedByHand"], json!({"kept": [1, null]}), "{name}");
+    }
+    let setup = server.stop();
+    for name in ["metadata.json", "state.json"] {
+        let doc = read_json(&setup.storage().join("sessions/s").join(name));
+        assert_eq!(doc["addedByHand"], json!({"kept": [1, null]}), "{name}");
+    }
+}

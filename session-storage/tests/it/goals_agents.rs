@@ -1,0 +1,104 @@
+//! Goals and agents.
+
+use serde_json::{Value, json};
+
+use crate::server::TestServer;
+
+#[tokio::test]
+async fn a_goal_is_added_with_what_it_was_given() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let reply = server
+        .post("/api/state/s/goals", json!({"id": "g", "description": "fly", "priority": "high", "x": [1]}))
+        .await;
+    let answer = reply.ok();
+    assert_eq!(answer["success"], true);
+    let expected =
+        json!({"id": "g", "description": "fly", "priority": "high", "x": [1], "status": "pending"});
+    assert_eq!(answer["goal"], expected);
+    assert_eq!(server.add_goal("s", json!({"goalId": "h", "status": "in_progress"})).await["id"], "h");
+    let goals = server.state("s").await["goals"].take();
+    assert_eq!((&goals[0], &goals[1]["status"]), (&expected, &json!("in_progress")));
+}
+
+#[tokio::test]
+async fn a_goal_without_id_gets_one_that_is_free() {
+    let server = TestServer::start();
+    server.add_goal("s", json!({"id": "goal-2", "description": "taken"})).await;
+    let mut ids = vec!["goal-2".to_owned()];
+    for _ in 0..3 {
+        let id = server.add_goal("s", json!({"description": "d"})).await["id"].as_str().unwrap().to_owned();
+        assert!(id.starts_with("goal-") && !ids.contains(&id), "{id} after {ids:?}");
+        ids.push(id);
+    }
+    let reply = server.post("/api/state/s/goals", json!({"id": "goal-2"})).await;
+    reply.refused(409, "goal_exists");
+    assert_eq!(server.state("s").await["goals"].as_array().unwrap().len(), 4);
+}
+
+#[tokio::test]
+async fn completing_a_goal_sets_the_time() {
+    let server = TestServer::start();
+    server.add_goal("s", json!({"id": "a goal/with ü", "description": "d"})).await;
+    let path = "a%20goal%2Fwith%20%C3%BC";
+    assert_eq!(
+        server.update_goal("s", path, json!({"status": "completed", "note": "n"})).await.ok(),
+        json!({"success": true})
+    );
+    let goal = server.state("s").await["goals"][0].take();
+    assert_eq!(
+        (&goal["status"], &goal["note"], &goal["id"]),
+        (&json!("completed"), &json!("n"), &json!("a goal/with ü"))
+    );
+    assert!(goal["completedAt"].as_str().unwrap().ends_with('Z'));
+    server.update_goal("s", "nope", json!({"status": "completed"})).await.refused(404, "goal_not_found");
+}
+
+#[tokio::test]
+async fn an_agent_is_spawned_and_completed_once() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let agent = server.spawn_agent("s", json!({"agentId": "a", "type": "scout", "task": "look"})).await.ok();
+    let agent = agent.get("agent").cloned().unwrap_or(agent);
+    assert_eq!(
+        (&agent["agentId"], &agent["type"], &agent["task"]),
+        (&json!("a"), &json!("scout"), &json!("look"))
+    );
+    assert_eq!((&agent["status"], &agent["subsession"]), (&json!("spawned"), &Value::Null));
+    server
+        .spawn_agent("s", json!({"agentId": "a", "type": "t", "task": "x"}))
+        .await
+        .refused(409, "agent_exists");
+    for _ in 0..2 {
+        assert_eq!(server.complete_agent("s", "a").await.ok()["success"], true);
+    }
+    server.complete_agent("s", "nope").await.refused(404, "agent_not_found");
+    let whole = server.session("s").await;
+    let agents = &whole["state"]["agents"];
+    assert_eq!((&agents["active"], &agents["completed"]), (&json!([]), &json!(["a"])));
+    assert_eq!(agents["spawned"][0]["status"], "completed");
+    assert!(agents["spawned"][0]["completedAt"].is_string());
+    assert_eq!(whole["metadata"]["metrics"]["agentsSpawned"], 1);
+}
+
+#[tokio::test]
+async fn the_answer_to_a_spawn_is_the_agent_record() {
+    let server = TestServer::start();
+    let answer = server.spawn_agent("s", json!({"type": "scout", "task": "look"})).await.ok();
+    let id = answer["agentId"].as_str().unwrap_or_else(|| panic!("the agent record itself: {answer}"));
+    let tail = id.strip_prefix("agent-scout-").unwrap_or_else(|| panic!("{id}"));
+    assert!(tail.chars().all(|c| c.is_ascii_digit() || c.is_ascii_lowercase()), "{id}");
+    assert_eq!(server.state("s").await["agents"]["active"], json!([id]));
+    let other = server.spawn_agent("s", json!({"type": "scout", "task": "look"})).await.ok();
+    assert_ne!(other["agentId"], answer["agentId"]);
+}
+
+#[tokio::test]
+async fn an_agent_with_a_session_of_its_own_is_linked() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    server.spawn_agent("s", json!({"type": "t", "task": "x", "subsession": "s-child"})).await.ok();
+    assert_eq!(server.metadata("s").await["subsessions"], json!(["s-child"]));
+    let bad = server.spawn_agent("s", json!({"type": "t", "task": "x", "subsession": "../up"})).await;
+    assert_eq!(bad.status, 400, "{}", bad.text);
+}

@@ -1,0 +1,222 @@
+//! Concurrent writers that remember what was acknowledged; `audit` holds the service to it.
+//!
+//! Stands alone (no other module of the tests): `examples/torture.rs` uses the same file.
+
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+/// One write that the service has acknowledged.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Ack {
+    /// `actions`, `responses`, `state` or `goals`
+    pub(crate) kind: String,
+    pub(crate) session: String,
+    /// Its seq, or the state's version.
+    pub(crate) number: u64,
+    /// What only this write bears.
+    pub(crate) mark: String,
+}
+
+/// What was acknowledged, in memory and, where one is given, in a side file.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    acks: Mutex<Vec<Ack>>,
+    side: Option<Mutex<std::fs::File>>,
+    strange: Mutex<Vec<String>>,
+}
+
+impl Ledger {
+    pub(crate) fn new(side: Option<std::fs::File>) -> Self {
+        Self { side: side.map(Mutex::new), ..Self::default() }
+    }
+
+    fn note(&self, new: &[Ack]) {
+        if let Some(side) = &self.side {
+            let lines: String = new.iter().map(|ack| serde_json::to_string(ack).unwrap() + "\n").collect();
+            side.lock().unwrap().write_all(lines.as_bytes()).unwrap();
+        }
+        self.acks.lock().unwrap().extend_from_slice(new);
+    }
+
+    pub(crate) fn acks(&self) -> Vec<Ack> {
+        self.acks.lock().unwrap().clone()
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.acks.lock().unwrap().len()
+    }
+
+    /// Answers that no writer should get, whatever happens to the service.
+    pub(crate) fn strange(&self) -> Vec<String> {
+        self.strange.lock().unwrap().clone()
+    }
+}
+
+/// Running writers.
+pub(crate) struct Load {
+    stop: Arc<AtomicBool>,
+    writers: Vec<JoinHandle<()>>,
+}
+
+impl Load {
+    /// Four action writers on three sessions, two producers of batches, one patcher, one goal setter.
+    pub(crate) fn start(address: &watch::Receiver<String>, ledger: &Arc<Ledger>, pause: Duration) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = |name: &str| Writer {
+            name: name.to_owned(),
+            http: reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap(),
+            address: address.clone(),
+            ledger: Arc::clone(ledger),
+            stop: Arc::clone(&stop),
+            pause,
+        };
+        let mut writers = Vec::new();
+        for (n, session) in ["shared", "shared", "alone-1", "alone-2"].into_iter().enumerate() {
+            writers.push(tokio::spawn(writer(&format!("w{n}")).actions(session)));
+        }
+        for n in 0..2 {
+            writers.push(tokio::spawn(writer(&format!("p{n}")).batches(format!("batch-{n}"))));
+        }
+        writers.push(tokio::spawn(writer("s").patches()));
+        writers.push(tokio::spawn(writer("g").goals()));
+        Self { stop, writers }
+    }
+
+    pub(crate) async fn stop(self) {
+        self.stop.store(true, Ordering::Relaxed);
+        for writer in self.writers {
+            writer.await.unwrap();
+        }
+    }
+}
+
+fn ack(kind: &str, session: &str, number: &Value, mark: &str) -> Ack {
+    let number = number.as_u64().unwrap_or_default();
+    Ack { kind: kind.into(), session: session.into(), number, mark: mark.into() }
+}
+
+struct Writer {
+    name: String,
+    http: reqwest::Client,
+    address: watch::Receiver<String>,
+    ledger: Arc<Ledger>,
+    stop: Arc<AtomicBool>,
+    pause: Duration,
+}
+
+impl Writer {
+    fn done(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Sends once; `None` if there is no acknowledgement.
+    async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        kind: &str,
+        body: String,
+        numbers: Option<u64>,
+    ) -> Option<Value> {
+        let url = format!("http://{}{path}", *self.address.borrow());
+        let method = method.parse().unwrap();
+        let mut request = self.http.request(method, url).header("Content-Type", kind).body(body);
+        if let Some(seq) = numbers {
+            request = request.header("Producer-Id", &self.name).header("Producer-Epoch", "0");
+            request = request.header("Producer-Seq", seq.to_string());
+        }
+        let sent = async {
+            let response = request.send().await?;
+            Ok::<_, reqwest::Error>((response.status().as_u16(), response.text().await?))
+        };
+        let answer = match sent.await {
+            Ok((200, text)) => serde_json::from_str(&text).ok(),
+            Ok((503 | 507, _)) | Err(_) => None,
+            Ok((status, text)) => {
+                let line = format!("{} {path}: {status} {text}", self.name);
+                self.ledger.strange.lock().unwrap().push(line);
+                None
+            }
+        };
+        let pause = if answer.is_some() { self.pause } else { Duration::from_millis(5) };
+        tokio::time::sleep(pause).await;
+        answer
+    }
+
+    /// What is not acknowledged is not sent again: it may be stored, once.
+    async fn actions(self, session: &'static str) {
+        for n in 0u64.. {
+            if self.done() {
+                return;
+            }
+            let mark = format!("{}-{n}", self.name);
+            let body = json!({"type": "tool_call", "mark": mark, "pad": "x".repeat(n as usize % 200)});
+            let path = format!("/api/actions/{session}");
+            if let Some(answer) = self.send("POST", &path, "application/json", body.to_string(), None).await {
+                self.ledger.note(&[ack("actions", session, &answer["seq"], &mark)]);
+            }
+        }
+    }
+
+    /// What is not acknowledged is sent again, until it is: it must be stored, once.
+    async fn batches(self, session: String) {
+        let path = format!("/api/sessions/{session}/events");
+        for n in 0u64.. {
+            let marks: Vec<String> = (0..3).map(|i| format!("{}-{n}-{i}", self.name)).collect();
+            let kinds = ["action", "action", "response"];
+            let line = |(kind, mark)| json!({"type": kind, "data": {"mark": mark}}).to_string();
+            let lines = kinds.iter().zip(&marks).map(line).collect::<Vec<_>>().join("\n");
+            let answer = loop {
+                if self.done() {
+                    return;
+                }
+                let sent = self.send("POST", &path, "application/x-ndjson", lines.clone(), Some(n));
+                if let Some(answer) = sent.await {
+                    break answer;
+                }
+            };
+            let acks: Vec<Ack> = ["actions", "actions", "responses"]
+                .iter()
+                .zip(&marks)
+                .enumerate()
+                .map(|(i, (kind, mark))| ack(kind, &session, &answer["results"][i]["seq"], mark))
+                .collect();
+            self.ledger.note(&acks);
+        }
+    }
+
+    async fn patches(self) {
+        for n in 0u64.. {
+            if self.done() {
+                return;
+            }
+            let mark = format!("{}-{n}", self.name);
+            let body = json!({"mark": mark, "slots": {(n % 7).to_string(): n}});
+            let sent = self.send("PATCH", "/api/state/patched", "application/json", body.to_string(), None);
+            if let Some(answer) = sent.await {
+                self.ledger.note(&[ack("state", "patched", &answer["version"], &mark)]);
+            }
+        }
+    }
+
+    async fn goals(self) {
+        for n in 0u64.. {
+            if self.done() {
+                return;
+            }
+            let (mark, session) = (format!("{}-{n}", self.name), format!("goals-{}", n / 100));
+            let path = format!("/api/state/{session}/goals");
+            let body = json!({"id": mark, "description": "a goal"});
+            if self.send("POST", &path, "application/json", body.to_string(), None).await.is_some() {
+                self.ledger.note(&[ack("goals", &session, &Value::Null, &mark)]);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The service from outside: every test spawns the real binary on a directory of its own and talks to it as
+//! clients, operators and crashes do.
+//!
+//! `server`, `client`, `socket`, `raw` and `disk` are the equipment, `load` writes and remembers what was
+//! acknowledged, `audit` reads it back; every other module is a chapter of the contract.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::needless_pass_by_value,
+    clippy::large_futures,
+    missing_docs,
+    reason = "tests fail by panicking, and their names are sentences"
+)]
+
+mod audit;
+mod client;
+mod disk;
+mod load;
+mod raw;
+mod server;
+mod socket;
+
+mod actions;
+mod batches;
+mod check;
+mod compat;
+mod configuration;
+mod damage;
+mod disk_full;
+mod errors;
+mod files;
+mod goals_agents;
+mod hostile;
+mod live;
+mod lost_files;
+mod operation;
+mod query;
+mod recovery;
+mod sessions;
+mod state;
+mod stream;

@@ -1,0 +1,155 @@
+//! What a dashboard asks: recent, active, stats, the sessions of a user, pages.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use crate::client::{array, texts};
+use crate::server::{Setup, TestServer};
+
+async fn with_sessions(setup: Setup, n: usize) -> TestServer {
+    let server = setup.start();
+    for i in 1..=n {
+        server.create(&format!("s{i:02}"), if i % 2 == 0 { "even" } else { "odd" }).await;
+    }
+    server
+}
+
+#[tokio::test]
+async fn recent_is_newest_first_and_bounded() {
+    let server = with_sessions(Setup::new(), 12).await;
+    let expected: Vec<String> = (3..=12).rev().map(|i| format!("s{i:02}")).collect();
+    let recent = array(server.get("/api/query/recent").await.ok());
+    assert_eq!(texts(&recent, "sessionId"), expected);
+    assert_eq!(recent[0]["$schema"], "session-metadata-v1");
+    server.action("s01", json!({})).await;
+    let server = server.crash();
+    assert_eq!(
+        texts(&array(server.get("/api/query/recent").await.ok()), "sessionId"),
+        expected,
+        "after a crash"
+    );
+    let three = with_sessions(Setup::new().env("RECENT_LIMIT", 3), 5).await;
+    assert_eq!(texts(&array(three.get("/api/query/recent").await.ok()), "sessionId"), ["s05", "s04", "s03"]);
+}
+
+#[tokio::test]
+async fn more_than_fifty_sessions_are_all_kept() {
+    let server = with_sessions(Setup::new(), 60).await;
+    for i in 1..=60 {
+        server.finalize(&format!("s{i:02}"), json!({})).await.ok();
+    }
+    let server = server.restart();
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 60);
+    assert_eq!(server.metadata("s01").await["status"], "completed");
+}
+
+#[tokio::test]
+async fn active_and_stats_tell_who_is_done() {
+    let server = with_sessions(Setup::new(), 15).await;
+    for i in 1..=12 {
+        server.finalize(&format!("s{i:02}"), json!({})).await.ok();
+    }
+    let active = array(server.get("/api/query/active").await.ok());
+    let names: BTreeSet<&str> = texts(&active, "sessionId").into_iter().collect();
+    assert_eq!(names, BTreeSet::from(["s13", "s14", "s15"]));
+    assert!(active.iter().all(|m| m["status"] == "active"));
+    let stats = server.get("/api/query/stats").await.ok();
+    assert_eq!((&stats["total"], &stats["active"], &stats["completed"]), (&json!(15), &json!(3), &json!(12)));
+    assert_eq!(stats["activeSessions"].as_array().unwrap().len(), 3);
+    let last = stats["completedSessions"].to_string();
+    assert_eq!(stats["completedSessions"].as_array().unwrap().len(), 10);
+    assert!(last.contains("s12") && last.contains("s03") && !last.contains("s02"), "the last ten: {last}");
+    server.reopen("s05").await.ok();
+    let server = server.crash();
+    let stats = server.get("/api/query/stats").await.ok();
+    assert_eq!((&stats["active"], &stats["completed"]), (&json!(4), &json!(11)));
+}
+
+#[tokio::test]
+async fn the_sessions_of_a_user_are_listed() {
+    let server = with_sessions(Setup::new(), 4).await;
+    server.create("z", "Zoë <zoe@example.org>").await;
+    let mut rows = array(server.get("/api/sessions/user/even").await.ok());
+    rows.sort_by_key(|row| row["sessionId"].to_string());
+    assert_eq!(texts(&rows, "sessionId"), ["s02", "s04"]);
+    assert_eq!(rows[0]["userId"], "even");
+    assert_eq!(rows[0]["created"], server.metadata("s02").await["created"]);
+    let zoe = server.get("/api/sessions/user/Zo%C3%AB%20%3Czoe%40example.org%3E").await.ok();
+    assert_eq!(zoe[0]["sessionId"], "z");
+    assert_eq!(server.get("/api/sessions/user/nobody").await.ok(), json!([]));
+}
+
+async fn all_pages(server: &TestServer, query: &str) -> Vec<String> {
+    let (mut found, mut cursor) = (Vec::new(), String::new());
+    for _ in 0..50 {
+        let page = server.get(&format!("/api/sessions?{query}{cursor}")).await.ok();
+        found.extend(
+            page["sessions"].as_array().unwrap().iter().map(|m| m["sessionId"].as_str().unwrap().to_owned()),
+        );
+        match &page["next"] {
+            Value::Null => return found,
+            next => cursor = format!("&cursor={}", crate::client::position(next)),
+        }
+    }
+    panic!("the pages of {query} do not end");
+}
+
+#[tokio::test]
+async fn pages_show_every_session_once() {
+    let server = with_sessions(Setup::new(), 23).await;
+    let mut found = all_pages(&server, "limit=5").await;
+    assert_eq!(found.len(), 23);
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 23);
+    let page = server.get("/api/sessions?limit=5").await.ok();
+    assert_eq!(page["sessions"].as_array().unwrap().len(), 5);
+    assert_eq!(page["sessions"][0]["$schema"], "session-metadata-v1");
+    server.get("/api/sessions?limit=many").await.refused(400, "invalid_parameter");
+    server.get("/api/sessions?cursor=%00nonsense").await.refused(400, "invalid_parameter");
+}
+
+#[tokio::test]
+async fn filters_pick_by_user_status_tag_and_text() {
+    let server = with_sessions(Setup::new(), 12).await;
+    server.patch_metadata("s03", json!({"tags": ["release", "night"]})).await.ok();
+    server.patch_metadata("s04", json!({"tags": ["release"]})).await.ok();
+    server.finalize("s04", json!({})).await.ok();
+    let sorted = async |query: &str| {
+        let mut found = all_pages(&server, query).await;
+        found.sort();
+        found
+    };
+    assert_eq!(sorted("user=even&limit=4").await, ["s02", "s04", "s06", "s08", "s10", "s12"]);
+    assert_eq!(sorted("status=completed").await, ["s04"]);
+    assert_eq!(sorted("tag=release").await, ["s03", "s04"]);
+    assert_eq!(sorted("tag=release&status=active&user=odd").await, ["s03"]);
+    assert_eq!(sorted("q=s1").await, ["s10", "s11", "s12"]);
+    assert_eq!(sorted("q=zzz").await, Vec::<String>::new());
+    assert_eq!(sorted("status=active&limit=100").await.len(), 11);
+}
+
+#[tokio::test]
+async fn health_and_root_say_who_answers() {
+    let server = TestServer::start();
+    let health = server.get("/health").await.ok();
+    assert_eq!(health["status"], "ok");
+    assert!(health["uptime"].is_number() && health["storage"].is_object(), "{health}");
+    for field in ["totalConnections", "users", "sessions"] {
+        assert_eq!(health["websocket"][field], 0, "{field}: {health}");
+    }
+    let tail = crate::socket::Tail::connect(&server, "?session=s&user=u").await;
+    let health = server.get("/health").await.ok();
+    let expected = json!({"totalConnections": 1, "users": 1, "sessions": 1});
+    for (field, count) in expected.as_object().unwrap() {
+        assert_eq!(&health["websocket"][field], count, "{field}: {health}");
+    }
+    drop(tail);
+    let root = server.get("/").await;
+    if root.header("content-type").starts_with("application/json") {
+        let root = root.ok();
+        assert!(root["service"].is_string() && root["version"].is_string(), "{root}");
+        assert!(root["endpoints"].is_object() || root["endpoints"].is_array(), "{root}");
+    }
+}

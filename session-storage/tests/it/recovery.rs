@@ -1,0 +1,163 @@
+//! Proof by killing: concurrent writers and a tail, SIGKILL at random points, and everything is held to its word.
+//!
+//! `TORTURE_KILLS` sets how many kills (10), `TORTURE_SEED` repeats a run.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use serde_json::json;
+use tokio::sync::watch;
+use tokio::time::timeout;
+
+use crate::audit::Audit;
+use crate::load::{Ledger, Load};
+use crate::server::{Setup, TestServer, eventually};
+use crate::socket::{Frame, Tail, position_of};
+
+fn number_from_env(name: &str) -> Option<u64> {
+    std::env::var(name)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+}
+
+/// A small generator: the cuts need spread, not secrecy.
+struct Dice(u64);
+
+impl Dice {
+    fn new() -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let seed = number_from_env("TORTURE_SEED").unwrap_or(now) | 1;
+        println!("TORTURE_SEED={seed}");
+        Self(seed)
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % limit
+    }
+}
+
+/// An event as the tail remembers it.
+type Seen = (u64, String, String);
+
+/// Follows every event, reconnects with its last position, ends when it has seen `until`.
+async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64>) -> Vec<Seen> {
+    let (mut seen, mut since) = (Vec::<Seen>::new(), "0".to_owned());
+    loop {
+        let current = address.borrow().clone();
+        let Some(mut tail) = Tail::try_connect(&current, &format!("?since={since}")).await else {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            continue;
+        };
+        loop {
+            if seen.last().is_some_and(|(offset, ..)| *offset >= *until.borrow()) {
+                return seen;
+            }
+            let frame = tokio::select! {
+                frame = tail.frame() => frame,
+                _ = until.changed() => continue,
+            };
+            let Frame::Json(event) = frame else { break };
+            assert_ne!(event["type"], "gap", "a kill loses no position: {event} after {since}");
+            since = position_of(&tail.connected["epoch"], &event["offset"]);
+            let text = |key: &str| event[key].as_str().unwrap().to_owned();
+            seen.push((event["offset"].as_u64().unwrap(), text("type"), text("sessionId")));
+        }
+    }
+}
+
+/// Every event that is stored, of every session, in offset order.
+async fn stored(address: &str, sessions: BTreeSet<String>) -> Vec<Seen> {
+    let mut reader = Audit::reader(address);
+    let mut all = Vec::new();
+    for session in sessions {
+        for event in reader.events(&session).await {
+            let text = |key: &str| event[key].as_str().unwrap().to_owned();
+            all.push((event["offset"].as_u64().unwrap(), text("type"), text("sessionId")));
+        }
+    }
+    assert!(reader.faults.is_empty(), "{:#?}", reader.faults);
+    all.sort();
+    all
+}
+
+async fn audit(server: &TestServer, ledger: &Ledger) {
+    let faults = Audit::run(&server.address.to_string(), &ledger.acks()).await;
+    assert!(faults.is_empty(), "{faults:#?}");
+    let strange = ledger.strange();
+    assert!(strange.is_empty(), "{strange:#?}");
+}
+
+#[tokio::test]
+async fn nothing_acknowledged_is_lost_or_doubled_by_kills_and_a_tail_sees_each_event_once() {
+    let kills = number_from_env("TORTURE_KILLS").unwrap_or(10);
+    let mut dice = Dice::new();
+    let mut server = Setup::new().allow("torn").start();
+    let (moved, address) = watch::channel(server.address.to_string());
+    let (finish, until) = watch::channel(u64::MAX);
+    let ledger = Arc::new(Ledger::new(None));
+    let load = Load::start(&address, &ledger, Duration::from_millis(1));
+    let tail = tokio::spawn(follow(address, until));
+    for kill in 1..=kills {
+        let before = ledger.len();
+        eventually("the writers are heard again", async || (ledger.len() > before).then_some(())).await;
+        tokio::time::sleep(Duration::from_micros(dice.below(250_000))).await;
+        server = server.kill().start();
+        moved.send_replace(server.address.to_string());
+        if kill % (kills / 10).max(1) == 0 {
+            audit(&server, &ledger).await;
+        }
+    }
+    load.stop().await;
+    server.action("the-end", json!({})).await;
+    let last = server.actions("the-end", "").await[0]["$offset"].as_u64().unwrap();
+    finish.send_replace(last);
+    let seen = timeout(Duration::from_mins(2), tail).await.expect("the tail comes to the end").unwrap();
+    server = server.kill().start();
+    audit(&server, &ledger).await;
+    let list = server.get("/api/sessions?limit=1000").await.ok();
+    let sessions: BTreeSet<String> = list["sessions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|m| m["sessionId"].as_str().unwrap().to_owned())
+        .collect();
+    let stored = stored(&server.address.to_string(), sessions).await;
+    let wrong = seen.iter().zip(&stored).position(|(seen, stored)| seen != stored);
+    if let Some(at) = wrong {
+        panic!("event {at}: the tail saw {:?}, stored is {:?}", seen[at], stored[at]);
+    }
+    assert_eq!(seen.len(), stored.len(), "the tail saw every stored event exactly once");
+    println!(
+        "{kills} kills: {} acknowledged, {} events, nothing lost, nothing doubled",
+        ledger.len(),
+        seen.len()
+    );
+}
+
+#[tokio::test]
+async fn a_kill_during_the_start_does_no_harm() {
+    let mut dice = Dice::new();
+    let server = Setup::new().allow("torn").start();
+    for n in 0..200 {
+        server.action(&format!("s{}", n % 20), json!({"mark": n.to_string()})).await;
+    }
+    let mut setup = server.kill();
+    for _ in 0..15 {
+        let mut command = setup.command();
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        let mut child = command.spawn().unwrap();
+        tokio::time::sleep(Duration::from_micros(dice.below(40_000))).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    let server = setup.start();
+    for n in 0..20 {
+        assert_eq!(server.actions(&format!("s{n}"), "").await.len(), 10);
+    }
+    setup = server.stop();
+    assert_eq!(setup.run(&["check"]).code, Some(0));
+}

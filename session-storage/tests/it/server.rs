@@ -1,0 +1,297 @@
+//! The service as a child process: started on port 0, watched, stopped or killed by its own process id.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, mpsc};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long anything may take before a test gives up on it.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// Accepts every line of the log; for tests that damage the directory on purpose.
+pub(crate) const ANYTHING: &str = "";
+
+/// What a service is started with. Cloned and changed for a restart.
+#[derive(Clone)]
+pub(crate) struct Setup {
+    storage: PathBuf,
+    keep: Option<Arc<TempDir>>,
+    env: Vec<(String, String)>,
+    allowed: Vec<String>,
+}
+
+impl Setup {
+    /// A fresh directory, inside of one that nothing else writes to.
+    pub(crate) fn new() -> Self {
+        let outer = tempfile::Builder::new().prefix("flight-").tempdir().unwrap();
+        let mut setup = Self::on(outer.path().join("vault-of-the-service"));
+        setup.keep = Some(Arc::new(outer));
+        setup
+    }
+
+    /// An existing directory.
+    pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
+        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new() }
+    }
+
+    pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// Lets WARN and ERROR lines that contain this text pass.
+    pub(crate) fn allow(mut self, text: &str) -> Self {
+        self.allowed.push(text.to_owned());
+        self
+    }
+
+    pub(crate) fn storage(&self) -> &Path {
+        &self.storage
+    }
+
+    /// The directory around the storage directory.
+    pub(crate) fn outside(&self) -> &Path {
+        self.storage.parent().unwrap()
+    }
+
+    /// The binary with this environment and nothing of ours.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_session-storage"));
+        command.env_clear().env("PORT", "0").env("HOST", "127.0.0.1").env("STORAGE_PATH", &self.storage);
+        command.env("RUST_LOG", "info").env("NO_COLOR", "1");
+        command.envs(self.env.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    /// Runs the binary to its end: a command line that is not the service, or a start that must fail.
+    pub(crate) fn run(&self, args: &[&str]) -> Finished {
+        let mut command = self.command();
+        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let out = std::thread::spawn(move || read_all(&mut stdout));
+        let err = std::thread::spawn(move || read_all(&mut stderr));
+        let status = wait(&mut child, PATIENCE);
+        let _ = child.kill();
+        let _ = child.wait();
+        let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
+        let status = status.unwrap_or_else(|| panic!("{args:?} did not end\n{stdout}\n{stderr}"));
+        Finished { code: status.code(), stdout, stderr }
+    }
+
+    pub(crate) fn start(&self) -> TestServer {
+        let mut child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (tell, listening) = mpsc::channel();
+        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let readers = vec![
+            std::thread::spawn(move || {
+                for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                    if let Some((_, address)) = line.split_once("listening on http://") {
+                        let _ = tell.send(address.trim().to_owned());
+                    }
+                }
+            }),
+            std::thread::spawn({
+                let log = Arc::clone(&log);
+                move || {
+                    BufReader::new(stderr)
+                        .lines()
+                        .map_while(Result::ok)
+                        .for_each(|line| log.lock().unwrap().push(line));
+                }
+            }),
+        ];
+        let address = listening.recv_timeout(PATIENCE);
+        let mut server = TestServer {
+            address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            http: http_client(),
+            setup: self.clone(),
+            child,
+            log,
+            readers,
+            judged: false,
+        };
+        let Some(address) = address.ok().and_then(|a| a.trim_end_matches('/').parse().ok()) else {
+            server.judged = true;
+            let _ = server.child.kill();
+            let _ = server.child.wait();
+            panic!("the service did not say `listening on http://…`; its log:\n{}", server.log_text());
+        };
+        server.address = address;
+        server
+    }
+}
+
+fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+}
+
+fn read_all(from: &mut impl Read) -> String {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Waits for a child's end, and never longer than `limit`.
+pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some(status);
+        }
+        if Instant::now() > deadline {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Asks again and again until there is an answer, for as long as [`PATIENCE`] lasts.
+pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// How a run of the binary ended.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Finished {
+    /// Everything it said.
+    pub(crate) fn said(&self) -> String {
+        format!("{}\n{}", self.stdout, self.stderr)
+    }
+}
+
+/// A running service. Dropped, it is killed, and its log is judged.
+pub(crate) struct TestServer {
+    pub(crate) address: SocketAddr,
+    pub(crate) http: reqwest::Client,
+    pub(crate) setup: Setup,
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+    readers: Vec<JoinHandle<()>>,
+    judged: bool,
+}
+
+impl TestServer {
+    /// The service on a fresh directory.
+    pub(crate) fn start() -> Self {
+        Setup::new().start()
+    }
+
+    pub(crate) fn storage(&self) -> &Path {
+        self.setup.storage()
+    }
+
+    /// `sessions/<id>/<name>`
+    pub(crate) fn file(&self, session: &str, name: &str) -> PathBuf {
+        self.storage().join("sessions").join(session).join(name)
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// SIGTERM; the service must end by itself, soon and with 0.
+    pub(crate) fn stop(mut self) -> Setup {
+        self.ask_to_stop();
+        self.ended()
+    }
+
+    /// SIGTERM, and goes on.
+    pub(crate) fn ask_to_stop(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// After [`Self::ask_to_stop`]: expects exit 0 within ten seconds.
+    pub(crate) fn ended(&mut self) -> Setup {
+        let status = wait(&mut self.child, Duration::from_secs(10));
+        let log = self.log_text();
+        let status = status.unwrap_or_else(|| panic!("not ended 10 s after SIGTERM; log:\n{log}"));
+        assert_eq!(status.code(), Some(0), "SIGTERM must end with 0; log:\n{log}");
+        self.judge();
+        self.setup.clone()
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(mut self) -> Setup {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.judge();
+        self.setup.clone()
+    }
+
+    /// Stops it in good order and starts it again on the same directory.
+    pub(crate) fn restart(self) -> Self {
+        self.stop().start()
+    }
+
+    /// Kills it and starts it again on the same directory.
+    pub(crate) fn crash(self) -> Self {
+        self.kill().start()
+    }
+
+    /// What it has logged so far.
+    pub(crate) fn log_text(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// Fails on WARN, ERROR and panics that the test has not announced.
+    fn judge(&mut self) {
+        self.judged = true;
+        for reader in self.readers.drain(..) {
+            reader.join().unwrap();
+        }
+        let log = self.log.lock().unwrap().clone();
+        let bad: Vec<&String> = log.iter().filter(|line| self.is_unlisted(line)).collect();
+        assert!(bad.is_empty(), "unlisted lines in the service's log:\n{bad:#?}");
+    }
+
+    fn is_unlisted(&self, line: &str) -> bool {
+        let plain = line.contains(" WARN ") || line.contains("ERROR ") || line.contains("panicked at");
+        let json = line.contains("\"level\":\"WARN\"") || line.contains("\"level\":\"ERROR\"");
+        (plain || json) && !self.setup.allowed.iter().any(|allowed| line.contains(allowed.as_str()))
+    }
+}
+
+impl Drop for TestServer {
+    fn drop(&mut self) {
+        if self.judged {
+            return;
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("--- log of the service on {}:\n{}", self.storage().display(), self.log_text());
+        } else {
+            self.judge();
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! The live feed's two doors: a WebSocket and a stream of server-sent events.
+
+use futures_util::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+
+use crate::server::{PATIENCE, TestServer};
+
+/// What comes over a WebSocket.
+#[derive(Debug)]
+pub(crate) enum Frame {
+    Json(Value),
+    Closed(Option<u16>),
+}
+
+/// A WebSocket whose `connected` frame has been read.
+pub(crate) struct Tail {
+    stream: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    pub(crate) connected: Value,
+}
+
+impl Tail {
+    /// Connects to `/ws` with a query such as `?session=a`.
+    pub(crate) async fn connect(server: &TestServer, query: &str) -> Self {
+        Self::try_connect(&server.address.to_string(), query).await.unwrap_or_else(|| panic!("no /ws{query}"))
+    }
+
+    /// As above; `None` if the service is not there (any more).
+    pub(crate) async fn try_connect(address: &str, query: &str) -> Option<Self> {
+        let url = format!("ws://{address}/ws{query}");
+        let (stream, _) =
+            timeout(PATIENCE, connect_async(&url)).await.expect("an answer to the upgrade").ok()?;
+        let mut tail = Self { stream, connected: Value::Null };
+        match tail.frame().await {
+            Frame::Json(first) => {
+                assert_eq!(first["type"], "connected", "the first frame of {url}: {first}");
+                tail.connected = first;
+                Some(tail)
+            }
+            Frame::Closed(_) => None,
+        }
+    }
+
+    /// The next frame that is no ping or pong.
+    pub(crate) async fn frame(&mut self) -> Frame {
+        loop {
+            match timeout(PATIENCE, self.stream.next()).await.expect("a frame before the deadline") {
+                Some(Ok(Message::Text(text))) => return Frame::Json(serde_json::from_str(&text).unwrap()),
+                Some(Ok(Message::Close(close))) => return Frame::Closed(close.map(|c| c.code.into())),
+                Some(Ok(Message::Binary(bytes))) => panic!("a binary frame: {bytes:?}"),
+                Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
+                Some(Err(_)) | None => return Frame::Closed(None),
+            }
+        }
+    }
+
+    /// The next event.
+    pub(crate) async fn next(&mut self) -> Value {
+        match self.frame().await {
+            Frame::Json(value) => value,
+            Frame::Closed(code) => panic!("closed ({code:?}) instead of an event"),
+        }
+    }
+
+    /// That many events.
+    pub(crate) async fn take(&mut self, n: usize) -> Vec<Value> {
+        let mut events = Vec::new();
+        while events.len() < n {
+            events.push(self.next().await);
+        }
+        events
+    }
+
+    /// The position after the `connected` frame.
+    pub(crate) fn position(&self) -> String {
+        position_of(&self.connected["epoch"], &self.connected["offset"])
+    }
+
+    /// Sends a text, as a client that does not know better might.
+    pub(crate) async fn say(&mut self, text: &str) {
+        let _ = self.stream.send(Message::text(text)).await;
+    }
+}
+
+/// `<epoch>-<offset>`
+pub(crate) fn position_of(epoch: &Value, offset: &Value) -> String {
+    format!("{}-{offset}", epoch.as_str().expect("an epoch"))
+}
+
+/// One server-sent event.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Sent {
+    pub(crate) id: String,
+    pub(crate) event: String,
+    pub(crate) data: Value,
+}
+
+/// An open stream of server-sent events.
+pub(crate) struct Sse {
+    response: reqwest::Response,
+    buffer: String,
+}
+
+impl Sse {
+    pub(crate) async fn connect(server: &TestServer, path: &str, last: Option<&str>) -> Self {
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut request = client.get(server.url(path)).header("Accept", "text/event-stream");
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let response = timeout(PATIENCE, request.send()).await.expect("an answer").unwrap();
+        assert_eq!(response.status().as_u16(), 200, "{path}");
+        let kind = response.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("text/event-stream"), "{path}: {kind}");
+        Self { response, buffer: String::new() }
+    }
+
+    /// The next message that bears an event of the service (`connected` and comments are passed over).
+    pub(crate) async fn next(&mut self) -> Sent {
+        loop {
+            let sent = self.message().await.expect("an event before the end of the stream");
+            if sent.data.get("offset").is_some() && sent.data["type"] != "connected" {
+                return sent;
+            }
+        }
+    }
+
+    async fn message(&mut self) -> Option<Sent> {
+        loop {
+            if let Some((message, rest)) = self.buffer.split_once("\n\n") {
+                let (sent, rest) = (parse(message), rest.to_owned());
+                self.buffer = rest;
+                match sent {
+                    Some(sent) => return Some(sent),
+                    None => continue,
+                }
+            }
+            let piece = timeout(PATIENCE, self.response.chunk()).await.expect("a piece before the deadline");
+            self.buffer.push_str(std::str::from_utf8(&piece.ok()??).unwrap());
+        }
+    }
+}
+
+fn parse(message: &str) -> Option<Sent> {
+    let mut sent = Sent::default();
+    for line in message.lines() {
+        let (field, value) = line.split_once(':')?;
+        match field {
+            "id" => value.trim().clone_into(&mut sent.id),
+            "event" => value.trim().clone_into(&mut sent.event),
+            "data" => sent.data = serde_json::from_str(value.trim()).unwrap(),
+            _ => {}
+        }
+    }
+    Some(sent)
+}
