@@ -11,6 +11,12 @@ command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 
 # The sanitizer needs switches that stable compilers accept only so.
 export RUSTC_BOOTSTRAP=1
+# The canonical wire JSON is where the request fuzzer starts from.
+mkdir -p fuzz/corpus/request_body
+n=0
+jq -c '.steps[] | .ask, .ask.data | values' ../session-model/tests/fixtures/wire.json | while IFS= read -r seed; do
+  printf '%s' "$seed" >"fuzz/corpus/request_body/seed-$((n += 1))"
+done
 for target in request_body journal_decode; do
   mkdir -p "fuzz/corpus/$target"
   cargo fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -verbosity=0

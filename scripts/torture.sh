@@ -75,6 +75,7 @@ detach() {
 }
 # serve STORAGE NAME: starts the service; sets $pid and $address.
 serve() {
+  : >"$work/$2.out" # what the one before said must not be read
   PORT=0 HOST=127.0.0.1 STORAGE_PATH=$1 RUST_LOG=info NO_COLOR=1 "$service_bin" >"$work/$2.out" 2>"$work/$2.log" &
   pid=$!
   pids+=("$pid")
@@ -101,13 +102,14 @@ attach "$work/disk.img" "$work/disk"
 disk_loop=$loop
 serve "$work/disk/store" service
 service=$pid
+: >"$work/acks"
 "$torture_bin" load "$address" "$work/acks" 4 >"$work/load.out" 2>&1 &
 load=$!
 pids+=("$load")
 
 repeated=0
 for cut in $(seq "$cuts"); do
-  before=$(wc -l <"$work/acks" 2>/dev/null || echo 0)
+  before=$(wc -l <"$work/acks")
   sleep "$(milliseconds $((150 + RANDOM % 500)))"
   for try in 1 2 3 4 5 6; do
     kill -STOP "$service"
@@ -133,6 +135,11 @@ for cut in $(seq "$cuts"); do
   fi
   end "$pid" || { echo "cut $cut: the service on the copy did not stop in good order" >&2; exit 1; }
   unset "pids[-1]"
+  if grep -q ' ERROR ' "$work/cut.log"; then
+    echo "cut $cut: the service on the copy reports damage:" >&2
+    grep ' ERROR ' "$work/cut.log" >&2
+    exit 1
+  fi
   detach "$work/cut" "$cut_loop"
   unset "mounts[-1]" "loops[-1]"
   ((cut % 10)) || echo "power: $cut of $cuts cuts, $acked writes acknowledged so far"

@@ -84,6 +84,7 @@ async fn serve(
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
         .tcp_nodelay(true)
+        .h1_allow_half_closed(false)
         .keep_alive(config.keep_alive)
         .client_request_timeout(config.request_timeout)
         .client_disconnect_timeout(Duration::from_secs(1))

@@ -10,8 +10,11 @@ use session_model::metadata::Metadata;
 use session_model::{LogKind, SessionId, change_line, documents, json};
 
 use super::Fault;
+use crate::store::disk::{Disk, RealDisk};
 use crate::store::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
 use crate::store::log_file::LogFile;
+use crate::store::session_dir::Hint;
+use crate::store::{recovery, snapshots};
 
 /// What a walk over a log finds.
 #[derive(Default)]
@@ -24,9 +27,13 @@ struct Walk {
     ours: bool,
     version: Option<u64>,
     end: u64,
+    line: u64,
+    /// Lines were moved aside before: gaps are known.
+    mended_before: bool,
 }
 
-/// Checks a session; with `repair`, mends what can be mended without guessing.
+/// Checks a session; with `repair`, mends what can be mended without guessing: damaged lines are moved aside, and
+/// snapshots that cannot be read are rebuilt from logs that are whole.
 pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Result<Vec<Fault>> {
     let mut faults = Vec::new();
     let mut version = None;
@@ -34,20 +41,50 @@ pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Re
         let mut walk = walk(layout, id, log)?;
         if repair && !walk.damaged.is_empty() {
             cut_out(layout, id, log, &walk.damaged)?;
+            shorten(layout, id, log, &walk.damaged)?;
             walk.faults.iter_mut().for_each(|fault| fault.mended = true);
         }
         version = version.or(walk.version);
         faults.append(&mut walk.faults);
     }
     let mut snapshots = documents_of(layout, id, version);
-    if repair && !faults.is_empty() | !snapshots.is_empty() && version.is_some() {
-        for name in [METADATA, STATE] {
-            remove(layout, id, name)?;
-        }
-        snapshots.iter_mut().for_each(|fault| fault.mended = true);
+    if repair && faults.is_empty() && !snapshots.is_empty() {
+        rebuild(layout, id)?;
+        let left = documents_of(layout, id, version);
+        snapshots.iter_mut().for_each(|fault| fault.mended = !left.contains(fault));
     }
     faults.extend(snapshots);
     Ok(faults)
+}
+
+/// The metadata counts the bytes of the logs: without those that were moved aside.
+fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]) -> anyhow::Result<()> {
+    let path = layout.file(id, METADATA);
+    let Some(mut metadata) = fs::read(&path).ok().and_then(|bytes| json::stored::<Value>(&bytes).ok()) else {
+        return Ok(());
+    };
+    let Some(bytes) = metadata["$logs"][log.as_str()]["bytes"].as_u64() else { return Ok(()) };
+    let cut: u64 =
+        damaged.iter().filter(|(start, _)| *start < bytes).map(|(start, end)| end.min(&bytes) - start).sum();
+    metadata["$logs"][log.as_str()]["bytes"] = (bytes - cut).into();
+    let mut text = serde_json::to_vec_pretty(&metadata)?;
+    text.push(b'\n');
+    RealDisk
+        .replace(&path, &text, true)
+        .with_context(|| format!("failed to replace `{}`", file_of(id, METADATA)))
+}
+
+/// Writes the snapshots anew from the logs.
+fn rebuild(layout: &Layout, id: &SessionId) -> anyhow::Result<()> {
+    let opened = recovery::open_session(layout, &RealDisk, id, &[], &Hint::default());
+    let Ok(Some(opened)) = opened else { return Ok(()) };
+    for (name, bytes) in snapshots::documents(&opened.view) {
+        let file = layout.file(id, &name);
+        RealDisk
+            .replace(&file, &bytes, true)
+            .with_context(|| format!("failed to replace `{}`", file_of(id, &name)))?;
+    }
+    Ok(())
 }
 
 fn file_of(id: &SessionId, name: &str) -> String {
@@ -57,7 +94,8 @@ fn file_of(id: &SessionId, name: &str) -> String {
 fn walk(layout: &Layout, id: &SessionId, log: LogKind) -> anyhow::Result<Walk> {
     let name = file_of(id, log_name(log));
     let file = LogFile::open(&layout.log(id, log), 0).with_context(|| format!("failed to open `{name}`"))?;
-    let mut walk = Walk::default();
+    let mended_before = layout.log(id, log).with_extension("jsonl.damaged").exists();
+    let mut walk = Walk { mended_before, ..Walk::default() };
     let end = file.walk(0, file.len(), |at, text| {
         look(&mut walk, log, &name, at, text);
         true
@@ -71,10 +109,12 @@ fn walk(layout: &Layout, id: &SessionId, log: LogKind) -> anyhow::Result<Walk> {
 }
 
 fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
-    let mut fault = |what: String| walk.faults.push(Fault::new(name, format!("byte {at}"), what));
+    walk.line += 1;
+    let place = format!("line {}, byte {at}", walk.line);
+    let mut fault = |what: String| walk.faults.push(Fault::new(name, place.as_str(), what));
     match (line::check(text), line::head(text)) {
         (Seal::Whole, Some(head)) => {
-            if walk.ours && head.seq != walk.seq + 1 {
+            if walk.ours && head.seq != walk.seq + 1 && !walk.mended_before {
                 fault(format!("seq {} is missing: {} follows {}", walk.seq + 1, head.seq, walk.seq));
             }
             if head.offset <= walk.offset {
@@ -115,13 +155,6 @@ fn cut_out(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
     fs::rename(&temporary, &path).with_context(|| format!("failed to replace `{}`", path.display()))
 }
 
-fn remove(layout: &Layout, id: &SessionId, name: &str) -> anyhow::Result<()> {
-    match fs::remove_file(layout.file(id, name)) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        result => result.with_context(|| format!("failed to remove `{}`", file_of(id, name))),
-    }
-}
-
 /// The whole-value files: each is JSON, and state and metadata agree with the logs.
 fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -156,11 +189,11 @@ fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fa
     read(INITIAL, true);
     read(FINAL, false);
     read(PRODUCERS, false);
-    if let (Some(version), Some(state)) = (version, state) {
-        if state["version"].as_u64() != Some(version) {
-            let what = format!("says version {} but the changes lead to {version}", state["version"]);
-            faults.push(Fault::new(file_of(id, STATE), "version", what));
-        }
+    if let (Some(version), Some(state)) = (version, state)
+        && state["version"].as_u64() != Some(version)
+    {
+        let what = format!("says version {} but the changes lead to {version}", state["version"]);
+        faults.push(Fault::new(file_of(id, STATE), "version", what));
     }
     if let Some(metadata) = metadata.filter(|m| documents::is_ours(m.doc())) {
         faults.extend(lengths(layout, id, &metadata));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use session_model::{Code, Refusal};
 
 use super::chunk::ChunkBuilder;
-use super::history::{Filter, History, HistoryPage};
+use super::history::{Filter, History};
 use super::past::Page;
 use super::position::Position;
 
@@ -91,9 +91,14 @@ pub fn read(
     max_bytes: usize,
 ) -> Result<Piece, Refusal> {
     let durable = history.durable();
-    let page = history
-        .page(filter, after, limit, max_bytes)
-        .or_else(|refusal| nothing_kept(refusal, HistoryPage { events: Vec::new(), next: durable }))?;
+    let page = match history.page(filter, after, limit, max_bytes) {
+        Ok(page) => page,
+        Err(refusal) => {
+            nothing_kept(refusal, ())?;
+            let gap = (durable > after).then_some(Gap { from: after, to: durable });
+            return Ok(Piece { gap, events: Vec::new(), next: durable.max(after) });
+        }
+    };
     let oldest = oldest(history, filter)?;
     if oldest <= after {
         return Ok(Piece { gap: None, events: page.events, next: page.next });

@@ -70,6 +70,7 @@ impl Chunk {
     }
 
     /// Some of its events, by their places, as a chunk of their own; all of them share the block.
+    #[must_use]
     pub fn pick(&self, places: &[usize]) -> Self {
         if places.len() == self.marks.len() {
             return self.clone();

@@ -24,6 +24,7 @@
 //! - *A connection's buffer*: its subscriber is not polled until the client reads again; its cursor stays. It
 //!   costs one shared block and nothing grows. If the client never reads again, the connection has to be ended
 //!   by the transport (`TCP_USER_TIMEOUT`, set where the listener is made): a body cannot see that a write is stuck.
+//! - *A worker* with many subscribers wakes a few at a time, so that a request waits for these few, not for all.
 //! - *The readers of the past* wait for their turn; whoever waits for the same page gets the one already read.
 //! - *A client's message* over the limit closes its socket with 1009.
 //! - *The past itself*: what is no longer kept is told as a gap, in front of what follows it.

@@ -5,11 +5,13 @@
 //! between a subscriber's look at the ring and its leaving a waker no wake-up can be lost.
 
 use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
+
+use tokio::time::MissedTickBehavior;
 
 use super::gate::{Changed, Gate};
 use super::hub::Hub;
@@ -19,6 +21,8 @@ use super::topic::Topic;
 const LONGEST_TICK: Duration = Duration::from_secs(1);
 /// The shortest.
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
+/// How many are woken before the worker looks at its sockets again.
+const AT_ONCE: usize = 32;
 
 /// Where a subscriber waits.
 #[derive(Debug)]
@@ -41,12 +45,6 @@ impl Seat {
     /// Sets the next time to be woken in any case.
     pub fn due(&self, at: Instant) {
         self.due.set(Some(at));
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waker.take() {
-            waker.wake();
-        }
     }
 }
 
@@ -110,46 +108,59 @@ impl Pump {
         (self.hub.config().ping_interval / 8).clamp(SHORTEST_TICK, LONGEST_TICK)
     }
 
-    fn wake_changed(&self, changed: &Changed) {
+    /// Takes the wakers of all who should look at what changed.
+    fn collect_changed(&self, changed: &Changed, wakers: &mut VecDeque<Waker>) {
         let rows = self.rows.borrow();
         if changed.closed {
-            rows.values().flat_map(|row| &row.seats).for_each(|seat| seat.wake());
+            wakers.extend(rows.values().flat_map(|row| &row.seats).filter_map(|seat| seat.waker.take()));
             return;
         }
         for row in changed.topics.iter().filter_map(|id| rows.get(id)) {
-            row.seats.iter().for_each(|seat| seat.wake());
+            wakers.extend(row.seats.iter().filter_map(|seat| seat.waker.take()));
         }
     }
 
-    /// Gives back old blocks, and wakes whose time has come.
-    pub(super) fn wake_due(&self, now: Instant) {
+    /// Gives back old blocks, and takes the wakers of those whose time has come.
+    pub(super) fn collect_due(&self, now: Instant, wakers: &mut VecDeque<Waker>) {
         let age = self.hub.config().ring.age;
         for row in self.rows.borrow().values() {
             row.topic.trim(now, age);
-            row.seats.iter().filter(|s| s.due.get().is_some_and(|due| due <= now)).for_each(|s| s.wake());
+            let due = row.seats.iter().filter(|seat| seat.due.get().is_some_and(|due| due <= now));
+            wakers.extend(due.filter_map(|seat| seat.waker.take()));
         }
     }
 }
 
 /// Runs until the worker has no subscriber left.
 async fn run(pump: Weak<Pump>, gate: Arc<Gate>, tick: Duration) {
-    let mut changed = Changed::default();
+    let (mut changed, mut wakers) = (Changed::default(), VecDeque::new());
     let mut clock = tokio::time::interval(tick);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let ticked = tokio::select! {
             () = gate.rung() => false,
             _ = clock.tick() => true,
         };
-        let Some(pump) = pump.upgrade() else { return };
-        gate.take(&mut changed);
-        pump.wake_changed(&changed);
-        if ticked {
-            pump.wake_due(Instant::now());
+        {
+            let Some(pump) = pump.upgrade() else { return };
+            gate.take(&mut changed);
+            pump.collect_changed(&changed, &mut wakers);
+            if ticked {
+                pump.collect_due(Instant::now(), &mut wakers);
+            }
+            if pump.rows.borrow().is_empty() {
+                pump.running.set(false);
+                return;
+            }
         }
-        if pump.rows.borrow().is_empty() {
-            pump.running.set(false);
-            return;
-        }
+        wake(&mut wakers).await;
+    }
+}
+
+/// Wakes everyone, a few at a time: a request that comes in meanwhile waits for these few, not for all.
+async fn wake(wakers: &mut VecDeque<Waker>) {
+    while !wakers.is_empty() {
+        wakers.drain(..wakers.len().min(AT_ONCE)).for_each(Waker::wake);
+        tokio::task::yield_now().await;
     }
 }

@@ -82,6 +82,7 @@ impl Subscriber {
     }
 
     /// Stands at another cursor; `gap` is told first.
+    #[must_use]
     pub fn standing_at(mut self, cursor: u64, gap: Option<Gap>) -> Self {
         self.cursor = cursor;
         self.gap = gap;

@@ -48,19 +48,19 @@ mod tests {
     use actix_web::body::{BodySize, MessageBody as _};
     use session_model::Code;
 
-    fn pieces(of: &[Result<&'static str, Code>]) -> Result<JsonStream, Refused> {
+    fn pieces(of: &[Result<&'static str, Code>]) -> JsonStream {
         let of: Vec<_> = of
             .iter()
-            .map(|piece| piece.map(|text| Bytes::from(text)).map_err(|code| Refusal::new(code, "damaged")))
+            .map(|piece| piece.map(Bytes::from).map_err(|code| Refusal::new(code, "damaged")))
             .collect();
-        Ok(Box::pin(stream::iter(of)))
+        Box::pin(stream::iter(of))
     }
 
     #[actix_web::test]
     async fn one_piece_has_a_length_and_more_are_streamed() {
-        let one = streamed(pieces(&[Ok("[1]")])).await.unwrap();
+        let one = streamed(Ok(pieces(&[Ok("[1]")]))).await.unwrap();
         assert_eq!(one.body().size(), BodySize::Sized(3));
-        let many = streamed(pieces(&[Ok("[1"), Ok(",2"), Ok("]")])).await.unwrap();
+        let many = streamed(Ok(pieces(&[Ok("[1"), Ok(",2"), Ok("]")]))).await.unwrap();
         assert_eq!(many.body().size(), BodySize::Stream);
         let body = actix_web::body::to_bytes(many.into_body()).await.unwrap();
         assert_eq!(body, "[1,2]");
@@ -68,9 +68,9 @@ mod tests {
 
     #[actix_web::test]
     async fn early_damage_is_an_error_and_late_damage_breaks_off() {
-        let early = streamed(pieces(&[Ok("["), Err(Code::RecordDamaged)])).await.unwrap_err();
+        let early = streamed(Ok(pieces(&[Ok("["), Err(Code::RecordDamaged)]))).await.unwrap_err();
         assert_eq!(early.code(), Code::RecordDamaged);
-        let late = streamed(pieces(&[Ok("["), Ok("1"), Err(Code::RecordDamaged)])).await.unwrap();
+        let late = streamed(Ok(pieces(&[Ok("["), Ok("1"), Err(Code::RecordDamaged)]))).await.unwrap();
         assert!(actix_web::body::to_bytes(late.into_body()).await.is_err());
     }
 }

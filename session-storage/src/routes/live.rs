@@ -41,14 +41,14 @@ pub async fn follow(
     let query = super::events::query::<Query>(&request)?;
     let filter = query.filter()?;
     let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
-    let mut response = handshake(request.head()).map_err(|error| no_upgrade(&error))?;
+    let mut response = handshake(request.head()).map_err(no_upgrade)?;
     let subscriber = live.follow(&filter, since, Transport::WebSocket).await?;
     let socket = Socket::new(subscriber, &filter, payload.into_inner(), now());
     let response = response.message_body(socket.boxed()).map_err(|_| internal())?;
     Ok(response.into())
 }
 
-fn no_upgrade(error: &HandshakeError) -> Refusal {
+fn no_upgrade(error: HandshakeError) -> Refusal {
     Refusal::new(Code::InvalidRequest, format!("`/ws` is for WebSocket clients: {error}"))
 }
 

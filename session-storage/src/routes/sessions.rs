@@ -70,7 +70,7 @@ pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
 
 /// The sessions of a user.
 pub async fn of_user(user: Name<4>, sessions: Kept) -> Answer {
-    Ok(json(sessions.of_user(&user.0).await?))
+    Ok(json(sessions.of_user(&user.0)))
 }
 
 /// Sets dotted keys of the metadata.

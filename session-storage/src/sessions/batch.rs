@@ -96,7 +96,7 @@ impl Results {
         let mut results = Self { body: String::with_capacity(commands.len() * 28 + 32), indexed: false };
         for command in commands {
             let result = command.and_then(|command| results.apply(txn, command));
-            results.push(result);
+            results.push(&result);
         }
         results
     }
@@ -116,9 +116,9 @@ impl Results {
         }
     }
 
-    fn push(&mut self, result: Result<Reply, Refusal>) {
+    fn push(&mut self, result: &Result<Reply, Refusal>) {
         use std::fmt::Write;
-        let json: Cow<'_, str> = match &result {
+        let json: Cow<'_, str> = match result {
             Ok(Reply::Seq(seq)) => format!("{{\"success\":true,\"seq\":{seq}}}").into(),
             Ok(Reply::Done) => "{\"success\":true}".into(),
             Ok(reply) => reply.to_json().to_string().into(),

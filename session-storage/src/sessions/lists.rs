@@ -62,7 +62,7 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
 
 impl Sessions {
     /// `[{sessionId, userId, created}]` of a user, oldest first.
-    pub async fn of_user(&self, user: &str) -> Result<Bytes, Refused> {
+    pub fn of_user(&self, user: &str) -> Bytes {
         let rows = self.store.index.newest(None, usize::MAX, |_, row| row.user.as_str() == user);
         let list: Vec<Value> = rows
             .iter()
@@ -71,7 +71,7 @@ impl Sessions {
                 json!({"sessionId": id.as_str(), "userId": row.user.as_str(), "created": row.created.to_string()})
             })
             .collect();
-        Ok(to_json(&list))
+        to_json(&list)
     }
 
     /// The newest sessions' metadata.
@@ -88,16 +88,16 @@ impl Sessions {
     }
 
     /// Counts, the active sessions, and the last ten completed.
-    pub async fn stats(&self) -> Result<Bytes, Refused> {
+    pub fn stats(&self) -> Bytes {
         let (total, completed) = self.store.index.counts();
         let ids = |limit, wanted: bool| -> Vec<String> {
             let rows = self.store.index.newest(None, limit, |_, row| row.completed == wanted);
             rows.into_iter().map(|((_, _, id), _)| id.to_string()).collect()
         };
-        Ok(to_json(&json!({
+        to_json(&json!({
             "total": total, "active": total - completed, "completed": completed,
             "activeSessions": ids(usize::MAX, false), "completedSessions": ids(10, true),
-        })))
+        }))
     }
 
     /// A page of `{sessions: [metadata], next}`, newest first.

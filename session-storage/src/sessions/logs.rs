@@ -202,20 +202,17 @@ pub(super) fn stream(scan: Scan, first: Option<Vec<u8>>) -> JsonStream {
         match state {
             State::Open(scan, first) => {
                 let mut bytes = vec![b'['];
-                let next = match first {
-                    Some(piece) => {
-                        bytes.extend_from_slice(&piece);
-                        if scan.left == 0 {
-                            bytes.push(b']');
-                            State::End
-                        } else {
-                            State::Reading(scan)
-                        }
-                    }
-                    None => {
+                let next = if let Some(piece) = first {
+                    bytes.extend_from_slice(&piece);
+                    if scan.left == 0 {
                         bytes.push(b']');
                         State::End
+                    } else {
+                        State::Reading(scan)
                     }
+                } else {
+                    bytes.push(b']');
+                    State::End
                 };
                 Some((Ok(Bytes::from(bytes)), next))
             }

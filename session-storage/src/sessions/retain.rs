@@ -44,7 +44,7 @@ impl Sessions {
             match self.delete(&id, None).await {
                 Ok(_) => deleted += 1,
                 Err(refused) => {
-                    tracing::warn!(session = %id, error = %refused.refusal, "retention could not delete")
+                    tracing::warn!(session = %id, error = %refused.refusal, "retention could not delete");
                 }
             }
         }

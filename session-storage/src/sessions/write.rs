@@ -80,6 +80,7 @@ impl Sessions {
     }
 
     /// Whether the slot is good to decide on; `None`: it has to be read first.
+    #[expect(clippy::option_option, reason = "unread and absent are different things")]
     pub(super) fn ready<'s>(&self, slot: &'s mut Slot) -> Option<Option<&'s mut Loaded>> {
         match slot {
             Slot::Loaded(loaded) if self.is_current(loaded) => Some(Some(loaded)),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
@@ -82,6 +83,7 @@ struct Rows {
 #[derive(Default, Debug)]
 pub struct Index {
     rows: RwLock<Rows>,
+    changes: AtomicU64,
 }
 
 impl Index {
@@ -90,6 +92,7 @@ impl Index {
         if self.rows.read().by_id.get(id).is_some_and(|old| **old == row) {
             return false;
         }
+        self.changes.fetch_add(1, Ordering::Relaxed);
         let row = Arc::new(row);
         let mut rows = self.rows.write();
         remove(&mut rows, id);
@@ -99,8 +102,14 @@ impl Index {
         true
     }
 
+    /// How often it has changed.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Relaxed)
+    }
+
     /// Takes a row out.
     pub fn remove(&self, id: &SessionId) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
         remove(&mut self.rows.write(), id);
     }
 
@@ -132,7 +141,7 @@ impl Index {
     }
 
     /// Writes `index.json`, good up to an offset of this epoch.
-    pub fn write(&self, layout: &Layout, disk: &dyn Disk, epoch: &str, offset: u64) -> io::Result<usize> {
+    pub fn write(&self, layout: &Layout, disk: &dyn Disk, epoch: &str, offset: u64) -> io::Result<()> {
         let mut out = Vec::new();
         write!(out, "{{\n  \"$epoch\": \"{epoch}\",\n  \"$offset\": {offset}")?;
         for ((_, _, id), row) in &self.rows.read().by_age {
@@ -148,8 +157,7 @@ impl Index {
             serde_json::to_writer(&mut out, &stored)?;
         }
         out.extend_from_slice(b"\n}\n");
-        disk.replace(&layout.index(), &out, false)?;
-        Ok(out.len())
+        disk.replace(&layout.index(), &out, false)
     }
 }
 

@@ -39,27 +39,27 @@ pub fn read(
     limit: PageLimit,
     wanted: impl Fn(&Entry) -> bool,
 ) -> io::Result<EventPage> {
-    let mut page = Page { page: EventPage { events: Vec::new(), next: after }, bytes: 0, limit, until };
+    let mut page = Page { found: EventPage { events: Vec::new(), next: after }, bytes: 0, limit, until };
     let Some((mut segment, mut at)) = segments.find(after + 1) else {
-        page.page.next = until;
-        return Ok(page.page);
+        page.found.next = until;
+        return Ok(page.found);
     };
     loop {
         if !read_segment(segments, segment, at, &mut page, &wanted)? {
-            return Ok(page.page);
+            return Ok(page.found);
         }
         match segments.after(segment) {
             Some(next) if next <= until => (segment, at) = (next, 0),
             Some(_) | None => {
-                page.page.next = page.page.next.max(until);
-                return Ok(page.page);
+                page.found.next = page.found.next.max(until);
+                return Ok(page.found);
             }
         }
     }
 }
 
 struct Page {
-    page: EventPage,
+    found: EventPage,
     bytes: usize,
     limit: PageLimit,
     until: u64,
@@ -69,20 +69,20 @@ impl Page {
     /// Takes an entry's events; false once the page is full or the end is reached.
     fn take(&mut self, entry: &Entry, wanted: bool) -> bool {
         for event in &entry.events {
-            if event.offset <= self.page.next {
+            if event.offset <= self.found.next {
                 continue;
             }
-            let full = self.page.events.len() >= self.limit.events || self.bytes >= self.limit.bytes;
+            let full = self.found.events.len() >= self.limit.events || self.bytes >= self.limit.bytes;
             if full || event.offset > self.until {
                 return false;
             }
-            self.page.next = event.offset;
+            self.found.next = event.offset;
             if wanted {
                 let mut json = Vec::new();
                 let line = event.line.strip_suffix(b"\n").unwrap_or(&event.line);
                 if wire::write_event(&mut json, &entry.session, event.kind.log(), line).is_some() {
                     self.bytes += json.len();
-                    self.page.events.push((event.offset, json.into()));
+                    self.found.events.push((event.offset, json.into()));
                 }
             }
         }

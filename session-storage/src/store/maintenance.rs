@@ -11,9 +11,11 @@ const TICK: Duration = Duration::from_millis(100);
 /// A checkpoint is made after so many bytes of journal,
 const CHECKPOINT_BYTES: u64 = 32 << 20;
 /// or after so long, if anything was committed.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(60);
-/// The index may cost one part in so many of what the journal writes.
-const INDEX_SHARE: u64 = 20;
+const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
+/// Writing the index may take one part in so many of the time,
+const INDEX_SHARE: u32 = 50;
+/// and is not done more often than this.
+const INDEX_PAUSE: Duration = Duration::from_millis(500);
 
 /// What the thread remembers between ticks.
 struct Progress {
@@ -21,12 +23,25 @@ struct Progress {
     checkpoint_at: Instant,
     synced_at: Instant,
     synced_bytes: u64,
+    durable: u64,
+    index_at: Instant,
+    index_pause: Duration,
+    index_changes: u64,
 }
 
 /// Runs until the store stops.
 pub fn run(store: &Arc<Store>) {
     let now = Instant::now();
-    let mut progress = Progress { checkpoint_bytes: 0, checkpoint_at: now, synced_at: now, synced_bytes: 0 };
+    let mut progress = Progress {
+        checkpoint_bytes: 0,
+        checkpoint_at: now,
+        synced_at: now,
+        synced_bytes: 0,
+        durable: 0,
+        index_at: now,
+        index_pause: Duration::ZERO,
+        index_changes: u64::MAX,
+    };
     if let Err(error) = recovery::empty_trash(&store.layout) {
         tracing::warn!(%error, "what deletions left could not be removed");
     }
@@ -37,6 +52,7 @@ pub fn run(store: &Arc<Store>) {
 
 fn tick(store: &Arc<Store>, progress: &mut Progress) {
     store.flush_snapshots(false);
+    write_index(store, progress);
     if let Err(error) = store.segments.prepare_spare() {
         tracing::debug!(%error, "no spare segment: the next one grows as it is written");
     }
@@ -99,25 +115,35 @@ impl Store {
     }
 
     fn finish_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
-        self.write_index(next_offset, clean)?;
-        let synced = self.options.sync == SyncPolicy::Always;
-        let checkpoint =
-            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced };
-        checkpoint.write(&self.layout, self.disk.as_ref())?;
+        if clean {
+            self.index.write(&self.layout, self.disk.as_ref(), &self.epoch, next_offset)?;
+        }
+        self.write_checkpoint(next_offset, clean)?;
         let (_, size) = self.disk.free_space(&self.root)?;
         self.segments.trim(next_offset, self.options.journal_max_bytes.min(size / 4))
     }
 
-    /// Writes the index if it is worth it: at a stop, or once the journal has grown by a multiple of its size.
-    fn write_index(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
-        let committed = self.journal.committed_bytes();
-        let mut written = self.index_written.lock();
-        let due = committed.saturating_sub(written.at) >= written.size * INDEX_SHARE;
-        if clean || due || written.size == 0 {
-            written.size =
-                self.index.write(&self.layout, self.disk.as_ref(), &self.epoch, next_offset)? as u64;
-            written.at = committed;
-        }
-        Ok(())
+    /// Marks up to where the session files are complete.
+    pub(super) fn write_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+        let synced = self.options.sync == SyncPolicy::Always;
+        let checkpoint =
+            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced };
+        checkpoint.write(&self.layout, self.disk.as_ref())
     }
+}
+
+/// Writes the index if it has changed, taking up a small share of the time at most. It is said to be good up to
+/// what was durable a tick ago: rows follow their commits with a short delay.
+fn write_index(store: &Arc<Store>, progress: &mut Progress) {
+    let good_up_to = std::mem::replace(&mut progress.durable, store.journal.durable());
+    let changes = store.index.changes();
+    if changes == progress.index_changes || progress.index_at.elapsed() < progress.index_pause {
+        return;
+    }
+    progress.index_at = Instant::now();
+    match store.index.write(&store.layout, store.disk.as_ref(), &store.epoch, good_up_to) {
+        Ok(()) => progress.index_changes = changes,
+        Err(error) => tracing::warn!(%error, "`index.json` could not be written; it is tried again"),
+    }
+    progress.index_pause = (progress.index_at.elapsed() * INDEX_SHARE).max(INDEX_PAUSE);
 }

@@ -50,13 +50,6 @@ pub struct Options {
     pub journal_max_bytes: u64,
 }
 
-/// When the index was written last.
-#[derive(Debug, Default)]
-pub(super) struct IndexWritten {
-    pub(super) at: u64,
-    pub(super) size: u64,
-}
-
 /// An open storage directory.
 pub struct Store {
     pub(super) options: Options,
@@ -75,7 +68,6 @@ pub struct Store {
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Option<Vec<SessionId>>>,
-    pub(super) index_written: Mutex<IndexWritten>,
     quarantined: Mutex<BTreeMap<SessionId, String>>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -114,7 +106,6 @@ impl Store {
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
-            index_written: Mutex::default(),
             quarantined: Mutex::new(recovered.quarantined),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
@@ -123,6 +114,10 @@ impl Store {
             layout: layout.clone(),
             options,
         });
+        // The life of the directory has to be known even if it ends before the first checkpoint.
+        store
+            .write_checkpoint(recovered.checkpoint, false)
+            .map_err(OpenError::io("write", layout.checkpoint()))?;
         store.keep(recovered.views);
         let policy = store.options.sync;
         let logs = LogWriter::new(layout);

@@ -29,6 +29,8 @@ use super::session_dir::{self, Hint, Opened};
 pub struct Recovered {
     /// The life of the directory.
     pub epoch: String,
+    /// From which offset on the journal is replayed.
+    pub checkpoint: u64,
     /// The offset that the next event gets.
     pub next_offset: u64,
     /// The first offset of each segment that is there.
@@ -214,10 +216,10 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     let lost = newest >= walked.next_offset || walked.damages > 0;
     walked.next_offset = walked.next_offset.max(newest + 1);
     let epoch = epoch(checkpoint.as_ref(), lost);
-    let seen = fill_index(layout, disk, index, found, &epoch, from, &views)?;
+    let seen = fill_index(layout, disk, index, &found, &epoch, from, &views)?;
     walked.next_offset = walked.next_offset.max(seen + 1);
     let segments = segment_firsts(layout).map_err(journal())?;
-    Ok(Recovered { epoch, next_offset: walked.next_offset, segments, views, quarantined })
+    Ok(Recovered { epoch, checkpoint: from, next_offset: walked.next_offset, segments, views, quarantined })
 }
 
 /// The same life goes on unless something that may have been shown is lost.
@@ -247,7 +249,7 @@ fn fill_index(
     layout: &Layout,
     disk: &dyn Disk,
     index: &Index,
-    found: FoundIndex,
+    found: &FoundIndex,
     epoch: &str,
     from: u64,
     views: &[View],
@@ -262,7 +264,7 @@ fn fill_index(
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else { continue };
         let row = match found.rows.get(id.as_str()) {
             Some(row) if good => Some((row.clone(), 0)),
-            _ => read_row(layout, disk, &id, &hint(&found, &id)),
+            _ => read_row(layout, disk, &id, &hint(found, &id)),
         };
         if let Some((row, offset)) = row {
             newest = newest.max(offset);

@@ -75,12 +75,11 @@ pub fn open(
     }
     let lines = gather(layout, id, base.as_ref(), journaled)?;
     let mut is_ahead = from_image || !lines.is_empty() || !journaled.is_empty();
-    let base = match base {
-        Some(view) => view,
-        None => {
-            is_ahead = true;
-            found_view(layout, id, &lines, hint)?
-        }
+    let base = if let Some(view) = base {
+        view
+    } else {
+        is_ahead = true;
+        found_view(layout, id, &lines, hint)?
     };
     let starts = base.logs.map(|head| (head.bytes, head.bytes > 0 && head.bytes == head.legacy));
     let view = replay(base, &lines, journaled)?;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use session_model::view::OutFile;
-use session_model::{LogKind, SessionId, documents};
+use session_model::{SessionId, View, documents};
 
 use super::Store;
 use super::cells::{Cell, Slot};
@@ -32,19 +32,29 @@ fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
+/// Every whole-value file of a view, state before metadata.
+pub fn documents(view: &View) -> Vec<(String, Vec<u8>)> {
+    let mut whole: Vec<_> = view.outbox.iter().map(out_file).collect();
+    whole.push((STATE.to_owned(), pretty(&view.state)));
+    whole.extend(view.final_doc.as_ref().map(|doc| (FINAL.to_owned(), pretty(doc))));
+    whole.push((METADATA.to_owned(), pretty(&documents::metadata_document(view))));
+    whole
+}
+
+fn out_file(file: &OutFile) -> (String, Vec<u8>) {
+    match file {
+        OutFile::Initial(doc) => (INITIAL.to_owned(), pretty(doc)),
+        OutFile::FinalArchive(n, doc) => (final_archive(*n), pretty(doc)),
+    }
+}
+
 /// Makes the documents that are due and marks them as written.
 fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     cell.queued.store(false, Ordering::Release);
     let mut slot = cell.slot.lock();
     let Slot::Loaded(loaded) = &mut *slot else { return None };
     let view = &mut loaded.view;
-    let mut whole = Vec::new();
-    for file in view.outbox.drain(..) {
-        whole.push(match file {
-            OutFile::Initial(doc) => (INITIAL.to_owned(), pretty(&doc)),
-            OutFile::FinalArchive(n, doc) => (final_archive(n), pretty(&doc)),
-        });
-    }
+    let mut whole: Vec<_> = view.outbox.drain(..).map(|file| out_file(&file)).collect();
     if std::mem::take(&mut loaded.state_dirty) {
         whole.push((STATE.to_owned(), pretty(&view.state)));
     }
@@ -94,11 +104,9 @@ impl Store {
             Slot::Loaded(loaded) => loaded.generation != self.journal.generation(),
             Slot::Unloaded | Slot::Absent(_) => false,
         };
-        if outdated {
-            if let Err(damage) = self.load(cell) {
-                tracing::error!(session = %cell.id, %damage, "a session could not be read again");
-                return false;
-            }
+        if outdated && let Err(damage) = self.load(cell) {
+            tracing::error!(session = %cell.id, %damage, "a session could not be read again");
+            return false;
         }
         let Some(snapshot) = take(cell, with_producers) else { return true };
         if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
@@ -118,10 +126,11 @@ impl Store {
 
     /// Producers are written at a checkpoint: until then the session is kept for it.
     fn queue_producers(&self, cell: &Arc<Cell>) {
-        if let Slot::Loaded(loaded) = &mut *cell.slot.lock() {
-            if loaded.producers_dirty && !std::mem::replace(&mut loaded.producers_queued, true) {
-                self.awaiting_checkpoint.lock().push(Arc::clone(cell));
-            }
+        if let Slot::Loaded(loaded) = &mut *cell.slot.lock()
+            && loaded.producers_dirty
+            && !std::mem::replace(&mut loaded.producers_queued, true)
+        {
+            self.awaiting_checkpoint.lock().push(Arc::clone(cell));
         }
     }
 
@@ -184,10 +193,5 @@ impl Store {
             Ok(()) => *linked = Some(newest),
             Err(error) => tracing::warn!(%error, "`recent/` could not be updated; it is tried again"),
         }
-    }
-
-    /// How long a session's logs are together.
-    pub fn log_bytes(view: &session_model::View) -> u64 {
-        LogKind::ALL.iter().map(|log| view.logs[log.index()].bytes).sum()
     }
 }

@@ -102,8 +102,8 @@ async fn it_opens_and_serves_every_record_as_it_is() {
 async fn reading_it_changes_no_byte_of_it() {
     let server = old_directory().start();
     check_old(&server, "old-1").await;
-    let storage = server.stop().storage().to_owned();
-    let dir = storage.join("sessions/old-1");
+    let setup = server.stop();
+    let dir = setup.storage().join("sessions/old-1");
     assert_eq!(read(&dir.join("actions.jsonl")), OLD_ACTIONS);
     assert_eq!(read(&dir.join("responses.jsonl")), OLD_RESPONSES);
     assert_eq!(read_json(&dir.join("state.json")), state());

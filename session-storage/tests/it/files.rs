@@ -21,8 +21,8 @@ async fn lived_in() -> TestServer {
 #[tokio::test]
 async fn a_session_is_a_directory_of_named_files() {
     let server = lived_in().await;
-    let storage = server.storage().to_owned();
-    server.stop();
+    let setup = server.stop();
+    let storage = setup.storage();
     let mut found = names(&storage.join("sessions/s"));
     found.retain(|name| name != "subsessions");
     let mut expected = [
@@ -37,7 +37,7 @@ async fn a_session_is_a_directory_of_named_files() {
     .to_vec();
     expected.sort_unstable();
     assert_eq!(found, expected);
-    let top = names(&storage);
+    let top = names(storage);
     for name in ["index.json", "journal", "recent", "sessions"] {
         assert!(top.contains(&name.to_owned()), "{name} in {top:?}");
     }
@@ -53,7 +53,7 @@ async fn documents_are_pretty_and_say_what_the_api_says() {
     for name in ["metadata", "state", "initial", "final"] {
         let path = server.file("s", &format!("{name}.json"));
         eventually(&format!("{name}.json is what the API says"), async || {
-            (path.exists() && public(read_json(&path)) == whole[name]).then_some(())
+            (path.exists() && public(read_json(&path)) == public(whole[name].clone())).then_some(())
         })
         .await;
         let text = read(&path);
@@ -78,10 +78,11 @@ async fn a_log_holds_one_record_a_line_as_soon_as_it_is_answered() {
 #[tokio::test]
 async fn a_snapshot_follows_within_a_moment() {
     let server = lived_in().await;
+    let path = server.file("s", "state.json");
+    eventually("state.json is there", async || path.exists().then_some(())).await;
     for n in 0..5 {
         server.patch_state("s", json!({"n": n})).await;
         let answered = std::time::Instant::now();
-        let path = server.file("s", "state.json");
         eventually("state.json follows", async || (read_json(&path)["n"] == n).then_some(())).await;
         assert!(answered.elapsed().as_millis() < 1000, "it took {:?}", answered.elapsed());
     }
@@ -90,6 +91,8 @@ async fn a_snapshot_follows_within_a_moment() {
 #[tokio::test]
 async fn a_reader_never_meets_half_a_document() {
     let server = lived_in().await;
+    let state = server.file("s", "state.json");
+    eventually("the files are there", async || state.exists().then_some(())).await;
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let readers: Vec<_> = ["metadata.json", "state.json", "actions.jsonl", "changes.jsonl"]
         .map(|name| {
@@ -139,10 +142,12 @@ async fn recent_holds_relative_links_newest_first() {
     eventually("the links are set", async || (names(&recent) == expected).then_some(())).await;
     let link = fs::read_link(recent.join("01-s12")).unwrap();
     assert!(link.is_relative(), "{}", link.display());
-    assert_eq!(read_json(&recent.join("01-s12/metadata.json"))["sessionId"], "s12");
-    let storage = server.stop().storage().to_owned();
-    let moved = storage.with_file_name("moved");
-    fs::rename(&storage, &moved).unwrap();
+    let through = recent.join("01-s12/metadata.json");
+    eventually("the link leads somewhere", async || through.exists().then_some(())).await;
+    assert_eq!(read_json(&through)["sessionId"], "s12");
+    let setup = server.stop();
+    let moved = setup.outside().join("moved");
+    fs::rename(setup.storage(), &moved).unwrap();
     assert_eq!(read_json(&moved.join("recent/10-s03/metadata.json"))["sessionId"], "s03");
 }
 
@@ -156,14 +161,13 @@ async fn what_is_derived_can_be_deleted() {
     let server = setup.start();
     assert_eq!(server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"], "t");
     assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
-    let index = server.storage().join("index.json");
-    eventually("the index is back", async || index.exists().then_some(())).await;
-    assert_eq!(read_json(&index).as_object().unwrap().len(), 2);
     let recent = server.storage().join("recent");
     eventually("the links are back", async || {
         (recent.exists() && names(&recent) == ["01-t", "02-s"]).then_some(())
     })
     .await;
+    let setup = server.stop();
+    assert_eq!(public(read_json(&setup.storage().join("index.json"))).as_object().unwrap().len(), 2);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::client::seqs;
+use crate::disk::public;
 use crate::server::{ANYTHING, Setup, TestServer};
 
 async fn written() -> TestServer {
@@ -48,9 +49,13 @@ async fn a_lost_snapshot_is_rebuilt_from_the_logs() {
             let after = server.session("s").await;
             assert_eq!(after[part], before[part], "{file} (killed: {killed})");
             assert_eq!(after, before, "{file} (killed: {killed})");
-            let storage = server.stop().storage().to_owned();
-            let back = crate::disk::json(&storage.join("sessions/s").join(file));
-            assert_eq!(crate::disk::public(back), before[part], "{file} is written again (killed: {killed})");
+            let setup = server.stop();
+            let back = crate::disk::json(&setup.storage().join("sessions/s").join(file));
+            assert_eq!(
+                public(back),
+                public(before[part].clone()),
+                "{file} is written again (killed: {killed})"
+            );
         }
     }
 }
@@ -136,7 +141,7 @@ async fn strangers_in_the_directory_are_left_alone() {
     let server = setup.allow(ANYTHING).start();
     assert_eq!(server.session("s").await["actions"].as_array().unwrap().len(), 5);
     assert!(server.get("/api/query/stats").await.ok()["total"].as_u64().unwrap() <= 3);
-    server.stop();
+    let _setup = server.stop();
     assert_eq!(fs::read_to_string(storage.join("sessions/README.txt")).unwrap(), "not a session");
     assert_eq!(fs::read_to_string(storage.join("sessions/s/notes.md")).unwrap(), "mine");
 }

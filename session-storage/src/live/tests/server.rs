@@ -74,12 +74,18 @@ impl TestServer {
 
     /// Status and JSON body of a GET.
     pub(super) async fn json(&self, path: &str, headers: &str) -> (u16, Value) {
-        let mut stream = self.get(path, &format!("connection: close\r\n{headers}")).await;
-        let mut answer = String::new();
-        soon(stream.read_to_string(&mut answer)).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, serde_json::from_str(body).unwrap())
+        let mut stream = self.get(path, headers).await;
+        let mut answer = Vec::new();
+        loop {
+            assert_ne!(soon(stream.read_buf(&mut answer)).await.unwrap(), 0, "ended within the answer");
+            let text = String::from_utf8_lossy(&answer);
+            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+            if body.len() == length.parse::<usize>().unwrap() {
+                let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+                return (status, serde_json::from_str(body).unwrap());
+            }
+        }
     }
 
     /// Waits until this many sockets and streams are there.

@@ -88,7 +88,7 @@ async fn pieces_are_put_together() {
 async fn wait_for(mut reading: Reading<Json>) -> Option<Code> {
     std::future::poll_fn(|context| match Pin::new(&mut reading).poll(context) {
         Poll::Pending => Pin::new(&mut reading).poll(context),
-        done => done,
+        done @ Poll::Ready(_) => done,
     })
     .await
     .err()
@@ -104,7 +104,7 @@ async fn a_body_that_stalls_is_given_up() {
 
 #[actix_web::test]
 async fn a_stop_shortens_the_patience() {
-    let bounds = bounds(9, Duration::from_secs(3600));
+    let bounds = bounds(9, Duration::from_hours(1));
     let (_sender, reading) = reading(&bounds);
     bounds.draining.cancel();
     assert_eq!(wait_for(reading).await, Some(Code::StorageUnavailable));

@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Sets up and passes all tests: format, lints, unit, property and integration tests, then the twelve API steps and
+# the demo against the release build. Needs Rust; installs curl and jq with apt if they are missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+missing=()
+for tool in curl jq; do command -v "$tool" >/dev/null || missing+=("$tool"); done
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null || { echo "please install: ${missing[*]}" >&2; exit 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
+fi
+
+echo '== format'
+cargo fmt --all --check
+echo '== lints'
+cargo clippy --quiet --workspace --all-targets -- -D warnings
+echo '== release build'
+cargo build --quiet --release -p session-storage
+
+echo '== the twelve API steps, on the release build'
+work=$(mktemp -d)
+service=
+cleanup() {
+  [ -n "$service" ] && kill "$service" 2>/dev/null && wait "$service" || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=warn \
+  ./target/release/session-storage >"$work/out" 2>"$work/err" &
+service=$!
+for _ in $(seq 100); do
+  url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out")
+  [ -n "$url" ] && break
+  sleep 0.1
+done
+[ -n "$url" ] || { cat "$work/err" >&2; exit 1; }
+./scripts/test-session-storage.sh "$url"
+kill "$service"
+wait "$service"
+service=
+
+echo '== the demo, on the release build'
+./scripts/demo.sh >"$work/demo" || { tail -30 "$work/demo"; exit 1; }
+tail -1 "$work/demo"
+
+echo '== tests'
+cargo test --workspace
