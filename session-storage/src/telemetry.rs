@@ -25,6 +25,10 @@ pub enum TelemetryError {
     Init(#[from] TryInitError),
 }
 
+/// What a client sends wrongly is answered to it and is no error of the service, whatever the framework calls it;
+/// `RUST_LOG` comes after this and may say otherwise.
+const FRAMEWORK: &str = "actix_http=off,actix_server=warn";
+
 /// Starts the log of this process.
 pub fn init(config: &Config) -> Result<(), TelemetryError> {
     let filter = filter(&config.rust_log)?;
@@ -39,7 +43,8 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
 
 fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
     let malformed = |why: String| TelemetryError::Filter { filter: text.to_owned(), why };
-    EnvFilter::builder().parse(text).map_err(|error| malformed(error.to_string()))
+    EnvFilter::builder().parse(text).map_err(|error| malformed(error.to_string()))?;
+    EnvFilter::builder().parse(format!("{FRAMEWORK},{text}")).map_err(|error| malformed(error.to_string()))
 }
 
 #[cfg(test)]

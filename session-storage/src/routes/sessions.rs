@@ -30,14 +30,14 @@ impl Creation {
             Some(_) => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
         };
         let id = text("sessionId")?.map(|id| SessionId::parse(&id)).transpose()?;
-        let user = text("userId")?.ok_or_else(|| missing("userId"))?;
+        let user = UserId::parse(&text("userId")?.ok_or_else(|| missing("userId"))?)?;
         let parent = text("parentSession")?.map(|parent| SessionId::parse(&parent)).transpose()?;
         let initial = match fields.shift_remove("initial") {
             Some(Value::Object(initial)) => initial,
             None | Some(Value::Null) => return Err(missing("initial")),
             Some(_) => return Err(Refusal::new(Code::InvalidRequest, "`initial` must be an object")),
         };
-        Ok(Self { id, user: UserId::parse(&user)?, initial, parent })
+        Ok(Self { id, user, initial, parent })
     }
 }
 
