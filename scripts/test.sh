@@ -17,7 +17,7 @@ cargo fmt --all --check
 echo '== lints'
 cargo clippy --quiet --workspace --all-targets -- -D warnings
 echo '== release build'
-cargo build --quiet --release -p session-storage
+cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
 
 echo '== the twelve API steps, on the release build'
 work=$(mktemp -d)

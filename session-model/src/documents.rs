@@ -28,13 +28,15 @@ struct Bookkeeping {
     created_offset: u64,
     #[serde(rename = "$finals", default)]
     finals: u32,
+    #[serde(rename = "$final", default)]
+    has_final: bool,
     #[serde(rename = "$keyframe", default)]
     keyframe: Keyframe,
     #[serde(rename = "$logs", default)]
     logs: Option<Logs>,
 }
 
-const OWN_KEYS: [&str; 5] = ["$offset", "$createdOffset", "$finals", "$keyframe", "$logs"];
+const OWN_KEYS: [&str; 6] = ["$offset", "$createdOffset", "$finals", "$final", "$keyframe", "$logs"];
 
 /// The document for `metadata.json`.
 pub fn metadata_document(view: &View) -> Map<String, Value> {
@@ -43,6 +45,7 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
         offset: view.offset,
         created_offset: view.created_offset,
         finals: view.finals,
+        has_final: view.final_doc.is_some(),
         keyframe: view.keyframe,
         logs: Some(Logs { actions, responses, changes }),
     };
@@ -51,6 +54,11 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
         doc.extend(own);
     }
     doc
+}
+
+/// Whether a `metadata.json` says that there is a `final.json`.
+pub fn has_final(metadata: &Map<String, Value>) -> bool {
+    metadata.get("$final").and_then(Value::as_bool).unwrap_or(false)
 }
 
 /// Whether a `metadata.json` was written by this service.

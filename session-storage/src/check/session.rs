@@ -66,7 +66,8 @@ fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
     let Some(bytes) = metadata["$logs"][log.as_str()]["bytes"].as_u64() else { return Ok(()) };
     let cut: u64 =
         damaged.iter().filter(|(start, _)| *start < bytes).map(|(start, end)| end.min(&bytes) - start).sum();
-    metadata["$logs"][log.as_str()]["bytes"] = (bytes - cut).into();
+    let left = fs::metadata(layout.log(id, log)).map_or(0, |m| m.len());
+    metadata["$logs"][log.as_str()]["bytes"] = (bytes - cut).min(left).into();
     let mut text = serde_json::to_vec_pretty(&metadata)?;
     text.push(b'\n');
     RealDisk

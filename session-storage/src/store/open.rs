@@ -75,6 +75,17 @@ pub struct Store {
     lock: DirLock,
 }
 
+/// The sessions set aside now and before.
+fn known_quarantined(layout: &Layout, mut now: BTreeMap<SessionId, String>) -> BTreeMap<SessionId, String> {
+    let Ok(entries) = fs::read_dir(layout.quarantine()) else { return now };
+    for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
+        if let Some(id) = entry.file_name().to_str().and_then(|name| SessionId::parse(name).ok()) {
+            now.entry(id).or_insert_with(|| "was set aside before".to_owned());
+        }
+    }
+    now
+}
+
 impl Store {
     /// Opens a directory, recovers what a crash left, and starts its two threads.
     pub fn open(
@@ -106,7 +117,7 @@ impl Store {
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
-            quarantined: Mutex::new(recovered.quarantined),
+            quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
             lock,

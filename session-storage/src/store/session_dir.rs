@@ -72,6 +72,9 @@ pub fn open(
     let base = image.or_else(|| read_snapshots(layout, id));
     if let Some(base) = &base {
         check_lengths(layout, base)?;
+        if from_image {
+            check_ends(layout, base)?;
+        }
     }
     let lines = gather(layout, id, base.as_ref(), journaled)?;
     let mut is_ahead = from_image || !lines.is_empty() || !journaled.is_empty();
@@ -102,11 +105,15 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Option<View> {
     let metadata = Metadata::from_value(read_json(layout, id, METADATA)?)?;
     let state = State::from_value(read_json(layout, id, STATE)?)?;
     let ours = documents::is_ours(metadata.doc());
+    let final_doc = read_json(layout, id, FINAL);
+    if final_doc.is_none() && documents::has_final(metadata.doc()) {
+        return None;
+    }
     let mut view = documents::read(id.clone(), metadata, state)?;
     if !ours {
         return adopt(layout, view).ok();
     }
-    view.final_doc = read_json(layout, id, FINAL);
+    view.final_doc = final_doc;
     if let Some(producers) = read_json(layout, id, PRODUCERS) {
         view.producers = serde_json::from_value::<Producers>(producers).ok()?;
     }
@@ -158,6 +165,28 @@ fn check_lengths(layout: &Layout, base: &View) -> Result<(), Damage> {
         let expected = head.bytes - u64::from(head.bytes == head.legacy && head.bytes == found + 1);
         if found < expected {
             return Err(Damage::Short { file: log_name(log), found, expected });
+        }
+    }
+    Ok(())
+}
+
+/// What the journal's image counted must end with the line that it ended with: a log that was changed by hand
+/// since is not continued in the middle of a line.
+fn check_ends(layout: &Layout, base: &View) -> Result<(), Damage> {
+    for log in LogKind::ALL {
+        let head = base.logs[log.index()];
+        if head.bytes == head.legacy {
+            continue;
+        }
+        let read = |source| Damage::Io { file: log_name(log), source };
+        let file = LogFile::open(&layout.log(&base.id, log), head.legacy).map_err(read)?;
+        let (_, lines) = file.lines_before(head.legacy, head.bytes, 1024).map_err(read)?;
+        let text = lines.trim_ascii_end();
+        let last = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
+        let fits = lines.ends_with(b"\n") && line::head(last).is_some_and(|line| line.seq == head.seq);
+        if !fits {
+            let what = format!("the record with seq {} should end here", head.seq);
+            return Err(Damage::Record { file: log_name(log), at: head.bytes, what });
         }
     }
     Ok(())

@@ -32,6 +32,7 @@ mod configuration;
 mod damage;
 mod disk_full;
 mod errors;
+mod failing_disk;
 mod files;
 mod goals_agents;
 mod hostile;

@@ -91,7 +91,7 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let file = Setup::new();
     let plain = file.outside().join("precious.txt");
     fs::write(&plain, "keep me").unwrap();
-    let run = file.env("SOCKET_PATH", plain.display()).run(&[]);
+    let run = file.clone().env("SOCKET_PATH", plain.display()).run(&[]);
     assert_ne!(run.code, Some(0));
     assert_eq!(fs::read_to_string(&plain).unwrap(), "keep me", "what is no socket is not removed");
 }

@@ -1,0 +1,133 @@
+//! What each command does with the agent.
+
+use std::io::{Read, Write as _};
+use std::time::Duration;
+
+use super::args::{Command, Options, Write};
+use super::exec;
+use super::exit::{Exit, Failure, tell};
+use crate::spool::Folder;
+use crate::{Answer, Call, Config, Error, HookAgent};
+
+pub(super) fn run(options: &Options, command: Command) -> Exit {
+    let done = match command {
+        Command::Exec(program) => return exec::run(options, &program),
+        Command::Write { call, json } => write(options, &call, json),
+        Command::Restore => restore(options),
+        Command::Flush => flush(options),
+        Command::Status => status(options),
+    };
+    done.unwrap_or_else(|failure| failure.report())
+}
+
+/// The environment, then the options.
+pub(super) fn config(options: &Options) -> Result<Config, Error> {
+    let mut config = match &options.url {
+        None => Config::from_env()?,
+        Some(url) => Config { service: crate::ServiceUrl::parse(url)?, ..Config::from_env()? },
+    };
+    config.session_id = options.session.clone().or(config.session_id);
+    config.user_id = options.user.clone().or(config.user_id);
+    if let Some(dir) = &options.spool_dir {
+        config.spool_dirs = vec![dir.clone()];
+    }
+    Ok(config)
+}
+
+fn write(options: &Options, write: &Write, json: Option<String>) -> Result<Exit, Failure> {
+    let config = config(options)?;
+    let user = config.user_id.clone().unwrap_or_else(|| "unknown".to_owned());
+    let json = match json {
+        Some(json) => json,
+        None if matches!(write, Write::Reopen) => String::new(),
+        None => read_input()?,
+    };
+    let json = if write.may_be_empty() && json.trim().is_empty() { "{}" } else { &json };
+    let call = match write {
+        Write::Action => Call::Action,
+        Write::Response => Call::Response,
+        Write::State => Call::StateUpdate { if_version: options.if_version },
+        Write::GoalAdd => Call::GoalAdd,
+        Write::GoalUpdate(id) => Call::GoalUpdate { goal_id: id },
+        Write::AgentSpawn => Call::AgentSpawn,
+        Write::AgentComplete(id) => Call::AgentComplete { agent_id: id },
+        Write::Metadata => Call::MetadataUpdate,
+        Write::Create => Call::CreateSession { user_id: &user, parent: None },
+        Write::Finalize => Call::Finalize,
+        Write::Reopen => Call::Reopen,
+    };
+    settle(options, HookAgent::new(config).send(call, json).map(|ticket| ticket.wait(options.wait)))
+}
+
+/// What is wrong with the event itself is always told; what is wrong elsewhere fails a strict write alone.
+fn settle(options: &Options, sent: Result<Result<Answer, Error>, Error>) -> Result<Exit, Failure> {
+    let failure = match sent {
+        Ok(Ok(answer)) if !answer.is_queued() || !options.strict => return Ok(shown(options, &answer)),
+        Ok(Ok(_)) => {
+            Failure { exit: Exit::Unavailable, message: "the service can't be reached: queued".into() }
+        }
+        Ok(Err(Error::Timeout { .. })) if !options.strict => return Ok(shown(options, &Answer::queued())),
+        Ok(Err(error)) | Err(error) => Failure::from(error),
+    };
+    if options.strict || matches!(failure.exit, Exit::Usage | Exit::Data) {
+        return Err(failure);
+    }
+    tell(&failure.message);
+    Ok(Exit::Done)
+}
+
+fn shown(options: &Options, answer: &Answer) -> Exit {
+    if options.print { print(&format!("{}\n", answer.json())) } else { Exit::Done }
+}
+
+fn restore(options: &Options) -> Result<Exit, Failure> {
+    let config = config(options)?;
+    let longest = config.connect_timeout + config.answer_timeout;
+    let answer = HookAgent::new(config).restore(options.last)?.wait(longest * 3)?;
+    Ok(print(&format!("{}\n", answer.json())))
+}
+
+fn flush(options: &Options) -> Result<Exit, Failure> {
+    let agent = HookAgent::new(config(options)?);
+    if agent.flush_all(options.timeout)? {
+        return Ok(Exit::Done);
+    }
+    let stats = agent.stats()?;
+    let reason = stats.last_error.unwrap_or_else(|| "the service did not take everything in time".to_owned());
+    Err(Failure { exit: Exit::Unavailable, message: format!("not everything is delivered: {reason}") })
+}
+
+fn status(options: &Options) -> Result<Exit, Failure> {
+    let config = config(options)?;
+    let dirs = config.spool_dirs.clone();
+    let service = config.service.as_str().to_owned();
+    let health = HookAgent::new(config).test_connection()?.wait(options.wait.max(Duration::from_secs(2)));
+    let mut folders = Vec::new();
+    for dir in dirs.iter().filter(|dir| dir.is_dir()) {
+        let survey = Folder::survey(dir);
+        let unreadable =
+            |error| Failure { exit: Exit::Spool, message: format!("`{}`: {error}", dir.display()) };
+        folders.push(serde_json::json!({"dir": dir, "folders": survey.map_err(unreadable)?}));
+    }
+    let health = match &health {
+        Ok(answer) => answer.parse::<serde_json::Value>()?,
+        Err(error) => serde_json::json!({"error": error.to_string(), "code": error.code()}),
+    };
+    let told = serde_json::json!({"service": service, "health": health, "spools": folders});
+    Ok(print(&format!("{told:#}\n")))
+}
+
+fn read_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    match std::io::stdin().lock().read_to_string(&mut text) {
+        Ok(_) => Ok(text),
+        Err(error) => Err(Failure { exit: Exit::Data, message: format!("standard input: {error}") }),
+    }
+}
+
+/// Data for the standard output; a closed pipe is success.
+pub(super) fn print(text: &str) -> Exit {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Exit::Done
+}

@@ -1,0 +1,200 @@
+//! `exec`: runs a program as if it ran alone, and records its start, its output lines, its end.
+//!
+//! Its standard input is ours; its output passes through untouched and at once. Whatever is wrong with the recorder,
+//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::json;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+use signal_hook::iterator::{Handle, Signals};
+
+use super::args::Options;
+use super::commands::config;
+use super::exit::{Exit, tell};
+use crate::HookAgent;
+
+/// Longer lines are recorded in pieces.
+const MAX_LINE: usize = 64 * 1024;
+/// Once the program has ended, a background child of its may keep its output open: it is followed for this long
+/// after its last byte.
+const LEFT_OPEN: Duration = Duration::from_secs(1);
+
+pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
+    let agent = config(options).map(HookAgent::new).map_err(|error| tell(&error.to_string())).ok();
+    let recorder = Recorder { agent };
+    let command: Vec<_> = program.iter().map(|word| word.to_string_lossy()).collect();
+    recorder.action(&json!({"type": "bash_exec", "command": command, "cwd": std::env::current_dir().ok()}));
+    let began = Instant::now();
+    // Taken over before the program starts, so that none is lost in between.
+    let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]);
+    let started =
+        Command::new(&program[0]).args(&program[1..]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let exit = match started {
+        Ok(child) => follow(child, signals, &recorder, began),
+        Err(error) => {
+            tell(&format!("`{}`: {error}", command[0]));
+            let code = if error.kind() == io::ErrorKind::NotFound { 127 } else { 126 };
+            recorder.response(&json!({"type": "exit", "exitCode": code, "error": error.to_string()}));
+            Exit::Program(code)
+        }
+    };
+    recorder.flush(options.wait);
+    exit
+}
+
+fn follow(mut child: Child, signals: io::Result<Signals>, recorder: &Recorder, began: Instant) -> Exit {
+    let passing =
+        signals.map(|signals| pass_on(signals, child.id())).map_err(|error| tell(&error.to_string()));
+    let (sender, bytes) = mpsc::channel();
+    let mut open = 0;
+    if let Some(out) = child.stdout.take() {
+        open += usize::from(copy("stdout", out, io::stdout(), recorder.clone(), sender.clone()));
+    }
+    if let Some(out) = child.stderr.take() {
+        open += usize::from(copy("stderr", out, io::stderr(), recorder.clone(), sender));
+    }
+    let status = child.wait();
+    if let Ok(handle) = passing {
+        handle.close();
+    }
+    while open > 0 {
+        match bytes.recv_timeout(LEFT_OPEN) {
+            Ok(Copied::Some) => {}
+            Ok(Copied::End) => open -= 1,
+            Err(_) => break,
+        }
+    }
+    ended(status, recorder, began)
+}
+
+fn ended(status: io::Result<ExitStatus>, recorder: &Recorder, began: Instant) -> Exit {
+    let duration = began.elapsed().as_millis() as u64;
+    let status = match status {
+        Ok(status) => status,
+        Err(error) => {
+            recorder.response(&json!({"type": "exit", "durationMs": duration, "error": error.to_string()}));
+            return Exit::Program(126);
+        }
+    };
+    let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
+    recorder.response(&json!({
+        "type": "exit", "exitCode": code, "signal": status.signal(), "durationMs": duration,
+    }));
+    Exit::Program(u8::try_from(code).unwrap_or(u8::MAX))
+}
+
+/// Sends the program every signal that we get. What a terminal's keys raise reaches the program by itself.
+fn pass_on(mut signals: Signals, pid: u32) -> Handle {
+    let handle = signals.handle();
+    let terminal = io::stdin().is_terminal();
+    std::thread::spawn(move || {
+        for signal in signals.forever() {
+            if terminal && matches!(signal, SIGINT | SIGQUIT) {
+                continue;
+            }
+            let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
+            if let (Some(pid), Some(signal)) = (pid, Signal::from_named_raw(signal))
+                && let Err(error) = kill_process(pid, signal)
+            {
+                tell(&format!("signal {signal:?} not passed on: {error}"));
+            }
+        }
+    });
+    handle
+}
+
+/// What a copying thread tells.
+enum Copied {
+    Some,
+    End,
+}
+
+fn copy(
+    stream: &'static str,
+    mut from: impl Read + Send + 'static,
+    mut to: impl Write + Send + 'static,
+    recorder: Recorder,
+    told: mpsc::Sender<Copied>,
+) -> bool {
+    let body = move || {
+        let mut lines = Lines { stream, recorder, held: Vec::new() };
+        let mut buffer = vec![0; 32 * 1024];
+        // Our own output may be closed: the program is to be read all the same, or it would stall.
+        while let Ok(read @ 1..) = from.read(&mut buffer) {
+            let _ = to.write_all(&buffer[..read]).and_then(|()| to.flush());
+            lines.add(&buffer[..read]);
+            let _ = told.send(Copied::Some);
+        }
+        lines.end();
+        let _ = told.send(Copied::End);
+    };
+    std::thread::Builder::new().name(format!("hook-agent-{stream}")).spawn(body).is_ok()
+}
+
+/// Cuts a stream into the lines to record.
+struct Lines {
+    stream: &'static str,
+    recorder: Recorder,
+    held: Vec<u8>,
+}
+
+impl Lines {
+    fn add(&mut self, bytes: &[u8]) {
+        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
+            self.held.extend_from_slice(piece);
+            if piece.ends_with(b"\n") || self.held.len() >= MAX_LINE {
+                self.record();
+            }
+        }
+    }
+
+    fn end(&mut self) {
+        if !self.held.is_empty() {
+            self.record();
+        }
+    }
+
+    fn record(&mut self) {
+        let whole = self.held.ends_with(b"\n");
+        let text = String::from_utf8_lossy(&self.held);
+        let text = text.trim_end_matches(['\n', '\r']);
+        let mut line = json!({"type": "output", "stream": self.stream, "text": text});
+        if !whole && self.held.len() >= MAX_LINE {
+            line["continues"] = true.into();
+        }
+        self.recorder.response(&line);
+        self.held.clear();
+    }
+}
+
+/// Records what it can and tells what it cannot once; the program is none the wiser.
+#[derive(Clone)]
+struct Recorder {
+    agent: Option<HookAgent>,
+}
+
+impl Recorder {
+    fn action(&self, action: &serde_json::Value) {
+        if let Some(Err(error)) = self.agent.as_ref().map(|agent| agent.log_action(action)) {
+            tell(&format!("not recorded: {error}"));
+        }
+    }
+
+    fn response(&self, response: &serde_json::Value) {
+        // The first failure was told at the start; a line for every line would drown the program's own.
+        let _ = self.agent.as_ref().map(|agent| agent.log_response(response));
+    }
+
+    fn flush(&self, wait: Duration) {
+        if let Some(agent) = self.agent.as_ref().filter(|agent| agent.session_id().is_some()) {
+            let _ = agent.flush(wait);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+//! The exit codes. 1 and 2 are left out: agents take a hook's 2 as "deny".
+
+use std::io::Write;
+
+use crate::Error;
+
+/// How the command ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// 0: done; for a write: in the spool at least.
+    Done,
+    /// 64: the command line, a variable or the session id is not usable.
+    Usage,
+    /// 65: the event is not a JSON object, or too large.
+    Data,
+    /// 69: no answer from the service in time (a write only with `--strict`).
+    Unavailable,
+    /// 74: the spool can't be written (only with `--strict`).
+    Spool,
+    /// 76: the service refused it (a write only with `--strict`).
+    Refused,
+    /// `exec`: the program's own code, 128 + its signal, 126 if it can't be run, 127 if it isn't there.
+    Program(u8),
+}
+
+impl Exit {
+    /// The number.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Usage => 64,
+            Self::Data => 65,
+            Self::Unavailable => 69,
+            Self::Spool => 74,
+            Self::Refused => 76,
+            Self::Program(code) => code,
+        }
+    }
+
+    pub(super) fn of(error: &Error) -> Self {
+        match error {
+            Error::MissingSession | Error::InvalidSession { .. } | Error::Config { .. } => Self::Usage,
+            Error::NotJson { .. } | Error::TooLarge { .. } => Self::Data,
+            Error::SpoolFull { .. }
+            | Error::SpoolWrite { .. }
+            | Error::Thread { .. }
+            | Error::Dropped { .. } => Self::Spool,
+            Error::Closed | Error::Unreachable { .. } | Error::Timeout { .. } => Self::Unavailable,
+            Error::Rejected { .. } | Error::Refused { .. } => Self::Refused,
+        }
+    }
+}
+
+/// An end that is told on the error output.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub exit: Exit,
+    pub message: String,
+}
+
+impl Failure {
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self { exit: Exit::Usage, message: message.into() }
+    }
+
+    pub(super) fn report(&self) -> Exit {
+        tell(&self.message);
+        self.exit
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self { exit: Exit::of(&error), message: error.to_string() }
+    }
+}
+
+/// A line for people. A closed error output is no reason to fail.
+pub(super) fn tell(message: &str) {
+    let _ = writeln!(std::io::stderr(), "hook-agent: {message}");
+}

@@ -1,0 +1,25 @@
+//! The command: what a shell script or an agent's hook calls.
+//!
+//! A write goes to the spool and gets a bounded moment for its delivery (`--wait`); the exit code is 0 whatever the
+//! service does, and nothing is printed, because agents read both as a verdict on what they were about to do.
+
+mod args;
+mod commands;
+mod exec;
+mod exit;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+pub use exit::Exit;
+
+/// Runs the command with these arguments (without the program's name).
+pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let exit = match args::parse(arguments) {
+        Ok(args::Asked::Help) => commands::print(args::HELP),
+        Ok(args::Asked::Version) => commands::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(args::Asked::Run(options, command)) => commands::run(&options, command),
+        Err(failure) => failure.report(),
+    };
+    ExitCode::from(exit.code())
+}

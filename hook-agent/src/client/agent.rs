@@ -1,0 +1,198 @@
+//! The agent: one method a thing that can be said or asked.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use super::life::Core;
+use super::reads::Question;
+use super::{Call, Stats, Ticket};
+use crate::{Config, Error};
+
+/// A handle to the recorder: cheap to clone, usable from any thread and across `fork`.
+#[derive(Clone)]
+pub struct HookAgent {
+    core: Arc<Core>,
+    session: Option<Arc<str>>,
+}
+
+impl HookAgent {
+    /// An agent that is set up by the environment; see [`Config`].
+    pub fn from_env() -> Result<Self, Error> {
+        Config::from_env().map(Self::new)
+    }
+
+    /// An agent. Nothing is opened or started before its first call.
+    pub fn new(mut config: Config) -> Self {
+        let session = config.session_id.take().map(Arc::from);
+        Self { core: Arc::new(Core::new(config)), session }
+    }
+
+    /// The same agent (spool, thread, connection) speaking for another session.
+    pub fn for_session(&self, session_id: &str) -> Result<Self, Error> {
+        check_session(session_id)?;
+        Ok(Self { core: Arc::clone(&self.core), session: Some(Arc::from(session_id)) })
+    }
+
+    /// The session that calls are for.
+    pub fn session_id(&self) -> Option<&str> {
+        self.session.as_deref()
+    }
+
+    /// The service's address.
+    pub fn service_url(&self) -> &str {
+        self.core.config.service.as_str()
+    }
+
+    /// Queues one write whose data is JSON text: what every other write comes down to.
+    pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
+        let frame = call.frame(self.session()?, json)?;
+        let (pid, shared) = self.core.running()?;
+        let record = shared.spool.append(&frame)?;
+        shared.bell.added();
+        Ok(Ticket::record(shared, pid, record))
+    }
+
+    fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {
+        let json = serde_json::to_string(data)
+            .map_err(|error| Error::NotJson { call: call.kind().name(), reason: error.to_string() })?;
+        self.send(call, &json)
+    }
+
+    /// Creates the session for the configured user; not needed, as a first write creates it for `unknown`.
+    pub fn create_session<T: Serialize + ?Sized>(&self, initial: &T) -> Result<Ticket, Error> {
+        let user_id = self.core.config.user_id.as_deref().unwrap_or("unknown");
+        self.write(Call::CreateSession { user_id, parent: None }, initial)
+    }
+
+    /// Appends to the actions.
+    pub fn log_action<T: Serialize + ?Sized>(&self, action: &T) -> Result<Ticket, Error> {
+        self.write(Call::Action, action)
+    }
+
+    /// Appends to the responses.
+    pub fn log_response<T: Serialize + ?Sized>(&self, response: &T) -> Result<Ticket, Error> {
+        self.write(Call::Response, response)
+    }
+
+    /// Merges into the state.
+    pub fn update_state<T: Serialize + ?Sized>(&self, patch: &T) -> Result<Ticket, Error> {
+        self.write(Call::StateUpdate { if_version: None }, patch)
+    }
+
+    /// Merges into the state if it still has this version; else the ticket fails.
+    pub fn update_state_if<T: Serialize + ?Sized>(&self, version: u64, patch: &T) -> Result<Ticket, Error> {
+        self.write(Call::StateUpdate { if_version: Some(version) }, patch)
+    }
+
+    /// Adds a goal.
+    pub fn add_goal<T: Serialize + ?Sized>(&self, goal: &T) -> Result<Ticket, Error> {
+        self.write(Call::GoalAdd, goal)
+    }
+
+    /// Changes a goal; an unknown one fails the ticket.
+    pub fn update_goal<T: Serialize + ?Sized>(&self, goal_id: &str, update: &T) -> Result<Ticket, Error> {
+        self.write(Call::GoalUpdate { goal_id }, update)
+    }
+
+    /// Records a sub-agent's start.
+    pub fn spawn_agent<T: Serialize + ?Sized>(&self, agent: &T) -> Result<Ticket, Error> {
+        self.write(Call::AgentSpawn, agent)
+    }
+
+    /// Records a sub-agent's end; an unknown one fails the ticket.
+    pub fn complete_agent(&self, agent_id: &str) -> Result<Ticket, Error> {
+        self.send(Call::AgentComplete { agent_id }, "{}")
+    }
+
+    /// Sets dotted keys of the metadata; a string `+N` adds to a number.
+    pub fn update_metadata<T: Serialize + ?Sized>(&self, changes: &T) -> Result<Ticket, Error> {
+        self.write(Call::MetadataUpdate, changes)
+    }
+
+    /// Ends the session: `status`, `outcome`, `response`, all optional.
+    pub fn finalize_session<T: Serialize + ?Sized>(&self, end: &T) -> Result<Ticket, Error> {
+        self.write(Call::Finalize, end)
+    }
+
+    /// Makes an ended session active again.
+    pub fn reopen_session(&self) -> Result<Ticket, Error> {
+        self.send(Call::Reopen, "{}")
+    }
+
+    /// The session's state, from the service.
+    pub fn get_state(&self) -> Result<Ticket, Error> {
+        self.ask(Question::Get(format!("/api/state/{}", self.session()?)))
+    }
+
+    /// Everything to go on from: `{metadata, initial, state, final, actions, responses}`, of both logs the last
+    /// `last` records, oldest first.
+    pub fn restore(&self, last: usize) -> Result<Ticket, Error> {
+        self.ask(Question::Restore { session: self.session()?.to_owned(), last })
+    }
+
+    /// The service's health; fails with `service_unreachable` when there is none.
+    pub fn test_connection(&self) -> Result<Ticket, Error> {
+        self.ask(Question::Get("/health".to_owned()))
+    }
+
+    fn ask(&self, question: Question) -> Result<Ticket, Error> {
+        self.core.life().reads.ask(question)
+    }
+
+    /// Waits until everything called before is settled, at most this long; says whether it is.
+    pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
+        Ok(self.core.running()?.1.flush(timeout, false))
+    }
+
+    /// As [`flush`](Self::flush), and drains every spool folder whose owner is gone.
+    pub fn flush_all(&self, timeout: Duration) -> Result<bool, Error> {
+        Ok(self.core.running()?.1.flush(timeout, true))
+    }
+
+    /// Flushes, then ends the thread; calls after it fail with `agent_closed`. Says whether everything was settled:
+    /// what was not stays in the spool.
+    pub fn close(&self, timeout: Duration) -> bool {
+        let deadline = Instant::now() + timeout;
+        let Some(shared) = self.core.close() else { return true };
+        let flushed = shared.flush(timeout, false);
+        shared.stop(deadline.saturating_duration_since(Instant::now()));
+        flushed
+    }
+
+    /// What went through, what waits, what went wrong. Opens the spool if no call did.
+    pub fn stats(&self) -> Result<Stats, Error> {
+        Ok(Stats::of(&self.core.running()?.1))
+    }
+
+    fn session(&self) -> Result<&str, Error> {
+        let session = self.session.as_deref().ok_or(Error::MissingSession)?;
+        check_session(session).map(|()| session)
+    }
+}
+
+/// The service's rule for session ids.
+fn check_session(id: &str) -> Result<(), Error> {
+    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let first = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if first && id.len() <= 128 && id != "user" && id.bytes().all(inner) {
+        return Ok(());
+    }
+    Err(Error::InvalidSession { id: id.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_ids_that_the_service_takes_are_taken() {
+        for id in ["a", "A.b_c-1", &"x".repeat(128)] {
+            check_session(id).unwrap();
+        }
+        for id in ["", "user", "-a", "a/b", "a b", "é", &"x".repeat(129)] {
+            assert_eq!(check_session(id).unwrap_err().code(), "invalid_session_id", "{id}");
+        }
+    }
+}

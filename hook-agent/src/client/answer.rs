@@ -1,0 +1,54 @@
+//! What a call or a read is answered with.
+
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::delivery::{Outcome, Shared};
+
+/// JSON text from the service, or in its shape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    json: String,
+    queued: bool,
+}
+
+impl Answer {
+    pub(crate) fn from_service(json: String) -> Self {
+        Self { json, queued: false }
+    }
+
+    pub(crate) fn queued() -> Self {
+        Self { json: r#"{"success":true,"queued":true}"#.to_owned(), queued: true }
+    }
+
+    pub(crate) fn of(outcome: Outcome, shared: &Shared) -> Result<Self, Error> {
+        match outcome {
+            Outcome::Answer(json) => Ok(Self::from_service(json.into())),
+            Outcome::Stored => Ok(Self::from_service(r#"{"success":true}"#.to_owned())),
+            Outcome::Queued => Ok(Self::queued()),
+            Outcome::Rejected { call, code, message } => Err(Error::Rejected { call, code, message }),
+            Outcome::Dropped => Err(Error::Dropped { path: shared.spool.path() }),
+        }
+    }
+
+    /// The JSON text.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// The JSON text, owned.
+    pub fn into_json(self) -> String {
+        self.json
+    }
+
+    /// Whether the service does not have it yet: it could not be reached.
+    pub fn is_queued(&self) -> bool {
+        self.queued
+    }
+
+    /// The JSON as a value of the caller's choice.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.json)
+            .map_err(|error| Error::NotJson { call: "answer", reason: error.to_string() })
+    }
+}

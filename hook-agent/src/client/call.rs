@@ -1,0 +1,242 @@
+//! From a call to the bytes that the service will get. The text is checked and spliced, never parsed into a tree.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Map, Value};
+
+use crate::Error;
+use crate::config::MAX_EVENT_BYTES;
+use crate::kind::Kind;
+use crate::spool::{begin_frame, finish_frame, now_millis};
+
+/// What a write does to its session; its data comes as JSON text beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Call<'a> {
+    /// Appends to the actions; `timestamp` is added unless it is there.
+    Action,
+    /// Appends to the responses; `timestamp` is added unless it is there.
+    Response,
+    /// Merges into the state, or is refused if the state has moved on from the version expected.
+    StateUpdate {
+        /// The version that the caller has seen.
+        if_version: Option<u64>,
+    },
+    /// Adds a goal.
+    GoalAdd,
+    /// Changes a goal.
+    GoalUpdate {
+        /// Which.
+        goal_id: &'a str,
+    },
+    /// Records a sub-agent's start.
+    AgentSpawn,
+    /// Records a sub-agent's end.
+    AgentComplete {
+        /// Which.
+        agent_id: &'a str,
+    },
+    /// Sets dotted keys of the metadata.
+    MetadataUpdate,
+    /// Ends the session.
+    Finalize,
+    /// Makes an ended session active again.
+    Reopen,
+    /// Creates the session; the data is its `initial`.
+    CreateSession {
+        /// The session's owner.
+        user_id: &'a str,
+        /// The session that this one is a child of.
+        parent: Option<&'a str>,
+    },
+}
+
+impl Call<'_> {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Action => Kind::Action,
+            Self::Response => Kind::Response,
+            Self::StateUpdate { .. } => Kind::StateUpdate,
+            Self::GoalAdd => Kind::GoalAdd,
+            Self::GoalUpdate { .. } => Kind::GoalUpdate,
+            Self::AgentSpawn => Kind::AgentSpawn,
+            Self::AgentComplete { .. } => Kind::AgentComplete,
+            Self::MetadataUpdate => Kind::MetadataUpdate,
+            Self::Finalize => Kind::Finalize,
+            Self::Reopen => Kind::Reopen,
+            Self::CreateSession { .. } => Kind::CreateSession,
+        }
+    }
+
+    /// The framed record for the spool.
+    pub(crate) fn frame(&self, session: &str, json: &str) -> Result<Vec<u8>, Error> {
+        let call = self.kind().name();
+        if json.len() > MAX_EVENT_BYTES {
+            return Err(Error::TooLarge { call, bytes: json.len(), limit: MAX_EVENT_BYTES });
+        }
+        let keys = Keys::of(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let time = now_millis();
+        let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
+        let line = frame.len();
+        self.write_line(&mut frame, session, time, json, &keys);
+        if frame.len() - line > MAX_EVENT_BYTES {
+            return Err(Error::TooLarge { call, bytes: frame.len() - line, limit: MAX_EVENT_BYTES });
+        }
+        finish_frame(&mut frame);
+        Ok(frame)
+    }
+
+    fn write_line(&self, out: &mut Vec<u8>, session: &str, time: u64, json: &str, keys: &Keys) {
+        match self {
+            Self::CreateSession { user_id, parent } => {
+                return write_create(out, session, user_id, *parent, json);
+            }
+            Self::StateUpdate { if_version: Some(version) } => {
+                out.extend_from_slice(format!(r#"{{"type":"state_update","ifVersion":{version}"#).as_bytes());
+            }
+            _ => {
+                out.extend_from_slice(br#"{"type":""#);
+                out.extend_from_slice(self.kind().name().as_bytes());
+                out.push(b'"');
+            }
+        }
+        out.extend_from_slice(br#","data":"#);
+        match self {
+            Self::Action | Self::Response if !keys.timestamp => write_stamped(out, time, json),
+            Self::GoalUpdate { goal_id } => write_with(out, json, "goalId", goal_id, keys.goal_id),
+            Self::AgentComplete { agent_id } => write_with(out, json, "agentId", agent_id, keys.agent_id),
+            _ => write_flat(out, json),
+        }
+        out.push(b'}');
+    }
+}
+
+fn write_create(out: &mut Vec<u8>, session: &str, user_id: &str, parent: Option<&str>, initial: &str) {
+    out.extend_from_slice(format!(r#"{{"sessionId":"{session}","userId":{}"#, quoted(user_id)).as_bytes());
+    if let Some(parent) = parent {
+        out.extend_from_slice(format!(r#","parentSession":{}"#, quoted(parent)).as_bytes());
+    }
+    out.extend_from_slice(br#","initial":"#);
+    write_flat(out, initial);
+    out.push(b'}');
+}
+
+fn write_stamped(out: &mut Vec<u8>, time: u64, json: &str) {
+    let now = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
+    splice(out, json, &format!(r#""timestamp":"{now:.3}""#));
+}
+
+/// The id goes before the caller's fields; one of that name among them is replaced, which takes a parse.
+fn write_with(out: &mut Vec<u8>, json: &str, key: &str, id: &str, given: bool) {
+    if given && let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(json) {
+        fields.insert(key.to_owned(), Value::from(id));
+        out.extend_from_slice(Value::Object(fields).to_string().as_bytes());
+        return;
+    }
+    splice(out, json, &format!(r#""{key}":{}"#, quoted(id)));
+}
+
+fn splice(out: &mut Vec<u8>, json: &str, field: &str) {
+    let rest = json.trim_start().get(1..).unwrap_or_default().trim_start();
+    out.push(b'{');
+    out.extend_from_slice(field.as_bytes());
+    if !rest.starts_with('}') {
+        out.push(b',');
+    }
+    write_flat(out, rest);
+}
+
+/// One line: a line break in JSON can only be blank between tokens.
+fn write_flat(out: &mut Vec<u8>, json: &str) {
+    let from = out.len();
+    out.extend_from_slice(json.as_bytes());
+    if json.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+        for byte in &mut out[from..] {
+            if matches!(byte, b'\n' | b'\r') {
+                *byte = b' ';
+            }
+        }
+    }
+}
+
+fn quoted(text: &str) -> String {
+    Value::from(text).to_string()
+}
+
+/// Which of the keys that matter an object has; finding out checks that it is an object.
+#[derive(Default)]
+struct Keys {
+    timestamp: bool,
+    goal_id: bool,
+    agent_id: bool,
+}
+
+impl Keys {
+    fn of(json: &str) -> serde_json::Result<Self> {
+        let mut parser = serde_json::Deserializer::from_str(json);
+        let keys = parser.deserialize_map(KeysVisitor)?;
+        parser.end().map(|()| keys)
+    }
+}
+
+struct KeysVisitor;
+
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl<'de> Visitor<'de> for KeysVisitor {
+    type Value = Keys;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
+        let mut keys = Keys::default();
+        while let Some((Key(key), IgnoredAny)) = map.next_entry()? {
+            match &*key {
+                "timestamp" => keys.timestamp = true,
+                "goalId" => keys.goal_id = true,
+                "agentId" => keys.agent_id = true,
+                _ => {}
+            }
+        }
+        Ok(keys)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(call: Call<'_>, json: &str) -> String {
+        let frame = call.frame("s", json).unwrap();
+        let start = frame.windows(2).position(|pair| pair == b"{\"").unwrap();
+        String::from_utf8(frame[start..].to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_call_becomes_one_line() {
+        let own = r#"{"timestamp":"2026-01-01T00:00:00.000Z","a":1}"#;
+        assert_eq!(line(Call::Action, own), format!(r#"{{"type":"action","data":{own}}}"#));
+        assert_eq!(line(Call::GoalAdd, "{\n \"a\": 1\r\n}"), r#"{"type":"goal_add","data":{  "a": 1  }}"#);
+        let update = Call::StateUpdate { if_version: Some(3) };
+        assert_eq!(line(update, "{}"), r#"{"type":"state_update","ifVersion":3,"data":{}}"#);
+        let goal = Call::GoalUpdate { goal_id: "g\"1" };
+        assert_eq!(line(goal, r#"{"a":1}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1","a":1}}"#);
+        assert_eq!(line(goal, r#"{"goalId":"x"}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1"}}"#);
+        assert!(line(Call::Response, " { } ").starts_with(r#"{"type":"response","data":{"timestamp":"2"#));
+        serde_json::from_str::<Value>(&line(Call::Response, " { } ")).unwrap();
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_by_name() {
+        for json in ["", "[]", "1", "null", "{", r#"{"a":NaN}"#, r#"{"a":1} x"#, r#"{"a":1,}"#, "\"{}\""] {
+            let error = Call::Action.frame("s", json).unwrap_err();
+            assert_eq!(error.code(), "invalid_json", "{json}");
+            assert!(error.to_string().contains("`action`"), "{error}");
+        }
+    }
+}

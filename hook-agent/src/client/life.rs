@@ -1,0 +1,110 @@
+//! One life an operating-system process: what must not be shared across a `fork`.
+//!
+//! After a fork the child has copies of the parent's locks in whatever state they were, and none of its threads. So
+//! a child never locks, drops or waits for anything of the parent's life: it reads the process id that the life
+//! began with, which never changes, and begins one of its own.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::reads::Reads;
+use crate::delivery::{Shared, start};
+use crate::sync::Mutex;
+use crate::{Config, Error};
+
+/// The agent's parts that live as long as its last handle.
+pub(crate) struct Core {
+    pub config: Arc<Config>,
+    life: ArcSwap<Life>,
+    closed: AtomicBool,
+}
+
+/// The parts that belong to one process.
+pub(crate) struct Life {
+    pub pid: u32,
+    shared: OnceLock<Arc<Shared>>,
+    starting: Mutex<()>,
+    pub reads: Arc<Reads>,
+}
+
+impl Core {
+    pub(crate) fn new(config: Config) -> Self {
+        let config = Arc::new(config);
+        let life = ArcSwap::from_pointee(Life::new(&config));
+        Self { config, life, closed: AtomicBool::new(false) }
+    }
+
+    /// This process's life.
+    pub(crate) fn life(&self) -> Guard<Arc<Life>> {
+        let life = self.life.load();
+        if life.pid == std::process::id() {
+            return life;
+        }
+        self.be_born(&life);
+        self.life.load()
+    }
+
+    /// The running delivery; opened and started by whoever comes first.
+    pub(crate) fn running(&self) -> Result<(u32, Arc<Shared>), Error> {
+        if self.closed.load(Ordering::Relaxed) {
+            return Err(Error::Closed);
+        }
+        let life = self.life();
+        if let Some(shared) = life.shared.get() {
+            return Ok((life.pid, Arc::clone(shared)));
+        }
+        let _one = life.starting.lock();
+        let shared = match life.shared.get() {
+            Some(shared) => Arc::clone(shared),
+            None => Arc::clone(life.shared.get_or_init({
+                let started = start(&self.config)?;
+                || started
+            })),
+        };
+        Ok((life.pid, shared))
+    }
+
+    /// No call is taken any more; the delivery, if it ever ran in this process.
+    pub(crate) fn close(&self) -> Option<Arc<Shared>> {
+        self.closed.store(true, Ordering::Relaxed);
+        self.life().shared.get().cloned()
+    }
+
+    /// In a forked child: a new life in the place of the parent's, which is never dropped.
+    fn be_born(&self, parents: &Arc<Life>) {
+        std::mem::forget(Arc::clone(parents));
+        let before = self.life.compare_and_swap(parents, Arc::new(Life::new(&self.config)));
+        let was_first = Arc::ptr_eq(&before, parents);
+        if was_first
+            && let Some(shared) = parents.shared.get()
+            && let Some(mut lock) = shared.lock.try_lock()
+        {
+            // Closes this process's copy, which else would keep the folder locked beyond the parent's end.
+            lock.take();
+        }
+    }
+}
+
+impl Life {
+    fn new(config: &Arc<Config>) -> Self {
+        Self {
+            pid: std::process::id(),
+            shared: OnceLock::new(),
+            starting: Mutex::new(()),
+            reads: Arc::new(Reads::new(Arc::clone(config))),
+        }
+    }
+}
+
+impl Drop for Life {
+    /// The thread ends after the request that it is in; what is left stays in the spool.
+    fn drop(&mut self) {
+        if self.pid == std::process::id()
+            && let Some(shared) = self.shared.get()
+        {
+            shared.bell.ring(|rung| rung.stop = true);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! What the agent tells about itself.
+
+use std::sync::atomic::Ordering;
+
+use serde::Serialize;
+
+use crate::delivery::Shared;
+use crate::spool::Place;
+
+/// Counters since this process opened its spool; they count records unless said otherwise.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stats {
+    /// Taken from callers.
+    pub accepted: u64,
+    /// Stored by the service, adopted ones included.
+    pub delivered: u64,
+    /// Refused by the service for good; kept in `rejected/`.
+    pub rejected: u64,
+    /// Let go to stay within the spool's bytes.
+    pub dropped: u64,
+    /// Let go because of their age.
+    pub expired: u64,
+    /// Lost to damage in the spool's files.
+    pub damaged: u64,
+    /// Calls that failed because the spool was full or could not be written.
+    pub refused: u64,
+    /// In the spool, not settled yet.
+    pub pending: u64,
+    /// Requests sent.
+    pub batches: u64,
+    /// Requests that have to be sent again.
+    pub retries: u64,
+    /// Batches that were numbered anew because the service knew other numbers.
+    pub renumbered: u64,
+    /// Folders taken over from agents that are gone.
+    pub adopted: u64,
+    /// Times that a file of the spool's could not be read or written by the delivery.
+    pub spool_errors: u64,
+    /// Callbacks that panicked.
+    pub callback_panics: u64,
+    /// False between a failed attempt and the next success.
+    pub reachable: bool,
+    /// The latest trouble, kept after it is over.
+    pub last_error: Option<String>,
+    /// This process's Producer-Id.
+    pub producer: String,
+    /// Where undelivered records are.
+    pub spool: SpoolStats,
+}
+
+/// The spool's place and size.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SpoolStats {
+    /// `disk` or `memory`.
+    pub kind: &'static str,
+    /// Its folder, on disk.
+    pub path: Option<String>,
+    /// Why it is in memory.
+    pub memory_because: Option<String>,
+    /// Bytes in its segments.
+    pub bytes: u64,
+}
+
+impl Stats {
+    pub(crate) fn of(shared: &Shared) -> Self {
+        let (spool, report, counters) = (&shared.spool, &shared.report, &shared.spool.counters);
+        let path = match &spool.place {
+            Place::Disk(path) => Some(path.display().to_string()),
+            Place::Memory => None,
+        };
+        Self {
+            accepted: counters.accepted.load(Ordering::Relaxed),
+            delivered: counters.delivered.load(Ordering::Relaxed),
+            rejected: counters.rejected.load(Ordering::Relaxed),
+            dropped: counters.dropped.load(Ordering::Relaxed),
+            expired: counters.expired.load(Ordering::Relaxed),
+            damaged: counters.damaged.load(Ordering::Relaxed),
+            refused: counters.refused.load(Ordering::Relaxed),
+            pending: spool.pending(),
+            batches: report.batches.load(Ordering::Relaxed),
+            retries: report.retries.load(Ordering::Relaxed),
+            renumbered: report.renumbered.load(Ordering::Relaxed),
+            adopted: report.adopted.load(Ordering::Relaxed),
+            spool_errors: report.spool_errors.load(Ordering::Relaxed),
+            callback_panics: shared.answers.panics(),
+            reachable: !shared.answers.is_failing(),
+            last_error: report.last_error(),
+            producer: spool.producer.clone(),
+            spool: SpoolStats {
+                kind: if path.is_some() { "disk" } else { "memory" },
+                path,
+                memory_because: shared.memory_because.clone(),
+                bytes: spool.bytes(),
+            },
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Every setting once: its environment variable, its default, its bounds. Nothing else reads the environment.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::Error;
+use crate::transport::ServiceUrl;
+
+/// The service's limit is 10 MiB for a body; this leaves room for the line around the data.
+pub(crate) const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
+/// A batch stays under these two, so that one answer never takes long.
+pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
+pub(crate) const MAX_BATCH_LINES: usize = 1000;
+
+/// What happens to a new event when the spool holds as much as it may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FullPolicy {
+    /// The oldest undelivered events make room and are counted in `stats().dropped`.
+    #[default]
+    DropOldest,
+    /// The new event is refused at the call with `spool_full`.
+    RejectNew,
+}
+
+/// Where to deliver to, where to keep what is not delivered yet, and how long to wait.
+///
+/// ```
+/// use hook_agent::{Config, HookAgent};
+///
+/// let mut config = Config::new("http://localhost:9000")?;
+/// config.session_id = Some("demo".to_owned());
+/// let agent = HookAgent::new(config);
+/// # drop(agent);
+/// # Ok::<(), hook_agent::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// `SESSION_SERVICE_URL`, default `http://localhost:9000`. Also `https://…` and `unix:///path`.
+    pub service: ServiceUrl,
+    /// `SESSION_ID`: the session that the calls are for, unless [`for_session`](crate::HookAgent::for_session) says another.
+    pub session_id: Option<String>,
+    /// `SESSION_USER_ID`: the owner of the sessions that `create_session` makes; `unknown` when unset.
+    pub user_id: Option<String>,
+    /// `SESSION_TOKEN`: sent as `Authorization: Bearer …`.
+    pub token: Option<String>,
+    /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool, the first one that can be written is taken. Unset, they
+    /// are `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the system's
+    /// temporary directory. Set, it is the only one.
+    pub spool_dirs: Vec<PathBuf>,
+    /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB; a sixteenth of it when the spool is in memory.
+    pub spool_max_bytes: u64,
+    /// `HOOK_AGENT_SPOOL_MAX_AGE` in seconds, default 7 days.
+    pub spool_max_age: Duration,
+    /// `HOOK_AGENT_SPOOL_FULL`: `drop-oldest` (default) or `reject-new`.
+    pub spool_full: FullPolicy,
+    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000.
+    pub connect_timeout: Duration,
+    /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
+    pub answer_timeout: Duration,
+    /// Longest pause between two attempts, default 30 s (a `Retry-After` may ask for more, up to 10 minutes).
+    pub max_backoff: Duration,
+    /// How long what is not awaited may gather before it is sent, default 3 ms.
+    pub linger: Duration,
+    /// The largest answer that is read, default 32 MiB.
+    pub max_answer_bytes: usize,
+}
+
+impl Config {
+    /// The defaults, for the service at `url`; reads no environment but for the spool's default place.
+    pub fn new(url: &str) -> Result<Self, Error> {
+        Ok(Self {
+            service: ServiceUrl::parse(url)?,
+            session_id: None,
+            user_id: None,
+            token: None,
+            spool_dirs: default_spool_dirs(),
+            spool_max_bytes: 256 * 1024 * 1024,
+            spool_max_age: Duration::from_hours(7 * 24),
+            spool_full: FullPolicy::DropOldest,
+            connect_timeout: Duration::from_secs(2),
+            answer_timeout: Duration::from_secs(5),
+            max_backoff: Duration::from_secs(30),
+            linger: Duration::from_millis(3),
+            max_answer_bytes: 32 * 1024 * 1024,
+        })
+    }
+
+    /// The defaults, changed by what the environment sets. An empty variable counts as unset.
+    pub fn from_env() -> Result<Self, Error> {
+        let mut config =
+            Self::new(&var("SESSION_SERVICE_URL").unwrap_or("http://localhost:9000".to_owned()))?;
+        config.session_id = var("SESSION_ID");
+        config.user_id = var("SESSION_USER_ID");
+        config.token = var("SESSION_TOKEN");
+        if let Some(dir) = var("HOOK_AGENT_SPOOL_DIR") {
+            config.spool_dirs = vec![PathBuf::from(dir)];
+        }
+        config.spool_max_bytes =
+            number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?.unwrap_or(config.spool_max_bytes);
+        config.spool_max_age = seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
+        config.spool_full = policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
+        config.connect_timeout = millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
+        config.answer_timeout = millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
+        Ok(config)
+    }
+}
+
+fn var(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn number(name: &'static str, least: u64) -> Result<Option<u64>, Error> {
+    let Some(text) = var(name) else { return Ok(None) };
+    match text.parse::<u64>() {
+        Ok(value) if value >= least => Ok(Some(value)),
+        Ok(_) => Err(Error::Config { name, reason: format!("`{text}` is less than {least}") }),
+        Err(error) => Err(Error::Config { name, reason: format!("`{text}`: {error}") }),
+    }
+}
+
+fn seconds(name: &'static str) -> Result<Option<Duration>, Error> {
+    Ok(number(name, 1)?.map(Duration::from_secs))
+}
+
+fn millis(name: &'static str) -> Result<Option<Duration>, Error> {
+    Ok(number(name, 1)?.map(Duration::from_millis))
+}
+
+fn policy(name: &'static str) -> Result<Option<FullPolicy>, Error> {
+    match var(name).as_deref() {
+        None => Ok(None),
+        Some("drop-oldest") => Ok(Some(FullPolicy::DropOldest)),
+        Some("reject-new") => Ok(Some(FullPolicy::RejectNew)),
+        Some(other) => Err(Error::Config {
+            name,
+            reason: format!("`{other}` is neither `drop-oldest` nor `reject-new`"),
+        }),
+    }
+}
+
+fn default_spool_dirs() -> Vec<PathBuf> {
+    let state = var("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| var("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+    let user = rustix::process::geteuid().as_raw();
+    let temporary = std::env::temp_dir().join(format!("hook-agent-{user}"));
+    state.map(|dir| dir.join("hook-agent")).into_iter().chain([temporary]).collect()
+}

@@ -1,0 +1,194 @@
+//! Who waits for which record, and what the latest records were answered.
+//!
+//! A call that nobody awaits costs nothing here. One that is awaited later than its answer came still finds it,
+//! as long as it is among the last few batches.
+
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use crate::sync::Mutex;
+
+/// So many settled batches are remembered, and of each answer at most so many bytes.
+const REMEMBERED: usize = 8;
+const REMEMBERED_BYTES: usize = 1024;
+
+/// What became of a record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The service's answer, as JSON.
+    Answer(Box<str>),
+    /// The service has it, but what it said is no longer known.
+    Stored,
+    /// It is in the spool; the service can't be reached.
+    Queued,
+    Rejected {
+        call: &'static str,
+        code: String,
+        message: String,
+    },
+    Dropped,
+}
+
+/// Called once, on the delivery thread or on the one that registers it.
+pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
+
+/// The waiting and the remembered.
+#[derive(Default)]
+pub(crate) struct Answers {
+    inner: Mutex<Inner>,
+    /// Set between a failed attempt and the next success: whoever asks now is told `queued` at once.
+    failing: AtomicBool,
+    panics: AtomicU64,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: HashMap<u64, Callback>,
+    recent: VecDeque<Vec<(u64, Outcome)>>,
+    /// Records below are settled, whether remembered or not.
+    settled: u64,
+}
+
+impl Answers {
+    /// Calls back once the record's outcome is known; true if that is still to come.
+    pub(crate) fn register(&self, record: u64, callback: Callback) -> bool {
+        let mut inner = self.inner.lock();
+        let known = inner.known(record).or_else(|| self.is_failing().then_some(Outcome::Queued));
+        let Some(outcome) = known else {
+            inner.waiting.insert(record, callback);
+            return true;
+        };
+        drop(inner);
+        self.call(callback, outcome);
+        false
+    }
+
+    /// The outcomes of some records, in order.
+    pub(crate) fn settle(&self, outcomes: Vec<(u64, Outcome)>) {
+        let mut inner = self.inner.lock();
+        let mut due = Vec::new();
+        for (record, outcome) in &outcomes {
+            due.extend(inner.waiting.remove(record).map(|callback| (callback, outcome.clone())));
+        }
+        inner
+            .recent
+            .push_back(outcomes.into_iter().map(|(record, outcome)| (record, outcome.shortened())).collect());
+        if inner.recent.len() > REMEMBERED {
+            inner.recent.pop_front();
+        }
+        drop(inner);
+        self.call_all(due);
+    }
+
+    /// Delivery has come to this record: who still waits for one before it waits for what was dropped.
+    pub(crate) fn passed(&self, cursor: u64) {
+        let mut inner = self.inner.lock();
+        inner.settled = inner.settled.max(cursor);
+        let gone: Vec<u64> = inner.waiting.keys().copied().filter(|record| *record < cursor).collect();
+        let dropped =
+            gone.iter().filter_map(|record| Some((inner.waiting.remove(record)?, Outcome::Dropped)));
+        let due = dropped.collect();
+        drop(inner);
+        self.call_all(due);
+    }
+
+    /// An attempt failed: everyone who waits is told that the record is queued.
+    pub(crate) fn fail(&self) {
+        self.failing.store(true, Ordering::SeqCst);
+        let waiting = std::mem::take(&mut self.inner.lock().waiting);
+        self.call_all(waiting.into_values().map(|callback| (callback, Outcome::Queued)).collect());
+    }
+
+    pub(crate) fn succeed(&self) {
+        self.failing.store(false, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::SeqCst)
+    }
+
+    /// Callbacks that panicked; the delivery thread went on.
+    pub(crate) fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
+
+    fn call_all(&self, due: Vec<(Callback, Outcome)>) {
+        for (callback, outcome) in due {
+            self.call(callback, outcome);
+        }
+    }
+
+    fn call(&self, callback: Callback, outcome: Outcome) {
+        if catch_unwind(AssertUnwindSafe(|| callback(outcome))).is_err() {
+            self.panics.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Inner {
+    fn known(&self, record: u64) -> Option<Outcome> {
+        let remembered = self.recent.iter().find_map(|batch| {
+            let at = batch.binary_search_by_key(&record, |(number, _)| *number).ok()?;
+            Some(batch[at].1.clone())
+        });
+        remembered.or_else(|| (record < self.settled).then_some(Outcome::Stored))
+    }
+}
+
+impl Outcome {
+    fn shortened(self) -> Self {
+        match self {
+            Self::Answer(json) if json.len() > REMEMBERED_BYTES => Self::Stored,
+            other => other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+
+    use super::*;
+
+    fn ask(answers: &Answers, record: u64) -> mpsc::Receiver<Outcome> {
+        let (sender, receiver) = mpsc::channel();
+        answers.register(record, Box::new(move |outcome| drop(sender.send(outcome))));
+        receiver
+    }
+
+    #[test]
+    fn an_answer_is_found_before_and_after_it_came() {
+        let answers = Answers::default();
+        let early = ask(&answers, 1);
+        let outcome = Outcome::Answer("{}".into());
+        answers.settle(vec![(0, Outcome::Stored), (1, outcome.clone())]);
+        assert_eq!(early.try_recv(), Ok(outcome.clone()));
+        assert_eq!(ask(&answers, 1).try_recv(), Ok(outcome));
+    }
+
+    #[test]
+    fn who_waits_for_a_dropped_record_is_told() {
+        let answers = Answers::default();
+        let waiting = ask(&answers, 3);
+        answers.passed(4);
+        assert_eq!(waiting.try_recv(), Ok(Outcome::Dropped));
+    }
+
+    #[test]
+    fn while_the_service_is_away_nobody_waits() {
+        let answers = Answers::default();
+        let waiting = ask(&answers, 3);
+        answers.fail();
+        assert_eq!(waiting.try_recv(), Ok(Outcome::Queued));
+        assert_eq!(ask(&answers, 4).try_recv(), Ok(Outcome::Queued));
+    }
+
+    #[test]
+    fn a_callback_that_panics_is_counted() {
+        let answers = Answers::default();
+        answers.settle(vec![(0, Outcome::Stored)]);
+        answers.register(0, Box::new(|_| panic!("as a test")));
+        assert_eq!(answers.panics(), 1);
+    }
+}

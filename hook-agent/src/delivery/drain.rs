@@ -1,0 +1,275 @@
+//! Draining one spool: its window, its batches, their answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::value::RawValue;
+
+use super::verdict::{LineResult, Verdict, judge};
+use super::{Answers, Outcome, Report};
+use crate::kind::Kind;
+use crate::spool::{Batch, Head, Rejection, Spool, Step, Window, keep};
+use crate::transport::{Producer, Request, Transport};
+
+/// A batch that the service keeps failing on is given up after so many attempts: it is split, and a single line
+/// rejected. An unreachable or overloaded service is no such failure.
+const BROKEN_ATTEMPTS: u32 = 20;
+const BROKEN_ATTEMPTS_SPLIT: u32 = 3;
+const MAX_RENUMBERED: u32 = 3;
+
+/// One spool and where delivery is in it.
+pub(crate) struct Drain {
+    pub spool: Arc<Spool>,
+    head: Head,
+    window: Option<Window>,
+    /// Attempts in a row that broke on the current request.
+    broken: u32,
+    /// Times in a row that it was numbered anew.
+    renumbered: u32,
+}
+
+/// What one turn came to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Nothing to send.
+    Idle,
+    /// A window is settled.
+    Progress,
+    /// The service can't take it now.
+    Failed { after: Option<Duration> },
+}
+
+/// What became of one request.
+enum Sent {
+    Settled,
+    /// Changed in some way, and to be sent at once.
+    Again,
+    Failed(Option<Duration>),
+}
+
+impl Drain {
+    pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
+        Self { spool, head, window: None, broken: 0, renumbered: 0 }
+    }
+
+    /// The number of the first record that is not settled.
+    pub(crate) fn cursor(&self) -> u64 {
+        self.head.cursor()
+    }
+
+    /// Sends the next window, or what is left of the current one.
+    pub(crate) fn turn(
+        &mut self,
+        transport: &mut dyn Transport,
+        answers: Option<&Answers>,
+        report: &Report,
+    ) -> Turn {
+        let window =
+            match self.window.take().map_or_else(|| self.head.window(&self.spool), |held| Ok(Some(held))) {
+                Ok(window) => window,
+                Err(error) => {
+                    Report::add(&report.spool_errors, 1);
+                    report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
+                    return Turn::Failed { after: None };
+                }
+            };
+        if let Some(answers) = answers {
+            answers.passed(self.head.cursor());
+        }
+        let Some(window) = window else { return Turn::Idle };
+        let turn = self.send_window(&window, transport, answers, report);
+        Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
+        if turn != Turn::Progress {
+            self.window = Some(window);
+        }
+        turn
+    }
+
+    fn send_window(
+        &mut self,
+        window: &Window,
+        transport: &mut dyn Transport,
+        answers: Option<&Answers>,
+        report: &Report,
+    ) -> Turn {
+        for index in 0..window.batches.len() {
+            while self.head.left(window, index) > 0 {
+                if let Sent::Failed(after) = self.send(window, index, transport, answers, report) {
+                    return Turn::Failed { after };
+                }
+            }
+        }
+        Turn::Progress
+    }
+
+    fn send(
+        &mut self,
+        window: &Window,
+        index: usize,
+        transport: &mut dyn Transport,
+        answers: Option<&Answers>,
+        report: &Report,
+    ) -> Sent {
+        let step = self.head.step(index);
+        let batch = &window.batches[index];
+        let lines = current(batch, &step);
+        let seq = (!window.is_create()).then_some(step.seq);
+        let body = body(window, lines);
+        let request = request(&self.spool.producer, batch, &step, seq, &body);
+        Report::add(&report.batches, 1);
+        let verdict = match transport.send(&request) {
+            Ok(response) => judge(&response, seq),
+            Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
+        };
+        let settling = Settling { window, index, lines, answers, report };
+        self.act(verdict, &settling)
+    }
+
+    fn act(&mut self, verdict: Verdict, at: &Settling<'_>) -> Sent {
+        match verdict {
+            Verdict::Delivered(results) => self.settle(at, results, true),
+            Verdict::Stored => self.settle(at, Vec::new(), true),
+            Verdict::Retry { after, reason } => at.failed(after, reason),
+            Verdict::Renumber { epoch } => self.renumber(at, epoch),
+            Verdict::Refused { code, message } => self.refused(at, code, message),
+            Verdict::Broken { reason } => self.broke(at, reason),
+        }
+    }
+
+    /// At once, but a service that is content with no numbers at all is not asked without a pause.
+    fn renumber(&mut self, at: &Settling<'_>, known: u64) -> Sent {
+        Report::add(&at.report.renumbered, 1);
+        self.head.renumber(at.index, known);
+        self.renumbered += 1;
+        if self.renumbered > MAX_RENUMBERED {
+            return at.failed(None, "the service refuses every producer number".to_owned());
+        }
+        Sent::Again
+    }
+
+    /// A batch that is refused whole is halved until the line at fault stands alone.
+    fn refused(&mut self, at: &Settling<'_>, code: String, message: String) -> Sent {
+        self.broken = 0;
+        if at.lines.len() > 1 {
+            self.head.split(at.index, at.lines.len() / 2);
+            return Sent::Again;
+        }
+        self.settle(at, vec![LineResult::Refused { code, message }], false)
+    }
+
+    fn broke(&mut self, at: &Settling<'_>, reason: String) -> Sent {
+        self.broken += 1;
+        let split = self.head.step(at.index).lines > 0;
+        if self.broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
+            return at.failed(None, reason);
+        }
+        self.refused(at, "service_failed".to_owned(), reason)
+    }
+
+    fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
+        (self.broken, self.renumbered) = (0, 0);
+        let outcomes = at.outcomes(results);
+        let rejected = at.keep_rejected(&self.spool, &outcomes);
+        self.head.settle(at.window, at.index, at.lines.len(), stored);
+        let counters = &self.spool.counters;
+        Report::add(&counters.rejected, rejected);
+        Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
+        self.spool.forget(at.lines.len() as u64);
+        if let Some(answers) = at.answers {
+            answers.succeed();
+            answers.settle(outcomes);
+        }
+        Sent::Settled
+    }
+}
+
+/// The request that is being settled.
+struct Settling<'a> {
+    window: &'a Window,
+    index: usize,
+    /// Indexes into the window's records.
+    lines: &'a [usize],
+    answers: Option<&'a Answers>,
+    report: &'a Report,
+}
+
+impl Settling<'_> {
+    fn failed(&self, after: Option<Duration>, reason: String) -> Sent {
+        Report::add(&self.report.retries, 1);
+        self.report.failed(reason);
+        Sent::Failed(after)
+    }
+
+    fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {
+        let mut results = results.into_iter();
+        let outcome = |index: &usize| {
+            let record = &self.window.records[*index];
+            let outcome = match results.next() {
+                None => Outcome::Stored,
+                Some(LineResult::Done(json)) => Outcome::Answer(json),
+                Some(LineResult::Refused { code, message }) => {
+                    Outcome::Rejected { call: record.kind.name(), code, message }
+                }
+            };
+            (record.number, outcome)
+        };
+        self.lines.iter().map(outcome).collect()
+    }
+
+    /// Keeps what was refused; returns how many that were.
+    fn keep_rejected(&self, spool: &Spool, outcomes: &[(u64, Outcome)]) -> u64 {
+        let mut rejections = Vec::new();
+        for ((_, outcome), index) in outcomes.iter().zip(self.lines) {
+            let Outcome::Rejected { code, message, .. } = outcome else { continue };
+            let record = &self.window.records[*index];
+            let Ok(event) = serde_json::from_slice::<&RawValue>(self.window.line(record)) else { continue };
+            let session = &self.window.batches[self.index].session;
+            let at =
+                jiff::Timestamp::from_millisecond(record.time.cast_signed()).unwrap_or_default().to_string();
+            rejections.push(Rejection { at, session, code, reason: message, event });
+        }
+        if rejections.is_empty() {
+            return 0;
+        }
+        let first = &rejections[0];
+        self.report.failed(format!("rejected: {} ({})", first.reason, first.code));
+        if let Err(error) = keep(&spool.place, &rejections) {
+            Report::add(&self.report.spool_errors, 1);
+            self.report.failed(format!("`{}`: {error}", spool.path().join("rejected").display()));
+        }
+        rejections.len() as u64
+    }
+}
+
+fn current<'a>(batch: &'a Batch, step: &Step) -> &'a [usize] {
+    let left = &batch.lines[step.settled.min(batch.lines.len())..];
+    if step.lines == 0 { left } else { &left[..step.lines.min(left.len())] }
+}
+
+fn body(window: &Window, lines: &[usize]) -> Vec<u8> {
+    let length = lines.iter().map(|index| window.records[*index].line.len() + 1).sum();
+    let mut body = Vec::with_capacity(length);
+    for index in lines {
+        let record = &window.records[*index];
+        body.extend_from_slice(window.line(record));
+        if record.kind != Kind::CreateSession {
+            body.push(b'\n');
+        }
+    }
+    body
+}
+
+fn request<'a>(
+    producer: &'a str,
+    batch: &Batch,
+    step: &Step,
+    seq: Option<u64>,
+    body: &'a [u8],
+) -> Request<'a> {
+    let (path, content_type) = match seq {
+        Some(_) => (format!("/api/sessions/{}/events", batch.session), "application/x-ndjson"),
+        None => ("/api/sessions".to_owned(), "application/json"),
+    };
+    let producer = seq.map(|seq| Producer { id: producer, epoch: step.epoch, seq });
+    Request { method: "POST", path, content_type, producer, body }
+}

@@ -1,0 +1,182 @@
+//! What an answer means for the batch that it answers. Pure: the one place where a status is told from another.
+//!
+//! Only an answer that is plainly the service's ends a batch. Anything else (a proxy's page, a login form, half a
+//! document) is as good as no answer, and the batch is tried again.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::transport::Response;
+
+/// What to do next.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// The service has it; one result a line, as far as it told.
+    Delivered(Vec<LineResult>),
+    /// It had been stored by an earlier attempt whose numbers have been passed since; what it was answered is gone.
+    Stored,
+    /// Later again.
+    Retry { after: Option<Duration>, reason: String },
+    /// The service knows other numbers: an epoch above this one, from 0.
+    Renumber { epoch: u64 },
+    /// Never, as it is.
+    Refused { code: String, message: String },
+    /// Failed within the service, on this very batch perhaps: later again, but not for ever.
+    Broken { reason: String },
+}
+
+/// One line's result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum LineResult {
+    /// The service's JSON.
+    Done(Box<str>),
+    Refused {
+        code: String,
+        message: String,
+    },
+}
+
+/// An earlier batch again may be answered without results: they are forgotten, the batch is not.
+#[derive(Deserialize)]
+struct BatchAnswer<'a> {
+    #[serde(borrow)]
+    results: Option<Vec<&'a RawValue>>,
+    #[serde(default)]
+    success: bool,
+    #[serde(default)]
+    duplicate: bool,
+}
+
+#[derive(Deserialize)]
+struct ErrorAnswer<'a> {
+    #[serde(borrow)]
+    error: Cow<'a, str>,
+    #[serde(borrow, default)]
+    code: Cow<'a, str>,
+}
+
+/// Judges the answer to a batch that carried `seq`, or to a request without numbers.
+pub(crate) fn judge(response: &Response, seq: Option<u64>) -> Verdict {
+    match response.status {
+        200..=299 => delivered(response, seq.is_some()),
+        403 if response.producer_epoch.is_some() => {
+            Verdict::Renumber { epoch: response.producer_epoch.unwrap_or_default() }
+        }
+        409 if response.expected_seq.is_some() => resync(response.expected_seq, seq),
+        500 => Verdict::Broken { reason: told(response) },
+        413 | 501 | 505 => refused(response).unwrap_or_else(|| plain_refusal(response)),
+        300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 502.. => retry(response),
+        _ => refused(response).unwrap_or_else(|| retry(response)),
+    }
+}
+
+fn delivered(response: &Response, batch: bool) -> Verdict {
+    if response.status == 204 {
+        return Verdict::Delivered(Vec::new());
+    }
+    if !batch {
+        let text = std::str::from_utf8(&response.body).ok().filter(|text| is_object(text));
+        let done = |text: &str| Verdict::Delivered(vec![LineResult::Done(text.into())]);
+        return text.map_or_else(|| retry(response), done);
+    }
+    match serde_json::from_slice::<BatchAnswer<'_>>(&response.body) {
+        Ok(BatchAnswer { results: Some(results), .. }) => {
+            Verdict::Delivered(results.into_iter().map(line_result).collect())
+        }
+        Ok(answer) if answer.success || answer.duplicate => Verdict::Delivered(Vec::new()),
+        Ok(_) | Err(_) => retry(response),
+    }
+}
+
+fn is_object(text: &str) -> bool {
+    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+}
+
+fn line_result(raw: &RawValue) -> LineResult {
+    match serde_json::from_str::<ErrorAnswer<'_>>(raw.get()) {
+        Ok(error) => {
+            LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() }
+        }
+        Err(_) => LineResult::Done(raw.get().into()),
+    }
+}
+
+/// The service expects a later number: this one is stored. An earlier one: it has forgotten us.
+fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
+    if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
+}
+
+fn refused(response: &Response) -> Option<Verdict> {
+    let error = serde_json::from_slice::<ErrorAnswer<'_>>(&response.body).ok()?;
+    let code = code_or(&error.code, &format!("status_{}", response.status));
+    Some(Verdict::Refused { code, message: error.error.into_owned() })
+}
+
+fn plain_refusal(response: &Response) -> Verdict {
+    Verdict::Refused { code: format!("status_{}", response.status), message: told(response) }
+}
+
+fn retry(response: &Response) -> Verdict {
+    Verdict::Retry { after: response.retry_after, reason: told(response) }
+}
+
+fn code_or(code: &str, other: &str) -> String {
+    if code.is_empty() { other.to_owned() } else { code.to_owned() }
+}
+
+/// The status and the first words of the body.
+fn told(response: &Response) -> String {
+    let start = &response.body[..response.body.len().min(160)];
+    format!("status {}: {}", response.status, String::from_utf8_lossy(start).trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Response {
+        Response { status, body: body.into(), ..Response::default() }
+    }
+
+    #[test]
+    fn a_line_that_is_refused_does_not_hold_the_others_back() {
+        let body = r#"{"results":[{"success":true,"seq":1},{"error":"no such goal","code":"goal_not_found"}],"offset":3}"#;
+        let Verdict::Delivered(lines) = judge(&answer(200, body), Some(0)) else { panic!("not delivered") };
+        assert_eq!(lines[0], LineResult::Done(r#"{"success":true,"seq":1}"#.into()));
+        let code = "goal_not_found".to_owned();
+        assert_eq!(lines[1], LineResult::Refused { code, message: "no such goal".to_owned() });
+    }
+
+    #[test]
+    fn a_success_that_the_service_did_not_write_is_no_success() {
+        for body in ["", "<html>welcome</html>", "{\"results\":", "[]", "{}"] {
+            assert!(matches!(judge(&answer(200, body), Some(0)), Verdict::Retry { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_step_are_stored_or_renumbered_never_refused() {
+        let with = |expected| Response { expected_seq: Some(expected), ..answer(409, "{}") };
+        assert_eq!(judge(&with(6), Some(5)), Verdict::Stored);
+        assert_eq!(judge(&with(0), Some(5)), Verdict::Renumber { epoch: 0 });
+        let stale = Response { producer_epoch: Some(9), ..answer(403, "{}") };
+        assert_eq!(judge(&stale, Some(5)), Verdict::Renumber { epoch: 9 });
+    }
+
+    #[test]
+    fn only_the_services_own_refusals_are_final() {
+        let refusal = r#"{"error":"unknown session","code":"session_not_found"}"#;
+        for status in [400, 404, 409, 410, 415, 422] {
+            assert!(matches!(judge(&answer(status, refusal), Some(0)), Verdict::Refused { .. }), "{status}");
+            assert!(matches!(judge(&answer(status, "<html>"), Some(0)), Verdict::Retry { .. }), "{status}");
+        }
+        for status in [301, 401, 403, 408, 425, 429, 502, 503, 504, 507] {
+            assert!(matches!(judge(&answer(status, refusal), Some(0)), Verdict::Retry { .. }), "{status}");
+        }
+        assert!(matches!(judge(&answer(413, "<html>"), Some(0)), Verdict::Refused { .. }));
+        assert!(matches!(judge(&answer(500, refusal), Some(0)), Verdict::Broken { .. }));
+    }
+}

@@ -1,0 +1,266 @@
+//! The thread: its own spool first, then those whose owners are gone; pauses between failures.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::backoff::pause;
+use super::drain::{Drain, Turn};
+use super::{Answers, Bell, Report};
+use crate::config::MAX_BATCH_LINES;
+use crate::spool::{Folder, Head, Limits, Place, Spool};
+use crate::sync::{Condvar, Mutex};
+use crate::transport::{self, Transport};
+use crate::{Config, Error};
+
+/// How often folders without an owner are looked for.
+const ADOPT_EVERY: Duration = Duration::from_secs(30);
+
+/// What the callers' threads and the delivery thread of one process share.
+pub(crate) struct Shared {
+    pub config: Arc<Config>,
+    pub spool: Arc<Spool>,
+    pub answers: Answers,
+    pub bell: Bell,
+    pub report: Report,
+    pub sweep: Sweep,
+    /// Why no directory could be used, when the spool is in memory.
+    pub memory_because: Option<String>,
+    /// The lock of the spool's folder: a forked child closes its copy, so that only the owner's life counts.
+    pub lock: Mutex<Option<File>>,
+    /// Records below are settled.
+    cursor: AtomicU64,
+    turned: (Mutex<bool>, Condvar),
+}
+
+/// Requests to drain every folder that has no owner, and how many of them are fulfilled.
+#[derive(Debug, Default)]
+pub(crate) struct Sweep {
+    pub asked: AtomicU64,
+    pub done: AtomicU64,
+}
+
+/// Opens the spool and starts the thread.
+pub(crate) fn start(config: &Arc<Config>) -> Result<Arc<Shared>, Error> {
+    let opened =
+        open_spool(config).map_err(|source| Error::SpoolWrite { path: "(memory)".into(), source })?;
+    let shared = Arc::new(Shared {
+        config: Arc::clone(config),
+        cursor: AtomicU64::new(opened.head.cursor()),
+        spool: Arc::new(opened.spool),
+        answers: Answers::default(),
+        bell: Bell::default(),
+        report: Report::default(),
+        sweep: Sweep::default(),
+        memory_because: opened.memory_because,
+        lock: Mutex::new(opened.folder.map(|folder| folder.lock)),
+        turned: (Mutex::new(false), Condvar::default()),
+    });
+    let worker = Worker::new(Arc::clone(&shared), opened.head);
+    let thread = std::thread::Builder::new().name("hook-agent".to_owned());
+    thread.spawn(move || worker.run()).map_err(|source| Error::Thread { source })?;
+    Ok(shared)
+}
+
+struct Opened {
+    spool: Spool,
+    head: Head,
+    folder: Option<Folder>,
+    memory_because: Option<String>,
+}
+
+/// The first directory that can be written; memory if there is none.
+fn open_spool(config: &Config) -> io::Result<Opened> {
+    let mut reasons = Vec::new();
+    for dir in &config.spool_dirs {
+        let claimed = Folder::claim(dir, config.service.as_str()).and_then(|folder| {
+            let (spool, head) = open_folder(config, &folder)?;
+            Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
+        });
+        match claimed {
+            Ok(opened) => return Ok(opened),
+            Err(error) => reasons.push(format!("`{}`: {error}", dir.display())),
+        }
+    }
+    let producer = uuid::Uuid::new_v4().simple().to_string();
+    let (spool, head) = Spool::in_memory(producer, Limits::of(config, true))?;
+    let reasons =
+        if reasons.is_empty() { "no directory is configured".to_owned() } else { reasons.join("; ") };
+    Ok(Opened { spool, head, folder: None, memory_because: Some(reasons) })
+}
+
+fn open_folder(config: &Config, folder: &Folder) -> io::Result<(Spool, Head)> {
+    let place = Place::Disk(folder.path.clone());
+    Spool::open(place, folder.producer.clone(), Limits::of(config, false))
+}
+
+impl Shared {
+    /// Waits until everything that was added so far is settled; with `everything`, the folders without an owner too.
+    pub(crate) fn flush(&self, timeout: Duration, everything: bool) -> bool {
+        let deadline = Instant::now() + timeout;
+        let target = self.spool.next();
+        let sweep = if everything { self.sweep.asked.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
+        self.bell.ring(|rung| rung.hurry = true);
+        let drained = || {
+            self.cursor.load(Ordering::SeqCst) >= target && self.sweep.done.load(Ordering::SeqCst) >= sweep
+        };
+        let mut ended = self.turned.0.lock();
+        while !drained() && !*ended {
+            let over;
+            (ended, over) = self.turned.1.wait_until(ended, deadline);
+            if over {
+                break;
+            }
+        }
+        drained()
+    }
+
+    /// Ends the thread after the request that it is in, and waits for that.
+    pub(crate) fn stop(&self, timeout: Duration) {
+        self.bell.ring(|rung| rung.stop = true);
+        let deadline = Instant::now() + timeout;
+        let (mut ended, mut over) = (self.turned.0.lock(), false);
+        while !*ended && !over {
+            (ended, over) = self.turned.1.wait_until(ended, deadline);
+        }
+    }
+
+    /// What was done for a folder that is let go again counts as ours.
+    fn absorb(&self, adopted: &Spool) {
+        let (ours, theirs) = (&self.spool.counters, &adopted.counters);
+        for (ours, theirs) in [
+            (&ours.delivered, &theirs.delivered),
+            (&ours.rejected, &theirs.rejected),
+            (&ours.expired, &theirs.expired),
+            (&ours.damaged, &theirs.damaged),
+        ] {
+            ours.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    fn turned(&self, cursor: u64) {
+        let _guard = self.turned.0.lock();
+        self.cursor.store(cursor, Ordering::SeqCst);
+        self.turned.1.notify_all();
+    }
+}
+
+struct Worker {
+    shared: Arc<Shared>,
+    transport: Option<Box<dyn Transport>>,
+    own: Drain,
+    adopted: Option<(Drain, Folder)>,
+    failures: u32,
+    idle_since: Instant,
+    looked: Option<Instant>,
+}
+
+impl Worker {
+    fn new(shared: Arc<Shared>, head: Head) -> Self {
+        let own = Drain::new(Arc::clone(&shared.spool), head);
+        let idle_since = Instant::now();
+        Self { shared, transport: None, own, adopted: None, failures: 0, idle_since, looked: None }
+    }
+
+    fn run(mut self) {
+        while !self.shared.bell.stopping() {
+            let turn = self.turn();
+            self.shared.turned(self.own.cursor());
+            match turn {
+                Turn::Progress => self.progressed(),
+                Turn::Failed { after } => self.failed(after),
+                Turn::Idle => self.idle(),
+            }
+        }
+        // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
+        self.shared.answers.fail();
+        self.shared.lock.lock().take();
+        *self.shared.turned.0.lock() = true;
+        self.shared.turned.1.notify_all();
+    }
+
+    fn turn(&mut self) -> Turn {
+        let Self { shared, transport, own, adopted, .. } = self;
+        let transport = match open_once(transport, &shared.config) {
+            Ok(transport) => transport,
+            Err(error) => {
+                shared.report.failed(error.to_string());
+                return Turn::Failed { after: None };
+            }
+        };
+        let turn = own.turn(transport, Some(&shared.answers), &shared.report);
+        match adopted {
+            Some((drain, _)) if turn == Turn::Idle => drain.turn(transport, None, &shared.report),
+            _ => turn,
+        }
+    }
+
+    fn progressed(&mut self) {
+        self.failures = 0;
+        self.shared.answers.succeed();
+        self.idle_since = Instant::now();
+        if self.shared.spool.pending() < MAX_BATCH_LINES as u64 && self.adopted.is_none() {
+            self.wait();
+        }
+    }
+
+    fn failed(&mut self, asked: Option<Duration>) {
+        self.failures = self.failures.saturating_add(1);
+        self.shared.answers.fail();
+        let pause = pause(self.failures, self.shared.config.max_backoff, asked, fastrand::f64());
+        self.shared.bell.pause(Instant::now() + pause, asked.is_some());
+    }
+
+    fn idle(&mut self) {
+        if let Some((drain, folder)) = self.adopted.take() {
+            self.shared.absorb(&drain.spool);
+            drop(folder);
+        }
+        let asked = self.shared.sweep.asked.load(Ordering::SeqCst);
+        let sweeping = self.shared.sweep.done.load(Ordering::SeqCst) < asked;
+        if sweeping || self.looked.is_none_or(|looked| looked.elapsed() > ADOPT_EVERY) {
+            self.looked = Some(Instant::now());
+            self.adopted = self.adopt();
+            if self.adopted.is_some() {
+                return;
+            }
+            self.shared.sweep.done.store(asked, Ordering::SeqCst);
+            self.shared.turned(self.own.cursor());
+        }
+        self.wait();
+    }
+
+    fn wait(&self) {
+        let Shared { bell, spool, config, .. } = &*self.shared;
+        bell.wait(config.linger, self.idle_since, || spool.pending() > 0);
+    }
+
+    fn adopt(&self) -> Option<(Drain, Folder)> {
+        let Place::Disk(own) = &self.shared.spool.place else { return None };
+        let found = Folder::adopt(own.parent()?, self.shared.config.service.as_str()).and_then(|folder| {
+            let Some(folder) = folder else { return Ok(None) };
+            let (spool, head) = open_folder(&self.shared.config, &folder)?;
+            Ok(Some((Drain::new(Arc::new(spool), head), folder)))
+        });
+        let adopted = found.unwrap_or_else(|error| {
+            Report::add(&self.shared.report.spool_errors, 1);
+            self.shared.report.failed(format!("looking for folders to adopt: {error}"));
+            None
+        });
+        Report::add(&self.shared.report.adopted, u64::from(adopted.is_some()));
+        adopted
+    }
+}
+
+fn open_once<'a>(
+    transport: &'a mut Option<Box<dyn Transport>>,
+    config: &Config,
+) -> Result<&'a mut dyn Transport, Error> {
+    let opened = match transport.take() {
+        Some(opened) => opened,
+        None => transport::open(config)?,
+    };
+    Ok(&mut **transport.insert(opened))
+}

@@ -1,0 +1,41 @@
+//! Records what an agent does into the flight recorder: never lost, never in the way.
+//!
+//! A call writes one record into the spool, a file of this process's own, and returns in about two microseconds. One
+//! background thread delivers the spool in order and exactly once, whatever happens to the service, the network or
+//! this process. Awaiting a call waits until the service has it; when the service can't be reached, the answer
+//! is `{"success":true,"queued":true}`, and the record is delivered later, by this process or the next.
+//!
+//! ```no_run
+//! use hook_agent::HookAgent;
+//! use serde_json::json;
+//! use std::time::Duration;
+//!
+//! let agent = HookAgent::from_env()?;
+//! agent.log_action(&json!({"type": "tool_call", "tool": "grep"}))?; // queued: returns at once
+//! let answer = agent.add_goal(&json!({"description": "ship it"}))?.wait(Duration::from_secs(1))?;
+//! assert!(answer.json().contains("success"));
+//! agent.close(Duration::from_secs(2));
+//! # Ok::<(), hook_agent::Error>(())
+//! ```
+//!
+//! Floors, each knowing only those below: [`client`] → delivery → spool | transport → config, error.
+
+pub mod cli;
+pub mod client;
+mod config;
+mod delivery;
+mod error;
+mod kind;
+mod spool;
+mod sync;
+mod transport;
+
+pub use client::{Answer, Call, HookAgent, Stats, Ticket};
+pub use config::{Config, FullPolicy};
+pub use error::Error;
+pub use transport::ServiceUrl;
+
+/// The README's examples, so that they are compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

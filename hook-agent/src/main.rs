@@ -1,0 +1,7 @@
+//! The `hook-agent` command; `hook-agent --help` tells what it does.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    hook_agent::cli::run(std::env::args_os().skip(1).collect())
+}

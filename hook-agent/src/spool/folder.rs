@@ -1,0 +1,143 @@
+//! Owning a folder: made anew, or adopted from an owner that is gone. The lock is what tells.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use super::queue::holds_records;
+
+/// Empty free folders beyond this many are removed by whoever meets them.
+const KEPT_EMPTY: usize = 16;
+
+/// A folder that this process owns. Dropping it lets go of the lock.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    pub path: PathBuf,
+    /// The folder's name, which is the Producer-Id of everything in it.
+    pub producer: String,
+    pub lock: File,
+}
+
+/// One folder as `hook-agent status` shows it.
+#[derive(Debug, serde::Serialize)]
+pub(crate) struct FolderInfo {
+    pub producer: String,
+    pub service: String,
+    /// Whether an agent that lives has it.
+    pub owned: bool,
+    /// Whether anything in it is to be delivered.
+    pub pending: bool,
+}
+
+impl Folder {
+    /// Takes a free folder of this service, one that still holds records if there is one; or makes one.
+    pub(crate) fn claim(spool_dir: &Path, service: &str) -> io::Result<Self> {
+        DirBuilder::new().recursive(true).mode(0o700).create(spool_dir)?;
+        let mut empty = None;
+        for name in names(spool_dir)? {
+            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
+            // One that can't be read is left for `adopt`, which tells.
+            if holds_records(&folder.path).unwrap_or_default() {
+                return Ok(folder);
+            }
+            empty.get_or_insert(folder);
+        }
+        empty.map_or_else(|| Self::make(spool_dir, service), Ok)
+    }
+
+    /// Takes a free folder that still holds records, if there is one. Removes empty ones that are too many.
+    pub(crate) fn adopt(spool_dir: &Path, service: &str) -> io::Result<Option<Self>> {
+        let names = names(spool_dir)?;
+        let mut surplus = names.len().saturating_sub(KEPT_EMPTY);
+        let mut trouble = Ok(None);
+        for name in names {
+            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
+            match holds_records(&folder.path) {
+                Ok(true) => return Ok(Some(folder)),
+                Ok(false) if surplus > 0 && !folder.path.join("rejected").exists() => {
+                    surplus -= 1;
+                    std::fs::remove_dir_all(&folder.path)?;
+                }
+                Ok(false) => {}
+                Err(error) => trouble = Err(error),
+            }
+        }
+        trouble
+    }
+
+    /// What there is in a spool directory, for people to look at.
+    pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
+        let mut found = Vec::new();
+        for producer in names(spool_dir)? {
+            let path = spool_dir.join(&producer);
+            let service =
+                std::fs::read_to_string(path.join("service")).unwrap_or_default().trim_end().to_owned();
+            let owned = Self::try_own(&path, producer.clone(), &service).is_none();
+            let pending = holds_records(&path)?;
+            found.push(FolderInfo { producer, service, owned, pending });
+        }
+        Ok(found)
+    }
+
+    /// `None`: someone else's, another service's, or gone.
+    fn try_own(path: &Path, producer: String, service: &str) -> Option<Self> {
+        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
+        lock.try_lock().ok()?;
+        let same = lock.metadata().ok()?.ino() == path.join("lock").metadata().ok()?.ino();
+        let ours = std::fs::read_to_string(path.join("service")).ok()?.trim_end() == service;
+        (same && ours).then(|| Self { path: path.to_owned(), producer, lock })
+    }
+
+    fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
+        loop {
+            let producer = uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).simple().to_string();
+            let path = spool_dir.join(&producer);
+            DirBuilder::new().mode(0o700).create(&path)?;
+            std::fs::write(path.join("service"), format!("{service}\n"))?;
+            let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("lock"))?;
+            if lock.try_lock().is_ok() {
+                return Ok(Self { path, producer, lock });
+            }
+        }
+    }
+}
+
+/// The folders of a spool directory, oldest first. What has another name is not ours.
+fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for entry in spool_dir.read_dir()? {
+        let name = entry?.file_name().into_string().unwrap_or_default();
+        if name.len() == 32 && name.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_owner_and_is_claimed_again_once_free() {
+        let dir = tempfile::tempdir().unwrap();
+        let first = Folder::claim(dir.path(), "http://a:1").unwrap();
+        let second = Folder::claim(dir.path(), "http://a:1").unwrap();
+        let other = Folder::claim(dir.path(), "http://b:1").unwrap();
+        assert_ne!(first.producer, second.producer);
+        let freed = second.producer.clone();
+        drop((second, other));
+        assert_eq!(Folder::claim(dir.path(), "http://a:1").unwrap().producer, freed);
+    }
+
+    #[test]
+    fn empty_folders_do_not_pile_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let held: Vec<Folder> = (0..40).map(|_| Folder::claim(dir.path(), "http://a:1").unwrap()).collect();
+        drop(held);
+        assert!(Folder::adopt(dir.path(), "http://a:1").unwrap().is_none());
+        assert_eq!(names(dir.path()).unwrap().len(), KEPT_EMPTY);
+    }
+}

@@ -1,0 +1,49 @@
+//! The client's queue on disk: what a call leaves behind before it returns, until the service has it.
+//!
+//! ```text
+//! <spool dir>/<producer id>/      one folder a living agent, mode 0700; the name is its Producer-Id
+//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted
+//! ├── service                     the address that this folder's records are for
+//! ├── 00000000000000000000.seg    records, append-only; the name is the number of its first record
+//! ├── state                       two slots: how far delivery is, and the window that is under way
+//! └── rejected/events.jsonl       what the service refused for good, each with its reason
+//! ```
+//!
+//! **What is durable when.** A call returns after its record's `write(2)`: it survives the end of the process by
+//! whatever signal. Nothing is synced, so a power cut may take what the system had not written back yet.
+//!
+//! **Exactly once.** Records leave in windows: the records of one stretch of one segment, grouped by session into
+//! batches, each under one `Producer-Seq`. The window's end and the numbers are in `state` *before* a batch is
+//! sent, and its progress after each answer, so whoever delivers the folder next repeats exactly the batches that
+//! were under way, under exactly their numbers. Every opening takes a new, larger epoch (the clock in ms), which
+//! numbers every session from 0 again; a window from before keeps the epoch that it was planned with.
+//!
+//! **Crash cases**, each with its test:
+//! - killed after `write(2)`: the record is there, the next owner delivers it;
+//! - killed within `write(2)`, or a full disk: a torn tail; cut off at once, or at the next opening; never delivered;
+//! - killed before `state` knew of a window: nothing of it was sent; it is planned anew;
+//! - killed between send and answer: repeated with the same numbers; the service answers as the first time did;
+//! - killed between answer and `state`: the same;
+//! - killed while writing `state`: its checksum fails, the other slot holds the state before;
+//! - damage in the middle of a segment: the record is skipped and counted as `damaged`, and so is the rest of the
+//!   segment if nothing can be told apart in it any more.
+//!
+//! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
+//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`).
+//! The same code works in memory when no directory can be written.
+
+mod folder;
+mod place;
+mod progress;
+mod queue;
+mod record;
+mod rejected;
+mod window;
+
+pub(crate) use folder::Folder;
+pub(crate) use place::Place;
+pub(crate) use progress::{Step, now_millis};
+pub(crate) use queue::{Limits, Spool};
+pub(crate) use record::{HEADER_BYTES, begin_frame, finish_frame};
+pub(crate) use rejected::{Rejection, keep};
+pub(crate) use window::{Batch, Head, Window};

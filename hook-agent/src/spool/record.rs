@@ -1,0 +1,106 @@
+//! One record as bytes: `length u32 · crc32c u32 · kind u8 · session length u8 · time u64 · session · line`.
+//!
+//! Length and checksum cover what follows them; numbers are little-endian; time is Unix milliseconds.
+
+use std::ops::Range;
+
+use crate::kind::Kind;
+
+/// Length and checksum.
+pub(crate) const HEADER_BYTES: usize = 8;
+const FIXED_BYTES: usize = 10;
+
+/// A record inside the bytes that it was read with.
+#[derive(Debug, Clone)]
+pub(crate) struct Record {
+    pub number: u64,
+    pub kind: Kind,
+    pub time: u64,
+    pub session: Range<usize>,
+    pub line: Range<usize>,
+}
+
+/// Starts a frame; the caller appends the line and calls [`finish_frame`].
+pub(crate) fn begin_frame(kind: Kind, session: &str, time: u64, capacity: usize) -> Vec<u8> {
+    let mut frame = Vec::with_capacity(HEADER_BYTES + FIXED_BYTES + session.len() + capacity);
+    frame.extend_from_slice(&[0; HEADER_BYTES]);
+    frame.push(kind as u8);
+    frame.push(session.len() as u8);
+    frame.extend_from_slice(&time.to_le_bytes());
+    frame.extend_from_slice(session.as_bytes());
+    frame
+}
+
+/// Fills in the length and the checksum.
+pub(crate) fn finish_frame(frame: &mut [u8]) {
+    let length = (frame.len() - HEADER_BYTES) as u32;
+    let checksum = crc32c::crc32c(&frame[HEADER_BYTES..]);
+    frame[..4].copy_from_slice(&length.to_le_bytes());
+    frame[4..8].copy_from_slice(&checksum.to_le_bytes());
+}
+
+/// The length of the whole frame whose header starts at `at`, if the header is there.
+pub(crate) fn frame_length(bytes: &[u8], at: usize) -> Option<usize> {
+    let length = bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)?;
+    Some(HEADER_BYTES + length as usize)
+}
+
+/// The record at `at`, and where the next one starts. `None`: torn, damaged, or of a kind not known here.
+pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, usize)> {
+    let end = at + frame_length(bytes, at)?;
+    let checksum = u32::from_le_bytes(bytes.get(at + 4..at + 8)?.try_into().ok()?);
+    let payload = at + HEADER_BYTES;
+    let body = bytes.get(payload..end)?;
+    if body.len() < FIXED_BYTES || crc32c::crc32c(body) != checksum {
+        return None;
+    }
+    let session = payload + FIXED_BYTES..payload + FIXED_BYTES + body[1] as usize;
+    let record = Record {
+        number,
+        kind: Kind::from_number(body[0])?,
+        time: u64::from_le_bytes(body[2..10].try_into().ok()?),
+        line: session.end..end,
+        session,
+    };
+    (record.session.end <= end).then_some((record, end))
+}
+
+/// Where the record after a damaged one starts, if there plainly is one; otherwise it is the end, torn.
+pub(crate) fn behind_damage(bytes: &[u8], at: usize) -> Option<usize> {
+    let next = at + frame_length(bytes, at)?;
+    decode(bytes, next, 0).map(|_| next)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut frame = begin_frame(Kind::Action, "s-1", 42, 0);
+        frame.extend_from_slice(br#"{"type":"action","data":{}}"#);
+        finish_frame(&mut frame);
+        frame
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was() {
+        let frame = sample();
+        let (record, end) = decode(&frame, 0, 7).unwrap();
+        assert_eq!((record.number, record.kind, record.time, end), (7, Kind::Action, 42, frame.len()));
+        assert_eq!(&frame[record.session], b"s-1");
+        assert_eq!(&frame[record.line], br#"{"type":"action","data":{}}"#);
+    }
+
+    #[test]
+    fn a_record_cut_or_changed_anywhere_is_no_record() {
+        let frame = sample();
+        for cut in 0..frame.len() {
+            assert!(decode(&frame[..cut], 0, 0).is_none(), "cut at {cut}");
+        }
+        for at in 0..frame.len() {
+            let mut changed = frame.clone();
+            changed[at] ^= 0x40;
+            assert!(decode(&changed, 0, 0).is_none(), "changed at {at}");
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the service refused for good: one JSON line each in `rejected/events.jsonl`, with the reason.
+//!
+//! At 16 MiB the file becomes `events.1.jsonl` and the one of that name before goes. A crash between this file
+//! and the state writes a line twice: here that is harmless.
+
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::place::Place;
+
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// One line of the file.
+#[derive(Debug, Serialize)]
+pub(crate) struct Rejection<'a> {
+    pub at: String,
+    pub session: &'a str,
+    pub code: &'a str,
+    pub reason: &'a str,
+    pub event: &'a RawValue,
+}
+
+/// Appends to the folder's file; in memory there is none, and the counter alone tells.
+pub(crate) fn keep(place: &Place, rejections: &[Rejection<'_>]) -> io::Result<()> {
+    let Place::Disk(folder) = place else { return Ok(()) };
+    let folder = folder.join("rejected");
+    DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+    let path = folder.join("events.jsonl");
+    if path.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
+        std::fs::rename(&path, folder.join("events.1.jsonl"))?;
+    }
+    let mut lines = Vec::new();
+    for rejection in rejections {
+        serde_json::to_writer(&mut lines, rejection)?;
+        lines.push(b'\n');
+    }
+    OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.write_all(&lines)
+}

@@ -1,0 +1,259 @@
+//! The delivery thread's side of the spool: which records leave next, in which batches, under which numbers.
+//!
+//! A window never spans segments, holds at most 32 sessions, and a `create_session` is a window of its own, so that
+//! a session's records keep their order. Once planned it is never changed but for progress: see [`super`].
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch, now_millis};
+use super::queue::{Meta, Spool};
+use super::record::{Record, behind_damage, decode, frame_length};
+use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
+use crate::kind::Kind;
+
+/// So many batches fit the state's slot with room to spare.
+const MAX_SESSIONS: usize = 32;
+/// So many sessions' numbers are remembered; then all are forgotten under a new epoch.
+const MAX_REMEMBERED: usize = 10_000;
+
+/// Where delivery is in one spool.
+#[derive(Debug)]
+pub(crate) struct Head {
+    ledger: Ledger,
+    progress: Progress,
+    /// This life's epoch, once something was numbered in it.
+    epoch: Option<u64>,
+    /// Each session's epoch and next number.
+    numbers: HashMap<String, (u64, u64)>,
+    /// The plan was made in an earlier life. Its epoch ends with it: another copy of this folder may have it too.
+    inherited: bool,
+    /// The state could not be written so many times.
+    pub(crate) unsaved: u64,
+}
+
+/// Records to send, grouped.
+#[derive(Debug)]
+pub(crate) struct Window {
+    bytes: Vec<u8>,
+    pub records: Vec<Record>,
+    pub batches: Vec<Batch>,
+    end: Position,
+}
+
+/// One session's part of a window, in order.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub session: String,
+    /// Indexes into the window's records.
+    pub lines: Vec<usize>,
+}
+
+impl Window {
+    pub(crate) fn line(&self, record: &Record) -> &[u8] {
+        &self.bytes[record.line.clone()]
+    }
+
+    /// Whether it is one `create_session`, which has a route of its own and needs no numbers.
+    pub(crate) fn is_create(&self) -> bool {
+        self.records[0].kind == Kind::CreateSession
+    }
+
+    fn group(&mut self) {
+        let mut found: HashMap<&[u8], usize> = HashMap::new();
+        for (index, record) in self.records.iter().enumerate() {
+            let session = &self.bytes[record.session.clone()];
+            let batch = *found.entry(session).or_insert_with(|| {
+                let session = String::from_utf8_lossy(session).into_owned();
+                self.batches.push(Batch { session, lines: Vec::new() });
+                self.batches.len() - 1
+            });
+            self.batches[batch].lines.push(index);
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn new(ledger: Ledger, progress: Progress) -> Self {
+        let inherited = progress.plan.is_some();
+        Self { ledger, progress, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
+    }
+
+    /// The number of the first record that is not settled.
+    pub(crate) fn cursor(&self) -> u64 {
+        self.progress.cursor.record
+    }
+
+    /// The window to send now: the one that was under way, or the next one, planned and its plan saved.
+    pub(crate) fn window(&mut self, spool: &Spool) -> io::Result<Option<Window>> {
+        loop {
+            let before = self.progress.cursor;
+            let found = spool.locate(&mut self.progress.cursor);
+            if before != self.progress.cursor {
+                self.progress.plan = None;
+            }
+            let Some((meta, end)) = found else { return Ok(None) };
+            if let Some(mut window) = self.read(spool, &meta)? {
+                window.group();
+                self.plan(&window);
+                return Ok(Some(window));
+            }
+            if self.progress.cursor.offset < meta.length {
+                self.skip_damage(spool, &meta, end)?;
+            }
+        }
+    }
+
+    /// How far batch `index` of the window is.
+    pub(crate) fn step(&self, index: usize) -> Step {
+        self.progress.plan.as_ref().and_then(|plan| plan.batches.get(index)).copied().unwrap_or_default()
+    }
+
+    /// Lines of batch `index` that are not settled.
+    pub(crate) fn left(&self, window: &Window, index: usize) -> usize {
+        if self.progress.cursor == window.end {
+            return 0;
+        }
+        window.batches[index].lines.len().saturating_sub(self.step(index).settled)
+    }
+
+    /// So many more lines of a batch are settled; with `stored` the service has counted its number.
+    pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
+        self.change(index, |step| {
+            step.settled += lines;
+            step.lines = 0;
+            step.seq += u64::from(stored);
+        });
+        let step = self.step(index);
+        if !self.inherited && !window.is_create() {
+            self.numbers.insert(window.batches[index].session.clone(), (step.epoch, step.seq));
+        }
+        if window.is_create() || (0..window.batches.len()).all(|at| self.left(window, at) == 0) {
+            self.progress.cursor = window.end;
+            self.progress.plan = None;
+        }
+        self.save();
+    }
+
+    /// From now on this batch's requests carry so many lines.
+    pub(crate) fn split(&mut self, index: usize, lines: usize) {
+        self.change(index, |step| step.lines = lines);
+        self.save();
+    }
+
+    /// Numbers a batch anew, in an epoch above both ours and the one that the service knows.
+    pub(crate) fn renumber(&mut self, index: usize, known: u64) {
+        let epoch = next_epoch(self.progress.epoch.max(known));
+        self.progress.epoch = epoch;
+        self.change(index, |step| (step.epoch, step.seq) = (epoch, 0));
+        self.save();
+    }
+
+    fn change(&mut self, index: usize, change: impl FnOnce(&mut Step)) {
+        if let Some(step) = self.progress.plan.as_mut().and_then(|plan| plan.batches.get_mut(index)) {
+            change(step);
+        }
+    }
+
+    /// Delivery goes on without the state: only a crash before the next success could then repeat a batch.
+    fn save(&mut self) {
+        if self.ledger.save(&mut self.progress).is_err() {
+            self.unsaved += 1;
+        }
+    }
+
+    fn plan(&mut self, window: &Window) {
+        if self.progress.plan.is_some() || window.is_create() {
+            return;
+        }
+        if self.numbers.len() > MAX_REMEMBERED {
+            self.numbers.clear();
+            self.epoch = None;
+        }
+        let epoch = *self.epoch.get_or_insert_with(|| next_epoch(self.progress.epoch));
+        self.progress.epoch = self.progress.epoch.max(epoch);
+        let number = |batch: &Batch| {
+            let (epoch, seq) = self.numbers.get(&batch.session).copied().unwrap_or((epoch, 0));
+            Step { epoch, seq, settled: 0, lines: 0 }
+        };
+        let batches = window.batches.iter().map(number).collect();
+        self.progress.plan = Some(Plan { end: window.end, batches });
+        self.inherited = false;
+        self.save();
+    }
+
+    /// `None`: the first record cannot be read, or all that could were too old.
+    fn read(&mut self, spool: &Spool, meta: &Meta) -> io::Result<Option<Window>> {
+        let cursor = self.progress.cursor;
+        let planned = self.progress.plan.as_ref().map(|plan| plan.end);
+        let visible = (meta.length - cursor.offset) as usize;
+        let most = planned.map_or(MAX_BATCH_BYTES, |end| (end.offset - cursor.offset) as usize).min(visible);
+        let mut bytes = meta.segment.read(cursor.offset, most)?;
+        if let Some(whole) = frame_length(&bytes, 0).filter(|whole| *whole > bytes.len() && *whole <= visible)
+        {
+            bytes = meta.segment.read(cursor.offset, whole)?;
+        }
+        let mut window = Window { bytes, records: Vec::new(), batches: Vec::new(), end: cursor };
+        let mut sessions: Vec<&[u8]> = Vec::new();
+        let too_old = now_millis().saturating_sub(spool.limits.max_age.as_millis() as u64);
+        let mut at = 0;
+        while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
+            if planned.is_none() {
+                if window.records.is_empty() && record.time < too_old {
+                    at = next;
+                    window.end = after(&cursor, next, record.number);
+                    self.progress.cursor = window.end;
+                    spool.counters.expired.fetch_add(1, Ordering::Relaxed);
+                    spool.forget(1);
+                    continue;
+                }
+                let session = &window.bytes[record.session.clone()];
+                let create = record.kind == Kind::CreateSession && !window.records.is_empty();
+                let more = !sessions.contains(&session);
+                if create || window.records.len() == MAX_BATCH_LINES || more && sessions.len() == MAX_SESSIONS
+                {
+                    break;
+                }
+                if more {
+                    sessions.push(session);
+                }
+            }
+            let alone = record.kind == Kind::CreateSession;
+            window.end = after(&cursor, next, record.number);
+            window.records.push(record);
+            at = next;
+            if alone {
+                break;
+            }
+        }
+        let whole = !window.records.is_empty() && planned.is_none_or(|end| end == window.end);
+        Ok(whole.then_some(window))
+    }
+
+    /// The record at the cursor is lost, or the rest of this segment if nothing more can be told apart in it. A plan
+    /// that was for it is void.
+    fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
+        self.progress.plan = None;
+        let cursor = self.progress.cursor;
+        let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
+        if decode(&bytes, 0, 0).is_some() {
+            return Ok(());
+        }
+        self.progress.cursor = if let Some(next) = behind_damage(&bytes, 0) {
+            after(&cursor, next, cursor.record)
+        } else {
+            spool.seal(meta.first);
+            Position { segment: meta.first, offset: meta.length, record: end }
+        };
+        let lost = self.progress.cursor.record.saturating_sub(cursor.record);
+        spool.counters.damaged.fetch_add(lost, Ordering::Relaxed);
+        spool.forget(lost);
+        self.save();
+        Ok(())
+    }
+}
+
+fn after(cursor: &Position, bytes: usize, record: u64) -> Position {
+    Position { segment: cursor.segment, offset: cursor.offset + bytes as u64, record: record + 1 }
+}

@@ -1,0 +1,221 @@
+//! HTTP/1.1 by hand over one kept connection, for `http://` and `unix://`.
+//!
+//! A connection that the service had closed while it was idle is replaced at once and without counting as a failure:
+//! every request here may safely be repeated (batches carry the producer's numbers, the rest is idempotent).
+
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rustix::net::sockopt::{Timeout, set_socket_timeout};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
+
+use super::url::{Target, is_local};
+use super::{Request, Response, ServiceUrl, Transport, TransportError, answer};
+use crate::Config;
+
+/// The transport and its kept connection, if there is one.
+pub(crate) struct Plain {
+    service: ServiceUrl,
+    authorization: String,
+    connect_timeout: Duration,
+    answer_timeout: Duration,
+    max_answer_bytes: usize,
+    kept: Option<Stream>,
+}
+
+impl Plain {
+    pub(crate) fn new(config: &Config) -> Self {
+        let bearer = config.token.as_ref().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        Self {
+            service: config.service.clone(),
+            authorization: bearer
+                .map(|token| format!("authorization: Bearer {token}\r\n"))
+                .unwrap_or_default(),
+            connect_timeout: config.connect_timeout,
+            answer_timeout: config.answer_timeout,
+            max_answer_bytes: config.max_answer_bytes,
+            kept: None,
+        }
+    }
+
+    /// One exchange; the connection is kept when both sides allow it.
+    fn exchange(&mut self, mut stream: Stream, head: &str, body: &[u8]) -> Result<Response, TransportError> {
+        stream.write_timeout(self.answer_timeout)?;
+        write_request(&mut stream, head, body)?;
+        let deadline = Instant::now() + self.answer_timeout;
+        let mut timed = Timed { stream: &mut stream, deadline };
+        let (response, keep) = answer::read(&mut timed, self.max_answer_bytes)?;
+        self.kept = keep.then_some(stream);
+        Ok(response)
+    }
+
+    fn head(&self, request: &Request<'_>) -> String {
+        let host = match &self.service.target {
+            Target::Http { host, port } if host.contains(':') => format!("[{host}]:{port}"),
+            Target::Http { host, port } => format!("{host}:{port}"),
+            Target::Https | Target::Unix(_) => "localhost".to_owned(),
+        };
+        let Request { method, path, content_type, producer, body } = request;
+        let prefix = &self.service.prefix;
+        let mut head = format!("{method} {prefix}{path} HTTP/1.1\r\nhost: {host}\r\n{}", self.authorization);
+        if *method != "GET" {
+            let _ = write!(head, "content-type: {content_type}\r\ncontent-length: {}\r\n", body.len());
+        }
+        if let Some(producer) = producer {
+            let _ = write!(
+                head,
+                "producer-id: {}\r\nproducer-epoch: {}\r\nproducer-seq: {}\r\n",
+                producer.id, producer.epoch, producer.seq
+            );
+        }
+        head + "\r\n"
+    }
+
+    fn connect(&self) -> Result<Stream, TransportError> {
+        match &self.service.target {
+            Target::Unix(path) => connect_unix(path, self.connect_timeout)
+                .map(Stream::Unix)
+                .map_err(|error| TransportError::Connect(format!("`{}`: {error}", path.display()))),
+            Target::Http { host, port } => self.connect_tcp(host, *port),
+            Target::Https => {
+                Err(TransportError::Connect("`https` needs the feature of that name".to_owned()))
+            }
+        }
+    }
+
+    fn connect_tcp(&self, host: &str, port: u16) -> Result<Stream, TransportError> {
+        let mut last = "the name has no address".to_owned();
+        for address in addresses(host, port)? {
+            match TcpStream::connect_timeout(&address, self.connect_timeout) {
+                Ok(stream) => {
+                    stream.set_nodelay(true).map_err(exchange)?;
+                    return Ok(Stream::Tcp(stream));
+                }
+                Err(error) => last = format!("`{address}`: {error}"),
+            }
+        }
+        Err(TransportError::Connect(last))
+    }
+}
+
+impl Transport for Plain {
+    fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let head = self.head(request);
+        if let Some(kept) = self.kept.take() {
+            match self.exchange(kept, &head, request.body) {
+                Err(TransportError::Closed(_)) => {}
+                settled => return settled,
+            }
+        }
+        let fresh = self.connect()?;
+        self.exchange(fresh, &head, request.body)
+    }
+}
+
+/// Small requests leave in one write, so in one packet; large bodies are not copied.
+fn write_request(stream: &mut Stream, head: &str, body: &[u8]) -> Result<(), TransportError> {
+    if body.len() <= 64 * 1024 {
+        return stream.write_all(&[head.as_bytes(), body].concat()).map_err(exchange);
+    }
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).map_err(exchange)
+}
+
+/// With a timeout, which the standard library has for TCP only: a service that hangs leaves its backlog full.
+fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
+    let address = SocketAddrUnix::new(path)?;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    set_socket_timeout(&socket, Timeout::Send, Some(timeout))?;
+    connect(&socket, &address)?;
+    Ok(UnixStream::from(socket))
+}
+
+/// `localhost` needs no name service; it may be either loopback address.
+fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
+    if is_local(host) && !host.contains(|letter: char| letter == ':' || letter.is_ascii_digit()) {
+        return Ok(vec![
+            SocketAddr::from(([127, 0, 0, 1], port)),
+            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
+        ]);
+    }
+    let found = (host, port).to_socket_addrs();
+    Ok(found.map_err(|error| TransportError::Connect(format!("`{host}`: {error}")))?.collect())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+pub(super) fn exchange(error: std::io::Error) -> TransportError {
+    match error.kind() {
+        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
+            TransportError::Exchange("no answer in time".to_owned())
+        }
+        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+            TransportError::Closed(error.to_string())
+        }
+        _ => TransportError::Exchange(error.to_string()),
+    }
+}
+
+/// Either kind of socket.
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+impl Stream {
+    fn write_timeout(&self, timeout: Duration) -> Result<(), TransportError> {
+        match self {
+            Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
+        }
+        .map_err(exchange)
+    }
+
+    fn read_timeout(&self, timeout: Duration) -> std::io::Result<()> {
+        match self {
+            Self::Tcp(stream) => stream.set_read_timeout(Some(timeout)),
+            Self::Unix(stream) => stream.set_read_timeout(Some(timeout)),
+        }
+    }
+}
+
+impl Read for Stream {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.read(buffer),
+            Self::Unix(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Stream {
+    fn write(&mut self, buffer: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.write(buffer),
+            Self::Unix(stream) => stream.write(buffer),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Reads until a moment, however slowly the bytes drip.
+struct Timed<'a> {
+    stream: &'a mut Stream,
+    deadline: Instant,
+}
+
+impl Read for Timed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        self.stream.read_timeout(left)?;
+        self.stream.read(buffer)
+    }
+}

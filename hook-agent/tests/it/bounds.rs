@@ -1,0 +1,137 @@
+//! A spool that is full, cannot be written, or is not there.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use hook_agent::{FullPolicy, HookAgent};
+use serde_json::json;
+
+use crate::setup::{DEADLINE, SESSION, config, freed, numbered, setup, setup_with};
+
+#[test]
+fn a_full_spool_lets_the_oldest_go_and_counts_them() {
+    let setup = setup_with(|config| config.spool_max_bytes = 64 * 1024);
+    setup.service.down();
+    for n in 0..3000 {
+        setup.agent.log_action(&numbered(n)).unwrap();
+    }
+    let stats = setup.agent.stats().unwrap();
+    assert!(stats.dropped > 1000 && stats.spool.bytes <= 64 * 1024, "{stats:?}");
+    assert_eq!(stats.dropped + stats.pending, 3000);
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    let numbers = setup.service.numbers(SESSION);
+    assert!(numbers.is_sorted() && numbers.last() == Some(&2999), "{numbers:?}");
+    assert_eq!(numbers.len() as u64, 3000 - stats.dropped);
+}
+
+#[test]
+fn a_full_spool_refuses_what_is_new_when_told_to() {
+    let setup = setup_with(|config| {
+        config.spool_max_bytes = 64 * 1024;
+        config.spool_full = FullPolicy::RejectNew;
+    });
+    setup.service.down();
+    let taken = (0..100_000).find(|n| setup.agent.log_action(&numbered(*n)).is_err()).unwrap();
+    let error = setup.agent.log_action(&numbered(0)).unwrap_err();
+    assert_eq!(error.code(), "spool_full");
+    assert_eq!(setup.agent.stats().unwrap().refused, 2);
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());
+    setup.agent.log_action(&numbered(0)).unwrap();
+}
+
+#[test]
+fn what_is_too_old_is_let_go_and_counted() {
+    let setup = setup();
+    setup.service.down();
+    for n in 0..5 {
+        setup.agent.log_action(&numbered(n)).unwrap();
+    }
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    // A window that is under way is never given up for its age; without the state there is none.
+    std::fs::remove_file(format!("{path}/state")).unwrap();
+    let logged = Instant::now();
+    while logged.elapsed() < Duration::from_millis(5) {
+        std::thread::yield_now();
+    }
+    let mut aged = config(&setup.service.url(), setup.dir.path());
+    aged.spool_max_age = Duration::ZERO;
+    let next = HookAgent::new(aged);
+    setup.service.up();
+    assert!(next.flush_all(DEADLINE).unwrap());
+    let stats = next.stats().unwrap();
+    assert_eq!((stats.expired, stats.pending, stats.delivered), (5, 0, 0));
+    assert!(setup.service.numbers(SESSION).is_empty());
+}
+
+#[test]
+fn without_a_directory_the_spool_is_in_memory_and_says_so() {
+    let setup = setup_with(|config| config.spool_dirs = vec!["/dev/null/spool".into()]);
+    setup.service.down();
+    for n in 0..100 {
+        setup.agent.log_action(&numbered(n)).unwrap();
+    }
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.spool.kind, stats.spool.path.as_deref()), ("memory", None));
+    assert!(stats.spool.memory_because.unwrap().contains("/dev/null/spool"));
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..100).collect::<Vec<u64>>());
+}
+
+#[test]
+fn a_read_only_directory_leaves_the_spool_in_memory() {
+    let Some(mount) = Tmpfs::mount("size=1m,ro") else { return };
+    let setup = setup_with(|config| config.spool_dirs = vec![mount.0.path().join("spool")]);
+    setup.agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!(stats.spool.kind, "memory");
+    assert!(stats.spool.memory_because.unwrap().contains("ead-only"));
+}
+
+#[test]
+fn a_full_disk_is_told_at_the_call_and_leaves_nothing_half_written() {
+    let Some(mount) = Tmpfs::mount("size=256k") else { return };
+    let setup = setup_with(|config| config.spool_dirs = vec![mount.0.path().join("spool")]);
+    setup.service.down();
+    let text = "x".repeat(5000);
+    let event = |n: usize| json!({"n": n, "text": text});
+    let taken = (0..1000).find(|n| setup.agent.log_action(&event(*n)).is_err()).unwrap();
+    let error = setup.agent.log_action(&event(0)).unwrap_err();
+    assert_eq!(error.code(), "spool_write_failed");
+    assert!(error.to_string().contains("spool"), "{error}");
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());
+}
+
+/// A small file system, where the tests may mount one.
+struct Tmpfs(tempfile::TempDir);
+
+impl Tmpfs {
+    fn mount(options: &str) -> Option<Self> {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(dir.path()).output();
+        if mounted.is_ok_and(|output| output.status.success()) {
+            return Some(Self(dir));
+        }
+        eprintln!("SKIPPED: a tmpfs with `{options}` can't be mounted here (it takes root)");
+        None
+    }
+}
+
+impl Drop for Tmpfs {
+    fn drop(&mut self) {
+        unmount(self.0.path());
+    }
+}
+
+fn unmount(path: &Path) {
+    let _ = Command::new("umount").arg("-l").arg(path).status();
+}

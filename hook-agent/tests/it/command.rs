@@ -1,0 +1,176 @@
+//! The command, as a hook or a shell calls it.
+
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::service::Fault;
+use crate::setup::{SESSION, Setup, setup};
+
+pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
+    // Another build of the command, the static one say, is put to the same tests by naming it.
+    let named = std::env::var_os("HOOK_AGENT_BIN");
+    let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_hook-agent").into()));
+    command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+    command.env("SESSION_ID", SESSION).env("SESSION_SERVICE_URL", setup.service.url());
+    command.env("HOOK_AGENT_SPOOL_DIR", setup.dir.path());
+    command
+}
+
+fn run(setup: &Setup, arguments: &[&str], input: &str) -> Output {
+    let mut command = command(setup, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A command that does not read its input may have ended before.
+    let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
+    child.wait_with_output().unwrap()
+}
+
+fn silent(output: &Output, code: i32) {
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    assert!(output.stdout.is_empty() && (code != 0 || output.stderr.is_empty()), "{output:?}");
+}
+
+#[test]
+fn every_write_has_its_line() {
+    let setup = setup();
+    let event = r#"{"timestamp":"2026-01-01T00:00:00.000Z"}"#;
+    for (arguments, input, line) in [
+        (
+            vec!["action", event],
+            "",
+            json!({"type": "action", "data": serde_json::from_str::<Value>(event).unwrap()}),
+        ),
+        (
+            vec!["response"],
+            event,
+            json!({"type": "response", "data": serde_json::from_str::<Value>(event).unwrap()}),
+        ),
+        (vec!["state", "-", "--if-version", "3"], "{\"phase\":\n\"x\"}", {
+            json!({"type": "state_update", "ifVersion": 3, "data": {"phase": "x"}})
+        }),
+        (vec!["goal", "add", r#"{"id":"g"}"#], "", json!({"type": "goal_add", "data": {"id": "g"}})),
+        (vec!["goal", "update", "g", r#"{"a":1}"#], "", {
+            json!({"type": "goal_update", "data": {"goalId": "g", "a": 1}})
+        }),
+        (
+            vec!["agent", "spawn", r#"{"type":"t"}"#],
+            "",
+            json!({"type": "agent_spawn", "data": {"type": "t"}}),
+        ),
+        (vec!["agent", "complete", "a"], "", json!({"type": "agent_complete", "data": {"agentId": "a"}})),
+        (
+            vec!["metadata", r#"{"model":"m"}"#],
+            "",
+            json!({"type": "metadata_update", "data": {"model": "m"}}),
+        ),
+        (vec!["finalize"], "", json!({"type": "finalize", "data": {}})),
+        (vec!["reopen"], "", json!({"type": "reopen", "data": {}})),
+    ] {
+        silent(&run(&setup, &[&arguments[..], &["--wait", "20000", "--strict"]].concat(), input), 0);
+        assert_eq!(setup.service.lock().sessions[SESSION].lines.last(), Some(&line), "{arguments:?}");
+    }
+    silent(&run(&setup, &["create", "{}", "--user", "u", "--wait", "20000"], ""), 0);
+    assert_eq!(setup.service.lock().requests.last().unwrap().path, "/api/sessions");
+}
+
+#[test]
+fn a_write_succeeds_whatever_the_service_does_unless_it_is_strict() {
+    let setup = setup();
+    setup.service.lock().always = Some(Fault::Hang);
+    silent(&run(&setup, &["action", "{\"n\":0}"], ""), 0);
+    silent(&run(&setup, &["action", "{\"n\":1}", "--strict", "--wait", "10"], ""), 69);
+    setup.service.down();
+    silent(&run(&setup, &["action", "{\"n\":2}"], ""), 0);
+    silent(&run(&setup, &["action", "{\"n\":3}", "--strict"], ""), 69);
+    silent(&run(&setup, &["flush", "--timeout", "50"], ""), 69);
+    setup.service.lock().always = None;
+    setup.service.up();
+    silent(&run(&setup, &["flush"], ""), 0);
+    assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3]);
+    silent(&run(&setup, &["goal", "update", "unknown", "{}", "--strict", "--wait", "20000"], ""), 76);
+}
+
+#[test]
+fn what_the_caller_got_wrong_is_told() {
+    let setup = setup();
+    for (arguments, code, named) in [
+        (vec!["action", "[1]"], 65, "`action`"),
+        (vec!["action", "nonsense"], 65, "JSON"),
+        (vec!["action", "{}", "--session", "../x"], 64, "`../x`"),
+        (vec!["action", "{}", "--url", "ftp://x"], 64, "`ftp://x`"),
+        (vec!["dance"], 64, "`dance`"),
+        (vec![], 64, "command"),
+    ] {
+        let output = run(&setup, &arguments, "");
+        silent(&output, code);
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert!(told.starts_with("hook-agent: ") && told.contains(named), "{arguments:?}: {told}");
+    }
+    let output = command(&setup, &["action", "{}"]).env_remove("SESSION_ID").output().unwrap();
+    silent(&output, 64);
+    assert!(setup.service.lock().requests.is_empty());
+}
+
+#[test]
+fn status_and_restore_print_json() {
+    let setup = setup();
+    run(&setup, &["action", "{\"n\":0}"], "");
+    let status: Value = serde_json::from_slice(&run(&setup, &["status"], "").stdout).unwrap();
+    assert_eq!(status["health"]["status"], "ok");
+    assert_eq!(status["spools"][0]["folders"][0]["owned"], false);
+    let whole = json!({"metadata": {}, "initial": {}, "state": {"version": 1}, "final": null}).to_string();
+    setup.service.lock().scripted.extend([(200, whole), (200, "[]".into()), (200, "[]".into())]);
+    let output = run(&setup, &["restore", "--last", "5"], "");
+    assert_eq!(output.status.code(), Some(0));
+    let restored: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(restored["state"]["version"], 1);
+    assert_eq!(run(&setup, &["restore"], "").status.code(), Some(76), "an unknown session");
+}
+
+#[test]
+fn exec_runs_a_program_as_if_alone_and_records_it() {
+    let setup = setup();
+    let script = "read line; echo \"got $line\"; echo oops >&2; printf tail; exit 7";
+    let output = run(&setup, &["exec", "--wait", "20000", "--", "sh", "-c", script], "hello\n");
+    assert_eq!(output.status.code(), Some(7));
+    assert_eq!(
+        (output.stdout.as_slice(), output.stderr.as_slice()),
+        (&b"got hello\ntail"[..], &b"oops\n"[..])
+    );
+    let data = setup.service.data(SESSION);
+    assert_eq!((&data[0]["type"], &data[0]["command"][2]), (&json!("bash_exec"), &json!(script)));
+    let text = |stream: &str| -> Vec<&str> {
+        let of = data.iter().filter(|data| data["stream"] == stream);
+        of.map(|data| data["text"].as_str().unwrap()).collect()
+    };
+    assert_eq!((text("stdout"), text("stderr")), (vec!["got hello", "tail"], vec!["oops"]));
+    let end = data.last().unwrap();
+    assert_eq!((&end["type"], &end["exitCode"]), (&json!("exit"), &json!(7)));
+    assert!(end["durationMs"].is_u64());
+}
+
+#[test]
+fn exec_passes_signals_through_and_runs_without_a_recorder() {
+    let setup = setup();
+    let mut child = command(
+        &setup,
+        &["exec", "--", "sh", "-c", "trap 'exit 42' TERM; echo up; while :; do sleep 0.01; done"],
+    )
+    .stdin(Stdio::null())
+    .stdout(Stdio::piped())
+    .spawn()
+    .unwrap();
+    let mut ready = [0; 3];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut ready).unwrap();
+    let pid = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(42));
+    let killed = run(&setup, &["exec", "sh", "-c", "kill -9 $$"], "");
+    assert_eq!(killed.status.code(), Some(137));
+    assert_eq!(run(&setup, &["exec", "/no/such/program"], "").status.code(), Some(127));
+    let alone = command(&setup, &["exec", "--", "echo", "runs"]).env_remove("SESSION_ID").output().unwrap();
+    assert_eq!((alone.status.code(), alone.stdout.as_slice()), (Some(0), &b"runs\n"[..]));
+    assert!(String::from_utf8(alone.stderr).unwrap().contains("SESSION_ID"));
+}

@@ -1,0 +1,222 @@
+//! What goes right: order, answers, batches, reads.
+
+use std::sync::mpsc;
+use std::time::Duration;
+
+use hook_agent::Error;
+use serde_json::{Value, json};
+
+use crate::setup::{DEADLINE, SESSION, numbered, setup, setup_with};
+
+#[test]
+fn calls_arrive_once_and_in_order_whether_awaited_or_not() {
+    let setup = setup();
+    for n in 0..2500 {
+        let ticket = setup.agent.log_action(&numbered(n)).unwrap();
+        if n % 100 == 0 {
+            let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
+            assert_eq!(answer["seq"], n + 1);
+        }
+    }
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..2500).collect::<Vec<u64>>());
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.accepted, stats.delivered, stats.pending, stats.retries), (2500, 2500, 0, 0));
+    assert_eq!(stats.spool.kind, "disk");
+}
+
+#[test]
+fn sessions_share_an_agent_and_keep_their_own_order() {
+    let setup = setup();
+    let sessions: Vec<String> = (0..70).map(|n| format!("many-{n}")).collect();
+    for n in 0..20 {
+        for session in &sessions {
+            setup.agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap();
+        }
+    }
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for session in &sessions {
+        assert_eq!(setup.service.numbers(session), (0..20).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn create_session_comes_before_what_follows_it() {
+    let setup = setup();
+    setup.agent.log_action(&numbered(0)).unwrap();
+    let created = setup.agent.create_session(&json!({"input": "x"})).unwrap();
+    setup.agent.log_action(&numbered(1)).unwrap();
+    assert!(created.wait(DEADLINE).unwrap().json().contains("\"sessionId\":\"s-1\""));
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    let state = setup.service.lock();
+    let paths: Vec<&str> = state.requests.iter().map(|request| request.path.as_str()).collect();
+    assert_eq!(paths, ["/api/sessions/s-1/events", "/api/sessions", "/api/sessions/s-1/events"]);
+    assert_eq!(state.requests[1].body, r#"{"sessionId":"s-1","userId":"unknown","initial":{"input":"x"}}"#);
+}
+
+#[test]
+fn a_refused_line_fails_its_ticket_alone_and_is_kept_with_the_reason() {
+    let setup = setup();
+    let before = setup.agent.log_action(&numbered(0)).unwrap();
+    let wrong = setup.agent.update_goal("unknown", &json!({"status": "completed"})).unwrap();
+    let after = setup.agent.log_action(&numbered(1)).unwrap();
+    let error = wrong.wait(DEADLINE).unwrap_err();
+    assert_eq!(error.code(), "goal_not_found");
+    assert!(error.to_string().contains("`goal_update`"), "{error}");
+    before.wait(DEADLINE).unwrap();
+    after.wait(DEADLINE).unwrap();
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.delivered, stats.rejected), (2, 1));
+    let kept =
+        std::fs::read_to_string(format!("{}/rejected/events.jsonl", stats.spool.path.unwrap())).unwrap();
+    let kept: Value = serde_json::from_str(&kept).unwrap();
+    assert_eq!(
+        (&kept["code"], &kept["event"]["data"]["goalId"]),
+        (&json!("goal_not_found"), &json!("unknown"))
+    );
+}
+
+#[test]
+fn callbacks_and_futures_need_no_runtime() {
+    let setup = setup();
+    let (sender, receiver) = mpsc::channel();
+    let ticket = setup.agent.log_action(&numbered(0)).unwrap();
+    ticket.on_done(move |settled| sender.send(settled.map(hook_agent::Answer::into_json)).unwrap());
+    assert!(receiver.recv_timeout(DEADLINE).unwrap().unwrap().contains("\"seq\":1"));
+    let ticket = setup.agent.log_action(&numbered(1)).unwrap();
+    assert!(block_on(std::future::IntoFuture::into_future(ticket)).unwrap().json().contains("\"seq\":2"));
+}
+
+#[test]
+fn a_ticket_taken_up_late_still_has_its_answer() {
+    let setup = setup();
+    let ticket = setup.agent.log_action(&numbered(0)).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert!(ticket.wait(DEADLINE).unwrap().json().contains("\"seq\":1"));
+}
+
+#[test]
+fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
+    let setup = setup();
+    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+    setup.service.lock().faults.extend([too_large.clone(), too_large]);
+    let mut tickets: Vec<_> = (0..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+    let last = tickets.pop().unwrap();
+    last.wait(DEADLINE).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..8).collect::<Vec<u64>>());
+    assert_eq!(setup.agent.stats().unwrap().rejected, 0);
+}
+
+#[test]
+fn a_service_that_forgot_us_gets_the_rest_once() {
+    let setup = setup();
+    for n in 0..3 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    setup.service.lock().sessions.get_mut(SESSION).unwrap().forget_producers();
+    for n in 3..6 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    assert_eq!(setup.service.numbers(SESSION), (0..6).collect::<Vec<u64>>());
+    assert_eq!(setup.agent.stats().unwrap().renumbered, 1);
+}
+
+#[test]
+fn calls_that_cannot_work_are_told_at_once() {
+    let setup = setup_with(|config| config.session_id = None);
+    assert!(matches!(setup.agent.log_action(&json!({})), Err(Error::MissingSession)));
+    let agent = setup.agent.for_session(SESSION).unwrap();
+    assert_eq!(agent.log_action(&json!([1])).unwrap_err().code(), "invalid_json");
+    assert_eq!(agent.send(hook_agent::Call::Action, "{\"a\":NaN}").unwrap_err().code(), "invalid_json");
+    let large = json!({"text": "x".repeat(11 * 1024 * 1024)});
+    assert_eq!(agent.log_action(&large).unwrap_err().code(), "event_too_large");
+    assert_eq!(setup.agent.for_session("../etc").err().unwrap().code(), "invalid_session_id");
+    let fits = json!({"n": 0, "text": "x".repeat(10_000_000)});
+    agent.log_action(&fits).unwrap().wait(DEADLINE).unwrap();
+    agent.close(DEADLINE);
+    assert_eq!(agent.log_action(&json!({})).unwrap_err().code(), "agent_closed");
+    assert_eq!(setup.service.numbers(SESSION), [0], "nothing of what failed was left behind");
+}
+
+#[test]
+fn reads_answer_or_say_why_not() {
+    let setup = setup();
+    let health = setup.agent.test_connection().unwrap().wait(DEADLINE).unwrap();
+    assert_eq!(health.json(), r#"{"status":"ok"}"#);
+    let error = setup.agent.get_state().unwrap().wait(DEADLINE).unwrap_err();
+    assert_eq!(error.code(), "not_found");
+    setup.service.lock().scripted.extend([
+        (
+            200,
+            json!({"metadata": {"m": 1}, "initial": {}, "state": {"version": 3}, "final": null}).to_string(),
+        ),
+        (200, json!([{"seq": 2}, {"seq": 1}]).to_string()),
+        (200, json!([{"seq": 9}]).to_string()),
+    ]);
+    let restored: Value = setup.agent.restore(2).unwrap().wait(DEADLINE).unwrap().parse().unwrap();
+    assert_eq!(restored["actions"], json!([{"seq": 1}, {"seq": 2}]));
+    assert_eq!((&restored["state"]["version"], &restored["responses"][0]["seq"]), (&json!(3), &json!(9)));
+    let paths: Vec<String> =
+        setup.service.lock().requests.iter().map(|request| request.path.clone()).collect();
+    assert_eq!(
+        paths[2..],
+        [
+            "/api/sessions/s-1?logs=false",
+            "/api/actions/s-1?order=desc&limit=2",
+            "/api/actions/s-1/responses?order=desc&limit=2"
+        ]
+    );
+    setup.service.down();
+    let error = setup.agent.get_state().unwrap().wait(DEADLINE).unwrap_err();
+    assert_eq!(error.code(), "service_unreachable");
+}
+
+#[test]
+fn a_hundred_threads_lose_nothing() {
+    let setup = setup();
+    std::thread::scope(|scope| {
+        for thread in 0..100 {
+            let agent = setup.agent.for_session(&format!("t-{thread}")).unwrap();
+            scope.spawn(move || {
+                for n in 0..100 {
+                    let ticket = agent.log_action(&numbered(n)).unwrap();
+                    if n % 50 == 49 {
+                        ticket.wait(DEADLINE).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for thread in 0..100 {
+        assert_eq!(setup.service.numbers(&format!("t-{thread}")), (0..100).collect::<Vec<u64>>());
+    }
+}
+
+#[test]
+fn after_a_long_silence_a_call_still_leaves_by_itself() {
+    let setup = setup();
+    setup.agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
+    // Longer than the delivery thread stays awake, so that the call has to wake it.
+    std::thread::sleep(Duration::from_secs(6));
+    setup.agent.log_action(&numbered(1)).unwrap();
+    setup.service.wait(|state| state.sessions[SESSION].lines.len() == 2);
+}
+
+fn block_on<F: Future>(future: F) -> F::Output {
+    struct Thread(std::thread::Thread);
+    impl std::task::Wake for Thread {
+        fn wake(self: std::sync::Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let waker = std::sync::Arc::new(Thread(std::thread::current())).into();
+    let mut future = std::pin::pin!(future);
+    loop {
+        match future.as_mut().poll(&mut std::task::Context::from_waker(&waker)) {
+            std::task::Poll::Ready(output) => return output,
+            std::task::Poll::Pending => std::thread::park(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! After `fork`, parent and child both work and neither hangs.
+
+use std::time::Duration;
+
+use crate::setup::{DEADLINE, SESSION, as_child, child, numbered, setup};
+
+/// As a child of the test: forks in the middle of deliveries, with other threads calling all the while.
+#[test]
+#[expect(unsafe_code, reason = "fork is what is tested; the forked child only calls the agent and ends")]
+fn client_that_forks() {
+    let Some((agent, _)) = as_child() else { return };
+    let before = agent.log_action(&numbered(0)).unwrap();
+    let busy: Vec<_> = (0..3)
+        .map(|thread| {
+            let agent = agent.for_session(&format!("busy-{thread}")).unwrap();
+            std::thread::spawn(move || (0..3000).for_each(|n| drop(agent.log_action(&numbered(n)).unwrap())))
+        })
+        .collect();
+    let mut forked = Vec::new();
+    for n in 0..20 {
+        // SAFETY: the child takes no lock that a thread of the parent may hold, which is what is shown here.
+        match unsafe { libc::fork() } {
+            0 => {
+                let agent = agent.for_session(&format!("forked-{n}")).unwrap();
+                let inherited = before.wait(Duration::from_secs(5)).is_ok_and(|answer| answer.is_queued());
+                agent.log_action(&numbered(0)).unwrap();
+                let awaited = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).is_ok();
+                let closed = agent.close(DEADLINE);
+                // SAFETY: ends at once, without the parent's exit handlers.
+                unsafe { libc::_exit(i32::from(!(inherited && awaited && closed))) }
+            }
+            pid => forked.push(pid),
+        }
+    }
+    for pid in forked {
+        let mut status = 0;
+        // SAFETY: a plain wait for a child of ours.
+        assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
+        assert_eq!(status, 0, "a forked child failed");
+    }
+    for thread in busy {
+        thread.join().unwrap();
+    }
+    assert!(agent.close(DEADLINE));
+}
+
+#[test]
+fn parent_and_children_of_a_fork_all_deliver() {
+    let setup = setup();
+    let mut parent = child("fork::client_that_forks", &setup.service.url(), setup.dir.path(), "");
+    assert!(parent.wait().unwrap().success());
+    for thread in 0..3 {
+        assert_eq!(setup.service.numbers(&format!("busy-{thread}")), (0..3000).collect::<Vec<u64>>());
+    }
+    for n in 0..20 {
+        assert_eq!(setup.service.numbers(&format!("forked-{n}")), [0, 1]);
+    }
+    assert_eq!(setup.service.numbers(SESSION), [0]);
+}

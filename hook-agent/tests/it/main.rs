@@ -1,0 +1,21 @@
+//! The agent against a service that misbehaves in every way that is known of.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    unreachable_pub,
+    reason = "tests fail by panicking and say what they skip"
+)]
+
+mod bounds;
+mod command;
+mod crash;
+mod delivery;
+mod faults;
+mod fork;
+mod https;
+mod real_service;
+mod scenarios;
+mod service;
+mod setup;
+mod sharing;

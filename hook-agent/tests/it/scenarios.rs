@@ -1,0 +1,116 @@
+//! The scenarios that all languages share: one call, its request, the service's answer, the call's result.
+
+use hook_agent::{HookAgent, Ticket};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::setup::{DEADLINE, setup};
+
+#[derive(Deserialize)]
+struct File {
+    session: String,
+    scenarios: Vec<Scenario>,
+}
+
+#[derive(Deserialize)]
+struct Scenario {
+    name: String,
+    call: String,
+    args: Vec<Value>,
+    #[serde(default)]
+    requests: Vec<Expected>,
+    #[serde(default)]
+    answers: Vec<Answer>,
+    #[serde(default)]
+    result: Value,
+    /// The error's code, when it fails.
+    #[serde(default)]
+    error: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Expected {
+    method: String,
+    path: String,
+    #[serde(default)]
+    content_type: Option<String>,
+    /// The body, line by line, as JSON.
+    #[serde(default)]
+    lines: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: u16,
+    body: Value,
+}
+
+fn call(agent: &HookAgent, scenario: &Scenario) -> Result<Ticket, hook_agent::Error> {
+    let none = json!({});
+    let data = |index: usize| scenario.args.get(index).unwrap_or(&none);
+    let text = |index: usize| scenario.args[index].as_str().unwrap();
+    match scenario.call.as_str() {
+        "create_session" => agent.create_session(data(0)),
+        "log_action" => agent.log_action(data(0)),
+        "log_response" => agent.log_response(data(0)),
+        "update_state" => agent.update_state(data(0)),
+        "update_state_if" => agent.update_state_if(scenario.args[0].as_u64().unwrap(), data(1)),
+        "add_goal" => agent.add_goal(data(0)),
+        "update_goal" => agent.update_goal(text(0), data(1)),
+        "spawn_agent" => agent.spawn_agent(data(0)),
+        "complete_agent" => agent.complete_agent(text(0)),
+        "update_metadata" => agent.update_metadata(data(0)),
+        "finalize_session" => agent.finalize_session(data(0)),
+        "reopen_session" => agent.reopen_session(),
+        "get_state" => agent.get_state(),
+        "restore" => agent.restore(scenario.args[0].as_u64().unwrap() as usize),
+        "test_connection" => agent.test_connection(),
+        other => panic!("no such call: {other}"),
+    }
+}
+
+/// `"$timestamp"` stands for any RFC 3339 time.
+fn matches(expected: &Value, actual: &Value) -> bool {
+    match (expected, actual) {
+        (Value::String(any), Value::String(time)) if any == "$timestamp" => {
+            time.len() == 24 && time.parse::<jiff::Timestamp>().is_ok()
+        }
+        (Value::Object(expected), Value::Object(actual)) => {
+            expected.len() == actual.len()
+                && expected
+                    .iter()
+                    .all(|(key, value)| actual.get(key).is_some_and(|found| matches(value, found)))
+        }
+        _ => expected == actual,
+    }
+}
+
+#[test]
+fn every_shared_scenario_holds() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../session-model/tests/fixtures/hook_scenarios.json");
+    let file: File = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    for scenario in &file.scenarios {
+        let setup = setup();
+        let answers = scenario.answers.iter().map(|answer| (answer.status, answer.body.to_string()));
+        setup.service.lock().scripted.extend(answers);
+        let agent = setup.agent.for_session(&file.session).unwrap();
+        let settled = call(&agent, scenario).and_then(|ticket| ticket.wait(DEADLINE));
+        let name = &scenario.name;
+        match (settled, &scenario.error) {
+            (Ok(answer), None) => assert_eq!(answer.parse::<Value>().unwrap(), scenario.result, "{name}"),
+            (Err(error), Some(code)) => assert_eq!(error.code(), code, "{name}: {error}"),
+            (settled, _) => panic!("{name}: {settled:?}"),
+        }
+        let state = setup.service.lock();
+        assert_eq!(state.requests.len(), scenario.requests.len(), "{name}");
+        for (request, expected) in state.requests.iter().zip(&scenario.requests) {
+            assert_eq!((&request.method, &request.path), (&expected.method, &expected.path), "{name}");
+            assert_eq!(request.headers.get("content-type"), expected.content_type.as_ref(), "{name}");
+            let lines: Vec<Value> =
+                request.body.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+            let same = lines.len() == expected.lines.len()
+                && lines.iter().zip(&expected.lines).all(|(line, expected)| matches(expected, line));
+            assert!(same, "{name}: {lines:?}");
+        }
+    }
+}

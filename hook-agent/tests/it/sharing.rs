@@ -1,0 +1,75 @@
+//! Several processes, one spool directory.
+
+use hook_agent::HookAgent;
+
+use crate::setup::{DEADLINE, SESSION, as_child, child, config, freed, numbered, setup};
+
+/// As a child: logs to a session of its own, flushes, ends.
+#[test]
+fn client_that_shares() {
+    let Some((agent, session)) = as_child() else { return };
+    let agent = agent.for_session(&session).unwrap();
+    for n in 0..500 {
+        agent.log_action(&numbered(n)).unwrap();
+    }
+    assert!(agent.close(DEADLINE));
+}
+
+#[test]
+fn processes_on_one_spool_directory_never_mix() {
+    let setup = setup();
+    setup.agent.log_action(&numbered(0)).unwrap();
+    let mut children: Vec<_> = (0..4)
+        .map(|n| {
+            child("sharing::client_that_shares", &setup.service.url(), setup.dir.path(), &format!("c-{n}"))
+        })
+        .collect();
+    for child in &mut children {
+        assert!(child.wait().unwrap().success());
+    }
+    for n in 0..4 {
+        assert_eq!(setup.service.numbers(&format!("c-{n}")), (0..500).collect::<Vec<u64>>());
+    }
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), [0]);
+}
+
+#[test]
+fn agents_in_one_process_have_folders_of_their_own() {
+    let setup = setup();
+    let other = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    let (one, two) = (setup.agent.stats().unwrap(), other.stats().unwrap());
+    assert_ne!(one.producer, two.producer);
+    assert_ne!(one.spool.path, two.spool.path);
+}
+
+#[test]
+fn folders_without_an_owner_are_adopted_only_for_their_own_service() {
+    let setup = setup();
+    let elsewhere = crate::service::Service::start();
+    setup.service.down();
+    for n in 0..5 {
+        // Held at the same time, so that each has a folder of its own.
+        let agents: Vec<HookAgent> =
+            (0..3).map(|_| HookAgent::new(config(&setup.service.url(), setup.dir.path()))).collect();
+        for (index, agent) in agents.iter().enumerate() {
+            let agent = agent.for_session(&format!("a-{index}")).unwrap();
+            agent.log_action(&numbered(n)).unwrap();
+        }
+        for agent in agents {
+            let path = agent.stats().unwrap().spool.path.unwrap();
+            agent.close(std::time::Duration::ZERO);
+            freed(&path);
+        }
+    }
+    let stranger = HookAgent::new(config(&elsewhere.url(), setup.dir.path()));
+    assert!(stranger.flush_all(DEADLINE).unwrap());
+    assert!(elsewhere.lock().requests.is_empty());
+    setup.service.up();
+    assert!(setup.agent.flush_all(DEADLINE).unwrap());
+    setup.service.wait(|state| {
+        let stored =
+            |index: usize| state.sessions.get(&format!("a-{index}")).map_or(0, |found| found.lines.len());
+        (0..3).map(stored).sum::<usize>() == 15
+    });
+}

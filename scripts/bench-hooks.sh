@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The hook agents' figures, with their peers in the same run, as a markdown table.
+# SESSION_STORAGE_BIN names another service binary; TARGET_DIR where cargo builds to.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=${CARGO_TARGET_DIR:-target}
+service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
+[ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
+cargo build --quiet --release -p hook-agent --bin hook-agent --example bench
+
+[ -x "$service" ] || { echo "bench-hooks: no service at \`$service\`" >&2; exit 1; }
+
+work=$(mktemp -d "${TMPDIR:-$PWD/$target}/bench-hooks.XXXXXX")
+pid=
+trap 'if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" || true; fi; rm -rf "$work"' EXIT
+
+port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+PORT=$port HOST=127.0.0.1 STORAGE_PATH=$work/data STORAGE_SYNC=always "$service" >"$work/service.log" 2>&1 &
+pid=$!
+for _ in $(seq 200); do
+    if (: </dev/tcp/127.0.0.1/"$port") 2>/dev/null; then break; fi
+    kill -0 "$pid" || { cat "$work/service.log" >&2; exit 1; }
+    sleep 0.05
+done
+
+bench=$(realpath "$target/release/examples/bench")
+command=$(realpath "$target/release/hook-agent")
+(cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
