@@ -185,4 +185,17 @@ mod tests {
             assert!(!(spec.accepts)().is_empty(), "{}", spec.key);
         }
     }
+
+    #[test]
+    fn the_readme_has_a_row_for_every_option_with_its_default() {
+        let readme = include_str!("../../README.md");
+        for spec in Config::OPTIONS {
+            let (variable, flag) = (spec.variables().next().unwrap(), spec.flags().next().unwrap());
+            let start = format!("| `{variable}` | `--{flag}` | ");
+            let row = readme.lines().find_map(|line| line.strip_prefix(&start));
+            let row = row.unwrap_or_else(|| panic!("the README has no row that begins with {start}"));
+            let default = row.split(" | ").next().unwrap().trim_matches('`');
+            assert!(default == spec.default || spec.default == "auto", "{variable}: {default}");
+        }
+    }
 }
