@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::error::ApiError;
-use crate::live::{Exists, Live};
+use crate::live::{Known, Live};
 use crate::routes::{actions, body, events, health, live, query, sessions, state};
 use crate::sessions::Sessions;
 
@@ -30,7 +30,7 @@ use crate::sessions::Sessions;
 #[derive(Clone)]
 pub struct Parts {
     sessions: Arc<Sessions>,
-    exists: Exists,
+    known: Known,
     bodies: body::Bounds,
     origins: Vec<String>,
     dashboard: Option<PathBuf>,
@@ -40,10 +40,10 @@ pub struct Parts {
 impl Parts {
     /// From the configuration; `draining` is cancelled when the service stops.
     pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
-        let known = Arc::clone(&sessions);
+        let asked = Arc::clone(&sessions);
         Self {
             sessions,
-            exists: Arc::new(move |id| known.exists(id)),
+            known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
                 bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
                 stall: config.body_timeout,
@@ -57,7 +57,7 @@ impl Parts {
 
     /// A worker's door to the live feed.
     fn live(&self) -> Live {
-        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.exists))
+        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
     }
 }
 

@@ -58,7 +58,7 @@ pub use registry::{Counts, Transport};
 pub use socket::Socket;
 pub use subscriber::{Delivery, End, Subscriber};
 pub use topic::RingLimits;
-pub use worker::{Exists, Live};
+pub use worker::{Known, Live};
 
 #[cfg(test)]
 mod tests;

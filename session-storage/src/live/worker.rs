@@ -18,28 +18,25 @@ use super::subscriber::Subscriber;
 /// The most a JSON page holds, in bytes (a single larger event is given whole).
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Answers whether a session exists, without loading it.
-pub type Exists = Arc<dyn Fn(&SessionId) -> bool + Send + Sync>;
+/// Refuses a session that is not there, with the reason; loads nothing.
+pub type Known = Arc<dyn Fn(&SessionId) -> Result<(), Refusal> + Send + Sync>;
 
 /// A worker's door to the live feed.
 pub struct Live {
     pump: Rc<Pump>,
     history: Arc<dyn History>,
-    exists: Exists,
+    known: Known,
 }
 
 impl Live {
     /// One worker's share of the hub.
-    pub fn new(hub: Hub, history: Arc<dyn History>, exists: Exists) -> Self {
-        Self { pump: Pump::new(hub), history, exists }
+    pub fn new(hub: Hub, history: Arc<dyn History>, known: Known) -> Self {
+        Self { pump: Pump::new(hub), history, known }
     }
 
     /// Refuses a session that does not exist.
     pub fn known(&self, id: &SessionId) -> Result<(), Refusal> {
-        if (self.exists)(id) {
-            return Ok(());
-        }
-        Err(Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`")))
+        (self.known)(id)
     }
 
     /// A subscriber that goes on after `asked`, or from now on.

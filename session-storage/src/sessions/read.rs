@@ -24,7 +24,7 @@ impl Sessions {
             let seen = match self.ready(&mut cell.slot.lock()) {
                 None => None,
                 Some(None) => Some(None),
-                Some(Some(loaded)) => Some(Some((loaded.view.offset, look(&loaded.view)))),
+                Some(Some(loaded)) => Some(Some((loaded.view.offset, loaded.generation, look(&loaded.view)))),
             };
             match seen {
                 None => self.load(&cell).await?,
@@ -33,17 +33,19 @@ impl Sessions {
                     self.store.cells.forget_absent(id);
                     return Err(self.absent(id));
                 }
-                Some(Some((offset, result))) => {
-                    if self.settled(offset).await {
+                Some(Some((offset, generation, result))) => {
+                    // If a commit failed meanwhile, what is durable is read again.
+                    if self.settled(offset).await && self.store.journal.generation() == generation {
                         return Ok(result);
-                    }
-                    if self.store.journal.has_failed() {
-                        // Read again, from what is durable.
-                        self.load(&cell).await?;
                     }
                 }
             }
         }
+    }
+
+    /// Refuses a session that is not there, with the reason; loads nothing.
+    pub fn known(&self, id: &SessionId) -> Result<(), Refusal> {
+        if self.exists(id) { Ok(()) } else { Err(self.absent(id)) }
     }
 
     fn absent(&self, id: &SessionId) -> Refusal {

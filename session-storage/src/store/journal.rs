@@ -89,6 +89,11 @@ impl Pending {
         self.next_offset += (self.events.len() - before) as u64;
     }
 
+    /// Whether nothing waits and nothing is on its way: whatever was appended is done, one way or the other.
+    fn is_idle(&self) -> bool {
+        self.entries == 0 && self.in_flight.as_ref().is_none_or(|group| group.result().is_some())
+    }
+
     /// Takes the group away, leaving an empty one with the same buffers' capacity.
     fn take(&mut self, spare: Spare) -> Pending {
         let mut next = Self {
@@ -205,10 +210,11 @@ impl Journal {
     /// A ticket for the commit of this offset; `None` if it is durable.
     pub fn ticket_of(&self, offset: u64) -> Option<Ticket> {
         let pending = self.pending.lock();
-        if offset <= self.durable() || offset >= pending.next_offset {
+        if offset <= self.durable() || pending.is_idle() {
             return None;
         }
-        let in_flight = pending.in_flight.as_ref().filter(|_| offset < pending.first_offset);
+        let in_flight = pending.in_flight.as_ref().filter(|group| group.result().is_none());
+        let in_flight = in_flight.filter(|_| offset < pending.first_offset || pending.entries == 0);
         Some(Ticket::new(Arc::clone(in_flight.unwrap_or(&pending.group))))
     }
 
@@ -217,8 +223,7 @@ impl Journal {
         let mut pending = self.pending.lock();
         if offset >= pending.next_offset {
             pending.next_offset = offset + 1;
-            if pending.entries == 0 && pending.in_flight.as_ref().is_none_or(|group| group.result().is_some())
-            {
+            if pending.is_idle() {
                 self.durable.store(offset, Ordering::Release);
                 pending.first_offset = offset + 1;
             }
@@ -235,10 +240,10 @@ impl Journal {
     /// Blocks until the event of this offset is durable; false if its commit failed.
     pub fn wait_durable(&self, offset: u64, generation: u64) -> bool {
         let mut pending = self.pending.lock();
-        while self.durable() < offset && self.generation() == generation && !self.has_failed() {
+        while self.durable() < offset && self.generation() == generation && !pending.is_idle() {
             self.done.wait(&mut pending);
         }
-        self.durable() >= offset && self.generation() == generation
+        self.generation() == generation
     }
 
     /// Refuses what comes from now on; the commit thread ends when the rest is done.

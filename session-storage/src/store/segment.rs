@@ -218,7 +218,7 @@ fn group_header(bytes: &[u8], at: usize, segment: u64) -> Option<GroupHeader> {
 fn decode_group(bytes: &Bytes, at: usize, header: GroupHeader) -> Vec<Found> {
     let end = at + GROUP_HEADER + header.body;
     let mut cursor = at + GROUP_HEADER;
-    let mut found = Vec::with_capacity(header.entries as usize);
+    let mut found = Vec::with_capacity((header.entries as usize).min(header.body / ENTRY_HEADER));
     for _ in 0..header.entries {
         let Some((len, crc)) = u32_at(bytes, cursor).zip(u32_at(bytes, cursor + 4)) else { break };
         let payload = cursor + ENTRY_HEADER;

@@ -69,7 +69,8 @@ pub fn open(
         return Ok(None);
     }
     let from_image = image.is_some();
-    let base = image.or_else(|| read_snapshots(layout, id));
+    // If the journal holds the session from its birth on, nothing else is needed.
+    let base = image.or_else(|| if is_born_in(journaled) { None } else { read_snapshots(layout, id) });
     if let Some(base) = &base {
         check_lengths(layout, base)?;
         if from_image {
@@ -94,6 +95,14 @@ pub fn open(
     let view = restore_initial(layout, id, view)?;
     is_ahead |= !view.outbox.is_empty();
     Ok(Some(Opened { view, is_ahead }))
+}
+
+/// Whether the entries begin with the session's creation.
+fn is_born_in(journaled: &[Entry]) -> bool {
+    let first = journaled.first().and_then(|entry| entry.events.first());
+    first.is_some_and(|event| {
+        event.kind == EventKind::SessionCreated && line::head(&event.line).is_some_and(|head| head.seq == 1)
+    })
 }
 
 fn read_json(layout: &Layout, id: &SessionId, name: &str) -> Option<Value> {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::disk::{cut, files_below, flip, written_end};
-use crate::server::{ANYTHING, Setup, TestServer};
+use crate::disk::{cut, files_below, flip, json as read_json, written_end};
+use crate::server::{ANYTHING, Setup, TestServer, eventually};
 
 /// A storage directory kept in memory, to be laid out again and again.
 struct Image {
@@ -77,6 +77,15 @@ impl Image {
         let states = write_session(&server).await;
         let served = serve(&server, states).await;
         assert_eq!((served.actions.len(), served.responses.len()), (5, 5));
+        let snapshot = server.file("s", "metadata.json");
+        eventually("the snapshots have followed", async || {
+            if !snapshot.exists() {
+                return None;
+            }
+            let now = read_json(&server.file("s", "state.json"));
+            (now["mark"] == "mark-of-patch-5").then_some(())
+        })
+        .await;
         let setup = if killed { server.kill() } else { server.stop() };
         let files = files_below(setup.storage())
             .into_iter()

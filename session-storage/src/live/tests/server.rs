@@ -43,7 +43,12 @@ impl TestServer {
         let (shelf, hub) = (shelf(), Hub::new(config));
         let (history, of_worker) = (shelf.clone(), hub.clone());
         let server = HttpServer::new(move || {
-            let known = Arc::new(|id: &session_model::SessionId| id.as_str() != "unheard-of");
+            let known = Arc::new(|id: &session_model::SessionId| match id.as_str() {
+                "unheard-of" => {
+                    Err(session_model::Refusal::new(session_model::Code::SessionNotFound, "no session"))
+                }
+                _ => Ok(()),
+            });
             App::new()
                 .app_data(web::Data::new(Live::new(of_worker.clone(), history.clone(), known)))
                 .route("/ws", web::get().to(live::follow))
