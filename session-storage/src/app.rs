@@ -1,142 +1,230 @@
-//! Every path on one screen, and what surrounds them: request ids, JSON errors, CORS, the dashboard.
+//! The application: every path on one screen.
+//!
+//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists and what a wrong
+//! method's `Allow` is made from. Order matters for speed alone: the router tries the paths one by one, so those
+//! that agents write to come first.
 
-use actix_cors::Cors;
-use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig};
-use actix_web::{HttpRequest, HttpResponse, Resource};
-use session_model::{Code, SessionId};
+mod dashboard;
+mod edge;
+mod request_id;
 
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
+use actix_web::guard::{self, Guard};
+use actix_web::{App, Error, HttpResponse, Resource, Route, web};
+use serde::Serialize;
+use session_model::{Code, Refusal};
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
 use crate::error::ApiError;
-use crate::routes::{actions, events, health, live, query, sessions, state};
+use crate::live::{Known, Live};
+use crate::routes::{actions, body, events, health, live, query, sessions, state};
+use crate::sessions::Sessions;
 
-/// Paths and methods, as [`configure`] registers them.
-pub const ROUTES: &[(&str, &[&str])] = &[
-    ("/", &["GET"]),
-    ("/health", &["GET"]),
-    ("/api/sessions", &["GET", "POST"]),
-    ("/api/sessions/user/{userId}", &["GET"]),
-    ("/api/sessions/{id}", &["GET", "DELETE"]),
-    ("/api/sessions/{id}/metadata", &["PATCH"]),
-    ("/api/sessions/{id}/finalize", &["POST"]),
-    ("/api/sessions/{id}/reopen", &["POST"]),
-    ("/api/sessions/{id}/events", &["GET", "POST"]),
-    ("/api/actions/{id}", &["GET", "POST"]),
-    ("/api/actions/{id}/responses", &["GET", "POST"]),
-    ("/api/state/{id}", &["GET", "PATCH"]),
-    ("/api/state/{id}/goals", &["POST"]),
-    ("/api/state/{id}/goals/{goalId}", &["PATCH"]),
-    ("/api/state/{id}/agents", &["POST"]),
-    ("/api/state/{id}/agents/{agentId}/complete", &["POST"]),
-    ("/api/query/recent", &["GET"]),
-    ("/api/query/active", &["GET"]),
-    ("/api/query/stats", &["GET"]),
-    ("/api/events", &["GET"]),
-    ("/ws", &["GET"]),
-];
-
-/// Registers every path; the same in production and in tests.
-pub fn configure(app: &mut ServiceConfig) {
-    app.service(at("/api/actions/{id}").get(actions::actions).post(actions::append_action).done())
-        .service(
-            at("/api/actions/{id}/responses").get(actions::responses).post(actions::append_response).done(),
-        )
-        .service(at("/api/sessions/{id}/events").get(events::of_session).post(sessions::batch).done())
-        .service(at("/api/state/{id}").get(state::read).patch(state::patch).done())
-        .service(at("/api/state/{id}/goals").post(state::add_goal).done())
-        .service(at("/api/state/{id}/goals/{goalId}").patch(state::update_goal).done())
-        .service(at("/api/state/{id}/agents").post(state::spawn_agent).done())
-        .service(at("/api/state/{id}/agents/{agentId}/complete").post(state::complete_agent).done())
-        .service(at("/api/sessions").get(sessions::list).post(sessions::create).done())
-        .service(
-            at("/api/sessions/user/{userId}")
-                .get(sessions::of_user)
-                .resource
-                .default_service(web::to(no_session)),
-        )
-        .service(at("/api/sessions/{id}").get(sessions::read).delete(sessions::delete).done())
-        .service(at("/api/sessions/{id}/metadata").patch(sessions::update_metadata).done())
-        .service(at("/api/sessions/{id}/finalize").post(sessions::finalize).done())
-        .service(at("/api/sessions/{id}/reopen").post(sessions::reopen).done())
-        .service(at("/api/query/recent").get(query::recent).done())
-        .service(at("/api/query/active").get(query::active).done())
-        .service(at("/api/query/stats").get(query::stats).done())
-        .service(at("/api/events").get(events::all).done())
-        .service(at("/ws").get(live::follow).done())
-        .service(at("/health").get(health::health).done())
-        .service(at("/").get(health::index).done())
-        .default_service(web::to(unknown));
+/// What the application is made of; cloned for every worker.
+#[derive(Clone)]
+pub struct Parts {
+    sessions: Arc<Sessions>,
+    known: Known,
+    bodies: body::Bounds,
+    origins: Vec<String>,
+    dashboard: Option<PathBuf>,
+    started: health::Started,
 }
 
-async fn unknown() -> Result<HttpResponse, ApiError> {
-    Err(ApiError::new(Code::NotFound, "there is no such route"))
+impl Parts {
+    /// From the configuration; `draining` is cancelled when the service stops.
+    pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
+        let asked = Arc::clone(&sessions);
+        Self {
+            sessions,
+            known: Arc::new(move |id| asked.known(id)),
+            bodies: body::Bounds {
+                bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
+                stall: config.body_timeout,
+                draining,
+            },
+            origins: config.cors_allowed_origins.clone(),
+            dashboard: config.dashboard_path.clone(),
+            started: health::Started(Instant::now()),
+        }
+    }
+
+    /// A worker's door to the live feed.
+    fn live(&self) -> Live {
+        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
+    }
 }
 
-/// `user` has a route of its own and names no session, whatever is asked of it.
-async fn no_session() -> Result<HttpResponse, ApiError> {
-    SessionId::parse("user")?;
-    Err(ApiError::new(Code::NotFound, "there is no such route"))
+/// One row of the table.
+#[derive(Debug, Serialize)]
+pub struct Endpoint {
+    /// The method.
+    pub method: &'static str,
+    /// The path.
+    pub path: &'static str,
+    /// What it does.
+    pub about: &'static str,
 }
 
-/// A path being registered; what it does not serve is 405 with the methods that it does.
-struct At {
-    resource: Resource,
-    allow: Vec<&'static str>,
-}
+macro_rules! endpoints {
+    ($($path:literal { $($method:ident $handler:path, $about:literal;)+ })+) => {
+        /// Every path and method.
+        pub const ENDPOINTS: &[Endpoint] =
+            &[$($(Endpoint { method: stringify!($method), path: $path, about: $about },)+)+];
 
-fn at(path: &'static str) -> At {
-    At { resource: web::resource(path), allow: Vec::new() }
-}
-
-macro_rules! methods {
-    ($($name:ident => $method:expr, $text:literal;)+) => {
-        impl At {
-            $(fn $name<F, Args>(mut self, handler: F) -> Self
-            where
-                F: actix_web::Handler<Args>,
-                Args: actix_web::FromRequest + 'static,
-                F::Output: actix_web::Responder + 'static,
-            {
-                self.resource = self.resource.route(web::method($method).to(handler));
-                self.allow.push($text);
-                self
-            })+
+        fn endpoints(config: &mut web::ServiceConfig) {
+            $(config.service(
+                web::resource($path)
+                    $(.route(route(stringify!($method)).to($handler)))+
+                    .default_service(web::to(|| async { wrong_method($path) })),
+            );)+
         }
     };
 }
 
-methods! {
-    get => Method::GET, "GET";
-    post => Method::POST, "POST";
-    patch => Method::PATCH, "PATCH";
-    delete => Method::DELETE, "DELETE";
-}
-
-impl At {
-    fn done(self) -> Resource {
-        let allow = self.allow.join(", ");
-        self.resource.default_service(web::to(move |req: HttpRequest| {
-            let allow = allow.clone();
-            async move {
-                let message = format!("{} is not allowed here, only {allow}", req.method());
-                Err::<HttpResponse, _>(
-                    ApiError::new(Code::MethodNotAllowed, message).with_header("Allow", allow),
-                )
-            }
-        }))
+endpoints! {
+    "/api/actions/{id}" {
+        POST actions::append_action, "appends an action";
+        GET actions::actions, "the actions; ?limit, after, before, order, type";
+    }
+    "/api/actions/{id}/responses" {
+        POST actions::append_response, "appends a response";
+        GET actions::responses, "the responses; parameters as for actions";
+    }
+    "/api/sessions/{id}/events" {
+        POST sessions::batch, "applies a batch of NDJSON lines in order";
+        GET events::of_session, "the session's events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/api/state/{id}" {
+        PATCH state::patch, "merges into the state; If-Match names the version";
+        GET state::read, "the state; ?version for an earlier one";
+    }
+    "/api/state/{id}/goals" {
+        POST state::add_goal, "adds a goal";
+    }
+    "/api/state/{id}/goals/{goal}" {
+        PATCH state::update_goal, "changes a goal";
+    }
+    "/api/state/{id}/agents" {
+        POST state::spawn_agent, "adds an agent";
+    }
+    "/api/state/{id}/agents/{agent}/complete" {
+        POST state::complete_agent, "notes that an agent is done";
+    }
+    "/api/sessions" {
+        POST sessions::create, "creates or claims a session";
+        GET sessions::list, "pages of metadata; ?user, status, tag, q, limit, cursor";
+    }
+    "/api/sessions/{id}" {
+        GET sessions::read, "the whole session; ?logs=false leaves the logs out";
+        DELETE sessions::delete, "removes a session";
+    }
+    "/api/sessions/{id}/metadata" {
+        PATCH sessions::update_metadata, "sets dotted keys of the metadata";
+    }
+    "/api/sessions/{id}/finalize" {
+        POST sessions::finalize, "closes a session";
+    }
+    "/api/sessions/{id}/reopen" {
+        POST sessions::reopen, "opens a session again";
+    }
+    "/api/sessions/user/{user}" {
+        GET sessions::of_user, "the user's sessions";
+    }
+    "/api/query/recent" {
+        GET query::recent, "metadata of the newest sessions";
+    }
+    "/api/query/active" {
+        GET query::active, "metadata of the active sessions";
+    }
+    "/api/query/stats" {
+        GET query::stats, "how many sessions there are";
+    }
+    "/api/events" {
+        GET events::all, "all events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/ws" {
+        GET live::follow, "the live feed; ?session, user, since";
+    }
+    "/health" {
+        GET health::health, "whether the service is well";
+    }
+    "/" {
+        GET health::about, "this list";
     }
 }
 
-/// Which pages of other origins may call.
-pub fn cors(origins: &[String]) -> Cors {
-    let cors = Cors::default()
-        .allow_any_method()
-        .allow_any_header()
-        .expose_headers(["etag", "x-request-id", "producer-epoch", "producer-expected-seq", "retry-after"])
-        .max_age(3600);
-    if origins.iter().any(|origin| origin == "*") {
-        return cors.allow_any_origin();
-    }
-    // A page of the service's own origin needs no permission; others are simply not given any.
-    let cors = cors.block_on_origin_mismatch(false);
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+/// Everything below the layers.
+fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
+    config
+        .app_data(web::Data::from(Arc::clone(&parts.sessions)))
+        .app_data(web::Data::new(parts.live()))
+        .app_data(parts.bodies.clone())
+        .app_data(parts.started);
+    config.service(users());
+    endpoints(config);
+    dashboard::configure(config, parts.dashboard.as_deref());
+    config.default_service(web::to(|| async { no_route() }));
 }
+
+/// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
+fn users() -> Resource {
+    web::resource("/api/sessions/user/{user}").guard(reading()).route(web::route().to(sessions::of_user))
+}
+
+/// The application of one worker.
+pub fn app(
+    parts: &Parts,
+) -> App<
+    impl ServiceFactory<
+        ServiceRequest,
+        Config = (),
+        Response = ServiceResponse<impl MessageBody + use<>>,
+        Error = Error,
+        InitError = (),
+    > + use<>,
+> {
+    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(&parts.origins))
+}
+
+/// Whoever may GET may ask for the head alone.
+fn reading() -> impl Guard {
+    guard::Any(guard::Get()).or(guard::Head())
+}
+
+/// A route for a method of the table.
+fn route(method: &str) -> Route {
+    match method {
+        "GET" => web::route().guard(reading()),
+        "POST" => web::post(),
+        "PATCH" => web::patch(),
+        _ => web::delete(),
+    }
+}
+
+fn allowed(path: &str) -> String {
+    let mut methods: Vec<&str> = ENDPOINTS.iter().filter(|e| e.path == path).map(|e| e.method).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.join(", ")
+}
+
+fn wrong_method(path: &'static str) -> Result<HttpResponse, ApiError> {
+    let allowed = allowed(path);
+    let refusal = Refusal::new(Code::MethodNotAllowed, format!("this path takes {allowed}"));
+    Err(ApiError::with_header(refusal, "Allow", allowed))
+}
+
+fn no_route() -> Result<HttpResponse, ApiError> {
+    Err(Refusal::new(Code::NotFound, "no route has this path; `GET /` lists them all").into())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,106 +1,255 @@
-//! The only place where a code becomes a response: `{"error", "code", "requestId"}`, always JSON.
+//! The only place where a [`Code`] becomes a response: `{"error", "code", "requestId"}`.
+//!
+//! Handlers and extractors return [`ApiError`]; whatever else fails inside the framework is recognised by its
+//! status. [`render`] writes the body for both, so that no error is ever HTML, plain text or without its request id.
+//! A 5xx shows the sentence of the table of codes, never its own: that goes to the log with the request id.
 
 use std::fmt;
 
-use actix_web::http::StatusCode;
-use actix_web::http::header::{HeaderName, HeaderValue};
+use actix_cors::CorsError;
+use actix_web::body::{BoxBody, EitherBody};
+use actix_web::dev::ServiceResponse;
+use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
+use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
+use serde::Serialize;
+use serde_json::{Map, Value};
 use session_model::{Code, Refusal};
 
 use crate::sessions::Refused;
 
-/// A refusal on its way out.
+/// A request that was refused.
 #[derive(Debug)]
 pub struct ApiError {
-    refusal: Refusal,
-    header: Option<(&'static str, String)>,
+    refused: Refused,
+    /// Fields that stand beside the error's own.
+    beside: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
-    /// An error with its sentence.
-    pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Refusal::new(code, message).into()
+    /// An error whose body bears more than the error.
+    pub fn with_fields(refusal: Refusal, beside: Map<String, Value>) -> Self {
+        Self { refused: refusal.into(), beside: Some(Box::new(beside)) }
     }
 
-    /// The same with a header.
-    #[must_use]
-    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.header = Some((name, value.into()));
-        self
+    /// An error with a header.
+    pub fn with_header(refusal: Refusal, name: &'static str, value: String) -> Self {
+        Refused { refusal, header: Some((name, value)) }.into()
     }
-}
 
-impl From<Refusal> for ApiError {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, header: None }
+    /// Its row in the table.
+    pub fn code(&self) -> Code {
+        self.refused.refusal.code
     }
 }
 
 impl From<Refused> for ApiError {
     fn from(refused: Refused) -> Self {
-        Self { refusal: refused.refusal, header: refused.header }
+        Self { refused, beside: None }
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        Refused::from(refusal).into()
     }
 }
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.refusal.message)
+        f.write_str(&self.refused.refusal.message)
     }
 }
 
-impl std::error::Error for ApiError {}
-
-/// Marks a response whose body is made by [`body`] once the request's id is known.
-#[derive(Clone, Debug)]
-pub struct Failure(pub Refusal);
-
 impl ResponseError for ApiError {
     fn status_code(&self) -> StatusCode {
-        StatusCode::from_u16(self.refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
+        StatusCode::from_u16(self.code().status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = HttpResponse::build(self.status_code())
-            .content_type("application/json")
-            .body(body(&self.refusal, ""));
-        if let Some((name, value)) = &self.header
-            && let Ok(value) = HeaderValue::from_str(value)
-        {
-            response.headers_mut().insert(HeaderName::from_static(lower(name)), value);
-        }
-        response.extensions_mut().insert(Failure(self.refusal.clone()));
+        let mut response = HttpResponse::build(self.status_code()).body(body(self, ""));
+        describe(response.headers_mut(), self);
         response
     }
 }
 
-/// Header names are static and lower-case inside.
-fn lower(name: &str) -> &'static str {
-    match name {
-        "Producer-Expected-Seq" => "producer-expected-seq",
-        "Producer-Epoch" => "producer-epoch",
-        "Allow" => "allow",
-        _ => "x-detail",
+/// Replaces the body of a response that tells of an error; others pass as they are.
+pub fn render<B>(
+    response: ServiceResponse<EitherBody<B>>,
+    id: &HeaderValue,
+) -> ServiceResponse<EitherBody<B>> {
+    if !is_error(response.status()) {
+        return response;
+    }
+    let id = id.to_str().unwrap_or_default();
+    let own = response.response().error().and_then(actix_web::Error::as_error::<ApiError>);
+    let foreign = if own.is_none() { Some(recognise(&response)) } else { None };
+    let Some(error) = own.or(foreign.as_ref()) else { return response };
+    log(error, &response, id);
+    let (status, body, mut headers) = (error.status_code(), body(error, id), response.headers().clone());
+    describe(&mut headers, error);
+    response.map_body(|head, _| {
+        head.status = status;
+        head.headers = headers;
+        EitherBody::right(BoxBody::new(body))
+    })
+}
+
+fn is_error(status: StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    error: &'a str,
+    code: &'static str,
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    beside: Option<&'a Map<String, Value>>,
+}
+
+fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
+    let Refusal { code, message } = &error.refused.refusal;
+    let sentence = if code.status() >= 500 { code.meaning().trim() } else { message };
+    let body = Body { error: sentence, code: code.as_str(), request_id, beside: error.beside.as_deref() };
+    serde_json::to_vec(&body).expect("texts and JSON values are always serializable")
+}
+
+fn describe(headers: &mut HeaderMap, error: &ApiError) {
+    for stale in [header::CONTENT_LENGTH, header::CONTENT_ENCODING, header::ETAG, header::LAST_MODIFIED] {
+        headers.remove(stale);
+    }
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    if matches!(error.code(), Code::RateLimited | Code::StorageUnavailable | Code::StorageFull) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if error.code() == Code::MethodNotAllowed && !headers.contains_key(header::ALLOW) {
+        headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+    }
+    if let Some((name, value)) = &error.refused.header
+        && let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value))
+    {
+        headers.insert(name, value);
     }
 }
 
-/// The body of an error.
-pub fn body(refusal: &Refusal, request_id: &str) -> String {
-    serde_json::json!({"error": refusal.message, "code": refusal.code.as_str(), "requestId": request_id})
-        .to_string()
+/// The error of a response that the framework has made.
+fn recognise<B>(response: &ServiceResponse<B>) -> ApiError {
+    let refused_origin = response
+        .response()
+        .error()
+        .and_then(actix_web::Error::as_error::<CorsError>)
+        .map(ToString::to_string);
+    let (code, sentence) = match (refused_origin, response.status()) {
+        (Some(why), _) => (Code::InvalidParameter, why),
+        (None, status) => of_status(status),
+    };
+    Refusal::new(code, sentence).into()
 }
 
-/// What is said of a status that the framework answered by itself.
-pub fn of_status(status: StatusCode) -> Refusal {
-    let (code, message) = match status.as_u16() {
-        404 => (Code::NotFound, "no such route"),
-        405 => (Code::MethodNotAllowed, "the method is not allowed here"),
+fn of_status(status: StatusCode) -> (Code, String) {
+    let (code, sentence) = match status.as_u16() {
+        404 => (Code::NotFound, "there is nothing at this path"),
+        405 => (Code::MethodNotAllowed, "the method is not one of this path"),
         408 => (Code::RequestTimeout, "the request did not arrive in time"),
-        413 => (Code::PayloadTooLarge, "the request is too large"),
-        415 => (Code::UnsupportedMediaType, "the content type is not one this route reads"),
+        413 => (Code::PayloadTooLarge, "the body is too large"),
+        415 => (Code::UnsupportedMediaType, "the content type is not one this path reads"),
         429 => (Code::RateLimited, "too many requests"),
         503 => (Code::StorageUnavailable, "the service is not available"),
         400..500 => (Code::InvalidRequest, "the request is malformed"),
-        _ => (Code::Internal, "something went wrong"),
+        _ => (Code::Internal, "the framework answered an error"),
     };
-    Refusal::new(code, message)
+    (code, sentence.into())
+}
+
+/// What only an operator can mend is an error in the log; what the client did is not.
+fn log<B>(error: &ApiError, response: &ServiceResponse<B>, request_id: &str) {
+    let Refusal { code, message } = &error.refused.refusal;
+    let (method, path): (&Method, &str) = (response.request().method(), response.request().path());
+    match code {
+        Code::Internal | Code::RecordDamaged => {
+            let source = response.response().error().map(ToString::to_string).unwrap_or_default();
+            tracing::error!(request_id, %method, path, %code, message, source, "request failed");
+        }
+        code => tracing::debug!(request_id, %method, path, %code, message, "request refused"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+    use serde_json::json;
+
+    fn answered(response: HttpResponse) -> ServiceResponse<EitherBody<BoxBody>> {
+        ServiceResponse::new(TestRequest::default().to_http_request(), response).map_into_left_body()
+    }
+
+    fn rendered(response: HttpResponse) -> (u16, HeaderMap, Value) {
+        let response = answered(response);
+        let response = render(response, &HeaderValue::from_static("id-1"));
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap();
+        (status, headers, serde_json::from_slice(&body).unwrap())
+    }
+
+    #[test]
+    fn every_code_has_its_status_and_its_name() {
+        for code in Code::ALL {
+            let error = ApiError::from(Refusal::new(*code, "no `x` in /var/secret"));
+            let (status, headers, body) = rendered(HttpResponse::from_error(error));
+            assert_eq!((status, body["code"].as_str()), (code.status(), Some(code.as_str())));
+            assert_eq!(body["requestId"], "id-1");
+            assert_eq!(headers.get("content-type").unwrap(), "application/json");
+            assert_eq!(body["error"].as_str().unwrap().contains("/var/secret"), status < 500, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_the_framework_answers_becomes_json() {
+        for (status, code) in [
+            (400, "invalid_request"),
+            (404, "not_found"),
+            (405, "method_not_allowed"),
+            (408, "request_timeout"),
+            (413, "payload_too_large"),
+            (415, "unsupported_media_type"),
+            (500, "internal"),
+            (503, "storage_unavailable"),
+        ] {
+            let plain = HttpResponse::build(StatusCode::from_u16(status).unwrap()).body("<h1>oops</h1>");
+            let (found, _, body) = rendered(plain);
+            assert_eq!((found, &body["code"]), (status, &json!(code)));
+        }
+        for (status, becomes) in [(416, 400), (431, 400), (501, 500), (507, 500)] {
+            let plain = HttpResponse::build(StatusCode::from_u16(status).unwrap()).finish();
+            assert_eq!(rendered(plain).0, becomes);
+        }
+        let io = std::io::Error::other("/etc/shadow: permission denied");
+        let (status, _, body) = rendered(HttpResponse::from_error(io));
+        assert_eq!(status, 500);
+        assert!(!body.to_string().contains("shadow"), "{body}");
+    }
+
+    #[test]
+    fn headers_and_fields_of_an_error_are_kept() {
+        let gap = Refusal::new(Code::ProducerGap, "skipped");
+        let error = ApiError::with_header(gap, "Producer-Expected-Seq", "7".into());
+        let (_, headers, _) = rendered(HttpResponse::from_error(error));
+        assert_eq!(headers.get("producer-expected-seq").unwrap(), "7");
+        let Value::Object(fields) = json!({"status": "failed"}) else { unreachable!() };
+        let down = Refusal::new(Code::StorageUnavailable, "failed");
+        let (_, headers, body) = rendered(HttpResponse::from_error(ApiError::with_fields(down, fields)));
+        assert_eq!(body["status"], "failed");
+        assert_eq!(headers.get("retry-after").unwrap(), "1");
+    }
+
+    #[test]
+    fn answers_that_are_no_errors_pass() {
+        let ok = HttpResponse::Ok().body("plain");
+        let response = answered(ok);
+        let response = render(response, &HeaderValue::from_static("x"));
+        assert_eq!(actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap(), "plain");
+    }
 }

@@ -6,10 +6,8 @@
 pub mod app;
 pub mod check;
 pub mod config;
-pub mod dashboard;
 pub mod error;
 pub mod live;
-pub mod request_id;
 pub mod routes;
 pub mod server;
 pub mod sessions;

@@ -1,104 +1,121 @@
-//! `session-storage`: arguments → configuration → service → exit code.
+//! `session-storage`: arguments, configuration, service, exit code.
+//!
+//! The exit codes are listed by `--help`. What is asked for goes to stdout, everything else to stderr; a closed pipe
+//! is no failure.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line")]
+mod health_check;
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::os::unix::net::UnixStream;
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
-use clap::{Arg, ArgAction, Command};
-use session_storage::config::{Config, with_options};
+use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
+use session_storage::server::{self, Ended, ServerError};
 use session_storage::store::error::OpenError;
-use session_storage::{check, server, telemetry};
+use session_storage::telemetry::{self, TelemetryError};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 const IN_USE: u8 = 3;
-const EXIT_CODES: &str = "Exit codes: 0 done (check: no faults; healthcheck: healthy), 1 failed (check: faults; \
-    healthcheck: not healthy), 2 wrong arguments or configuration, 3 the storage directory is in use.";
+const STORAGE: u8 = 4;
+const ADDRESS: u8 = 5;
 
-fn command() -> Command {
-    let repair = Arg::new("repair").long("repair").action(ArgAction::SetTrue);
-    let print = Arg::new("print-config").long("print-config").action(ArgAction::SetTrue);
-    let command = Command::new("session-storage")
-        .version(env!("CARGO_PKG_VERSION"))
-        .about("The flight recorder for AI agents: sessions as files behind one journal, over HTTP and WebSocket.")
-        .after_help(EXIT_CODES)
-        .arg(print.help("print every option with its value and where it comes from, and end"))
-        .subcommand(Command::new("healthcheck").about("ask the running service whether it is healthy"))
-        .subcommand(
-            Command::new("check")
-                .about("read the whole storage directory and report every fault with file and place")
-                .arg(repair.help("mend what can be mended without guessing (the service must be stopped)")),
-        );
-    with_options(command)
+/// Why the process ends otherwise than as asked.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    /// An option is wrong.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The log could not be started.
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// The service could not be run.
+    #[error(transparent)]
+    Server(#[from] ServerError),
+    /// Anything else.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failure {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Failure::Config(_) | Failure::Telemetry(_) => USAGE,
+            Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
+            Failure::Server(ServerError::Open(_)) => STORAGE,
+            Failure::Server(ServerError::Listen { .. }) => ADDRESS,
+            Failure::Server(ServerError::Io(_)) => FAILED,
+            Failure::Other(error) => match error.downcast_ref::<OpenError>() {
+                Some(OpenError::InUse { .. }) => IN_USE,
+                Some(_) => STORAGE,
+                None => FAILED,
+            },
+        }
+    }
 }
 
 fn main() -> ExitCode {
-    let matches = command().get_matches();
-    let config = match Config::load(&matches) {
-        Ok(config) => config,
+    let (request, layers, file) = match read_command_line(std::env::args_os()) {
+        Ok(asked) => asked,
         Err(error) => {
-            eprintln!("session-storage: {error}");
-            return ExitCode::from(USAGE);
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
-    if matches.get_flag("print-config") {
-        print!("{}", config.print());
-        return ExitCode::SUCCESS;
-    }
-    let result = match matches.subcommand() {
-        Some(("healthcheck", _)) => healthcheck(&config).map(|()| 0),
-        Some(("check", arguments)) => {
-            check::run(&config.storage_path, arguments.get_flag("repair"), &mut std::io::stdout())
-        }
-        _ => serve(config).map(|()| 0),
-    };
-    match result {
-        Ok(0) => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::from(FAILED),
-        Err(error) => {
-            eprintln!("session-storage: {error:#}");
-            let in_use = matches!(error.downcast_ref(), Some(OpenError::InUse { .. }));
-            ExitCode::from(if in_use { IN_USE } else { FAILED })
+    match load(layers, file.as_deref()).map_err(Failure::from).and_then(|loaded| answer(request, &loaded)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => {
+            let _ = writeln!(std::io::stderr(), "session-storage: {failure}");
+            ExitCode::from(failure.exit_code())
         }
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<()> {
-    telemetry::start(&config)?;
-    actix_web::rt::System::new().block_on(server::run(config, &mut std::io::stdout()))
-}
-
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// Asks for `/health` over the Unix socket if there is one, else over TCP.
-fn healthcheck(config: &Config) -> anyhow::Result<()> {
-    if let Some(path) = &config.socket_path {
-        let stream = UnixStream::connect(path)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        return ask(stream);
+fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, ConfigError> {
+    layers.environment =
+        std::env::vars_os().filter_map(|(name, v)| Some((name.into_string().ok()?, v))).collect();
+    match file {
+        Some(file) => layers.with_file(file)?.load(),
+        None => layers.load(),
     }
-    let local = |address: std::net::IpAddr| match address {
-        std::net::IpAddr::V4(ip) if ip.is_unspecified() => std::net::Ipv4Addr::LOCALHOST.into(),
-        std::net::IpAddr::V6(ip) if ip.is_unspecified() => std::net::Ipv6Addr::LOCALHOST.into(),
-        other => other,
-    };
-    let address = config.addresses().first().copied().map(local);
-    let address = address.ok_or_else(|| anyhow::anyhow!("there is no address to ask"))?;
-    let stream = TcpStream::connect_timeout(&SocketAddr::new(address, config.port), PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    ask(stream)
 }
 
-fn ask(mut stream: impl Read + Write) -> anyhow::Result<()> {
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.take(64 * 1024).read_to_end(&mut answer)?;
-    let status = answer.get(9..12).unwrap_or_default();
-    anyhow::ensure!(status == b"200", "the service answers {}", String::from_utf8_lossy(status));
-    println!("healthy");
-    Ok(())
+fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
+    let config = &loaded.config;
+    match request {
+        Request::PrintConfig => {
+            let _ = loaded.print(&mut std::io::stdout());
+            Ok(0)
+        }
+        Request::HealthCheck => Ok(health_check::run(config)),
+        Request::Check { repair } => check(config, repair),
+        Request::Serve => serve(config),
+    }
+}
+
+fn check(config: &Config, repair: bool) -> Result<u8, Failure> {
+    telemetry::init(config)?;
+    let faults = session_storage::check::run(&config.storage_path, repair, &mut std::io::stdout().lock())?;
+    Ok(if faults == 0 { 0 } else { FAILED })
+}
+
+fn serve(config: &Config) -> Result<u8, Failure> {
+    telemetry::init(config)?;
+    allow_many_files();
+    let ended = actix_web::rt::System::new().block_on(server::run(config, &mut std::io::stdout()))?;
+    Ok(match ended {
+        Ended::InOrder => 0,
+        Ended::Forced => FAILED,
+    })
+}
+
+/// Each connection is a file: takes as many as the system lets this process have.
+fn allow_many_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files could not be raised");
+    }
 }

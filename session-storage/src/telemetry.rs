@@ -1,19 +1,62 @@
-//! Logging: fields, not prose, on standard error.
+//! The log: to stderr, as text or JSON, filtered by `RUST_LOG`.
+
+use std::io::IsTerminal as _;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::config::{Config, LogFormat};
 
-/// Starts logging; called once.
-pub fn start(config: &Config) -> anyhow::Result<()> {
-    // What a client sends wrongly is answered to it and is no error of the service.
-    let filter =
-        EnvFilter::builder().parse(format!("actix_http=off,actix_server=warn,{}", config.rust_log))?;
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
-    let started = match config.log_format {
-        LogFormat::Text => builder.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).try_init(),
-        LogFormat::Json => builder.json().flatten_event(true).try_init(),
-    };
-    started.map_err(|error| anyhow::anyhow!("logging could not be started: {error}"))
+/// Why there is no log.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// `RUST_LOG` is no filter.
+    #[error(
+        "RUST_LOG must be a filter such as `info` or `info,session_storage=debug`, not `{filter}`: {why}"
+    )]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is a log already.
+    #[error("failed to set up the log: {0}")]
+    Init(#[from] TryInitError),
+}
+
+/// What a client sends wrongly is answered to it and is no error of the service, whatever the framework calls it;
+/// `RUST_LOG` comes after this and may say otherwise.
+const FRAMEWORK: &str = "actix_http=off,actix_server=warn";
+
+/// Starts the log of this process.
+pub fn init(config: &Config) -> Result<(), TelemetryError> {
+    let filter = filter(&config.rust_log)?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match config.log_format {
+        LogFormat::Json => log.json().finish().try_init()?,
+        LogFormat::Text if std::io::stderr().is_terminal() => log.finish().try_init()?,
+        LogFormat::Text => log.with_ansi(false).finish().try_init()?,
+    }
+    Ok(())
+}
+
+fn filter(text: &str) -> Result<EnvFilter, TelemetryError> {
+    let malformed = |why: String| TelemetryError::Filter { filter: text.to_owned(), why };
+    EnvFilter::builder().parse(text).map_err(|error| malformed(error.to_string()))?;
+    EnvFilter::builder().parse(format!("{FRAMEWORK},{text}")).map_err(|error| malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_malformed_filter_is_named() {
+        assert!(filter("info,session_storage=debug,actix_server=off").is_ok());
+        for bad in ["=", "a=b=c", "session_storage=loud"] {
+            let error = filter(bad).unwrap_err().to_string();
+            assert!(error.starts_with("RUST_LOG") && error.contains(bad), "{error}");
+        }
+    }
 }

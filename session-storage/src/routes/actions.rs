@@ -1,57 +1,37 @@
-//! Actions and responses: appended, and read in pages.
+//! `/api/actions/{id}`: the two logs that clients write.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, web};
 use session_model::{Command, LogKind, RecordBody};
 
-use super::params::{Id, Producer, Query};
-use super::{Answer, body, streamed, submitted};
-use crate::error::ApiError;
-use crate::sessions::{LogQuery, Sessions};
+use super::answer::{Answer, streamed, written};
+use super::body::{Body, Json};
+use super::headers::Producer;
+use super::ids::Id;
+use super::parameters::Parameters;
+use crate::sessions::Sessions;
 
-/// `POST /api/actions/{id}`
-pub async fn append_action(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let bytes = body::bytes(&req, payload).await?;
-    let command = Command::Action(RecordBody::parse(&bytes)?);
-    Ok(submitted(sessions.submit(&id, command, producer).await?))
+type Kept = web::Data<Sessions>;
+
+/// Appends an action.
+pub async fn append_action(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let record = RecordBody::parse(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Action(record), producer.0).await)
 }
 
-/// `POST /api/actions/{id}/responses`
-pub async fn append_response(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let bytes = body::bytes(&req, payload).await?;
-    let command = Command::Response(RecordBody::parse(&bytes)?);
-    Ok(submitted(sessions.submit(&id, command, producer).await?))
+/// Appends a response.
+pub async fn append_response(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let record = RecordBody::parse(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Response(record), producer.0).await)
 }
 
-/// `GET /api/actions/{id}`
-pub async fn actions(req: HttpRequest, Id(id): Id, sessions: Data<Sessions>) -> Answer {
-    Ok(streamed(sessions.log(&id, LogKind::Actions, log_query(&req)?).await?))
+/// The actions.
+pub async fn actions(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).log()?;
+    streamed(sessions.log(&id.0, LogKind::Actions, query).await).await
 }
 
-/// `GET /api/actions/{id}/responses`
-pub async fn responses(req: HttpRequest, Id(id): Id, sessions: Data<Sessions>) -> Answer {
-    Ok(streamed(sessions.log(&id, LogKind::Responses, log_query(&req)?).await?))
-}
-
-fn log_query(req: &HttpRequest) -> Result<LogQuery, ApiError> {
-    let query = Query::of(req)?;
-    Ok(LogQuery {
-        after: query.number("after")?,
-        before: query.number("before")?,
-        descending: query.word("order", &["asc", "desc"])? == Some("desc"),
-        limit: query.number("limit")?,
-        types: query.texts("type"),
-    })
+/// The responses.
+pub async fn responses(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).log()?;
+    streamed(sessions.log(&id.0, LogKind::Responses, query).await).await
 }

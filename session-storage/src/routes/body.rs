@@ -1,128 +1,317 @@
-//! Request bodies: bounded in size, in time, and to content types that are read.
+//! Request bodies: the right type, not too large, and not too slow.
+//!
+//! A body that arrives with its head, as most do, is taken as it is: no copy, no timer. Only one that lets the
+//! service wait gets a timer, which asks for progress, not for an end: large bodies over slow lines are welcome.
+//! Once the service is stopping a body that stalls is given up after [`GRACE`].
 
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::web::{Data, Payload};
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
+use actix_web::{FromRequest, HttpRequest};
 use bytes::{Bytes, BytesMut};
-use futures_util::StreamExt;
-use serde_json::{Map, Value};
-use session_model::{Code, json};
+use futures_core::Stream as _;
+use session_model::{Code, Refusal};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::error::ApiError;
 
-/// The bounds on a body.
-#[derive(Clone, Copy, Debug)]
-pub struct BodyLimits {
+/// How long a body in flight may stall once the service is stopping.
+const GRACE: Duration = Duration::from_millis(500);
+/// The most that is reserved because a client has announced it.
+const RESERVE: usize = 256 << 10;
+
+/// What a body may take.
+#[derive(Clone, Debug)]
+pub struct Bounds {
     /// The most bytes.
     pub bytes: usize,
-    /// The longest pause.
-    pub pause: Duration,
+    /// The longest time without progress.
+    pub stall: Duration,
+    /// Cancelled when the service stops.
+    pub draining: CancellationToken,
 }
 
-/// What a body may be.
+/// What a body's content type says it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Media {
-    /// `application/json`, or anything `+json`, or nothing said.
+    /// `application/json`, another `+json`, or no type at all.
     Json,
     /// `application/merge-patch+json`
     MergePatch,
     /// `application/json-patch+json`
     JsonPatch,
-    /// `application/x-ndjson`
+    /// `application/x-ndjson` and its other names.
     Lines,
+    /// Not said.
+    Unsaid,
+    /// None of these.
+    Other,
 }
 
-/// What the content type says; `None`: it is not one that is read.
-pub fn media(req: &HttpRequest) -> Option<Media> {
-    let Some(value) = req.headers().get(CONTENT_TYPE) else { return Some(Media::Json) };
-    let essence = value.to_str().ok()?.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    match essence.as_str() {
-        "application/merge-patch+json" => Some(Media::MergePatch),
-        "application/json-patch+json" => Some(Media::JsonPatch),
-        "application/x-ndjson" | "application/ndjson" | "application/json-lines" | "application/jsonl" => {
-            Some(Media::Lines)
-        }
-        "" | "application/json" | "text/json" => Some(Media::Json),
-        other if other.starts_with("application/") && other.ends_with("+json") => Some(Media::Json),
-        _ => None,
+/// Which types a route reads.
+pub trait Accepts {
+    /// Whether it reads this one.
+    fn accepts(media: Media) -> bool;
+    /// What it reads, for people.
+    const READS: &'static str;
+}
+
+/// Reads JSON.
+pub struct Json;
+/// Reads JSON and the patches of it.
+pub struct Patches;
+/// Reads lines of JSON.
+pub struct Lines;
+
+impl Accepts for Json {
+    fn accepts(media: Media) -> bool {
+        matches!(media, Media::Json | Media::Unsaid)
+    }
+    const READS: &'static str = "application/json";
+}
+
+impl Accepts for Patches {
+    fn accepts(media: Media) -> bool {
+        matches!(media, Media::Json | Media::MergePatch | Media::JsonPatch | Media::Unsaid)
+    }
+    const READS: &'static str =
+        "application/json, application/merge-patch+json or application/json-patch+json";
+}
+
+impl Accepts for Lines {
+    fn accepts(media: Media) -> bool {
+        matches!(media, Media::Lines | Media::Unsaid)
+    }
+    const READS: &'static str = "application/x-ndjson";
+}
+
+/// A whole body of a type that the route reads.
+pub struct Body<A> {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// What they are.
+    pub media: Media,
+    accepts: PhantomData<A>,
+}
+
+impl<A: Accepts> FromRequest for Body<A> {
+    type Error = ApiError;
+    type Future = Reading<A>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Reading<A> {
+        let bounds = request.app_data::<Bounds>();
+        let state = bounds.map_or_else(unbounded, |bounds| begin::<A>(request.headers(), bounds, payload));
+        Reading { state: Some(state), accepts: PhantomData }
     }
 }
 
-/// The refusal of a content type.
-pub fn unsupported(expected: &str) -> ApiError {
-    ApiError::new(Code::UnsupportedMediaType, format!("the content type must be {expected}"))
+fn unbounded() -> Result<Receiving, Refusal> {
+    Err(Refusal::new(Code::Internal, "the application has no bounds for bodies"))
 }
 
-/// Reads a body of one of these kinds.
-pub async fn read(
-    req: &HttpRequest,
-    mut payload: Payload,
-    allowed: &[Media],
-) -> Result<(Media, Bytes), ApiError> {
-    let media = media(req).filter(|media| allowed.contains(media));
-    let Some(media) = media else {
-        let lines = allowed.contains(&Media::Lines);
-        return Err(unsupported(if lines { "application/x-ndjson" } else { "application/json" }));
-    };
-    let limits = limits(req);
-    let too_large = || {
-        let message = format!("the body is larger than {} bytes", limits.bytes);
-        ApiError::new(Code::PayloadTooLarge, message)
-    };
-    let length = req.headers().get("content-length").and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
-    if length.is_some_and(|length| length > limits.bytes) {
-        return Err(too_large());
+fn begin<A: Accepts>(
+    headers: &HeaderMap,
+    bounds: &Bounds,
+    payload: &mut Payload,
+) -> Result<Receiving, Refusal> {
+    let media = checked::<A>(headers)?;
+    let announced =
+        headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|length| length > bounds.bytes) {
+        return Err(too_large(bounds.bytes));
     }
-    let mut first: Option<Bytes> = None;
-    let mut whole: Option<BytesMut> = None;
-    while let Some(chunk) = next(&mut payload, limits.pause, first.is_none() && whole.is_none()).await? {
-        let held = first.as_ref().map_or(0, Bytes::len) + whole.as_ref().map_or(0, BytesMut::len);
-        if held + chunk.len() > limits.bytes {
-            return Err(too_large());
-        }
-        match (first.take(), &mut whole) {
-            // Most bodies arrive in one piece, which is used as it is.
-            (None, None) => first = Some(chunk),
-            (Some(start), _) => {
-                let mut joined = BytesMut::with_capacity(length.unwrap_or(0).max(start.len() + chunk.len()));
-                joined.extend_from_slice(&start);
-                joined.extend_from_slice(&chunk);
-                whole = Some(joined);
+    Ok(Receiving {
+        payload: payload.take(),
+        media,
+        received: Bytes::new(),
+        more: BytesMut::new(),
+        announced: announced.unwrap_or(0),
+        bounds: bounds.clone(),
+        patience: None,
+        polled: false,
+    })
+}
+
+/// The type of the body, if the route reads it.
+fn checked<A: Accepts>(headers: &HeaderMap) -> Result<Media, Refusal> {
+    let media = headers.get(CONTENT_TYPE).map_or(Media::Unsaid, |value| media(value.as_bytes()));
+    if !A::accepts(media) {
+        let why = format!("the content type must be {}", A::READS);
+        return Err(Refusal::new(Code::UnsupportedMediaType, why));
+    }
+    let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !plain(encoding.as_bytes())) {
+        return Err(Refusal::new(Code::UnsupportedMediaType, "the body must not be compressed"));
+    }
+    Ok(media)
+}
+
+fn media(value: &[u8]) -> Media {
+    let end = value.iter().position(|b| *b == b';').unwrap_or(value.len());
+    let name = value[..end].trim_ascii();
+    let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+    let is_json_of_a_kind = || {
+        let suffix = name.len().checked_sub(5).map(|at| &name[at..]);
+        name.contains(&b'/') && suffix.is_some_and(|suffix| suffix.eq_ignore_ascii_case(b"+json"))
+    };
+    match () {
+        () if is("application/json") => Media::Json,
+        () if name.is_empty() => Media::Unsaid,
+        () if is("application/merge-patch+json") => Media::MergePatch,
+        () if is("application/json-patch+json") => Media::JsonPatch,
+        () if is("application/x-ndjson") || is("application/ndjson") => Media::Lines,
+        () if is("application/json-lines") || is("application/jsonl") => Media::Lines,
+        () if is_json_of_a_kind() => Media::Json,
+        () => Media::Other,
+    }
+}
+
+fn too_large(bytes: usize) -> Refusal {
+    Refusal::new(Code::PayloadTooLarge, format!("the body is larger than {bytes} bytes"))
+}
+
+fn broken(error: &PayloadError, bytes: usize) -> Refusal {
+    match error {
+        PayloadError::Overflow => too_large(bytes),
+        _ => Refusal::new(Code::InvalidRequest, "the body broke off or is not framed as HTTP asks"),
+    }
+}
+
+/// A body on its way.
+pub struct Reading<A> {
+    state: Option<Result<Receiving, Refusal>>,
+    accepts: PhantomData<A>,
+}
+
+// Nothing in it is pinned in place: the payload and the timers are `Unpin` or boxed.
+impl<A> Unpin for Reading<A> {}
+
+impl<A> Future for Reading<A> {
+    type Output = Result<Body<A>, ApiError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let result = match self.state.as_mut() {
+            Some(Ok(receiving)) => ready!(receiving.poll(context)).map(|bytes| (bytes, receiving.media)),
+            Some(Err(refusal)) => Err(refusal.clone()),
+            None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
+        };
+        self.state = None;
+        Poll::Ready(
+            result.map(|(bytes, media)| Body { bytes, media, accepts: PhantomData }).map_err(ApiError::from),
+        )
+    }
+}
+
+struct Receiving {
+    payload: Payload,
+    media: Media,
+    /// The only chunk, or none.
+    received: Bytes,
+    /// All of them, once there are two.
+    more: BytesMut,
+    announced: usize,
+    bounds: Bounds,
+    patience: Option<Patience>,
+    polled: bool,
+}
+
+impl Receiving {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
+        loop {
+            match Pin::new(&mut self.payload).poll_next(context) {
+                Poll::Ready(Some(Ok(chunk))) => self.take(chunk)?,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error, self.bounds.bytes))),
+                Poll::Ready(None) => return Poll::Ready(Ok(self.whole())),
+                Poll::Pending => return self.wait(context),
             }
-            (None, Some(whole)) => whole.extend_from_slice(&chunk),
         }
     }
-    Ok((media, first.or_else(|| whole.map(BytesMut::freeze)).unwrap_or_default()))
+
+    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+        if self.received.len() + self.more.len() + chunk.len() > self.bounds.bytes {
+            return Err(too_large(self.bounds.bytes));
+        }
+        if let Some(patience) = &mut self.patience {
+            patience.progress = Instant::now();
+        }
+        if self.received.is_empty() && self.more.is_empty() {
+            self.received = chunk;
+            return Ok(());
+        }
+        if self.more.is_empty() {
+            self.more.reserve(self.announced.min(RESERVE).max(self.received.len() + chunk.len()));
+            self.more.extend_from_slice(&self.received);
+            self.received = Bytes::new();
+        }
+        self.more.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn whole(&mut self) -> Bytes {
+        if self.more.is_empty() { std::mem::take(&mut self.received) } else { self.more.split().freeze() }
+    }
+
+    /// The connection polls a request once before it feeds it the body that came with the head, and again right
+    /// after: only who waits at the second time really waits.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
+        if !std::mem::replace(&mut self.polled, true) {
+            return Poll::Pending;
+        }
+        let bounds = &self.bounds;
+        let patience = self.patience.get_or_insert_with(|| Patience::new(bounds));
+        patience.poll(context).map(Err)
+    }
 }
 
-fn limits(req: &HttpRequest) -> BodyLimits {
-    let configured = req.app_data::<Data<BodyLimits>>().map(|limits| *limits.get_ref());
-    configured.unwrap_or(BodyLimits { bytes: 10 << 20, pause: Duration::from_secs(30) })
+/// Runs out when nothing arrives for too long.
+struct Patience {
+    progress: Instant,
+    stall: Duration,
+    timer: Pin<Box<Sleep>>,
+    draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
 }
 
-/// The next piece of the body. The first is most often there already: no timer is set for it then.
-async fn next(payload: &mut Payload, pause: Duration, first: bool) -> Result<Option<Bytes>, ApiError> {
-    use futures_util::FutureExt;
-    let ready = if first { payload.next().now_or_never() } else { None };
-    let piece = match ready {
-        Some(piece) => piece,
-        None => tokio::time::timeout(pause, payload.next())
-            .await
-            .map_err(|_| ApiError::new(Code::RequestTimeout, "the body did not arrive in time"))?,
-    };
-    piece
-        .transpose()
-        .map_err(|_| ApiError::new(Code::InvalidRequest, "the body ended too early or is malformed"))
+impl Patience {
+    fn new(bounds: &Bounds) -> Self {
+        let now = Instant::now();
+        Self {
+            progress: now,
+            stall: bounds.stall,
+            timer: Box::pin(sleep_until(now + bounds.stall)),
+            draining: Some(Box::pin(bounds.draining.clone().cancelled_owned())),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Refusal> {
+        if self.draining.as_mut().is_some_and(|draining| draining.as_mut().poll(context).is_ready()) {
+            self.draining = None;
+            self.stall = GRACE;
+            self.timer.as_mut().reset(Instant::now() + GRACE);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let deadline = self.progress + self.stall;
+            if deadline <= Instant::now() {
+                return Poll::Ready(self.refusal());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        if self.draining.is_none() {
+            return Refusal::new(Code::StorageUnavailable, "the service is stopping");
+        }
+        let seconds = self.stall.as_secs_f32();
+        Refusal::new(Code::RequestTimeout, format!("the body made no progress for {seconds} s"))
+    }
 }
 
-/// Reads a JSON body's bytes.
-pub async fn bytes(req: &HttpRequest, payload: Payload) -> Result<Bytes, ApiError> {
-    Ok(read(req, payload, &[Media::Json]).await?.1)
-}
-
-/// Reads a JSON object.
-pub async fn object(req: &HttpRequest, payload: Payload) -> Result<Map<String, Value>, ApiError> {
-    Ok(json::object(&bytes(req, payload).await?)?)
-}
+#[cfg(test)]
+mod tests;

@@ -1,40 +1,63 @@
-//! What the service says of itself.
+//! `/health`: whether the service is well; `/`: what it offers.
 
+use std::sync::LazyLock;
 use std::time::Instant;
 
-use actix_web::HttpResponse;
-use actix_web::web::Data;
-use serde_json::json;
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+use session_model::{Code, Refusal};
 
-use super::Answer;
-use crate::app::ROUTES;
+use super::answer::{Answer, json as answer};
+use crate::app::ENDPOINTS;
+use crate::error::ApiError;
 use crate::sessions::Sessions;
 
 /// When the service started.
 #[derive(Clone, Copy, Debug)]
 pub struct Started(pub Instant);
 
-/// `GET /health`
-pub async fn health(sessions: Data<Sessions>, started: Data<Started>) -> Answer {
-    let storage = sessions.storage_health();
-    let counts = sessions.hub().counts();
-    let status = storage["status"].clone();
-    let body = json!({
-        "status": status, "uptime": started.0.elapsed().as_secs_f64(),
-        "websocket": {"totalConnections": counts.connections, "users": counts.users, "sessions": counts.sessions},
-        "storage": storage,
-    });
-    let mut response = if status == "ok" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    Ok(response.json(body))
+impl Started {
+    /// Seconds since then, to the millisecond.
+    fn uptime(self) -> f64 {
+        self.0.elapsed().as_millis() as f64 / 1000.0
+    }
 }
 
-/// `GET /`
-pub async fn index() -> HttpResponse {
-    let endpoints: Vec<String> = ROUTES
-        .iter()
-        .flat_map(|(path, methods)| methods.iter().map(move |m| format!("{m} {path}")))
-        .collect();
-    HttpResponse::Ok().json(json!({
-        "service": "session-storage", "version": env!("CARGO_PKG_VERSION"), "endpoints": endpoints,
-    }))
+/// Whether the service is well.
+pub async fn health(request: HttpRequest, sessions: web::Data<Sessions>) -> Answer {
+    let uptime = request.app_data::<Started>().map_or(0.0, |started| started.uptime());
+    let report = report(uptime, &sessions);
+    if report["status"] == "ok" {
+        return Ok(answer(Value::Object(report).to_string()));
+    }
+    let failed = Refusal::new(Code::StorageUnavailable, "storage failed and needs a restart");
+    Err(ApiError::with_fields(failed, report))
+}
+
+fn report(uptime: f64, sessions: &Sessions) -> Map<String, Value> {
+    let (storage, counts) = (sessions.storage_health(), sessions.hub().counts());
+    let status = if storage["status"] == "failed" { "failed" } else { "ok" };
+    let websocket =
+        json!({"totalConnections": counts.connections, "users": counts.users, "sessions": counts.sessions});
+    let mut report = Map::new();
+    report.insert("status".into(), status.into());
+    report.insert("uptime".into(), uptime.into());
+    report.insert("websocket".into(), websocket);
+    report.insert("storage".into(), storage);
+    report
+}
+
+static ABOUT: LazyLock<Bytes> = LazyLock::new(|| {
+    let about = json!({
+        "service": env!("CARGO_PKG_NAME"),
+        "version": env!("CARGO_PKG_VERSION"),
+        "endpoints": ENDPOINTS,
+    });
+    about.to_string().into()
+});
+
+/// Service, version and endpoints.
+pub async fn about() -> HttpResponse {
+    answer(ABOUT.clone())
 }

@@ -1,21 +1,23 @@
-//! Lists and statistics over all sessions.
+//! `/api/query`: lists and statistics.
 
-use actix_web::web::Data;
+use actix_web::web;
 
-use super::{Answer, json};
+use super::answer::{Answer, json};
 use crate::sessions::Sessions;
 
-/// `GET /api/query/recent`
-pub async fn recent(sessions: Data<Sessions>) -> Answer {
+type Kept = web::Data<Sessions>;
+
+/// Metadata of the newest sessions.
+pub async fn recent(sessions: Kept) -> Answer {
     Ok(json(sessions.recent().await?))
 }
 
-/// `GET /api/query/active`
-pub async fn active(sessions: Data<Sessions>) -> Answer {
+/// Metadata of the active sessions.
+pub async fn active(sessions: Kept) -> Answer {
     Ok(json(sessions.active().await?))
 }
 
-/// `GET /api/query/stats`
-pub async fn stats(sessions: Data<Sessions>) -> Answer {
+/// How many sessions there are.
+pub async fn stats(sessions: Kept) -> Answer {
     Ok(json(sessions.stats()))
 }

@@ -1,119 +1,133 @@
-//! Sessions: created, read, changed, closed, removed; and the batch door.
+//! `/api/sessions`: birth, metadata, end, and the batch door.
 
-use actix_web::HttpRequest;
-use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
-use session_model::{Code, Command, SessionId, UserId};
+use session_model::{Code, Command, Refusal, SessionId, UserId, json as model};
 
-use super::body::{self, Media};
-use super::params::{Id, Producer, Query, segment};
-use super::{Answer, json, streamed, submitted};
-use crate::error::ApiError;
-use crate::sessions::{ListQuery, Sessions};
+use super::answer::{Answer, json, streamed, written};
+use super::body::{Body, Json, Lines};
+use super::headers::Producer;
+use super::ids::{Id, Name};
+use super::parameters::Parameters;
+use crate::sessions::Sessions;
 
-/// `POST /api/sessions`
-pub async fn create(
-    req: HttpRequest,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let mut body = body::object(&req, payload).await?;
-    let id = optional_id(&mut body, "sessionId")?;
-    let parent = optional_id(&mut body, "parentSession")?;
-    let user = match body.shift_remove("userId") {
-        Some(Value::String(user)) => UserId::parse(&user)?,
-        _ => return Err(ApiError::new(Code::InvalidRequest, "`userId` is missing or no string")),
-    };
-    let Some(Value::Object(initial)) = body.shift_remove("initial") else {
-        return Err(ApiError::new(Code::InvalidRequest, "`initial` is missing or no object"));
-    };
-    Ok(submitted(sessions.create(id, user, initial, parent, producer).await?))
+type Kept = web::Data<Sessions>;
+
+/// The body of `POST /api/sessions`.
+struct Creation {
+    id: Option<SessionId>,
+    user: UserId,
+    initial: Map<String, Value>,
+    parent: Option<SessionId>,
 }
 
-fn optional_id(body: &mut Map<String, Value>, field: &str) -> Result<Option<SessionId>, ApiError> {
-    match body.shift_remove(field) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(SessionId::parse(&text)?)),
-        Some(_) => Err(ApiError::new(Code::InvalidSessionId, format!("`{field}` must be a string"))),
+impl Creation {
+    fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+        let mut fields = model::object(bytes)?;
+        let mut text = |key: &str| match fields.shift_remove(key) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
+        };
+        let id = text("sessionId")?.map(|id| SessionId::parse(&id)).transpose()?;
+        let user = UserId::parse(&text("userId")?.ok_or_else(|| missing("userId"))?)?;
+        let parent = text("parentSession")?.map(|parent| SessionId::parse(&parent)).transpose()?;
+        let initial = match fields.shift_remove("initial") {
+            Some(Value::Object(initial)) => initial,
+            None | Some(Value::Null) => return Err(missing("initial")),
+            Some(_) => return Err(Refusal::new(Code::InvalidRequest, "`initial` must be an object")),
+        };
+        Ok(Self { id, user, initial, parent })
     }
 }
 
-/// `GET /api/sessions`
-pub async fn list(req: HttpRequest, sessions: Data<Sessions>) -> Answer {
-    let query = Query::of(&req)?;
-    let text = |name: &str| query.text(name).map(str::to_owned);
-    let limit = query.number("limit")?.unwrap_or(50);
-    if !(1..=1000).contains(&limit) {
-        return Err(ApiError::new(Code::InvalidParameter, "`limit` must be from 1 to 1000"));
-    }
-    let query = ListQuery {
-        user: text("user"),
-        status: query.word("status", &["active", "completed"])?.map(str::to_owned),
-        tag: text("tag"),
-        q: text("q"),
-        limit: limit as usize,
-        cursor: text("cursor"),
-    };
+fn missing(field: &str) -> Refusal {
+    Refusal::new(Code::InvalidRequest, format!("`{field}` is required"))
+}
+
+/// Creates or claims a session.
+pub async fn create(producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
+    written(sessions.create(id, user, initial, parent, producer.0).await)
+}
+
+/// Pages of metadata.
+pub async fn list(request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).list()?;
     Ok(json(sessions.list(query).await?))
 }
 
-/// `GET /api/sessions/{id}`
-pub async fn read(req: HttpRequest, Id(id): Id, sessions: Data<Sessions>) -> Answer {
-    let with_logs = Query::of(&req)?.word("logs", &["true", "false"])? != Some("false");
-    Ok(streamed(sessions.whole(&id, with_logs).await?))
+/// The whole session.
+pub async fn read(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+    let logs = Parameters(request.query_string()).switch("logs")?.unwrap_or(true);
+    streamed(sessions.whole(&id.0, logs).await).await
 }
 
-/// `GET /api/sessions/user/{userId}`
-pub async fn of_user(req: HttpRequest, sessions: Data<Sessions>) -> Answer {
-    Ok(json(sessions.of_user(&segment(&req, "userId")?)))
+/// Removes a session.
+pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
+    written(sessions.delete(&id.0, producer.0).await)
 }
 
-/// `PATCH /api/sessions/{id}/metadata`
-pub async fn update_metadata(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let patch = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::UpdateMetadata(patch), producer).await?))
+/// The sessions of a user.
+pub async fn of_user(user: Name<4>, sessions: Kept) -> Answer {
+    Ok(json(sessions.of_user(&user.0)))
 }
 
-/// `POST /api/sessions/{id}/finalize`
-pub async fn finalize(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let body = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::Finalize(body), producer).await?))
+/// Sets dotted keys of the metadata.
+pub async fn update_metadata(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let update = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::UpdateMetadata(update), producer.0).await)
 }
 
-/// `POST /api/sessions/{id}/reopen`
-pub async fn reopen(Id(id): Id, Producer(producer): Producer, sessions: Data<Sessions>) -> Answer {
-    Ok(submitted(sessions.submit(&id, Command::Reopen, producer).await?))
+/// Closes a session.
+pub async fn finalize(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let outcome = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::Finalize(outcome), producer.0).await)
 }
 
-/// `DELETE /api/sessions/{id}`
-pub async fn delete(Id(id): Id, Producer(producer): Producer, sessions: Data<Sessions>) -> Answer {
-    Ok(submitted(sessions.delete(&id, producer).await?))
+/// Opens a session again; the body is read and counts for nothing.
+pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kept) -> Answer {
+    written(sessions.submit(&id.0, Command::Reopen, producer.0).await)
 }
 
-/// `POST /api/sessions/{id}/events`
-pub async fn batch(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    if !req.headers().contains_key("content-type") {
-        return Err(body::unsupported("application/x-ndjson"));
+/// Applies a batch of lines.
+pub async fn batch(id: Id, producer: Producer, body: Body<Lines>, sessions: Kept) -> Answer {
+    written(sessions.submit_batch(&id.0, body.bytes, producer.0).await)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_creation_reads_its_fields() {
+        let body = br#"{"sessionId":"s","userId":"u","initial":{"input":"x"},"parentSession":"p","more":1}"#;
+        let creation = Creation::parse(body).unwrap();
+        assert_eq!(creation.id.unwrap().as_str(), "s");
+        assert_eq!((creation.user.as_str(), creation.parent.unwrap().as_str()), ("u", "p"));
+        assert_eq!(creation.initial["input"], "x");
+        let least = Creation::parse(br#"{"userId":"u","initial":{},"sessionId":null}"#).unwrap();
+        assert!(least.id.is_none() && least.parent.is_none());
     }
-    let (_, lines) = body::read(&req, payload, &[Media::Lines]).await?;
-    Ok(submitted(sessions.submit_batch(&id, lines, producer).await?))
+
+    #[test]
+    fn what_is_missing_or_of_another_kind_is_named() {
+        for (body, code, named) in [
+            ("", Code::InvalidRequest, "`userId` is required"),
+            (r#"{"sessionId":"s","initial":{}}"#, Code::InvalidRequest, "`userId` is required"),
+            (r#"{"userId":"","initial":{}}"#, Code::InvalidRequest, "`userId`"),
+            (r#"{"userId":7,"initial":{}}"#, Code::InvalidRequest, "`userId`"),
+            (r#"{"userId":"u"}"#, Code::InvalidRequest, "`initial` is required"),
+            (r#"{"userId":"u","initial":[]}"#, Code::InvalidRequest, "`initial`"),
+            (r#"{"userId":"u","initial":{},"sessionId":5}"#, Code::InvalidRequest, "`sessionId`"),
+            (r#"{"userId":"u","initial":{},"sessionId":"../up"}"#, Code::InvalidSessionId, "session id"),
+            (r#"{"userId":"u","initial":{},"parentSession":".."}"#, Code::InvalidSessionId, "session id"),
+            ("[]", Code::InvalidRequest, "object"),
+            ("{", Code::InvalidJson, "line 1"),
+        ] {
+            let refusal = Creation::parse(body.as_bytes()).err().unwrap();
+            assert_eq!(refusal.code, code, "{body}");
+            assert!(refusal.message.contains(named), "{body}: {}", refusal.message);
+        }
+    }
 }

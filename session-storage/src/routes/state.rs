@@ -1,98 +1,91 @@
-//! The state, its goals and agents.
+//! `/api/state/{id}`: the state, its goals and agents.
 
-use actix_web::http::header::{ETAG, IF_NONE_MATCH};
-use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
-use session_model::{Command, PatchFormat, StatePatch, json as model_json};
+use actix_web::http::header::{ETAG, HeaderValue};
+use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
+use session_model::{Command, PatchFormat, StatePatch, json as model};
 
-use super::body::{self, Media};
-use super::params::{Id, Producer, Query, if_match, segment};
-use super::{Answer, json, submitted};
+use super::answer::{Answer, json, written};
+use super::body::{Body, Json, Media, Patches};
+use super::headers::{IfMatch, IfNoneMatch, Producer};
+use super::ids::{Id, Name};
+use super::parameters::Parameters;
 use crate::sessions::Sessions;
 
-/// `GET /api/state/{id}`
-pub async fn read(req: HttpRequest, Id(id): Id, sessions: Data<Sessions>) -> Answer {
-    let (version, state) = match Query::of(&req)?.number("version")? {
-        Some(version) => (version, sessions.state_at(&id, version).await?),
-        None => sessions.state(&id).await?,
+type Kept = web::Data<Sessions>;
+
+/// The state, now or at a version.
+pub async fn read(id: Id, known: IfNoneMatch, request: HttpRequest, sessions: Kept) -> Answer {
+    let (version, state) = match Parameters(request.query_string()).number("version")? {
+        Some(version) => (version, sessions.state_at(&id.0, version).await?),
+        None => sessions.state(&id.0).await?,
     };
-    let tag = format!("\"{version}\"");
-    let known = req.headers().get(IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == tag.as_bytes());
-    if known {
-        return Ok(HttpResponse::NotModified().insert_header((ETAG, tag)).finish());
-    }
-    let mut response = json(state);
-    if let Ok(value) = tag.parse() {
-        response.headers_mut().insert(ETAG, value);
-    }
-    Ok(response)
+    Ok(tagged(version, state, &known))
 }
 
-/// `PATCH /api/state/{id}`
+fn tagged(version: u64, state: Bytes, known: &IfNoneMatch) -> HttpResponse {
+    let mut response = if known.has(version) { HttpResponse::NotModified().finish() } else { json(state) };
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{version}\"")) {
+        response.headers_mut().insert(ETAG, tag);
+    }
+    response
+}
+
+/// Merges into the state.
 pub async fn patch(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
+    id: Id,
+    wanted: IfMatch,
+    producer: Producer,
+    body: Body<Patches>,
+    sessions: Kept,
 ) -> Answer {
-    let allowed = [Media::Json, Media::MergePatch, Media::JsonPatch];
-    let (media, bytes) = body::read(&req, payload, &allowed).await?;
-    let format = match media {
-        Media::Json | Media::Lines => PatchFormat::DeepMerge,
+    let patch = model::value(&body.bytes)?;
+    let patch = StatePatch { format: format_of(body.media), patch, if_version: wanted.0 };
+    written(sessions.submit(&id.0, Command::PatchState(patch), producer.0).await)
+}
+
+fn format_of(media: Media) -> PatchFormat {
+    match media {
         Media::MergePatch => PatchFormat::MergePatch,
         Media::JsonPatch => PatchFormat::JsonPatch,
-    };
-    let patch = StatePatch { format, patch: model_json::value(&bytes)?, if_version: if_match(&req)? };
-    Ok(submitted(sessions.submit(&id, Command::PatchState(patch), producer).await?))
+        Media::Json | Media::Lines | Media::Unsaid | Media::Other => PatchFormat::DeepMerge,
+    }
 }
 
-/// `POST /api/state/{id}/goals`
-pub async fn add_goal(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let goal = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::AddGoal(goal), producer).await?))
+/// Adds a goal.
+pub async fn add_goal(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let goal = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::AddGoal(goal), producer.0).await)
 }
 
-/// `PATCH /api/state/{id}/goals/{goalId}`
+/// Changes a goal.
 pub async fn update_goal(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
+    id: Id,
+    goal: Name<5>,
+    producer: Producer,
+    body: Body<Json>,
+    sessions: Kept,
 ) -> Answer {
-    let goal_id = segment(&req, "goalId")?;
-    let update = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::UpdateGoal { goal_id, update }, producer).await?))
+    let update = model::object(&body.bytes)?;
+    let command = Command::UpdateGoal { goal_id: goal.0, update };
+    written(sessions.submit(&id.0, command, producer.0).await)
 }
 
-/// `POST /api/state/{id}/agents`
-pub async fn spawn_agent(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
-) -> Answer {
-    let agent = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::SpawnAgent(agent), producer).await?))
+/// Adds an agent.
+pub async fn spawn_agent(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+    let agent = model::object(&body.bytes)?;
+    written(sessions.submit(&id.0, Command::SpawnAgent(agent), producer.0).await)
 }
 
-/// `POST /api/state/{id}/agents/{agentId}/complete`
+/// Notes that an agent is done.
 pub async fn complete_agent(
-    req: HttpRequest,
-    Id(id): Id,
-    Producer(producer): Producer,
-    payload: Payload,
-    sessions: Data<Sessions>,
+    id: Id,
+    agent: Name<5>,
+    producer: Producer,
+    body: Body<Json>,
+    sessions: Kept,
 ) -> Answer {
-    let agent_id = segment(&req, "agentId")?;
-    let outcome = body::object(&req, payload).await?;
-    Ok(submitted(sessions.submit(&id, Command::CompleteAgent { agent_id, outcome }, producer).await?))
+    let outcome = model::object(&body.bytes)?;
+    let command = Command::CompleteAgent { agent_id: agent.0, outcome };
+    written(sessions.submit(&id.0, command, producer.0).await)
 }

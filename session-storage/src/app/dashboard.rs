@@ -1,0 +1,76 @@
+//! `/dashboard/`: the built dashboard's files, or a page that says how to get them.
+
+use actix_files::{Files, NamedFile};
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{self, HeaderName, HeaderValue};
+use actix_web::middleware::DefaultHeaders;
+use actix_web::{HttpResponse, web};
+use session_model::{Code, Refusal};
+use std::path::{Path, PathBuf};
+
+use crate::error::ApiError;
+
+const INDEX: &str = "index.html";
+
+/// Nothing a session contains can run: no inline script or style, no other host, no frame around it.
+const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
+                      form-action 'none'; frame-ancestors 'none'";
+
+const MISSING: &str = "<!doctype html>
+<html lang=\"en\"><meta charset=\"utf-8\"><title>Dashboard</title>
+<h1>The dashboard is not installed here</h1>
+<p>Build it once, in the directory <code>dashboard/</code> of the repository:</p>
+<pre>npm ci &amp;&amp; npm run build</pre>
+<p>Then start the service with the result: <code>DASHBOARD_PATH=dashboard/dist</code></p>
+</html>
+";
+
+/// Registers `/dashboard` and everything below it.
+pub(super) fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>) {
+    config.service(web::redirect("/dashboard", "/dashboard/").permanent());
+    let scope = web::scope("/dashboard").wrap(headers());
+    match directory.filter(|directory| directory.join(INDEX).is_file()) {
+        Some(directory) => config.service(scope.service(files(directory))),
+        None => config.service(scope.default_service(web::get().to(missing))),
+    };
+}
+
+fn headers() -> DefaultHeaders {
+    let fixed = [
+        ("content-security-policy", POLICY),
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "no-referrer"),
+        ("cache-control", "no-cache"),
+    ];
+    fixed.into_iter().fold(DefaultHeaders::new(), |headers, (name, value)| {
+        headers.add((HeaderName::from_static(name), HeaderValue::from_static(value)))
+    })
+}
+
+fn files(directory: &Path) -> Files {
+    let index: PathBuf = directory.join(INDEX);
+    let fallback = move |request: ServiceRequest| fall_back(request, index.clone());
+    Files::new("/", directory)
+        .index_file(INDEX)
+        .disable_content_disposition()
+        .default_handler(actix_web::dev::fn_service(fallback))
+}
+
+/// A path of the dashboard's own router is its index; a file that is missing is missing.
+async fn fall_back(request: ServiceRequest, index: PathBuf) -> Result<ServiceResponse, actix_web::Error> {
+    let is_file = request.path().rsplit('/').next().is_some_and(|name| name.contains('.'));
+    if is_file {
+        let missing = Refusal::new(Code::NotFound, "the dashboard has no such file");
+        return Ok(request.error_response(ApiError::from(missing)));
+    }
+    let (request, _) = request.into_parts();
+    let response = web::block(|| NamedFile::open(index)).await??.into_response(&request);
+    Ok(ServiceResponse::new(request, response))
+}
+
+async fn missing() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")))
+        .body(MISSING)
+}

@@ -1,0 +1,131 @@
+//! What happens to every request and response: a name, cross-origin headers where a browser asks, and errors as JSON.
+//!
+//! Requests without an `Origin`, which is what agents send, pass without the cross-origin layer: it would cost them
+//! a boxed future and some 200 bytes of headers each.
+
+use std::pin::Pin;
+use std::rc::Rc;
+use std::task::{Context, Poll};
+
+use actix_cors::Cors;
+use actix_web::Error;
+use actix_web::body::{EitherBody, MessageBody};
+use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::{Method, header};
+use futures_core::future::LocalBoxFuture;
+use pin_project_lite::pin_project;
+
+use super::request_id;
+use crate::error;
+
+/// The outermost layer.
+pub(super) struct Edge {
+    origins: Rc<[String]>,
+}
+
+impl Edge {
+    /// Lets pages of these origins call the service; `*` is any.
+    pub(super) fn new(origins: &[String]) -> Self {
+        Self { origins: origins.into() }
+    }
+}
+
+fn cors(origins: &[String]) -> Cors {
+    let cors = Cors::default()
+        .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
+        .allow_any_header()
+        .expose_headers(["x-request-id", "etag", "producer-expected-seq", "producer-epoch", "retry-after"])
+        .max_age(3600);
+    if origins.iter().any(|origin| origin == "*") {
+        return cors.allow_any_origin().send_wildcard();
+    }
+    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Edge
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Transform = EdgeService<S, <Cors as Transform<Rc<S>, ServiceRequest>>::Transform>;
+    type InitError = ();
+    type Future = LocalBoxFuture<'static, Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        let plain = Rc::new(service);
+        let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await? }) })
+    }
+}
+
+/// A worker's outermost layer.
+pub(super) struct EdgeService<S, C> {
+    plain: Rc<S>,
+    browser: C,
+}
+
+impl<S, C, B> Service<ServiceRequest> for EdgeService<S, C>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    C: Service<ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error>,
+{
+    type Response = ServiceResponse<EitherBody<B>>;
+    type Error = Error;
+    type Future = Running<S::Future, C::Future>;
+
+    fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
+        self.plain.poll_ready(context)
+    }
+
+    fn call(&self, request: ServiceRequest) -> Self::Future {
+        if request.headers().contains_key(header::ORIGIN) {
+            Running::Browser { future: self.browser.call(request) }
+        } else {
+            Running::Plain { future: self.plain.call(request) }
+        }
+    }
+}
+
+pin_project! {
+    /// A request on its way.
+    #[project = RunningProjection]
+    pub(super) enum Running<P, C> {
+        /// Without the cross-origin layer.
+        Plain {
+            #[pin]
+            future: P,
+        },
+        /// With it.
+        Browser {
+            #[pin]
+            future: C,
+        },
+    }
+}
+
+impl<P, C, B> Future for Running<P, C>
+where
+    P: Future<Output = Result<ServiceResponse<B>, Error>>,
+    C: Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>>,
+{
+    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let response = match self.project() {
+            RunningProjection::Plain { future } => {
+                future.poll(context).map_ok(ServiceResponse::map_into_left_body)
+            }
+            RunningProjection::Browser { future } => future.poll(context),
+        };
+        response.map_ok(finish)
+    }
+}
+
+fn finish<B>(response: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
+    let id = request_id::of(response.request().headers());
+    let mut response = error::render(response, &id);
+    response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
+    response
+}

@@ -1,0 +1,201 @@
+//! Every option, once: its key, environment names, default, what it accepts, and what it means.
+//!
+//! A value comes from the flag, else from the environment, else from the file given with `--config`, else from the
+//! table below. The key `max_body_bytes` is the flag `--max-body-bytes`, the variable `MAX_BODY_BYTES` and the key
+//! of the same name in the file. Nothing else in the service reads the environment.
+
+mod cli;
+pub mod kinds;
+mod layers;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+pub use cli::{Request, read_command_line};
+pub use layers::{ConfigError, Layers, Loaded, Source};
+
+use kinds::{Bytes, Choice, Kind, Number, Off, Origins, Place, Span, Switch, Text, Threads};
+
+/// When a commit is synced.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StorageSync {
+    /// Before it is acknowledged.
+    Always,
+    /// About once a second.
+    EverySec,
+    /// When the system sees fit.
+    No,
+}
+
+/// How the log is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// One row of the table.
+#[derive(Debug)]
+pub struct Spec {
+    /// Its key in the file; flag and variable are made from it.
+    pub key: &'static str,
+    /// Other keys that mean the same.
+    pub aliases: &'static [&'static str],
+    /// The value if nobody gives one.
+    pub default: &'static str,
+    /// What it means.
+    pub doc: &'static str,
+    /// What it accepts, in words.
+    pub accepts: fn() -> String,
+}
+
+impl Spec {
+    /// The environment variables, the best one first.
+    pub fn variables(&self) -> impl Iterator<Item = String> {
+        self.keys().map(str::to_ascii_uppercase)
+    }
+
+    /// The keys in the file, the best one first.
+    pub fn keys(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.key).chain(self.aliases.iter().copied())
+    }
+
+    /// The flags without their dashes, the best one first.
+    pub fn flags(&self) -> impl Iterator<Item = String> {
+        self.keys().map(|key| key.replace('_', "-"))
+    }
+}
+
+macro_rules! options {
+    ($($(#[doc = $doc:literal])+ $key:ident $(| $alias:ident)*: $type:ty = $default:literal, $kind:expr;)+) => {
+        /// What the service is started with.
+        #[derive(Clone, Debug)]
+        pub struct Config { $($(#[doc = $doc])+ pub $key: $type,)+ }
+
+        impl Config {
+            /// The table.
+            pub const OPTIONS: &'static [Spec] = &[$(Spec {
+                key: stringify!($key),
+                aliases: &[$(stringify!($alias)),*],
+                default: $default,
+                doc: concat!($($doc),+),
+                accepts: || $kind.accepts(),
+            },)+];
+
+            /// Reads every option from the layers.
+            fn read(layers: &Layers) -> Result<Self, ConfigError> {
+                let mut specs = Self::OPTIONS.iter();
+                Ok(Self { $($key: layers.value(specs.next(), &$kind)?,)+ })
+            }
+
+            /// Every option's value as text, in the order of the table.
+            pub fn values(&self) -> Vec<String> {
+                vec![$($kind.show(&self.$key)),+]
+            }
+        }
+    };
+}
+
+const fn secs(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+const DAY: u64 = 86_400;
+
+options! {
+    /// TCP port; 0 takes a free one
+    port: u16 = "9000", Number { min: 0, max: u16::MAX };
+    /// Address to listen on; localhost is both loopback addresses, 127.0.0.1 and ::1
+    host: String = "localhost", Text;
+    /// A Unix socket to listen on as well
+    socket_path: Option<PathBuf> = "off", Off(Place);
+    /// Where the sessions are kept
+    storage_path | sessions_dir: PathBuf = "/var/claude-sessions", Place;
+    /// When a commit is synced: before its answer, about once a second, or when the system sees fit
+    storage_sync: StorageSync = "always",
+        Choice(&[("always", StorageSync::Always), ("everysec", StorageSync::EverySec), ("no", StorageSync::No)]);
+    /// How many links recent/ has, and the most that GET /api/query/recent answers
+    recent_limit: usize = "10", Number { min: 0, max: 10_000 };
+    /// Whether a write to an unknown session creates it
+    auto_create_sessions: bool = "true", Switch;
+    /// What is logged, in the syntax of tracing's filters
+    rust_log: String = "info", Text;
+    /// How the log is written
+    log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    /// Origins whose pages may call the service from a browser
+    cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
+    /// Directory of the built dashboard, served at /dashboard/
+    dashboard_path: Option<PathBuf> = "off", Off(Place);
+    /// Delete the oldest completed sessions beyond this number
+    retention_max_sessions: Option<u64> = "off", Off(Number { min: 0, max: u64::MAX });
+    /// Delete completed sessions older than this
+    retention_max_age: Option<Duration> = "off", Off(Span { min: secs(60), max: secs(36_500 * DAY) });
+    /// Delete the oldest completed sessions beyond this size of all
+    retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
+    /// Threads that serve requests
+    workers: usize = "auto", Threads;
+    /// How long the journal may grow once it is checkpointed
+    journal_max_bytes: u64 = "256MiB", Bytes { min: 1 << 20, max: 1 << 40 };
+    /// The largest request body
+    max_body_bytes: u64 = "10MiB", Bytes { min: 1 << 10, max: 10 << 20 };
+    /// How long a request body may make no progress
+    body_timeout: Duration = "30s", Span { min: secs(1), max: secs(3600) };
+    /// How long the head of a request may take
+    request_timeout: Duration = "10s", Span { min: secs(1), max: secs(3600) };
+    /// How long an idle connection is kept
+    keep_alive: Duration = "75s", Span { min: secs(1), max: secs(DAY) };
+    /// The most connections at a time; further ones wait
+    max_connections: usize = "25000", Number { min: 1, max: 1_000_000 };
+    /// How often a WebSocket is pinged
+    ws_ping_interval: Duration = "25s", Span { min: secs(1), max: secs(3600) };
+    /// After how long without a sign of life a WebSocket is closed
+    ws_idle_timeout: Duration = "75s", Span { min: secs(2), max: secs(DAY) };
+    /// How long a stop waits for requests in flight
+    shutdown_timeout: Duration = "10s", Span { min: secs(0), max: secs(3600) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_defaults_are_those_of_the_contract() {
+        let config = Layers::default().load().unwrap().config;
+        assert_eq!((config.port, config.host.as_str()), (9000, "localhost"));
+        assert_eq!(config.storage_path, PathBuf::from("/var/claude-sessions"));
+        assert_eq!((config.storage_sync, config.recent_limit), (StorageSync::Always, 10));
+        assert_eq!((config.auto_create_sessions, config.log_format), (true, LogFormat::Text));
+        assert_eq!((config.max_body_bytes, config.journal_max_bytes), (10 << 20, 256 << 20));
+        assert_eq!(config.retention_max_sessions, None, "nothing is deleted unless asked");
+        assert_eq!((config.retention_max_age, config.retention_max_bytes), (None, None));
+        assert_eq!(config.cors_allowed_origins, ["http://localhost:3000", "http://127.0.0.1:3000"]);
+    }
+
+    #[test]
+    fn every_option_has_a_doc_and_its_own_key() {
+        let mut keys: Vec<_> = Config::OPTIONS.iter().flat_map(Spec::keys).collect();
+        keys.sort_unstable();
+        let count = keys.len();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+        for spec in Config::OPTIONS {
+            assert!(spec.doc.trim().len() > 10 && !spec.doc.trim().ends_with('.'), "{}", spec.key);
+            assert!(!(spec.accepts)().is_empty(), "{}", spec.key);
+        }
+    }
+
+    #[test]
+    fn the_readme_has_a_row_for_every_option_with_its_default() {
+        let readme = include_str!("../../README.md");
+        for spec in Config::OPTIONS {
+            let (variable, flag) = (spec.variables().next().unwrap(), spec.flags().next().unwrap());
+            let start = format!("| `{variable}` | `--{flag}` | ");
+            let row = readme.lines().find_map(|line| line.strip_prefix(&start));
+            let row = row.unwrap_or_else(|| panic!("the README has no row that begins with {start}"));
+            let default = row.split(" | ").next().unwrap().trim_matches('`');
+            assert!(default == spec.default || spec.default == "auto", "{variable}: {default}");
+        }
+    }
+}

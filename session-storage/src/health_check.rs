@@ -1,0 +1,78 @@
+//! `session-storage healthcheck`: asks the running service whether it is well, for images without curl.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use session_storage::config::Config;
+
+/// How long the whole check may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+const QUESTION: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+const WELL: &[u8] = b"HTTP/1.1 200 ";
+
+/// The exit code: 0 if the service is well.
+pub(crate) fn run(config: &Config) -> u8 {
+    let asked = match &config.socket_path {
+        Some(path) => over_socket(path),
+        None => over_tcp(&config.host, config.port),
+    };
+    match asked {
+        Ok(true) => 0,
+        Ok(false) => complain("the service is not well"),
+        Err(error) => complain(&format!("the service cannot be asked: {error}")),
+    }
+}
+
+fn complain(why: &str) -> u8 {
+    let _ = writeln!(io::stderr(), "session-storage: {why}");
+    1
+}
+
+fn over_socket(path: &Path) -> io::Result<bool> {
+    let stream = UnixStream::connect(path)?;
+    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_write_timeout(Some(PATIENCE))?;
+    ask(stream)
+}
+
+fn over_tcp(host: &str, port: u16) -> io::Result<bool> {
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
+    for address in addresses(host, port)? {
+        match TcpStream::connect_timeout(&address, left(deadline)) {
+            Ok(stream) => {
+                stream.set_read_timeout(Some(left(deadline)))?;
+                stream.set_write_timeout(Some(left(deadline)))?;
+                return ask(stream);
+            }
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
+}
+
+/// Whoever listens everywhere is asked at home.
+fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let host = match bare {
+        "0.0.0.0" | "::" => "localhost",
+        other => other,
+    };
+    let mut addresses: Vec<SocketAddr> = (host, port).to_socket_addrs()?.collect();
+    addresses.sort_by_key(SocketAddr::is_ipv6);
+    Ok(addresses)
+}
+
+fn ask(mut stream: impl Read + Write) -> io::Result<bool> {
+    stream.write_all(QUESTION)?;
+    let mut answer = [0; WELL.len()];
+    stream.read_exact(&mut answer)?;
+    Ok(answer == WELL)
+}

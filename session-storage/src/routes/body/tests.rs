@@ -1,0 +1,126 @@
+use super::*;
+use actix_web::http::header::HeaderValue;
+use actix_web::test::TestRequest;
+use futures_util::stream;
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+
+fn bounds(bytes: usize, stall: Duration) -> Bounds {
+    Bounds { bytes, stall, draining: CancellationToken::new() }
+}
+
+async fn read<A: Accepts>(request: TestRequest, limit: usize) -> Result<Body<A>, Code> {
+    let (request, mut payload) = request.app_data(bounds(limit, Duration::from_secs(30))).to_http_parts();
+    Body::<A>::from_request(&request, &mut payload).await.map_err(|error| error.code())
+}
+
+#[test]
+fn content_types_are_told_apart() {
+    for (value, expected) in [
+        ("application/json", Media::Json),
+        ("Application/JSON; charset=utf-8", Media::Json),
+        ("application/vnd.agent+json", Media::Json),
+        ("", Media::Unsaid),
+        ("application/merge-patch+json", Media::MergePatch),
+        ("application/json-patch+json;x=y", Media::JsonPatch),
+        ("application/x-ndjson", Media::Lines),
+        ("application/json-lines", Media::Lines),
+        ("text/plain", Media::Other),
+        ("json", Media::Other),
+        ("+json", Media::Other),
+        ("application/jsonx", Media::Other),
+        ("multipart/form-data", Media::Other),
+    ] {
+        assert_eq!(media(value.as_bytes()), expected, "{value}");
+    }
+}
+
+#[test]
+fn each_route_reads_its_types() {
+    let all = [Media::Json, Media::MergePatch, Media::JsonPatch, Media::Lines, Media::Unsaid, Media::Other];
+    let read = |accepts: fn(Media) -> bool| all.map(accepts);
+    assert_eq!(read(Json::accepts), [true, false, false, false, true, false]);
+    assert_eq!(read(Patches::accepts), [true, true, true, false, true, false]);
+    assert_eq!(read(Lines::accepts), [false, false, false, true, true, false]);
+}
+
+#[actix_web::test]
+async fn what_is_too_large_or_of_another_type_is_refused() {
+    let typed = |kind: &'static str| {
+        TestRequest::post().insert_header((CONTENT_TYPE, HeaderValue::from_static(kind)))
+    };
+    let body = read::<Json>(typed("application/json").set_payload("{}"), 2).await.unwrap();
+    assert_eq!((body.bytes.as_ref(), body.media), (&b"{}"[..], Media::Json));
+    let refused = async |request| read::<Json>(request, 2).await.err();
+    assert_eq!(refused(typed("application/json").set_payload("{ }")).await, Some(Code::PayloadTooLarge));
+    let announced = typed("application/json").insert_header((CONTENT_LENGTH, "3"));
+    assert_eq!(refused(announced).await, Some(Code::PayloadTooLarge));
+    assert_eq!(refused(typed("text/plain").set_payload("{}")).await, Some(Code::UnsupportedMediaType));
+    let packed = typed("application/json").insert_header((CONTENT_ENCODING, "gzip")).set_payload("{}");
+    assert_eq!(refused(packed).await, Some(Code::UnsupportedMediaType));
+}
+
+fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
+    let (sender, mut receiver) = unbounded_channel();
+    let pieces = stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(Ok)));
+    let mut payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
+    let state = begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
+    (sender, Reading { state: Some(state), accepts: PhantomData })
+}
+
+async fn piecewise(pieces: &[&'static str], limit: usize) -> Result<Bytes, Code> {
+    let (sender, reading) = reading(&bounds(limit, Duration::from_secs(30)));
+    for piece in pieces {
+        sender.send(Bytes::from_static(piece.as_bytes())).unwrap();
+    }
+    drop(sender);
+    reading.await.map(|body| body.bytes).map_err(|error| error.code())
+}
+
+#[actix_web::test]
+async fn pieces_are_put_together() {
+    assert_eq!(piecewise(&[], 9).await, Ok(Bytes::new()));
+    assert_eq!(piecewise(&["abc"], 9).await, Ok("abc".into()));
+    assert_eq!(piecewise(&["abc", "def", "ghi"], 9).await, Ok("abcdefghi".into()));
+    assert_eq!(piecewise(&["abc", "def", "ghi"], 8).await, Err(Code::PayloadTooLarge));
+}
+
+/// Polls twice at once, as the connection does, and then waits.
+async fn wait_for(mut reading: Reading<Json>) -> Option<Code> {
+    std::future::poll_fn(|context| match Pin::new(&mut reading).poll(context) {
+        Poll::Pending => Pin::new(&mut reading).poll(context),
+        done @ Poll::Ready(_) => done,
+    })
+    .await
+    .err()
+    .map(|error| error.code())
+}
+
+#[actix_web::test]
+async fn a_body_that_stalls_is_given_up() {
+    let bounds = bounds(9, Duration::from_millis(20));
+    let (_sender, reading) = reading(&bounds);
+    assert_eq!(wait_for(reading).await, Some(Code::RequestTimeout));
+}
+
+#[actix_web::test]
+async fn a_stop_shortens_the_patience() {
+    let bounds = bounds(9, Duration::from_hours(1));
+    let (_sender, reading) = reading(&bounds);
+    bounds.draining.cancel();
+    assert_eq!(wait_for(reading).await, Some(Code::StorageUnavailable));
+}
+
+#[actix_web::test]
+async fn progress_renews_the_patience() {
+    let bounds = bounds(99, Duration::from_millis(400));
+    let (sender, reading) = reading(&bounds);
+    let feeding = async {
+        for _ in 0..6 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            sender.send(Bytes::from_static(b"x")).unwrap();
+        }
+        drop(sender);
+    };
+    let (refused, ()) = futures_util::join!(wait_for(reading), feeding);
+    assert_eq!(refused, None);
+}

@@ -1,0 +1,87 @@
+//! Names in paths, decoded once and strictly.
+//!
+//! The router matches a path in which everything but `%2F`, `%25` and `%2B` is decoded, invalid UTF-8 replaced. A
+//! session id has none of those characters, so what it shows is judged as it is. Other names are read from the raw
+//! path instead.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, HttpRequest};
+use session_model::{Code, Refusal, SessionId};
+
+use crate::error::ApiError;
+
+/// The session that a path names.
+pub struct Id(pub SessionId);
+
+impl FromRequest for Id {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let text = request.match_info().get("id").unwrap_or_default();
+        ready(SessionId::parse(text).map(Id).map_err(ApiError::from))
+    }
+}
+
+/// Any other name, in the path's segment of this number.
+pub struct Name<const SEGMENT: usize>(pub String);
+
+impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let segment = request.uri().path().split('/').nth(SEGMENT).unwrap_or_default();
+        let name = decode(segment).map(|name| Name(name.into_owned()));
+        ready(name.ok_or_else(|| malformed(segment).into()))
+    }
+}
+
+fn malformed(segment: &str) -> Refusal {
+    Refusal::new(Code::InvalidParameter, format!("`{segment}` in the path is not percent-encoded UTF-8"))
+}
+
+/// Percent-decodes; `None` if an escape is broken or the result is no UTF-8.
+pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
+    if !text.contains('%') {
+        return Some(Cow::Borrowed(text));
+    }
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => digit(bytes.next())? << 4 | digit(bytes.next())?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).ok().map(Cow::Owned)
+}
+
+fn digit(byte: Option<u8>) -> Option<u8> {
+    char::from(byte?).to_digit(16).map(|digit| digit as u8)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_are_decoded_once() {
+        for (text, name) in [
+            ("plain", "plain"),
+            ("a%20goal%2Fwith%20%C3%BC", "a goal/with ü"),
+            ("%252e", "%2e"),
+            ("a+b", "a+b"),
+            ("%00", "\0"),
+            ("%2b%25", "+%"),
+        ] {
+            assert_eq!(decode(text).as_deref(), Some(name), "{text}");
+        }
+        for bad in ["%", "%2", "%zz", "%ff", "a%C3", "%+1", "%-1"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+}

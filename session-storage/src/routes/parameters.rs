@@ -1,0 +1,172 @@
+//! Query parameters: unknown ones are ignored, malformed ones are refused by their name.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+
+use session_model::{Code, Refusal};
+
+use super::ids::decode;
+use crate::sessions::{ListQuery, LogQuery};
+
+const LIST_LIMIT: usize = 50;
+const LIST_LIMITS: RangeInclusive<u64> = 1..=1000;
+
+/// A query string.
+#[derive(Clone, Copy)]
+pub(super) struct Parameters<'a>(pub(super) &'a str);
+
+fn refuse(name: &str, why: impl Display) -> Refusal {
+    Refusal::new(Code::InvalidParameter, format!("`{name}` {why}"))
+}
+
+fn text(raw: &str) -> Option<String> {
+    let spaced = if raw.contains('+') { Cow::Owned(raw.replace('+', " ")) } else { Cow::Borrowed(raw) };
+    decode(&spaced).map(Cow::into_owned)
+}
+
+impl<'a> Parameters<'a> {
+    fn raw(self, name: &str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.0.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs
+            .filter(move |(key, _)| *key == name || text(key).is_some_and(|key| key == name))
+            .map(|(_, value)| value)
+    }
+
+    /// Every value of a parameter that may be repeated.
+    fn all(self, name: &str) -> Result<Vec<String>, Refusal> {
+        let decoded = |raw| text(raw).ok_or_else(|| refuse(name, "is not percent-encoded UTF-8"));
+        self.raw(name).map(decoded).collect()
+    }
+
+    /// The value of a parameter that may be given once.
+    pub(super) fn one(self, name: &str) -> Result<Option<String>, Refusal> {
+        let mut values = self.all(name)?;
+        if values.len() > 1 {
+            return Err(refuse(name, "is given more than once"));
+        }
+        Ok(values.pop())
+    }
+
+    /// A whole number.
+    pub(super) fn number(self, name: &str) -> Result<Option<u64>, Refusal> {
+        let parse = |value: String| number(&value).ok_or_else(|| refuse(name, "must be a whole number"));
+        self.one(name)?.map(parse).transpose()
+    }
+
+    /// Yes or no.
+    pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Refusal> {
+        match self.one(name)?.as_deref() {
+            None => Ok(None),
+            Some("true" | "1") => Ok(Some(true)),
+            Some("false" | "0") => Ok(Some(false)),
+            Some(_) => Err(refuse(name, "must be `true` or `false`")),
+        }
+    }
+
+    /// Which records of a log.
+    pub(super) fn log(self) -> Result<LogQuery, Refusal> {
+        if self.0.is_empty() {
+            return Ok(LogQuery::default());
+        }
+        let descending = match self.one("order")?.as_deref() {
+            None | Some("asc") => false,
+            Some("desc") => true,
+            Some(_) => return Err(refuse("order", "must be `asc` or `desc`")),
+        };
+        Ok(LogQuery {
+            after: self.number("after")?,
+            before: self.number("before")?,
+            descending,
+            limit: self.number("limit")?,
+            types: self.all("type")?,
+        })
+    }
+
+    /// Which sessions.
+    pub(super) fn list(self) -> Result<ListQuery, Refusal> {
+        let limit = match self.number("limit")? {
+            None => LIST_LIMIT,
+            Some(limit) if LIST_LIMITS.contains(&limit) => limit as usize,
+            Some(_) => return Err(refuse("limit", "must be a number from 1 to 1000")),
+        };
+        Ok(ListQuery {
+            user: self.one("user")?,
+            status: self.status()?,
+            tag: self.one("tag")?,
+            q: self.one("q")?,
+            limit,
+            cursor: self.one("cursor")?,
+        })
+    }
+
+    fn status(self) -> Result<Option<String>, Refusal> {
+        let status = self.one("status")?;
+        match status.as_deref() {
+            None | Some("active" | "completed") => Ok(status),
+            Some(_) => Err(refuse("status", "must be `active` or `completed`")),
+        }
+    }
+}
+
+/// Digits alone, which `u64::from_str` is not content with.
+pub(super) fn number(text: &str) -> Option<u64> {
+    if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_query_reads_every_parameter() {
+        let query =
+            Parameters("limit=3&after=1&before=9&order=desc&type=a&type=b%20c&colour=%zz").log().unwrap();
+        assert_eq!((query.limit, query.after, query.before), (Some(3), Some(1), Some(9)));
+        assert!(query.descending);
+        assert_eq!(query.types, ["a", "b c"]);
+        let none = Parameters("").log().unwrap();
+        assert_eq!((none.limit, none.descending, none.types.len()), (None, false, 0));
+        assert_eq!(Parameters("type=x+y%2Bz").log().unwrap().types, ["x y+z"]);
+    }
+
+    #[test]
+    fn what_is_malformed_is_named() {
+        for query in [
+            "limit=x",
+            "limit=-1",
+            "limit=+1",
+            "limit",
+            "limit=1&limit=2",
+            "li%6Dit=x",
+            "limit=99999999999999999999999",
+            "after=1.5",
+            "before=",
+            "order=sideways",
+            "type=%ff",
+        ] {
+            let refusal = Parameters(query).log().unwrap_err();
+            let name = query.split('=').next().unwrap().replace("%6D", "m");
+            assert_eq!(refusal.code, Code::InvalidParameter);
+            assert!(refusal.message.contains(&name), "{query}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_list_query_has_bounds() {
+        let query = Parameters("user=ann&status=active&tag=t&q=a%26b&limit=7&cursor=c").list().unwrap();
+        assert_eq!((query.user.as_deref(), query.q.as_deref(), query.limit), (Some("ann"), Some("a&b"), 7));
+        assert_eq!(Parameters("").list().unwrap().limit, LIST_LIMIT);
+        for bad in ["limit=0", "limit=1001", "limit=many", "status=odd"] {
+            assert!(Parameters(bad).list().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn switches_are_true_or_false() {
+        assert_eq!(Parameters("logs=false").switch("logs"), Ok(Some(false)));
+        assert_eq!(Parameters("logs=1").switch("logs"), Ok(Some(true)));
+        assert_eq!(Parameters("log=1").switch("logs"), Ok(None));
+        assert!(Parameters("logs").switch("logs").is_err());
+    }
+}
