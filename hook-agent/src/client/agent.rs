@@ -54,6 +54,12 @@ impl HookAgent {
         Ok(Ticket::record(shared, pid, record))
     }
 
+    /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
+    pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
+        let (pid, shared) = self.core.running()?;
+        Ok(Ticket::record(shared, pid, number))
+    }
+
     fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {
         let json = serde_json::to_string(data)
             .map_err(|error| Error::NotJson { call: call.kind().name(), reason: error.to_string() })?;
