@@ -10,6 +10,7 @@ const { settings } = require('./settings.js');
 const { settleBeforeExit } = require('./exit.js');
 
 const FLUSH_MS = 5000;
+const MOST = 2 ** 32 - 1;
 /** Trouble of the machine's, not of the caller's: whoever awaits is told, whoever does not goes on. */
 const TROUBLE = new Set(['spool_full', 'spool_write_failed', 'thread_failed']);
 
@@ -50,7 +51,7 @@ class HookAgent {
 
   updateState(patch, { ifVersion } = {}) {
     const json = toJson(patch, 'state_update');
-    if (ifVersion !== undefined) natural(ifVersion, 'ifVersion');
+    if (ifVersion !== undefined) natural(ifVersion, 'ifVersion', Number.MAX_SAFE_INTEGER);
     return this.#write((agent) => agent.updateState(json, ifVersion));
   }
 
@@ -94,7 +95,7 @@ class HookAgent {
   }
 
   restore(last = 50) {
-    natural(last, 'last');
+    natural(last, 'last', MOST);
     return this.#ask((agent, id) => agent.restore(last, id));
   }
 
@@ -164,13 +165,13 @@ function identifier(value, name) {
   throw invalid(name, value, 'a string');
 }
 
-function natural(value, name) {
-  if (Number.isSafeInteger(value) && value >= 0) return value;
+function natural(value, name, most) {
+  if (Number.isSafeInteger(value) && value >= 0 && value <= most) return value;
   throw invalid(name, value, 'a whole number');
 }
 
 function duration(value) {
-  if (typeof value === 'number' && value >= 0) return Math.min(value, 2 ** 32 - 1);
+  if (typeof value === 'number' && value >= 0) return Math.min(value, MOST);
   throw invalid('timeoutMs', value, 'a number of milliseconds');
 }
 
