@@ -27,3 +27,10 @@ done
 bench=$(realpath "$target/release/examples/bench")
 command=$(realpath "$target/release/hook-agent")
 (cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
+
+# Node.js: the binding's rows, with axios as their peer. hook-agent-node/ has to be built: scripts/test-hook-agent-node.sh.
+if [ -f hook-agent-node/hook-agent.node ] && [ -d hook-agent-node/node_modules/axios ]; then
+    SPOOL=$work/node-spool node hook-agent-node/bench/figures.js "http://127.0.0.1:$port"
+else
+    echo 'bench-hooks: hook-agent-node is not built, its rows are left out' >&2
+fi

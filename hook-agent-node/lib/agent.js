@@ -34,7 +34,9 @@ class HookAgent {
     return this.#native.serviceUrl;
   }
 
-  createSession(initial = {}, { userId, parentSession } = {}) {
+  /** @param {{ userId?: string, parentSession?: string }} options */
+  createSession(initial = {}, options = {}) {
+    const { userId, parentSession } = options;
     const json = toJson(initial, 'create_session');
     return this.#write((agent) => agent.createSession(json, userId, parentSession));
   }
@@ -49,7 +51,9 @@ class HookAgent {
     return this.#write((agent) => agent.logResponse(json));
   }
 
-  updateState(patch, { ifVersion } = {}) {
+  /** @param {{ ifVersion?: number }} options */
+  updateState(patch, options = {}) {
+    const { ifVersion } = options;
     const json = toJson(patch, 'state_update');
     if (ifVersion !== undefined) natural(ifVersion, 'ifVersion', Number.MAX_SAFE_INTEGER);
     return this.#write((agent) => agent.updateState(json, ifVersion));

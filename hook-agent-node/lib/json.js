@@ -8,7 +8,7 @@ function toJson(value, call) {
   try {
     text = JSON.stringify(value);
   } catch (cause) {
-    throw refusal(call, cause.message, cause);
+    throw refusal(call, cause instanceof Error ? cause.message : String(cause), cause);
   }
   if (text === undefined) throw refusal(call, `${typeof value} is no JSON`);
   // NaN and the infinities become `null`, so only a text with one is worth a second look.
@@ -35,6 +35,7 @@ function refuseHiddenNumber(value, call) {
   });
 }
 
+/** @param {unknown} [cause] */
 function refusal(call, reason, cause) {
   return new HookAgentError('invalid_json', `\`${call}\` needs a JSON object: ${reason}`, { cause });
 }

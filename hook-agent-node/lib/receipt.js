@@ -12,6 +12,7 @@ const capture = (resolve, reject) => {
 };
 const ignore = () => {};
 
+/** @extends {Promise<any>} */
 class Receipt extends Promise {
   #functions;
   #begin;
