@@ -1,6 +1,5 @@
 //! Batches: many commands of one session as one entry of the journal.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -118,16 +117,17 @@ impl Results {
 
     fn push(&mut self, result: &Result<Reply, Refusal>) {
         use std::fmt::Write;
-        let json: Cow<'_, str> = match result {
-            Ok(Reply::Seq(seq)) => format!("{{\"success\":true,\"seq\":{seq}}}").into(),
-            Ok(Reply::Done) => "{\"success\":true}".into(),
-            Ok(reply) => reply.to_json().to_string().into(),
-            Err(refusal) => serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()})
-                .to_string()
-                .into(),
-        };
         let comma = if self.body.is_empty() { "" } else { "," };
-        write!(self.body, "{comma}{json}").expect("writing to a String cannot fail");
+        match result {
+            Ok(Reply::Seq(seq)) => write!(self.body, "{comma}{{\"success\":true,\"seq\":{seq}}}"),
+            Ok(Reply::Done) => write!(self.body, "{comma}{{\"success\":true}}"),
+            Ok(reply) => write!(self.body, "{comma}{}", reply.to_json()),
+            Err(refusal) => {
+                let error = serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()});
+                write!(self.body, "{comma}{error}")
+            }
+        }
+        .expect("writing to a String cannot fail");
     }
 
     fn render(&self, offset: u64) -> String {
