@@ -9,7 +9,7 @@ use super::{Store, SyncPolicy, recovery};
 /// Snapshots follow within this and the time it takes to write them: together well within 200 ms.
 const TICK: Duration = Duration::from_millis(100);
 /// A checkpoint is made after so many bytes of journal,
-const CHECKPOINT_BYTES: u64 = 32 << 20;
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// or after so long, if anything was committed.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// Writing the index may take one part in so many of the time,

@@ -19,11 +19,12 @@ use super::error::{Damage, OpenError};
 use super::index::Index;
 use super::journal::Journal;
 use super::layout::Layout;
+use super::legacy::Hint;
 use super::lock::DirLock;
 use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
-use super::session_dir::{Hint, Opened};
+use super::session_dir::Opened;
 use super::{maintenance, recovery};
 
 /// When a commit is synced.
