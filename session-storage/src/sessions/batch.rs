@@ -31,19 +31,8 @@ impl Sessions {
             .filter(|line| !line.is_empty())
             .map(Command::parse_line)
             .collect();
-        let cell = self.store.cells.get(id);
         let mut commands = Some(commands);
-        loop {
-            let attempt = {
-                let mut slot = cell.slot.lock();
-                self.attempt_batch(&cell, &mut slot, &mut commands, producer.as_ref())?
-            };
-            match attempt {
-                Attempt::Load => self.load(&cell).await?,
-                Attempt::Answered(answer) => return Ok(answer),
-                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
-            }
-        }
+        self.write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref())).await
     }
 
     fn attempt_batch(

@@ -6,8 +6,8 @@ use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Existing, Outcome, Reply};
 use session_model::{
-    Change, Code, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId,
-    View, change_line,
+    Change, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId, View,
+    change_line,
 };
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
@@ -52,31 +52,31 @@ impl Sessions {
         command: Command<'_>,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
-        let cell = self.store.cells.get(id);
         let mut command = Some(command);
-        loop {
-            let attempt = {
-                let mut slot = cell.slot.lock();
-                self.attempt(&cell, &mut slot, &mut command, producer.as_ref())?
-            };
-            match attempt {
-                Attempt::Load => self.load(&cell).await?,
-                Attempt::Answered(answer) => return Ok(answer),
-                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
-            }
-        }
+        self.write(id, |cell, slot| self.attempt(cell, slot, &mut command, producer.as_ref())).await
     }
 
-    /// Waits for the commit and lets snapshots and index follow.
-    pub(super) async fn finish(&self, cell: &Arc<Cell>, attempt: Attempt) -> Result<Submitted, Refused> {
-        let Attempt::Stored { ticket, answer, indexed } = attempt else {
-            return Err(Refusal::new(Code::Internal, "nothing was stored").into());
-        };
-        ticket.await.map_err(commit_refusal)?;
-        if indexed {
-            self.refresh_index(cell);
+    /// Attempts under the session's lock, after reading the session if need be, and waits for the commit.
+    pub(super) async fn write(
+        &self,
+        id: &SessionId,
+        mut attempt: impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
+    ) -> Result<Submitted, Refused> {
+        let cell = self.store.cells.get(id);
+        loop {
+            let attempted = attempt(&cell, &mut cell.slot.lock())?;
+            match attempted {
+                Attempt::Load => self.load(&cell).await?,
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::Stored { ticket, answer, indexed } => {
+                    ticket.await.map_err(commit_refusal)?;
+                    if indexed {
+                        self.refresh_index(&cell);
+                    }
+                    return Ok(answer);
+                }
+            }
         }
-        Ok(answer)
     }
 
     /// Whether the slot is good to decide on; `None`: it has to be read first.
