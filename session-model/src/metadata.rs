@@ -171,13 +171,13 @@ impl Metadata {
 
     /// Adds one to a counter.
     pub fn bump(&mut self, metric: Metric) {
-        if !self.0.contains_key("metrics") {
-            self.0.insert("metrics".to_owned(), Value::Object(Map::new()));
-        }
-        let Some(Value::Object(metrics)) = self.0.get_mut("metrics") else { return };
-        match metrics.get_mut(metric.as_str()) {
-            Some(slot) => *slot = (slot.as_u64().unwrap_or(0) + 1).into(),
-            None => drop(metrics.insert(metric.as_str().to_owned(), 1.into())),
+        match self.0.get_mut("metrics") {
+            Some(Value::Object(metrics)) => match metrics.get_mut(metric.as_str()) {
+                Some(slot) => *slot = (slot.as_u64().unwrap_or(0) + 1).into(),
+                None => drop(metrics.insert(metric.as_str().to_owned(), 1.into())),
+            },
+            Some(_) => {}
+            None => drop(self.0.insert("metrics".to_owned(), json!({ metric.as_str(): 1 }))),
         }
     }
 
