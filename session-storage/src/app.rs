@@ -6,7 +6,7 @@
 
 mod dashboard;
 mod edge;
-mod request_id;
+pub(crate) mod request_id;
 
 use std::path::PathBuf;
 use std::sync::Arc;
