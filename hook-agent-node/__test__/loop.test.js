@@ -133,6 +133,25 @@ test('the loop goes on turning while calls are made against a service that hangs
   assert.ok(Number(done.stdout) < 100, `the loop stood still for ${done.stdout} ms`);
 });
 
+test('agents that are collected as garbage have delivered what they were told', async (t) => {
+  const service = await FaultService.start(t);
+  service.faults.push({ kind: 'late', ms: 300 });
+  const source = `
+    require('node:v8').setFlagsFromString('--expose-gc');
+    const collect = require('node:vm').runInNewContext('gc');
+    const { HookAgent } = require('hook-agent');
+    const call = (n) => void new HookAgent().logAction({ n });
+    call(0);
+    setTimeout(() => { for (let n = 1; n < 100; n += 1) call(n); }, 50);
+    setTimeout(collect, 60);
+    setTimeout(collect, 100);
+    setTimeout(() => process.exit(), 1500);
+  `;
+  const done = await run(source, { url: service.url, spool: directory(t) });
+  assert.deepEqual([done.code, done.stderr], [0, '']);
+  assert.deepEqual(service.numbers(SESSION), range(0, 100));
+});
+
 const FAMILIES = { 'fork.js': ['parent', 'a', 'b'], 'cluster.js': ['primary', 'worker-1', 'worker-2'] };
 for (const [program, members] of Object.entries(FAMILIES)) {
   test(`the processes of ${program} each deliver their own`, async (t) => {

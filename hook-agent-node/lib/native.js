@@ -5,7 +5,7 @@ function load() {
   try {
     return require('../hook-agent.node');
   } catch (cause) {
-    const message = 'the addon of hook-agent is not built for this machine: run `npm run build` in its folder';
+    const message = 'the addon of hook-agent is not built for this machine: run `node build/install.js` in its folder';
     throw new Error(message, { cause });
   }
 }

@@ -51,3 +51,13 @@ impl Shared {
         self.agent.ticket(latest).ok()
     }
 }
+
+impl Drop for Shared {
+    /// Whoever called may be collected as garbage long before the call is delivered: the thread goes on until then.
+    fn drop(&mut self) {
+        let agent = self.agent.clone();
+        if let Some(ticket) = self.latest() {
+            ticket.on_done(move |_| drop(agent));
+        }
+    }
+}
