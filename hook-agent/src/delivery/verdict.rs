@@ -50,16 +50,6 @@ struct BatchAnswer<'a> {
     duplicate: bool,
 }
 
-/// These two fields and no other.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct AgentEnvelope<'a> {
-    #[serde(rename = "success")]
-    _success: bool,
-    #[serde(borrow)]
-    agent: &'a RawValue,
-}
-
 #[derive(Deserialize)]
 struct ErrorAnswer<'a> {
     #[serde(borrow)]
@@ -110,17 +100,8 @@ fn line_result(raw: &RawValue) -> LineResult {
         Ok(error) => {
             LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() }
         }
-        Err(_) => LineResult::Done(agent_itself(raw.get()).into()),
+        Err(_) => LineResult::Done(raw.get().into()),
     }
-}
-
-/// A sub-agent's route answers its record, and so does the call; the batch has it in an envelope.
-fn agent_itself(result: &str) -> &str {
-    if !result.contains(r#""agent":"#) {
-        return result;
-    }
-    let envelope = serde_json::from_str::<AgentEnvelope<'_>>(result);
-    envelope.map_or(result, |AgentEnvelope { agent, .. }| agent.get())
 }
 
 /// The service expects a later number: this one is stored. An earlier one: it has forgotten us.
