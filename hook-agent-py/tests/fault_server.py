@@ -163,7 +163,7 @@ def batch(session: Session, request: Request) -> bytes:
     if seq > last + 1:
         return http(409, "{}", f"producer-expected-seq: {last + 1}\r\n")
     results = []
-    for line in request.body.splitlines():
+    for line in filter(None, request.body.split("\n")):
         session.lines.append(json.loads(line))
         results.append({"success": True, "seq": len(session.lines)})
     answer = json.dumps({"results": results, "offset": len(session.lines)})
