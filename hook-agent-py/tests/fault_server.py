@@ -72,7 +72,7 @@ class FaultServer:
 
     def close(self) -> None:
         """Refuses connections and cuts those there are; what was stored stays."""
-        self._listener.shutdown(socket.SHUT_RDWR)
+        cut(self._listener)
         self._listener.close()
         with self.changed:
             for connection in self._connections:
@@ -195,7 +195,7 @@ def cut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # It was closed from the other side.
+        pass  # It is closed already.
 
 
 def http(status: int, body: str, headers: str = "") -> bytes:
