@@ -10,7 +10,7 @@ use crate::cell::Cell;
 use crate::connection::Connection;
 use crate::error::exception;
 use crate::json::text;
-use crate::ticket::{Ticket, seconds};
+use crate::receipt::{Receipt, seconds};
 
 /// Speaks for a session over a shared connection, until closed.
 #[pyclass(frozen, module = "hook_agent._native")]
@@ -55,17 +55,17 @@ impl Agent {
         initial: Option<&Bound<'_, PyAny>>,
         user_id: Option<&str>,
         parent: Option<&str>,
-    ) -> PyResult<Ticket> {
+    ) -> PyResult<Receipt> {
         let configured = self.open(py, |open| Ok(open.connection.user_id.clone()))?;
         let user_id = user_id.or(configured.as_deref()).unwrap_or("unknown");
         self.write(py, Call::CreateSession { user_id, parent }, "create_session", initial)
     }
 
-    fn log_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn log_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::Action, "action", Some(action))
     }
 
-    fn log_response(&self, py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn log_response(&self, py: Python<'_>, response: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::Response, "response", Some(response))
     }
 
@@ -75,49 +75,49 @@ impl Agent {
         py: Python<'_>,
         patch: &Bound<'_, PyAny>,
         if_version: Option<u64>,
-    ) -> PyResult<Ticket> {
+    ) -> PyResult<Receipt> {
         self.write(py, Call::StateUpdate { if_version }, "state_update", Some(patch))
     }
 
-    fn add_goal(&self, py: Python<'_>, goal: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn add_goal(&self, py: Python<'_>, goal: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::GoalAdd, "goal_add", Some(goal))
     }
 
-    fn update_goal(&self, py: Python<'_>, goal_id: &str, update: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn update_goal(&self, py: Python<'_>, goal_id: &str, update: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::GoalUpdate { goal_id }, "goal_update", Some(update))
     }
 
-    fn spawn_agent(&self, py: Python<'_>, agent: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn spawn_agent(&self, py: Python<'_>, agent: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::AgentSpawn, "agent_spawn", Some(agent))
     }
 
-    fn complete_agent(&self, py: Python<'_>, agent_id: &str) -> PyResult<Ticket> {
+    fn complete_agent(&self, py: Python<'_>, agent_id: &str) -> PyResult<Receipt> {
         self.write(py, Call::AgentComplete { agent_id }, "agent_complete", None)
     }
 
-    fn update_metadata(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<Ticket> {
+    fn update_metadata(&self, py: Python<'_>, changes: &Bound<'_, PyAny>) -> PyResult<Receipt> {
         self.write(py, Call::MetadataUpdate, "metadata_update", Some(changes))
     }
 
     #[pyo3(signature = (end=None))]
-    fn finalize_session(&self, py: Python<'_>, end: Option<&Bound<'_, PyAny>>) -> PyResult<Ticket> {
+    fn finalize_session(&self, py: Python<'_>, end: Option<&Bound<'_, PyAny>>) -> PyResult<Receipt> {
         self.write(py, Call::Finalize, "finalize", end)
     }
 
-    fn reopen_session(&self, py: Python<'_>) -> PyResult<Ticket> {
+    fn reopen_session(&self, py: Python<'_>) -> PyResult<Receipt> {
         self.write(py, Call::Reopen, "reopen", None)
     }
 
-    fn get_state(&self, py: Python<'_>) -> PyResult<Ticket> {
-        self.open(py, |open| self.speaking(open)?.get_state().map(Ticket::new))
+    fn get_state(&self, py: Python<'_>) -> PyResult<Receipt> {
+        self.open(py, |open| self.speaking(open)?.get_state().map(Receipt::new))
     }
 
-    fn restore(&self, py: Python<'_>, last: usize) -> PyResult<Ticket> {
-        self.open(py, |open| self.speaking(open)?.restore(last).map(Ticket::new))
+    fn restore(&self, py: Python<'_>, last: usize) -> PyResult<Receipt> {
+        self.open(py, |open| self.speaking(open)?.restore(last).map(Receipt::new))
     }
 
-    fn test_connection(&self, py: Python<'_>) -> PyResult<Ticket> {
-        self.open(py, |open| open.connection.agent.test_connection().map(Ticket::new))
+    fn test_connection(&self, py: Python<'_>) -> PyResult<Receipt> {
+        self.open(py, |open| open.connection.agent.test_connection().map(Receipt::new))
     }
 
     /// What the agent tells about itself, as JSON text.
@@ -128,14 +128,14 @@ impl Agent {
     }
 
     /// Answered with whether everything called before is settled.
-    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Ticket> {
+    fn flush(&self, py: Python<'_>, timeout: f64) -> PyResult<Receipt> {
         let connection = self.open(py, |open| Ok(Arc::clone(&open.connection)))?;
         let timeout = seconds(timeout);
         aside(py, move || connection.agent.flush(timeout))
     }
 
     /// Closes this agent at once; answered with whether everything called before is settled.
-    fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<Ticket> {
+    fn close(&self, py: Python<'_>, timeout: f64) -> PyResult<Receipt> {
         let open = self.lock().take();
         if let Some(open) = &open {
             open.connection.let_go();
@@ -152,13 +152,13 @@ impl Agent {
         call: Call<'_>,
         name: &'static str,
         data: Option<&Bound<'_, PyAny>>,
-    ) -> PyResult<Ticket> {
+    ) -> PyResult<Receipt> {
         let json = data.map_or_else(|| Ok("{}".to_owned()), |data| text(name, data));
         let json = json.map_err(|error| exception(py, &error))?;
         self.open(py, |open| {
-            let ticket = self.speaking(open)?.send(call, &json)?;
+            let receipt = self.speaking(open)?.send(call, &json)?;
             open.connection.writes();
-            Ok(Ticket::new(ticket))
+            Ok(Receipt::new(receipt))
         })
     }
 
@@ -189,11 +189,11 @@ impl Open {
 }
 
 /// Does what blocks on a thread of its own.
-fn aside(py: Python<'_>, work: impl FnOnce() -> Result<bool, Error> + Send + 'static) -> PyResult<Ticket> {
+fn aside(py: Python<'_>, work: impl FnOnce() -> Result<bool, Error> + Send + 'static) -> PyResult<Receipt> {
     let cell = Arc::new(Cell::default());
     let filled = Arc::clone(&cell);
     let thread = std::thread::Builder::new().name("hook-agent-flush".to_owned());
     let started = thread.spawn(move || filled.fill(work().map(|settled| settled.to_string())));
     started.map_err(|source| exception(py, &Error::Thread { source }))?;
-    Ok(Ticket::of(cell))
+    Ok(Receipt::of(cell))
 }

@@ -45,14 +45,14 @@ impl Cell {
         self.lock().settled.clone()
     }
 
-    /// Leaves a letter to be posted at the answer; it comes back if the answer is there.
-    pub(crate) fn leave(&self, letter: Letter) -> Option<Letter> {
+    /// Leaves a letter to be posted at the answer; false if that is there already.
+    pub(crate) fn leave(&self, letter: Letter) -> bool {
         let mut state = self.lock();
-        if state.settled.is_some() {
-            return Some(letter);
+        let waits = state.settled.is_none();
+        if waits {
+            state.letters.push(letter);
         }
-        state.letters.push(letter);
-        None
+        waits
     }
 
     /// Blocks until the answer or the moment.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use hook_agent::{Config, Error, HookAgent, ServiceUrl};
 use pyo3::prelude::*;
 
-use crate::ticket::seconds;
+use crate::receipt::seconds;
 
 type Living = HashMap<String, Arc<Connection>>;
 

@@ -1,84 +1,72 @@
-//! From the delivery thread into an event loop, with one wake-up for all that came in the meantime.
+//! From the delivery thread into an event loop, by way of a pipe: the loop watches one end like any other file.
 //!
-//! To wake a loop the delivery thread needs the interpreter, and a busy interpreter hands it over after 5 ms: so the
-//! thread asks for it once a batch, not once an answer. A letter is a future of the loop's; delivering it completes
-//! the future, and who awaits it then reads the answer where it is.
+//! The delivery thread never enters the interpreter. So it never waits for a busy one, it touches no Python object,
+//! and the end of the interpreter, which before 3.14 kills whatever thread asks for it, is nothing to it. What it
+//! leaves here is the number of someone who awaits; who that is, Python knows.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
+use std::os::fd::AsRawFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pyo3::prelude::*;
 
-/// One a loop and process; called by the loop to deliver what has come.
+/// One an event loop.
 #[pyclass(frozen, module = "hook_agent._native")]
-pub(crate) struct Mailbox {
-    pid: u32,
-    waiting: Arc<Mutex<Vec<Letter>>>,
+pub(crate) struct Mailbox(Arc<Inner>);
+
+/// Both ends live as long as anyone may write: a pipe without a reader would raise a signal.
+struct Inner {
+    waiting: Mutex<Vec<u64>>,
+    reader: PipeReader,
+    writer: PipeWriter,
 }
 
-/// Someone who awaits: their future, and their loop's mailbox.
+/// Someone who awaits: to be posted once the answer is there.
 pub(crate) struct Letter {
-    mailbox: Py<Mailbox>,
-    future: Py<PyAny>,
+    mailbox: Arc<Inner>,
+    number: u64,
 }
 
 #[pymethods]
 impl Mailbox {
     #[new]
-    fn new() -> Self {
-        Self { pid: std::process::id(), waiting: Arc::default() }
+    fn new() -> PyResult<Self> {
+        let (reader, writer) = pipe()?;
+        Ok(Self(Arc::new(Inner { waiting: Mutex::default(), reader, writer })))
     }
 
-    /// The process that it was made in: a forked one may not use it.
-    #[getter]
-    fn pid(&self) -> u32 {
-        self.pid
+    /// Readable whenever something has come.
+    fn fileno(&self) -> i32 {
+        self.0.reader.as_raw_fd()
     }
 
-    /// On the loop's thread: completes the futures, but for those that were cancelled meanwhile.
-    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        for letter in take(&self.waiting) {
-            let future = letter.future.bind(py);
-            if !future.call_method0("done")?.is_truthy()? {
-                future.call_method1("set_result", (py.None(),))?;
-            }
-        }
-        Ok(())
+    /// What has come. Only called when the pipe is readable, so that it never blocks.
+    fn take(&self) -> PyResult<Vec<u64>> {
+        (&self.0.reader).read_exact(&mut [0])?;
+        Ok(std::mem::take(&mut *self.0.lock()))
+    }
+}
+
+impl Mailbox {
+    pub(crate) fn letter(&self, number: u64) -> Letter {
+        Letter { mailbox: Arc::clone(&self.0), number }
     }
 }
 
 impl Letter {
-    pub(crate) fn new(mailbox: Py<Mailbox>, future: Py<PyAny>) -> Self {
-        Self { mailbox, future }
-    }
-
-    /// On any thread.
+    /// On any thread. One byte for all that comes until it is read, so that the pipe is never full.
     pub(crate) fn post(self) {
-        let waiting = Arc::clone(&self.mailbox.get().waiting);
-        let mut queue = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        queue.push(self);
-        let is_first = queue.len() == 1;
-        drop(queue);
-        // Without an interpreter, as at its end, nobody is left to wake.
-        if is_first && Python::try_attach(|py| wake(py, &waiting)).is_none() {
-            std::mem::forget(waiting);
+        let mut waiting = self.mailbox.lock();
+        waiting.push(self.number);
+        if waiting.len() == 1 {
+            // Cannot fail: the reader is open, and the pipe empty.
+            let _ = (&self.mailbox.writer).write_all(&[0]);
         }
     }
 }
 
-fn wake(py: Python<'_>, waiting: &Mutex<Vec<Letter>>) {
-    let queue = waiting.lock().unwrap_or_else(PoisonError::into_inner);
-    let first = queue.first().map(|letter| (letter.mailbox.clone_ref(py), letter.future.clone_ref(py)));
-    drop(queue);
-    let Some((mailbox, future)) = first else { return };
-    let told = future
-        .call_method0(py, "get_loop")
-        .and_then(|running| running.call_method1(py, "call_soon_threadsafe", (mailbox,)));
-    if told.is_err() {
-        // The loop is closed: those who awaited in it are gone.
-        drop(take(waiting));
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, Vec<u64>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn take(waiting: &Mutex<Vec<Letter>>) -> Vec<Letter> {
-    std::mem::take(&mut *waiting.lock().unwrap_or_else(PoisonError::into_inner))
 }

@@ -21,7 +21,7 @@ from ._errors import (
     RejectedError,
     UnreachableError,
 )
-from ._native import Ticket
+from ._ticket import Ticket
 
 __all__ = [
     "AnswerTimeoutError",

@@ -8,9 +8,11 @@ if TYPE_CHECKING:
     from typing import Any, Dict, Generator, Mapping, Optional, Type
 
     from . import sync as _sync
-    from ._native import Ticket
+
+from json import loads
 
 from . import _native
+from ._ticket import Ticket
 
 
 class Stats("Dict[str, Any]" if TYPE_CHECKING else dict):  # type: ignore[misc]
@@ -60,74 +62,72 @@ class SessionHookAgent:
         parent_session: Optional[str] = None,
     ) -> Ticket[Dict[str, Any]]:
         """Creates the session, for `SESSION_USER_ID` by default; a first write creates it too, for `unknown`."""
-        return self._agent.create_session(initial, user_id, parent_session)
+        return Ticket(self._agent.create_session(initial, user_id, parent_session))
 
     def log_action(self, action: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Appends to the actions; a `timestamp` is added unless it is there."""
-        return self._agent.log_action(action)
+        return Ticket(self._agent.log_action(action))
 
     def log_response(self, response: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Appends to the responses; a `timestamp` is added unless it is there."""
-        return self._agent.log_response(response)
+        return Ticket(self._agent.log_response(response))
 
     def update_state(
         self, patch: Mapping[str, Any], *, if_version: Optional[int] = None
     ) -> Ticket[Dict[str, Any]]:
         """Merges into the state; with `if_version`, only if that is its version still (`version_mismatch`)."""
-        return self._agent.update_state(patch, if_version)
+        return Ticket(self._agent.update_state(patch, if_version))
 
     def add_goal(self, goal: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Adds a goal."""
-        return self._agent.add_goal(goal)
+        return Ticket(self._agent.add_goal(goal))
 
     def update_goal(self, goal_id: str, updates: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Changes a goal (`goal_not_found`)."""
-        return self._agent.update_goal(goal_id, updates)
+        return Ticket(self._agent.update_goal(goal_id, updates))
 
     def spawn_agent(self, agent: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Records a sub-agent's start: `type`, `task`, perhaps `agentId`."""
-        return self._agent.spawn_agent(agent)
+        return Ticket(self._agent.spawn_agent(agent))
 
     def complete_agent(self, agent_id: str) -> Ticket[Dict[str, Any]]:
         """Records a sub-agent's end (`agent_not_found`)."""
-        return self._agent.complete_agent(agent_id)
+        return Ticket(self._agent.complete_agent(agent_id))
 
     def update_metadata(self, changes: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Sets dotted keys of the metadata; a string `"+5"` adds to a number."""
-        return self._agent.update_metadata(changes)
+        return Ticket(self._agent.update_metadata(changes))
 
     def finalize_session(self, end: Optional[Mapping[str, Any]] = None) -> Ticket[Dict[str, Any]]:
         """Ends the session: `status`, `outcome`, `response`, all optional."""
-        return self._agent.finalize_session(end)
+        return Ticket(self._agent.finalize_session(end))
 
     def reopen_session(self) -> Ticket[Dict[str, Any]]:
         """Makes an ended session active again."""
-        return self._agent.reopen_session()
+        return Ticket(self._agent.reopen_session())
 
     def get_state(self) -> Ticket[Dict[str, Any]]:
         """The state, from the service; it does not wait for writes that are not awaited."""
-        return self._agent.get_state()
+        return Ticket(self._agent.get_state())
 
     def restore(self, last: int = 100) -> Ticket[Dict[str, Any]]:
         """Everything to go on from: metadata, initial, state, final, and the `last` records of both logs."""
-        return self._agent.restore(last)
+        return Ticket(self._agent.restore(last))
 
     def test_connection(self) -> Ticket[Dict[str, Any]]:
         """The service's health; fails with `service_unreachable` when there is none."""
-        return self._agent.test_connection()
+        return Ticket(self._agent.test_connection())
 
     def flush(self, timeout: float = 5.0) -> Ticket[bool]:
         """Answered once everything called before is settled, or the time is over: whether it is."""
-        return self._agent.flush(timeout)
+        return Ticket(self._agent.flush(timeout))
 
     def close(self, timeout: float = 5.0) -> Ticket[bool]:
         """Flushes; calls after it fail with `agent_closed`. What is not settled in time stays in the spool."""
-        return self._agent.close(timeout)
+        return Ticket(self._agent.close(timeout))
 
     def stats(self) -> Stats:
         """The counters of this process's connection to the service."""
-        from json import loads
-
         return Stats(loads(self._agent.stats()))
 
     async def __aenter__(self) -> SessionHookAgent:
