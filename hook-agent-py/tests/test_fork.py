@@ -33,7 +33,7 @@ def busy(thread):
         if n % 50 == 0:
             asyncio.run(mine.log_action({"n": n}))
             n += 1
-    print(thread, n)
+    sys.stdout.write(f"{thread} {n}\\n")
 
 threads = [threading.Thread(target=busy, args=(thread,)) for thread in range(3)]
 for thread in threads:
