@@ -27,3 +27,12 @@ done
 bench=$(realpath "$target/release/examples/bench")
 command=$(realpath "$target/release/hook-agent")
 (cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
+
+# --- The Python binding: an environment of its own, with httpx beside it. ---
+echo
+CARGO_TARGET_DIR=$target scripts/test-hook-agent-py.sh --no-tests >"$work/python"
+{ read -r venv; read -r wheel; } <"$work/python"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'httpx>=0.27'
+bench_py=$PWD/hook-agent-py/bench/bench.py
+(cd "$work" && "$venv/bin/python" "$bench_py" "http://127.0.0.1:$port" "$wheel") ||
+    echo "bench-hooks: a figure of the Python binding is missed" >&2

@@ -1,29 +1,37 @@
 #!/usr/bin/env bash
-# Builds hook-agent-py's release wheel, installs it into an environment of its own, type-checks it and runs its
-# tests against the service's release build. PYTHON names the interpreter; SESSION_STORAGE_BIN another service;
-# arguments go to pytest, whose summary is the last line.
+# Builds hook-agent-py's wheel as `pip install ./hook-agent-py` does, installs it into an environment of its own and
+# runs its tests and type checks against the service's release build. PYTHON names the interpreter, PYTEST_ARGS what
+# pytest gets; SESSION_STORAGE_BIN another service. `--no-tests` ends after the installation and prints the
+# environment and the wheel. Else pytest's summary is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 python=${PYTHON:-python3}
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-command -v "$python" >/dev/null || { echo "Python 3.9 or newer is missing" >&2; exit 1; }
+"$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+  { echo "test-hook-agent-py: Python 3.9 or newer is missing" >&2; exit 1; }
+
+version=$("$python" -c 'import sys; print(sys.implementation.cache_tag + getattr(sys, "abiflags", ""))')
+place=$target/hook-agent-py/$version
+"$python" -m venv "$place/venv" ||
+  { echo "test-hook-agent-py: the venv module is missing (Debian: python3-venv)" >&2; exit 1; }
+pip() { "$place/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
+
+rm -rf "$place/wheels"
+export CARGO_TARGET_DIR=$target
+pip wheel --quiet --no-deps --wheel-dir "$place/wheels" ./hook-agent-py
+wheel=$(echo "$place"/wheels/*.whl)
+pip install --quiet --force-reinstall --no-deps "$wheel"
+
+if [ "${1:-}" = --no-tests ]; then
+  printf '%s\n%s\n' "$place/venv" "$wheel"
+  exit
+fi
+
 service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
 [ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
 [ -x "$service" ] || { echo "test-hook-agent-py: no service at \`$service\`" >&2; exit 1; }
-
-venv=$target/hook-agent-py/venv
-if [ ! -x "$venv/bin/python" ]; then
-  "$python" -m venv "$venv" || { echo "the venv module is missing (Debian: python3-venv)" >&2; exit 1; }
-fi
-"$venv/bin/pip" install --quiet --disable-pip-version-check 'maturin>=1.9.4,<2' \
-  'pytest>=8' 'mypy>=1.10' 'gunicorn>=22' 'langgraph>=0.2' 'httpx>=0.27'
-
-rm -rf "$target/hook-agent-py/wheels"
-"$venv/bin/maturin" build --quiet --release --manifest-path hook-agent-py/Cargo.toml \
-  --interpreter "$venv/bin/python" --out "$target/hook-agent-py/wheels"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps \
-  "$target"/hook-agent-py/wheels/*.whl
-
+pip install --quiet "$wheel[test]"
 cd hook-agent-py
-SESSION_STORAGE_BIN=$(realpath "$service") exec "$venv/bin/python" -m pytest "$@"
+# shellcheck disable=SC2086 # several arguments are meant to be several
+SESSION_STORAGE_BIN=$(realpath "$service") exec "$place/venv/bin/python" -m pytest ${PYTEST_ARGS:-}

@@ -48,7 +48,7 @@ impl Agent {
         &self.service_url
     }
 
-    #[pyo3(signature = (initial=None, user_id=None, parent=None))]
+    #[pyo3(signature = (initial, user_id, parent))]
     fn create_session(
         &self,
         py: Python<'_>,
@@ -69,7 +69,7 @@ impl Agent {
         self.write(py, Call::Response, "response", Some(response))
     }
 
-    #[pyo3(signature = (patch, if_version=None))]
+    #[pyo3(signature = (patch, if_version))]
     fn update_state(
         &self,
         py: Python<'_>,
@@ -99,7 +99,7 @@ impl Agent {
         self.write(py, Call::MetadataUpdate, "metadata_update", Some(changes))
     }
 
-    #[pyo3(signature = (end=None))]
+    #[pyo3(signature = (end))]
     fn finalize_session(&self, py: Python<'_>, end: Option<&Bound<'_, PyAny>>) -> PyResult<Receipt> {
         self.write(py, Call::Finalize, "finalize", end)
     }

@@ -66,15 +66,15 @@ Run = Callable[..., "subprocess.CompletedProcess[str]"]
 def run(tmp_path: Path) -> Run:
     """Runs a Python program to its end, and fails if it has anything to say but what the test expects."""
 
-    def run(program: str, *arguments: str, out: str = "", status: int = 0, **environ: str) -> Any:
+    def run(program: str, out: str = "", warnings: str = "error", **environ: str) -> Any:
         ended = subprocess.run(
-            [sys.executable, "-X", "dev", "-W", "error", "-c", program, *arguments],
+            [sys.executable, "-X", "dev", "-W", warnings, "-c", program],
             env={**os.environ, **environ},
             capture_output=True,
             text=True,
             timeout=DEADLINE,
         )
-        assert (ended.returncode, ended.stdout, ended.stderr) == (status, out, ""), ended
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, out, ""), ended
         return ended
 
     return run
