@@ -176,11 +176,13 @@ def application(environ, start_response):
 def test_gunicorn_with_a_preloaded_application(server: FaultServer, tmp_path: Path) -> None:
     pytest.importorskip("gunicorn", reason="NOT TESTED: gunicorn is not installed")
     (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "gunicorn.conf.py").write_text("control_socket_disable = True\n")
     port = free_port()
     with open(tmp_path / "log", "w+", encoding="utf-8") as log:
         serving = subprocess.Popen(
             [sys.executable, "-m", "gunicorn", "--preload", "--workers", "4", "--bind", f"127.0.0.1:{port}"]
-            + ["--chdir", str(tmp_path), "--log-level", "warning", "--no-control-socket", "application"],
+            + ["--chdir", str(tmp_path), "--log-level", "warning", "application"],
+            cwd=tmp_path,
             stdout=log,
             stderr=log,
         )
