@@ -7,8 +7,10 @@
 mod batch;
 mod feed;
 mod history;
+mod lifecycle;
 mod lists;
 mod logs;
+mod producers;
 mod read;
 mod retain;
 mod write;
