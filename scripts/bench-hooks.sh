@@ -28,9 +28,20 @@ bench=$(realpath "$target/release/examples/bench")
 command=$(realpath "$target/release/hook-agent")
 (cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
 
-# Node.js: the binding's rows, with axios as their peer. hook-agent-node/ has to be built: scripts/test-hook-agent-node.sh.
-if [ -f hook-agent-node/hook-agent.node ] && [ -d hook-agent-node/node_modules/axios ]; then
-    SPOOL=$work/node-spool node hook-agent-node/bench/figures.js "http://127.0.0.1:$port"
-else
-    echo 'bench-hooks: hook-agent-node is not built, its rows are left out' >&2
+# --- The Node.js binding, with axios beside it. ---
+echo
+if ! [ -f hook-agent-node/hook-agent.node ] || ! [ -d hook-agent-node/node_modules/axios ]; then
+    (cd hook-agent-node && npm ci --ignore-scripts --no-audit --no-fund && npm run build) >"$work/node" 2>&1 ||
+        { cat "$work/node" >&2; exit 1; }
 fi
+SPOOL=$work/node-spool node hook-agent-node/bench/figures.js "http://127.0.0.1:$port" ||
+    echo "bench-hooks: a figure of the Node.js binding is missed" >&2
+
+# --- The Python binding: an environment of its own, with httpx beside it. ---
+echo
+CARGO_TARGET_DIR=$target scripts/test-hook-agent-py.sh --no-tests >"$work/python"
+{ read -r venv; read -r wheel; } <"$work/python"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'httpx>=0.27'
+bench_py=$PWD/hook-agent-py/bench/bench.py
+(cd "$work" && "$venv/bin/python" "$bench_py" "http://127.0.0.1:$port" "$wheel") ||
+    echo "bench-hooks: a figure of the Python binding is missed" >&2

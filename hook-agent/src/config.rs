@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::Error;
 use crate::transport::ServiceUrl;
 
-/// The service's limit is 10 MiB for a body; this leaves room for the line around the data.
-pub(crate) const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
+/// The most that one event may be. The service's limit is 10 MiB for a body; this leaves room for the line around
+/// the data.
+pub const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
 /// A batch stays under these two, so that one answer never takes long.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_LINES: usize = 1000;

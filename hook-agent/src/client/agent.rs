@@ -49,7 +49,8 @@ impl HookAgent {
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
         let frame = call.frame(self.session()?, json)?;
         let (pid, shared) = self.core.running()?;
-        let record = shared.spool.append(&frame)?;
+        // The delivery may be able to make room.
+        let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
         shared.bell.added();
         Ok(Ticket::record(shared, pid, record))
     }
