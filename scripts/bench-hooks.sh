@@ -11,7 +11,7 @@ cargo build --quiet --release -p hook-agent --bin hook-agent --example bench
 
 [ -x "$service" ] || { echo "bench-hooks: no service at \`$service\`" >&2; exit 1; }
 
-work=$(mktemp -d "${TMPDIR:-$PWD/$target}/bench-hooks.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-$(realpath "$target")}/bench-hooks.XXXXXX")
 pid=
 trap 'if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" || true; fi; rm -rf "$work"' EXIT
 
