@@ -1,0 +1,1 @@
+"""Answers a paragliding school's customers: a governor and three specialists, recorded as they work."""
