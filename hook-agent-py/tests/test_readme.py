@@ -50,5 +50,5 @@ def test_the_examples_run(service: Service, run: Run, name: str) -> None:
     assert len(whole["actions"]) >= 3
     if name.startswith("langgraph"):
         kinds = {action["type"] for action in whole["actions"]}
-        assert {"task_spawn", "model_call", "tool_call"} <= kinds
+        assert {"step_start", "model_call", "tool_call"} <= kinds
         assert {"assistant", "tool"} <= {response["type"] for response in whole["responses"]}

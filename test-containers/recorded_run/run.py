@@ -6,6 +6,7 @@ the session has already is not told twice: a goal, an agent, a phase or an outco
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from typing import Any, Dict, List, Optional
@@ -17,7 +18,7 @@ from langchain_core.callbacks import BaseCallbackHandler
 from .side_file import SideFile, Watcher
 
 ASK_EVERY = 0.5
-LAST_FLUSH = 20.0
+LAST_FLUSH = float(os.environ.get("LAST_FLUSH_SECONDS", "20"))
 
 
 class Run:
@@ -52,14 +53,16 @@ class Run:
         """
         while True:
             try:
-                if self.agent.sync.flush():
+                if self.agent.sync.flush(ASK_EVERY):
                     return self.agent.sync.restore(last=1)
+                trouble = str(self.agent.stats()["lastError"])
             except RejectedError as error:
                 if error.code != "session_not_found":
                     raise
                 return None
             except UnreachableError as error:
-                print(f"the service is away: {error}", file=sys.stderr)
+                trouble = str(error)
+            print(f"the service is away: {trouble}", file=sys.stderr, flush=True)
             if self.side.attempt == 1:
                 return None
             threading.Event().wait(ASK_EVERY)
