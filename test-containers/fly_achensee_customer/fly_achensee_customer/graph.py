@@ -23,7 +23,7 @@ from langgraph.graph.state import CompiledStateGraph
 from langgraph.prebuilt import ToolNode
 from recorded_run.run import Run
 
-from .model import RuleModel
+from .model import SchoolModel
 from .school import School
 from .tools import specialists
 
@@ -42,7 +42,7 @@ class Work(TypedDict, total=False):
 def build(school: School, run: Run, latency_ms: int = 0) -> CompiledStateGraph:
     """The whole graph."""
     graph = StateGraph(Work)
-    graph.add_node("governor", _governor(run, RuleModel(role="governor", latency_ms=latency_ms)))
+    graph.add_node("governor", _governor(run, SchoolModel(role="governor", latency_ms=latency_ms)))
     graph.add_node("reply", _reply(school))
     graph.add_edge(START, "governor")
     names = specialists(school)
@@ -54,7 +54,7 @@ def build(school: School, run: Run, latency_ms: int = 0) -> CompiledStateGraph:
 
 
 def _add_specialist(graph: Any, run: Run, name: str, tools: List[BaseTool], latency_ms: int) -> None:
-    model = RuleModel(role=name, latency_ms=latency_ms).bind_tools(tools)
+    model = SchoolModel(role=name, latency_ms=latency_ms).bind_tools(tools)
     graph.add_node(name, _specialist(run, name, model))
     # What a tool raises is the model's to deal with: tried again, or told to the customer.
     graph.add_node(f"{name}_tools", ToolNode(tools, messages_key="thread", handle_tool_errors=str, name=f"{name}_tools"))
@@ -62,7 +62,7 @@ def _add_specialist(graph: Any, run: Run, name: str, tools: List[BaseTool], late
     graph.add_conditional_edges(name, _after_specialist(name), [f"{name}_tools", "governor"])
 
 
-def _governor(run: Run, model: RuleModel) -> Callable[..., Update]:
+def _governor(run: Run, model: SchoolModel) -> Callable[..., Update]:
     def governor(work: Work, config: RunnableConfig) -> Update:
         asked = HumanMessage(json.dumps(work["request"], ensure_ascii=False))
         role = SystemMessage("You govern. Hand the request to specialists, then write the letter.")
