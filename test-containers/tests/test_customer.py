@@ -97,7 +97,7 @@ def test_nothing_is_lost_when_the_service_is_killed_and_started(customer: Applic
     customer.service.kill()
     customer.until_lines(240, running)
     customer.service.start()
-    assert "13 of 13 answered\n" in customer.ended(running)
+    assert "13 of 13 done\n" in customer.ended(running)
     customer.check()
 
 
