@@ -55,9 +55,9 @@ def test_the_errors_are_those_of_the_requests(undisturbed: Application) -> None:
 @pytest.mark.parametrize("side", ["SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"])
 @pytest.mark.parametrize("kind,begins", WINDOWS)
 def test_a_run_killed_here_is_finished_once(
-    customer: Application, undisturbed: Application, number_of: Any, kind: str, begins: str, side: str
+    customer: Application, undisturbed: Application, kind: str, begins: str, side: str
 ) -> None:
-    number = number_of(kind, begins) + (side == "SIDE_FILE_KILL_BEFORE")
+    number = undisturbed.number_of(kind, begins) + (side == "SIDE_FILE_KILL_BEFORE")
     assert customer.die(**{side: str(number)})
     assert "13 of 13" in customer.run()
     customer.check()
@@ -109,8 +109,8 @@ def test_a_service_that_is_away_stops_nothing(customer: Application) -> None:
     customer.check()
 
 
-def test_a_resumed_run_waits_for_the_service(customer: Application, number_of: Any) -> None:
-    assert customer.die(SIDE_FILE_KILL_AT=str(number_of("goal_updated", "r05 in_progress")))
+def test_a_resumed_run_waits_for_the_service(customer: Application, undisturbed: Application) -> None:
+    assert customer.die(SIDE_FILE_KILL_AT=str(undisturbed.number_of("goal_updated", "r05 in_progress")))
     customer.service.kill()
     running = customer.start()
     assert running.stderr

@@ -115,7 +115,10 @@ class MailServer:
         as_user: Dict[str, Any] = {}
         if os.getuid() == 0:
             as_user = {"user": self._user.pw_uid, "group": self._user.pw_gid, "extra_groups": []}
-        self._processes.append(subprocess.Popen(command, cwd=self.place.directory, **as_user))
+        directory = self.place.directory
+        with open(directory / "log" / f"{Path(command[0]).name}.out", "ab") as out:
+            started = subprocess.Popen(command, cwd=directory, stdout=out, stderr=subprocess.STDOUT, **as_user)
+        self._processes.append(started)
 
     def _answers(self) -> bool:
         try:

@@ -23,10 +23,15 @@ class FrontDesk(BaseCallbackHandler):
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute("INSERT INTO phone_notes (words) VALUES (?)", (note,))
 
-    def close(self) -> None:
+    def finish(self) -> None:
         """Finishes the note."""
         if self._db.in_transaction:
             self._db.execute("COMMIT")
 
+    def close(self) -> None:
+        """Finishes the note and goes home."""
+        self.finish()
+        self._db.close()
+
     def on_tool_error(self, error: BaseException, **more: Any) -> None:
-        self.close()
+        self.finish()

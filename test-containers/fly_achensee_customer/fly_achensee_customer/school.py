@@ -29,6 +29,10 @@ class School:
             script = Path(__file__).with_name("school.sql").read_text()
             self._db.executescript(f"BEGIN EXCLUSIVE; {script} PRAGMA user_version = 1; COMMIT;")
 
+    def close(self) -> None:
+        """Closes the file."""
+        self._db.close()
+
     def all(self, query: str, *values: Any) -> List[Row]:
         """The rows that a query finds."""
         return [dict(row) for row in self._db.execute(query, values)]

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Runs the test applications as plain processes against the service: an environment of their own, the hook_agent wheel
+# of the checkout, Exim and Dovecot from apt if they are missing. SESSION_STORAGE_BIN names another service,
+# HOOK_AGENT_WHEEL a wheel that is built already, PYTEST_ARGS what pytest gets. pytest's summary is the last line.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
+[ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
+[ -x "$service" ] || { echo "test-apps: no service at \`$service\`" >&2; exit 1; }
+
+if ! PATH=$PATH:/usr/sbin command -v exim4 dovecot >/dev/null; then
+  command -v apt-get >/dev/null || { echo "test-apps: please install exim4 and dovecot" >&2; exit 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    exim4-daemon-light dovecot-imapd
+fi
+
+wheel=${HOOK_AGENT_WHEEL:-}
+[ -n "$wheel" ] || wheel=$(./scripts/test-hook-agent-py.sh --no-tests | tail -1)
+place=$target/test-apps
+python3 -m venv "$place"
+pip() { "$place/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
+pip install --force-reinstall --no-deps "$wheel"
+pip install -r test-containers/requirements.txt 'pytest>=8'
+
+# shellcheck disable=SC2086 # several arguments are meant to be several
+SESSION_STORAGE_BIN=$(realpath "$service") exec "$place/bin/python" -m pytest -c test-containers/pytest.ini \
+  --rootdir test-containers ${PYTEST_ARGS:-}

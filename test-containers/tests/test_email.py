@@ -1,0 +1,131 @@
+"""The e-mail application against the service and a real mail server: each message is answered once, or named."""
+
+from __future__ import annotations
+
+import imaplib
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Dict, List, Tuple
+
+import pytest
+from application import Application
+from mail_server.server import MAILBOXES, PASSWORD, SCHOOL, MailServer
+from service import until
+
+SENT = "sent@achensee.test"
+NEVER = ("ines@customers.test", "mailer@customers.test", "jo@customers.test")
+ANSWERS = {name: 1 for name in MAILBOXES if name not in (SCHOOL, SENT, *NEVER)} | {"anna@customers.test": 2}
+OUTCOMES = ["answered"] * 8 + ["ignored"] * 2 + ["quarantined", "ignored"] + ["answered"] * 2
+WINDOWS = [
+    ("session_created", ""),
+    ("goal_added", "mail-07"),
+    ("goal_updated", "mail-01 in_progress"),
+    ("step_start", "draft"),
+    ("step_start", "send"),
+    ("step_end", "send"),
+    ("state_updated", "outcome:mail-02"),
+    ("error", "extract"),
+    ("state_updated", "outcome:mail-11"),
+    ("error", "send"),
+    ("goal_updated", "mail-11 quarantined"),
+    ("session_finalized", ""),
+]
+
+
+def box(mail: MailServer, user: str, folder: str = "INBOX") -> List[Tuple[str, EmailMessage]]:
+    """A mailbox's messages with their flags."""
+    with imaplib.IMAP4(mail.place.host, mail.place.imap_port) as imap:
+        imap.login(user, PASSWORD)
+        assert imap.select(folder, readonly=True)[0] == "OK"
+        found = imap.fetch("1:*", "(FLAGS BODY.PEEK[])")[1]
+        parts = [part for part in found if isinstance(part, tuple)]
+        flags = [b"".join(p if isinstance(p, bytes) else p[0] for p in found[at : at + 2]) for at in range(0, len(found), 2)]
+        messages = [message_from_bytes(part[1], policy=policy.default) for part in parts]
+        return [(flag.decode(), message) for flag, message in zip(flags, messages)]  # type: ignore[misc]
+
+
+def check_mail(mail: MailServer) -> None:
+    """Every customer has the answers that are due, once; the inbox is marked."""
+    counts = {user: mail.count(user) for user in MAILBOXES if user not in (SCHOOL, SENT)}
+    until(lambda: sum(counts.values()) >= sum(ANSWERS.values()) or counts.update({u: mail.count(u) for u in counts}))
+    assert counts == {**ANSWERS, **{user: 0 for user in NEVER}}
+    sent = [str(message["Message-ID"]) for _, message in box(mail, SENT)]
+    assert len(sent) == len(set(sent)) == sum(ANSWERS.values())
+    assert [message["Subject"] for _, message in box(mail, SCHOOL, "Quarantined")] != []
+    flags = ["Answered" if "\\Answered" in flag else "Seen" for flag, _ in box(mail, SCHOOL)]
+    assert flags == ["Answered"] * 8 + ["Seen"] * 3 + ["Answered"] * 2
+
+
+Answered = Tuple[Application, MailServer]
+
+
+def test_every_message_comes_to_its_end(answered: Answered) -> None:
+    application, mail = answered
+    application.check()
+    assert list(application.outcomes().values()) == OUTCOMES
+    check_mail(mail)
+
+
+def test_what_was_read_is_in_the_answers(answered: Answered) -> None:
+    texts: Dict[str, str] = {}
+    for _, message in box(answered[1], SENT):
+        texts.setdefault(str(message["To"]), message.get_content())
+    for user, words in {
+        "anna": "13 June",
+        "bjoern": "Dear Björn Lindqvist,\n\n14 June: sunny",
+        "carla": "3 participants are on our list. Too heavy for a tandem, sorry: Piero Conti.",
+        "dieter": "Invoice 2026-117 Total 320.00 EUR",
+        "francois": "Dear François Lefèvre,\n\nwe have noted your wish for 15 June",
+        "gina": "17 June: foehn storm",
+        "hans": "19 June",
+    }.items():
+        assert words in texts[f"{user}@customers.test"].replace("\r\n", "\n")
+
+
+def test_answers_belong_to_their_threads(answered: Answered) -> None:
+    [(_, message)] = box(answered[1], "hans@customers.test")
+    assert message["In-Reply-To"] == "<in-08@customers.test>"
+    assert str(message["References"]).split()[-2:] == ["<out-77@achensee.test>", "<in-08@customers.test>"]
+    assert (message["Auto-Submitted"], message["Subject"]) == ("auto-replied", "Re: Re: AW: Re: your booking AC-1002")
+
+
+def test_failures_and_retries_are_recorded(answered: Answered) -> None:
+    session = answered[0].service.get(f"/api/sessions/{answered[0].session}")
+    errors = [(e["about"]["message"], e["name"], e["errorType"]) for e in session["responses"] if e["type"] == "error"]
+    poisoned = [("mail-11", name, "Unreadable") for name in ("extract", "message")]
+    assert errors == [*poisoned, ("mail-13", "send", "Deferred")]
+    sends = [a["type"] for a in session["actions"] if a["name"] == "send" and a["about"]["message"] == "mail-13"]
+    assert sends == ["step_start", "step_start", "step_end"]
+
+
+@pytest.mark.parametrize("side", ["SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"])
+@pytest.mark.parametrize("kind,begins", WINDOWS)
+def test_a_run_killed_here_answers_once(
+    solver: Application, mail: MailServer, answered: Answered, kind: str, begins: str, side: str
+) -> None:
+    number = answered[0].number_of(kind, begins) + (side == "SIDE_FILE_KILL_BEFORE")
+    assert solver.die(**{side: str(number)})
+    assert "14 of 14" in solver.run()
+    solver.check()
+    assert list(solver.outcomes().values()) == OUTCOMES
+    check_mail(mail)
+
+
+def test_a_run_killed_from_outside_answers_once(solver: Application, mail: MailServer) -> None:
+    running = solver.start(MODEL_LATENCY_MS="20")
+    solver.until_lines(100, running)
+    solver.kill()
+    assert "14 of 14" in solver.run()
+    solver.check()
+    check_mail(mail)
+
+
+def test_nothing_is_lost_when_the_service_is_killed_and_started(solver: Application, mail: MailServer) -> None:
+    running = solver.start(MODEL_LATENCY_MS="20")
+    solver.until_lines(80, running)
+    solver.service.kill()
+    solver.until_lines(160, running)
+    solver.service.start()
+    assert "14 of 14 done\n" in solver.ended(running)
+    solver.check()
+    check_mail(mail)
