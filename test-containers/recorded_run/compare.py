@@ -97,8 +97,11 @@ def _texts(events: List[Event]) -> List[str]:
 
 def _snapshot_differences(done: List[Event], session: Dict[str, Any]) -> List[str]:
     shown = {**_shown(session["state"]), "status": session["metadata"]["status"]}
-    told = [f"{name}: {done} in the side file, {shown[name]} in the service"
-            for name, done in _expected(done).items() if done != shown[name]]
+    told = [
+        f"{name}: {done} in the side file, {shown[name]} in the service"
+        for name, done in _expected(done).items()
+        if done != shown[name]
+    ]
     for log in ("actions", "responses"):
         numbers = [record["seq"] for record in session[log]]
         if numbers != list(range(1, len(numbers) + 1)):

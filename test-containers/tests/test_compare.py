@@ -14,7 +14,9 @@ def told(application: Application, lines: List[Line]) -> List[str]:
     return differences(lines, application.service.url, application.session)
 
 
-@pytest.mark.parametrize("kind", ["step_start", "tool_call", "tool_result", "assistant", "error", "goal_added", "agent_spawned"])
+@pytest.mark.parametrize(
+    "kind", ["step_start", "tool_call", "tool_result", "assistant", "error", "goal_added", "agent_spawned"]
+)
 def test_one_event_that_only_one_account_has_is_told(undisturbed: Application, kind: str) -> None:
     lines = undisturbed.lines()
     at = next(number for number, line in enumerate(lines) if line["kind"] == kind)

@@ -46,9 +46,15 @@ def test_every_request_comes_to_its_end(undisturbed: Application) -> None:
 
 def test_the_errors_are_those_of_the_requests(undisturbed: Application) -> None:
     session = undisturbed.service.get(f"/api/sessions/{undisturbed.session}")
-    errors = [(record["about"]["request"], record["error"]) for record in session["responses"] if record["type"] == "error"]
+    errors = [
+        (record["about"]["request"], record["error"]) for record in session["responses"] if record["type"] == "error"
+    ]
     assert errors == [("r08", "database is locked"), ("r10", "there is no booking AC-9999")]
-    tried = [record["tool"] for record in session["actions"] if record.get("about") == {"request": "r08"} and "tool" in record]
+    tried = [
+        record["tool"]
+        for record in session["actions"]
+        if record.get("about") == {"request": "r08"} and "tool" in record
+    ]
     assert tried == ["free_slots", "book", "book"]
 
 

@@ -54,7 +54,9 @@ def build(post: Post, already_sent: Callable[[str], bool], latency_ms: int = 0) 
     graph.add_node("send", _send(post, already_sent), retry_policy=AGAIN)
     graph.add_edge(START, "fetch")
     graph.add_edge("fetch", "classify")
-    graph.add_conditional_edges("classify", lambda work: END if work["kind"] == "automatic" else "extract", ["extract", END])
+    graph.add_conditional_edges(
+        "classify", lambda work: END if work["kind"] == "automatic" else "extract", ["extract", END]
+    )
     graph.add_edge("extract", "draft")
     graph.add_edge("draft", "send")
     graph.add_edge("send", END)

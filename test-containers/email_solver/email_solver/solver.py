@@ -78,7 +78,9 @@ class Solver:
             kind = next(name for failure, name in FAILURES.items() if isinstance(error, failure))
             return {"outcome": kind, "error": str(error)}
         told = {"kind": done["kind"], "subject": done["envelope"].get("subject", "")}
-        return {"outcome": "answered", "sent": done["sent"], **told} if "sent" in done else {"outcome": "ignored", **told}
+        return (
+            {"outcome": "answered", "sent": done["sent"], **told} if "sent" in done else {"outcome": "ignored", **told}
+        )
 
     def _file(self, uid: str, outcome: str) -> None:
         if outcome in FOLDERS:

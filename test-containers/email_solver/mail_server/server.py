@@ -22,7 +22,10 @@ SCHOOL = "office@achensee.test"
 MAILBOXES = [
     SCHOOL,
     "sent@achensee.test",
-    *(f"{name}@customers.test" for name in ("anna", "bjoern", "carla", "dieter", "eva", "francois", "gina", "hans", "ines", "jo")),
+    *(
+        f"{name}@customers.test"
+        for name in ("anna", "bjoern", "carla", "dieter", "eva", "francois", "gina", "hans", "ines", "jo")
+    ),
     "mailer@customers.test",
     "karl@slow.test",
 ]

@@ -60,7 +60,9 @@ def test_what_is_quoted_is_left_out() -> None:
 def test_the_malformed_is_told_and_not_guessed() -> None:
     with pytest.raises(Unreadable, match="StartBoundaryNotFoundDefect"):
         letter(11)
-    alone = b"Subject: x\nContent-Type: text/plain; charset=x-klingon-8\nContent-Transfer-Encoding: base64\n\naGVsbG8=\n"
+    alone = (
+        b"Subject: x\nContent-Type: text/plain; charset=x-klingon-8\nContent-Transfer-Encoding: base64\n\naGVsbG8=\n"
+    )
     with pytest.raises(Unreadable, match="x-klingon-8"):
         extract(parse(alone))
 

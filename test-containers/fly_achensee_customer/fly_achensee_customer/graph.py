@@ -57,7 +57,9 @@ def _add_specialist(graph: Any, run: Run, name: str, tools: List[BaseTool], late
     model = SchoolModel(role=name, latency_ms=latency_ms).bind_tools(tools)
     graph.add_node(name, _specialist(run, name, model))
     # What a tool raises is the model's to deal with: tried again, or told to the customer.
-    graph.add_node(f"{name}_tools", ToolNode(tools, messages_key="thread", handle_tool_errors=str, name=f"{name}_tools"))
+    graph.add_node(
+        f"{name}_tools", ToolNode(tools, messages_key="thread", handle_tool_errors=str, name=f"{name}_tools")
+    )
     graph.add_edge(f"{name}_tools", name)
     graph.add_conditional_edges(name, _after_specialist(name), [f"{name}_tools", "governor"])
 

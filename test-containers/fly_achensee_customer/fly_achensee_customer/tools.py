@@ -149,5 +149,3 @@ def _care(school: School) -> List[BaseTool]:
         return school.once(_request(config), "log_complaint", {"name": name, "words": words}, work)
 
     return [refund, log_complaint, _rule_of(school)]
-
-
