@@ -70,7 +70,8 @@ compare() {
   node "$here/compare.mjs" "$dir/$name.jsonl" "$SESSION_SERVICE_URL" "$session" "$dir/$name"
   ls "$HOOK_AGENT_SPOOL_DIR"/shared-*/rejected >/dev/null 2>&1 && fail 'records were rejected'
   hook-agent status | grep -q '"pending": true' && fail 'records are left in the spool'
-  if [[ $name != interrupted ]] && grep -H . "$HOOK_AGENT_SPOOL_DIR"/shared-*/trouble.log 2>/dev/null; then
+  # What came too late for one hook's moment was delivered by a later one, as the comparison has shown.
+  if grep -hv 'not delivered yet' "$HOOK_AGENT_SPOOL_DIR"/shared-*/trouble.log 2>/dev/null; then
     fail 'a hook noted trouble'
   fi
   return 0

@@ -25,9 +25,7 @@ const BYTES_A_MILLISECOND: usize = 64 * 1024;
 /// Of a payload that is larger than the service takes, so much is kept.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
 /// Room for the fields around a payload.
-const FIELDS: usize = 96 * 1024;
-/// How long the note on a new agent may take to appear.
-const NOTE_WAIT: Duration = Duration::from_millis(50);
+const FIELDS: usize = 192 * 1024;
 /// What is read at most; far more than an event may have.
 const MAX_INPUT: u64 = 64 * 1024 * 1024;
 
@@ -228,25 +226,15 @@ fn start(raw: &str) -> &str {
     &raw[..end]
 }
 
-/// The note beside the agent's transcript. It is written while the hook runs, so it gets a moment to appear; older
-/// versions write none.
+/// The note beside the agent's transcript. Claude Code writes it after `SubagentStart`; older versions write none.
 fn agent_note(payload: &Payload<'_>) -> AgentNote {
-    let start = Meaning::of(&payload.hook_event_name) == Meaning::AgentStart;
-    let (true, Some(agent), Some(transcript)) = (start, payload.agent(), payload.transcript_path.as_deref())
+    let stop = Meaning::of(&payload.hook_event_name) == Meaning::AgentStop;
+    let (true, Some(agent), Some(transcript)) = (stop, payload.agent(), payload.transcript_path.as_deref())
     else {
         return AgentNote::default();
     };
-    if !agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')) {
-        return AgentNote::default();
-    }
+    let plain = agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     let path = Path::new(transcript).with_extension("").join(format!("subagents/agent-{agent}.meta.json"));
-    let deadline = Instant::now() + NOTE_WAIT;
-    loop {
-        let read = std::fs::read(&path).unwrap_or_default();
-        match serde_json::from_slice(&read) {
-            Ok(note) => return note,
-            Err(_) if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
-            Err(_) => return AgentNote::default(),
-        }
-    }
+    let read = if plain { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
+    serde_json::from_slice(&read).unwrap_or_default()
 }

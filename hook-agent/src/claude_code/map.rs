@@ -38,8 +38,8 @@ pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run
         Meaning::ToolCall => vec![tool(payload, stamp, action_type(payload.tool_name.as_deref()), None)],
         Meaning::ToolResult => tool_result(payload, stamp),
         Meaning::ToolError => tool_error(payload, stamp, run),
-        Meaning::AgentStart => agent_start(payload, scene),
-        Meaning::AgentStop => agent_stop(payload, stamp),
+        Meaning::AgentStart => agent_start(payload, stamp),
+        Meaning::AgentStop => agent_stop(payload, scene),
         Meaning::SessionEnd => session_end(payload, scene, run),
         Meaning::Other => vec![other(payload, stamp)],
     }
@@ -146,23 +146,25 @@ fn errors_of<'a>(errors: &[serde_json::Value]) -> Draft<'a> {
     Draft::of(Call::StateUpdate { if_version: None }, json!({"errors": errors}))
 }
 
-fn agent_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>) -> Vec<Draft<'a>> {
-    let action = agent_action(payload, scene.stamp, "subagent_start");
+/// The hook does not tell which call started the agent, and guessing goes wrong when several start side by side.
+fn agent_start<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
+    let action = agent_action(payload, stamp, "subagent_start");
     let Some(agent) = payload.agent() else { return vec![action] };
-    let AgentNote { description, tool_use_id, spawn_depth } = &scene.note;
-    let spawned = json!({
-        "agentId": agent, "type": payload.agent_type, "task": description.as_deref().unwrap_or_default(),
-        "toolUseId": tool_use_id, "depth": spawn_depth,
-    });
+    let spawned = json!({"agentId": agent, "type": payload.agent_type, "task": ""});
     vec![Draft::of(Call::AgentSpawn, spawned), action]
 }
 
-/// Claude Code's own helpers (compaction, titles) stop without having started; they have no type.
-fn agent_stop<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
-    let action = agent_action(payload, stamp, "subagent_stop");
+/// By now the note is there that tells the call and the task. Claude Code's own helpers (compaction, titles) stop
+/// without having started; they have no type.
+fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>) -> Vec<Draft<'a>> {
+    let action = agent_action(payload, scene.stamp, "subagent_stop");
     let typed = payload.agent_type.as_deref().is_some_and(|kind| !kind.is_empty());
     let Some(agent) = payload.agent().filter(|_| typed) else { return vec![action] };
-    let result = json!({"result": content(payload.last_assistant_message.as_deref())});
+    let AgentNote { description, tool_use_id, spawn_depth } = &scene.note;
+    let result = json!({
+        "result": content(payload.last_assistant_message.as_deref()), "task": description,
+        "toolUseId": tool_use_id, "depth": spawn_depth,
+    });
     vec![Draft::of(Call::AgentComplete { agent_id: agent }, result), action]
 }
 

@@ -141,10 +141,12 @@ fn errors_add_up_to_a_bound() {
 #[test]
 fn an_agent_is_nested_by_the_call_that_started_it() {
     let start = r#"{"hook_event_name":"SubagentStart","session_id":"s","agent_id":"a1","agent_type":"plan"}"#;
+    let spawned = mapped(start, &mut Run::default()).remove(0).1;
+    assert_eq!(spawned, json!({"agentId": "a1", "type": "plan", "task": ""}));
     let note = serde_json::from_str(r#"{"description":"look","toolUseId":"t1","spawnDepth":1}"#).unwrap();
-    let spawned = mapped_as(start, &mut Run::default(), false, note).remove(0).1;
-    let agent = json!({"agentId": "a1", "type": "plan", "task": "look", "toolUseId": "t1", "depth": 1});
-    assert_eq!(spawned, agent);
+    let stop = start.replace("SubagentStart", "SubagentStop");
+    let done = mapped_as(&stop, &mut Run::default(), false, note).remove(0).1;
+    assert_eq!(done, json!({"task": "look", "toolUseId": "t1", "depth": 1}));
     let result = r#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"Agent","tool_use_id":"t1",
         "agent_id":"a0","tool_response":{"agentId":"a1"}}"#;
     let nested = mapped(result, &mut Run::default()).remove(1).1;

@@ -95,7 +95,7 @@ struct Started {
     agent_id: Option<String>,
 }
 
-/// What Claude Code notes of a sub-agent beside its transcript, before `SubagentStart`.
+/// What Claude Code notes of a sub-agent beside its transcript.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AgentNote {

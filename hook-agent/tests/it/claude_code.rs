@@ -199,3 +199,24 @@ fn the_session_is_claude_codes_own_where_none_is_named() {
     flush(&setup);
     assert_eq!(setup.service.data("c").len(), 1);
 }
+
+#[test]
+fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
+    let setup = setup();
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = command(&setup, arguments);
+        let output = command.env("HOME", home.path()).current_dir(home.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let path = home.path().join(".claude/settings.json");
+    let shown = run(&["install", "claude-code", "--user", "--dry-run"]);
+    assert!(!path.exists() && shown.contains("\"SessionEnd\""));
+    for place in ["--user", "--project"] {
+        run(&["install", "claude-code", place]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), shown);
+    }
+    run(&["uninstall", "claude-code"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
+}
