@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
-const FIXTURE: &str = include_str!("../../tests/fixtures/claude_code_hooks.jsonl");
+const FIXTURE: &str = include_str!("../../../session-model/tests/fixtures/claude_code_hooks.jsonl");
 const AT: &str = "2026-01-01T00:00:00.000Z";
 
 fn mapped(raw: &str, run: &mut Run) -> Vec<(String, Value)> {

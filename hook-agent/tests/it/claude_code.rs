@@ -11,7 +11,7 @@ use crate::command::command;
 use crate::service::Fault;
 use crate::setup::{SESSION, Setup, setup};
 
-const FIXTURE: &str = include_str!("../fixtures/claude_code_hooks.jsonl");
+const FIXTURE: &str = include_str!("../../../session-model/tests/fixtures/claude_code_hooks.jsonl");
 
 fn start(setup: &Setup, payload: &str) -> Child {
     let mut command = command(setup, &["claude-code"]);
