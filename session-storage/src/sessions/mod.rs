@@ -9,6 +9,7 @@ mod feed;
 mod history;
 mod lists;
 mod logs;
+mod place;
 mod read;
 mod retain;
 mod write;
