@@ -22,6 +22,8 @@ export class SessionsStore {
   #dirty = new Set<string>();
   /** Events of sessions that are not known yet. */
   #early = new Map<string, SessionEvent[]>();
+  /** Whose the sessions are that are not listed yet. */
+  #users = new Map<string, string>();
   #newcomers: ReturnType<typeof setTimeout> | null = null;
   #round = 0;
 
@@ -53,7 +55,7 @@ export class SessionsStore {
   }
 
   userOf(session: string): string {
-    return this.#rows.get(session)?.user ?? '';
+    return this.#rows.get(session)?.user ?? this.#users.get(session) ?? '';
   }
 
   get(session: string): Row | undefined {
@@ -97,6 +99,7 @@ export class SessionsStore {
   /** A session nobody knows yet: while the list loads it may still come, afterwards it is asked for. */
   #unknown(event: SessionEvent): void {
     this.#remember(event);
+    if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
     this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), NEWCOMERS_MS);
   }
 
@@ -115,6 +118,7 @@ export class SessionsStore {
     }
     this.#newcomers = null;
     if (!this.loading) for (const id of unknown) this.#early.delete(id);
+    for (const id of unknown) this.#users.delete(id);
   }
 
   #drop(id: string): void {
