@@ -41,6 +41,7 @@ export class SessionStore {
   constructor(
     private readonly api: Api,
     readonly id: string,
+    onStatus: () => void,
   ) {
     this.timeline = new Timeline((at, limit, signal) => api.events(id, at, limit, signal), () => this.painted.changed());
     const around = inBrowser(() => api.health().then(() => true, () => false));
@@ -48,7 +49,7 @@ export class SessionStore {
       event: (event) => this.#apply(event),
       gap: (gap) => this.#gap(gap),
       resync: () => this.#later(() => this.load(), RESYNC_MS),
-      status: () => this.painted.changed(),
+      status: onStatus,
     }, around);
   }
 

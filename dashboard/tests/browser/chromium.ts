@@ -10,7 +10,7 @@ export function launch(): Promise<Browser> {
 }
 
 /** What a browser says by itself when the service is away. */
-const AWAY = /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 404)/;
+const AWAY = /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 40[04])/;
 
 export class Tab {
   readonly problems: string[] = [];
@@ -47,7 +47,7 @@ export class Tab {
   }
 
   async says(text: string | RegExp): Promise<void> {
-    await this.page.getByText(text).first().waitFor();
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
   }
 }
 
