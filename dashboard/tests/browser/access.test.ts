@@ -24,7 +24,7 @@ beforeAll(async () => {
   await tab.page.getByRole('button', { name: 'Create test session' }).click();
   await tab.page.getByRole('heading', { name: /^test-/ }).waitFor();
   session = await tab.page.locator('h1').innerText();
-  await eventually(() => tab.page.getByText('completed').count(), (seen) => expect(seen).toBeGreaterThan(0), 30_000);
+  await eventually(() => tab.page.getByText('status: success').count(), (seen) => expect(seen).toBe(1), 30_000);
   await tab.close();
 });
 afterAll(async () => {
