@@ -6,10 +6,20 @@ export default defineConfig({
   base: './',
   plugins: [svelte()],
   build: { target: 'es2022', cssCodeSplit: false, modulePreload: { polyfill: false }, assetsInlineLimit: 0 },
-  server: { proxy: { '/api': 'http://localhost:9000', '/health': 'http://localhost:9000', '/ws': { target: 'ws://localhost:9000', ws: true } } },
+  server: {
+    proxy: {
+      '/api': 'http://localhost:9000',
+      '/health': 'http://localhost:9000',
+      '/ws': { target: 'ws://localhost:9000', ws: true },
+    },
+  },
   test: {
     projects: [
-      { extends: true, resolve: { conditions: ['browser'] }, test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] } },
+      {
+        extends: true,
+        resolve: { conditions: ['browser'] },
+        test: { name: 'unit', include: ['tests/unit/**/*.test.ts'] },
+      },
       {
         test: {
           name: 'browser',
@@ -19,7 +29,15 @@ export default defineConfig({
           hookTimeout: 60_000,
         },
       },
-      { test: { name: 'bench', include: ['tests/bench/**/*.bench.ts'], fileParallelism: false, testTimeout: 300_000, hookTimeout: 120_000 } },
+      {
+        test: {
+          name: 'bench',
+          include: ['tests/bench/**/*.bench.ts'],
+          fileParallelism: false,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+        },
+      },
     ],
   },
 });

@@ -7,7 +7,8 @@ export function serviceAddress(page: URL, setting: string | null): URL {
   const given = page.searchParams.get('api') ?? setting;
   if (!given) return new URL('/', page);
   const address = new URL(given.endsWith('/') ? given : `${given}/`, page);
-  if (address.protocol !== 'http:' && address.protocol !== 'https:') throw new TypeError(`not an http address: ${given}`);
+  if (address.protocol !== 'http:' && address.protocol !== 'https:')
+    throw new TypeError(`not an http address: ${given}`);
   return address;
 }
 

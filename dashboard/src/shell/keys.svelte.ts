@@ -34,7 +34,7 @@ class Keyboard {
     if (document.querySelector('dialog[open]')) return;
     for (const { bindings } of this.groups) {
       const binding = bindings.find((known) => known.key === event.key && (!typing || known.typing));
-      if (!binding || (event.key === 'Enter' && isControl(event.target))) continue;
+      if (!binding || ((event.key === 'Enter' || event.key === ' ') && isControl(event.target))) continue;
       event.preventDefault();
       binding.run();
       return;
@@ -43,7 +43,9 @@ class Keyboard {
 }
 
 function isField(target: EventTarget | null): boolean {
-  return target instanceof HTMLElement && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable);
+  return (
+    target instanceof HTMLElement && (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName) || target.isContentEditable)
+  );
 }
 
 function isControl(target: EventTarget | null): boolean {

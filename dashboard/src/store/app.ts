@@ -29,21 +29,25 @@ export class AppStore {
     this.sessions = new SessionsStore(api);
     this.feed = new Feed((session) => this.sessions.userOf(session));
     this.health = new HealthStore(api);
-    this.connection = new Connection((since) => api.socketUrl(null, since), {
-      event: (event) => {
-        this.sessions.apply(event);
-        this.feed.event(event);
+    this.connection = new Connection(
+      (since) => api.socketUrl(null, since),
+      {
+        event: (event) => {
+          this.sessions.apply(event);
+          this.feed.event(event);
+        },
+        gap: (gap) => {
+          this.feed.gap(gap);
+          void this.sessions.load();
+        },
+        resync: () => setTimeout(() => this.start(), RESYNC_MS),
+        status: (status) => {
+          if (status.kind === 'connected') this.#connected();
+          this.painted.changed();
+        },
       },
-      gap: (gap) => {
-        this.feed.gap(gap);
-        void this.sessions.load();
-      },
-      resync: () => setTimeout(() => this.start(), RESYNC_MS),
-      status: (status) => {
-        if (status.kind === 'connected') this.#connected();
-        this.painted.changed();
-      },
-    }, inBrowser((position) => this.#probe(position)));
+      inBrowser((position) => this.#probe(position)),
+    );
   }
 
   /** Follows from now on; the list is loaded as soon as there is a position from which it is followed. */
@@ -60,7 +64,9 @@ export class AppStore {
   /** How live what one sees is: the worse of what is followed. */
   get status(): Status {
     const viewed = this.viewed?.status;
-    return viewed && viewed.kind !== 'connected' && this.connection.status.kind === 'connected' ? viewed : this.connection.status;
+    return viewed && viewed.kind !== 'connected' && this.connection.status.kind === 'connected'
+      ? viewed
+      : this.connection.status;
   }
 
   retryNow(): void {

@@ -70,7 +70,8 @@ export class Feed {
 
 /** Whether an event says that something went wrong. */
 export function isError(event: SessionEvent): boolean {
-  if (event.type === 'action' || event.type === 'response') return /error|fail/i.test(text(event.data, 'type')) || Boolean(event.data['error']);
+  if (event.type === 'action' || event.type === 'response')
+    return /error|fail/i.test(text(event.data, 'type')) || Boolean(event.data['error']);
   if (event.type === 'state_updated') return list(event.data, 'errors').length > 0;
   return event.type === 'session_finalized' && /error|fail/i.test(text(event.data, 'status'));
 }

@@ -25,7 +25,12 @@ export class GoalHistory {
   /** Begins to look, once. */
   open(): void {
     if (this.#scan) return;
-    this.#scan = new Scan(this.timeline.total, (event) => this.note(event), this.fetch, () => this.painted.changed());
+    this.#scan = new Scan(
+      this.timeline.total,
+      (event) => this.note(event),
+      this.fetch,
+      () => this.painted.changed(),
+    );
     void this.#scan.run();
   }
 
@@ -39,8 +44,12 @@ export class GoalHistory {
     const { goalId, id, ...change } = event.data;
     const name = text({ name: goalId ?? id ?? null }, 'name');
     const moments = this.#moments.get(name) ?? [];
-    if (!moments.some(({ offset }) => offset === event.offset)) moments.push({ offset: event.offset, at: Date.parse(event.timestamp), change });
-    this.#moments.set(name, moments.sort((a, b) => a.offset - b.offset));
+    if (!moments.some(({ offset }) => offset === event.offset))
+      moments.push({ offset: event.offset, at: Date.parse(event.timestamp), change });
+    this.#moments.set(
+      name,
+      moments.sort((a, b) => a.offset - b.offset),
+    );
     this.painted.changed();
     return true;
   }

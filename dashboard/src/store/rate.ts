@@ -14,16 +14,16 @@ export class Rate {
   }
 
   /** Seconds since 1970 and counts, oldest first, up to the last second that is over. */
-  series(now: number): [number[], number[]] {
+  series(now: number, length = SECONDS - 1): [number[], number[]] {
     this.#advance(Math.floor(now / 1000));
-    const seconds = Array.from({ length: SECONDS - 1 }, (_, n) => this.#second - SECONDS + 1 + n);
+    const seconds = Array.from({ length }, (_, n) => this.#second - length + n);
     return [seconds, seconds.map((second) => this.#counts[((second % SECONDS) + SECONDS) % SECONDS] ?? 0)];
   }
 
   /** Events a second over the last `window` whole seconds. */
   mean(now: number, window: number): number {
-    const [, counts] = this.series(now);
-    return counts.slice(-window).reduce((sum, count) => sum + count, 0) / window;
+    const [, counts] = this.series(now, window);
+    return counts.reduce((sum, count) => sum + count, 0) / window;
   }
 
   #advance(second: number): void {

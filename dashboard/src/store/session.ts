@@ -35,7 +35,8 @@ export class SessionStore {
   #subscribers = new Set<Subscriber>();
   /** Events that came while documents are being fetched. */
   #meanwhile: SessionEvent[] | null = null;
-  #refetch: ReturnType<typeof setTimeout> | null = null;
+  /** What is fetched soon, at most one of the two: a load brings the documents, too. */
+  #due: { what: 'load' | 'documents'; timer: ReturnType<typeof setTimeout> } | null = null;
   #closed = false;
 
   constructor(
@@ -43,19 +44,34 @@ export class SessionStore {
     readonly id: string,
     onStatus: () => void,
   ) {
-    this.timeline = new Timeline((at, limit, signal) => api.events(id, at, limit, signal), () => this.painted.changed());
-    const around = inBrowser(() => api.health().then(() => true, () => false));
-    this.connection = new Connection((since) => api.socketUrl(id, since), {
-      event: (event) => this.#apply(event),
-      gap: (gap) => this.#gap(gap),
-      resync: () => this.#later(() => this.load(), RESYNC_MS),
-      status: onStatus,
-    }, around);
+    this.timeline = new Timeline(
+      (at, limit, signal) => api.events(id, at, limit, signal),
+      () => this.painted.changed(),
+    );
+    const around = inBrowser(() =>
+      api.health().then(
+        () => true,
+        () => false,
+      ),
+    );
+    this.connection = new Connection(
+      (since) => api.socketUrl(id, since),
+      {
+        event: (event) => this.#apply(event),
+        gap: (gap) => this.#gap(gap),
+        resync: () => this.#later('load', RESYNC_MS),
+        status: onStatus,
+      },
+      around,
+    );
   }
 
   async load(): Promise<void> {
     try {
-      const [whole, page] = await Promise.all([this.api.session(this.id), this.api.events(this.id, -FIRST_PAGE, FIRST_PAGE)]);
+      const [whole, page] = await Promise.all([
+        this.api.session(this.id),
+        this.api.events(this.id, -FIRST_PAGE, FIRST_PAGE),
+      ]);
       if (this.#closed) return;
       this.#take(whole);
       this.timeline.open(page);
@@ -71,7 +87,7 @@ export class SessionStore {
 
   close(): void {
     this.#closed = true;
-    if (this.#refetch) clearTimeout(this.#refetch);
+    if (this.#due) clearTimeout(this.#due.timer);
     this.timeline.close();
     this.connection.stop();
   }
@@ -98,7 +114,7 @@ export class SessionStore {
     this.phase = gone ? 'missing' : 'failed';
     this.error = error instanceof Error ? error.message : String(error);
     // A service that is away comes back: try again as long as somebody looks.
-    if (error instanceof ApiError && error.status === 0) this.#later(() => this.load(), 2000);
+    if (error instanceof ApiError && error.status === 0) this.#later('load', RESYNC_MS);
   }
 
   #apply(event: SessionEvent): void {
@@ -115,14 +131,17 @@ export class SessionStore {
     this.metadata = foldMetadata(this.metadata, event);
     if (typeof folded === 'object') this.state = folded.state;
     const documents = event.type.startsWith('session_');
-    if (folded === 'unknown' || documents) this.#later(() => this.#documents(), REFETCH_MS);
+    if (folded === 'unknown' || documents) this.#later('documents', REFETCH_MS);
   }
 
-  #later(call: () => Promise<void>, ms: number): void {
-    this.#refetch ??= setTimeout(() => {
-      this.#refetch = null;
-      if (!this.#closed) void call();
+  #later(what: 'load' | 'documents', ms: number): void {
+    if (this.#closed || this.#due?.what === 'load' || this.#due?.what === what) return;
+    if (this.#due) clearTimeout(this.#due.timer);
+    const timer = setTimeout(() => {
+      this.#due = null;
+      void (what === 'load' ? this.load() : this.#documents());
     }, ms);
+    this.#due = { what, timer };
   }
 
   /** Fetches the documents and lets those events follow that they do not contain yet. */

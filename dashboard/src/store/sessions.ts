@@ -50,7 +50,8 @@ export class SessionsStore {
       this.error = error instanceof Error ? error.message : String(error);
     }
     this.loading = false;
-    this.#early.clear();
+    for (const id of this.#documents.keys()) this.#early.delete(id);
+    if (this.#early.size > 0) this.#askForNewcomers();
     this.painted.changed();
   }
 
@@ -100,6 +101,10 @@ export class SessionsStore {
   #unknown(event: SessionEvent): void {
     this.#remember(event);
     if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
+    if (!this.loading) this.#askForNewcomers();
+  }
+
+  #askForNewcomers(): void {
     this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), NEWCOMERS_MS);
   }
 

@@ -5,7 +5,25 @@ import { asText, isFields, text, type Fields, type Json } from '../wire/json';
 
 const MOST = 300;
 /** What says most about an action or a response, first. */
-const TELLING = ['command', 'file_path', 'path', 'url', 'pattern', 'query', 'description', 'prompt', 'content', 'text', 'message', 'error', 'output', 'result', 'input', 'task', 'detail'];
+const TELLING = [
+  'command',
+  'file_path',
+  'path',
+  'url',
+  'pattern',
+  'query',
+  'description',
+  'prompt',
+  'content',
+  'text',
+  'message',
+  'error',
+  'output',
+  'result',
+  'input',
+  'task',
+  'detail',
+];
 const OWN = new Set(['seq', 'timestamp', '$offset', '$crc', 'type', 'clientSeq']);
 
 export interface Summary {
@@ -57,7 +75,8 @@ function telling(data: Fields): string {
 
 function patchKeys(data: Fields): string {
   const patch = data['patch'] ?? data;
-  if (Array.isArray(patch)) return patch.map((step) => (isFields(step) ? `${text(step, 'op')} ${text(step, 'path')}` : '')).join(', ');
+  if (Array.isArray(patch))
+    return patch.map((step) => (isFields(step) ? `${text(step, 'op')} ${text(step, 'path')}` : '')).join(', ');
   return isFields(patch) ? pairs(patch, ['version']) : flat(patch);
 }
 
@@ -78,7 +97,11 @@ function pairs(data: Fields, without: string[]): string {
 function flat(value: Json): string {
   if (typeof value === 'string') return value.slice(0, MOST);
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.length}]`;
-  if (isFields(value)) return `{${Object.keys(value).slice(0, 4).map((key) => key.slice(0, 40)).join(', ')}}`;
+  if (isFields(value))
+    return `{${Object.keys(value)
+      .slice(0, 4)
+      .map((key) => key.slice(0, 40))
+      .join(', ')}}`;
   return asText(value) || 'null';
 }
 

@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, launch, Tab } from './chromium';
-import { fleet } from './fleet';
+import { fleet, scatter } from './fleet';
 import { Service } from './service';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -24,7 +24,11 @@ beforeAll(async () => {
   await tab.page.getByRole('button', { name: 'Create test session' }).click();
   await tab.page.getByRole('heading', { name: /^test-/ }).waitFor();
   session = await tab.page.locator('h1').innerText();
-  await eventually(() => tab.page.getByText('status: success').count(), (seen) => expect(seen).toBe(1), 30_000);
+  await eventually(
+    () => tab.page.getByText('status: success').count(),
+    (seen) => expect(seen).toBe(1),
+    30_000,
+  );
   await tab.close();
 });
 afterAll(async () => {
@@ -36,21 +40,53 @@ async function faults(page: Page): Promise<string[]> {
   // Evaluated by the debugger, which the page's policy does not bind.
   await page.evaluate(axe);
   return page.evaluate(async () => {
-    const { axe } = window as unknown as { axe: { run(of: unknown, how: unknown): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }> } };
-    const { violations } = await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] });
-    return violations.flatMap(({ id, nodes }) => nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`));
+    const { axe } = window as unknown as {
+      axe: {
+        run(
+          of: unknown,
+          how: unknown,
+        ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
+      };
+    };
+    const { violations } = await axe.run(document, {
+      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
+    });
+    return violations.flatMap(({ id, nodes }) =>
+      nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`),
+    );
   });
 }
 
-const VIEWS = ['sessions', 'live', 'overview', 'timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final', 'record', 'difference', 'help'];
+const VIEWS = [
+  'sessions',
+  'live',
+  'overview',
+  'timeline',
+  'agents',
+  'goals',
+  'state',
+  'actions',
+  'responses',
+  'files',
+  'final',
+  'record',
+  'difference',
+  'help',
+];
 
 async function show(tab: Tab, view: string): Promise<void> {
   const { page } = tab;
   const base = `${service.url}/dashboard/`;
   if (['sessions', 'live', 'overview'].includes(view)) await page.goto(`${base}#/${view}`);
   else if (view === 'help') await page.goto(`${base}#/sessions`);
-  else await page.goto(`${base}#/session/${session}/${view === 'record' ? 'timeline' : view === 'difference' ? 'state?v=20&from=8' : view}`);
-  await page.getByRole('status').filter({ hasText: /^connected$/ }).waitFor();
+  else
+    await page.goto(
+      `${base}#/session/${session}/${view === 'record' ? 'timeline' : view === 'difference' ? 'state?v=20&from=8' : view}`,
+    );
+  await page
+    .getByRole('status')
+    .filter({ hasText: /^connected$/ })
+    .waitFor();
   if (view === 'record') {
     await page.locator('.record .head', { hasText: 'file_write' }).click();
     await page.locator('.full').waitFor();
@@ -64,8 +100,11 @@ async function show(tab: Tab, view: string): Promise<void> {
 }
 
 async function fleetMoves(page: Page): Promise<void> {
-  await fleet(service, 12);
-  await eventually(() => page.locator('.record').count(), (seen) => expect(seen).toBeGreaterThan(5));
+  await scatter(service, 60);
+  await eventually(
+    () => page.locator('.record').count(),
+    (seen) => expect(seen).toBeGreaterThan(5),
+  );
 }
 
 describe.each(['light', 'dark'] as const)('in the %s theme', (colorScheme) => {
@@ -77,9 +116,11 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (colorScheme) => {
     for (const view of VIEWS) {
       await show(tab, view);
       found.push(...(await faults(tab.page)).map((fault) => `${view}: ${fault}`));
-      const wide = await tab.page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      const wide = await tab.page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
       if (wide > 0) found.push(`${view}: scrolls ${wide} pixels sideways`);
-      const kept = process.env['PICTURES'] !== undefined || KEPT.has(`${view}-${width}`);
+      const kept = process.env['PICTURES'] !== undefined || KEPT.has(`${view}-${width}-${colorScheme}`);
       if (kept) await tab.page.screenshot({ path: `${pictures}/${view}-${width}-${colorScheme}.png` });
       if (view === 'help') await tab.page.keyboard.press('Escape');
     }
@@ -89,7 +130,7 @@ describe.each(['light', 'dark'] as const)('in the %s theme', (colorScheme) => {
 });
 
 /** The pictures that the README shows. */
-const KEPT = new Set(['sessions-1440', 'timeline-1440', 'agents-1440', 'live-1440', 'overview-1440', 'timeline-360']);
+const KEPT = new Set(['sessions-1440-dark', 'timeline-1440-light', 'agents-1440-dark', 'live-1440-light']);
 
 describe('the theme', () => {
   it('follows the system until one is chosen, and is remembered', async () => {

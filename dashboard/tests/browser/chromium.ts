@@ -3,14 +3,26 @@
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { expect } from 'vitest';
 
-const ARGS = ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--enable-precise-memory-info', '--js-flags=--expose-gc'];
+const ARGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-precise-memory-info',
+  '--js-flags=--expose-gc',
+];
 
 export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ARGS });
 }
 
 /** What a browser says by itself when the service is away. */
-const AWAY = /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 40[04])/;
+const AWAY =
+  /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 40[04])/;
 
 export class Tab {
   readonly problems: string[] = [];
@@ -18,7 +30,8 @@ export class Tab {
   private constructor(readonly page: Page) {
     page.on('pageerror', (error) => this.problems.push(String(error.stack ?? error)));
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type()) && !AWAY.test(message.text())) this.problems.push(message.text());
+      if (['error', 'warning'].includes(message.type()) && !AWAY.test(message.text()))
+        this.problems.push(message.text());
     });
     page.on('dialog', (dialog) => {
       this.problems.push(`a dialog said ${dialog.message()}`);
@@ -27,7 +40,12 @@ export class Tab {
   }
 
   static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Tab> {
-    const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, colorScheme: 'light', timezoneId: 'Europe/Berlin', ...options });
+    const context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      colorScheme: 'light',
+      timezoneId: 'Europe/Berlin',
+      ...options,
+    });
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const tab = new Tab(await context.newPage());
     tab.page.setDefaultTimeout(15_000);

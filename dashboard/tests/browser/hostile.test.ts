@@ -33,7 +33,15 @@ beforeAll(async () => {
     { type: 'response', data: { type: IMAGE, content: `javascript:alert(3)\n${SCRIPT}` } },
     { type: 'goal_add', data: { id: SCRIPT, description: IMAGE, status: SCRIPT, priority: { a: 1 } } },
     { type: 'agent_spawn', data: { agentId: IMAGE, type: SCRIPT, task: TURNED } },
-    { type: 'state_update', data: { phase: SCRIPT, currentStep: 'y'.repeat(200_000), workspace: { filesCreated: [IMAGE, { odd: 1 }], gitStatus: SCRIPT }, [SCRIPT]: nest(60) } },
+    {
+      type: 'state_update',
+      data: {
+        phase: SCRIPT,
+        currentStep: 'y'.repeat(200_000),
+        workspace: { filesCreated: [IMAGE, { odd: 1 }], gitStatus: SCRIPT },
+        [SCRIPT]: nest(60),
+      },
+    },
   ]);
   await service.ask('POST', '/api/sessions/hostile/finalize', { status: IMAGE, outcome: nest(50), response: SCRIPT });
 });
@@ -69,7 +77,10 @@ describe('a hostile session', () => {
     for (const view of ['timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final']) {
       await tab.page.goto(`${service.url}/dashboard/#/session/hostile/${view}`);
       await tab.page.getByRole('heading', { name: 'hostile' }).waitFor();
-      await eventually(() => tab.page.locator('main').innerText(), (seen) => expect(seen, view).toMatch(/<script>|<img/));
+      await eventually(
+        () => tab.page.locator('main').innerText(),
+        (seen) => expect(seen, view).toMatch(/<script>|<img/),
+      );
       await harmless(tab);
     }
     await tab.close();
@@ -79,18 +90,31 @@ describe('a hostile session', () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/hostile/actions`);
     const { page } = tab;
     await tab.says('7 records');
-    const record = (kind: string) => page.locator('.record', { has: page.locator('.kind', { hasText: kind }) }).locator('.head').first();
+    const record = (kind: string) =>
+      page
+        .locator('.record', { has: page.locator('.kind', { hasText: kind }) })
+        .locator('.head')
+        .first();
     for (const kind of ['deep', 'proto', 'wide']) {
       await record(kind).click();
       await page.locator('.record .full').first().waitFor();
       await harmless(tab);
     }
-    await page.getByRole('button', { name: /500 more of/ }).first().click();
+    await page
+      .getByRole('button', { name: /500 more of/ })
+      .first()
+      .click();
     await harmless(tab);
     await record('wide').click();
     await record('long').click();
-    await page.locator('.record', { hasText: 'show all' }).getByRole('button', { name: /show all 1,000,008 characters/ }).click();
-    await page.getByRole('button', { name: /show more/ }).first().click();
+    await page
+      .locator('.record', { hasText: 'show all' })
+      .getByRole('button', { name: /show all 1,000,008 characters/ })
+      .click();
+    await page
+      .getByRole('button', { name: /show more/ })
+      .first()
+      .click();
     await harmless(tab);
     await page.getByLabel('Search in Actions').fill('the end');
     await tab.says('1 found');
@@ -103,7 +127,10 @@ describe('a hostile session', () => {
     await service.action('hostile', { type: SCRIPT, command: IMAGE });
     await service.action('hostile', { type: 'long', content: 'z'.repeat(900_000) });
     await service.ask('PATCH', '/api/state/hostile', { [IMAGE]: TURNED });
-    await eventually(() => tab.records(), (seen) => expect(seen.length).toBe(3));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen.length).toBe(3),
+    );
     await harmless(tab);
     await tab.page.locator('.record .head').last().click();
     await tab.says(IMAGE);

@@ -22,11 +22,15 @@ afterEach(async () => {
 });
 
 const pill = (tab: Tab) => tab.page.getByRole('status').first();
-const numbered = async (tab: Tab): Promise<number[]> => (await tab.records()).map((text) => Number(/line (\d+)/.exec(text)?.[1] ?? NaN)).filter(Number.isFinite);
+const numbered = async (tab: Tab): Promise<number[]> =>
+  (await tab.records()).map((text) => Number(/line (\d+)/.exec(text)?.[1] ?? NaN)).filter(Number.isFinite);
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, n) => from + n);
 
 async function lines(session: string, from: number, to: number): Promise<void> {
-  await service.batch(session, range(from, to).map((n) => ({ type: 'action', data: { type: 'tool_call', command: `line ${n}` } })));
+  await service.batch(
+    session,
+    range(from, to).map((n) => ({ type: 'action', data: { type: 'tool_call', command: `line ${n}` } })),
+  );
 }
 
 describe('the live feed', () => {
@@ -39,21 +43,36 @@ describe('the live feed', () => {
     await service.action('one', { type: 'bash_exec', command: 'from one' });
     await service.ask('PATCH', '/api/state/two', { phase: 'from two' });
     await service.ask('POST', '/api/actions/two/responses', { type: 'message', content: 'answer of two' });
-    await eventually(() => tab.records(), (seen) => expect(seen).toEqual(['answer of two', 'v2 · phase: from two', 'from one']));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen).toEqual(['answer of two', 'v2 · phase: from two', 'from one']),
+    );
     await page.getByLabel('Filter by user').selectOption('bob');
-    await eventually(() => tab.records(), (seen) => expect(seen.length).toBe(2));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen.length).toBe(2),
+    );
     await page.getByLabel('Filter by type').selectOption('state');
-    await eventually(() => tab.records(), (seen) => expect(seen).toEqual(['v2 · phase: from two']));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen).toEqual(['v2 · phase: from two']),
+    );
     await page.reload();
     await tab.says('connected');
     await service.ask('PATCH', '/api/state/two', { phase: 'again' });
     await service.action('two', { type: 'bash_exec', command: 'not wanted' });
-    await eventually(() => tab.records(), (seen) => expect(seen).toEqual(['v3 · phase: again']));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen).toEqual(['v3 · phase: again']),
+    );
     await page.getByLabel('Filter by user').selectOption('');
     await page.getByLabel('Filter by type').selectOption('');
     await page.getByLabel('Filter by session').fill('one');
     await service.action('one', { type: 'bash_exec', command: 'wanted' });
-    await eventually(() => tab.records(), (seen) => expect(seen).toEqual(['wanted']));
+    await eventually(
+      () => tab.records(),
+      (seen) => expect(seen).toEqual(['wanted']),
+    );
     await page.getByLabel('Filter by session').fill('');
     await page.getByRole('button', { name: 'Pause' }).click();
     const still = await tab.records();
@@ -61,7 +80,10 @@ describe('the live feed', () => {
     await page.getByRole('button', { name: '7 new ↑' }).waitFor();
     expect(await tab.records()).toEqual(still);
     await page.getByRole('button', { name: 'Go on' }).click();
-    await eventually(() => numbered(tab), (seen) => expect(seen).toEqual(range(0, 7).reverse()));
+    await eventually(
+      () => numbered(tab),
+      (seen) => expect(seen).toEqual(range(0, 7).reverse()),
+    );
     await tab.close();
   });
 
@@ -70,17 +92,34 @@ describe('the live feed', () => {
     const feed = await Tab.open(browser, `${proxy.url}/dashboard/#/live`);
     const session = await Tab.open(browser, `${proxy.url}/dashboard/#/session/s/timeline`);
     await Promise.all([feed.says('connected'), session.says('created')]);
-    await eventually(() => service.ask('GET', '/health'), (seen) => expect(seen['websocket']).toMatchObject({ totalConnections: 3 }));
+    await eventually(
+      () => service.ask('GET', '/health'),
+      (seen) => expect(seen['websocket']).toMatchObject({ totalConnections: 3 }),
+    );
     for (let round = 0; round < 3; round += 1) {
       await lines('s', round * 6, round * 6 + 3);
       proxy.cut();
       await lines('s', round * 6 + 3, round * 6 + 6);
-      await eventually(() => pill(feed).innerText(), (seen) => expect(seen).toBe('reconnecting'));
+      await eventually(
+        () => pill(feed).innerText(),
+        (seen) => expect(seen).toBe('reconnecting'),
+      );
       await feed.says(/^ [1-9] s$/);
       proxy.mend();
-      await eventually(() => numbered(feed), (seen) => expect(seen).toEqual(range(0, round * 6 + 6).reverse()), 20_000);
-      await eventually(() => numbered(session), (seen) => expect(seen).toEqual(range(0, round * 6 + 6)), 20_000);
-      await eventually(() => pill(feed).innerText(), (seen) => expect(seen).toBe('connected'));
+      await eventually(
+        () => numbered(feed),
+        (seen) => expect(seen).toEqual(range(0, round * 6 + 6).reverse()),
+        20_000,
+      );
+      await eventually(
+        () => numbered(session),
+        (seen) => expect(seen).toEqual(range(0, round * 6 + 6)),
+        20_000,
+      );
+      await eventually(
+        () => pill(feed).innerText(),
+        (seen) => expect(seen).toBe('connected'),
+      );
     }
     expect(await feed.page.getByTestId('received').innerText()).toBe('18');
     expect(await session.page.getByText(/gap/i).count()).toBe(0);
@@ -95,14 +134,29 @@ describe('the live feed', () => {
     await lines('s', 0, 3);
     await tab.says('line 2');
     await service.kill('SIGKILL');
-    await eventually(() => pill(tab).innerText(), (seen) => expect(seen).toBe('reconnecting'));
-    await eventually(() => pill(tab).innerText(), (seen) => expect(seen).toBe('stale'), 20_000);
+    await eventually(
+      () => pill(tab).innerText(),
+      (seen) => expect(seen).toBe('reconnecting'),
+    );
+    await eventually(
+      () => pill(tab).innerText(),
+      (seen) => expect(seen).toBe('stale'),
+      20_000,
+    );
     await tab.says(/^ 1\d s$/);
     expect(await numbered(tab)).toEqual([0, 1, 2]);
     await service.start();
     await lines('s', 3, 6);
-    await eventually(() => numbered(tab), (seen) => expect(seen).toEqual(range(0, 6)), 20_000);
-    await eventually(() => pill(tab).innerText(), (seen) => expect(seen).toBe('connected'), 20_000);
+    await eventually(
+      () => numbered(tab),
+      (seen) => expect(seen).toEqual(range(0, 6)),
+      20_000,
+    );
+    await eventually(
+      () => pill(tab).innerText(),
+      (seen) => expect(seen).toBe('connected'),
+      20_000,
+    );
     await tab.page.goto(`${service.url}/dashboard/#/sessions`);
     await tab.says('1 session');
     await tab.close();
@@ -115,20 +169,34 @@ describe('the live feed', () => {
     const session = await Tab.open(browser, `${service.url}/dashboard/#/session/s/timeline`);
     await session.says('line 4');
     await lines('s', 5, 7);
-    await eventually(() => numbered(feed), (seen) => expect(seen).toEqual([6, 5]));
+    await eventually(
+      () => numbered(feed),
+      (seen) => expect(seen).toEqual([6, 5]),
+    );
     await service.kill('SIGTERM');
     service.forget();
     await service.start();
     await service.create('s', 'other');
     await lines('s', 100, 102);
-    await eventually(() => feed.page.getByText(/^Gap: events from \d+ to \d+/).count(), (seen) => expect(seen).toBe(1), 20_000);
+    await eventually(
+      () => feed.page.getByText(/^Gap: events from \d+ to \d+/).count(),
+      (seen) => expect(seen).toBe(1),
+      20_000,
+    );
     await session.says('Gap.');
-    await eventually(() => numbered(session), (seen) => expect(seen).toEqual([100, 101]), 20_000);
+    await eventually(
+      () => numbered(session),
+      (seen) => expect(seen).toEqual([100, 101]),
+      20_000,
+    );
     await session.says('other');
     await lines('s', 102, 103);
     await session.says('line 102');
     await session.page.getByRole('button', { name: 'dismiss' }).click();
-    await eventually(() => session.page.getByText('Gap.').count(), (seen) => expect(seen).toBe(0));
+    await eventually(
+      () => session.page.getByText('Gap.').count(),
+      (seen) => expect(seen).toBe(0),
+    );
     await feed.close();
     await session.close();
   });
@@ -136,11 +204,21 @@ describe('the live feed', () => {
   it('is the same in two browsers', async () => {
     const second = await launch();
     await service.create('s');
-    const tabs = [await Tab.open(browser, `${service.url}/dashboard/#/live`), await Tab.open(second, `${service.url}/dashboard/#/live`, { colorScheme: 'dark' })];
+    const tabs = [
+      await Tab.open(browser, `${service.url}/dashboard/#/live`),
+      await Tab.open(second, `${service.url}/dashboard/#/live`, { colorScheme: 'dark' }),
+    ];
     for (const tab of tabs) await tab.says('connected');
-    await eventually(() => service.ask('GET', '/health'), (seen) => expect(seen['websocket']).toMatchObject({ totalConnections: 2 }));
+    await eventually(
+      () => service.ask('GET', '/health'),
+      (seen) => expect(seen['websocket']).toMatchObject({ totalConnections: 2 }),
+    );
     await lines('s', 0, 12);
-    for (const tab of tabs) await eventually(() => numbered(tab), (seen) => expect(seen).toEqual(range(0, 12).reverse()));
+    for (const tab of tabs)
+      await eventually(
+        () => numbered(tab),
+        (seen) => expect(seen).toEqual(range(0, 12).reverse()),
+      );
     for (const tab of tabs) await tab.close();
     await second.close();
   });
@@ -156,8 +234,14 @@ describe('the overview', () => {
     await tab.page.getByRole('link', { name: 'action 10' }).waitFor();
     await tab.page.getByRole('link', { name: 'ann 10' }).waitFor();
     await tab.page.getByRole('link', { name: 'at work now 1' }).waitFor();
-    await eventually(() => tab.page.locator('dl div', { hasText: 'Errors' }).innerText(), (seen) => expect(seen).toContain('1'));
-    await eventually(() => tab.page.locator('dl div', { hasText: 'Connections' }).innerText(), (seen) => expect(seen).toMatch(/\n?1,/));
+    await eventually(
+      () => tab.page.locator('dl div', { hasText: 'Errors' }).innerText(),
+      (seen) => expect(seen).toContain('1'),
+    );
+    await eventually(
+      () => tab.page.locator('dl div', { hasText: 'Connections' }).innerText(),
+      (seen) => expect(seen).toMatch(/\n?1,/),
+    );
     await tab.page.getByRole('link', { name: 'action 10' }).click();
     await tab.page.waitForURL(/live\?type=action/);
     await tab.close();

@@ -16,8 +16,14 @@ export class Proxy {
         this.#sockets.add(socket);
         socket.on('close', () => this.#sockets.delete(socket));
       }
-      client.on('error', () => upstream.destroy()).on('close', () => upstream.destroy()).pipe(upstream);
-      upstream.on('error', () => client.destroy()).on('close', () => client.destroy()).pipe(client);
+      client
+        .on('error', () => upstream.destroy())
+        .on('close', () => upstream.destroy())
+        .pipe(upstream);
+      upstream
+        .on('error', () => client.destroy())
+        .on('close', () => client.destroy())
+        .pipe(client);
     });
   }
 

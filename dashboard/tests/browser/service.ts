@@ -10,7 +10,9 @@ const root = resolve(import.meta.dirname, '../../..');
 const dist = resolve(import.meta.dirname, '../../dist');
 
 function binary(): string {
-  const path = process.env['SESSION_STORAGE_BIN'] ?? join(process.env['CARGO_TARGET_DIR'] ?? join(root, 'target'), 'release/session-storage');
+  const path =
+    process.env['SESSION_STORAGE_BIN'] ??
+    join(process.env['CARGO_TARGET_DIR'] ?? join(root, 'target'), 'release/session-storage');
   if (!existsSync(path)) throw new Error(`${path} is not there: build the service, or set SESSION_STORAGE_BIN`);
   if (!existsSync(join(dist, 'index.html'))) throw new Error('dist/ is not there: npm run build');
   return path;
@@ -22,9 +24,19 @@ export class Service {
   #process: ChildProcess | null = null;
   #log = '';
 
+  constructor(private readonly env: Record<string, string> = {}) {}
+
   /** Starts, the second time on the port of the first. */
   async start(): Promise<this> {
-    const env = { ...process.env, PORT: String(this.port), HOST: '127.0.0.1', STORAGE_PATH: join(this.directory, 'data'), DASHBOARD_PATH: dist, RUST_LOG: 'warn' };
+    const env = {
+      ...process.env,
+      PORT: String(this.port),
+      HOST: '127.0.0.1',
+      STORAGE_PATH: join(this.directory, 'data'),
+      DASHBOARD_PATH: dist,
+      RUST_LOG: 'warn',
+      ...this.env,
+    };
     const child = spawn(binary(), [], { env, stdio: ['ignore', 'pipe', 'pipe'] });
     this.#process = child;
     child.stderr.on('data', (text) => (this.#log += String(text)));
@@ -62,7 +74,10 @@ export class Service {
   }
 
   async ask(method: string, path: string, body?: Fields): Promise<Fields> {
-    const init = body === undefined ? { method } : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const init =
+      body === undefined
+        ? { method }
+        : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
     const response = await fetch(this.url + path, init);
     const answer = (await response.json()) as Fields;
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);

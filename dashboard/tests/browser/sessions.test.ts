@@ -8,7 +8,10 @@ let browser: Browser;
 
 beforeAll(async () => {
   [service, browser] = [await new Service().start(), await launch()];
-  for (let n = 0; n < 40; n += 1) await service.create(`run-${String(n).padStart(2, '0')}`, n % 2 ? 'ann' : 'bob', { initial: { config: { model: n % 3 ? 'm-small' : 'm-large' } } });
+  for (let n = 0; n < 40; n += 1)
+    await service.create(`run-${String(n).padStart(2, '0')}`, n % 2 ? 'ann' : 'bob', {
+      initial: { config: { model: n % 3 ? 'm-small' : 'm-large' } },
+    });
   await service.ask('PATCH', '/api/sessions/run-07/metadata', { tags: ['nightly'], 'tokenUsage.total': 12_345 });
   await service.ask('POST', '/api/sessions/run-08/finalize', { status: 'success' });
 });
@@ -33,13 +36,22 @@ describe('the list of sessions', () => {
     await tab.says('1 of 40 sessions');
     await tab.page.getByLabel('Filter by tag').selectOption('');
     await tab.page.getByLabel('Filter by status').selectOption('completed');
-    await eventually(() => ids(tab), (seen) => expect(seen).toEqual(['run-08']));
+    await eventually(
+      () => ids(tab),
+      (seen) => expect(seen).toEqual(['run-08']),
+    );
     await tab.page.getByLabel('Filter by status').selectOption('');
     await tab.page.getByLabel('Filter by user').selectOption('bob');
     await tab.page.getByRole('button', { name: /^Session/ }).click();
-    await eventually(() => ids(tab), (seen) => expect(seen.slice(0, 3)).toEqual(['run-00', 'run-02', 'run-04']));
+    await eventually(
+      () => ids(tab),
+      (seen) => expect(seen.slice(0, 3)).toEqual(['run-00', 'run-02', 'run-04']),
+    );
     await tab.page.getByRole('button', { name: /^Session/ }).click();
-    await eventually(() => ids(tab), (seen) => expect(seen[0]).toBe('run-38'));
+    await eventually(
+      () => ids(tab),
+      (seen) => expect(seen[0]).toBe('run-38'),
+    );
     expect(tab.page.url()).toContain('user=bob');
     await tab.close();
   });
@@ -49,9 +61,15 @@ describe('the list of sessions', () => {
     const { page } = tab;
     await tab.says('40 sessions');
     for (const key of ['j', 'j', 'j', 'k', 'ArrowDown']) await page.keyboard.press(key);
-    await eventually(() => page.locator('a.row.selected .id .mono').innerText(), (seen) => expect(seen).toBe('run-02'));
+    await eventually(
+      () => page.locator('a.row.selected .id .mono').innerText(),
+      (seen) => expect(seen).toBe('run-02'),
+    );
     await page.keyboard.press('End');
-    await eventually(() => page.locator('a.row.selected .id .mono').innerText(), (seen) => expect(seen).toBe('run-39'));
+    await eventually(
+      () => page.locator('a.row.selected .id .mono').innerText(),
+      (seen) => expect(seen).toBe('run-39'),
+    );
     await page.keyboard.press('/');
     await page.keyboard.type('run-07');
     await tab.says('1 of 40 sessions');
@@ -82,7 +100,10 @@ describe('the list of sessions', () => {
     await service.create('newcomer', 'cat');
     await tab.says('41 sessions');
     await service.action('run-00', { type: 'bash_exec', command: 'ls' });
-    await eventually(() => ids(tab), (seen) => expect(seen[0]).toBe('run-00'));
+    await eventually(
+      () => ids(tab),
+      (seen) => expect(seen[0]).toBe('run-00'),
+    );
     await tab.page.locator('a.row', { hasText: 'run-00' }).getByText('live').waitFor();
     await tab.page.locator('a.row', { hasText: 'run-00' }).getByRole('img', { name: '1 shell' }).waitFor();
     await service.ask('DELETE', '/api/sessions/newcomer');
@@ -91,7 +112,9 @@ describe('the list of sessions', () => {
   });
 
   it('shows the viewer their time and the exact moment in UTC on hover', async () => {
-    const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/run-07/timeline`, { timezoneId: 'Asia/Tokyo' });
+    const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/run-07/timeline`, {
+      timezoneId: 'Asia/Tokyo',
+    });
     const time = tab.page.locator('.record time').first();
     const at = new Date((await time.getAttribute('datetime')) ?? '');
     expect(await time.getAttribute('title')).toBe(`${at.toISOString().replace('T', ' ').replace('Z', '')} UTC`);

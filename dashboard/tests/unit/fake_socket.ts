@@ -86,6 +86,17 @@ export class Heard implements Listener {
   resync = (): void => void (this.resyncs += 1);
 }
 
-export function event(offset: number, data: SessionEvent['data'] = {}, type: SessionEvent['type'] = 'action', sessionId = 's'): SessionEvent {
-  return { offset, type, sessionId, data: { seq: offset, ...data }, timestamp: new Date(1_790_000_000_000 + offset * 1000).toISOString() };
+export function event(
+  offset: number,
+  data: SessionEvent['data'] = {},
+  type: SessionEvent['type'] = 'action',
+  sessionId = 's',
+): SessionEvent {
+  return {
+    offset,
+    type,
+    sessionId,
+    data: { seq: offset, ...data },
+    timestamp: new Date(1_790_000_000_000 + offset * 1000).toISOString(),
+  };
 }

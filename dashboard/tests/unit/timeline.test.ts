@@ -11,7 +11,9 @@ function service(total: number, most = 1000) {
   const fetch = async (at: number, limit: number): Promise<EventPage> => {
     asked.push([at, limit]);
     const start = at < 0 ? Math.max(0, total + at) : Math.min(at, total);
-    const events = Array.from({ length: Math.min(limit, most, total - start) }, (_, n) => event(start + n + 1, { type: (start + n) % 10 === 0 ? 'rare' : 'tool_call' }));
+    const events = Array.from({ length: Math.min(limit, most, total - start) }, (_, n) =>
+      event(start + n + 1, { type: (start + n) % 10 === 0 ? 'rare' : 'tool_call' }),
+    );
     return { events, at: start, total, next: `e-${start + events.length}` };
   };
   return { asked, fetch };
@@ -37,7 +39,10 @@ describe('a timeline', () => {
     timeline.want(range(50_030, 50_060));
     await settled();
     expect(timeline.get(50_045)?.offset).toBe(50_046);
-    expect(asked).toEqual([[-100, 100], [50_000, 100]]);
+    expect(asked).toEqual([
+      [-100, 100],
+      [50_000, 100],
+    ]);
   });
 
   it('counts what comes live once', async () => {
@@ -66,7 +71,10 @@ describe('a timeline', () => {
   it('says what went wrong, and tries again when asked', async () => {
     let broken = true;
     const { fetch } = service(1000);
-    const timeline = new Timeline((at, limit) => (broken ? Promise.reject(new Error('away')) : fetch(at, limit)), () => {});
+    const timeline = new Timeline(
+      (at, limit) => (broken ? Promise.reject(new Error('away')) : fetch(at, limit)),
+      () => {},
+    );
     timeline.open(await fetch(-100, 100));
     timeline.want([5]);
     await settled();
@@ -106,7 +114,12 @@ describe('a scan', () => {
   it('finds from the newest back, and what comes live', async () => {
     const { fetch } = service(2500);
     const firsts: number[] = [];
-    const scan: Scan = new Scan(2500, (e) => e.data['type'] === 'rare', fetch, () => firsts.push(scan.at(scan.length - 1)));
+    const scan: Scan = new Scan(
+      2500,
+      (e) => e.data['type'] === 'rare',
+      fetch,
+      () => firsts.push(scan.at(scan.length - 1)),
+    );
     scan.add(2503, event(9, { type: 'rare' }));
     await scan.run();
     expect(firsts.every((last) => last === 2503)).toBe(true);
@@ -116,7 +129,12 @@ describe('a scan', () => {
 
   it('stops when told to', async () => {
     const { fetch, asked } = service(100_000);
-    const scan: Scan = new Scan(100_000, () => true, fetch, () => scan.stop());
+    const scan: Scan = new Scan(
+      100_000,
+      () => true,
+      fetch,
+      () => scan.stop(),
+    );
     await scan.run();
     expect(asked.length).toBe(1);
   });

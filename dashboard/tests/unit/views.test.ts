@@ -52,7 +52,13 @@ describe('rates', () => {
   it('bound the number of names', () => {
     const tally = new Tally(2);
     for (const name of ['a', 'b', 'c', 'd', 'a']) tally.add(name);
-    expect(new Map(tally.top(9))).toEqual(new Map([['a', 2], ['b', 1], ['…', 2]]));
+    expect(new Map(tally.top(9))).toEqual(
+      new Map([
+        ['a', 2],
+        ['b', 1],
+        ['…', 2],
+      ]),
+    );
   });
 });
 
@@ -114,10 +120,21 @@ describe('one line of an event', () => {
 
 describe('agents', () => {
   it('are a tree, also when they name each other', () => {
-    const agent = (agentId: string, parentAgentId?: string): Fields => ({ agentId, spawnedAt: '2026-01-01T00:00:00Z', ...(parentAgentId ? { parentAgentId } : {}) });
+    const agent = (agentId: string, parentAgentId?: string): Fields => ({
+      agentId,
+      spawnedAt: '2026-01-01T00:00:00Z',
+      ...(parentAgentId ? { parentAgentId } : {}),
+    });
     const shape = (list: Fields[]): [string, number][] => agentsOf(list).map(({ id, depth }) => [id, depth]);
-    expect(shape([agent('a'), agent('b'), agent('c', 'a')])).toEqual([['a', 0], ['c', 1], ['b', 0]]);
-    expect(shape([agent('x', 'y'), agent('y', 'x')])).toEqual([['x', 0], ['y', 0]]);
+    expect(shape([agent('a'), agent('b'), agent('c', 'a')])).toEqual([
+      ['a', 0],
+      ['c', 1],
+      ['b', 0],
+    ]);
+    expect(shape([agent('x', 'y'), agent('y', 'x')])).toEqual([
+      ['x', 0],
+      ['y', 0],
+    ]);
     expect(ticks(10_700)).toEqual([0, 2000, 4000, 6000, 8000, 10_000]);
   });
 });
@@ -134,7 +151,12 @@ describe('differences', () => {
 
 describe('words', () => {
   it('for times and sizes', () => {
-    expect([duration(840), duration(12_400), duration(200_000), duration(7_500_000)]).toEqual(['840 ms', '12.4 s', '3 min 20 s', '2 h 5 min']);
+    expect([duration(840), duration(12_400), duration(200_000), duration(7_500_000)]).toEqual([
+      '840 ms',
+      '12.4 s',
+      '3 min 20 s',
+      '2 h 5 min',
+    ]);
     expect([ago(0, 1000), ago(0, 42_000), ago(0, 300_000)]).toEqual(['now', '42 s ago', '5 min ago']);
     expect(bytes(1_530_000)).toBe('1.5 MB');
     expect(utc(0)).toBe('1970-01-01 00:00:00.000 UTC');

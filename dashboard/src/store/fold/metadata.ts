@@ -45,7 +45,11 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
     case 'session_created':
       return { ...metadata, userId: event.data['userId'] ?? 'unknown' };
     case 'session_finalized':
-      return { ...metadata, status: 'completed', duration: Date.parse(event.timestamp) - Date.parse(text(metadata, 'created')) };
+      return {
+        ...metadata,
+        status: 'completed',
+        duration: Date.parse(event.timestamp) - Date.parse(text(metadata, 'created')),
+      };
     case 'session_reopened':
       return { ...metadata, status: 'active', duration: null };
     default:

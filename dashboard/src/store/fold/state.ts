@@ -19,7 +19,8 @@ export function foldState(state: Fields, event: SessionEvent): Folded {
 function apply(state: Fields, event: SessionEvent): Fields | null {
   switch (event.type) {
     case 'state_updated':
-      if (event.format !== undefined || number(event.data, 'version') !== (number(state, 'version') ?? 0) + 1) return null;
+      if (event.format !== undefined || number(event.data, 'version') !== (number(state, 'version') ?? 0) + 1)
+        return null;
       return deepMerge(state, event.data);
     case 'goal_added':
       return withKey(state, 'goals', [...list(state, 'goals'), event.data]);

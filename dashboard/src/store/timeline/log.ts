@@ -24,7 +24,10 @@ export class LogTimeline {
     private readonly session: string,
     private readonly log: Log,
   ) {
-    this.timeline = new Timeline((at, limit, signal) => this.fetch(at, limit, signal), () => this.painted.changed());
+    this.timeline = new Timeline(
+      (at, limit, signal) => this.fetch(at, limit, signal),
+      () => this.painted.changed(),
+    );
   }
 
   async load(hasLegacy: boolean): Promise<void> {
@@ -63,6 +66,12 @@ export class LogTimeline {
 
   #event(record: Fields): SessionEvent {
     const type = this.log === 'actions' ? 'action' : 'response';
-    return { offset: number(record, '$offset') ?? 0, type, sessionId: this.session, data: record, timestamp: text(record, 'timestamp') };
+    return {
+      offset: number(record, '$offset') ?? 0,
+      type,
+      sessionId: this.session,
+      data: record,
+      timestamp: text(record, 'timestamp'),
+    };
   }
 }

@@ -77,7 +77,7 @@ export class Scan {
   /** Looks at the records `from..to`, which may take several pages when they are large. */
   async #back(from: number, to: number, signal: AbortSignal): Promise<void> {
     const found: number[] = [];
-    for (let at = from; at < to; ) {
+    for (let at = from; at < to;) {
       const page = await this.fetch(at, to - at, signal);
       if (signal.aborted) return;
       if (page.events.length === 0) throw new Error('the session has become shorter while it was searched');

@@ -13,7 +13,11 @@ export interface Wanted {
 }
 
 export function parseWanted(query: URLSearchParams): Wanted {
-  const [session, user, type] = ['session', 'user', 'type'].map((key) => query.get(key)?.trim() ?? '') as [string, string, string];
+  const [session, user, type] = ['session', 'user', 'type'].map((key) => query.get(key)?.trim() ?? '') as [
+    string,
+    string,
+    string,
+  ];
   return { session, user, type, any: session !== '' || user !== '' || type !== '' };
 }
 

@@ -17,7 +17,8 @@ export function agentsOf(spawned: Fields[]): Agent[] {
   const ids = new Set(spawned.map((agent) => text(agent, 'agentId')));
   const children = new Map<string, Fields[]>();
   for (const agent of spawned) {
-    const parent = PARENT_KEYS.map((key) => text(agent, key)).find((id) => ids.has(id) && id !== text(agent, 'agentId')) ?? '';
+    const parent =
+      PARENT_KEYS.map((key) => text(agent, key)).find((id) => ids.has(id) && id !== text(agent, 'agentId')) ?? '';
     const siblings = children.get(parent);
     if (siblings) siblings.push(agent);
     else children.set(parent, [agent]);
@@ -35,7 +36,15 @@ export function agentsOf(spawned: Fields[]): Agent[] {
   };
   add('', 0);
   // Those that name each other as parents stand at the end.
-  for (const agent of spawned) if (!seen.has(agent)) tree.push({ agent, id: text(agent, 'agentId'), depth: 0, from: Date.parse(text(agent, 'spawnedAt')), to: completed(agent) });
+  for (const agent of spawned)
+    if (!seen.has(agent))
+      tree.push({
+        agent,
+        id: text(agent, 'agentId'),
+        depth: 0,
+        from: Date.parse(text(agent, 'spawnedAt')),
+        to: completed(agent),
+      });
   return tree;
 }
 
@@ -44,7 +53,9 @@ function completed(agent: Fields): number | null {
   return Number.isFinite(at) ? at : null;
 }
 
-const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400].map((seconds) => seconds * 1000);
+const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 43_200, 86_400].map(
+  (seconds) => seconds * 1000,
+);
 
 /** About five round durations from 0 on. */
 export function ticks(total: number): number[] {

@@ -38,7 +38,9 @@ export class Finder {
     const families = this.#families;
     const matches = query === '' ? null : contains(query);
     this.fits = matches;
-    this.search = matches && this.#scan((event) => (families.length === 0 || families.includes(familyOf(event.type))) && matches(event));
+    this.search =
+      matches &&
+      this.#scan((event) => (families.length === 0 || families.includes(familyOf(event.type))) && matches(event));
     this.painted.changed();
   }
 

@@ -38,7 +38,9 @@ export function select(rows: Row[], { text, status, user, tag, sort, ascending }
       words.every((word) => row.haystack.includes(word)),
   );
   const sign = ascending ? 1 : -1;
-  return found.sort((a, b) => sign * compare(value(a, sort), value(b, sort)) || b.created - a.created || compare(a.id, b.id));
+  return found.sort(
+    (a, b) => sign * compare(value(a, sort), value(b, sort)) || b.created - a.created || compare(a.id, b.id),
+  );
 }
 
 function value(row: Row, sort: Sort): number | string {
@@ -53,5 +55,8 @@ function compare(a: number | string, b: number | string): number {
 export function frequent(rows: Row[], of: (row: Row) => string[]): string[] {
   const counts = new Map<string, number>();
   for (const row of rows) for (const name of of(row)) counts.set(name, (counts.get(name) ?? 0) + 1);
-  return [...counts].sort((a, b) => b[1] - a[1]).slice(0, 500).map(([name]) => name);
+  return [...counts]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 500)
+    .map(([name]) => name);
 }
