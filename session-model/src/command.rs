@@ -81,8 +81,20 @@ struct BatchLine<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// Reads a line of the form in which most arrive, an action or response and nothing else, walking over its
+    /// body once instead of twice. What is not exactly that, or wrong, is left to the thorough reading.
+    fn parse_plain_record(line: &'a str) -> Option<Self> {
+        let body = |start: &str| RecordBody::parse_text(line.strip_prefix(start)?.strip_suffix('}')?).ok();
+        body(r#"{"type":"action","data":"#)
+            .map(Command::Action)
+            .or_else(|| body(r#"{"type":"response","data":"#).map(Command::Response))
+    }
+
     /// Reads one line of a batch.
     pub fn parse_line(line: &'a str) -> Result<Self, Refusal> {
+        if let Some(record) = Self::parse_plain_record(line) {
+            return Ok(record);
+        }
         let line: BatchLine<'a> = serde_json::from_str(line).map_err(|error| {
             if error.is_data() {
                 Refusal::new(Code::InvalidRequest, format!("a line must be {{\"type\", \"data\"}}: {error}"))
@@ -130,5 +142,51 @@ fn take_text(data: &mut Map<String, Value>, key: &str) -> Result<String, Refusal
     match data.shift_remove(key) {
         Some(Value::String(text)) => Ok(text),
         _ => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::timestamp::Timestamp;
+
+    fn stored(line: &str) -> Result<String, Refusal> {
+        let (Command::Action(body) | Command::Response(body)) = Command::parse_line(line)? else {
+            return Err(Refusal::new(Code::InvalidRequest, "no record"));
+        };
+        let mut out = Vec::new();
+        body.write_line(&mut out, 1, Timestamp::from_millis(0), 1);
+        Ok(String::from_utf8(out).unwrap())
+    }
+
+    #[test]
+    fn a_record_is_read_alike_whichever_way_its_line_is_written() {
+        for body in [r#"{"type":"bash_exec","n":[1,{"a":"}"}]}"#, "{}", r#"{"t":"\ud83d"}"#, r#"{"seq":1}"#] {
+            let plain = stored(&format!(r#"{{"type":"action","data":{body}}}"#)).unwrap();
+            for line in [
+                format!(r#"{{"data":{body},"type":"action"}}"#),
+                format!(r#"{{ "type": "action", "data": {body} }}"#),
+                format!(r#"{{"type":"action","data":{body},"other":{{}}}}"#),
+                format!(r#"{{"type":"action","data": {body} }}"#),
+            ] {
+                assert_eq!(stored(&line).unwrap(), plain, "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_a_plain_record_is_refused() {
+        for line in [
+            r#"{"type":"action","data":{}"#,
+            r#"{"type":"action","data":{}}}"#,
+            r#"{"type":"action","data":{}},{}}"#,
+            r#"{"type":"action","data":[]}"#,
+            r#"{"type":"action","data":}"#,
+            r#"{"type":"response","data":{"a":1,}}"#,
+        ] {
+            assert!(Command::parse_line(line).is_err(), "{line}");
+        }
+        // A key that stands twice.
+        assert!(stored(r#"{"type":"action","data":{"a":1},"data":{"b":2}}"#).is_err());
     }
 }

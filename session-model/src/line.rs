@@ -6,8 +6,6 @@
 //! `$crc` is CRC-32C over everything before its comma. A line of the older service has neither `$offset` nor
 //! `$crc`: it is [`Seal::Legacy`]. A line with either but without a matching sum is damaged, never served.
 
-use std::io::Write;
-
 use crate::timestamp::Timestamp;
 
 /// How long the seal is: `,"$crc":"xxxxxxxx"}`.
@@ -60,7 +58,7 @@ pub fn seal(out: &mut Vec<u8>, start: usize) {
 
 /// Appends a number in decimal.
 pub fn number(out: &mut Vec<u8>, number: u64) {
-    write!(out, "{number}").expect("writing to a Vec cannot fail");
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 /// Judges a line, given without its newline.

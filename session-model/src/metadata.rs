@@ -171,10 +171,13 @@ impl Metadata {
 
     /// Adds one to a counter.
     pub fn bump(&mut self, metric: Metric) {
-        let metrics = self.0.entry("metrics").or_insert_with(|| Value::Object(Map::new()));
-        if let Value::Object(metrics) = metrics {
-            let slot = metrics.entry(metric.as_str()).or_insert_with(|| 0.into());
-            *slot = (slot.as_u64().unwrap_or(0) + 1).into();
+        match self.0.get_mut("metrics") {
+            Some(Value::Object(metrics)) => match metrics.get_mut(metric.as_str()) {
+                Some(slot) => *slot = (slot.as_u64().unwrap_or(0) + 1).into(),
+                None => drop(metrics.insert(metric.as_str().to_owned(), 1.into())),
+            },
+            Some(_) => {}
+            None => drop(self.0.insert("metrics".to_owned(), json!({ metric.as_str(): 1 }))),
         }
     }
 

@@ -1,8 +1,9 @@
 //! An action's or response's body, checked once and spliced into its line without being rebuilt.
 //!
 //! The body is walked once: UTF-8, JSON, depth, an object, its `type`. Where it bears none of the reserved
-//! keys its bytes go into the line as they came; otherwise its fields are copied one by one and a caller's
-//! reserved key `seq` becomes `clientSeq`, and so on, so that nothing is lost. A valid `timestamp` stays.
+//! keys, or begins with a `timestamp` as our own clients' do, its bytes go into the line as they came; otherwise
+//! its fields are copied one by one and a caller's reserved key `seq` becomes `clientSeq`, and so on, so that
+//! nothing is lost. A valid `timestamp` stays.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -22,7 +23,19 @@ use crate::timestamp::Timestamp;
 pub struct RecordBody<'a> {
     text: Cow<'a, str>,
     metric: Metric,
-    reserved: bool,
+    reserved: Reserved,
+}
+
+/// Which keys a body bears that a line has a meaning of its own for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Reserved {
+    /// None.
+    #[default]
+    None,
+    /// `timestamp`, once, ahead of all others.
+    TimeFirst,
+    /// Any other of them, or in another place.
+    Some,
 }
 
 impl<'a> RecordBody<'a> {
@@ -47,8 +60,8 @@ impl<'a> RecordBody<'a> {
 
     fn new(text: Cow<'a, str>, survey: &Survey) -> Self {
         let text = match text {
-            Cow::Borrowed(text) => Cow::Borrowed(text.trim_matches([' ', '\t', '\r', '\n'])),
-            Cow::Owned(text) => Cow::Owned(text.trim_matches([' ', '\t', '\r', '\n']).to_owned()),
+            Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
+            Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
         };
         Self { text, metric: survey.metric, reserved: survey.reserved }
     }
@@ -66,15 +79,15 @@ impl<'a> RecordBody<'a> {
     /// Writes the stored line, newline included.
     pub fn write_line(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) {
         let start = out.len();
-        if self.reserved {
-            self.write_renamed(out, seq, at, offset);
+        let fields = trimmed(&self.text[1..self.text.len() - 1]);
+        let time_first =
+            || (self.reserved == Reserved::TimeFirst).then(|| leading_timestamp(fields)).flatten();
+        if self.reserved == Reserved::None {
+            write_fields(out, seq, &at.to_string(), offset, fields);
+        } else if let Some((kept, fields)) = time_first() {
+            write_fields(out, seq, kept, offset, fields);
         } else {
-            line::open(out, seq, &at.to_string(), offset);
-            let fields = self.text[1..self.text.len() - 1].trim_matches([' ', '\t', '\r', '\n']);
-            if !fields.is_empty() {
-                out.push(b',');
-                append_one_line(out, fields);
-            }
+            self.write_renamed(out, seq, at, offset);
         }
         line::seal(out, start);
     }
@@ -98,6 +111,27 @@ impl<'a> RecordBody<'a> {
             append_one_line(out, value.get());
         }
     }
+}
+
+fn write_fields(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64, fields: &str) {
+    line::open(out, seq, timestamp, offset);
+    if !fields.is_empty() {
+        out.push(b',');
+        append_one_line(out, fields);
+    }
+}
+
+/// Splits a valid timestamp off the fields that begin with it.
+fn leading_timestamp(fields: &str) -> Option<(&str, &str)> {
+    let value = trimmed(trimmed(fields.strip_prefix("\"timestamp\"")?).strip_prefix(':')?);
+    let (text, rest) = value.strip_prefix('"')?.split_once('"')?;
+    Timestamp::parse(text)?;
+    let rest = trimmed(rest);
+    Some((text, if rest.is_empty() { rest } else { trimmed(rest.strip_prefix(',')?) }))
+}
+
+fn trimmed(text: &str) -> &str {
+    text.trim_matches([' ', '\t', '\r', '\n'])
 }
 
 fn refuse(error: &serde_json::Error, text: &str) -> Refusal {
@@ -168,7 +202,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 #[derive(Default)]
 struct Survey {
     metric: Metric,
-    reserved: bool,
+    reserved: Reserved,
 }
 
 fn survey(text: &str) -> Result<Survey, serde_json::Error> {
@@ -185,13 +219,16 @@ impl<'de> Deserialize<'de> for Survey {
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Survey, A::Error> {
                 let mut survey = Survey::default();
+                let mut is_first = true;
                 while let Some(key) = map.next_key::<Key>()? {
                     let walked: Walked = map.next_value()?;
                     match key {
                         Key::Type => survey.metric = walked.0,
-                        Key::Reserved => survey.reserved = true,
+                        Key::Timestamp if is_first => survey.reserved = Reserved::TimeFirst,
+                        Key::Timestamp | Key::Reserved => survey.reserved = Reserved::Some,
                         Key::Other => {}
                     }
+                    is_first = false;
                 }
                 Ok(survey)
             }
@@ -202,6 +239,7 @@ impl<'de> Deserialize<'de> for Survey {
 
 enum Key {
     Type,
+    Timestamp,
     Reserved,
     Other,
 }
@@ -217,6 +255,7 @@ impl<'de> Deserialize<'de> for Key {
             fn visit_str<E>(self, key: &str) -> Result<Key, E> {
                 Ok(match key {
                     "type" => Key::Type,
+                    "timestamp" => Key::Timestamp,
                     key if reserved_as(key).is_some() => Key::Reserved,
                     _ => Key::Other,
                 })
@@ -324,6 +363,30 @@ mod tests {
             assert_eq!(stored(&body.to_string()), expected);
         }
         assert_eq!(stored(r#"{"\u0073eq":5}"#)["clientSeq"], 5);
+    }
+
+    #[test]
+    fn a_body_that_begins_with_its_time_is_stored_like_one_that_has_it_elsewhere() {
+        let claimed = "2024-05-01T10:00:00.250Z";
+        for (body, expected) in [
+            (format!(r#"{{"timestamp":"{claimed}"}}"#), json!({})),
+            (format!("{{ \"timestamp\" :\n\"{claimed}\" ,\r\n\"a\":[1,\n2] }}"), json!({"a": [1, 2]})),
+            (format!(r#"{{"timestamp":"{claimed}","seq":4}}"#), json!({"clientSeq": 4})),
+            (
+                format!(r#"{{"timestamp":"{claimed}","a":1,"timestamp":"noon"}}"#),
+                json!({"a": 1, "clientTimestamp": "noon"}),
+            ),
+            (format!(r#"{{"\u0074imestamp":"{claimed}","a":1}}"#), json!({"a": 1})),
+        ] {
+            let mut whole = json!({"seq": 3, "timestamp": claimed, "$offset": 9});
+            whole.as_object_mut().unwrap().extend(expected.as_object().unwrap().clone());
+            assert_eq!(stored(&body), whole, "{body}");
+        }
+        let noon = stored(r#"{"timestamp":"noon","a":1}"#);
+        assert_eq!(
+            noon,
+            json!({"seq": 3, "timestamp": NOW, "$offset": 9, "clientTimestamp": "noon", "a": 1})
+        );
     }
 
     #[test]

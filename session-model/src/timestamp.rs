@@ -1,7 +1,16 @@
 //! Points in time: milliseconds since 1970, on the wire RFC 3339 UTC with milliseconds and `Z`.
 
+use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
+
+/// How long the text of a point in time is, from the year 0 to the year 9999.
+const TEXT_LEN: usize = 24;
+
+thread_local! {
+    /// The last point in time that was printed, and its text: at a high rate many records share a millisecond.
+    static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
+}
 
 /// A point in time with the precision of the wire, one millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
@@ -18,6 +27,11 @@ impl Timestamp {
         self.0
     }
 
+    fn print(self) -> String {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        format!("{time:.3}")
+    }
+
     /// Parses RFC 3339 with any offset; finer digits than milliseconds are cut.
     pub fn parse(text: &str) -> Option<Self> {
         jiff::Timestamp::from_str(text).ok().map(|t| Self(t.as_millisecond()))
@@ -26,8 +40,15 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
-        write!(f, "{time:.3}")
+        let (millis, text) = PRINTED.get();
+        if millis == self.0 {
+            return f.write_str(std::str::from_utf8(&text).expect("was printed as text"));
+        }
+        let text = self.print();
+        if let Ok(printed) = text.as_bytes().try_into() {
+            PRINTED.set((self.0, printed));
+        }
+        f.write_str(&text)
     }
 }
 
@@ -51,6 +72,15 @@ mod tests {
     fn prints_milliseconds_and_z_always() {
         assert_eq!(Timestamp::from_millis(0).to_string(), "1970-01-01T00:00:00.000Z");
         assert_eq!(Timestamp::from_millis(1_790_000_000_120).to_string(), "2026-09-21T14:13:20.120Z");
+    }
+
+    #[test]
+    fn a_text_is_never_that_of_another_time() {
+        for millis in [0, 1, 0, -1, i64::MIN, 1, i64::MAX, -62_198_755_200_001, 1_790_000_000_120, 1] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string(), time.print());
+            assert_eq!(time.to_string(), time.print());
+        }
     }
 
     #[test]

@@ -109,7 +109,17 @@ struct Body<'a> {
     beside: Option<&'a Map<String, Value>>,
 }
 
-fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
+/// A code's status, and the words that go with it on the wire.
+pub(crate) fn status_of(code: Code) -> (u16, &'static str) {
+    let status = code.status();
+    (
+        status,
+        StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default(),
+    )
+}
+
+/// The body of an error.
+pub(crate) fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
     let Refusal { code, message } = &error.refused.refusal;
     let sentence = if code.status() >= 500 { code.meaning().trim() } else { message };
     let body = Body { error: sentence, code: code.as_str(), request_id, beside: error.beside.as_deref() };

@@ -4,19 +4,20 @@
 //! at once), syncs, and returns. It waits for the connections itself, because the framework looks for their end only
 //! once a second. A second signal returns at once.
 
+mod accept;
 mod connections;
 mod listen;
+mod wire;
 
 use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_web::HttpServer;
 use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{self, Parts};
+use crate::app::Parts;
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
@@ -24,9 +25,6 @@ use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
 use connections::Connections;
 use listen::Listeners;
-
-/// How many files a worker may read at a time.
-const BLOCKING_THREADS: usize = 32;
 
 /// Why the service ended other than as asked.
 #[derive(Debug, thiserror::Error)]
@@ -75,33 +73,13 @@ async fn serve(
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
-    let mut listeners = Listeners::open(config)?;
+    let listeners = Listeners::open(config)?;
     let (draining, connections) = (CancellationToken::new(), Connections::default());
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
-    let (counter, patience) = (connections.clone(), config.ws_idle_timeout);
-    let mut server = HttpServer::new(move || app::app(&parts))
-        .on_connect(move |io, extensions| counter.enter(io, extensions, patience))
-        .workers(config.workers)
-        .worker_max_blocking_threads(BLOCKING_THREADS)
-        .tcp_nodelay(true)
-        .h1_allow_half_closed(false)
-        .keep_alive(config.keep_alive)
-        .client_request_timeout(config.request_timeout)
-        .client_disconnect_timeout(Duration::from_secs(1))
-        .max_connections((config.max_connections / config.workers).max(1))
-        .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
-        .disable_signals();
     listeners.announce(announce);
-    for listener in listeners.tcp.drain(..) {
-        server = server.listen(listener)?;
-    }
-    let mut socket = None;
-    if let Some((listener, file)) = listeners.unix.take() {
-        server = server.listen_uds(listener)?;
-        socket = Some(file);
-    }
+    let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
     let stop = Stop { config, sessions, draining, connections };
-    let outcome = stop.when_asked(server.run(), signals).await;
+    let outcome = stop.when_asked(server, signals).await;
     drop(socket);
     outcome
 }

@@ -30,7 +30,8 @@ fn is_harmless(name: &[u8]) -> bool {
     (1..=LONGEST).contains(&name.len()) && name.iter().all(allowed)
 }
 
-fn fresh() -> HeaderValue {
+/// A name for a request whose own could not be read.
+pub(crate) fn fresh() -> HeaderValue {
     let number = COUNTER.with(|counter| counter.replace(counter.get().wrapping_add(1)));
     let mut name = String::with_capacity(20);
     let _ = write!(name, "{:08x}-{number:x}", PREFIX.with(|prefix| *prefix));

@@ -12,8 +12,8 @@ use session_model::{LogKind, SessionId, change_line, documents, json};
 use super::Fault;
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
+use crate::store::legacy::Hint;
 use crate::store::log_file::LogFile;
-use crate::store::session_dir::Hint;
 use crate::store::{recovery, snapshots};
 
 /// What a walk over a log finds.

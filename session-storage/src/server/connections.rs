@@ -1,12 +1,8 @@
 //! Who is connected: counted, so that a stop ends as soon as the last one has gone.
 
-use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
-use actix_web::dev::Extensions;
-use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 /// The number of open connections.
@@ -19,8 +15,8 @@ struct Shared {
     left: Notify,
 }
 
-/// One connection; kept with it by the framework.
-struct Guard(Arc<Shared>);
+/// One connection; kept with it.
+pub(super) struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -31,19 +27,10 @@ impl Drop for Guard {
 }
 
 impl Connections {
-    /// Counts a new connection until its extensions are dropped.
-    ///
-    /// A peer that takes nothing for as long as `patience` is cut off by the system: no one above the socket can see
-    /// that a write is stuck.
-    pub(super) fn enter(&self, io: &dyn Any, extensions: &mut Extensions, patience: Duration) {
+    /// Counts a new connection until what is answered is dropped.
+    pub(super) fn enter(&self) -> Guard {
         self.0.open.fetch_add(1, Ordering::AcqRel);
-        extensions.insert(Guard(Arc::clone(&self.0)));
-        if let Some(stream) = io.downcast_ref::<TcpStream>() {
-            let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
-            if let Err(error) = rustix::net::sockopt::set_tcp_user_timeout(stream, millis) {
-                tracing::debug!(%error, "the connection has no timeout for stuck writes");
-            }
-        }
+        Guard(Arc::clone(&self.0))
     }
 
     /// How many there are.
@@ -68,14 +55,13 @@ impl Connections {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     #[actix_web::test]
     async fn the_last_one_to_leave_is_noticed() {
         let connections = Connections::default();
         connections.none_left().await;
-        let (mut one, mut two) = (Extensions::new(), Extensions::new());
-        connections.enter(&(), &mut one, Duration::from_secs(1));
-        connections.enter(&(), &mut two, Duration::from_secs(1));
+        let (one, two) = (connections.enter(), connections.enter());
         assert_eq!(connections.count(), 2);
         drop(one);
         let waiting = tokio::time::timeout(Duration::from_millis(20), connections.none_left());

@@ -1,6 +1,5 @@
 //! Batches: many commands of one session as one entry of the journal.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +8,8 @@ use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Outcome, Reply};
 use session_model::{Command, LogKind, Refusal, SessionId, UserId, json};
 
-use super::write::{Attempt, Refused, Txn, check_producer, check_unknown_producer, commit_of, is_indexed};
+use super::producers::{check_producer, check_unknown_producer, commit_of};
+use super::write::{Attempt, Refused, Txn, is_indexed};
 use super::{Sessions, Submitted, not_found, now};
 use crate::store::cells::{Cell, Slot};
 
@@ -31,19 +31,8 @@ impl Sessions {
             .filter(|line| !line.is_empty())
             .map(Command::parse_line)
             .collect();
-        let cell = self.store.cells.get(id);
         let mut commands = Some(commands);
-        loop {
-            let attempt = {
-                let mut slot = cell.slot.lock();
-                self.attempt_batch(&cell, &mut slot, &mut commands, producer.as_ref())?
-            };
-            match attempt {
-                Attempt::Load => self.load(&cell).await?,
-                Attempt::Answered(answer) => return Ok(answer),
-                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
-            }
-        }
+        self.write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref())).await
     }
 
     fn attempt_batch(
@@ -118,16 +107,17 @@ impl Results {
 
     fn push(&mut self, result: &Result<Reply, Refusal>) {
         use std::fmt::Write;
-        let json: Cow<'_, str> = match result {
-            Ok(Reply::Seq(seq)) => format!("{{\"success\":true,\"seq\":{seq}}}").into(),
-            Ok(Reply::Done) => "{\"success\":true}".into(),
-            Ok(reply) => reply.to_json().to_string().into(),
-            Err(refusal) => serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()})
-                .to_string()
-                .into(),
-        };
         let comma = if self.body.is_empty() { "" } else { "," };
-        write!(self.body, "{comma}{json}").expect("writing to a String cannot fail");
+        match result {
+            Ok(Reply::Seq(seq)) => write!(self.body, "{comma}{{\"success\":true,\"seq\":{seq}}}"),
+            Ok(Reply::Done) => write!(self.body, "{comma}{{\"success\":true}}"),
+            Ok(reply) => write!(self.body, "{comma}{}", reply.to_json()),
+            Err(refusal) => {
+                let error = serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()});
+                write!(self.body, "{comma}{error}")
+            }
+        }
+        .expect("writing to a String cannot fail");
     }
 
     fn render(&self, offset: u64) -> String {

@@ -11,8 +11,8 @@ use session_model::{Code, LogKind, Refusal, SessionId};
 
 use super::{Sessions, not_found, write::Refused};
 use crate::store::layout::log_name;
+use crate::store::legacy::legacy_seq;
 use crate::store::log_file::{CHUNK, LogFile, by_seq};
-use crate::store::session_dir::legacy_seq;
 
 /// Which records of a log.
 #[derive(Debug, Clone, Default)]

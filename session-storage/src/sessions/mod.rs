@@ -7,9 +7,11 @@
 mod batch;
 mod feed;
 mod history;
+mod lifecycle;
 mod lists;
 mod logs;
 mod place;
+mod producers;
 mod read;
 mod retain;
 mod write;

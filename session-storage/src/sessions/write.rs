@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use serde_json::{Map, Value};
 use session_model::event::Birth;
-use session_model::producer::{Answer, ProducerNumbers, Verdict};
+use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Existing, Outcome, Reply};
 use session_model::{
-    Change, Code, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId,
-    View, change_line,
+    Change, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId, View,
+    change_line,
 };
 
+use super::producers::{check_producer, check_unknown_producer, commit_of};
 use super::{Sessions, Submitted, commit_refusal, not_found, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 use crate::store::error::CommitError;
@@ -52,31 +52,31 @@ impl Sessions {
         command: Command<'_>,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
-        let cell = self.store.cells.get(id);
         let mut command = Some(command);
-        loop {
-            let attempt = {
-                let mut slot = cell.slot.lock();
-                self.attempt(&cell, &mut slot, &mut command, producer.as_ref())?
-            };
-            match attempt {
-                Attempt::Load => self.load(&cell).await?,
-                Attempt::Answered(answer) => return Ok(answer),
-                stored @ Attempt::Stored { .. } => return self.finish(&cell, stored).await,
-            }
-        }
+        self.write(id, |cell, slot| self.attempt(cell, slot, &mut command, producer.as_ref())).await
     }
 
-    /// Waits for the commit and lets snapshots and index follow.
-    pub(super) async fn finish(&self, cell: &Arc<Cell>, attempt: Attempt) -> Result<Submitted, Refused> {
-        let Attempt::Stored { ticket, answer, indexed } = attempt else {
-            return Err(Refusal::new(Code::Internal, "nothing was stored").into());
-        };
-        ticket.await.map_err(commit_refusal)?;
-        if indexed {
-            self.refresh_index(cell);
+    /// Attempts under the session's lock, after reading the session if need be, and waits for the commit.
+    pub(super) async fn write(
+        &self,
+        id: &SessionId,
+        mut attempt: impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
+    ) -> Result<Submitted, Refused> {
+        let cell = self.store.cells.get(id);
+        loop {
+            let attempted = attempt(&cell, &mut cell.slot.lock())?;
+            match attempted {
+                Attempt::Load => self.load(&cell).await?,
+                Attempt::Answered(answer) => return Ok(answer),
+                Attempt::Stored { ticket, answer, indexed } => {
+                    ticket.await.map_err(commit_refusal)?;
+                    if indexed {
+                        self.refresh_index(&cell);
+                    }
+                    return Ok(answer);
+                }
+            }
         }
-        Ok(answer)
     }
 
     /// Whether the slot is good to decide on; `None`: it has to be read first.
@@ -343,94 +343,8 @@ pub(super) fn render(reply: &Reply) -> Submitted {
     Submitted { status: 200, body }
 }
 
-pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> ProducerCommit {
-    let answer = Answer { status: answer.status, body: answer.body.clone() };
-    ProducerCommit { numbers: numbers.clone(), answer }
-}
-
-/// Judges a request's numbers; `Some`: the answer to give without storing anything.
-pub(super) fn check_producer(
-    view: &View,
-    numbers: Option<&ProducerNumbers>,
-) -> Result<Option<Submitted>, Refused> {
-    let Some(numbers) = numbers else { return Ok(None) };
-    match view.producers.check(numbers) {
-        Verdict::Accept => Ok(None),
-        Verdict::Repeat(answer) => Ok(Some(Submitted { status: answer.status, body: answer.body.clone() })),
-        Verdict::Duplicate => {
-            Ok(Some(Submitted { status: 200, body: "{\"success\":true,\"duplicate\":true}".to_owned() }))
-        }
-        Verdict::Gap { expected } => Err(gap(numbers, expected)),
-        Verdict::Stale { epoch } => Err(Refused {
-            refusal: Refusal::new(
-                Code::StaleProducerEpoch,
-                format!("producer `{}` has epoch {epoch} by now", numbers.id),
-            ),
-            header: Some(("Producer-Epoch", epoch.to_string())),
-        }),
-    }
-}
-
-pub(super) fn check_unknown_producer(numbers: Option<&ProducerNumbers>) -> Result<(), Refused> {
-    match numbers {
-        Some(numbers) if numbers.seq != 0 => Err(gap(numbers, 0)),
-        Some(_) | None => Ok(()),
-    }
-}
-
-fn gap(numbers: &ProducerNumbers, expected: u64) -> Refused {
-    let message = format!("producer `{}` sent {} but {expected} comes next", numbers.id, numbers.seq);
-    Refused {
-        refusal: Refusal::new(Code::ProducerGap, message),
-        header: Some(("Producer-Expected-Seq", expected.to_string())),
-    }
-}
-
 impl From<CommitError> for Refused {
     fn from(error: CommitError) -> Self {
         commit_refusal(error).into()
-    }
-}
-
-impl Sessions {
-    /// Makes a session, or claims one that a first write had made.
-    pub async fn create(
-        &self,
-        id: Option<SessionId>,
-        user: UserId,
-        initial: Map<String, Value>,
-        parent: Option<SessionId>,
-        producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
-        let id = match id {
-            Some(id) => id,
-            None => SessionId::parse(&uuid::Uuid::now_v7().to_string())?,
-        };
-        let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
-        let mut answer = self.submit(&id, Command::Create { user, birth }, producer).await?;
-        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
-            let link = Command::LinkChild { child: id.to_string(), present: true };
-            self.submit(&parent, link, None).await?;
-        }
-        let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        body["sessionId"] = id.as_str().into();
-        body["path"] = self.path_of(&id).to_string_lossy().into_owned().into();
-        answer.body = body.to_string();
-        Ok(answer)
-    }
-
-    /// Removes a session, and its place in its parent's list.
-    pub async fn delete(
-        &self,
-        id: &SessionId,
-        producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
-        let parent = self.parent_of(id).await?;
-        let answer = self.submit(id, Command::Delete, producer).await?;
-        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
-            let unlink = Command::LinkChild { child: id.to_string(), present: false };
-            self.submit(&parent, unlink, None).await?;
-        }
-        Ok(answer)
     }
 }

@@ -23,6 +23,9 @@ use super::ticket::{Group, Ticket};
 /// The most bytes that may wait for a commit.
 const MAX_PENDING: usize = 64 << 20;
 
+/// How much of a group's buffer is kept for the next one.
+const KEPT_BUFFER: usize = 4 << 20;
+
 /// What waits for the next commit.
 #[derive(Debug)]
 pub struct Pending {
@@ -121,7 +124,7 @@ pub(super) struct Spare {
 impl Spare {
     pub(super) fn of(mut group: Pending) -> Self {
         group.buffer.clear();
-        group.buffer.shrink_to(1 << 20);
+        group.buffer.shrink_to(KEPT_BUFFER);
         group.events.clear();
         group.events.shrink_to(4096);
         Self { buffer: group.buffer, events: group.events }

@@ -9,7 +9,7 @@ use super::{Store, SyncPolicy, recovery};
 /// Snapshots follow within this and the time it takes to write them: together well within 200 ms.
 const TICK: Duration = Duration::from_millis(100);
 /// A checkpoint is made after so many bytes of journal,
-const CHECKPOINT_BYTES: u64 = 32 << 20;
+const CHECKPOINT_BYTES: u64 = 64 << 20;
 /// or after so long, if anything was committed.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 /// Writing the index may take one part in so many of the time,
@@ -53,7 +53,7 @@ pub fn run(store: &Arc<Store>) {
 fn tick(store: &Arc<Store>, progress: &mut Progress) {
     store.flush_snapshots(false);
     write_index(store, progress);
-    if let Err(error) = store.segments.prepare_spare() {
+    if let Err(error) = store.segments.prepare_spares() {
         tracing::debug!(%error, "no spare segment: the next one grows as it is written");
     }
     sync_every_second(store, progress);

@@ -28,6 +28,7 @@ pub mod index;
 pub mod journal;
 pub mod journal_reader;
 pub mod layout;
+pub mod legacy;
 pub mod lock;
 pub mod log_file;
 pub mod log_writer;

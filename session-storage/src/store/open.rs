@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -19,11 +20,12 @@ use super::error::{Damage, OpenError};
 use super::index::Index;
 use super::journal::Journal;
 use super::layout::Layout;
+use super::legacy::Hint;
 use super::lock::DirLock;
 use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
-use super::session_dir::{Hint, Opened};
+use super::session_dir::Opened;
 use super::{maintenance, recovery};
 
 /// When a commit is synced.
@@ -69,6 +71,8 @@ pub struct Store {
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Option<Vec<SessionId>>>,
+    /// Whether the last attempt to write a snapshot failed.
+    pub(super) snapshots_fail: AtomicBool,
     quarantined: Mutex<BTreeMap<SessionId, String>>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -118,6 +122,7 @@ impl Store {
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
+            snapshots_fail: AtomicBool::new(false),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),

@@ -21,9 +21,10 @@ use super::disk::Disk;
 use super::error::{Damage, OpenError};
 use super::index::{self, FoundIndex, Index, Row};
 use super::layout::{Layout, METADATA, parse_segment_name};
+use super::legacy::Hint;
 use super::log_writer::discard;
 use super::segment::{self, Entry, Found};
-use super::session_dir::{self, Hint, Opened};
+use super::session_dir::{self, Opened};
 
 /// What the start found.
 pub struct Recovered {

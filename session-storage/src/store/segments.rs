@@ -2,12 +2,14 @@
 //!
 //! A segment is allocated whole (zeros written, so that a sync need not touch the file system's own records)
 //! and named by the offset of its first event. What is checkpointed and beyond the journal's length is recycled
-//! as the spare or removed.
+//! as a spare or removed. One spare is kept; as many more as were used since the last look are made ready while
+//! much is written, since a segment that grows as it is written costs the commits several times as much.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
@@ -17,6 +19,8 @@ use super::segment::GROUP_HEADER;
 
 /// The size of a segment where the disk is large enough.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
+/// The most spare segments.
+const MAX_SPARES: usize = 8;
 /// A place is remembered about every so many bytes of a segment.
 const MARK_EVERY: u64 = 64 << 10;
 
@@ -29,13 +33,18 @@ pub struct Segments {
     layout: Layout,
     capacity: u64,
     marks: Mutex<BTreeMap<u64, Marks>>,
+    /// How many segments were begun since the spares were last looked after.
+    begun: AtomicUsize,
+    /// How many spares there should be.
+    wanted: AtomicUsize,
 }
 
 impl Segments {
     /// The segments with these first offsets.
     pub fn new(layout: Layout, capacity: u64, existing: impl IntoIterator<Item = u64>) -> Self {
         let marks = existing.into_iter().map(|first| (first, Marks::new())).collect();
-        Self { layout, capacity, marks: Mutex::new(marks) }
+        let (begun, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
+        Self { layout, capacity, marks: Mutex::new(marks), begun, wanted }
     }
 
     /// How large a segment is on a disk of this size.
@@ -43,8 +52,18 @@ impl Segments {
         (disk_size / 16).clamp(64 << 10, SEGMENT_BYTES) & !4095
     }
 
-    fn spare(&self) -> PathBuf {
-        self.layout.journal().join("spare")
+    /// The places of the spares: `spare`, `spare-1` …
+    fn spares(&self) -> impl Iterator<Item = PathBuf> {
+        let journal = self.layout.journal();
+        (0..MAX_SPARES).map(move |n| match n {
+            0 => journal.join("spare"),
+            n => journal.join(format!("spare-{n}")),
+        })
+    }
+
+    /// The first place for a spare that is wanted and not there.
+    fn missing_spare(&self) -> Option<PathBuf> {
+        self.spares().take(self.wanted.load(Ordering::Relaxed)).find(|spare| !spare.exists())
     }
 
     /// Remembers where a group begins, now and then.
@@ -96,12 +115,17 @@ impl Segments {
         self.firsts().into_iter().map(len).sum()
     }
 
-    /// Makes a spare segment if there is none; called off the commit thread.
-    pub fn prepare_spare(&self) -> io::Result<()> {
-        let spare = self.spare();
-        if spare.exists() {
-            return Ok(());
+    /// Makes the spare segments that are missing; called off the commit thread.
+    pub fn prepare_spares(&self) -> io::Result<()> {
+        let wanted = (self.begun.swap(0, Ordering::Relaxed) + 1).min(MAX_SPARES);
+        self.wanted.store(wanted, Ordering::Relaxed);
+        while let Some(spare) = self.missing_spare() {
+            self.build(&spare)?;
         }
+        Ok(())
+    }
+
+    fn build(&self, spare: &Path) -> io::Result<()> {
         let building = self.layout.journal().join(".spare.tmp");
         let file = File::create(&building)?;
         let zeros = vec![0u8; 1 << 20];
@@ -112,11 +136,23 @@ impl Segments {
             left -= piece;
         }
         file.sync_all()?;
-        fs::rename(&building, &spare)
+        fs::rename(&building, spare)
+    }
+
+    /// Removes the spares that are more than wanted.
+    fn trim_spares(&self) -> io::Result<()> {
+        for spare in self.spares().skip(self.wanted.load(Ordering::Relaxed)) {
+            match fs::remove_file(spare) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Removes the oldest segments while all below `keep_from` and more than `max_bytes` are there.
     pub fn trim(&self, keep_from: u64, max_bytes: u64) -> io::Result<()> {
+        self.trim_spares()?;
         loop {
             let firsts = self.firsts();
             let [oldest, next, ..] = firsts[..] else { return Ok(()) };
@@ -125,8 +161,11 @@ impl Segments {
             }
             let path = self.layout.segment(oldest);
             self.marks.lock().remove(&oldest);
-            let reusable = fs::metadata(&path)?.len() == self.capacity && !self.spare().exists();
-            if reusable { fs::rename(&path, self.spare())? } else { fs::remove_file(&path)? }
+            let whole = fs::metadata(&path)?.len() >= self.capacity;
+            match self.missing_spare().filter(|_| whole) {
+                Some(spare) => fs::rename(&path, spare)?,
+                None => fs::remove_file(&path)?,
+            }
         }
     }
 }
@@ -147,9 +186,10 @@ impl Tail {
     pub fn begin(segments: &Segments, first_offset: u64) -> io::Result<Self> {
         let path = segments.layout.segment(first_offset);
         // Without a spare the segment grows as it is written.
-        if fs::rename(segments.spare(), &path).is_err() {
+        if !segments.spares().any(|spare| fs::rename(spare, &path).is_ok()) {
             File::create(&path)?;
         }
+        segments.begun.fetch_add(1, Ordering::Relaxed);
         let file = OpenOptions::new().read(true).write(true).open(&path)?;
         file.sync_all()?;
         sync_dir(&path)?;
@@ -158,7 +198,8 @@ impl Tail {
         Ok(Self { file, segment: first_offset, at: 0, capacity })
     }
 
-    /// Goes on to a new segment if a group of this length does not fit any more.
+    /// Goes on to a new segment if a group of this length does not fit any more. The old one keeps what was
+    /// allocated for it, so that it can be recycled.
     pub fn make_room(
         &mut self,
         segments: &Segments,
@@ -169,7 +210,6 @@ impl Tail {
         if self.at == 0 || self.at + len <= self.capacity {
             return Ok(());
         }
-        self.seal()?;
         disk.sync_data(&self.file)?;
         *self = Self::begin(segments, first_offset)?;
         Ok(())

@@ -18,12 +18,13 @@ use session_model::producer::Producers;
 use session_model::state::State;
 use session_model::view::OutFile;
 use session_model::{
-    EventKind, LogHead, LogKind, RecordBody, SessionId, Stamp, Timestamp, UserId, View, documents, json,
+    EventKind, LogHead, LogKind, RecordBody, SessionId, Stamp, Timestamp, View, documents, json,
 };
 
 use super::disk::Disk;
 use super::error::Damage;
 use super::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
+use super::legacy::{self, Hint};
 use super::log_file::LogFile;
 use super::segment::Entry;
 
@@ -43,15 +44,6 @@ pub struct Opened {
     pub view: View,
     /// Whether it says more than its snapshots do.
     pub is_ahead: bool,
-}
-
-/// Who a session of the older service belongs to and when it began, where its own metadata cannot say.
-#[derive(Clone, Debug, Default)]
-pub struct Hint {
-    /// From the index.
-    pub user: Option<String>,
-    /// From the index.
-    pub created: Option<Timestamp>,
 }
 
 /// Reads a session, completing its logs from the entries that the journal holds of it; `None` if there is no
@@ -105,7 +97,7 @@ fn is_born_in(journaled: &[Entry]) -> bool {
     })
 }
 
-fn read_json(layout: &Layout, id: &SessionId, name: &str) -> Option<Value> {
+pub(super) fn read_json(layout: &Layout, id: &SessionId, name: &str) -> Option<Value> {
     json::stored(&fs::read(layout.file(id, name)).ok()?).ok()
 }
 
@@ -120,50 +112,13 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Option<View> {
     }
     let mut view = documents::read(id.clone(), metadata, state)?;
     if !ours {
-        return adopt(layout, view).ok();
+        return legacy::adopt(layout, view).ok();
     }
     view.final_doc = final_doc;
     if let Some(producers) = read_json(layout, id, PRODUCERS) {
         view.producers = serde_json::from_value::<Producers>(producers).ok()?;
     }
     Some(view)
-}
-
-/// A session of the older service: its logs are walked once, to know where they end and the largest seq.
-fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
-    for log in LogKind::ALL {
-        let file = LogFile::open(&layout.log(&view.id, log), 0)?;
-        let head = &mut view.logs[log.index()];
-        let mut records = 0;
-        head.bytes = file.walk(0, file.len(), |_, line| {
-            if line::check(line) != Seal::Legacy {
-                return false;
-            }
-            records += 1;
-            head.seq = head.seq.max(legacy_seq(line).unwrap_or(0)).max(records);
-            true
-        })?;
-        let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
-        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
-            && line::head(&rest).is_none()
-        {
-            // The last line lacks its newline, which it gets when the next one is written.
-            head.bytes = file.len() + 1;
-            head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);
-        }
-        head.legacy = head.bytes;
-    }
-    view.final_doc = read_json(layout, &view.id, FINAL);
-    Ok(view)
-}
-
-/// The seq that the older service, or its client, gave.
-pub fn legacy_seq(line: &[u8]) -> Option<u64> {
-    #[derive(serde::Deserialize)]
-    struct Numbered {
-        seq: Option<u64>,
-    }
-    serde_json::from_slice::<Numbered>(line).ok()?.seq
 }
 
 /// What the base has counted must be there.
@@ -268,48 +223,11 @@ fn found_view(layout: &Layout, id: &SessionId, lines: &[NewLine], hint: &Hint) -
         }
         if let (Some(metadata), Some(state)) = (change_line.metadata, change_line.state) {
             let view = View::adopt(id.clone(), metadata, state);
-            return adopt(layout, view).map_err(|source| Damage::Io { file: METADATA, source });
+            return legacy::adopt(layout, view).map_err(|source| Damage::Io { file: METADATA, source });
         }
     }
     tracing::warn!(session = %id, "snapshots are missing or damaged and there is no history: rebuilt from what is there");
-    legacy_view(layout, id, hint).map_err(|source| Damage::Io { file: METADATA, source })
-}
-
-/// The best that can be said of a session of the older service whose snapshots cannot be read.
-fn legacy_view(layout: &Layout, id: &SessionId, hint: &Hint) -> io::Result<View> {
-    let created = match hint.created {
-        Some(created) => created,
-        None => modified(layout, id)?,
-    };
-    let user = hint.user.as_deref().map_or_else(UserId::unknown, UserId::stored);
-    let birth = session_model::event::Birth::default();
-    let metadata = read_json(layout, id, METADATA).and_then(Metadata::from_value);
-    let state = read_json(layout, id, STATE).and_then(State::from_value);
-    let rebuilt = metadata.is_none();
-    let metadata = metadata.unwrap_or_else(|| Metadata::at_birth(id, &user, &birth, created));
-    let mut view =
-        adopt(layout, View::adopt(id.clone(), metadata, state.unwrap_or_else(|| State::at_birth(created))))?;
-    if rebuilt {
-        let log = LogFile::open(&layout.log(id, LogKind::Actions), 0)?;
-        log.walk(0, log.len(), |_, line| {
-            if let Ok(body) = RecordBody::parse(line) {
-                view.metadata.bump(body.metric());
-            }
-            true
-        })?;
-        if let Some(at) =
-            view.final_doc.as_ref().and_then(|f| f["timestamp"].as_str()).and_then(Timestamp::parse)
-        {
-            view.metadata.complete(at);
-        }
-    }
-    Ok(view)
-}
-
-fn modified(layout: &Layout, id: &SessionId) -> io::Result<Timestamp> {
-    let time = fs::metadata(layout.session(id))?.modified()?;
-    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Ok(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or_default()))
+    legacy::view(layout, id, hint).map_err(|source| Damage::Io { file: METADATA, source })
 }
 
 fn unreadable(line: &NewLine, what: &str) -> Damage {

@@ -95,6 +95,9 @@ impl Store {
     pub fn flush_snapshots(&self, with_producers: bool) -> usize {
         let cells = std::mem::take(&mut *self.dirty.lock());
         let failed = cells.iter().filter(|cell| !self.flush_one(cell, with_producers)).count();
+        if failed == 0 && !cells.is_empty() && self.snapshots_fail.swap(false, Ordering::AcqRel) {
+            tracing::info!("snapshots are written again");
+        }
         self.update_recent();
         failed
     }
@@ -114,7 +117,12 @@ impl Store {
             return false;
         }
         if let Err(error) = self.write_documents(&snapshot) {
-            tracing::warn!(session = %cell.id, %error, "a snapshot could not be written; it is tried again");
+            // Tried again ten times a second: the first failure is told, and the end of them.
+            if self.snapshots_fail.swap(true, Ordering::AcqRel) {
+                tracing::debug!(session = %cell.id, %error, "a snapshot could not be written again");
+            } else {
+                tracing::warn!(session = %cell.id, %error, "a snapshot could not be written; it is tried again");
+            }
             self.requeue(&snapshot);
             return false;
         }

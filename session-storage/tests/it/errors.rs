@@ -1,12 +1,10 @@
 //! What is asked wrongly: a clear JSON error each, no trace of the server, nothing outside of the directory.
 
-use std::time::Duration;
-
 use reqwest::Method;
 use serde_json::json;
 
 use crate::disk::names;
-use crate::server::TestServer;
+use crate::server::{Setup, TestServer};
 
 fn long() -> String {
     "x".repeat(129)
@@ -210,31 +208,36 @@ async fn other_content_types_are_refused() {
 
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
-    let server = TestServer::start();
+    let server = Setup::new().env("BODY_TIMEOUT", "1s").start();
     let request = "POST /api/actions/s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\":";
-    let reply = server.raw_within("a slow body", request.into(), Duration::from_secs(90)).await;
-    reply.refused(408, "request_timeout");
+    server.raw("a slow body", request.into()).await.refused(408, "request_timeout");
     server.get("/api/sessions/s").await.refused(404, "session_not_found");
 }
 
 #[tokio::test]
-async fn a_request_that_is_none_does_not_harm() {
+async fn a_head_that_does_not_come_is_given_up() {
+    let server = Setup::new().env("REQUEST_TIMEOUT", "1s").start();
+    for begun in ["GET /health HTTP/1.1\r\nHost:", "G"] {
+        server.raw("a slow head", begun.into()).await.refused(408, "request_timeout");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_none_is_told_so() {
     let server = TestServer::start();
     for garbage in [
-        "\r\n\r\n\r\n",
         "GET\r\n\r\n",
         "\0\u{1}\u{2}",
         "GET / HTTP/9.9\r\n\r\n",
+        "GET /api/actions/a\0b HTTP/1.1\r\nHost: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: x\r\nName without colon\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
+        "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
     ] {
-        use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let mut socket = tokio::net::TcpStream::connect(server.address).await.unwrap();
-        let _ = socket.write_all(garbage.as_bytes()).await;
-        let _ = socket.shutdown().await;
-        let mut answer = Vec::new();
-        let read = tokio::time::timeout(Duration::from_secs(30), socket.read_to_end(&mut answer)).await;
-        assert!(read.is_ok(), "{garbage:?} is held open");
+        server.raw(garbage, garbage.into()).await.refused(400, "invalid_request");
     }
+    let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));
+    server.raw("a large head", large.into_bytes()).await.refused(400, "invalid_request");
     server.get("/health").await.ok();
 }
 

@@ -1,0 +1,132 @@
+//! Accepting: for each listener, the service that every worker runs over its connections.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use actix_http::HttpService;
+use actix_service::{
+    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+};
+use actix_web::dev::{AppConfig, Server};
+use actix_web::error::DispatchError;
+use actix_web::http::KeepAlive;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+use super::listen::{Listeners, SocketFile};
+use super::wire::Wire;
+use crate::app::{self, Parts};
+use crate::config::Config;
+
+/// How many files a worker may read at a time.
+const BLOCKING_THREADS: usize = 32;
+
+/// What every connection is served with.
+#[derive(Clone)]
+struct Door {
+    parts: Parts,
+    connections: Connections,
+    /// Cancelled when the service stops: idle connections are closed then.
+    draining: CancellationToken,
+    keep_alive: Duration,
+    head_timeout: Duration,
+    /// How long a peer may take nothing of what is written to it.
+    patience: Duration,
+}
+
+/// Serves on the listeners. The socket's file is to be kept for as long as it is served.
+pub(super) fn serve(
+    config: &Config,
+    listeners: Listeners,
+    parts: Parts,
+    connections: Connections,
+    draining: CancellationToken,
+) -> std::io::Result<(Server, Option<SocketFile>)> {
+    let door = Door {
+        parts,
+        connections,
+        draining,
+        keep_alive: config.keep_alive,
+        head_timeout: config.request_timeout,
+        patience: config.ws_idle_timeout,
+    };
+    let mut server = Server::build()
+        .workers(config.workers)
+        .worker_max_blocking_threads(BLOCKING_THREADS)
+        .max_concurrent_connections((config.max_connections / config.workers).max(1))
+        .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
+        .disable_signals();
+    for listener in listeners.tcp {
+        let (name, door) = (format!("http://{}", listener.local_addr()?), door.clone());
+        server = server.listen(name, listener, move || door.tcp())?;
+    }
+    let mut socket = None;
+    if let Some((listener, file)) = listeners.unix {
+        server = server.listen_uds("http+unix", listener, move || door.unix())?;
+        socket = Some(file);
+    }
+    Ok((server.run(), socket))
+}
+
+impl Door {
+    fn tcp(
+        &self,
+    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
+    {
+        let (connections, patience) = (self.connections.clone(), self.patience);
+        let enter = move |stream: TcpStream| {
+            prepare(&stream, patience);
+            let peer = stream.peer_addr().ok();
+            let wire = Wire::new(stream, connections.enter());
+            async move { Ok((wire, peer)) }
+        };
+        fn_service(enter).and_then(self.http())
+    }
+
+    fn unix(
+        &self,
+    ) -> impl ServiceFactory<UnixStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
+    {
+        let connections = self.connections.clone();
+        let enter = move |stream: UnixStream| {
+            let wire = Wire::new(stream, connections.enter());
+            async move { Ok((wire, None)) }
+        };
+        fn_service(enter).and_then(self.http())
+    }
+
+    fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+        &self,
+    ) -> impl ServiceFactory<
+        (Wire<T>, Option<SocketAddr>),
+        Config = (),
+        Response = (),
+        Error = DispatchError,
+        InitError = (),
+    > + use<T> {
+        let app =
+            app::app(&self.parts).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        let draining = self.draining.clone();
+        HttpService::build()
+            .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
+            .keep_alive(KeepAlive::Timeout(self.keep_alive))
+            .client_request_timeout(self.head_timeout)
+            .client_disconnect_timeout(Duration::from_secs(1))
+            .h1_allow_half_closed(false)
+            .h1(map_config(app, |()| AppConfig::default()))
+    }
+}
+
+/// Answers are small and awaited; a peer that takes nothing is cut off by the system, since no one above the socket
+/// can see that a write is stuck.
+fn prepare(stream: &TcpStream, patience: Duration) {
+    let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
+    let prepared = stream.set_nodelay(true).and_then(|()| {
+        rustix::net::sockopt::set_tcp_user_timeout(stream, millis).map_err(std::io::Error::from)
+    });
+    if let Err(error) = prepared {
+        tracing::debug!(%error, "a connection's options could not be set");
+    }
+}

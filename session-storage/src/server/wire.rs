@@ -1,0 +1,187 @@
+//! A connection as the framework sees it: the socket, except that its empty refusals become JSON.
+//!
+//! What the framework cannot read as a request (a malformed head, one that is too large or does not come) never
+//! reaches the application: it answers with a bare status itself. The application's own errors always have a body,
+//! so an empty one of the 400s is the framework's, and the service's error is written in its place.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use session_model::{Code, Refusal};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::connections::Guard;
+use crate::app::request_id;
+use crate::error;
+
+/// How a refusal of the framework begins.
+const REFUSAL: &[u8] = b"HTTP/1.1 4";
+/// The longest head of one.
+const LONGEST: usize = 256;
+
+/// A connection.
+pub(super) struct Wire<T> {
+    io: T,
+    /// What is being written in the place of a refusal.
+    instead: Option<Instead>,
+    _counted: Guard,
+}
+
+struct Instead {
+    bytes: Vec<u8>,
+    written: usize,
+    /// How many bytes of the framework's it replaces.
+    replaces: usize,
+}
+
+impl<T> Wire<T> {
+    /// Wraps a socket; it is counted for as long as it is open.
+    pub(super) fn new(io: T, counted: Guard) -> Self {
+        Self { io, instead: None, _counted: counted }
+    }
+}
+
+impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(context, buffer)
+    }
+}
+
+impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let Wire { io, instead, .. } = &mut *self;
+        if instead.is_none() {
+            match refusal_at(bytes) {
+                Some(0) => *instead = Some(Instead::of(bytes)),
+                before => return Pin::new(io).poll_write(context, &bytes[..before.unwrap_or(bytes.len())]),
+            }
+        }
+        match instead.as_mut() {
+            Some(error) => ready!(error.poll_write(Pin::new(io), context))?,
+            None => return Poll::Ready(Ok(0)),
+        }
+        Poll::Ready(Ok(instead.take().map_or(0, |error| error.replaces)))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(context)
+    }
+}
+
+impl Instead {
+    fn of(refusal: &[u8]) -> Self {
+        Self { bytes: answer(refusal), written: 0, replaces: refusal.len() }
+    }
+
+    fn poll_write(
+        &mut self,
+        mut io: Pin<&mut impl AsyncWrite>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<()>> {
+        while self.written < self.bytes.len() {
+            match ready!(io.as_mut().poll_write(context, &self.bytes[self.written..]))? {
+                0 => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                n => self.written += n,
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Where an empty refusal begins that these bytes end with.
+fn refusal_at(bytes: &[u8]) -> Option<usize> {
+    if !bytes.ends_with(b"\r\n\r\n") {
+        return None;
+    }
+    let from = bytes.len().saturating_sub(LONGEST);
+    let at = from + memchr::memmem::rfind(&bytes[from..], REFUSAL)?;
+    memchr::memmem::find(&bytes[at..], b"\r\ncontent-length: 0\r\n").map(|_| at)
+}
+
+/// The service's own answer.
+fn answer(refusal: &[u8]) -> Vec<u8> {
+    let id = request_id::fresh();
+    let id = id.to_str().unwrap_or_default();
+    let refusal = match refusal.get(REFUSAL.len() - 1..REFUSAL.len() + 2) {
+        Some(b"408") => Refusal::new(Code::RequestTimeout, "the request did not arrive in time"),
+        Some(b"431") => Refusal::new(Code::InvalidRequest, "the request's head is too large"),
+        _ => Refusal::new(Code::InvalidRequest, "the request is malformed"),
+    };
+    let (status, reason) = error::status_of(refusal.code);
+    tracing::debug!(request_id = id, code = %refusal.code, refusal.message, "request refused");
+    let body = error::body(&refusal.into(), id);
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nx-request-id: {id}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    [head.as_bytes(), &body].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::connections::Connections;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    const EMPTY: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
+    const FULL: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
+
+    async fn sent(parts: &[&str]) -> String {
+        // Three bytes at a time, so that nothing is written at once.
+        let (near, mut far) = tokio::io::duplex(3);
+        let mut wire = Wire::new(near, Connections::default().enter());
+        let writing = async {
+            for part in parts {
+                wire.write_all(part.as_bytes()).await.unwrap();
+            }
+            drop(wire);
+        };
+        let mut read = String::new();
+        let ((), end) = futures_util::join!(writing, far.read_to_string(&mut read));
+        end.unwrap();
+        read
+    }
+
+    #[actix_web::test]
+    async fn an_empty_refusal_gets_a_body_and_keeps_what_came_before() {
+        let whole = sent(&[&format!("{FULL}{EMPTY}")]).await;
+        let (before, refusal) = whole.split_at(FULL.len());
+        assert_eq!(before, FULL);
+        let (head, body) = refusal.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{head}");
+        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
+        let body: serde_json::Value = serde_json::from_str(body).unwrap();
+        assert_eq!(body["code"], "invalid_request");
+        assert!(head.contains(&format!("x-request-id: {}", body["requestId"].as_str().unwrap())));
+    }
+
+    #[actix_web::test]
+    async fn a_timeout_is_told_apart() {
+        let refusal = sent(&[&EMPTY.replace("400 Bad Request", "408 Request Timeout")]).await;
+        assert!(refusal.starts_with("HTTP/1.1 408 Request Timeout\r\n"), "{refusal}");
+        assert!(refusal.contains("request_timeout"), "{refusal}");
+        let refusal = sent(&[&EMPTY.replace("400 Bad Request", "431 Too Large")]).await;
+        assert!(refusal.contains("head is too large"), "{refusal}");
+    }
+
+    #[actix_web::test]
+    async fn everything_else_passes() {
+        let head = "HTTP/1.1 404 Not Found\r\ncontent-length: 120\r\n\r\n";
+        let ok = "HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n";
+        assert_eq!(sent(&[FULL, head, ok, FULL]).await, [FULL, head, ok, FULL].concat());
+    }
+}

@@ -1,0 +1,52 @@
+//! Making and removing sessions, with their places among their parents' children.
+
+use serde_json::{Map, Value};
+use session_model::event::Birth;
+use session_model::producer::ProducerNumbers;
+use session_model::{Command, SessionId, UserId};
+
+use super::write::Refused;
+use super::{Sessions, Submitted};
+
+impl Sessions {
+    /// Makes a session, or claims one that a first write had made.
+    pub async fn create(
+        &self,
+        id: Option<SessionId>,
+        user: UserId,
+        initial: Map<String, Value>,
+        parent: Option<SessionId>,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let id = match id {
+            Some(id) => id,
+            None => SessionId::parse(&uuid::Uuid::now_v7().to_string())?,
+        };
+        let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
+        let mut answer = self.submit(&id, Command::Create { user, birth }, producer).await?;
+        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+            let link = Command::LinkChild { child: id.to_string(), present: true };
+            self.submit(&parent, link, None).await?;
+        }
+        let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+        body["sessionId"] = id.as_str().into();
+        body["path"] = self.path_of(&id).to_string_lossy().into_owned().into();
+        answer.body = body.to_string();
+        Ok(answer)
+    }
+
+    /// Removes a session, and its place in its parent's list.
+    pub async fn delete(
+        &self,
+        id: &SessionId,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let parent = self.parent_of(id).await?;
+        let answer = self.submit(id, Command::Delete, producer).await?;
+        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+            let unlink = Command::LinkChild { child: id.to_string(), present: false };
+            self.submit(&parent, unlink, None).await?;
+        }
+        Ok(answer)
+    }
+}

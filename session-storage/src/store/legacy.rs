@@ -1,0 +1,97 @@
+//! Sessions that the older service wrote: no checksums, seqs of the clients' choosing, snapshots cut in half.
+
+use std::fs;
+use std::io;
+
+use serde_json::Value;
+use session_model::line::{self, Seal};
+use session_model::metadata::Metadata;
+use session_model::state::State;
+use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View};
+
+use super::layout::{FINAL, Layout, METADATA, STATE};
+use super::log_file::LogFile;
+use super::session_dir::read_json;
+
+/// Who a session of the older service belongs to and when it began, where its own metadata cannot say.
+#[derive(Clone, Debug, Default)]
+pub struct Hint {
+    /// From the index.
+    pub user: Option<String>,
+    /// From the index.
+    pub created: Option<Timestamp>,
+}
+
+/// A session of the older service: its logs are walked once, to know where they end and the largest seq.
+pub(super) fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
+    for log in LogKind::ALL {
+        let file = LogFile::open(&layout.log(&view.id, log), 0)?;
+        let head = &mut view.logs[log.index()];
+        let mut records = 0;
+        head.bytes = file.walk(0, file.len(), |_, line| {
+            if line::check(line) != Seal::Legacy {
+                return false;
+            }
+            records += 1;
+            head.seq = head.seq.max(legacy_seq(line).unwrap_or(0)).max(records);
+            true
+        })?;
+        let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
+        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
+            && line::head(&rest).is_none()
+        {
+            // The last line lacks its newline, which it gets when the next one is written.
+            head.bytes = file.len() + 1;
+            head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);
+        }
+        head.legacy = head.bytes;
+    }
+    view.final_doc = read_json(layout, &view.id, FINAL);
+    Ok(view)
+}
+
+/// The seq that the older service, or its client, gave.
+pub fn legacy_seq(line: &[u8]) -> Option<u64> {
+    #[derive(serde::Deserialize)]
+    struct Numbered {
+        seq: Option<u64>,
+    }
+    serde_json::from_slice::<Numbered>(line).ok()?.seq
+}
+
+/// The best that can be said of a session of the older service whose snapshots cannot be read.
+pub(super) fn view(layout: &Layout, id: &SessionId, hint: &Hint) -> io::Result<View> {
+    let created = match hint.created {
+        Some(created) => created,
+        None => modified(layout, id)?,
+    };
+    let user = hint.user.as_deref().map_or_else(UserId::unknown, UserId::stored);
+    let birth = session_model::event::Birth::default();
+    let metadata = read_json(layout, id, METADATA).and_then(Metadata::from_value);
+    let state = read_json(layout, id, STATE).and_then(State::from_value);
+    let rebuilt = metadata.is_none();
+    let metadata = metadata.unwrap_or_else(|| Metadata::at_birth(id, &user, &birth, created));
+    let mut view =
+        adopt(layout, View::adopt(id.clone(), metadata, state.unwrap_or_else(|| State::at_birth(created))))?;
+    if rebuilt {
+        let log = LogFile::open(&layout.log(id, LogKind::Actions), 0)?;
+        log.walk(0, log.len(), |_, line| {
+            if let Ok(body) = RecordBody::parse(line) {
+                view.metadata.bump(body.metric());
+            }
+            true
+        })?;
+        if let Some(at) =
+            view.final_doc.as_ref().and_then(|f| f["timestamp"].as_str()).and_then(Timestamp::parse)
+        {
+            view.metadata.complete(at);
+        }
+    }
+    Ok(view)
+}
+
+fn modified(layout: &Layout, id: &SessionId) -> io::Result<Timestamp> {
+    let time = fs::metadata(layout.session(id))?.modified()?;
+    let since = time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Ok(Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or_default()))
+}

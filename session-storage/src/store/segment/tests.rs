@@ -1,0 +1,90 @@
+//! Damage in every place, and what a walk makes of it.
+
+use bytes::Bytes;
+use session_model::{EventKind, SessionId, Timestamp, UserId};
+
+use super::*;
+
+fn group(segment: u64, first_offset: u64, sessions: &[&str]) -> Vec<u8> {
+    let mut out = vec![0; GROUP_HEADER];
+    for (n, id) in sessions.iter().enumerate() {
+        let id = SessionId::parse(id).unwrap();
+        let at = Timestamp::from_millis(5);
+        let mut entry =
+            EntryWriter::begin(&mut out, (&id, &UserId::unknown()), at, first_offset + n as u64, None);
+        entry.event(EventKind::Action, |out| out.extend_from_slice(b"{\"seq\":1}\n"));
+        entry.end(None);
+    }
+    write_group_header(&mut out, segment, first_offset, sessions.len() as u32);
+    out
+}
+
+fn walked(bytes: &[u8], is_last: bool) -> (Vec<String>, SegmentEnd) {
+    let mut seen = Vec::new();
+    let bytes = Bytes::copy_from_slice(bytes);
+    let end = walk(&bytes, 1, 0, is_last, |_, found| {
+        seen.push(match found {
+            Found::Entry(entry) => entry.session.to_string(),
+            Found::Damaged { session, .. } => format!("damaged {session:?}"),
+        });
+    });
+    (seen, end)
+}
+
+fn three_groups() -> Vec<u8> {
+    [group(1, 1, &["a", "b"]), group(1, 3, &["c"]), group(1, 4, &["d"]), vec![0; 100]].concat()
+}
+
+#[test]
+fn entries_come_back_as_they_were_written() {
+    let bytes = three_groups();
+    let (seen, end) = walked(&bytes, true);
+    assert_eq!(seen, ["a", "b", "c", "d"]);
+    assert_eq!(end, SegmentEnd { at: bytes.len() - 100, torn: false });
+}
+
+#[test]
+fn groups_of_an_older_life_of_the_file_are_not_read() {
+    let bytes = [group(1, 1, &["a"]), END.to_vec(), group(9, 2, &["old"])].concat();
+    assert_eq!(walked(&bytes, true).0, ["a"]);
+    assert!(!walked(&bytes, true).1.torn);
+}
+
+#[test]
+fn a_cut_anywhere_in_the_last_group_is_a_torn_tail() {
+    let whole = [group(1, 1, &["a"]), group(1, 2, &["b", "c"])].concat();
+    let first = group(1, 1, &["a"]).len();
+    for cut in first..whole.len() {
+        let mut bytes = whole[..cut].to_vec();
+        bytes.resize(whole.len() + 50, 0);
+        let (seen, end) = walked(&bytes, true);
+        assert_eq!((seen, end.at), (vec!["a".to_owned()], first), "cut at {cut}");
+        assert_eq!(end.torn, whole[first..cut].iter().any(|b| *b != 0), "cut at {cut}");
+    }
+}
+
+#[test]
+fn damage_before_valid_groups_is_reported_and_passed() {
+    let whole = three_groups();
+    let second = group(1, 1, &["a", "b"]).len();
+    let third = second + group(1, 3, &["c"]).len();
+    for at in second..third {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x40;
+        let (seen, end) = walked(&bytes, true);
+        assert_eq!(seen.len(), 4, "byte {at}: {seen:?}");
+        assert!(seen[2].starts_with("damaged"), "byte {at}: {seen:?}");
+        assert_eq!(seen[3], "d");
+        assert!(!end.torn);
+    }
+}
+
+#[test]
+fn the_end_of_a_segment_that_is_not_the_last_cannot_be_torn() {
+    let mut bytes = [group(1, 1, &["a"]), group(1, 2, &["b"])].concat();
+    let last = bytes.len() - 3;
+    bytes[last] ^= 1;
+    let (seen, end) = walked(&bytes, false);
+    assert_eq!(seen, ["a", "damaged Some(\"b\")"]);
+    assert!(!end.torn);
+}
