@@ -51,7 +51,7 @@ describe('a page from another server', () => {
     await other.says('connected');
     await other.page.getByRole('button', { name: 'connected' }).click();
     await other.page.getByLabel('Address of another service').fill(service.url);
-    await other.page.getByRole('button', { name: 'Connect' }).click();
+    await other.page.getByRole('button', { name: 'Connect', exact: true }).click();
     await eventually(
       async () => other.page.url(),
       (seen) => expect(seen).not.toContain('api='),
