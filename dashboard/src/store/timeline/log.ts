@@ -31,6 +31,8 @@ export class LogTimeline {
   }
 
   async load(hasLegacy: boolean): Promise<void> {
+    this.#early = [];
+    this.#legacy = null;
     try {
       const records = await this.api.records(this.session, this.log, null, hasLegacy ? MOST_LEGACY : FIRST_PAGE);
       const events = records.reverse().map((record) => this.#event(record));
