@@ -11,7 +11,7 @@ cargo build --quiet --release -p hook-agent --bin hook-agent --example bench
 
 [ -x "$service" ] || { echo "bench-hooks: no service at \`$service\`" >&2; exit 1; }
 
-work=$(mktemp -d "${TMPDIR:-$PWD/$target}/bench-hooks.XXXXXX")
+work=$(mktemp -d "${TMPDIR:-$(realpath "$target")}/bench-hooks.XXXXXX")
 pid=
 trap 'if [ -n "$pid" ]; then kill "$pid" 2>/dev/null || true; wait "$pid" || true; fi; rm -rf "$work"' EXIT
 
@@ -27,3 +27,21 @@ done
 bench=$(realpath "$target/release/examples/bench")
 command=$(realpath "$target/release/hook-agent")
 (cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
+
+# --- The Node.js binding, with axios beside it. ---
+echo
+if ! [ -f hook-agent-node/hook-agent.node ] || ! [ -d hook-agent-node/node_modules/axios ]; then
+    (cd hook-agent-node && npm ci --ignore-scripts --no-audit --no-fund && npm run build) >"$work/node" 2>&1 ||
+        { cat "$work/node" >&2; exit 1; }
+fi
+SPOOL=$work/node-spool node hook-agent-node/bench/figures.js "http://127.0.0.1:$port" ||
+    echo "bench-hooks: a figure of the Node.js binding is missed" >&2
+
+# --- The Python binding: an environment of its own, with httpx beside it. ---
+echo
+CARGO_TARGET_DIR=$target scripts/test-hook-agent-py.sh --no-tests >"$work/python"
+{ read -r venv; read -r wheel; } <"$work/python"
+"$venv/bin/python" -m pip install --quiet --disable-pip-version-check 'httpx>=0.27'
+bench_py=$PWD/hook-agent-py/bench/bench.py
+(cd "$work" && "$venv/bin/python" "$bench_py" "http://127.0.0.1:$port" "$wheel") ||
+    echo "bench-hooks: a figure of the Python binding is missed" >&2

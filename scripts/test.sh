@@ -1,10 +1,13 @@
 #!/usr/bin/env bash
-# Sets up and passes all tests: format, lints, unit, property and integration tests, then the twelve API steps and
-# the demo against the release build. Needs Rust; installs curl and jq with apt if they are missing.
+# Sets up and passes all tests: format, lints, the twelve API steps and the demo against the release build, unit,
+# property and integration tests, then the Python and Node.js bindings. Needs Rust, Node.js 20 and Python 3.9 or
+# later; installs curl and jq with apt if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
+command -v npm >/dev/null || { echo "Node.js is missing: see https://nodejs.org" >&2; exit 1; }
+command -v python3 >/dev/null || { echo "Python is missing: see https://python.org" >&2; exit 1; }
 missing=()
 for tool in curl jq; do command -v "$tool" >/dev/null || missing+=("$tool"); done
 if [ ${#missing[@]} -gt 0 ]; then
@@ -49,3 +52,7 @@ echo '== tests'
 # The service's and the agent's tests want different features of the same library: one build each.
 cargo test -p hook-agent
 cargo test -p session-model -p session-storage
+echo '== the Python binding'
+./scripts/test-hook-agent-py.sh
+echo '== the Node.js binding'
+./scripts/test-hook-agent-node.sh

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The proofs of durability in their nightly form.
 #
-#   scripts/torture.sh [--kills N]            kill the service N times under load (200)
+#   scripts/torture.sh [--kills [N]]          kill the service N times under load (200)
 #   scripts/torture.sh --power [--cuts N]     cut the power N times (50): needs root, loop devices, mkfs.ext4
 #   scripts/torture.sh --damage               every byte of the last records cut off and flipped in turn
 #
-# The options add up; with none, --kills 200. Loopback only; ends only what it started; unmounts what it mounted.
+# The options add up; with none, --kills. Loopback only; ends only what it started; unmounts what it mounted.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,7 +14,11 @@ usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
 number() { [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "$1 wants a number" >&2; exit 2; }; }
 while (($#)); do
   case $1 in
-    --kills) number "$1" "${2:-}"; kills=$2; shift 2 ;;
+    --kills)
+      kills=200
+      if [[ ${2:-} && ${2:-} != --* ]]; then number "$1" "$2"; kills=$2; shift; fi
+      shift
+      ;;
     --cuts) number "$1" "${2:-}"; cuts=$2; power=yes; shift 2 ;;
     --power) power=yes; shift ;;
     --damage) damage=yes; shift ;;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use crate::Error;
 use crate::transport::ServiceUrl;
 
-/// The service's limit is 10 MiB for a body; this leaves room for the line around the data.
-pub(crate) const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
+/// The most that one event may be. The service's limit is 10 MiB for a body; this leaves room for the line around
+/// the data.
+pub const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
 /// A batch stays under these two, so that one answer never takes long.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_LINES: usize = 1000;
@@ -69,12 +70,43 @@ pub struct Config {
 impl Config {
     /// The defaults, for the service at `url`; reads no environment but for the spool's default place.
     pub fn new(url: &str) -> Result<Self, Error> {
+        Self::defaults(url, &Vars(&environment))
+    }
+
+    /// The defaults, changed by what the environment sets. An empty variable counts as unset.
+    pub fn from_env() -> Result<Self, Error> {
+        Self::from_vars(&environment)
+    }
+
+    /// As [`from_env`](Self::from_env), with an environment of the caller's: a host language may have one of its own,
+    /// as each worker thread of Node.js does.
+    pub fn from_vars(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        let vars = Vars(lookup);
+        let url = vars.text("SESSION_SERVICE_URL").unwrap_or("http://localhost:9000".to_owned());
+        let mut config = Self::defaults(&url, &vars)?;
+        config.session_id = vars.text("SESSION_ID");
+        config.user_id = vars.text("SESSION_USER_ID");
+        config.token = vars.text("SESSION_TOKEN");
+        if let Some(dir) = vars.text("HOOK_AGENT_SPOOL_DIR") {
+            config.spool_dirs = vec![PathBuf::from(dir)];
+        }
+        config.spool_max_bytes =
+            vars.number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?.unwrap_or(config.spool_max_bytes);
+        config.spool_max_age = vars.seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
+        config.spool_full = vars.policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
+        config.connect_timeout =
+            vars.millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
+        config.answer_timeout = vars.millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
+        Ok(config)
+    }
+
+    fn defaults(url: &str, vars: &Vars<'_>) -> Result<Self, Error> {
         Ok(Self {
             service: ServiceUrl::parse(url)?,
             session_id: None,
             user_id: None,
             token: None,
-            spool_dirs: default_spool_dirs(),
+            spool_dirs: vars.default_spool_dirs(),
             spool_max_bytes: 256 * 1024 * 1024,
             spool_max_age: Duration::from_hours(7 * 24),
             spool_full: FullPolicy::DropOldest,
@@ -85,65 +117,77 @@ impl Config {
             max_answer_bytes: 32 * 1024 * 1024,
         })
     }
+}
 
-    /// The defaults, changed by what the environment sets. An empty variable counts as unset.
-    pub fn from_env() -> Result<Self, Error> {
-        let mut config =
-            Self::new(&var("SESSION_SERVICE_URL").unwrap_or("http://localhost:9000".to_owned()))?;
-        config.session_id = var("SESSION_ID");
-        config.user_id = var("SESSION_USER_ID");
-        config.token = var("SESSION_TOKEN");
-        if let Some(dir) = var("HOOK_AGENT_SPOOL_DIR") {
-            config.spool_dirs = vec![PathBuf::from(dir)];
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Where the settings' texts come from.
+struct Vars<'a>(&'a dyn Fn(&str) -> Option<String>);
+
+impl Vars<'_> {
+    fn text(&self, name: &str) -> Option<String> {
+        (self.0)(name).filter(|value| !value.is_empty())
+    }
+
+    fn number(&self, name: &'static str, least: u64) -> Result<Option<u64>, Error> {
+        let Some(text) = self.text(name) else { return Ok(None) };
+        match text.parse::<u64>() {
+            Ok(value) if value >= least => Ok(Some(value)),
+            Ok(_) => Err(Error::Config { name, reason: format!("`{text}` is less than {least}") }),
+            Err(error) => Err(Error::Config { name, reason: format!("`{text}`: {error}") }),
         }
-        config.spool_max_bytes =
-            number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?.unwrap_or(config.spool_max_bytes);
-        config.spool_max_age = seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
-        config.spool_full = policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
-        config.connect_timeout = millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
-        config.answer_timeout = millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
-        Ok(config)
+    }
+
+    fn seconds(&self, name: &'static str) -> Result<Option<Duration>, Error> {
+        Ok(self.number(name, 1)?.map(Duration::from_secs))
+    }
+
+    fn millis(&self, name: &'static str) -> Result<Option<Duration>, Error> {
+        Ok(self.number(name, 1)?.map(Duration::from_millis))
+    }
+
+    fn policy(&self, name: &'static str) -> Result<Option<FullPolicy>, Error> {
+        match self.text(name).as_deref() {
+            None => Ok(None),
+            Some("drop-oldest") => Ok(Some(FullPolicy::DropOldest)),
+            Some("reject-new") => Ok(Some(FullPolicy::RejectNew)),
+            Some(other) => Err(Error::Config {
+                name,
+                reason: format!("`{other}` is neither `drop-oldest` nor `reject-new`"),
+            }),
+        }
+    }
+
+    fn default_spool_dirs(&self) -> Vec<PathBuf> {
+        let state = self
+            .text("XDG_STATE_HOME")
+            .map(PathBuf::from)
+            .or_else(|| self.text("HOME").map(|home| PathBuf::from(home).join(".local/state")));
+        let user = rustix::process::geteuid().as_raw();
+        let temporary = std::env::temp_dir().join(format!("hook-agent-{user}"));
+        state.map(|dir| dir.join("hook-agent")).into_iter().chain([temporary]).collect()
     }
 }
 
-fn var(name: &'static str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn number(name: &'static str, least: u64) -> Result<Option<u64>, Error> {
-    let Some(text) = var(name) else { return Ok(None) };
-    match text.parse::<u64>() {
-        Ok(value) if value >= least => Ok(Some(value)),
-        Ok(_) => Err(Error::Config { name, reason: format!("`{text}` is less than {least}") }),
-        Err(error) => Err(Error::Config { name, reason: format!("`{text}`: {error}") }),
+    #[test]
+    fn settings_come_from_the_callers_environment() {
+        let given = |name: &str| match name {
+            "SESSION_ID" => Some("s-1".to_owned()),
+            "HOME" => Some("/home/x".to_owned()),
+            "HOOK_AGENT_SPOOL_FULL" => Some("reject-new".to_owned()),
+            _ => None,
+        };
+        let config = Config::from_vars(&given).unwrap();
+        assert_eq!(config.session_id.as_deref(), Some("s-1"));
+        assert_eq!(config.spool_dirs[0], PathBuf::from("/home/x/.local/state/hook-agent"));
+        assert_eq!(config.spool_full, FullPolicy::RejectNew);
+        let wrong = |name: &str| (name == "HOOK_AGENT_SPOOL_MAX_BYTES").then(|| "9".to_owned());
+        assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
     }
-}
-
-fn seconds(name: &'static str) -> Result<Option<Duration>, Error> {
-    Ok(number(name, 1)?.map(Duration::from_secs))
-}
-
-fn millis(name: &'static str) -> Result<Option<Duration>, Error> {
-    Ok(number(name, 1)?.map(Duration::from_millis))
-}
-
-fn policy(name: &'static str) -> Result<Option<FullPolicy>, Error> {
-    match var(name).as_deref() {
-        None => Ok(None),
-        Some("drop-oldest") => Ok(Some(FullPolicy::DropOldest)),
-        Some("reject-new") => Ok(Some(FullPolicy::RejectNew)),
-        Some(other) => Err(Error::Config {
-            name,
-            reason: format!("`{other}` is neither `drop-oldest` nor `reject-new`"),
-        }),
-    }
-}
-
-fn default_spool_dirs() -> Vec<PathBuf> {
-    let state = var("XDG_STATE_HOME")
-        .map(PathBuf::from)
-        .or_else(|| var("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-    let user = rustix::process::geteuid().as_raw();
-    let temporary = std::env::temp_dir().join(format!("hook-agent-{user}"));
-    state.map(|dir| dir.join("hook-agent")).into_iter().chain([temporary]).collect()
 }

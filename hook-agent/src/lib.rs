@@ -31,7 +31,7 @@ mod sync;
 mod transport;
 
 pub use client::{Answer, Call, HookAgent, Stats, Ticket};
-pub use config::{Config, FullPolicy};
+pub use config::{Config, FullPolicy, MAX_EVENT_BYTES};
 pub use error::Error;
 pub use transport::ServiceUrl;
 

@@ -49,9 +49,16 @@ impl HookAgent {
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
         let frame = call.frame(self.session()?, json)?;
         let (pid, shared) = self.core.running()?;
-        let record = shared.spool.append(&frame)?;
+        // The delivery may be able to make room.
+        let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
         shared.bell.added();
         Ok(Ticket::record(shared, pid, record))
+    }
+
+    /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
+    pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
+        let (pid, shared) = self.core.running()?;
+        Ok(Ticket::record(shared, pid, number))
     }
 
     fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {

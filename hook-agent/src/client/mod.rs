@@ -36,7 +36,8 @@
 //! A binding that cannot tell whether a call will be awaited keeps the ticket in its awaitable and calls
 //! `on_done` at the first await: a ticket that is taken up late still finds its answer among the last 8 batches,
 //! and `{"success":true}` after that. [`Ticket::wait`] blocks with a time-out; release the interpreter around it.
-//! In Rust a ticket can simply be `.await`ed.
+//! Where holding a foreign object for each call is dear, keep [`Ticket::number`] instead, and make the ticket again
+//! with [`HookAgent::ticket`] at the await. In Rust a ticket can simply be `.await`ed.
 //!
 //! **Trouble.** A network failure is never an error of a write: the answer is `{"success":true,"queued":true}`, at
 //! the latest after connect plus answer time-out, and at once for as long as the service is known to be away.

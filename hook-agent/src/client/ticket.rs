@@ -32,6 +32,15 @@ impl Ticket {
         Self(Inner::Read(cell))
     }
 
+    /// A write's number, from which [`HookAgent::ticket`](super::HookAgent::ticket) makes this ticket again; a read
+    /// has none.
+    pub fn number(&self) -> Option<u64> {
+        match self.0 {
+            Inner::Record { record, .. } => Some(record),
+            Inner::Read(_) => None,
+        }
+    }
+
     /// Calls back once, with the service's answer or an error; see [`super`] for when and where.
     pub fn on_done(self, callback: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
         match self.0 {

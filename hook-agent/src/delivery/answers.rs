@@ -56,7 +56,7 @@ impl Answers {
         let mut inner = self.inner.lock();
         let known = inner.known(record).or_else(|| self.is_failing().then_some(Outcome::Queued));
         let Some(outcome) = known else {
-            inner.waiting.insert(record, callback);
+            inner.wait(record, callback);
             return true;
         };
         drop(inner);
@@ -127,6 +127,18 @@ impl Answers {
 }
 
 impl Inner {
+    /// A record may be waited for more than once: its ticket can be made again.
+    fn wait(&mut self, record: u64, callback: Callback) {
+        let both: Callback = match self.waiting.remove(&record) {
+            None => callback,
+            Some(earlier) => Box::new(move |outcome| {
+                earlier(outcome.clone());
+                callback(outcome);
+            }),
+        };
+        self.waiting.insert(record, both);
+    }
+
     fn known(&self, record: u64) -> Option<Outcome> {
         let remembered = self.recent.iter().find_map(|batch| {
             let at = batch.binary_search_by_key(&record, |(number, _)| *number).ok()?;
@@ -165,6 +177,14 @@ mod tests {
         answers.settle(vec![(0, Outcome::Stored), (1, outcome.clone())]);
         assert_eq!(early.try_recv(), Ok(outcome.clone()));
         assert_eq!(ask(&answers, 1).try_recv(), Ok(outcome));
+    }
+
+    #[test]
+    fn all_who_wait_for_a_record_are_told() {
+        let answers = Answers::default();
+        let waiting = [ask(&answers, 1), ask(&answers, 1), ask(&answers, 1)];
+        answers.settle(vec![(1, Outcome::Stored)]);
+        assert!(waiting.iter().all(|one| one.try_recv() == Ok(Outcome::Stored)));
     }
 
     #[test]

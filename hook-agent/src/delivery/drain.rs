@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::verdict::{LineResult, Verdict, judge};
+use super::verdict::{LineResult, Verdict, judge, spawned};
 use super::{Answers, Outcome, Report};
 use crate::kind::Kind;
 use crate::spool::{Batch, Head, Rejection, Spool, Step, Window, keep};
@@ -206,6 +206,9 @@ impl Settling<'_> {
             let record = &self.window.records[*index];
             let outcome = match results.next() {
                 None => Outcome::Stored,
+                Some(LineResult::Done(json)) if record.kind == Kind::AgentSpawn => {
+                    Outcome::Answer(spawned(json))
+                }
                 Some(LineResult::Done(json)) => Outcome::Answer(json),
                 Some(LineResult::Refused { code, message }) => {
                     Outcome::Rejected { call: record.kind.name(), code, message }

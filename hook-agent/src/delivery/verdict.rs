@@ -104,6 +104,16 @@ fn line_result(raw: &RawValue) -> LineResult {
     }
 }
 
+/// What `spawn_agent` is answered: the agent itself, as by the route for one alone; a batch has it beside `success`.
+pub(crate) fn spawned(result: Box<str>) -> Box<str> {
+    #[derive(Deserialize)]
+    struct Spawned<'a> {
+        #[serde(borrow)]
+        agent: &'a RawValue,
+    }
+    serde_json::from_str::<Spawned<'_>>(&result).map(|spawned| spawned.agent.get().into()).unwrap_or(result)
+}
+
 /// The service expects a later number: this one is stored. An earlier one: it has forgotten us.
 fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
     if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
@@ -139,6 +149,13 @@ mod tests {
 
     fn answer(status: u16, body: &str) -> Response {
         Response { status, body: body.into(), ..Response::default() }
+    }
+
+    #[test]
+    fn a_spawned_agent_is_answered_as_itself() {
+        let agent = r#"{"agentId":"a","type":"t"}"#;
+        assert_eq!(&*spawned(format!(r#"{{"success":true,"agent":{agent}}}"#).into()), agent);
+        assert_eq!(&*spawned(agent.into()), agent);
     }
 
     #[test]

@@ -71,6 +71,8 @@ pub(super) struct Tail {
     bytes: u64,
     /// The last segment takes no more records.
     sealed: bool,
+    /// The last write found no room.
+    starved: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -152,13 +154,15 @@ impl Spool {
         let _ = self.counters.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// The segment that `at` is in, how far it may be read, and whether another follows. Segments before it go.
+    /// The segment that `at` is in, how far it may be read, and whether another follows. Segments before it go, and
+    /// on a full disk the last one too once it is settled: nothing else might ever make room.
     pub(super) fn locate(&self, at: &mut Position) -> Option<(Meta, u64)> {
         let mut tail = self.tail.lock();
-        while tail.segments.len() > 1 && tail.is_past_first(at) {
+        while tail.segments.len() > usize::from(!tail.starved) && tail.is_past_first(at) {
             let Some(done) = tail.segments.pop_front() else { break };
             tail.bytes -= done.length;
             let _ = self.place.remove(done.first);
+            tail.starved &= !tail.segments.is_empty();
         }
         let first = tail.segments.front()?.clone();
         if first.first > at.segment || at.segment == 0 && at.record < first.first {
@@ -179,8 +183,13 @@ impl Spool {
 
 impl Tail {
     fn open(place: &Place, progress: &Progress) -> io::Result<(Self, u64)> {
-        let mut tail =
-            Self { segments: VecDeque::new(), next: progress.cursor.record, bytes: 0, sealed: false };
+        let mut tail = Self {
+            segments: VecDeque::new(),
+            next: progress.cursor.record,
+            bytes: 0,
+            sealed: false,
+            starved: false,
+        };
         let cursor = progress.cursor;
         for first in place.list()? {
             if first < cursor.segment {
@@ -225,15 +234,17 @@ impl Tail {
     fn append(&mut self, place: &Place, limits: &Limits, frame: &[u8]) -> io::Result<()> {
         let full = self.segments.back().is_none_or(|last| last.length >= limits.segment_bytes);
         if full || self.sealed {
-            let segment = place.create(self.next)?;
+            let segment = place.create(self.next).inspect_err(|_| self.starved = true)?;
             self.segments.push_back(Meta { first: self.next, length: 0, segment });
             self.sealed = false;
         }
         let Some(last) = self.segments.back_mut() else { return Ok(()) };
         if let Err(error) = last.segment.append(frame, last.length) {
             self.sealed = last.segment.length().ok() != Some(last.length) && last.length > 0;
+            self.starved = true;
             return Err(error);
         }
+        self.starved = false;
         last.length += frame.len() as u64;
         self.bytes += frame.len() as u64;
         self.next += 1;

@@ -96,6 +96,15 @@ fn a_ticket_taken_up_late_still_has_its_answer() {
 }
 
 #[test]
+fn a_ticket_can_be_made_again_from_its_number() {
+    let setup = setup();
+    let number = setup.agent.log_action(&numbered(0)).unwrap().number().unwrap();
+    let again = setup.agent.ticket(number).unwrap();
+    assert!(again.wait(DEADLINE).unwrap().json().contains("\"seq\":1"));
+    assert_eq!(setup.agent.test_connection().unwrap().number(), None);
+}
+
+#[test]
 fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     let setup = setup();
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");

@@ -115,7 +115,8 @@ fn every_call_is_taken_by_the_service_over_its_socket_too() {
         assert_eq!(wait(agent.log_response(&json!({"text": "y"})))["seq"], 1);
         assert_eq!(wait(agent.add_goal(&json!({"id": "g", "description": "ship"})))["success"], true);
         wait(agent.update_goal("g", &json!({"status": "completed"})));
-        wait(agent.spawn_agent(&json!({"agentId": "a", "type": "t", "task": "x"})));
+        let spawned = wait(agent.spawn_agent(&json!({"agentId": "a", "type": "t", "task": "x"})));
+        assert_eq!((&spawned["agentId"], &spawned["status"]), (&json!("a"), &json!("spawned")));
         wait(agent.complete_agent("a"));
         wait(agent.update_metadata(&json!({"tokenUsage.input": "+5"})));
         wait(agent.update_state(&json!({"phase": "testing"})));

@@ -1,0 +1,38 @@
+'use strict';
+// A directory, an agent with its spool there, and waiting for what is to come.
+
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { HookAgent } = require('hook-agent');
+
+/** Far longer than anything here takes: a test that meets it has failed. */
+const DEADLINE_MS = 30_000;
+const SESSION = 's-1';
+
+function directory(t) {
+  const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hook-agent-node-'));
+  // Retried, as whoever writes there may be about to end.
+  t.after(() => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 8, retryDelay: 25 }));
+  return dir;
+}
+
+function agentFor(t, url, options = {}) {
+  return new HookAgent({ sessionId: SESSION, serviceUrl: url, spoolDir: directory(t), ...options });
+}
+
+/** Asks again on every turn of the loop until the condition holds. */
+async function until(condition, what) {
+  const deadline = Date.now() + DEADLINE_MS;
+  for (;;) {
+    const held = await condition();
+    if (held) return held;
+    if (Date.now() > deadline) throw new Error(`in vain waited until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 2));
+  }
+}
+
+const numbered = (n) => ({ type: 'tool_call', n });
+const range = (from, to) => Array.from({ length: to - from }, (_, n) => from + n);
+
+module.exports = { DEADLINE_MS, SESSION, agentFor, directory, numbered, range, until };

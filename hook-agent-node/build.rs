@@ -1,0 +1,5 @@
+//! The linker's arguments for an addon.
+
+fn main() {
+    napi_build::setup();
+}

@@ -1,0 +1,5 @@
+import type { Api } from './index.js';
+
+export * from './index.js';
+declare const api: Api;
+export default api;

@@ -1,0 +1,25 @@
+'use strict';
+// The public package. Nothing happens at import: the default agent is made by the first call that needs it.
+
+const { HookAgent } = require('./lib/agent.js');
+const { HookAgentError } = require('./lib/error.js');
+
+const METHODS = [
+  'createSession', 'logAction', 'logResponse', 'updateState', 'addGoal', 'updateGoal', 'spawnAgent', 'completeAgent',
+  'updateMetadata', 'finalizeSession', 'reopenSession', 'getState', 'restore', 'testConnection', 'flush', 'stats',
+  'close',
+];
+
+let agent;
+
+/** The agent that the environment sets up; one without a session is made anew, as the variable may come yet. */
+function defaultAgent() {
+  if (agent?.sessionId === undefined) agent = new HookAgent();
+  return agent;
+}
+
+const api = { HookAgent, HookAgentError };
+for (const method of METHODS) api[method] = (...args) => defaultAgent()[method](...args);
+
+module.exports = { ...api, default: api };
+Object.defineProperty(module.exports, '__esModule', { value: true });

@@ -1,0 +1,9 @@
+// The same package for `import`: one agent, whichever way it is loaded.
+
+import api from './index.js';
+
+export const {
+  HookAgent, HookAgentError, createSession, logAction, logResponse, updateState, addGoal, updateGoal, spawnAgent,
+  completeAgent, updateMetadata, finalizeSession, reopenSession, getState, restore, testConnection, flush, stats, close,
+} = api;
+export default api.default;

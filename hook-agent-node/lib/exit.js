@@ -1,0 +1,20 @@
+'use strict';
+// The last moment of a program that simply ends: what it called is given a bounded time to arrive.
+
+const inbox = require('./inbox.js');
+
+const LIMIT_MS = 2000;
+let registered = false;
+
+function settleBeforeExit() {
+  if (registered) return;
+  registered = true;
+  process.once('beforeExit', settle);
+}
+
+function settle() {
+  const limit = setTimeout(() => {}, LIMIT_MS);
+  inbox.open().rest(inbox.expect(() => clearTimeout(limit)));
+}
+
+module.exports = { settleBeforeExit };

@@ -1,0 +1,13 @@
+'use strict';
+// The addon, built beside package.json by `npm run build`.
+
+function load() {
+  try {
+    return require('../hook-agent.node');
+  } catch (cause) {
+    const message = 'the addon of hook-agent is not built for this machine: run `node build/install.js` in its folder';
+    throw new Error(message, { cause });
+  }
+}
+
+module.exports = load();

@@ -1,0 +1,79 @@
+'use strict';
+// What a call returns: a promise that asks for its answer when somebody wants it.
+//
+// Most calls are never awaited. Those cost no subscription, and a failure that nobody waits for is no unhandled
+// rejection: it is counted in `stats()`.
+
+const inbox = require('./inbox.js');
+
+let functions;
+const capture = (resolve, reject) => {
+  functions = { resolve, reject };
+};
+const ignore = () => {};
+
+/** @extends {Promise<any>} */
+class Receipt extends Promise {
+  #functions;
+  #begin;
+  #state = 'idle';
+
+  /** `begin(id)` makes the request whose answer comes into the inbox under this id. */
+  constructor(begin) {
+    super(capture);
+    this.#functions = functions;
+    this.#begin = begin;
+  }
+
+  /** A receipt whose request is made at once. */
+  static begun(begin) {
+    const receipt = new Receipt(begin);
+    receipt.#request();
+    return receipt;
+  }
+
+  /** A receipt of what has failed already. */
+  static failed(error) {
+    const receipt = new Receipt();
+    receipt.#settle(error);
+    return receipt;
+  }
+
+  /** What `then` returns is an ordinary promise. */
+  static get [Symbol.species]() {
+    return Promise;
+  }
+
+  then(onFulfilled, onRejected) {
+    if (this.#state === 'idle') this.#request();
+    if (this.#state === 'requested') {
+      this.#state = 'held';
+      inbox.hold();
+    }
+    return super.then(onFulfilled, onRejected);
+  }
+
+  #request() {
+    this.#state = 'requested';
+    const id = inbox.expect((error, answer) => this.#settle(error, answer));
+    try {
+      this.#begin(id);
+    } catch (error) {
+      inbox.forget(id);
+      this.#settle(error);
+    }
+  }
+
+  #settle(error, answer) {
+    if (this.#state === 'held') inbox.release();
+    this.#state = 'settled';
+    if (error === undefined) {
+      this.#functions.resolve(answer);
+      return;
+    }
+    this.#functions.reject(error);
+    super.then(undefined, ignore);
+  }
+}
+
+module.exports = { Receipt };

@@ -1,0 +1,158 @@
+//! The agent's methods: one call each.
+#![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hook_agent::{Call, Config, Error, HookAgent, Ticket};
+use napi_derive::napi;
+
+use crate::error::{Result, thrown};
+use crate::inbox::{Inbox, Post};
+use crate::shared::Shared;
+
+/// One session's, or no session's, in one environment.
+#[napi]
+pub struct Agent {
+    shared: Arc<Shared>,
+    handle: HookAgent,
+    user: String,
+    inbox: Arc<Post>,
+}
+
+#[napi]
+impl Agent {
+    /// From settings by the names of their environment variables.
+    #[napi(constructor)]
+    pub fn new(inbox: &Inbox, vars: HashMap<String, String>) -> Result<Self> {
+        let mut config =
+            Config::from_vars(&|name| vars.get(name).cloned()).map_err(|error| thrown(&error))?;
+        let session = config.session_id.take();
+        let user = config.user_id.clone().unwrap_or_else(|| "unknown".to_owned());
+        let shared = Shared::of(config);
+        let handle = match session {
+            Some(session) => shared.agent.for_session(&session).map_err(|error| thrown(&error))?,
+            None => shared.agent.clone(),
+        };
+        Ok(Self { shared, handle, user, inbox: inbox.post() })
+    }
+
+    #[napi(getter)]
+    pub fn session_id(&self) -> Option<&str> {
+        self.handle.session_id()
+    }
+
+    #[napi(getter)]
+    pub fn service_url(&self) -> &str {
+        self.handle.service_url()
+    }
+
+    #[napi]
+    pub fn create_session(&self, json: String, user: Option<String>, parent: Option<String>) -> Result<i64> {
+        let user_id = user.as_deref().unwrap_or(&self.user);
+        self.send(Call::CreateSession { user_id, parent: parent.as_deref() }, &json)
+    }
+
+    #[napi]
+    pub fn log_action(&self, json: String) -> Result<i64> {
+        self.send(Call::Action, &json)
+    }
+
+    #[napi]
+    pub fn log_response(&self, json: String) -> Result<i64> {
+        self.send(Call::Response, &json)
+    }
+
+    #[napi]
+    pub fn update_state(&self, json: String, if_version: Option<i64>) -> Result<i64> {
+        self.send(Call::StateUpdate { if_version: if_version.map(i64::cast_unsigned) }, &json)
+    }
+
+    #[napi]
+    pub fn add_goal(&self, json: String) -> Result<i64> {
+        self.send(Call::GoalAdd, &json)
+    }
+
+    #[napi]
+    pub fn update_goal(&self, goal_id: String, json: String) -> Result<i64> {
+        self.send(Call::GoalUpdate { goal_id: &goal_id }, &json)
+    }
+
+    #[napi]
+    pub fn spawn_agent(&self, json: String) -> Result<i64> {
+        self.send(Call::AgentSpawn, &json)
+    }
+
+    #[napi]
+    pub fn complete_agent(&self, agent_id: String) -> Result<i64> {
+        self.send(Call::AgentComplete { agent_id: &agent_id }, "{}")
+    }
+
+    #[napi]
+    pub fn update_metadata(&self, json: String) -> Result<i64> {
+        self.send(Call::MetadataUpdate, &json)
+    }
+
+    #[napi]
+    pub fn finalize_session(&self, json: String) -> Result<i64> {
+        self.send(Call::Finalize, &json)
+    }
+
+    #[napi]
+    pub fn reopen_session(&self) -> Result<i64> {
+        self.send(Call::Reopen, "{}")
+    }
+
+    /// Puts what became of a record into the inbox.
+    #[napi]
+    pub fn answer(&self, record: i64, id: i64) -> Result<()> {
+        self.post(self.handle.ticket(record.cast_unsigned()), id)
+    }
+
+    #[napi]
+    pub fn get_state(&self, id: i64) -> Result<()> {
+        self.post(self.handle.get_state(), id)
+    }
+
+    #[napi]
+    pub fn restore(&self, last: u32, id: i64) -> Result<()> {
+        self.post(self.handle.restore(last as usize), id)
+    }
+
+    #[napi]
+    pub fn test_connection(&self, id: i64) -> Result<()> {
+        self.post(self.handle.test_connection(), id)
+    }
+
+    /// Waits on a thread of its own: those of the loop's pool are the host's.
+    #[napi]
+    pub fn flush(&self, millis: u32, id: i64) -> Result<()> {
+        let (agent, inbox) = (self.handle.clone(), Arc::clone(&self.inbox));
+        let wait = move || {
+            let flushed = agent.flush(Duration::from_millis(millis.into()));
+            inbox.put_text(id, flushed.map(|flushed| flushed.to_string()));
+        };
+        let thread = std::thread::Builder::new().name("hook-agent-flush".to_owned());
+        thread.spawn(wait).map(drop).map_err(|source| thrown(&Error::Thread { source }))
+    }
+
+    #[napi]
+    pub fn stats(&self) -> Result<String> {
+        let stats = self.handle.stats().map_err(|error| thrown(&error))?;
+        Ok(serde_json::to_string(&stats).expect("counters and texts are JSON"))
+    }
+
+    fn send(&self, call: Call<'_>, json: &str) -> Result<i64> {
+        let ticket = self.handle.send(call, json).map_err(|error| thrown(&error))?;
+        let record = ticket.number().expect("a write has a number");
+        self.shared.wrote(record);
+        Ok(record.cast_signed())
+    }
+
+    fn post(&self, ticket: std::result::Result<Ticket, Error>, id: i64) -> Result<()> {
+        let inbox = Arc::clone(&self.inbox);
+        ticket.map_err(|error| thrown(&error))?.on_done(move |outcome| inbox.put(id, outcome));
+        Ok(())
+    }
+}

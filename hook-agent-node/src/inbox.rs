@@ -1,0 +1,100 @@
+//! Where answers wait for the event loop: one inbox an environment, one wake-up for whatever has come since the last.
+#![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use hook_agent::{Answer, Error, Ticket};
+use napi::bindgen_prelude::Function;
+use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
+use napi_derive::napi;
+
+use crate::shared::Shared;
+
+/// What became of the request of this id.
+#[napi(object)]
+pub struct Settled {
+    /// As the JavaScript side gave it.
+    pub id: i64,
+    /// The error's code, if it is one.
+    pub code: Option<String>,
+    /// The answer's JSON, or the error's message.
+    pub text: String,
+}
+
+type Waiting = Arc<Mutex<Vec<Settled>>>;
+/// Unreferenced: it does not keep the loop alive. That is the JavaScript side's to decide.
+type Wake = ThreadsafeFunction<(), (), Vec<Settled>, napi::Status, false, true>;
+
+/// One environment's.
+#[napi]
+pub struct Inbox(Arc<Post>);
+
+/// The part that other threads hold.
+pub(crate) struct Post {
+    waiting: Waiting,
+    wake: Wake,
+}
+
+#[napi]
+impl Inbox {
+    /// Calls `deliver` on the event loop with everything that has come since its last call.
+    #[napi(constructor)]
+    pub fn new(deliver: Function<'_, Vec<Settled>, ()>) -> napi::Result<Self> {
+        let waiting = Waiting::default();
+        let taken = Arc::clone(&waiting);
+        let wake = deliver
+            .build_threadsafe_function()
+            .weak::<true>()
+            .build_callback(move |_| Ok(std::mem::take(&mut *lock(&taken))))?;
+        Ok(Self(Arc::new(Post { waiting, wake })))
+    }
+
+    /// Puts `true` in once everything that was called in this process so far is settled or known to be queued.
+    #[napi]
+    pub fn rest(&self, id: i64) {
+        let tickets: Vec<Ticket> = Shared::all().iter().filter_map(|shared| shared.latest()).collect();
+        let left = Arc::new(AtomicUsize::new(tickets.len() + 1));
+        let post = self.post();
+        let one_less = move || {
+            if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+                post.put_text(id, Ok("true".to_owned()));
+            }
+        };
+        for ticket in tickets {
+            let one_less = one_less.clone();
+            ticket.on_done(move |_| one_less());
+        }
+        one_less();
+    }
+
+    pub(crate) fn post(&self) -> Arc<Post> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Post {
+    /// From any thread; never waits for the loop.
+    pub(crate) fn put(&self, id: i64, outcome: Result<Answer, Error>) {
+        self.put_text(id, outcome.map(Answer::into_json));
+    }
+
+    pub(crate) fn put_text(&self, id: i64, outcome: Result<String, Error>) {
+        let settled = match outcome {
+            Ok(text) => Settled { id, code: None, text },
+            Err(error) => Settled { id, code: Some(error.code().to_owned()), text: error.to_string() },
+        };
+        let mut waiting = lock(&self.waiting);
+        let first = waiting.is_empty();
+        waiting.push(settled);
+        drop(waiting);
+        if first {
+            // An environment that is going away takes no more calls, and has nobody left to tell.
+            self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }
+}
+
+fn lock(waiting: &Mutex<Vec<Settled>>) -> std::sync::MutexGuard<'_, Vec<Settled>> {
+    waiting.lock().unwrap_or_else(PoisonError::into_inner)
+}

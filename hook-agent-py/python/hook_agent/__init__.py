@@ -1,0 +1,39 @@
+"""Records what an agent does into the flight recorder: never lost, never in the way.
+
+>>> from hook_agent import hook_agent
+>>> hook_agent.log_action({"type": "tool_call", "tool": "grep"})  # doctest: +SKIP
+
+A call writes one record into a spool on disk and returns in microseconds; a background thread delivers it. Await the
+call to know what the service said. `hook_agent` speaks for the session that `SESSION_ID` names; a
+`SessionHookAgent` for any other. `hook_agent.sync` does the same without asyncio.
+"""
+
+from __future__ import annotations
+
+import atexit as _atexit
+
+from . import _native
+from ._agent import SessionHookAgent, Stats, hook_agent
+from ._errors import (
+    AnswerTimeoutError,
+    HookAgentError,
+    InvalidEventError,
+    RejectedError,
+    UnreachableError,
+)
+from ._ticket import Ticket
+
+__all__ = [
+    "AnswerTimeoutError",
+    "HookAgentError",
+    "InvalidEventError",
+    "RejectedError",
+    "SessionHookAgent",
+    "Stats",
+    "Ticket",
+    "UnreachableError",
+    "hook_agent",
+]
+
+# What is queued when the program ends gets a moment; what is not delivered in it stays in the spool.
+_atexit.register(_native.leave, 0.2)

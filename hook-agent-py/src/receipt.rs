@@ -1,0 +1,107 @@
+//! What a native call returns: the way to its answer.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use hook_agent::{Answer, Error};
+use pyo3::prelude::*;
+use pyo3::types::PyString;
+
+use crate::cell::{Cell, Settled};
+use crate::error::exception;
+use crate::mailbox::Mailbox;
+
+/// How often a thread that blocks looks for signals.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The receipt of a write that is in the spool, or of a question that is under way. Nothing in it calls Python code.
+#[pyclass(frozen, module = "hook_agent._native")]
+pub(crate) struct Receipt {
+    pid: u32,
+    stage: Mutex<Stage>,
+}
+
+enum Stage {
+    /// Until somebody asks for the answer.
+    Fresh(Option<hook_agent::Ticket>),
+    Asked(Arc<Cell>),
+}
+
+#[pymethods]
+impl Receipt {
+    /// The answer's JSON text once it is there; raises what it failed with.
+    fn settled<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyString>>> {
+        self.cell().settled().map(|settled| told(py, settled)).transpose()
+    }
+
+    /// Has this number posted to the mailbox at the answer; false if that is there already.
+    fn leave(&self, mailbox: &Mailbox, number: u64) -> bool {
+        self.cell().leave(mailbox.letter(number))
+    }
+
+    /// Blocks until the answer, at most so many seconds; the interpreter is free meanwhile, and signals are heard.
+    fn wait<'py>(&self, py: Python<'py>, timeout: f64) -> PyResult<Bound<'py, PyString>> {
+        let timeout = seconds(timeout);
+        let until = Instant::now() + timeout;
+        let cell = self.cell();
+        loop {
+            let look = until.min(Instant::now() + LOOK);
+            if let Some(settled) = py.detach(|| cell.wait_until(look)) {
+                return told(py, settled);
+            }
+            py.check_signals()?;
+            if Instant::now() >= until {
+                return Err(exception(py, &Error::Timeout { millis: timeout.as_millis() }));
+            }
+        }
+    }
+}
+
+impl Receipt {
+    pub(crate) fn new(fresh: hook_agent::Ticket) -> Self {
+        Self::at(Stage::Fresh(Some(fresh)))
+    }
+
+    /// For what is answered elsewhere.
+    pub(crate) fn of(cell: Arc<Cell>) -> Self {
+        Self::at(Stage::Asked(cell))
+    }
+
+    fn at(stage: Stage) -> Self {
+        Self { pid: std::process::id(), stage: Mutex::new(stage) }
+    }
+
+    /// Where the answer arrives; asked for at the first await, which makes the delivery hurry.
+    fn cell(&self) -> Arc<Cell> {
+        if self.pid != std::process::id() {
+            return Arc::new(Cell::queued());
+        }
+        let mut stage = self.stage.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = match &mut *stage {
+            Stage::Asked(cell) => return Arc::clone(cell),
+            Stage::Fresh(fresh) => fresh.take(),
+        };
+        let cell = Arc::new(Cell::default());
+        *stage = Stage::Asked(Arc::clone(&cell));
+        drop(stage);
+        if let Some(fresh) = fresh {
+            let filled = Arc::clone(&cell);
+            fresh.on_done(move |answer| filled.fill(answer.map(Answer::into_json)));
+        }
+        cell
+    }
+}
+
+fn told(py: Python<'_>, settled: Settled) -> PyResult<Bound<'_, PyString>> {
+    settled.map(|json| PyString::new(py, &json)).map_err(|error| exception(py, &error))
+}
+
+/// A time-out as Python gives it; what is out of range is brought back into it.
+pub(crate) fn seconds(given: f64) -> Duration {
+    const LONGEST: Duration = Duration::from_hours(24 * 365);
+    if given > 0.0 {
+        Duration::try_from_secs_f64(given).unwrap_or(LONGEST).min(LONGEST)
+    } else {
+        Duration::ZERO
+    }
+}

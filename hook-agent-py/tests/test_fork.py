@@ -1,0 +1,205 @@
+"""After a fork parent and child both work, and neither hangs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import Run
+from fault_server import HANG, LATE, FaultServer
+from service import DEADLINE, free_port, until
+
+COUNT = 10
+
+FORKING = """
+import asyncio, os, sys, threading
+from hook_agent import SessionHookAgent
+
+agent = SessionHookAgent("parent")
+stop = threading.Event()
+
+def busy(thread):
+    mine = SessionHookAgent(f"busy-{thread}")
+    n = 0
+    while not stop.is_set():
+        mine.log_action({"n": n})
+        n += 1
+        if n % 50 == 0:
+            asyncio.run(mine.log_action({"n": n}))
+            n += 1
+    sys.stdout.write(f"{thread} {n}\\n")
+
+threads = [threading.Thread(target=busy, args=(thread,)) for thread in range(3)]
+for thread in threads:
+    thread.start()
+before = agent.log_action({"n": 0})
+children = []
+for child in range(COUNT):
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            assert before.wait(10) == {"success": True, "queued": True}
+            mine = SessionHookAgent(f"child-{child}")
+            mine.log_action({"n": 0})
+            assert asyncio.run(mine.log_action({"n": 1}))["success"]
+            assert mine.sync.flush(30)
+            code = 0
+        finally:
+            os._exit(code)
+    children.append(pid)
+for pid in children:
+    assert os.waitpid(pid, 0)[1] == 0
+stop.set()
+for thread in threads:
+    thread.join()
+assert agent.sync.flush(30)
+"""
+
+
+@pytest.mark.parametrize("fault", [None, HANG, LATE], ids=["", "hanging", "late"])
+def test_forks_in_the_middle_of_deliveries(server: FaultServer, fault: object) -> None:
+    if fault:
+        server.faults.extend([fault] * 10)  # type: ignore[list-item]
+    # 3.12 warns of every fork with threads, which is what this is about.
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", FORKING.replace("COUNT", str(COUNT))],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended
+    for line in ended.stdout.splitlines():
+        thread, count = map(int, line.split())
+        assert server.numbers(f"busy-{thread}") == list(range(count))
+    for child in range(COUNT):
+        assert server.numbers(f"child-{child}") == [0, 1]
+    assert server.numbers("parent") == [0]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
+def test_multiprocessing(run: Run, server: FaultServer, method: str, tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(
+        """
+import multiprocessing, sys
+from hook_agent import SessionHookAgent, hook_agent
+
+def work(n):
+    for number in range(10):
+        hook_agent.log_action({"n": n * 10 + number})
+    SessionHookAgent(f"child-{n}").log_action({"n": n})
+    return hook_agent.sync.flush(30)
+
+if __name__ == "__main__":
+    hook_agent.log_action({"n": -1})
+    with multiprocessing.get_context(sys.argv[1]).Pool(4) as pool:
+        assert all(pool.map(work, range(8)))
+    assert hook_agent.sync.close(30)
+""",
+        encoding="utf-8",
+    )
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", str(program), method],
+        env={**os.environ, "SESSION_ID": "shared"},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+    )
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "", "")
+    assert sorted(server.numbers("shared")) == list(range(-1, 80))
+    for n in range(8):
+        assert server.numbers(f"child-{n}") == [n]
+
+
+def test_a_child_that_ends_without_a_word_leaves_its_records_to_the_parent(server: FaultServer, run: Run) -> None:
+    run(
+        """
+import os
+from hook_agent import SessionHookAgent
+agent = SessionHookAgent("parent")
+agent.log_action({"n": 0})
+pid = os.fork()
+if pid == 0:
+    SessionHookAgent("child").log_action({"n": 0})
+    os._exit(0)
+os.waitpid(pid, 0)
+"""
+    )
+    for _ in range(2):  # A folder each.
+        run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
+    server.wait(lambda server: {"parent", "child"} <= server.sessions.keys())
+    assert server.numbers("child") == [0]
+
+
+def test_a_child_that_only_inherits_opens_nothing(run: Run, server: FaultServer, tmp_path: Path) -> None:
+    run(
+        """
+import os, sys
+from hook_agent import SessionHookAgent
+agent = SessionHookAgent("parent")
+agent.sync.log_action({"n": 0})
+pid = os.fork()
+if pid == 0:
+    del agent
+    sys.exit(0)
+assert os.waitpid(pid, 0)[1] == 0
+agent.sync.log_action({"n": 1})
+"""
+    )
+    assert server.numbers("parent") == [0, 1]
+    assert len(list((tmp_path / "spool").iterdir())) == 1
+
+
+APPLICATION = """
+from hook_agent import SessionHookAgent
+# Before the workers are forked: that is what --preload is.
+agent = SessionHookAgent("preloaded")
+assert agent.sync.log_action({"n": -1})["success"]
+queued = [agent.log_action({"n": -2}) for _ in range(100)]
+
+def application(environ, start_response):
+    n = int(environ["PATH_INFO"].strip("/"))
+    agent.log_action({"n": n})
+    answer = agent.sync.log_action({"n": n + 1000})
+    start_response("200 OK", [("content-type", "text/plain")])
+    return [str(answer["success"]).encode()]
+"""
+
+
+def test_gunicorn_with_a_preloaded_application(server: FaultServer, tmp_path: Path) -> None:
+    pytest.importorskip("gunicorn", reason="NOT TESTED: gunicorn is not installed")
+    (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "gunicorn.conf.py").write_text("control_socket_disable = True\n")
+    port = free_port()
+    with open(tmp_path / "log", "w+", encoding="utf-8") as log:
+        serving = subprocess.Popen(
+            [sys.executable, "-m", "gunicorn", "--preload", "--workers", "4", "--bind", f"127.0.0.1:{port}"]
+            + ["--chdir", str(tmp_path), "--log-level", "warning", "application"],
+            cwd=tmp_path,
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            until(lambda: serving.poll() is not None or reachable(port))
+            for n in range(50):
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/{n}", timeout=DEADLINE) as answer:
+                    assert answer.read() == b"True"
+        finally:
+            serving.send_signal(signal.SIGTERM)
+            status = serving.wait(DEADLINE)
+        log.seek(0)
+        assert (status, log.read()) == (0, "")
+    handled = [*range(50), *range(1000, 1050)]
+    assert sorted(server.numbers("preloaded")) == sorted([-1, *[-2] * 100, *handled])
+
+
+def reachable(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
