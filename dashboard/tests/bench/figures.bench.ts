@@ -78,6 +78,7 @@ async function until(page: Page, url: string, selector: string, text: string): P
             element.textContent?.includes(inner as string),
           );
           if (found) requestAnimationFrame(() => done(performance.now()));
+          else if (performance.now() > 15_000) done(Infinity);
           else requestAnimationFrame(look);
         };
         look();
@@ -154,6 +155,7 @@ describe('figures', () => {
                   rows.every((row) => !row.classList.contains('waiting'))
                 )
                   requestAnimationFrame(() => done(performance.now() - from));
+                else if (performance.now() - from > 5000) done(Infinity);
                 else requestAnimationFrame(look);
               };
               requestAnimationFrame(look);
