@@ -75,7 +75,7 @@ async function until(page: Page, url: string, selector: string, text: string): P
       new Promise<number>((done) => {
         const look = (): void => {
           const found = [...document.querySelectorAll(wanted as string)].some((element) =>
-            element.textContent?.includes(inner as string),
+            element.textContent?.replace(/\s+/g, ' ').includes(inner as string),
           );
           if (found) requestAnimationFrame(() => done(performance.now()));
           else if (performance.now() > 15_000) done(Infinity);
