@@ -10,6 +10,7 @@ mod history;
 mod lifecycle;
 mod lists;
 mod logs;
+mod place;
 mod producers;
 mod read;
 mod retain;
