@@ -13,6 +13,7 @@ mod logs;
 mod place;
 mod producers;
 mod read;
+mod refused;
 mod retain;
 mod write;
 
@@ -32,7 +33,7 @@ use crate::store::{Options, Store};
 
 pub use lists::ListQuery;
 pub use logs::{JsonStream, LogQuery};
-pub use write::Refused;
+pub use refused::Refused;
 
 /// What the sessions are kept with.
 #[derive(Clone, Debug)]
