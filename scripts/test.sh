@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up and passes all tests: format, lints, the twelve API steps and the demo against the release build, unit,
-# property and integration tests, then the Python and Node.js bindings. Needs Rust, Node.js 20 and Python 3.9 or
-# later; installs curl and jq with apt if they are missing.
+# property and integration tests, then the Python and Node.js bindings and the dashboard in a real browser. Needs
+# Rust, Node.js 20 and Python 3.9 or later; installs curl, jq and Chromium with apt if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,3 +56,5 @@ echo '== the Python binding'
 ./scripts/test-hook-agent-py.sh
 echo '== the Node.js binding'
 ./scripts/test-hook-agent-node.sh
+echo '== the dashboard'
+./scripts/test-dashboard.sh

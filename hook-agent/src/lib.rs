@@ -20,6 +20,7 @@
 //!
 //! Floors, each knowing only those below: [`client`] → delivery → spool | transport → config, error.
 
+mod claude_code;
 pub mod cli;
 pub mod client;
 mod config;

@@ -19,6 +19,7 @@ pub mod metadata;
 pub mod producer;
 pub mod record;
 pub mod state;
+mod survey;
 pub mod timestamp;
 pub mod transition;
 pub mod view;

@@ -9,13 +9,14 @@ use std::borrow::Cow;
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::code::Refusal;
 use crate::json;
 use crate::line;
 use crate::metadata::Metric;
+use crate::survey::{Reserved, Survey, reserved_as, survey};
 use crate::timestamp::Timestamp;
 
 /// A checked body.
@@ -24,18 +25,6 @@ pub struct RecordBody<'a> {
     text: Cow<'a, str>,
     metric: Metric,
     reserved: Reserved,
-}
-
-/// Which keys a body bears that a line has a meaning of its own for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-enum Reserved {
-    /// None.
-    #[default]
-    None,
-    /// `timestamp`, once, ahead of all others.
-    TimeFirst,
-    /// Any other of them, or in another place.
-    Some,
 }
 
 impl<'a> RecordBody<'a> {
@@ -156,16 +145,6 @@ fn valid_timestamp(key: &str, value: &RawValue) -> Option<String> {
     Timestamp::parse(&text).filter(|_| !text.contains(['"', '\\'])).map(|_| text)
 }
 
-fn reserved_as(key: &str) -> Option<&'static str> {
-    match key {
-        "seq" => Some("clientSeq"),
-        "timestamp" => Some("clientTimestamp"),
-        "$offset" => Some("clientOffset"),
-        "$crc" => Some("clientCrc"),
-        _ => None,
-    }
-}
-
 fn free_name(wanted: &str, names: &mut Vec<String>) -> String {
     let mut name = wanted.to_owned();
     while names.contains(&name) {
@@ -195,110 +174,6 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             }
         }
         deserializer.deserialize_map(FieldsVisitor)
-    }
-}
-
-/// What one walk over a body finds.
-#[derive(Default)]
-struct Survey {
-    metric: Metric,
-    reserved: Reserved,
-}
-
-fn survey(text: &str) -> Result<Survey, serde_json::Error> {
-    serde_json::from_str(text)
-}
-
-impl<'de> Deserialize<'de> for Survey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct SurveyVisitor;
-        impl<'de> Visitor<'de> for SurveyVisitor {
-            type Value = Survey;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a JSON object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Survey, A::Error> {
-                let mut survey = Survey::default();
-                let mut is_first = true;
-                while let Some(key) = map.next_key::<Key>()? {
-                    let walked: Walked = map.next_value()?;
-                    match key {
-                        Key::Type => survey.metric = walked.0,
-                        Key::Timestamp if is_first => survey.reserved = Reserved::TimeFirst,
-                        Key::Timestamp | Key::Reserved => survey.reserved = Reserved::Some,
-                        Key::Other => {}
-                    }
-                    is_first = false;
-                }
-                Ok(survey)
-            }
-        }
-        deserializer.deserialize_map(SurveyVisitor)
-    }
-}
-
-enum Key {
-    Type,
-    Timestamp,
-    Reserved,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(match key {
-                    "type" => Key::Type,
-                    "timestamp" => Key::Timestamp,
-                    key if reserved_as(key).is_some() => Key::Reserved,
-                    _ => Key::Other,
-                })
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
-    }
-}
-
-/// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
-/// up as an action's type.
-struct Walked(Metric);
-
-impl<'de> Deserialize<'de> for Walked {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct WalkVisitor;
-        macro_rules! plain {
-            ($($visit:ident: $type:ty),+) => {$(
-                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked(Metric::default())) }
-            )+};
-        }
-        impl<'de> Visitor<'de> for WalkVisitor {
-            type Value = Walked;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("any JSON value")
-            }
-            plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
-            fn visit_unit<E>(self) -> Result<Walked, E> {
-                Ok(Walked(Metric::default()))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Walked, E> {
-                Ok(Walked(Metric::of_action(text)))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Walked, A::Error> {
-                while seq.next_element::<Walked>()?.is_some() {}
-                Ok(Walked(Metric::default()))
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Walked, A::Error> {
-                while map.next_entry::<Walked, Walked>()?.is_some() {}
-                Ok(Walked(Metric::default()))
-            }
-        }
-        deserializer.deserialize_any(WalkVisitor)
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::Failure;
+use crate::claude_code::Place;
 
 /// What `--help` prints.
 pub(super) const HELP: &str = "\
@@ -25,6 +26,11 @@ Writes; JSON is an object, read from standard input when it is left out or `-`:
   finalize [JSON]              end the session; `{}` when left out
   reopen                       make an ended session active again
   exec -- PROGRAM [ARG]…       run a program; record its start, its output and its end
+
+Claude Code:
+  claude-code                  record the hook on standard input; prints nothing, always exits 0
+  install claude-code          set it for every event in .claude/settings.json; --user: in ~/.claude; --dry-run: print
+  uninstall claude-code        take it out again; the same options
 
 Others:
   restore                      print what is needed to go on with the session [--last N, default 50]
@@ -67,12 +73,23 @@ pub(super) struct Options {
     pub if_version: Option<u64>,
     pub last: usize,
     pub timeout: Duration,
+    pub place: Place,
+    pub dry: bool,
 }
 
 /// The command and its own arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Write { call: Write, json: Option<String> },
+    Write {
+        call: Write,
+        json: Option<String>,
+    },
+    /// A hook of Claude Code's.
+    Hook,
+    /// Its settings.
+    Settings {
+        install: bool,
+    },
     Restore,
     Flush,
     Status,
@@ -116,6 +133,8 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
         if_version: None,
         last: 50,
         timeout: Duration::from_secs(10),
+        place: Place::Project,
+        dry: false,
     };
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| failed(&error))? {
@@ -127,7 +146,11 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
                     Arg::Long(name) => name.to_owned(),
                     _ => String::new(),
                 };
-                option(&mut options, &name, &mut parser)?;
+                match (name.as_str(), words.first().map(String::as_str)) {
+                    // Behind these two words it says whose settings, not who.
+                    ("user", Some("install" | "uninstall")) => options.place = Place::User,
+                    _ => option(&mut options, &name, &mut parser)?,
+                }
             }
             Arg::Value(word) => words.push(word.string().map_err(|error| failed(&error))?),
         }
@@ -166,6 +189,8 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
     match name {
         "strict" => options.strict = true,
         "print" => options.print = true,
+        "dry-run" => options.dry = true,
+        "project" => options.place = Place::Project,
         "session" => options.session = Some(text(parser)?),
         "user" => options.user = Some(text(parser)?),
         "url" => options.url = Some(text(parser)?),
@@ -205,6 +230,8 @@ fn command(words: Vec<String>) -> Result<Command, Failure> {
         "create" => Write::Create,
         "finalize" => Write::Finalize,
         "reopen" => Write::Reopen,
+        "claude-code" => return alone(Command::Hook, next()),
+        "install" | "uninstall" => return settings(&name, next().as_deref(), next()),
         "restore" => return alone(Command::Restore, next()),
         "flush" => return alone(Command::Flush, next()),
         "status" => return alone(Command::Status, next()),
@@ -228,6 +255,13 @@ fn sub_command(
         (_, other) => {
             Err(Failure::usage(format!("unknown command `{name} {other}`; see `hook-agent --help`")))
         }
+    }
+}
+
+fn settings(name: &str, whose: Option<&str>, surplus: Option<String>) -> Result<Command, Failure> {
+    match whose {
+        Some("claude-code") => alone(Command::Settings { install: name == "install" }, surplus),
+        _ => Err(Failure::usage(format!("`{name}` needs `claude-code` after it"))),
     }
 }
 
@@ -274,6 +308,18 @@ mod tests {
     }
 
     #[test]
+    fn user_is_a_place_behind_install_and_a_person_elsewhere() {
+        let (options, command) = parsed("install claude-code --user --dry-run").unwrap();
+        assert_eq!(
+            (command, options.place, options.dry),
+            (Command::Settings { install: true }, Place::User, true)
+        );
+        let (options, command) = parsed("--user ann uninstall claude-code").unwrap();
+        assert_eq!((command, options.place), (Command::Settings { install: false }, Place::Project));
+        assert_eq!(options.user.as_deref(), Some("ann"));
+    }
+
+    #[test]
     fn what_is_wrong_is_named() {
         for (line, named) in [
             ("launch", "`launch`"),
@@ -283,6 +329,7 @@ mod tests {
             ("--wait soon action", "`--wait soon`"),
             ("--nope action", "`--nope`"),
             ("exec", "`exec`"),
+            ("install", "`install`"),
         ] {
             let failure = parsed(line).unwrap_err();
             assert!(failure.message.contains(named), "{line}: {}", failure.message);

@@ -1,11 +1,11 @@
 //! What each command does with the agent.
 
 use std::io::{Read, Write as _};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::args::{Command, Options, Write};
-use super::exec;
 use super::exit::{Exit, Failure, tell};
+use super::{claude_code, exec, shared};
 use crate::spool::Folder;
 use crate::{Answer, Call, Config, Error, HookAgent};
 
@@ -13,6 +13,8 @@ pub(super) fn run(options: &Options, command: Command) -> Exit {
     let done = match command {
         Command::Exec(program) => return exec::run(options, &program),
         Command::Write { call, json } => write(options, &call, json),
+        Command::Hook => return claude_code::hook(options),
+        Command::Settings { install } => claude_code::install(options.place, install, options.dry),
         Command::Restore => restore(options),
         Command::Flush => flush(options),
         Command::Status => status(options),
@@ -88,18 +90,24 @@ fn restore(options: &Options) -> Result<Exit, Failure> {
 }
 
 fn flush(options: &Options) -> Result<Exit, Failure> {
-    let agent = HookAgent::new(config(options)?);
-    if agent.flush_all(options.timeout)? {
-        return Ok(Exit::Done);
-    }
-    let stats = agent.stats()?;
-    let reason = stats.last_error.unwrap_or_else(|| "the service did not take everything in time".to_owned());
+    let deadline = Instant::now() + options.timeout;
+    let config = config(options)?;
+    let shared = shared::flush(&config, deadline);
+    let agent = HookAgent::new(config);
+    let own = agent.flush_all(deadline.saturating_duration_since(Instant::now()))?;
+    let reason = match shared {
+        Ok(()) if own => return Ok(Exit::Done),
+        Ok(()) => agent.stats()?.last_error,
+        Err(reason) => Some(reason),
+    };
+    let reason = reason.unwrap_or_else(|| "the service did not take everything in time".to_owned());
     Err(Failure { exit: Exit::Unavailable, message: format!("not everything is delivered: {reason}") })
 }
 
 fn status(options: &Options) -> Result<Exit, Failure> {
     let config = config(options)?;
     let dirs = config.spool_dirs.clone();
+    let shared = shared::survey(&config);
     let service = config.service.as_str().to_owned();
     let health = HookAgent::new(config).test_connection()?.wait(options.wait.max(Duration::from_secs(2)));
     let mut folders = Vec::new();
@@ -113,7 +121,7 @@ fn status(options: &Options) -> Result<Exit, Failure> {
         Ok(answer) => answer.parse::<serde_json::Value>()?,
         Err(error) => serde_json::json!({"error": error.to_string(), "code": error.code()}),
     };
-    let told = serde_json::json!({"service": service, "health": health, "spools": folders});
+    let told = serde_json::json!({"service": service, "health": health, "spools": folders, "shared": shared});
     Ok(print(&format!("{told:#}\n")))
 }
 

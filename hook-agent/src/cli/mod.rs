@@ -4,9 +4,11 @@
 //! service does, and nothing is printed, because agents read both as a verdict on what they were about to do.
 
 mod args;
+mod claude_code;
 mod commands;
 mod exec;
 mod exit;
+mod shared;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -15,10 +17,15 @@ pub use exit::Exit;
 
 /// Runs the command with these arguments (without the program's name).
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
+    let is_hook = claude_code::is_hook(&arguments);
     let exit = match args::parse(arguments) {
         Ok(args::Asked::Help) => commands::print(args::HELP),
         Ok(args::Asked::Version) => commands::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(args::Asked::Run(options, command)) => commands::run(&options, command),
+        Err(failure) if is_hook => {
+            claude_code::note(&failure.message);
+            Exit::Done
+        }
         Err(failure) => failure.report(),
     };
     ExitCode::from(exit.code())

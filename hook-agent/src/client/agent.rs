@@ -180,7 +180,7 @@ impl HookAgent {
 }
 
 /// The service's rule for session ids.
-fn check_session(id: &str) -> Result<(), Error> {
+pub(crate) fn check_session(id: &str) -> Result<(), Error> {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let first = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     if first && id.len() <= 128 && id != "user" && id.bytes().all(inner) {

@@ -71,6 +71,7 @@ mod stats;
 mod ticket;
 
 pub use agent::HookAgent;
+pub(crate) use agent::check_session;
 pub use answer::Answer;
 pub use call::Call;
 pub use stats::{SpoolStats, Stats};

@@ -17,11 +17,14 @@ mod answers;
 mod backoff;
 mod bell;
 mod drain;
+mod once;
 mod report;
 mod verdict;
 mod worker;
 
 pub(crate) use answers::{Answers, Outcome};
 pub(crate) use bell::Bell;
+pub(crate) use drain::{Drain, Turn};
+pub(crate) use once::{Delivered, Once};
 pub(crate) use report::Report;
 pub(crate) use worker::{Shared, start};

@@ -8,6 +8,7 @@
 //! ├── state                       two slots: how far delivery is, and the window that is under way
 //! └── rejected/events.jsonl       what the service refused for good, each with its reason
 //! ```
+//! Processes too short to own a folder share one: [`shared`].
 //!
 //! **What is durable when.** A call returns after its record's `write(2)`: it survives the end of the process by
 //! whatever signal. Nothing is synced, so a power cut may take what the system had not written back yet.
@@ -38,6 +39,7 @@ mod progress;
 mod queue;
 mod record;
 mod rejected;
+mod shared;
 mod window;
 
 pub(crate) use folder::Folder;
@@ -46,4 +48,5 @@ pub(crate) use progress::{Step, now_millis};
 pub(crate) use queue::{Limits, Spool};
 pub(crate) use record::{HEADER_BYTES, begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
+pub(crate) use shared::{Held, SharedFolder};
 pub(crate) use window::{Batch, Head, Window};

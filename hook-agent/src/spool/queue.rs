@@ -193,10 +193,10 @@ impl Tail {
         let cursor = progress.cursor;
         for first in place.list()? {
             if first < cursor.segment {
-                place.remove(first)?;
+                if_there(place.remove(first))?;
                 continue;
             }
-            let segment = place.open(first)?;
+            let Some(segment) = if_there(place.open(first))? else { continue };
             let length = segment.length()?;
             tail.segments.push_back(Meta { first, length, segment });
             tail.bytes += length;
@@ -257,6 +257,15 @@ impl Tail {
     }
 }
 
+/// In a shared folder another process may have delivered and removed the segment meanwhile.
+fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
+    match done {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// How many records the bytes start with, damaged ones among them included, and where they end.
 fn count_records(bytes: &[u8]) -> (u64, usize) {
     let (mut count, mut at) = (0, 0);
@@ -274,7 +283,8 @@ pub(super) fn holds_records(folder: &Path) -> io::Result<bool> {
     let cursor = progress.cursor;
     for first in place.list()? {
         let offset = if first == cursor.segment { cursor.offset } else { 0 };
-        let head = place.open(first)?.read(offset, super::HEADER_BYTES)?;
+        let Some(segment) = if_there(place.open(first))? else { continue };
+        let head = segment.read(offset, super::HEADER_BYTES)?;
         if first >= cursor.segment && frame_length(&head, 0).is_some() {
             return Ok(true);
         }

@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod claude_code;
 mod command;
 mod crash;
 mod delivery;

@@ -12,9 +12,12 @@ use crate::error::ApiError;
 
 const INDEX: &str = "index.html";
 
-/// Nothing a session contains can run: no inline script or style, no other host, no frame around it.
-const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; \
-                      form-action 'none'; frame-ancestors 'none'";
+/// Nothing a session contains can run: no inline script or style, no other host, no frame around it, and no text
+/// that becomes HTML but by the framework's own policy. A page from here speaks to this service alone (`'self'`
+/// includes its WebSocket); one that is served elsewhere and given `?api=` has the policy of that server.
+const POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; \
+                      base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+                      require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
 
 const MISSING: &str = "<!doctype html>
 <html lang=\"en\"><meta charset=\"utf-8\"><title>Dashboard</title>

@@ -191,7 +191,11 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
     let texts: Vec<&str> = replies[..3].iter().map(|reply| reply.text.as_str()).collect();
     assert_eq!(texts, ["<title>flight deck</title>", "1", "<title>flight deck</title>"]);
     for reply in &replies[..3] {
-        assert!(reply.header("content-security-policy").starts_with("default-src 'self'"));
+        let policy = reply.header("content-security-policy");
+        for rule in ["default-src 'self'", "connect-src 'self'", "require-trusted-types-for 'script'"] {
+            assert!(policy.split(';').any(|part| part.trim() == rule), "{rule}: {policy}");
+        }
+        assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
     }
     for reply in &replies[3..] {

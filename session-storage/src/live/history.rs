@@ -36,6 +36,17 @@ pub struct HistoryPage {
     pub next: u64,
 }
 
+/// A place in one session's history, counted in events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Place {
+    /// The cursor of one who has been given the events before it.
+    pub after: u64,
+    /// How many events come before it.
+    pub at: u64,
+    /// How many events the session has.
+    pub total: u64,
+}
+
 /// The keeper of the past. All calls may block on the disk.
 pub trait History: Send + Sync + 'static {
     /// The life of the storage directory, e.g. `7f3a9c…`; constant while the service runs.
@@ -53,4 +64,8 @@ pub trait History: Send + Sync + 'static {
         limit: usize,
         max_bytes: usize,
     ) -> Result<HistoryPage, Refusal>;
+
+    /// Where the session's event number `at` stands, from 0; a negative number counts from the end. Beyond
+    /// either end it is that end.
+    fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal>;
 }

@@ -51,7 +51,7 @@ pub mod topic;
 pub mod worker;
 
 pub use event_stream::EventStream;
-pub use history::{Filter, History, HistoryPage, Published};
+pub use history::{Filter, History, HistoryPage, Place, Published};
 pub use hub::{Hub, LiveConfig};
 pub use position::Position;
 pub use registry::{Counts, Transport};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use session_model::{Code, Refusal, SessionId};
 
 use super::catch_up::{self, Gap, Piece};
-use super::history::{Filter, History};
+use super::history::{Filter, History, Place};
 use super::hub::Hub;
 use super::position::Position;
 use super::pump::Pump;
@@ -69,7 +69,18 @@ impl Live {
                 None => (catch_up::oldest(history, &filter)?, None),
             };
             let piece = catch_up::read(history, &filter, after, limit, PAGE_BYTES)?;
-            Ok(page_json(history.epoch(), missed, &piece))
+            Ok(page_json(history.epoch(), missed, &piece, None))
+        })
+        .await
+    }
+
+    /// A page of one session's events from its event number `at` on; says `at` and the `total` too.
+    pub async fn page_at(&self, session: SessionId, at: i64, limit: usize) -> Result<Bytes, Refusal> {
+        self.read(move |history| {
+            let place = history.place(&session, at)?;
+            let filter = Filter { session: Some(session), user: None };
+            let piece = catch_up::read(history, &filter, place.after, limit, PAGE_BYTES)?;
+            Ok(page_json(history.epoch(), None, &piece, Some(place)))
         })
         .await
     }
@@ -86,7 +97,7 @@ impl Live {
     }
 }
 
-fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece) -> Bytes {
+fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece, place: Option<Place>) -> Bytes {
     let gap = match (missed, piece.gap) {
         (Some(first), Some(then)) => Some(Gap { from: first.from, to: then.to }),
         (first, then) => first.or(then),
@@ -103,6 +114,11 @@ fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece) -> Bytes {
     out.extend_from_slice(format!(r#"],"next":"{epoch}-{}""#, piece.next).as_bytes());
     if let Some(gap) = gap {
         out.extend_from_slice(format!(r#","gap":{}"#, gap.json()).as_bytes());
+    }
+    if let Some(Place { at, total, .. }) = place {
+        // Events that came while the page was read are counted as far as they are in it.
+        let total = total.max(at + piece.events.len() as u64);
+        out.extend_from_slice(format!(r#","at":{at},"total":{total}"#).as_bytes());
     }
     out.push(b'}');
     out.into()

@@ -3,6 +3,7 @@
 use actix_http::body::MessageBody;
 use actix_web::http::header;
 use actix_web::{HttpRequest, HttpResponse, web};
+use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use session_model::{Code, Refusal, SessionId};
@@ -15,12 +16,13 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// `?after=&limit=`; `since` is another name of `after`.
+/// `?after=&limit=`; `since` is another name of `after`. `at` is for pages of one session.
 #[derive(Deserialize)]
 struct Query {
     after: Option<String>,
     since: Option<String>,
     limit: Option<String>,
+    at: Option<String>,
 }
 
 /// The events of all sessions.
@@ -36,6 +38,10 @@ pub async fn of_session(
 ) -> Result<HttpResponse, ApiError> {
     let id = SessionId::parse(&id)?;
     live.known(&id)?;
+    let query = query::<Query>(&request)?;
+    if let Some(at) = query.at.as_ref().filter(|_| !wants_stream(&request)) {
+        return Ok(page(live.page_at(id, number(at)?, limit(&query)?).await?));
+    }
     answer(&request, &live, Filter { session: Some(id), user: None }).await
 }
 
@@ -46,8 +52,16 @@ async fn answer(request: &HttpRequest, live: &Live, filter: Filter) -> Result<Ht
         let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
         return Ok(stream(EventStream::new(subscriber)));
     }
-    let page = live.page(filter, position, limit(&query)?).await?;
-    Ok(HttpResponse::Ok().content_type("application/json").body(page))
+    Ok(page(live.page(filter, position, limit(&query)?).await?))
+}
+
+fn page(json: Bytes) -> HttpResponse {
+    HttpResponse::Ok().content_type("application/json").body(json)
+}
+
+/// The number of an event in its session; a negative one counts from the end.
+fn number(at: &str) -> Result<i64, Refusal> {
+    at.parse().map_err(|_| Refusal::new(Code::InvalidParameter, "`at` must be a whole number"))
 }
 
 fn stream(events: EventStream) -> HttpResponse {

@@ -9,7 +9,8 @@ use session_model::transition::{self, Outcome, Reply};
 use session_model::{Command, LogKind, Refusal, SessionId, UserId, json};
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
-use super::write::{Attempt, Refused, Txn, is_indexed};
+use super::refused::Refused;
+use super::write::{Attempt, Txn, is_indexed};
 use super::{Sessions, Submitted, not_found, now};
 use crate::store::cells::{Cell, Slot};
 

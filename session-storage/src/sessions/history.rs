@@ -7,7 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use session_model::{Code, LogKind, Refusal, SessionId, line, wire};
 
-use crate::live::{Filter, History, HistoryPage};
+use super::place;
+use crate::live::{Filter, History, HistoryPage, Place};
 use crate::store::Store;
 use crate::store::journal_reader::{self, PageLimit};
 use crate::store::log_file::{CHUNK, LogFile, by_offset};
@@ -71,6 +72,11 @@ impl History for StoreHistory {
         let page = journal_reader::read(&self.store.segments, after, until, limit, wanted)
             .map_err(|e| failed(&e))?;
         Ok(HistoryPage { events: page.events, next: page.next })
+    }
+
+    fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal> {
+        let until = self.store.journal.durable();
+        place::find(&self.store, session, at, until).map_err(|e| failed(&e))
     }
 }
 

@@ -5,7 +5,7 @@ use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::{Command, SessionId, UserId};
 
-use super::write::Refused;
+use super::refused::Refused;
 use super::{Sessions, Submitted};
 
 impl Sessions {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use session_model::{Code, Refusal, SessionId, Timestamp, documents};
 
 use super::read::to_json;
-use super::{Sessions, write::Refused};
+use super::{Refused, Sessions};
 use crate::store::Store;
 use crate::store::cells::Slot;
 use crate::store::index::{Order, Row};

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use session_model::line::{self, Seal};
 use session_model::{Code, LogKind, Refusal, SessionId};
 
-use super::{Sessions, not_found, write::Refused};
+use super::{Refused, Sessions, not_found};
 use crate::store::layout::log_name;
 use crate::store::legacy::legacy_seq;
 use crate::store::log_file::{CHUNK, LogFile, by_seq};

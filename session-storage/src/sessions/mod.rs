@@ -10,8 +10,10 @@ mod history;
 mod lifecycle;
 mod lists;
 mod logs;
+mod place;
 mod producers;
 mod read;
+mod refused;
 mod retain;
 mod write;
 
@@ -31,7 +33,7 @@ use crate::store::{Options, Store};
 
 pub use lists::ListQuery;
 pub use logs::{JsonStream, LogQuery};
-pub use write::Refused;
+pub use refused::Refused;
 
 /// What the sessions are kept with.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use session_model::producer::{Answer, ProducerNumbers, Verdict};
 use session_model::{Code, Refusal, View};
 
 use super::Submitted;
-use super::write::Refused;
+use super::refused::Refused;
 use crate::store::segment::ProducerCommit;
 
 pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> ProducerCommit {

@@ -11,7 +11,7 @@ use session_model::view::OutFile;
 use session_model::{Code, EventKind, LogKind, Refusal, SessionId, Stamp, View, documents, json};
 
 use super::logs::{self, JsonStream, LogQuery, Scan, damaged};
-use super::{Sessions, not_found, write::Refused};
+use super::{Refused, Sessions, not_found};
 use crate::store::Store;
 use crate::store::layout::INITIAL;
 use crate::store::log_file::{LogFile, by_seq};

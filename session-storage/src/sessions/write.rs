@@ -6,11 +6,11 @@ use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Existing, Outcome, Reply};
 use session_model::{
-    Change, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId, View,
-    change_line,
+    Change, Command, EventKind, LogKind, RecordBody, SessionId, Stamp, Timestamp, UserId, View, change_line,
 };
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
+use super::refused::Refused;
 use super::{Sessions, Submitted, commit_refusal, not_found, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 use crate::store::error::CommitError;
@@ -18,21 +18,6 @@ use crate::store::journal::Pending;
 use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, ProducerCommit};
 use crate::store::ticket::Ticket;
-
-/// Why a request was refused, with the header that goes with it, if any.
-#[derive(Debug, Clone)]
-pub struct Refused {
-    /// The code and its sentence.
-    pub refusal: Refusal,
-    /// What a producer needs to go on.
-    pub header: Option<(&'static str, String)>,
-}
-
-impl From<Refusal> for Refused {
-    fn from(refusal: Refusal) -> Self {
-        Self { refusal, header: None }
-    }
-}
 
 /// How far a write came under the session's lock.
 pub(super) enum Attempt {
@@ -341,10 +326,4 @@ pub(super) fn render(reply: &Reply) -> Submitted {
         other => other.to_json().to_string(),
     };
     Submitted { status: 200, body }
-}
-
-impl From<CommitError> for Refused {
-    fn from(error: CommitError) -> Self {
-        commit_refusal(error).into()
-    }
 }

@@ -80,6 +80,33 @@ async fn a_page_ends_where_the_next_begins() {
 }
 
 #[tokio::test]
+async fn a_page_begins_at_any_event_of_a_session() {
+    let server = with_history().await;
+    for n in 1..=300 {
+        match n % 3 {
+            0 => _ = server.response("s", json!({"n": n, "filler": "x".repeat(n)})).await,
+            1 => _ = server.action("s", json!({"n": n})).await,
+            _ => _ = server.patch_state("s", json!({"n": n})).await,
+        }
+        server.action("other", json!({})).await;
+    }
+    let server = server.restart();
+    let all = server.events("/api/sessions/s/events").await;
+    for at in [0, 1, 5, 6, 7, 150, 304, 305, 306, 400] {
+        let page = server.get(&format!("/api/sessions/s/events?at={at}&limit=7")).await.ok();
+        let start = at.min(306);
+        assert_eq!((&page["at"], &page["total"]), (&json!(start), &json!(306)));
+        assert_eq!(page["events"].as_array().unwrap()[..], all[start..all.len().min(start + 7)], "{at}");
+    }
+    for (from_end, start) in [(1, 305), (100, 206), (306, 0), (999, 0)] {
+        let page = server.get(&format!("/api/sessions/s/events?at=-{from_end}&limit=1")).await.ok();
+        assert_eq!((&page["at"], &page["events"][0]), (&json!(start), &all[start]));
+    }
+    server.get("/api/sessions/s/events?at=x").await.refused(400, "invalid_parameter");
+    server.get("/api/sessions/gone/events?at=0").await.refused(404, "session_not_found");
+}
+
+#[tokio::test]
 async fn a_sessions_whole_history_outlives_restarts() {
     let server = with_history().await;
     let before = server.events("/api/sessions/s/events").await;

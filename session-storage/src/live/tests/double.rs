@@ -7,7 +7,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use session_model::{LogKind, Refusal, SessionId, UserId, line, wire};
 
-use crate::live::{Filter, History, HistoryPage, Hub, Published};
+use crate::live::{Filter, History, HistoryPage, Hub, Place, Published};
 
 /// The life every test is in.
 pub(super) const EPOCH: &str = "7f3a9c";
@@ -125,6 +125,15 @@ impl History for Shelf {
             page.events.push((event.offset, json.into()));
         }
         Ok(page)
+    }
+
+    fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal> {
+        let stored = self.events.lock();
+        let offsets: Vec<u64> = stored.iter().filter(|e| e.session == *session).map(|e| e.offset).collect();
+        let total = offsets.len() as u64;
+        let at = if at < 0 { total.saturating_add_signed(at) } else { total.min(at.unsigned_abs()) };
+        let after = at.checked_sub(1).map_or(0, |n| offsets[n as usize]);
+        Ok(Place { after, at, total })
     }
 }
 

@@ -1,0 +1,151 @@
+// Follows events by position over one WebSocket, and resumes where it was after a cut.
+//
+// What holds: `events` is called with each event once, by ascending offset; what lies between two calls without a
+// gap told is nothing. The position is that of the last event told, so a resume asks for exactly what is missing.
+
+import { parseFrame, type Gap, type SessionEvent } from '../wire/event';
+import type { OpenSocket, Socket } from '../socket/socket';
+import { adviceFor } from './advice';
+import { wait } from './backoff';
+import { formatPosition, type Position } from './position';
+import type { Status } from './status';
+
+export interface Listener {
+  event(event: SessionEvent): void;
+  /** Events that are no longer kept were passed over: what was built from events has to be fetched anew. */
+  gap(gap: Gap): void;
+  /** The stream cannot go on from its position; nothing follows until `start` is called again. */
+  resync(): void;
+  status(status: Status): void;
+}
+
+export interface Surroundings {
+  open: OpenSocket;
+  now(): number;
+  random(): number;
+  /** Calls back after so many milliseconds; the answer takes that back. */
+  after(ms: number, call: () => void): () => void;
+  /** Whether the service still answers and has nothing that should have come: asked after a silence. */
+  probe(position: Position | null): Promise<boolean>;
+}
+
+/** After so long without a word the service is asked whether the silence is true. */
+const SILENCE_MS = 15_000;
+/** How long a socket may take to greet. */
+const GREETING_MS = 10_000;
+
+export class Connection {
+  status: Status;
+  position: Position | null = null;
+  #socket: Socket | null = null;
+  #cancel: () => void = () => {};
+  #heard = 0;
+  #round = 0;
+
+  constructor(
+    private readonly url: (since: string | null) => string,
+    private readonly listener: Listener,
+    private readonly around: Surroundings,
+  ) {
+    this.status = { kind: 'connecting', since: around.now(), retryAt: 0, attempt: 0 };
+  }
+
+  /** Begins after a position, or at the newest event. */
+  start(from: Position | null): void {
+    this.#drop();
+    this.position = from;
+    this.#say({ kind: 'connecting', since: this.around.now(), retryAt: 0, attempt: 0 });
+    this.#connect();
+  }
+
+  stop(): void {
+    this.#drop();
+    this.#say({ ...this.status, kind: 'ended' });
+  }
+
+  /** Does not wait for the next attempt. */
+  retryNow(): void {
+    if (this.status.kind !== 'waiting') return;
+    this.#cancel();
+    this.#connect();
+  }
+
+  #drop(): void {
+    this.#round += 1;
+    this.#cancel();
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  #connect(): void {
+    this.#drop();
+    const round = this.#round;
+    const current = (): boolean => round === this.#round;
+    this.#heard = this.around.now();
+    this.#cancel = this.around.after(GREETING_MS, () => current() && this.#lost(1006));
+    const since = this.position && formatPosition(this.position);
+    this.#socket = this.around.open(this.url(since), {
+      message: (text) => current() && this.#message(text),
+      closed: (code) => current() && this.#lost(code),
+    });
+  }
+
+  #message(text: string): void {
+    this.#heard = this.around.now();
+    const frame = parseFrame(text);
+    switch (frame.kind) {
+      case 'connected':
+        this.position = { epoch: frame.epoch, offset: frame.offset };
+        this.#say({ kind: 'connected', since: this.#heard, retryAt: 0, attempt: 0 });
+        this.#watch();
+        return;
+      case 'gap':
+        this.position = { epoch: this.position?.epoch ?? '', offset: frame.gap.to };
+        this.listener.gap(frame.gap);
+        return;
+      case 'event':
+        if (this.position && frame.event.offset <= this.position.offset) return;
+        this.position = { epoch: this.position?.epoch ?? '', offset: frame.event.offset };
+        this.listener.event(frame.event);
+    }
+  }
+
+  /** A socket that was cut without a word looks like a quiet one: after a silence the service is asked. */
+  #watch(): void {
+    this.#cancel();
+    const round = this.#round;
+    const quiet = this.around.now() - this.#heard;
+    this.#cancel = this.around.after(Math.max(1000, SILENCE_MS - quiet), () => {
+      if (round !== this.#round) return;
+      if (this.around.now() - this.#heard < SILENCE_MS) return this.#watch();
+      const asked = this.#heard;
+      void this.around.probe(this.position).then((well) => {
+        if (round !== this.#round) return;
+        if (!well && asked === this.#heard) return this.#lost(1006);
+        this.#heard = this.around.now();
+        this.#watch();
+      });
+    });
+  }
+
+  #lost(code: number): void {
+    const now = this.around.now();
+    const since = this.status.kind === 'connected' ? now : this.status.since;
+    this.#drop();
+    const advice = adviceFor(code);
+    if (advice !== 'reconnect') {
+      this.#say({ kind: 'ended', since, retryAt: 0, attempt: this.status.attempt + 1 });
+      if (advice === 'resync') this.listener.resync();
+      return;
+    }
+    const attempt = this.status.attempt + 1;
+    const ms = wait(attempt, this.around.random());
+    this.#say({ kind: 'waiting', since, retryAt: now + ms, attempt });
+    this.#cancel = this.around.after(ms, () => this.#connect());
+  }
+
+  #say(status: Status): void {
+    this.status = status;
+    this.listener.status(status);
+  }
+}

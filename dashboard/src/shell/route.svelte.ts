@@ -1,0 +1,66 @@
+// Where one is: everything a view needs to show the same again stands in the address, behind the `#`, which works
+// below any path and on any server of static files.
+
+export type View = 'sessions' | 'session' | 'live' | 'overview';
+export const TABS = ['timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final'] as const;
+export type Tab = (typeof TABS)[number];
+
+export interface Place {
+  view: View;
+  id: string;
+  tab: Tab;
+  query: URLSearchParams;
+}
+
+export function parsePlace(hash: string): Place {
+  const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
+  const [view = '', id = '', tab = ''] = path.split('/').map(decode);
+  const known = (['sessions', 'session', 'live', 'overview'] as const).find((name) => name === view) ?? 'sessions';
+  return {
+    view: known === 'session' && id === '' ? 'sessions' : known,
+    id,
+    tab: TABS.find((name) => name === tab) ?? 'timeline',
+    query: new URLSearchParams(query),
+  };
+}
+
+/** A part that is no percent-encoding is taken as it is. */
+function decode(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
+}
+
+export function sessionHref(id: string, tab: Tab = 'timeline', query: Record<string, string> = {}): string {
+  const search = new URLSearchParams(query).toString();
+  return `#/session/${encodeURIComponent(id)}/${tab}${search === '' ? '' : `?${search}`}`;
+}
+
+class Router {
+  place = $state.raw(parsePlace(location.hash));
+
+  constructor() {
+    addEventListener('hashchange', () => (this.place = parsePlace(location.hash)));
+  }
+
+  go(href: string): void {
+    location.hash = href;
+  }
+
+  /** Changes the query of this place without a step in the history; '' takes a key out. */
+  refine(changes: Record<string, string>): void {
+    const query = new URLSearchParams(this.place.query);
+    for (const [key, value] of Object.entries(changes)) {
+      if (value === '') query.delete(key);
+      else query.set(key, value);
+    }
+    const [path] = location.hash.split('?');
+    const search = query.toString();
+    history.replaceState(null, '', `${path === '' ? '#/sessions' : path}${search === '' ? '' : `?${search}`}`);
+    this.place = parsePlace(location.hash);
+  }
+}
+
+export const router = new Router();

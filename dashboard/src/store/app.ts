@@ -1,0 +1,93 @@
+// What the whole page shares: one feed of everything, and what is made from it.
+
+import type { Api } from '../api/api';
+import { inBrowser } from '../connection/browser';
+import { Connection } from '../connection/connection';
+import type { Position } from '../connection/position';
+import type { Status } from '../connection/status';
+import { Feed } from './feed';
+import { HealthStore } from './health';
+import { Painted } from './paint.svelte';
+import { SessionsStore } from './sessions';
+
+const RESYNC_MS = 2000;
+/** A connection whose position stays behind the service's for this many questions has lost its events. */
+const BEHIND = 2;
+
+export class AppStore {
+  readonly painted = new Painted();
+  readonly sessions: SessionsStore;
+  readonly feed: Feed;
+  readonly health: HealthStore;
+  readonly connection: Connection;
+  /** The connection of the session that is looked at, beside the one to everything. */
+  viewed: Connection | null = null;
+  #behind = 0;
+  #loaded = false;
+
+  constructor(readonly api: Api) {
+    this.sessions = new SessionsStore(api);
+    this.feed = new Feed((session) => this.sessions.userOf(session));
+    this.health = new HealthStore(api);
+    this.connection = new Connection(
+      (since) => api.socketUrl(null, since),
+      {
+        event: (event) => {
+          this.sessions.apply(event);
+          this.feed.event(event);
+        },
+        gap: (gap) => {
+          this.feed.gap(gap);
+          void this.sessions.load();
+        },
+        resync: () => setTimeout(() => this.start(), RESYNC_MS),
+        status: (status) => {
+          if (status.kind === 'connected') this.#connected();
+          this.painted.changed();
+        },
+      },
+      inBrowser((position) => this.#probe(position)),
+    );
+  }
+
+  /** Follows from now on; the list is loaded as soon as there is a position from which it is followed. */
+  start(): void {
+    this.#loaded = false;
+    this.connection.start(null);
+  }
+
+  look(at: Connection | null): void {
+    this.viewed = at;
+    this.painted.changed();
+  }
+
+  /** How live what one sees is: the worse of what is followed. */
+  get status(): Status {
+    const viewed = this.viewed?.status;
+    return viewed && viewed.kind !== 'connected' && this.connection.status.kind === 'connected'
+      ? viewed
+      : this.connection.status;
+  }
+
+  retryNow(): void {
+    this.connection.retryNow();
+    this.viewed?.retryNow();
+  }
+
+  #connected(): void {
+    if (!this.#loaded || this.sessions.error !== '') void this.sessions.load();
+    this.#loaded = true;
+  }
+
+  async #probe(position: Position | null): Promise<boolean> {
+    try {
+      const { storage } = await this.api.health();
+      const behind = position !== null && storage.epoch === position.epoch && storage.offset > position.offset;
+      this.#behind = behind ? this.#behind + 1 : 0;
+      return this.#behind < BEHIND;
+    } catch {
+      // Not well: the connection is made anew, and says so.
+      return false;
+    }
+  }
+}

@@ -1,0 +1,37 @@
+// The service's deep merge and dotted keys, on values that are never changed in place.
+
+import { isFields, type Fields, type Json } from '../../wire/json';
+
+/** A copy with one key set. Written so that a key such as `__proto__` is a key like any other. */
+export function withKey(target: Fields, key: string, value: Json): Fields {
+  return { ...target, [key]: value };
+}
+
+/** Objects merge, arrays and scalars replace, null is stored as null. */
+export function deepMerge(target: Fields, patch: Fields): Fields {
+  const merged = Object.entries(patch).map(([key, value]): [string, Json] => {
+    const old = own(target, key);
+    return [key, isFields(old) && isFields(value) ? deepMerge(old, value) : value];
+  });
+  return { ...target, ...Object.fromEntries(merged) };
+}
+
+/** Sets `a.b.c`; a string `"+N"` on a number adds. */
+export function setDotted(target: Fields, path: string, value: Json): Fields {
+  const dot = path.indexOf('.');
+  if (dot < 0) return withKey(target, path, increment(own(target, path), value));
+  const head = path.slice(0, dot);
+  const inner = own(target, head);
+  return withKey(target, head, setDotted(isFields(inner) ? inner : {}, path.slice(dot + 1), value));
+}
+
+function own(target: Fields, key: string): Json | undefined {
+  return Object.hasOwn(target, key) ? target[key] : undefined;
+}
+
+function increment(old: Json | undefined, value: Json): Json {
+  if (typeof value !== 'string' || !value.startsWith('+')) return value;
+  const amount = Number(value.slice(1));
+  const base = old ?? 0;
+  return typeof base === 'number' && value.length > 1 && Number.isFinite(amount) ? base + amount : value;
+}

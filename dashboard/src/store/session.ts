@@ -1,0 +1,173 @@
+// One session: its documents and its timeline, loaded once and then followed.
+
+import type { Api } from '../api/api';
+import { ApiError } from '../api/api';
+import { inBrowser } from '../connection/browser';
+import { Connection } from '../connection/connection';
+import type { Gap, SessionEvent } from '../wire/event';
+import { number, type Fields } from '../wire/json';
+import { foldMetadata } from './fold/metadata';
+import { foldState } from './fold/state';
+import { Painted } from './paint.svelte';
+import { Timeline } from './timeline/timeline';
+
+const FIRST_PAGE = 100;
+const REFETCH_MS = 300;
+const RESYNC_MS = 2000;
+
+interface Subscriber {
+  record: (index: number, event: SessionEvent) => void;
+  reset: () => void;
+}
+
+export class SessionStore {
+  readonly painted = new Painted();
+  readonly timeline: Timeline;
+  readonly connection: Connection;
+  metadata: Fields = {};
+  state: Fields = {};
+  initial: Fields | null = null;
+  final: Fields | null = null;
+  phase: 'loading' | 'open' | 'missing' | 'failed' | 'deleted' = 'loading';
+  error = '';
+  /** The last gap that was told, until it is dismissed. */
+  gap: Gap | null = null;
+  #subscribers = new Set<Subscriber>();
+  /** Events that came while documents are being fetched. */
+  #meanwhile: SessionEvent[] | null = null;
+  /** What is fetched soon, at most one of the two: a load brings the documents, too. */
+  #due: { what: 'load' | 'documents'; timer: ReturnType<typeof setTimeout> } | null = null;
+  #closed = false;
+
+  constructor(
+    private readonly api: Api,
+    readonly id: string,
+    onStatus: () => void,
+  ) {
+    this.timeline = new Timeline(
+      (at, limit, signal) => api.events(id, at, limit, signal),
+      () => this.painted.changed(),
+    );
+    const around = inBrowser(() =>
+      api.health().then(
+        () => true,
+        () => false,
+      ),
+    );
+    this.connection = new Connection(
+      (since) => api.socketUrl(id, since),
+      {
+        event: (event) => this.#apply(event),
+        gap: (gap) => this.#gap(gap),
+        resync: () => this.#later('load', RESYNC_MS),
+        status: onStatus,
+      },
+      around,
+    );
+  }
+
+  async load(): Promise<void> {
+    try {
+      const [whole, page] = await Promise.all([
+        this.api.session(this.id),
+        this.api.events(this.id, -FIRST_PAGE, FIRST_PAGE),
+      ]);
+      if (this.#closed) return;
+      this.#take(whole);
+      this.timeline.open(page);
+      this.phase = 'open';
+      for (const { reset } of this.#subscribers) reset();
+      const { epoch, offset } = this.timeline.position ?? { epoch: '', offset: 0 };
+      this.connection.start({ epoch, offset: Math.min(offset, number(this.metadata, '$offset') ?? 0) });
+    } catch (error) {
+      this.#failed(error);
+    }
+    this.painted.changed();
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#due) clearTimeout(this.#due.timer);
+    this.timeline.close();
+    this.connection.stop();
+  }
+
+  /** Tells of each record that came live, and when everything was fetched anew, until the answer is called. */
+  subscribe(record: Subscriber['record'], reset: Subscriber['reset']): () => void {
+    const subscriber = { record, reset };
+    this.#subscribers.add(subscriber);
+    return () => this.#subscribers.delete(subscriber);
+  }
+
+  dismissGap(): void {
+    this.gap = null;
+    this.painted.changed();
+  }
+
+  #take(whole: { metadata: Fields; initial: Fields | null; state: Fields; final: Fields | null }): void {
+    ({ metadata: this.metadata, initial: this.initial, state: this.state, final: this.final } = whole);
+  }
+
+  #failed(error: unknown): void {
+    if (this.#closed) return;
+    const gone = error instanceof ApiError && error.status === 404;
+    this.phase = gone ? 'missing' : 'failed';
+    this.error = error instanceof Error ? error.message : String(error);
+    // A service that is away comes back: try again as long as somebody looks.
+    if (error instanceof ApiError && error.status === 0) this.#later('load', RESYNC_MS);
+  }
+
+  #apply(event: SessionEvent): void {
+    const index = this.timeline.append(event);
+    if (index !== null) for (const { record } of this.#subscribers) record(index, event);
+    if (event.type === 'session_deleted') this.phase = 'deleted';
+    else if (event.offset > (number(this.metadata, '$offset') ?? 0)) this.#fold(event);
+    this.painted.changed();
+  }
+
+  #fold(event: SessionEvent): void {
+    this.#meanwhile?.push(event);
+    const folded = foldState(this.state, event);
+    this.metadata = foldMetadata(this.metadata, event);
+    if (typeof folded === 'object') this.state = folded.state;
+    const documents = event.type.startsWith('session_');
+    if (folded === 'unknown' || documents) this.#later('documents', REFETCH_MS);
+  }
+
+  #later(what: 'load' | 'documents', ms: number): void {
+    if (this.#closed || this.#due?.what === 'load' || this.#due?.what === what) return;
+    if (this.#due) clearTimeout(this.#due.timer);
+    const timer = setTimeout(() => {
+      this.#due = null;
+      void (what === 'load' ? this.load() : this.#documents());
+    }, ms);
+    this.#due = { what, timer };
+  }
+
+  /** Fetches the documents and lets those events follow that they do not contain yet. */
+  async #documents(): Promise<void> {
+    const meanwhile: SessionEvent[] = [];
+    this.#meanwhile = meanwhile;
+    try {
+      const whole = await this.api.session(this.id);
+      if (this.#closed) return;
+      this.#take(whole);
+      this.#meanwhile = null;
+      const from = number(this.metadata, '$offset') ?? 0;
+      for (const event of meanwhile) if (event.offset > from) this.#fold(event);
+      this.error = '';
+    } catch (error) {
+      this.error = error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#meanwhile = null;
+    }
+    this.painted.changed();
+  }
+
+  /** Numbers and documents were built on what came before: all of it is fetched anew. */
+  #gap(gap: Gap): void {
+    this.gap = gap;
+    this.connection.stop();
+    void this.load();
+  }
+}

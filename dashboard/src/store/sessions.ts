@@ -1,0 +1,143 @@
+// All sessions as the list shows them: loaded page by page, newest first, and kept up to date by every event.
+
+import type { Api } from '../api/api';
+import type { SessionEvent } from '../wire/event';
+import { number, text, type Fields } from '../wire/json';
+import { foldMetadata } from './fold/metadata';
+import { Painted } from './paint.svelte';
+import { rowOf, type Row } from './row';
+
+const FIRST_PAGE = 100;
+const PAGE = 1000;
+const NEWCOMERS_MS = 250;
+
+export class SessionsStore {
+  readonly painted = new Painted(() => this.#refresh());
+  /** Changes whenever a session came or went, or another user or tag is there. */
+  rows: Row[] = [];
+  loading = true;
+  error = '';
+  #documents = new Map<string, Fields>();
+  #rows = new Map<string, Row>();
+  #dirty = new Set<string>();
+  /** Events of sessions that are not known yet. */
+  #early = new Map<string, SessionEvent[]>();
+  /** Whose the sessions are that are not listed yet. */
+  #users = new Map<string, string>();
+  #newcomers: ReturnType<typeof setTimeout> | null = null;
+  #round = 0;
+
+  constructor(private readonly api: Api) {}
+
+  /** Loads everything; what is shown meanwhile stays. */
+  async load(): Promise<void> {
+    const round = ++this.#round;
+    this.loading = true;
+    const seen = new Set<string>();
+    try {
+      let [cursor, limit] = [null as string | null, FIRST_PAGE];
+      do {
+        const page = await this.api.sessions(limit, cursor);
+        if (round !== this.#round) return;
+        for (const metadata of page.sessions) seen.add(this.#take(metadata));
+        [cursor, limit] = [page.next, PAGE];
+        this.painted.changed();
+      } while (cursor !== null);
+      for (const id of this.#documents.keys()) if (!seen.has(id) && !this.#early.has(id)) this.#drop(id);
+      this.error = '';
+    } catch (error) {
+      if (round !== this.#round) return;
+      this.error = error instanceof Error ? error.message : String(error);
+    }
+    this.loading = false;
+    for (const id of this.#documents.keys()) this.#early.delete(id);
+    if (this.#early.size > 0) this.#askForNewcomers();
+    this.painted.changed();
+  }
+
+  userOf(session: string): string {
+    return this.#rows.get(session)?.user ?? this.#users.get(session) ?? '';
+  }
+
+  get(session: string): Row | undefined {
+    return this.#rows.get(session);
+  }
+
+  apply(event: SessionEvent): void {
+    if (event.type === 'session_deleted') return this.#drop(event.sessionId);
+    const metadata = this.#documents.get(event.sessionId);
+    if (!metadata) return this.#unknown(event);
+    if (this.loading) this.#remember(event);
+    this.#fold(metadata, event);
+  }
+
+  #fold(metadata: Fields, event: SessionEvent): void {
+    if (event.offset <= (number(metadata, '$offset') ?? 0)) return;
+    this.#documents.set(event.sessionId, foldMetadata(metadata, event));
+    this.#touch(event.sessionId);
+  }
+
+  #touch(id: string): void {
+    this.#dirty.add(id);
+    this.painted.changed();
+  }
+
+  /** A session's metadata as fetched; events that came earlier than it but are newer follow. */
+  #take(metadata: Fields): string {
+    const id = text(metadata, 'sessionId');
+    this.#documents.set(id, metadata);
+    for (const event of this.#early.get(id) ?? []) this.#fold(this.#documents.get(id) ?? metadata, event);
+    this.#touch(id);
+    return id;
+  }
+
+  #remember(event: SessionEvent): void {
+    const early = this.#early.get(event.sessionId);
+    if (early) early.push(event);
+    else this.#early.set(event.sessionId, [event]);
+  }
+
+  /** A session nobody knows yet: while the list loads it may still come, afterwards it is asked for. */
+  #unknown(event: SessionEvent): void {
+    this.#remember(event);
+    if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
+    if (!this.loading) this.#askForNewcomers();
+  }
+
+  #askForNewcomers(): void {
+    this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), NEWCOMERS_MS);
+  }
+
+  async #fetchNewcomers(): Promise<void> {
+    const unknown = [...this.#early.keys()].filter((id) => !this.#documents.has(id));
+    try {
+      // Newcomers are the newest, or were long away: those that a page of the newest does not hold come one by one.
+      const page = await this.api.sessions(Math.min(PAGE, unknown.length + 5), null);
+      for (const metadata of page.sessions) if (unknown.includes(text(metadata, 'sessionId'))) this.#take(metadata);
+      for (const id of unknown.filter((id) => !this.#documents.has(id)).slice(0, 20)) {
+        this.#take((await this.api.session(id)).metadata);
+      }
+      this.error = '';
+    } catch (error) {
+      this.error = error instanceof Error ? error.message : String(error);
+    }
+    this.#newcomers = null;
+    if (!this.loading) for (const id of unknown) this.#early.delete(id);
+    for (const id of unknown) this.#users.delete(id);
+  }
+
+  #drop(id: string): void {
+    this.#documents.delete(id);
+    this.#touch(id);
+  }
+
+  #refresh(): void {
+    for (const id of this.#dirty) {
+      const metadata = this.#documents.get(id);
+      if (metadata) this.#rows.set(id, rowOf(metadata));
+      else this.#rows.delete(id);
+    }
+    this.#dirty.clear();
+    this.rows = [...this.#rows.values()];
+  }
+}

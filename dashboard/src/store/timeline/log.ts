@@ -1,0 +1,79 @@
+// One log of a session, by seq, as a timeline of its own: also what the older service wrote, which has no events.
+
+import type { Api, Log } from '../../api/api';
+import type { SessionEvent } from '../../wire/event';
+import { number, text, type Fields } from '../../wire/json';
+import type { EventPage } from '../../wire/session';
+import { Painted } from '../paint.svelte';
+import { Timeline } from './timeline';
+
+const FIRST_PAGE = 100;
+/** The older service's numbers have gaps: its logs are fetched whole, as far as they are not longer than this. */
+const MOST_LEGACY = 20_000;
+
+export class LogTimeline {
+  readonly painted = new Painted();
+  readonly timeline: Timeline;
+  error = '';
+  #legacy: SessionEvent[] | null = null;
+  /** What came before the first page was there. */
+  #early: SessionEvent[] | null = [];
+
+  constructor(
+    private readonly api: Api,
+    private readonly session: string,
+    private readonly log: Log,
+  ) {
+    this.timeline = new Timeline(
+      (at, limit, signal) => this.fetch(at, limit, signal),
+      () => this.painted.changed(),
+    );
+  }
+
+  async load(hasLegacy: boolean): Promise<void> {
+    this.#early = [];
+    this.#legacy = null;
+    try {
+      const records = await this.api.records(this.session, this.log, null, hasLegacy ? MOST_LEGACY : FIRST_PAGE);
+      const events = records.reverse().map((record) => this.#event(record));
+      if (hasLegacy) this.#legacy = events;
+      const total = hasLegacy ? events.length : (number(records.at(-1), 'seq') ?? 0);
+      this.timeline.open({ events, at: total - events.length, total, next: `-${events.at(-1)?.offset ?? 0}` });
+      for (const event of this.#early ?? []) this.append(event, true);
+      this.#early = null;
+    } catch (error) {
+      this.error = error instanceof Error ? error.message : String(error);
+    }
+    this.painted.changed();
+  }
+
+  /** A record that came live, if it is one of this log. Answers its number. */
+  append(event: SessionEvent, late = false): number | null {
+    if (`${event.type}s` !== this.log) return null;
+    if (this.#early && !late) {
+      this.#early.push(event);
+      return null;
+    }
+    this.#legacy?.push(event);
+    return this.timeline.append(event);
+  }
+
+  /** Records from the one with this number on, as events. */
+  async fetch(at: number, limit: number, _signal?: AbortSignal): Promise<EventPage> {
+    const page = { at, total: this.timeline.total, next: '' };
+    if (this.#legacy) return { ...page, events: this.#legacy.slice(at, at + limit) };
+    const records = await this.api.records(this.session, this.log, at + limit + 1, limit);
+    return { ...page, events: records.reverse().map((record) => this.#event(record)) };
+  }
+
+  #event(record: Fields): SessionEvent {
+    const type = this.log === 'actions' ? 'action' : 'response';
+    return {
+      offset: number(record, '$offset') ?? 0,
+      type,
+      sessionId: this.session,
+      data: record,
+      timestamp: text(record, 'timestamp'),
+    };
+  }
+}

@@ -1,0 +1,111 @@
+// An event in one line.
+
+import type { SessionEvent } from '../wire/event';
+import { asText, isFields, text, type Fields, type Json } from '../wire/json';
+
+const MOST = 300;
+/** What says most about an action or a response, first. */
+const TELLING = [
+  'command',
+  'file_path',
+  'path',
+  'url',
+  'pattern',
+  'query',
+  'description',
+  'prompt',
+  'content',
+  'text',
+  'message',
+  'error',
+  'output',
+  'result',
+  'input',
+  'task',
+  'detail',
+];
+const OWN = new Set(['seq', 'timestamp', '$offset', '$crc', 'type', 'clientSeq']);
+
+export interface Summary {
+  /** The kind within the family, e.g. `bash_exec`. */
+  kind: string;
+  text: string;
+}
+
+export function summarize(event: SessionEvent): Summary {
+  const { data, type } = event;
+  switch (type) {
+    case 'action':
+    case 'response':
+      return { kind: clip(text(data, 'type') || type), text: clip(telling(data)) };
+    case 'state_updated':
+      return { kind: 'state', text: clip(`v${text(data, 'version')} · ${patchKeys(data)}`) };
+    case 'goal_added':
+      return { kind: 'goal added', text: clip(`${text(data, 'id')} · ${text(data, 'description')}`) };
+    case 'goal_updated':
+      return { kind: 'goal', text: clip(`${text(data, 'goalId')} · ${pairs(data, ['goalId'])}`) };
+    case 'agent_spawned':
+      return { kind: 'agent spawned', text: clip(`${text(data, 'agentId')} · ${text(data, 'task')}`) };
+    case 'agent_completed':
+      return { kind: 'agent done', text: clip(`${text(data, 'agentId')} · ${pairs(data, ['agentId'])}`) };
+    case 'metadata_updated':
+      return { kind: 'metadata', text: clip(pairs(data, [])) };
+    case 'session_created':
+      return { kind: 'created', text: clip(`by ${text(data, 'userId')}`) };
+    case 'session_finalized':
+      return { kind: 'finalized', text: clip(pairs(data, [])) };
+    case 'session_reopened':
+      return { kind: 'reopened', text: '' };
+    case 'session_deleted':
+      return { kind: 'deleted', text: '' };
+    default:
+      return { kind: clip(String(type)), text: clip(pairs(data, [])) };
+  }
+}
+
+function telling(data: Fields): string {
+  const tool = text(data, 'tool');
+  for (const key of TELLING) {
+    const value = data[key];
+    if (value === undefined || value === null || value === '') continue;
+    return [tool, isFields(value) ? telling(value) || flat(value) : flat(value)].filter(Boolean).join('  ');
+  }
+  return [tool, pairs(data, ['tool'])].filter(Boolean).join('  ');
+}
+
+function patchKeys(data: Fields): string {
+  const patch = data['patch'] ?? data;
+  if (Array.isArray(patch))
+    return patch.map((step) => (isFields(step) ? `${text(step, 'op')} ${text(step, 'path')}` : '')).join(', ');
+  return isFields(patch) ? pairs(patch, ['version']) : flat(patch);
+}
+
+function pairs(data: Fields, without: string[]): string {
+  const shown: string[] = [];
+  let length = 0;
+  for (const [key, value] of Object.entries(data)) {
+    if (OWN.has(key) || without.includes(key)) continue;
+    const pair = `${key.slice(0, 80)}: ${flat(value)}`;
+    shown.push(pair);
+    length += pair.length;
+    if (length > MOST) break;
+  }
+  return shown.join(', ');
+}
+
+/** A value in few characters; what is large is never written out. */
+function flat(value: Json): string {
+  if (typeof value === 'string') return value.slice(0, MOST);
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.length}]`;
+  if (isFields(value))
+    return `{${Object.keys(value)
+      .slice(0, 4)
+      .map((key) => key.slice(0, 40))
+      .join(', ')}}`;
+  return asText(value) || 'null';
+}
+
+/** One line, without what would change the direction or the line of what stands beside it. */
+function clip(line: string): string {
+  return line.slice(0, MOST).replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
+}

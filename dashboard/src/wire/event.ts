@@ -1,0 +1,83 @@
+// What happened, as the service tells it; and what else a socket says.
+
+import { isFields, type Fields } from './json';
+
+export const EVENT_TYPES = [
+  'session_created',
+  'action',
+  'response',
+  'state_updated',
+  'goal_added',
+  'goal_updated',
+  'agent_spawned',
+  'agent_completed',
+  'metadata_updated',
+  'session_finalized',
+  'session_reopened',
+  'session_deleted',
+] as const;
+export type EventType = (typeof EVENT_TYPES)[number];
+
+export interface SessionEvent {
+  offset: number;
+  type: EventType;
+  sessionId: string;
+  data: Fields;
+  timestamp: string;
+  /** How the patch of a `state_updated` is to be read, where it is not the default merge. */
+  format?: string;
+}
+
+/** The families in which events are coloured and filtered. */
+export const FAMILIES = ['action', 'response', 'state', 'goal', 'agent', 'session'] as const;
+export type Family = (typeof FAMILIES)[number];
+
+const FAMILY: Record<EventType, Family> = {
+  session_created: 'session',
+  action: 'action',
+  response: 'response',
+  state_updated: 'state',
+  goal_added: 'goal',
+  goal_updated: 'goal',
+  agent_spawned: 'agent',
+  agent_completed: 'agent',
+  metadata_updated: 'session',
+  session_finalized: 'session',
+  session_reopened: 'session',
+  session_deleted: 'session',
+};
+
+export function familyOf(type: string): Family {
+  return FAMILY[type as EventType] ?? 'session';
+}
+
+/** Which of a state's versions an event made belongs to: only these make one. */
+export function changesState(type: EventType): boolean {
+  return type === 'state_updated' || FAMILY[type] === 'goal' || FAMILY[type] === 'agent';
+}
+
+export interface Gap {
+  from: number;
+  to: number;
+}
+
+export type Frame =
+  | { kind: 'connected'; epoch: string; offset: number }
+  | { kind: 'gap'; gap: Gap }
+  | { kind: 'event'; event: SessionEvent };
+
+/** A socket's message; throws if it is none. */
+export function parseFrame(message: string): Frame {
+  const value: unknown = JSON.parse(message);
+  if (!isFields(value)) throw new TypeError('a frame is no object');
+  if (typeof value['offset'] === 'number' && typeof value['sessionId'] === 'string' && isFields(value['data'])) {
+    return { kind: 'event', event: value as unknown as SessionEvent };
+  }
+  if (value['type'] === 'connected') {
+    return { kind: 'connected', epoch: String(value['epoch']), offset: Number(value['offset']) };
+  }
+  if (value['type'] === 'gap') {
+    return { kind: 'gap', gap: { from: Number(value['from']), to: Number(value['to']) } };
+  }
+  throw new TypeError('a frame is neither an event nor known');
+}

@@ -1,0 +1,46 @@
+// JSON as it comes: nothing is known about a value until it was looked at.
+
+export type Json = null | boolean | number | string | Json[] | Fields;
+export type Fields = { [key: string]: Json };
+
+export function isFields(value: unknown): value is Fields {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The object under a key, or an empty one. */
+export function fields(of: Fields | undefined, key: string): Fields {
+  const value = of?.[key];
+  return isFields(value) ? value : {};
+}
+
+/** The array under a key, or an empty one. */
+export function list(of: Fields | undefined, key: string): Json[] {
+  const value = of?.[key];
+  return Array.isArray(value) ? value : [];
+}
+
+/** The number under a key, or nothing. */
+export function number(of: Fields | undefined, key: string): number | undefined {
+  const value = of?.[key];
+  return typeof value === 'number' ? value : undefined;
+}
+
+/** What stands under a key as text; '' for nothing. Other things than text are shown as their JSON. */
+export function text(of: Fields | undefined, key: string): string {
+  return asText(of?.[key]);
+}
+
+export function asText(value: Json | undefined): string {
+  if (value === undefined || value === null) return '';
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** The strings of an array under a key. */
+export function texts(of: Fields | undefined, key: string): string[] {
+  return list(of, key).filter((item) => typeof item === 'string');
+}
+
+/** The objects of an array under a key. */
+export function objects(of: Fields | undefined, key: string): Fields[] {
+  return list(of, key).filter(isFields);
+}

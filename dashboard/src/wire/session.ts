@@ -1,0 +1,47 @@
+// What the service answers, as far as the dashboard relies on it.
+
+import type { Gap, SessionEvent } from './event';
+import type { Fields } from './json';
+
+export interface WholeSession {
+  metadata: Fields;
+  initial: Fields | null;
+  state: Fields;
+  final: Fields | null;
+}
+
+export interface SessionPage {
+  sessions: Fields[];
+  next: string | null;
+}
+
+export interface EventPage {
+  events: SessionEvent[];
+  next: string;
+  gap?: Gap;
+  at: number;
+  total: number;
+}
+
+export interface Health {
+  status: string;
+  uptime: number;
+  websocket: { totalConnections: number; users: number; sessions: number };
+  storage: {
+    status: string;
+    epoch: string;
+    offset: number;
+    sessions: number;
+    active: number;
+    resident: number;
+    freeBytes: number;
+    journalBytes: number;
+    quarantined: number;
+  };
+}
+
+export interface Stats {
+  total: number;
+  active: number;
+  completed: number;
+}

@@ -1,0 +1,84 @@
+// A real Chromium, and pages that report what goes wrong in them.
+
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { expect } from 'vitest';
+
+const ARGS = [
+  '--headless',
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--enable-precise-memory-info',
+  '--js-flags=--expose-gc',
+];
+
+export function launch(): Promise<Browser> {
+  return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ARGS });
+}
+
+/** What a browser says by itself when the service is away. */
+const AWAY =
+  /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 40[04])/;
+
+export class Tab {
+  readonly problems: string[] = [];
+
+  private constructor(readonly page: Page) {
+    page.on('pageerror', (error) => this.problems.push(String(error.stack ?? error)));
+    page.on('console', (message) => {
+      if (['error', 'warning'].includes(message.type()) && !AWAY.test(message.text()))
+        this.problems.push(message.text());
+    });
+    page.on('dialog', (dialog) => {
+      this.problems.push(`a dialog said ${dialog.message()}`);
+      void dialog.dismiss();
+    });
+  }
+
+  static async open(browser: Browser, url: string, options: BrowserContextOptions = {}): Promise<Tab> {
+    const context = await browser.newContext({
+      viewport: { width: 1440, height: 900 },
+      colorScheme: 'light',
+      timezoneId: 'Europe/Berlin',
+      ...options,
+    });
+    await context.grantPermissions(['clipboard-read', 'clipboard-write']);
+    const tab = new Tab(await context.newPage());
+    tab.page.setDefaultTimeout(15_000);
+    await tab.page.goto(url);
+    return tab;
+  }
+
+  /** Nothing went wrong in this page, and it is closed. */
+  async close(): Promise<void> {
+    await this.page.context().close();
+    expect(this.problems).toEqual([]);
+  }
+
+  /** The texts of the records in sight, top to bottom. */
+  records(): Promise<string[]> {
+    return this.page.locator('.record .text').allInnerTexts();
+  }
+
+  async says(text: string | RegExp): Promise<void> {
+    await this.page.getByText(text).filter({ visible: true }).first().waitFor();
+  }
+}
+
+/** Waits until it holds, and says what it was if it never does. */
+export async function eventually<T>(look: () => Promise<T>, holds: (seen: T) => void, ms = 10_000): Promise<void> {
+  const end = Date.now() + ms;
+  for (;;) {
+    const seen = await look();
+    try {
+      return holds(seen);
+    } catch (error) {
+      if (Date.now() > end) throw error;
+    }
+    await new Promise((done) => setTimeout(done, 50));
+  }
+}

@@ -1,0 +1,18 @@
+// The wire as the service's own tests have it: one set of fixtures for all languages.
+
+import { readFileSync } from 'node:fs';
+import type { SessionEvent } from '../../src/wire/event';
+import type { Fields } from '../../src/wire/json';
+
+interface Wire {
+  steps: { event?: string }[];
+  metadata: Fields;
+  state: Fields;
+}
+
+const file = new URL('../../../session-model/tests/fixtures/wire.json', import.meta.url);
+export const wire = JSON.parse(readFileSync(file, 'utf8')) as Wire;
+
+/** The frames a socket would bring, byte for byte. */
+export const frames: string[] = wire.steps.flatMap((step) => (step.event === undefined ? [] : [step.event]));
+export const events: SessionEvent[] = frames.map((frame) => JSON.parse(frame) as SessionEvent);

@@ -1,0 +1,100 @@
+import { describe, expect, it } from 'vitest';
+import { deepMerge, setDotted } from '../../src/store/fold/merge';
+import { foldMetadata, metricOf } from '../../src/store/fold/metadata';
+import { foldState } from '../../src/store/fold/state';
+import { rowOf } from '../../src/store/row';
+import type { Fields } from '../../src/wire/json';
+import { event } from './fake_socket';
+import { events, wire } from './fixtures';
+
+const birth: Fields = {
+  $schema: 'session-state-v1',
+  version: 1,
+  timestamp: '',
+  phase: 'initialization',
+  currentStep: null,
+  goals: [],
+  priorities: { current: null, queue: [], blocked: [] },
+  expectedOutcome: null,
+  agents: { spawned: [], active: [], completed: [] },
+  mcp: { swarm: null, memory: { keys: [] } },
+  workspace: { cwd: '/workspace', filesCreated: [], filesModified: [], gitStatus: null },
+  errors: [],
+};
+const newborn: Fields = {
+  sessionId: 'fixture-1',
+  userId: 'pilot',
+  created: '2026-09-21T14:13:20.000Z',
+  updated: '2026-09-21T14:13:20.000Z',
+  status: 'active',
+  model: 'm-1',
+  tokenUsage: { input: 0, output: 0, total: 0 },
+  metrics: { agentsSpawned: 0, toolCalls: 0, mcpCalls: 0, filesModified: 0, bashCommands: 0 },
+  tags: [],
+  parentSession: 'parent-1',
+  subsessions: [],
+  duration: null,
+  $offset: 100,
+  $logs: { changes: { seq: 1 } },
+};
+
+describe('the state', () => {
+  it('is after the events of the fixtures what the service says', () => {
+    const end = events.reduce<Fields>((state, next) => {
+      const folded = foldState(state, next);
+      if (folded === 'unknown') throw new Error(`${next.type} was not understood`);
+      return folded === 'unchanged' ? state : folded.state;
+    }, birth);
+    expect(end).toEqual(wire.state);
+  });
+
+  it('is fetched when an event is of another version or another kind of patch', () => {
+    expect(foldState(birth, event(1, { phase: 'x', version: 3 }, 'state_updated'))).toBe('unknown');
+    expect(foldState(birth, { ...event(1, { patch: [], version: 2 }, 'state_updated'), format: 'json-patch' })).toBe(
+      'unknown',
+    );
+    expect(foldState(birth, event(1, { type: 'tool_call' }))).toBe('unchanged');
+  });
+});
+
+describe('the metadata', () => {
+  it('are after the events of the fixtures what the service says', () => {
+    const end = events.slice(1).reduce(foldMetadata, newborn);
+    for (const key of ['metrics', 'tokenUsage', 'tags', 'status', 'subsessions', 'duration', 'updated'])
+      expect(end[key], key).toEqual(wire.metadata[key]);
+  });
+
+  it('count each record in the row', () => {
+    expect(rowOf(events.slice(1).reduce(foldMetadata, newborn)).records).toBe(events.length);
+  });
+
+  it('count an action by its type', () => {
+    expect(
+      ['task_spawn', 'mcp_call', 'file_edit', 'bash_exec', 'whatever', '__proto__', 'constructor'].map(metricOf),
+    ).toEqual(['agentsSpawned', 'mcpCalls', 'filesModified', 'bashCommands', 'toolCalls', 'toolCalls', 'toolCalls']);
+  });
+});
+
+describe('merging', () => {
+  it('treats hostile keys as keys', () => {
+    const patch = JSON.parse('{"__proto__":{"polluted":1},"constructor":{"prototype":{"polluted":2}}}') as Fields;
+    const merged = deepMerge({ a: 1 }, patch);
+    expect(Object.keys(merged)).toEqual(['a', '__proto__', 'constructor']);
+    expect(({} as Fields)['polluted']).toBeUndefined();
+    expect(Object.hasOwn(setDotted({}, '__proto__.x', 1), '__proto__')).toBe(true);
+  });
+
+  it('merges objects, replaces the rest and stores null', () => {
+    expect(deepMerge({ a: { b: 1, c: [1] }, d: 1 }, { a: { c: [2], e: null }, d: { f: 1 } })).toEqual({
+      a: { b: 1, c: [2], e: null },
+      d: { f: 1 },
+    });
+  });
+
+  it('adds only to numbers', () => {
+    expect(setDotted({ n: 1, s: 'x' }, 'n', '+2')['n']).toBe(3);
+    expect(setDotted({}, 'a.b', '+2')).toEqual({ a: { b: 2 } });
+    expect(setDotted({ s: 'x' }, 's', '+2')['s']).toBe('+2');
+    expect(setDotted({}, 's', '+')['s']).toBe('+');
+  });
+});

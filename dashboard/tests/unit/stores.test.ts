@@ -1,0 +1,136 @@
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { ApiError, type Api } from '../../src/api/api';
+import { SessionsStore } from '../../src/store/sessions';
+import { Painted } from '../../src/store/paint.svelte';
+import { GoalHistory } from '../../src/store/goal_history';
+import { Timeline } from '../../src/store/timeline/timeline';
+import type { Fields } from '../../src/wire/json';
+import type { SessionPage } from '../../src/wire/session';
+import { event } from './fake_socket';
+import { events, wire } from './fixtures';
+
+beforeAll(() => void vi.useFakeTimers());
+afterAll(() => void vi.useRealTimers());
+
+const metadata = (sessionId: string, $offset: number, toolCalls = 0): Fields => ({
+  ...wire.metadata,
+  sessionId,
+  $offset,
+  metrics: { toolCalls },
+});
+
+/** The list as the service would answer it, page by page, when the test says so. */
+function service(pages: SessionPage[]) {
+  const asked: (string | null)[] = [];
+  const open: (() => void)[] = [];
+  const api = {
+    sessions: (_: number, cursor: string | null) => {
+      asked.push(cursor);
+      return new Promise<SessionPage>((done) =>
+        open.push(() => done(pages[asked.length - 1] ?? { sessions: [], next: null })),
+      );
+    },
+    session: (id: string) => Promise.resolve({ metadata: metadata(id, 50), initial: null, state: {}, final: null }),
+  } as unknown as Api;
+  const answer = async (): Promise<void> => {
+    open.shift()?.();
+    await vi.advanceTimersByTimeAsync(200);
+  };
+  return { api, asked, answer };
+}
+
+describe('the list of sessions', () => {
+  it('counts each event once, whether the page or the socket was first', async () => {
+    const { api, asked, answer } = service([
+      { sessions: [metadata('a', 10, 5)], next: 'more' },
+      { sessions: [metadata('b', 12, 7)], next: null },
+    ]);
+    const store = new SessionsStore(api);
+    void store.load();
+    // 11 and 12 come before their pages; the page of `b` holds 12 already, and not 13.
+    store.apply(event(11, { type: 'tool_call' }, 'action', 'a'));
+    store.apply(event(12, { type: 'tool_call' }, 'action', 'b'));
+    store.apply(event(13, { type: 'tool_call' }, 'action', 'b'));
+    await answer();
+    await answer();
+    expect(asked).toEqual([null, 'more']);
+    const calls = (id: string) => store.get(id)?.metrics[1];
+    expect([calls('a'), calls('b')]).toEqual([6, 8]);
+    store.apply(event(13, { type: 'tool_call' }, 'action', 'b'));
+    store.apply(event(14, { type: 'tool_call' }, 'action', 'b'));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(calls('b')).toBe(9);
+  });
+
+  it('asks for newcomers, together', async () => {
+    const { api, asked, answer } = service([
+      { sessions: [], next: null },
+      { sessions: [metadata('n1', 21), metadata('n2', 22)], next: null },
+    ]);
+    const store = new SessionsStore(api);
+    void store.load();
+    await answer();
+    for (const [n, id] of ['n1', 'n2', 'old'].entries())
+      store.apply(event(20 + n, { sessionId: id, userId: 'zoe' }, 'session_created', id));
+    expect(store.userOf('n1')).toBe('zoe');
+    await vi.advanceTimersByTimeAsync(300);
+    await answer();
+    expect(asked.length).toBe(2);
+    expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2', 'old']);
+  });
+
+  it('lets go of what was deleted, also while nobody was told', async () => {
+    const { api, answer } = service([
+      { sessions: [metadata('a', 1), metadata('b', 2)], next: null },
+      { sessions: [metadata('b', 2)], next: null },
+    ]);
+    const store = new SessionsStore(api);
+    void store.load();
+    await answer();
+    void store.load();
+    await answer();
+    expect(store.rows.map((row) => row.id)).toEqual(['b']);
+    store.apply(event(9, {}, 'session_deleted', 'b'));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(store.rows).toEqual([]);
+  });
+
+  it('says when it could not be loaded', async () => {
+    const api = { sessions: () => Promise.reject(new ApiError('unreachable', 'away', 0)) } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    expect([store.error, store.loading]).toEqual(['away', false]);
+  });
+});
+
+describe('painting', () => {
+  it('happens at most ten times a second, however much changes', async () => {
+    let paints = 0;
+    const painted = new Painted(() => (paints += 1));
+    for (let n = 0; n < 1000; n += 1) {
+      painted.changed();
+      await vi.advanceTimersByTimeAsync(1);
+    }
+    expect(paints).toBeGreaterThanOrEqual(9);
+    expect(paints).toBeLessThanOrEqual(11);
+  });
+});
+
+describe("a goal's history", () => {
+  it('is read from the events, whichever way they come', async () => {
+    const fetch = async (at: number, limit: number) => ({
+      events: events.slice(at, at + limit),
+      at,
+      total: events.length,
+      next: '',
+    });
+    const timeline = new Timeline(fetch, () => {});
+    timeline.open({ ...(await fetch(0, 100)), next: 'e-999' });
+    const history = new GoalHistory(timeline, fetch);
+    history.open();
+    for (const each of events) history.note(each);
+    await vi.advanceTimersByTimeAsync(50);
+    expect(history.of('g1').map(({ change }) => change['status'])).toEqual(['pending', 'completed']);
+    expect(history.of('nobody')).toEqual([]);
+  });
+});

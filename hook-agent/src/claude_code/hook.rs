@@ -1,0 +1,240 @@
+//! One hook from its start to its end: read, stamp, map, append, deliver for a moment. The only place with effects.
+
+use std::borrow::Cow;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::draft::{Draft, Stamp};
+use super::map::{Scene, map};
+use super::meaning::Meaning;
+use super::payload::{AgentNote, Payload};
+use super::run::{Run, forget_silent};
+use super::trouble::note;
+use crate::client::check_session;
+use crate::config::MAX_EVENT_BYTES;
+use crate::delivery::{Delivered, Drain, Once, Report};
+use crate::spool::{Held, Limits, SharedFolder, Spool};
+use crate::{Config, Error, transport};
+
+/// `SessionEnd` has 1.5 seconds, after which Claude Code kills the hook.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// A large payload gets a millisecond more for every so many bytes.
+const BYTES_A_MILLISECOND: usize = 64 * 1024;
+/// Of a payload that is larger than the service takes, so much is kept.
+const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
+/// Room for the fields around a payload.
+const FIELDS: usize = 192 * 1024;
+/// What is read at most; far more than an event may have.
+const MAX_INPUT: u64 = 64 * 1024 * 1024;
+
+/// What one hook needs to know.
+pub(crate) struct Hook {
+    pub config: Config,
+    /// How long delivery may take, when the payload is small and the run goes on.
+    pub wait: Duration,
+    pub started: Instant,
+}
+
+/// Notes that the hook was called in a way that it does not know, in the default place.
+pub(crate) fn unreadable_call(config: &Config, what: &str) {
+    if let Some(folder) = open_folder(config) {
+        note(&folder.path, what);
+    }
+}
+
+impl Hook {
+    /// Records what stands on the standard input. Trouble is noted, never raised.
+    pub(crate) fn run(&self) {
+        let at = format!("{:.3}", jiff::Timestamp::now());
+        let mut input = Vec::new();
+        let read = io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input);
+        let folder = open_folder(&self.config);
+        if let Err(error) = read {
+            self.note(folder.as_ref(), &format!("standard input: {error}"));
+        }
+        let text = String::from_utf8_lossy(&input);
+        let raw = bounded(text.trim());
+        let (raw, payload) = match Payload::parse(&raw) {
+            Ok(payload) => (Cow::Borrowed(&*raw), payload),
+            Err(error) => {
+                self.note(folder.as_ref(), &format!("payload of {} bytes: {error}", raw.len()));
+                (
+                    unreadable(&raw),
+                    Payload { hook_event_name: "UnreadableHook".to_owned(), ..Payload::default() },
+                )
+            }
+        };
+        let Some(session) = self.session(&payload, folder.as_ref()) else { return };
+        let note = agent_note(&payload);
+        let user = self.config.user_id.as_deref().unwrap_or("unknown");
+        let named = self.config.session_id.as_deref() == Some(&session);
+        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note };
+        self.record(folder.as_ref(), &session, &payload, &scene);
+    }
+
+    /// `SESSION_ID`, or Claude Code's own.
+    fn session(&self, payload: &Payload<'_>, folder: Option<&SharedFolder>) -> Option<String> {
+        let named = self.config.session_id.as_deref();
+        if let Some(Err(error)) = named.map(check_session) {
+            self.note(folder, &error.to_string());
+        }
+        let usable = |id: &&str| check_session(id).is_ok();
+        let found = named.filter(usable).or_else(|| Some(&*payload.session_id).filter(usable));
+        if found.is_none() {
+            self.note(folder, "no session: neither `SESSION_ID` nor the payload names one");
+        }
+        found.map(str::to_owned)
+    }
+
+    fn record(&self, folder: Option<&SharedFolder>, session: &str, payload: &Payload<'_>, scene: &Scene<'_>) {
+        let last = Meaning::of(&payload.hook_event_name) == Meaning::SessionEnd;
+        let kept = folder.map_or(Err("no spool directory can be written".to_owned()), |folder| {
+            self.keep(folder, session, payload, scene).map(|()| folder)
+        });
+        match kept {
+            Ok(folder) => self.deliver(folder, last, scene.stamp.raw.len()),
+            Err(reason) => {
+                self.note(folder, &format!("spool: {reason}"));
+                let drafts = map(payload, scene, &mut Run::default());
+                if let Err(error) = self.pass_by(session, &drafts) {
+                    self.note(folder, &format!("lost: {error}"));
+                }
+            }
+        }
+    }
+
+    /// Appends the records, and what is to be remembered.
+    fn keep(
+        &self,
+        folder: &SharedFolder,
+        session: &str,
+        payload: &Payload<'_>,
+        scene: &Scene<'_>,
+    ) -> Result<(), String> {
+        let meaning = Meaning::of(&payload.hook_event_name);
+        let told = |error: io::Error| error.to_string();
+        if !meaning.remembers() {
+            let frames = self.frames(folder, session, &map(payload, scene, &mut Run::default()));
+            return self.append(&folder.hold().map_err(told)?, &frames);
+        }
+        let held = folder.hold().map_err(told)?;
+        let before = Run::load(&folder.path, session);
+        let mut run = before.clone();
+        let drafts = map(payload, scene, &mut run);
+        self.append(&held, &self.frames(folder, session, &drafts))?;
+        let saved = if run == before { Ok(()) } else { run.save(&folder.path, session) };
+        let forgot = if meaning == Meaning::SessionEnd { forget_silent(&folder.path) } else { Ok(()) };
+        for error in saved.err().into_iter().chain(forgot.err()) {
+            if error.kind() != io::ErrorKind::NotFound {
+                note(&folder.path, &format!("runs: {error}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn frames(&self, folder: &SharedFolder, session: &str, drafts: &[Draft<'_>]) -> Vec<Vec<u8>> {
+        let framed = drafts.iter().map(|draft| draft.call.frame(session, &draft.json));
+        framed
+            .filter_map(|frame| frame.map_err(|error| self.note(Some(folder), &error.to_string())).ok())
+            .collect()
+    }
+
+    fn append(&self, held: &Held<'_>, frames: &[Vec<u8>]) -> Result<(), String> {
+        let (spool, _) = held.open(self.limits(false)).map_err(|error| error.to_string())?;
+        frames.iter().try_for_each(|frame| spool.append(frame).map(drop)).map_err(|error| error.to_string())
+    }
+
+    fn deliver(&self, folder: &SharedFolder, last: bool, bytes: usize) {
+        let more = Duration::from_millis((bytes / BYTES_A_MILLISECOND) as u64);
+        let wait = if last { LAST_WAIT } else { (self.wait + more).min(LAST_WAIT) };
+        let deadline = self.started + wait;
+        let delivered = Once { config: &self.config, folder, deadline, last }.deliver();
+        match delivered {
+            Ok(Delivered::All | Delivered::LeftToOthers) => {}
+            Ok(Delivered::Failed(reason)) => note(&folder.path, &format!("not delivered yet: {reason}")),
+            Err(error) => note(&folder.path, &format!("not delivered yet: {error}")),
+        }
+    }
+
+    /// Without a spool the records go straight to the service, or are lost.
+    fn pass_by(&self, session: &str, drafts: &[Draft<'_>]) -> Result<(), Error> {
+        let producer = uuid::Uuid::new_v4().simple().to_string();
+        let in_memory = |source| Error::SpoolWrite { path: PathBuf::from("(memory)"), source };
+        let (spool, head) = Spool::in_memory(producer, self.limits(true)).map_err(in_memory)?;
+        for draft in drafts {
+            spool.append(&draft.call.frame(session, &draft.json)?)?;
+        }
+        let config =
+            Config { connect_timeout: LAST_WAIT / 2, answer_timeout: LAST_WAIT, ..self.config.clone() };
+        let mut transport = transport::open(&config)?;
+        let (report, mut drain) = (Report::default(), Drain::new(Arc::new(spool), head));
+        while drain.spool.pending() > 0 {
+            if drain.turn(&mut *transport, None, &report) != crate::delivery::Turn::Progress {
+                let reason = report.last_error().unwrap_or_default();
+                return Err(Error::Unreachable { url: self.config.service.as_str().to_owned(), reason });
+            }
+        }
+        Ok(())
+    }
+
+    fn limits(&self, in_memory: bool) -> Limits {
+        Limits::of(&self.config, in_memory)
+    }
+
+    fn note(&self, folder: Option<&SharedFolder>, what: &str) {
+        match folder {
+            Some(folder) => note(&folder.path, what),
+            None => self.config.spool_dirs.iter().for_each(|dir| note(dir, what)),
+        }
+    }
+}
+
+fn open_folder(config: &Config) -> Option<SharedFolder> {
+    config.spool_dirs.iter().find_map(|dir| SharedFolder::open(dir, config.service.as_str()).ok())
+}
+
+/// The payload, or what is kept of one that no event has room for.
+fn bounded(raw: &str) -> Cow<'_, str> {
+    if raw.len() <= MAX_EVENT_BYTES - FIELDS {
+        return Cow::Borrowed(raw);
+    }
+    let Ok(Payload { hook_event_name, session_id, cwd, agent_id, tool_name, tool_use_id, .. }) =
+        Payload::parse(raw)
+    else {
+        return Cow::Borrowed(start(raw));
+    };
+    let kept = serde_json::json!({
+        "session_id": session_id, "hook_event_name": hook_event_name, "cwd": cwd, "agent_id": agent_id,
+        "tool_name": tool_name, "tool_use_id": tool_use_id,
+        "too_large": {"bytes": raw.len(), "start": start(raw)},
+    });
+    Cow::Owned(kept.to_string())
+}
+
+/// What is no JSON is kept as text.
+fn unreadable(raw: &str) -> Cow<'static, str> {
+    Cow::Owned(serde_json::json!({"unreadable": start(raw), "bytes": raw.len()}).to_string())
+}
+
+fn start(raw: &str) -> &str {
+    let mut end = raw.len().min(KEPT_OF_TOO_LARGE);
+    while !raw.is_char_boundary(end) {
+        end -= 1;
+    }
+    &raw[..end]
+}
+
+/// The note beside the agent's transcript. Claude Code writes it after `SubagentStart`; older versions write none.
+fn agent_note(payload: &Payload<'_>) -> AgentNote {
+    let stop = Meaning::of(&payload.hook_event_name) == Meaning::AgentStop;
+    let (true, Some(agent), Some(transcript)) = (stop, payload.agent(), payload.transcript_path.as_deref())
+    else {
+        return AgentNote::default();
+    };
+    let plain = agent.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
+    let path = Path::new(transcript).with_extension("").join(format!("subagents/agent-{agent}.meta.json"));
+    let read = if plain { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
+    serde_json::from_slice(&read).unwrap_or_default()
+}

@@ -1,0 +1,199 @@
+//! Which hook becomes what. Pure: the payload, what is remembered and the agent's note in, records out.
+
+use serde_json::json;
+
+use super::draft::{Draft, Stamp};
+use super::meaning::{Meaning, action_type, snake_case};
+use super::payload::{AgentNote, Payload, shortened};
+use super::run::Run;
+use crate::Call;
+
+/// A whole text is in the payload; beside it stands so much.
+const MAX_CONTENT: usize = 16 * 1024;
+const MAX_ERROR: usize = 2 * 1024;
+
+/// What the mapping goes by, besides the payload.
+#[derive(Debug)]
+pub(super) struct Scene<'a> {
+    pub stamp: Stamp<'a>,
+    /// Whose session it is, when it has to be made.
+    pub user: &'a str,
+    /// The session is named by `SESSION_ID`: it spans several of Claude Code's.
+    pub named: bool,
+    pub note: AgentNote,
+}
+
+/// The records of one hook, in order.
+pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
+    let stamp = scene.stamp;
+    match Meaning::of(&payload.hook_event_name) {
+        Meaning::SessionStart => session_start(payload, scene, run),
+        Meaning::Prompt => vec![said(payload, stamp, "prompt", payload.prompt.as_deref())],
+        Meaning::Message => vec![said(payload, stamp, "message", payload.delta.as_deref())],
+        Meaning::Stop => {
+            (run.failed, run.message) = (false, content(payload.last_assistant_message.as_deref()));
+            vec![said(payload, stamp, "stop", payload.last_assistant_message.as_deref())]
+        }
+        Meaning::StopFailure => stop_failure(payload, stamp, run),
+        Meaning::ToolCall => vec![tool(payload, stamp, action_type(payload.tool_name.as_deref()), None)],
+        Meaning::ToolResult => tool_result(payload, stamp),
+        Meaning::ToolError => tool_error(payload, stamp, run),
+        Meaning::AgentStart => agent_start(payload, stamp),
+        Meaning::AgentStop => agent_stop(payload, scene),
+        Meaning::SessionEnd => session_end(payload, scene, run),
+        Meaning::Other => vec![other(payload, stamp)],
+    }
+}
+
+/// Compaction starts nothing: the session goes on. Everything else (a start, `/clear`, a resume) makes the session
+/// where there is none and opens it again where it had ended; both change nothing else.
+fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
+    let action = other(payload, scene.stamp);
+    if payload.source.as_deref() == Some("compact") {
+        return vec![action];
+    }
+    (run.failed, run.message) = (false, None);
+    let skips = payload.permission_mode.as_deref() == Some("bypassPermissions");
+    let mut config = json!({"permissionMode": payload.permission_mode, "dangerouslySkipPermissions": skips});
+    if let Some(model) = &payload.model {
+        config["model"] = model.as_str().into();
+    }
+    let initial = json!({
+        "source": "claude-code", "input": {"cwd": payload.cwd, "source": payload.source}, "config": config,
+        "claudeSessionId": payload.session_id,
+    });
+    let state = json!({
+        "workspace": {"cwd": payload.cwd},
+        "claudeCode": {"sessionId": payload.session_id, "transcriptPath": payload.transcript_path},
+    });
+    vec![
+        Draft::of(Call::CreateSession { user_id: scene.user, parent: None }, initial),
+        Draft::of(Call::Reopen, json!({})),
+        Draft::of(Call::StateUpdate { if_version: None }, state),
+        action,
+    ]
+}
+
+/// `SESSION_ID` names a run that may be several of Claude Code's sessions: one that makes way for the next is not
+/// the end of it.
+fn session_end<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &Run) -> Vec<Draft<'a>> {
+    let action = other(payload, scene.stamp);
+    let reason = payload.reason.as_deref().unwrap_or("other");
+    if scene.named && matches!(reason, "clear" | "resume") {
+        return vec![action];
+    }
+    let status = if run.failed { "error" } else { "success" };
+    let end = json!({"status": status, "outcome": {"reason": reason}, "response": run.message});
+    vec![action, Draft::of(Call::Finalize, end)]
+}
+
+fn said<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, text: Option<&str>) -> Draft<'a> {
+    stamp.record(
+        Call::Response,
+        json!({
+            "type": kind, "event": payload.hook_event_name, "content": content(text),
+            "promptId": payload.prompt_id, "agentId": payload.agent(),
+        }),
+    )
+}
+
+fn stop_failure<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    let told = payload.last_assistant_message.as_deref().or(payload.error.as_deref()).unwrap_or("unknown");
+    let error = shortened(told.to_owned(), MAX_ERROR);
+    (run.failed, run.message) = (true, content(Some(told)));
+    let action = json!({
+        "type": "stop_failure", "event": payload.hook_event_name, "error": error, "agentId": payload.agent(),
+    });
+    let errors = run.add_error(json!({"timestamp": stamp.at, "error": error}));
+    vec![stamp.record(Call::Action, action), errors_of(errors)]
+}
+
+fn tool<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, success: Option<bool>) -> Draft<'a> {
+    stamp.record(
+        Call::Action,
+        json!({
+            "type": kind, "event": payload.hook_event_name, "tool": payload.tool_name,
+            "toolUseId": payload.tool_use_id, "agentId": payload.agent(), "agentType": payload.agent_type,
+            "summary": payload.summary(), "success": success, "durationMs": payload.duration_ms,
+            "error": payload.error.as_deref().map(|error| shortened(error.to_owned(), MAX_ERROR)),
+            "interrupted": payload.is_interrupt, "startedAgentId": payload.started_agent(),
+        }),
+    )
+}
+
+/// The result of an `Agent` call is where its agent and its caller are known for certain, whatever the CLI's version.
+fn tool_result<'a>(payload: &Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
+    let mut drafts = vec![tool(payload, stamp, "tool_result", Some(true))];
+    if let Some(agent) = payload.started_agent() {
+        let place = json!({"toolUseId": payload.tool_use_id, "parentAgentId": payload.agent()});
+        let nested = json!({"claudeCode": {"agents": {agent: place}}});
+        drafts.push(Draft::of(Call::StateUpdate { if_version: None }, nested));
+    }
+    drafts
+}
+
+fn tool_error<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    let error = payload.error.as_deref().unwrap_or("unknown");
+    let errors = run.add_error(json!({
+        "timestamp": stamp.at, "tool": payload.tool_name, "toolUseId": payload.tool_use_id,
+        "agentId": payload.agent(), "error": shortened(error.to_owned(), MAX_ERROR),
+    }));
+    let errors = errors_of(errors);
+    vec![tool(payload, stamp, "tool_error", Some(false)), errors]
+}
+
+fn errors_of<'a>(errors: &[serde_json::Value]) -> Draft<'a> {
+    Draft::of(Call::StateUpdate { if_version: None }, json!({"errors": errors}))
+}
+
+/// The hook does not tell which call started the agent, and guessing goes wrong when several start side by side.
+fn agent_start<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
+    let action = agent_action(payload, stamp, "subagent_start");
+    let Some(agent) = payload.agent() else { return vec![action] };
+    let spawned = json!({"agentId": agent, "type": payload.agent_type, "task": ""});
+    vec![Draft::of(Call::AgentSpawn, spawned), action]
+}
+
+/// By now the note is there that tells the call and the task. Claude Code's own helpers (compaction, titles) stop
+/// without having started; they have no type.
+fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>) -> Vec<Draft<'a>> {
+    let action = agent_action(payload, scene.stamp, "subagent_stop");
+    let typed = payload.agent_type.as_deref().is_some_and(|kind| !kind.is_empty());
+    let Some(agent) = payload.agent().filter(|_| typed) else { return vec![action] };
+    let AgentNote { description, tool_use_id, spawn_depth } = &scene.note;
+    let result = json!({
+        "result": content(payload.last_assistant_message.as_deref()), "task": description,
+        "toolUseId": tool_use_id, "depth": spawn_depth,
+    });
+    vec![Draft::of(Call::AgentComplete { agent_id: agent }, result), action]
+}
+
+fn agent_action<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str) -> Draft<'a> {
+    stamp.record(
+        Call::Action,
+        json!({
+            "type": kind, "event": payload.hook_event_name, "agentId": payload.agent(),
+            "agentType": payload.agent_type, "result": content(payload.last_assistant_message.as_deref()),
+        }),
+    )
+}
+
+fn other<'a>(payload: &Payload<'_>, stamp: Stamp<'_>) -> Draft<'a> {
+    stamp.record(
+        Call::Action,
+        json!({
+            "type": snake_case(&payload.hook_event_name), "event": payload.hook_event_name,
+            "tool": payload.tool_name, "toolUseId": payload.tool_use_id, "agentId": payload.agent(),
+            "source": payload.source, "reason": payload.reason, "summary": payload.summary(),
+            "message": content(payload.message.as_deref()),
+        }),
+    )
+}
+
+fn content(text: Option<&str>) -> Option<String> {
+    text.map(|text| shortened(text.to_owned(), MAX_CONTENT))
+}
+
+#[cfg(test)]
+#[path = "map_tests.rs"]
+mod tests;

@@ -1,0 +1,168 @@
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::*;
+
+const FIXTURE: &str = include_str!("../../../session-model/tests/fixtures/claude_code_hooks.jsonl");
+const AT: &str = "2026-01-01T00:00:00.000Z";
+
+fn mapped(raw: &str, run: &mut Run) -> Vec<(String, Value)> {
+    mapped_as(raw, run, false, AgentNote::default())
+}
+
+fn mapped_as(raw: &str, run: &mut Run, named: bool, note: AgentNote) -> Vec<(String, Value)> {
+    let payload = Payload::parse(raw).unwrap();
+    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note };
+    let told =
+        |draft: &Draft<'_>| (format!("{:?}", draft.call.kind()), serde_json::from_str(&draft.json).unwrap());
+    map(&payload, &scene, run).iter().map(told).collect()
+}
+
+/// `kind:type` of each record.
+fn names(records: &[(String, Value)]) -> String {
+    let name = |(kind, data): &(String, Value)| match kind.as_str() {
+        "Action" | "Response" => format!("{kind}:{}", data["type"].as_str().unwrap()),
+        _ => kind.clone(),
+    };
+    records.iter().map(name).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_recorded_payload_becomes_what_the_table_says() {
+    let table = [
+        ("SessionStart", "startup", "CreateSession Reopen StateUpdate Action:session_start"),
+        ("SessionStart", "resume", "CreateSession Reopen StateUpdate Action:session_start"),
+        ("SessionStart", "compact", "Action:session_start"),
+        ("UserPromptSubmit", "", "Response:prompt"),
+        ("MessageDisplay", "", "Response:message"),
+        ("PreToolUse", "Bash", "Action:bash_exec"),
+        ("PreToolUse", "Read", "Action:tool_call"),
+        ("PreToolUse", "Write", "Action:file_write"),
+        ("PreToolUse", "Agent", "Action:tool_call"),
+        ("PermissionRequest", "Bash", "Action:permission_request"),
+        ("PostToolUse", "Bash", "Action:tool_result"),
+        ("PostToolUse", "Write", "Action:tool_result"),
+        ("PostToolUse", "Agent", "Action:tool_result StateUpdate"),
+        ("PostToolUseFailure", "Bash", "Action:tool_error StateUpdate"),
+        ("PostToolUseFailure", "Read", "Action:tool_error StateUpdate"),
+        ("PostToolBatch", "", "Action:post_tool_batch"),
+        ("SubagentStart", "general-purpose", "AgentSpawn Action:subagent_start"),
+        ("SubagentStop", "general-purpose", "AgentComplete Action:subagent_stop"),
+        ("SubagentStop", "", "Action:subagent_stop"),
+        ("Stop", "", "Response:stop"),
+        ("StopFailure", "", "Action:stop_failure StateUpdate"),
+        ("PreCompact", "", "Action:pre_compact"),
+        ("PostCompact", "", "Action:post_compact"),
+        ("SessionEnd", "", "Action:session_end Finalize"),
+    ];
+    let table: HashMap<_, _> = table.iter().map(|(event, of, records)| ((*event, *of), *records)).collect();
+    let mut met = std::collections::HashSet::new();
+    for raw in FIXTURE.lines() {
+        let hook: Value = serde_json::from_str(raw).unwrap();
+        let event = hook["hook_event_name"].as_str().unwrap();
+        let of = match event {
+            "SessionStart" => &hook["source"],
+            "SubagentStart" | "SubagentStop" => &hook["agent_type"],
+            _ => &hook["tool_name"],
+        };
+        let key = (event, of.as_str().unwrap_or_default());
+        assert_eq!(names(&mapped(raw, &mut Run::default())), table[&key], "{key:?}");
+        met.insert(format!("{key:?}"));
+    }
+    assert_eq!(met.len(), table.len(), "a row that no payload is for");
+}
+
+#[test]
+fn every_log_record_has_the_payload_as_it_came_and_the_stamp() {
+    for raw in FIXTURE.lines() {
+        let payload = Payload::parse(raw).unwrap();
+        let stamp = Stamp { at: AT, raw };
+        let scene = Scene { stamp, user: "ann", named: false, note: AgentNote::default() };
+        let drafts = map(&payload, &scene, &mut Run::default());
+        let logs = drafts.iter().filter(|draft| matches!(draft.call, Call::Action | Call::Response));
+        assert_eq!(logs.clone().count(), 1, "{raw}");
+        for draft in logs {
+            assert!(draft.json.starts_with(&format!(r#"{{"timestamp":"{AT}","#)), "{}", draft.json);
+            assert!(draft.json.ends_with(&format!(r#","payload":{raw}}}"#)), "{}", draft.json);
+        }
+    }
+}
+
+#[test]
+fn a_call_and_its_result_share_an_id_and_the_result_has_the_duration() {
+    let of = |event: &str| {
+        let raw = FIXTURE.lines().find(|raw| raw.contains(&format!("\"{event}\""))).unwrap();
+        mapped(raw, &mut Run::default()).remove(0).1
+    };
+    let (call, result, error) = (of("PreToolUse"), of("PostToolUse"), of("PostToolUseFailure"));
+    assert_eq!(call["toolUseId"], result["toolUseId"]);
+    assert_eq!((call["summary"].as_str(), call.get("durationMs")), (Some("echo a"), None));
+    assert_eq!((&result["durationMs"], &result["success"]), (&json!(30.0), &json!(true)));
+    assert_eq!((&error["error"], &error["success"]), (&json!("Exit code 3"), &json!(false)));
+}
+
+#[test]
+fn the_end_tells_how_the_last_turn_ended() {
+    let mut run = Run::default();
+    let failure = r#"{"hook_event_name":"StopFailure","session_id":"s","error":"unknown"}"#;
+    let end = r#"{"hook_event_name":"SessionEnd","session_id":"s","reason":"other"}"#;
+    mapped(failure, &mut run);
+    let last = mapped(end, &mut run).pop().unwrap().1;
+    assert_eq!(last, json!({"status": "error", "outcome": {"reason": "other"}, "response": "unknown"}));
+    mapped(r#"{"hook_event_name":"Stop","session_id":"s","last_assistant_message":"done"}"#, &mut run);
+    let last = mapped(end, &mut run).pop().unwrap().1;
+    assert_eq!(last, json!({"status": "success", "outcome": {"reason": "other"}, "response": "done"}));
+}
+
+#[test]
+fn a_named_session_outlives_the_ones_that_make_way_in_it() {
+    for (reason, named, records) in [
+        ("clear", true, "Action:session_end"),
+        ("resume", true, "Action:session_end"),
+        ("clear", false, "Action:session_end Finalize"),
+        ("prompt_input_exit", true, "Action:session_end Finalize"),
+    ] {
+        let raw = format!(r#"{{"hook_event_name":"SessionEnd","session_id":"s","reason":"{reason}"}}"#);
+        let made = mapped_as(&raw, &mut Run::default(), named, AgentNote::default());
+        assert_eq!(names(&made), records, "{reason}");
+    }
+}
+
+#[test]
+fn errors_add_up_to_a_bound() {
+    let raw = r#"{"hook_event_name":"PostToolUseFailure","session_id":"s","tool_name":"Bash","error":"no"}"#;
+    let mut run = Run::default();
+    let lengths: Vec<usize> =
+        (0..102).map(|_| mapped(raw, &mut run)[1].1["errors"].as_array().unwrap().len()).collect();
+    assert_eq!((lengths[0], lengths[1], lengths[101]), (1, 2, 100));
+}
+
+#[test]
+fn an_agent_is_nested_by_the_call_that_started_it() {
+    let start = r#"{"hook_event_name":"SubagentStart","session_id":"s","agent_id":"a1","agent_type":"plan"}"#;
+    let spawned = mapped(start, &mut Run::default()).remove(0).1;
+    assert_eq!(spawned, json!({"agentId": "a1", "type": "plan", "task": ""}));
+    let note = serde_json::from_str(r#"{"description":"look","toolUseId":"t1","spawnDepth":1}"#).unwrap();
+    let stop = start.replace("SubagentStart", "SubagentStop");
+    let done = mapped_as(&stop, &mut Run::default(), false, note).remove(0).1;
+    assert_eq!(done, json!({"task": "look", "toolUseId": "t1", "depth": 1}));
+    let result = r#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"Agent","tool_use_id":"t1",
+        "agent_id":"a0","tool_response":{"agentId":"a1"}}"#;
+    let nested = mapped(result, &mut Run::default()).remove(1).1;
+    let place = json!({"toolUseId": "t1", "parentAgentId": "a0"});
+    assert_eq!(nested, json!({"claudeCode": {"agents": {"a1": place}}}));
+}
+
+#[test]
+fn what_is_not_known_is_an_action_with_its_payload() {
+    for (raw, kind) in [
+        (r#"{"hook_event_name":"SomethingNew","session_id":"s","x":[1]}"#, "something_new"),
+        (r#"{"session_id":"s"}"#, "unknown_hook"),
+        (r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_name":7}"#, "pre_tool_use"),
+    ] {
+        let (call, data) = mapped(raw, &mut Run::default()).remove(0);
+        assert_eq!((call.as_str(), data["type"].as_str()), ("Action", Some(kind)));
+        assert_eq!(data["payload"], serde_json::from_str::<Value>(raw).unwrap());
+    }
+}

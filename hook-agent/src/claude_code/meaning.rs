@@ -1,0 +1,101 @@
+//! The words: which event is which, and what a tool's call is called among the actions.
+
+/// What a hook is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    SessionStart,
+    Prompt,
+    Message,
+    Stop,
+    StopFailure,
+    ToolCall,
+    ToolResult,
+    ToolError,
+    AgentStart,
+    AgentStop,
+    SessionEnd,
+    /// Recorded as an action that is called like the event.
+    Other,
+}
+
+/// The events that Claude Code has and that a hook may listen to without changing anything. Left out are those whose
+/// hook does the work itself (`WorktreeCreate`, `WorktreeRemove`) or names files to watch (`FileChanged`).
+pub(super) const EVENTS: [&str; 27] = [
+    "SessionStart",
+    "Setup",
+    "InstructionsLoaded",
+    "UserPromptSubmit",
+    "UserPromptExpansion",
+    "MessageDisplay",
+    "PreToolUse",
+    "PermissionRequest",
+    "PermissionDenied",
+    "PostToolUse",
+    "PostToolUseFailure",
+    "PostToolBatch",
+    "SubagentStart",
+    "SubagentStop",
+    "TeammateIdle",
+    "TaskCreated",
+    "TaskCompleted",
+    "Notification",
+    "Elicitation",
+    "ElicitationResult",
+    "ConfigChange",
+    "CwdChanged",
+    "PreCompact",
+    "PostCompact",
+    "Stop",
+    "StopFailure",
+    "SessionEnd",
+];
+
+impl Meaning {
+    pub(super) fn of(event: &str) -> Self {
+        match event {
+            "SessionStart" => Self::SessionStart,
+            "UserPromptSubmit" => Self::Prompt,
+            "MessageDisplay" => Self::Message,
+            "Stop" => Self::Stop,
+            "StopFailure" => Self::StopFailure,
+            "PreToolUse" => Self::ToolCall,
+            "PostToolUse" => Self::ToolResult,
+            "PostToolUseFailure" => Self::ToolError,
+            "SubagentStart" => Self::AgentStart,
+            "SubagentStop" => Self::AgentStop,
+            "SessionEnd" => Self::SessionEnd,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it goes by what is remembered of the session, or changes it.
+    pub(super) fn remembers(self) -> bool {
+        matches!(
+            self,
+            Self::SessionStart | Self::Stop | Self::StopFailure | Self::ToolError | Self::SessionEnd
+        )
+    }
+}
+
+/// What the service counts a call of this tool as.
+pub(super) fn action_type(tool: Option<&str>) -> &'static str {
+    match tool.unwrap_or_default() {
+        "Bash" => "bash_exec",
+        "Write" => "file_write",
+        "Edit" | "MultiEdit" | "NotebookEdit" => "file_edit",
+        tool if tool.starts_with("mcp__") => "mcp_call",
+        _ => "tool_call",
+    }
+}
+
+/// `PreCompact` as `pre_compact`.
+pub(super) fn snake_case(event: &str) -> String {
+    let mut name = String::new();
+    for letter in event.chars().filter(char::is_ascii_alphanumeric) {
+        if letter.is_ascii_uppercase() && !name.is_empty() {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    if name.is_empty() { "unknown_hook".to_owned() } else { name }
+}

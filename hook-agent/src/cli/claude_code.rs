@@ -1,0 +1,60 @@
+//! `claude-code`, `install claude-code` and `uninstall claude-code`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::args::Options;
+use super::commands::{config, print};
+use super::exit::{Exit, Failure};
+use crate::Config;
+use crate::claude_code::{Done, Hook, Place, change, unreadable_call};
+
+/// Records the hook on the standard input. Ends with 0 whatever happens, as Claude Code takes other codes for a verdict.
+pub(super) fn hook(options: &Options) -> Exit {
+    let started = Instant::now();
+    match config(options) {
+        Ok(config) => Hook { config, wait: options.wait, started }.run(),
+        Err(error) => note(&error.to_string()),
+    }
+    Exit::Done
+}
+
+/// Whether these arguments are a hook's, though they can't be parsed: even then it must not fail.
+pub(super) fn is_hook(arguments: &[OsString]) -> bool {
+    let mut words = arguments.iter().filter(|word| !word.to_string_lossy().starts_with('-'));
+    words.next().is_some_and(|word| word == "claude-code")
+}
+
+/// For a hook that could not even begin: told where its records would have gone.
+pub(super) fn note(what: &str) {
+    if let Ok(config) = Config::from_env().or_else(|_| Config::new("http://localhost:9000")) {
+        unreadable_call(&config, what);
+    }
+}
+
+/// Writes the settings, or with `dry` shows what they would be.
+pub(super) fn install(place: Place, install: bool, dry: bool) -> Result<Exit, Failure> {
+    let Done { path, changed, text } = change(&folder(place)?, install, dry)
+        .map_err(|error| Failure { exit: Exit::Data, message: error.to_string() })?;
+    if dry {
+        return Ok(print(&text));
+    }
+    let done = match (changed, install) {
+        (true, true) => "installed in",
+        (true, false) => "uninstalled from",
+        (false, true) => "already installed in",
+        (false, false) => "not installed in",
+    };
+    Ok(print(&format!("{done} {}\n", path.display())))
+}
+
+fn folder(place: Place) -> Result<PathBuf, Failure> {
+    let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    match place {
+        Place::Project => Ok(PathBuf::from(".claude")),
+        Place::User => variable("CLAUDE_CONFIG_DIR")
+            .or_else(|| variable("HOME").map(|home| home.join(".claude")))
+            .ok_or_else(|| Failure::usage("`--user` needs `HOME` or `CLAUDE_CONFIG_DIR`")),
+    }
+}

@@ -1,0 +1,142 @@
+//! Delivering a shared folder on the caller's thread, within a time: what a hook process does before it ends.
+//!
+//! One process delivers at a time, also what others append meanwhile. Between a failure and the next attempt a pause
+//! is kept across processes, so that a service that hangs costs one call in many its time, not each.
+
+use std::fs::File;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backoff::pause;
+use super::drain::{Drain, Turn};
+use super::{Answers, Report};
+use crate::Config;
+use crate::spool::{Limits, SharedFolder, now_millis};
+use crate::transport;
+
+/// Hooks come often; after an outage the first one that comes later than this delivers.
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+
+/// How it ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Delivered {
+    /// Nothing is left.
+    All,
+    /// Another process has it in hand, or a pause is kept.
+    LeftToOthers,
+    /// The service did not take it, for this reason.
+    Failed(String),
+}
+
+/// One attempt.
+pub(crate) struct Once<'a> {
+    pub config: &'a Config,
+    pub folder: &'a SharedFolder,
+    pub deadline: Instant,
+    /// The run ends: waits for another process that delivers, and keeps no pause.
+    pub last: bool,
+}
+
+impl Once<'_> {
+    /// Delivers what there is.
+    pub(crate) fn deliver(&self) -> io::Result<Delivered> {
+        loop {
+            let Some(lock) = self.lock()? else { return Ok(Delivered::LeftToOthers) };
+            if !self.last && self.pause().is_pending() {
+                return Ok(Delivered::LeftToOthers);
+            }
+            let ended = self.drain()?;
+            drop(lock);
+            // What was appended between the last look and the release found the lock taken: nobody else comes for it.
+            if ended != Delivered::All || !self.folder.pending()? {
+                return Ok(ended);
+            }
+        }
+    }
+
+    fn lock(&self) -> io::Result<Option<File>> {
+        loop {
+            let lock = self.folder.try_deliver()?;
+            if lock.is_some() || !self.last || Instant::now() >= self.deadline {
+                return Ok(lock);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn drain(&self) -> io::Result<Delivered> {
+        let (spool, head) = self.folder.hold()?.open(Limits::of(self.config, false))?;
+        let mut drain = Drain::new(Arc::new(spool), head);
+        let report = Report::default();
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(Delivered::Failed("not everything was taken in time".to_owned()));
+            }
+            match self.turn(&mut drain, left, &report) {
+                Turn::Progress => {}
+                Turn::Idle => {
+                    self.pause().clear();
+                    return Ok(Delivered::All);
+                }
+                Turn::Failed { after } => {
+                    self.pause().lengthen(after);
+                    return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
+                }
+            }
+        }
+    }
+
+    /// Each turn gets the time that is left; the connection is the price of that, microseconds on one machine.
+    fn turn(&self, drain: &mut Drain, left: Duration, report: &Report) -> Turn {
+        let config = Config {
+            connect_timeout: left.min(self.config.connect_timeout),
+            answer_timeout: left.min(self.config.answer_timeout),
+            ..self.config.clone()
+        };
+        match transport::open(&config) {
+            Ok(mut transport) => drain.turn(&mut *transport, None::<&Answers>, report),
+            Err(error) => {
+                report.failed(error.to_string());
+                Turn::Failed { after: None }
+            }
+        }
+    }
+
+    fn pause(&self) -> Pause {
+        Pause { path: self.folder.path.join("pause") }
+    }
+}
+
+/// `until failures`, in a file: Unix milliseconds, and how many attempts in a row have failed. Losing it costs an
+/// attempt, so nothing depends on its being written.
+struct Pause {
+    path: PathBuf,
+}
+
+impl Pause {
+    fn read(&self) -> Option<(u64, u32)> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        let (until, failures) = text.trim_end().split_once(' ')?;
+        Some((until.parse().ok()?, failures.parse().ok()?))
+    }
+
+    /// A clock that was set back must not make a pause long.
+    fn is_pending(&self) -> bool {
+        let left = self.read().map_or(0, |(until, _)| until.saturating_sub(now_millis()));
+        left > 0 && left <= 600_000
+    }
+
+    fn lengthen(&self, asked: Option<Duration>) {
+        let failures = self.read().map_or(1, |(_, failures)| failures.saturating_add(1));
+        let length = pause(failures, MAX_PAUSE, asked, fastrand::f64());
+        let _ =
+            std::fs::write(&self.path, format!("{} {failures}\n", now_millis() + length.as_millis() as u64));
+    }
+
+    fn clear(&self) {
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

@@ -1,0 +1,166 @@
+//! A folder that many short processes share: what hooks write to, each a process of a few milliseconds.
+//!
+//! ```text
+//! <spool dir>/shared-<checksum of the service's address>/
+//! ├── append      held (flock) while records are appended, for microseconds
+//! ├── lock        held while someone delivers; whoever finds it taken leaves its records to the one who has it
+//! ├── producer    the folder's Producer-Id
+//! └── service, *.seg, state, rejected/   as in a folder with one owner
+//! ```
+//!
+//! **Order.** The lock puts the appends of all processes in one row, and there is one row for all of them: the service
+//! gets records in the order in which their processes came to append, whoever delivers them. **Nothing is lost**
+//! when a process ends or is killed: what it appended is delivered by the next, under the numbers in `state`.
+//!
+//! Two rules make one folder fit for many: it is opened (which cuts off a torn tail) under `append` only, and `state`
+//! is written under `lock` only. Reading a `state` that is being written finds the slot before: an older
+//! position, which is as safe to append behind. A segment may vanish while it is opened: then it was delivered.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::queue::holds_records;
+use super::{Head, Limits, Place, Spool};
+
+/// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+/// The shared folder of one service.
+#[derive(Debug)]
+pub(crate) struct SharedFolder {
+    pub path: PathBuf,
+}
+
+/// The folder while nobody else appends to it.
+#[derive(Debug)]
+pub(crate) struct Held<'a> {
+    folder: &'a SharedFolder,
+    _append: File,
+}
+
+impl SharedFolder {
+    /// Opens it, or makes it.
+    pub(crate) fn open(spool_dir: &Path, service: &str) -> io::Result<Self> {
+        let folder = Self::at(spool_dir, service);
+        if !folder.path.join("service").exists() {
+            DirBuilder::new().recursive(true).mode(0o700).create(&folder.path)?;
+            std::fs::write(folder.path.join("service"), format!("{service}\n"))?;
+        }
+        Ok(folder)
+    }
+
+    /// The one that is there already.
+    pub(crate) fn find(spool_dir: &Path, service: &str) -> Option<Self> {
+        Some(Self::at(spool_dir, service)).filter(|folder| folder.path.is_dir())
+    }
+
+    fn at(spool_dir: &Path, service: &str) -> Self {
+        Self { path: spool_dir.join(format!("shared-{:08x}", crc32c::crc32c(service.as_bytes()))) }
+    }
+
+    /// Waits its turn to append.
+    pub(crate) fn hold(&self) -> io::Result<Held<'_>> {
+        let append = self.lock_file("append")?;
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match append.try_lock() {
+                Ok(()) => return Ok(Held { folder: self, _append: append }),
+                Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_micros(100));
+                }
+                Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::TimedOut.into()),
+                Err(TryLockError::Error(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The right to deliver, for as long as the file is open; `None` if another process has it.
+    pub(crate) fn try_deliver(&self) -> io::Result<Option<File>> {
+        let lock = self.lock_file("lock")?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Some(lock)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    /// Whether anything is to be delivered.
+    pub(crate) fn pending(&self) -> io::Result<bool> {
+        holds_records(&self.path)
+    }
+
+    fn lock_file(&self, name: &str) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        options.write(true).create(true).truncate(false).mode(0o600).open(self.path.join(name))
+    }
+}
+
+impl Held<'_> {
+    /// The folder's records and how far delivery is.
+    pub(crate) fn open(&self, limits: Limits) -> io::Result<(Spool, Head)> {
+        Spool::open(Place::Disk(self.folder.path.clone()), self.producer()?, limits)
+    }
+
+    /// Made once; one that was torn by a full disk is made anew.
+    fn producer(&self) -> io::Result<String> {
+        let path = self.folder.path.join("producer");
+        let known = std::fs::read_to_string(&path).unwrap_or_default();
+        if known.len() == 32 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(known);
+        }
+        let made = uuid::Uuid::new_v4().simple().to_string();
+        std::fs::write(path, &made)?;
+        Ok(made)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::kind::Kind;
+    use crate::spool::{begin_frame, finish_frame};
+
+    fn append(folder: &SharedFolder, n: usize) {
+        let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
+        let mut frame = begin_frame(Kind::Action, "s", 1, 0);
+        frame.extend_from_slice(format!(r#"{{"type":"action","data":{{"n":{n}}}}}"#).as_bytes());
+        finish_frame(&mut frame);
+        folder.hold().unwrap().open(limits).unwrap().0.append(&frame).unwrap();
+    }
+
+    #[test]
+    fn appends_of_many_make_one_row_under_one_producer() {
+        let dir = tempfile::tempdir().unwrap();
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let dir = dir.path();
+                scope.spawn(move || {
+                    for n in 0..25 {
+                        append(&SharedFolder::open(dir, "http://a:1").unwrap(), thread * 25 + n);
+                    }
+                });
+            }
+        });
+        let folder = SharedFolder::find(dir.path(), "http://a:1").unwrap();
+        let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
+        let held = folder.hold().unwrap();
+        let (spool, _) = held.open(limits).unwrap();
+        assert_eq!(spool.pending(), 100);
+        assert_eq!(spool.producer, held.open(limits).unwrap().0.producer);
+        assert!(folder.pending().unwrap());
+    }
+
+    #[test]
+    fn one_delivers_at_a_time() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = SharedFolder::open(dir.path(), "http://a:1").unwrap();
+        let first = folder.try_deliver().unwrap();
+        assert!(first.is_some() && folder.try_deliver().unwrap().is_none());
+        drop(first);
+        assert!(folder.try_deliver().unwrap().is_some());
+    }
+}

@@ -1,0 +1,222 @@
+//! Claude Code's hooks as it calls them: one process each, payload on the standard input.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Child, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::command::command;
+use crate::service::Fault;
+use crate::setup::{SESSION, Setup, setup};
+
+const FIXTURE: &str = include_str!("../../../session-model/tests/fixtures/claude_code_hooks.jsonl");
+
+fn start(setup: &Setup, payload: &str) -> Child {
+    let mut command = command(setup, &["claude-code"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
+    child
+}
+
+fn silent(output: &Output) {
+    assert!(output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(), "{output:?}");
+}
+
+fn hook(setup: &Setup, payload: &str) {
+    silent(&start(setup, payload).wait_with_output().unwrap());
+}
+
+fn call(n: usize) -> String {
+    json!({"session_id": "c", "hook_event_name": "PreToolUse", "tool_name": "Read", "tool_use_id": format!("t{n}")})
+        .to_string()
+}
+
+/// What the service has, a line each.
+fn lines(setup: &Setup) -> Vec<Value> {
+    setup.service.lock().sessions.get(SESSION).map(|session| session.lines.clone()).unwrap_or_default()
+}
+
+/// The `toolUseId`s of the actions that the service has, in order.
+fn calls(setup: &Setup) -> Vec<String> {
+    lines(setup).iter().filter_map(|line| line["data"]["toolUseId"].as_str().map(str::to_owned)).collect()
+}
+
+fn folder(setup: &Setup) -> PathBuf {
+    let mut entries = setup.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+    entries.find(|path| path.file_name().unwrap().to_str().unwrap().starts_with("shared-")).unwrap()
+}
+
+fn troubles(setup: &Setup) -> String {
+    std::fs::read_to_string(folder(setup).join("trouble.log")).unwrap_or_default()
+}
+
+fn flush(setup: &Setup) {
+    assert!(command(setup, &["flush"]).status().unwrap().success());
+}
+
+#[test]
+fn a_whole_recorded_run_arrives_in_order_with_its_payloads() {
+    let setup = setup();
+    FIXTURE.lines().for_each(|payload| hook(&setup, payload));
+    flush(&setup);
+    let lines = lines(&setup);
+    let payloads: Vec<&Value> = lines.iter().filter_map(|line| line["data"].get("payload")).collect();
+    let sent: Vec<Value> = FIXTURE.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(payloads, sent.iter().collect::<Vec<_>>());
+    assert_eq!(troubles(&setup), "");
+}
+
+#[test]
+fn hooks_that_run_at_once_lose_nothing_and_what_follows_comes_after() {
+    let setup = setup();
+    for round in 0..5 {
+        let children: Vec<Child> = (0..8).map(|n| start(&setup, &call(round * 8 + n))).collect();
+        children.into_iter().for_each(|child| silent(&child.wait_with_output().unwrap()));
+    }
+    flush(&setup);
+    let found = calls(&setup);
+    for (round, chunk) in found.chunks(8).enumerate() {
+        let mut chunk = chunk.to_vec();
+        chunk.sort_by_key(|id| id[1..].parse::<usize>().unwrap());
+        assert_eq!(chunk, (0..8).map(|n| format!("t{}", round * 8 + n)).collect::<Vec<_>>());
+    }
+    assert_eq!(found.len(), 40);
+}
+
+#[test]
+fn what_an_outage_held_up_arrives_once_and_in_order_by_the_hooks_after_it() {
+    let setup = setup();
+    hook(&setup, &call(0));
+    setup.service.down();
+    let begun = Instant::now();
+    (1..20).for_each(|n| hook(&setup, &call(n)));
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    setup.service.up();
+    let end = json!({"session_id": "c", "hook_event_name": "SessionEnd", "reason": "other"}).to_string();
+    hook(&setup, &end);
+    assert_eq!(calls(&setup), (0..20).map(|n| format!("t{n}")).collect::<Vec<_>>());
+    assert_eq!(lines(&setup).last().unwrap()["type"], "finalize");
+    assert!(troubles(&setup).contains("not delivered yet"));
+}
+
+#[test]
+fn an_answer_that_is_lost_stores_nothing_twice() {
+    let setup = setup();
+    for n in 0..6 {
+        setup.service.lock().faults.push_back(Fault::CloseStored);
+        hook(&setup, &call(n));
+    }
+    flush(&setup);
+    assert_eq!(calls(&setup), (0..6).map(|n| format!("t{n}")).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_payload_of_three_megabytes_is_recorded_whole() {
+    let setup = setup();
+    let content = "another line\n".repeat(250_000);
+    let payload = json!({
+        "session_id": "c", "hook_event_name": "PostToolUse", "tool_name": "Write", "tool_use_id": "t0",
+        "tool_input": {"content": content}, "tool_response": {"content": content},
+    });
+    hook(&setup, &payload.to_string());
+    flush(&setup);
+    let lines = lines(&setup);
+    let found = lines.iter().find(|line| line["data"]["type"] == "tool_result").unwrap();
+    assert_eq!(found["data"]["payload"], payload);
+}
+
+#[test]
+fn what_is_larger_than_an_event_is_kept_by_its_start() {
+    let setup = setup();
+    let payload = json!({
+        "session_id": "c", "hook_event_name": "PreToolUse", "tool_name": "Write", "tool_use_id": "t0",
+        "tool_input": {"content": "x".repeat(11 << 20)},
+    });
+    hook(&setup, &payload.to_string());
+    flush(&setup);
+    let lines = lines(&setup);
+    let kept = &lines.iter().find(|line| line["data"]["toolUseId"] == "t0").unwrap()["data"]["payload"];
+    assert_eq!(kept["too_large"]["bytes"], payload.to_string().len());
+}
+
+#[test]
+fn whatever_comes_in_the_hook_ends_well_and_says_nothing() {
+    let setup = setup();
+    for payload in ["", "{", "[]", "null", "{}", "\u{0}\u{7}", "{\"hook_event_name\":7}"] {
+        hook(&setup, payload);
+    }
+    flush(&setup);
+    let kinds: Vec<Value> = lines(&setup).iter().map(|line| line["data"]["type"].clone()).collect();
+    assert_eq!(kinds.iter().filter(|kind| *kind == "unreadable_hook").count(), 6, "{kinds:?}");
+    assert!(troubles(&setup).lines().count() >= 6);
+    for arguments in
+        [vec!["claude-code", "--nope"], vec!["claude-code", "more"], vec!["--wait", "x", "claude-code"]]
+    {
+        let output = command(&setup, &arguments).stdin(Stdio::null()).output().unwrap();
+        if arguments[0] == "claude-code" {
+            silent(&output);
+        }
+    }
+    let output = command(&setup, &["claude-code"]).env("SESSION_SERVICE_URL", "ftp://x").output().unwrap();
+    silent(&output);
+}
+
+#[test]
+fn without_a_spool_the_records_go_straight_to_the_service() {
+    let setup = setup();
+    let mut command = command(&setup, &["claude-code"]);
+    command.env("HOOK_AGENT_SPOOL_DIR", "/proc/none").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(call(0).as_bytes()).unwrap();
+    silent(&child.wait_with_output().unwrap());
+    assert_eq!(calls(&setup), ["t0"]);
+}
+
+#[test]
+fn a_service_that_hangs_costs_a_hook_its_bounded_moment_and_the_end_its_second() {
+    let setup = setup();
+    setup.service.lock().faults.extend((0..50).map(|_| Fault::Hang));
+    let took = |payload: &str| {
+        let begun = Instant::now();
+        hook(&setup, payload);
+        begun.elapsed()
+    };
+    assert!(took(&call(0)) < Duration::from_millis(700));
+    let end = json!({"session_id": "c", "hook_event_name": "SessionEnd", "reason": "other"}).to_string();
+    assert!(took(&end) < Duration::from_millis(1500));
+}
+
+#[test]
+fn the_session_is_claude_codes_own_where_none_is_named() {
+    let setup = setup();
+    let mut command = command(&setup, &["claude-code"]);
+    let mut child = command.env_remove("SESSION_ID").stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(call(0).as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success());
+    flush(&setup);
+    assert_eq!(setup.service.data("c").len(), 1);
+}
+
+#[test]
+fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
+    let setup = setup();
+    let home = tempfile::tempdir().unwrap();
+    let run = |arguments: &[&str]| {
+        let mut command = command(&setup, arguments);
+        let output = command.env("HOME", home.path()).current_dir(home.path()).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let path = home.path().join(".claude/settings.json");
+    let shown = run(&["install", "claude-code", "--user", "--dry-run"]);
+    assert!(!path.exists() && shown.contains("\"SessionEnd\""));
+    for place in ["--user", "--project"] {
+        run(&["install", "claude-code", place]);
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), shown);
+    }
+    run(&["uninstall", "claude-code"]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
+}

@@ -1,0 +1,70 @@
+//! Where a session's n-th event stands, found without reading what comes before it.
+//!
+//! Each log of ours is dense in `seq` and ascends in `$offset`, so how many of its lines stand at or below an
+//! offset is one bisection; the offset at which the three counts make `n` is another around it.
+
+use std::io;
+use std::sync::Arc;
+
+use session_model::{LogKind, SessionId};
+
+use crate::live::Place;
+use crate::store::Store;
+use crate::store::log_file::{LogFile, by_offset, by_seq};
+
+/// How much of a log's end or of a line's beginning is read to see a `seq`.
+const PROBE: usize = 256;
+
+/// One log, and the numbers of its lines.
+struct Ranked {
+    file: LogFile,
+    first: u64,
+    /// The `seq` after the last.
+    end: u64,
+}
+
+impl Ranked {
+    fn open(store: &Arc<Store>, id: &SessionId, log: LogKind) -> io::Result<Self> {
+        let file = LogFile::open(&store.layout().log(id, log), store.legacy_bytes(id, log))?;
+        let seq_at = |at| -> io::Result<Option<u64>> { Ok(by_seq(&file.bytes(at, PROBE)?)) };
+        let (first, last) = (seq_at(file.legacy())?, last_seq(&file)?);
+        let (first, end) = first.zip(last).map_or((0, 0), |(first, last)| (first, last + 1));
+        Ok(Self { file, first, end })
+    }
+
+    fn len(&self) -> u64 {
+        self.end - self.first
+    }
+
+    /// How many lines stand at or below an offset.
+    fn up_to(&self, offset: u64) -> io::Result<u64> {
+        let at = self.file.find(offset + 1, by_offset)?;
+        let next = by_seq(&self.file.bytes(at, PROBE)?).unwrap_or(self.end);
+        Ok(next.min(self.end) - self.first)
+    }
+}
+
+fn last_seq(file: &LogFile) -> io::Result<Option<u64>> {
+    if file.len() == file.legacy() {
+        return Ok(None);
+    }
+    let (_, lines) = file.lines_before(file.legacy(), file.len(), PROBE * 4)?;
+    Ok(lines.trim_ascii_end().rsplit(|b| *b == b'\n').find_map(by_seq))
+}
+
+/// The place of event number `at` among those up to `until`. Blocks on the disk.
+pub(super) fn find(store: &Arc<Store>, id: &SessionId, at: i64, until: u64) -> io::Result<Place> {
+    let logs = LogKind::ALL.map(|log| Ranked::open(store, id, log));
+    let logs = logs.into_iter().collect::<io::Result<Vec<_>>>()?;
+    let up_to = |offset| -> io::Result<u64> {
+        logs.iter().filter(|log| log.len() > 0).map(|log| log.up_to(offset)).sum()
+    };
+    let total = up_to(until)?;
+    let at = if at < 0 { total.saturating_add_signed(at) } else { total.min(at.unsigned_abs()) };
+    let (mut low, mut high) = (0, until);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if up_to(middle)? < at { low = middle + 1 } else { high = middle }
+    }
+    Ok(Place { after: low, at, total })
+}

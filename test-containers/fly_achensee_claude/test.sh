@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Runs it all as plain processes against the service itself, and compares what the CLI reported with what was recorded.
+#
+#   test.sh
+#
+# Needs node and claude (2.1.197) on the PATH, or CLAUDE_BIN_DIR with it.
+#
+#   SESSION_STORAGE_BIN, HOOK_AGENT_BIN   the binaries (default: target/release of the workspace)
+#   KEEP=1                                leaves the temporary directory
+#
+# Three times: into Claude Code's own session, into a named one, and with the service killed in the middle.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+built=${CARGO_TARGET_DIR:-$here/../../target}/release
+storage=${SESSION_STORAGE_BIN:-$built/session-storage}
+agent=${HOOK_AGENT_BIN:-$built/hook-agent}
+fail() { echo "test: $*" >&2 && exit 1; }
+[[ -x $storage && -x $agent ]] || fail 'build the binaries first: cargo build --release -p session-storage -p hook-agent'
+
+dir=$(mktemp -d)
+service=
+clean_up() {
+  if [[ $service ]]; then kill "$service" 2>/dev/null || true; fi
+  if [[ ${KEEP:-} ]]; then echo "test: left $dir"; else rm -rf "$dir"; fi
+}
+trap clean_up EXIT
+trap 'exit 130' INT TERM
+
+mkdir -p "$dir/bin" "$dir/home"
+ln -s "$(realpath "$agent")" "$dir/bin/hook-agent"
+export PATH="$dir/bin:${CLAUDE_BIN_DIR:+$CLAUDE_BIN_DIR:}$PATH" HOME="$dir/home"
+unset SESSION_ID SESSION_USER_ID SESSION_TOKEN
+
+port=$(node -e 'const s = require("net").createServer().listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
+export SESSION_SERVICE_URL=http://127.0.0.1:$port
+
+start_service() {
+  env -u SOCKET_PATH "$storage" --host 127.0.0.1 --port "$port" --storage-path "$dir/data" \
+    >/dev/null 2>>"$dir/service.log" &
+  service=$!
+  local end=$((SECONDS + 20))
+  until curl -sf "$SESSION_SERVICE_URL/health" >/dev/null; do
+    ((SECONDS < end)) || fail "the service did not start: $(tail -5 "$dir/service.log")"
+    sleep 0.05
+  done
+}
+
+# Waits until the session has actions, then kills the service and starts it again a little later.
+interrupt() {
+  local end=$((SECONDS + 60))
+  until curl -sf "$SESSION_SERVICE_URL/api/actions/$1?type=bash_exec" | grep -q bash_exec; do
+    ((SECONDS < end)) || fail "session $1 never had a command"
+    sleep 0.02
+  done
+  kill -9 "$service"
+  wait "$service" 2>/dev/null || true
+  sleep 1
+  start_service
+}
+
+# A run of the application under a name, and its comparison.
+compare() {
+  local name=$1 session=${2:-}
+  export HOOK_AGENT_SPOOL_DIR="$dir/spool-$name"
+  echo "test: $name"
+  env ${session:+SESSION_ID=$session} WORKSPACE="$dir/$name" SIDE_FILE="$dir/$name.jsonl" "$here/run.sh" ||
+    fail "the application failed"
+  # A killed service's interruption has its own process; it has started the service again by now.
+  session=${session:-$(sed -n 's/.*"kind":"session","id":"\([^"]*\)".*/\1/p' "$dir/$name.jsonl" | head -1)}
+  node "$here/compare.mjs" "$dir/$name.jsonl" "$SESSION_SERVICE_URL" "$session" "$dir/$name"
+  ls "$HOOK_AGENT_SPOOL_DIR"/shared-*/rejected >/dev/null 2>&1 && fail 'records were rejected'
+  hook-agent status | grep -q '"pending": true' && fail 'records are left in the spool'
+  # What came too late for one hook's moment was delivered by a later one, as the comparison has shown.
+  if grep -hv 'not delivered yet' "$HOOK_AGENT_SPOOL_DIR"/shared-*/trouble.log 2>/dev/null; then
+    fail 'a hook noted trouble'
+  fi
+  return 0
+}
+
+start_service
+compare own
+compare named "test-claude-$$"
+( trap - EXIT; interrupt "test-interrupted-$$"; echo "$service" >"$dir/service.pid" ) &
+interruption=$!
+compare interrupted "test-interrupted-$$"
+wait "$interruption"
+service=$(<"$dir/service.pid")
+if grep -E '"level":"(WARN|ERROR)"| (WARN|ERROR) ' "$dir/service.log"; then fail 'the service complained'; fi
+echo 'test: all as the CLI said'
