@@ -24,6 +24,7 @@ pip() { "$place/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 pip install --force-reinstall --no-deps "$wheel"
 pip install -r test-containers/requirements.txt 'pytest>=8'
 
+service=$(realpath "$service")
+cd test-containers
 # shellcheck disable=SC2086 # several arguments are meant to be several
-SESSION_STORAGE_BIN=$(realpath "$service") exec "$place/bin/python" -m pytest -c test-containers/pytest.ini \
-  --rootdir test-containers ${PYTEST_ARGS:-}
+SESSION_STORAGE_BIN=$service exec "$place/bin/python" -m pytest ${PYTEST_ARGS:-}

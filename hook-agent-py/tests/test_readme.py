@@ -51,4 +51,4 @@ def test_the_examples_run(service: Service, run: Run, name: str) -> None:
     if name.startswith("langgraph"):
         kinds = {action["type"] for action in whole["actions"]}
         assert {"step_start", "model_call", "tool_call"} <= kinds
-        assert {"assistant", "tool"} <= {response["type"] for response in whole["responses"]}
+        assert {"assistant", "tool_result"} <= {response["type"] for response in whole["responses"]}

@@ -1,8 +1,9 @@
 """Holds a session in the service against the side file of the application that recorded it.
 
-`python -m recorded_run.compare SIDE_FILE SERVICE_URL SESSION_ID` prints what differs and exits with 1, or prints the
-counts. Compared are all events of the session in their order, whichever log they are in, then the logs' numbers, and
-the goals, agents, phase and end that the snapshots show.
+`python -m recorded_run.compare SIDE_FILE SERVICE_URL SESSION_ID [EXPECTED]` prints what differs and exits with 1, or
+prints the counts. Compared are all events of the session in their order, whichever log they are in, then the logs'
+numbers, and the goals, agents, phase and end that the snapshots show; with `EXPECTED` also the outcomes, which that
+file has as `{name: outcome}` or as requests with an `id` and what is `expected`.
 """
 
 from __future__ import annotations
@@ -140,10 +141,29 @@ def _expected(done: List[Event]) -> Dict[str, Any]:
     }
 
 
+def expected(file: Path) -> Dict[str, str]:
+    """The outcomes that a file expects."""
+    found = json.loads(file.read_text())
+    if isinstance(found, list):
+        return {request["id"]: request["expected"]["outcome"] for request in found}
+    return dict(found)
+
+
+def outcome_differences(wanted: Dict[str, str], service_url: str, session: str) -> List[str]:
+    """The outcomes of a session that are not those that are wanted."""
+    outcomes = _get(f"{service_url}/api/state/{session}").get("outcomes", {})
+    found = {name: outcome["outcome"] for name, outcome in outcomes.items()}
+    names = sorted({*wanted, *found})
+    differing = [name for name in names if wanted.get(name) != found.get(name)]
+    return [f"{name}: {wanted.get(name)} expected, {found.get(name)} in the service" for name in differing]
+
+
 def main() -> None:
-    side_file, service_url, session = sys.argv[1:]
+    side_file, service_url, session, *expectation = sys.argv[1:]
     lines = read(Path(side_file))
     told = differences(lines, service_url, session)
+    for file in expectation:
+        told += outcome_differences(expected(Path(file)), service_url, session)
     print("\n".join(told) or json.dumps(Counter(line["kind"] for line in lines), sort_keys=True))
     sys.exit(bool(told))
 

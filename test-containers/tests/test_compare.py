@@ -6,7 +6,7 @@ from typing import List
 
 import pytest
 from application import Application
-from recorded_run.compare import differences
+from recorded_run.compare import differences, outcome_differences
 from recorded_run.side_file import Line
 
 
@@ -36,3 +36,11 @@ def test_only_the_last_line_of_a_killed_attempt_may_be_missing(undisturbed: Appl
     first = [{**line, "attempt": 0} for line in lines[:60]]
     assert told(undisturbed, [*first, {**invented, "attempt": 0}, *lines[60:]]) == []
     assert told(undisturbed, [*first[:30], {**invented, "attempt": 0}, *first[30:], *lines[60:]])
+
+
+def test_an_outcome_that_is_not_the_expected_one_is_told(undisturbed: Application) -> None:
+    wanted = {**undisturbed.outcomes(), "r05": "declined", "r99": "booked"}
+    assert outcome_differences(wanted, undisturbed.service.url, undisturbed.session) == [
+        "r05: declined expected, refunded in the service",
+        "r99: booked expected, None in the service",
+    ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from select import select
 from typing import Any, Dict, List
 
 import pytest
 from application import Application
-from fly_achensee_customer.desk import requests
+from fly_achensee_customer import desk
+from recorded_run.compare import expected
 from service import DEADLINE
 
 # A kill at the line and one before the next: on both sides of what lies between two lines.
@@ -37,10 +39,9 @@ def books(application: Application) -> Dict[str, List[Any]]:
 
 def test_every_request_comes_to_its_end(undisturbed: Application) -> None:
     undisturbed.check()
-    expected = {request["id"]: request["expected"] for request in requests()}
-    assert undisturbed.outcomes() == {name: wanted["outcome"] for name, wanted in expected.items()}
+    assert undisturbed.outcomes() == expected(Path(desk.__file__).with_name("requests.json"))
     agents = undisturbed.service.get(f"/api/state/{undisturbed.session}")["agents"]["spawned"]
-    wanted = [f"{specialist}-{name}" for name, request in expected.items() for specialist in request["specialists"]]
+    wanted = [f"{name}-{asked['id']}" for asked in desk.requests() for name in asked["expected"]["specialists"]]
     assert [agent["agentId"] for agent in agents] == wanted
 
 

@@ -10,7 +10,10 @@ from email_solver.letter import Letter, Unreadable, envelope, extract, parse
 from email_solver.rules import classify
 
 MESSAGES = Path(__file__).parents[1] / "mailbox"
-KINDS = "booking weather participants invoice complaint booking weather booking automatic automatic booking automatic weather complaint"
+KINDS = (
+    "booking weather participants invoice complaint booking weather booking automatic automatic booking automatic "
+    "weather complaint"
+)
 
 
 def raw(number: int) -> bytes:
