@@ -66,7 +66,7 @@ impl Committer {
         self.check_room(group.buffer.len() as u64)?;
         let len = group.buffer.len() as u64;
         self.tail
-            .make_room(&self.segments, self.disk.as_ref(), group.first_offset, len)
+            .make_room(&self.segments, self.disk.as_ref(), group.first_offset, len + END.len() as u64)
             .map_err(write_failure)?;
         write_group_header(&mut group.buffer, self.tail.segment, group.first_offset, group.entries);
         group.buffer.extend_from_slice(&END);

@@ -53,7 +53,7 @@ pub fn run(store: &Arc<Store>) {
 fn tick(store: &Arc<Store>, progress: &mut Progress) {
     store.flush_snapshots(false);
     write_index(store, progress);
-    if let Err(error) = store.segments.prepare_spares() {
+    if let Err(error) = store.segments.prepare_spares(store.disk.as_ref(), &store.root) {
         tracing::debug!(%error, "no spare segment: the next one grows as it is written");
     }
     sync_every_second(store, progress);

@@ -107,7 +107,7 @@ impl Store {
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
         let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
-        let segments = Segments::new(layout.clone(), Segments::capacity_for(size), recovered.segments);
+        let segments = Segments::new(layout.clone(), size, recovered.segments);
         let tail = Tail::begin(&segments, recovered.next_offset)
             .map_err(OpenError::io("write", layout.journal()))?;
         let segments = Arc::new(segments);

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -15,12 +16,14 @@ use parking_lot::Mutex;
 
 use super::disk::{Disk, sync_dir};
 use super::layout::Layout;
-use super::segment::GROUP_HEADER;
+use super::segment::{END, GROUP_HEADER};
 
 /// The size of a segment where the disk is large enough.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// The most spare segments.
 const MAX_SPARES: usize = 8;
+/// A spare is made only while there is room for so many.
+const ROOM_FOR_SPARE: u64 = 4;
 /// A place is remembered about every so many bytes of a segment.
 const MARK_EVERY: u64 = 64 << 10;
 
@@ -37,14 +40,18 @@ pub struct Segments {
     begun: AtomicUsize,
     /// How many spares there should be.
     wanted: AtomicUsize,
+    /// How many there may be on a disk of this size.
+    most: usize,
 }
 
 impl Segments {
     /// The segments with these first offsets.
-    pub fn new(layout: Layout, capacity: u64, existing: impl IntoIterator<Item = u64>) -> Self {
+    pub fn new(layout: Layout, disk_size: u64, existing: impl IntoIterator<Item = u64>) -> Self {
+        let capacity = Self::capacity_for(disk_size);
+        let most = usize::try_from(disk_size / 64 / capacity).unwrap_or(MAX_SPARES).clamp(1, MAX_SPARES);
         let marks = existing.into_iter().map(|first| (first, Marks::new())).collect();
         let (begun, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
-        Self { layout, capacity, marks: Mutex::new(marks), begun, wanted }
+        Self { layout, capacity, marks: Mutex::new(marks), begun, wanted, most }
     }
 
     /// How large a segment is on a disk of this size.
@@ -115,18 +122,30 @@ impl Segments {
         self.firsts().into_iter().map(len).sum()
     }
 
-    /// Makes the spare segments that are missing; called off the commit thread.
-    pub fn prepare_spares(&self) -> io::Result<()> {
-        let wanted = (self.begun.swap(0, Ordering::Relaxed) + 1).min(MAX_SPARES);
+    /// Makes the spare segments that are missing; called off the commit thread. What little room there is on a
+    /// disk that is almost full is left to the commits.
+    pub fn prepare_spares(&self, disk: &dyn Disk, root: &File) -> io::Result<()> {
+        let wanted = (self.begun.swap(0, Ordering::Relaxed) + 1).min(self.most);
         self.wanted.store(wanted, Ordering::Relaxed);
         while let Some(spare) = self.missing_spare() {
-            self.build(&spare)?;
+            let (free, _) = disk.free_space(root)?;
+            if free < ROOM_FOR_SPARE * self.capacity {
+                return Ok(());
+            }
+            if let Err(error) = self.build(&spare) {
+                fs::remove_file(self.building())?;
+                return Err(error);
+            }
         }
         Ok(())
     }
 
+    fn building(&self) -> PathBuf {
+        self.layout.journal().join(".spare.tmp")
+    }
+
     fn build(&self, spare: &Path) -> io::Result<()> {
-        let building = self.layout.journal().join(".spare.tmp");
+        let building = self.building();
         let file = File::create(&building)?;
         let zeros = vec![0u8; 1 << 20];
         let mut left = self.capacity;
@@ -163,11 +182,22 @@ impl Segments {
             self.marks.lock().remove(&oldest);
             let whole = fs::metadata(&path)?.len() >= self.capacity;
             match self.missing_spare().filter(|_| whole) {
-                Some(spare) => fs::rename(&path, spare)?,
+                Some(spare) => {
+                    empty(&path)?;
+                    fs::rename(&path, spare)?;
+                }
                 None => fs::remove_file(&path)?,
             }
         }
     }
+}
+
+/// Makes a segment begin with its end, durably, before it becomes a spare: a crash right after the spare was taken
+/// must not find old bytes there, which look like a torn tail.
+fn empty(path: &Path) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(&END, 0)?;
+    file.sync_data()
 }
 
 /// The segment being written.
@@ -227,5 +257,79 @@ impl Tail {
         }
         disk.write_at(&self.file, &[0; GROUP_HEADER], self.at)?;
         if sync { disk.sync_data(&self.file) } else { Ok(()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::RealDisk;
+
+    const OLD: &[u8] = b"what an earlier life left here, longer than the head of a group";
+
+    fn segments(root: &Path, disk_size: u64) -> Segments {
+        let layout = Layout::new(root);
+        fs::create_dir_all(layout.journal()).unwrap();
+        for first in [1, 9] {
+            let path = layout.segment(first);
+            fs::write(&path, OLD).unwrap();
+            OpenOptions::new()
+                .write(true)
+                .open(path)
+                .unwrap()
+                .set_len(Segments::capacity_for(disk_size))
+                .unwrap();
+        }
+        Segments::new(layout, disk_size, [1, 9])
+    }
+
+    #[test]
+    fn a_recycled_segment_begins_empty() {
+        let root = tempfile::tempdir().unwrap();
+        let segments = segments(root.path(), 1 << 20);
+        segments.trim(9, 0).unwrap();
+        assert_eq!(segments.firsts(), [9]);
+        let spare = segments.spares().next().unwrap();
+        assert_eq!(fs::read(&spare).unwrap()[..END.len()], END);
+        let tail = Tail::begin(&segments, 20).unwrap();
+        let bytes = bytes::Bytes::from(fs::read(segments.layout.segment(20)).unwrap());
+        let end = crate::store::segment::walk(&bytes, tail.segment, 0, true, |_, _| {});
+        assert!(!end.torn && end.at == 0, "{end:?}");
+    }
+
+    #[test]
+    fn a_small_disk_has_one_spare_and_a_busy_large_one_some_more() {
+        let root = tempfile::tempdir().unwrap();
+        assert_eq!(segments(root.path(), 2 << 20).most, 1);
+        assert_eq!(segments(root.path(), 1 << 40).most, MAX_SPARES);
+    }
+
+    #[test]
+    fn a_disk_that_is_almost_full_gets_no_spare() {
+        struct Full;
+        impl Disk for Full {
+            fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
+                RealDisk.write_at(file, bytes, at)
+            }
+            fn sync_data(&self, file: &File) -> io::Result<()> {
+                RealDisk.sync_data(file)
+            }
+            fn sync_file_system(&self, dir: &File) -> io::Result<()> {
+                RealDisk.sync_file_system(dir)
+            }
+            fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+                RealDisk.replace(path, bytes, durable)
+            }
+            fn free_space(&self, _: &File) -> io::Result<(u64, u64)> {
+                Ok((100 << 10, 2 << 20))
+            }
+        }
+        let root = tempfile::tempdir().unwrap();
+        let segments = segments(root.path(), 2 << 20);
+        let directory = File::open(root.path()).unwrap();
+        segments.prepare_spares(&Full, &directory).unwrap();
+        assert!(segments.missing_spare().is_some());
+        segments.prepare_spares(&RealDisk, &directory).unwrap();
+        assert!(segments.missing_spare().is_none());
     }
 }

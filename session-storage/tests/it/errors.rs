@@ -236,6 +236,13 @@ async fn a_request_that_is_none_is_told_so() {
     ] {
         server.raw(garbage, garbage.into()).await.refused(400, "invalid_request");
     }
+    let mut blank = tokio::net::TcpStream::connect(server.address).await.unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut blank, b"\r\n\r\n\r\n").await.unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut blank).await.unwrap();
+    let mut answer = Vec::new();
+    let read = tokio::io::AsyncReadExt::read_to_end(&mut blank, &mut answer);
+    let read = tokio::time::timeout(std::time::Duration::from_secs(30), read).await;
+    assert!(read.is_ok(), "blank lines are held open");
     let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));
     server.raw("a large head", large.into_bytes()).await.refused(400, "invalid_request");
     server.get("/health").await.ok();
