@@ -24,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
-use crate::routes::{actions, body, events, health, live, query, sessions, state};
+use crate::routes::{actions, admin, body, events, health, live, query, sessions, state};
 use crate::sessions::Sessions;
 
 /// What the application is made of; cloned for every worker.
@@ -152,6 +152,12 @@ endpoints! {
     }
     "/ws" {
         GET live::follow, "the live feed; ?session, user, since";
+    }
+    "/api/admin/export" {
+        GET admin::export, "sessions as a bundle; ?session (repeatable), user";
+    }
+    "/api/admin/backup" {
+        GET admin::backup, "the whole directory as of one position, as a bundle";
     }
     "/health" {
         GET health::health, "whether the service is well";

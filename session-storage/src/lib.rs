@@ -1,15 +1,18 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
 //! Floors, arrows only point down: [`server`], [`app`], [`routes`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
+//! [`live`], [`bundle`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
 
 pub mod app;
+pub mod bundle;
 pub mod check;
 pub mod config;
 pub mod error;
 pub mod live;
+pub mod retention;
 pub mod routes;
 pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod transfer;
