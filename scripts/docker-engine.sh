@@ -151,6 +151,11 @@ make_debian() {
   printf 'deb %s %s main\n' "$from" "$release" "$from" "$release-updates" \
     "${from%/debian}/debian-security" "$release-security" >"$root/etc/apt/sources.list"
   apt-config dump | grep -E '^Acquire::(https?::(Proxy|Verify)|Retries)' >"$root/etc/apt/apt.conf.d/80machine" || true
+  # Nothing of apt stays in an image, as in the public one.
+  cat >"$root/etc/apt/apt.conf.d/70slim" <<'END'
+DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb"; };
+Dir::Cache { pkgcache ""; srcpkgcache ""; };
+END
   printf 'path-exclude /usr/share/%s/*\n' doc man locale >"$root/etc/dpkg/dpkg.cfg.d/slim"
   rm -rf "$root"/var/cache/apt/* "$root"/var/lib/apt/lists/* "$root"/usr/share/{doc,man,locale}/*
   while read -r setting; do changes+=(--change "ENV $setting"); done < <(package_settings)
