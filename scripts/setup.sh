@@ -57,7 +57,7 @@ has_compose() { has docker-compose || docker compose version >/dev/null 2>&1; }
 update
 if ! has chromium; then
   # Ubuntu has it as a snap only, which this package installs.
-  if available chromium; then packages+=(chromium); else packages+=(chromium-browser); fi
+  if grep -q '^ID=ubuntu' /etc/os-release; then packages+=(chromium-browser); else packages+=(chromium); fi
 fi
 want docker docker.io
 if ! has_compose; then
