@@ -214,6 +214,21 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
     }
 }
 
+/// The image of the dashboard has its own server of files, which has to be as strict.
+#[actix_web::test]
+async fn the_dashboards_image_sends_the_same_headers() {
+    let configuration = include_str!("../../../dashboard/nginx/nginx.conf");
+    let header = |line: &'static str| line.trim().strip_prefix("add_header ")?.split_once(" \"");
+    let theirs: Vec<_> = configuration.lines().filter_map(header).collect();
+    let names: Vec<_> = theirs.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    let wanted = ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"];
+    assert!(wanted.iter().all(|wanted| names.iter().any(|name| name == wanted)), "{names:?}");
+    let ours = ask(vec![request("GET", "/dashboard/")]).await;
+    for (name, value) in theirs {
+        assert_eq!(value.strip_suffix("\" always;"), Some(ours[0].header(name)), "{name}");
+    }
+}
+
 #[actix_web::test]
 async fn without_a_dashboard_there_is_a_page_that_says_how_to_get_it() {
     let gone = Some(PathBuf::from("/nonexistent"));
