@@ -23,6 +23,10 @@ python3 -m venv "$place"
 pip() { "$place/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 pip install --force-reinstall --no-deps "$wheel"
 pip install -r test-containers/requirements.txt 'pytest>=8'
+if [ "${1:-}" = --no-tests ]; then
+  echo "$place"
+  exit
+fi
 
 service=$(realpath "$service")
 cd test-containers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import imaplib
+import json
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Dict, List, Tuple
@@ -15,7 +16,8 @@ from service import until
 
 SENT = "sent@achensee.test"
 NEVER = ("ines@customers.test", "mailer@customers.test", "jo@customers.test")
-ANSWERS = {name: 1 for name in MAILBOXES if name not in (SCHOOL, SENT, *NEVER)} | {"anna@customers.test": 2}
+DELIVERED: Dict[str, int] = json.loads((TOP / "email_solver/mailbox/delivered.json").read_text())
+ANSWERS = {name: count for name, count in DELIVERED.items() if name not in (SCHOOL, SENT)}
 OUTCOMES = expected(TOP / "email_solver/mailbox/expected.json")
 AT, BEFORE_NEXT = "SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"
 WINDOWS = [
@@ -53,7 +55,8 @@ def check_mail(mail: MailServer) -> None:
     """Every customer has the answers that are due, once; the inbox is marked."""
     counts = {user: mail.count(user) for user in MAILBOXES if user not in (SCHOOL, SENT)}
     until(lambda: sum(counts.values()) >= sum(ANSWERS.values()) or counts.update({u: mail.count(u) for u in counts}))
-    assert counts == {**ANSWERS, **{user: 0 for user in NEVER}}
+    assert counts == ANSWERS
+    assert {ANSWERS[user] for user in NEVER} == {0}
     sent = [str(message["Message-ID"]) for _, message in box(mail, SENT)]
     assert len(sent) == len(set(sent)) == sum(ANSWERS.values())
     assert [message["Subject"] for _, message in box(mail, SCHOOL, "Quarantined")] != []
