@@ -43,13 +43,13 @@ check() {
   return 1
 }
 
-# until_ok SECONDS COMMAND...: runs it again and again until it succeeds, no longer than that; 2 is a final no.
+# until_ok SECONDS COMMAND...: runs it again and again until it succeeds, no longer than that; 75 is a final no.
 until_ok() {
   local end=$((SECONDS + $1)) status=0
   shift
   until status=0 && { "$@" >"$work/until.out" 2>&1 || status=$?; } && ((status == 0)); do
-    if ((status == 2 || SECONDS >= end)); then
-      if ((status != 2)); then echo "still not so at the deadline: $*"; fi
+    if ((status == 75 || SECONDS >= end)); then
+      if ((status != 75)); then echo "still not so at the deadline: $*"; fi
       cat "$work/until.out"
       return 1
     fi
@@ -72,15 +72,15 @@ holds() {
 }
 
 summary() {
-  printf '\n%s\n' "${results[@]}"
-  if ((${#failures[@]})); then printf '\nred: %s' "${failures[@]}" && echo; fi
-  local failed=0 result
-  for result in "${results[@]}"; do if [[ $result == FAIL* ]]; then failed=$((failed + 1)); fi; done
+  printf '\n' && printf '%s\n' "${results[@]}"
+  if ((${#failures[@]})); then printf 'red: %s\n' "${failures[@]}"; fi
+  local ok failed
+  ok=$(printf '%s\n' "${results[@]}" | grep -c ^ok) || true
+  failed=$(printf '%s\n' "${results[@]}" | grep -c ^FAIL) || true
   echo
   echo "test-e2e: $mode, $((SECONDS - begun)) s"
-  echo "$((number - failed)) passed, $failed failed"
-  summarized=$((failed > 0))
-  exit "$summarized"
+  echo "$ok passed, $failed failed, $((number - ok - failed)) skipped"
+  exit $((failed > 0))
 }
 
 # At every end: whatever was started is stopped, unless it is to be kept.

@@ -45,7 +45,34 @@ service_kill() {
 }
 service_log() { cat "$work/service.log"; }
 dashboard_log() { :; }
-parts_start() { service_start && until_ok 30 api /health && apps_start calm; }
+
+# Where the applications and the browser find what is broken.
+sabotage_parts() {
+  case $sabotage in
+    no-hook-agent) sabotage_bin=$broken/bin ;;
+    silent-node) sabotage_python=$broken/python ;;
+  esac
+}
+# The service as an application sees it; the proxy that loses an event, and the service that the page looks at instead.
+app_service_url() { if [[ $1 == customer && ${proxy_at:-} ]]; then echo "$proxy_at"; else service_url; fi; }
+start_broken() {
+  local at
+  at=$(free_port)
+  case $sabotage in
+    dropped-event)
+      node scripts/e2e/drop-one-event.mjs 127.0.0.1 "$at" "$(service_url)" >"$work/proxy.log" 2>&1 &
+      proxy_at=http://127.0.0.1:$at
+      ;;
+    dashboard-elsewhere)
+      DASHBOARD_PATH=dashboard/dist "$storage" --host 127.0.0.1 --port "$at" --storage-path "$work/other" >"$work/other.log" 2>&1 &
+      dashboard_at=http://127.0.0.1:$at
+      ;;
+    *) return ;;
+  esac
+  pids[broken]=$!
+  until_ok 20 curl -sS -o "$work/page" "http://127.0.0.1:$at/health"
+}
+parts_start() { service_start && until_ok 30 api /health && start_broken && apps_start calm; }
 
 status_of() {
   local part

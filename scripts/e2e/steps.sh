@@ -9,10 +9,10 @@ outage_from=0 outage_to=0 sabotage_python='' sabotage_bin='' dashboard_at=''
 session() { if [[ $2 == calm ]]; then echo "test-$1-$TIMESTAMP"; else echo "test-$1-$TIMESTAMP-$2"; fi; }
 api_session() { echo "/api/sessions/$(session "$1" "$2")"; }
 now_ms() { date +%s%3N; }
-app_service_url() { service_url; }
 
 step_prerequisites() {
   check 'what is needed is there' parts_missing || return
+  # shellcheck source=scripts/e2e/sabotage.sh
   if [[ $sabotage ]]; then source scripts/e2e/sabotage.sh; fi
 }
 
@@ -118,7 +118,7 @@ shown() {
   [[ -e $work/watching ]] && return
   gone "$1" || { echo 'the page is not there yet' && return 1; }
   cat "$work/dashboard.out"
-  return 2
+  return 75
 }
 wait_for_page() { wait "$1" || { cat "$work/dashboard.out" && return 1; }; }
 gone() { ! kill -0 "$1" 2>/dev/null; }

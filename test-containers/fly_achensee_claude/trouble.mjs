@@ -14,7 +14,8 @@ const [spool, from = 0, to = 0] = process.argv.slice(2);
 const PAUSE_MS = 1500;
 const SLOW = /^not delivered yet: (not everything was taken in time|exchange: no answer in time)/;
 
-const folders = readdirSync(spool).map((name) => join(spool, name)).filter((path) => statSync(path).isDirectory());
+const names = existsSync(spool) ? readdirSync(spool) : [];
+const folders = names.map((name) => join(spool, name)).filter((path) => statSync(path).isDirectory());
 
 function faults(folder) {
   const lines = ['trouble.1.log', 'trouble.log']
@@ -31,6 +32,6 @@ function faults(folder) {
   return existsSync(join(folder, 'rejected')) ? [...told, `${folder}/rejected: records were rejected`] : told;
 }
 
-const found = folders.flatMap(faults);
+const found = folders.length ? folders.flatMap(faults) : [`${spool}: nobody has recorded anything`];
 for (const line of found) console.log(line);
 process.exitCode = found.length ? 1 : 0;
