@@ -1,11 +1,11 @@
-# shellcheck shell=bash disable=SC2154 # sourced by test-e2e.sh
+# shellcheck shell=bash disable=SC2154,SC2034 # sourced by test-e2e.sh
 # The parts as plain processes: each application in a session of its own, killed with all that it has started.
 # A round is one run of the three applications with folders of their own.
 
 titles[build]='everything is built' titles[start]='processes are started' titles[status]="the processes' status"
 declare -A pids=() codes=()
 port='' storage=${SESSION_STORAGE_BIN:-$target/release/session-storage} agent=${HOOK_AGENT_BIN:-$target/release/hook-agent}
-python='' mail_port=() mail_dirs=() bin=$work/bin
+python='' sabotage_bin='' sabotage_python='' dashboard_at='' proxy_at='' mail_port=() mail_dirs=() bin=$work/bin
 
 parts_missing() {
   local tool missing=()
@@ -54,7 +54,7 @@ sabotage_parts() {
   esac
 }
 # The service as an application sees it; the proxy that loses an event, and the service that the page looks at instead.
-app_service_url() { if [[ $1 == customer && ${proxy_at:-} ]]; then echo "$proxy_at"; else service_url; fi; }
+app_service_url() { if [[ $1 == customer && $proxy_at ]]; then echo "$proxy_at"; else service_url; fi; }
 start_broken() {
   local at
   at=$(free_port)
@@ -88,6 +88,7 @@ status_of() {
 app_dir() { echo "$work/$2/$1"; }
 # The applications write there themselves: nothing has to be fetched.
 app_fetch() { [[ -d $(app_dir "$1" "$2") ]]; }
+spool_dir() { echo "$(app_dir "$1" "$2")/spool"; }
 
 mail_start() {
   local dir

@@ -1,10 +1,10 @@
-# shellcheck shell=bash disable=SC2154 # sourced by test-e2e.sh
+# shellcheck shell=bash disable=SC2154,SC2016 # sourced by test-e2e.sh
 # The twelve steps. A round is one run of the three applications: `calm`, `killed` (step 10), `outage` (step 11).
 
 apps=(customer email claude)
 claude_home=test-containers/fly_achensee_claude
 declare -A goals=([customer]=13 [email]=14)
-outage_from=0 outage_to=0 sabotage_python='' sabotage_bin='' dashboard_at=''
+outage_from=0 outage_to=0
 
 session() { if [[ $2 == calm ]]; then echo "test-$1-$TIMESTAMP"; else echo "test-$1-$TIMESTAMP-$2"; fi; }
 api_session() { echo "/api/sessions/$(session "$1" "$2")"; }
@@ -185,7 +185,7 @@ step_logs() {
     for name in "${apps[@]}"; do
       app_fetch "$name" "$round" >/dev/null 2>&1 || continue
       check "$name, $round: nothing in its log that should not be" no_line 'Traceback|Error|ERROR|WARN|warning:|damaged|panicked|is away' app_log "$name" "$round"
-      check "$name, $round: nothing rejected, no hook in trouble" node "$claude_home/trouble.mjs" "$(app_dir "$name" "$round")/spool" \
+      check "$name, $round: nothing rejected, no hook in trouble" node "$claude_home/trouble.mjs" "$(spool_dir "$name" "$round")" \
         "$([[ $round == outage ]] && echo "$outage_from" || echo 0)" "$([[ $round == outage ]] && echo "$outage_to" || echo 0)"
     done
   done
