@@ -50,7 +50,9 @@ service_url() { echo "http://127.0.0.1:$port"; }
 dashboard_url() { echo "http://127.0.0.1:$dashboard_port/"; }
 
 # The id of a part's container, running or not.
-container() { compose "$2" ps -q "${service_of[$1]:-$1}"; }
+container() {
+  docker ps -aq --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=${service_of[$1]:-$1}"
+}
 inspect() { docker inspect --format "$2" "$1"; }
 
 # Where the applications and the page find what is broken: an override file.
@@ -91,15 +93,15 @@ round_folders() {
   chmod 755 "$work" "$work/$1"
 }
 
-service_start() { docker start "$(container session-storage calm)"; }
-service_kill() { docker kill "$(container session-storage calm)"; }
-service_log() { compose calm logs --no-color session-storage 2>/dev/null; }
-dashboard_log() { compose calm logs --no-color dashboard 2>/dev/null; }
+service_start() { docker start "$(container session-storage)"; }
+service_kill() { docker kill "$(container session-storage)"; }
+service_log() { docker logs "$(container session-storage)" 2>&1; }
+dashboard_log() { docker logs "$(container dashboard)" 2>&1; }
 
 status_of() {
   local part id bad=''
   for part in session-storage dashboard mail-server customer email claude; do
-    id=$(container "$part" calm)
+    id=$(container "$part")
     [[ $id ]] || { echo "$part: no container" && return 1; }
     until_ok 60 settled "$id" || bad=1
     echo "$part: $(inspect "$id" '{{.State.Status}}, exit code {{.State.ExitCode}}, {{if .State.Health}}{{.State.Health.Status}}{{end}}, {{.RestartCount}} restarts, out of memory {{.State.OOMKilled}}')"
@@ -121,7 +123,7 @@ app_dir() { echo "$work/$2/$1"; }
 # The side file can be read where it is; the spool belongs to the images' user, so it is copied.
 app_fetch() {
   local id
-  id=$(container "$1" "$2")
+  id=$(container "$1")
   [[ -s $(app_dir "$1" "$2")/side.jsonl ]] || { echo "$1 has written no side file" && return 1; }
   if [[ -e $work/$2/$1.log ]]; then return; fi
   rm -rf "$(spool_dir "$1" "$2")"
@@ -129,53 +131,43 @@ app_fetch() {
 }
 spool_dir() { echo "$work/$2/$1-spool"; }
 
-# A round's first application makes way for it: what the last round has left is removed, with its mailboxes.
-begin_round() {
-  local name
-  for name in "${rounds_begun[@]}"; do [[ $name != "$1" ]] || return 0; done
-  round_folders "$1"
-  save_logs "${rounds_begun[-2]}"
-  compose calm rm --force --stop -v "${service_of[@]}" mail-server
+# A new round's containers are made, none is started but the mail server: what the last round has left is removed.
+round_prepare() {
+  local round=$1
+  save_logs "${rounds_begun[-1]}"
+  round_folders "$round"
+  compose calm rm --force --stop -v "${service_of[@]}" mail-server || return
+  compose "$round" up --detach --no-recreate mail-server || return
+  until_ok 60 settled "$(container mail-server)" || return
+  MODEL_LATENCY_MS=$2 compose "$round" up --no-start --no-recreate "${service_of[@]}"
 }
-
-# app_start NAME ROUND [VARIABLE=VALUE...]
-app_start() {
-  local name=$1 round=$2
-  shift 2
-  begin_round "$round" || return
-  # Of a container that is there and was killed: the same again, as `docker start` does; its latency is the old one.
-  if [[ -n $(container "$name" "$round") ]]; then
-    docker start "$(container "$name" "$round")"
-  else
-    (($# == 0)) || local -x "$@"
-    compose "$round" up --detach --no-recreate "${service_of[$name]}"
-  fi
-}
+# app_start NAME ROUND: for the first time, or again after a kill.
+app_start() { docker start "$(container "$1")"; }
 app_kill() {
   local id
-  id=$(container "$1" "$2")
+  id=$(container "$1")
   docker kill "$id" && docker wait "$id" && [[ $(inspect "$id" '{{.State.ExitCode}}') == 137 ]]
 }
 app_wait() {
   local id
-  id=$(container "$1" "$2")
+  id=$(container "$1")
   until_ok "$3" exited "$id" || { app_log "$1" "$2" | tail -5 && return 1; }
   [[ $(inspect "$id" '{{.State.ExitCode}}') == 0 ]] || { app_log "$1" "$2" | tail -20 && return 1; }
 }
 exited() { [[ $(inspect "$1" '{{.State.Status}}') == exited ]]; }
 # Of a round that has made way, what was kept of it.
-app_log() { cat "$work/$2/$1.log" 2>/dev/null || docker logs "$(container "$1" "$2")" 2>&1; }
+app_log() { cat "$work/$2/$1.log" 2>/dev/null || docker logs "$(container "$1")" 2>&1; }
 save_logs() {
   local name id
   for name in "${!service_of[@]}"; do
-    id=$(container "$name" "$1")
+    id=$(container "$name")
     [[ $id ]] || continue
     app_fetch "$name" "$1"
     docker logs "$id" >"$work/$1/$name.log" 2>&1
   done
 }
 app_lines() { find "$(app_dir "$1" "$2")" -maxdepth 2 \( -name side.jsonl -o -name '*.stream' \) -exec cat {} + | wc -l; }
-mail_counts() { docker exec "$(container mail-server calm)" python -m mail_server.count; }
+mail_counts() { docker exec "$(container mail-server)" python -m mail_server.count; }
 
 parts_remove() {
   [[ ${#compose_program[@]} != 0 ]] || return 0
@@ -189,7 +181,7 @@ parts_remove() {
 }
 # What the images' user has written, others may not be allowed to remove.
 remove_files() {
-  [[ $keep || $red ]] || rm -rf "$work"/{calm,killed,outage} 2>/dev/null ||
+  [[ $keep ]] || ((${#failures[@]})) || rm -rf "$work"/{calm,killed,outage} 2>/dev/null ||
     docker run --rm --user 0 --volume "$work:/work" --entrypoint sh fly_achensee_claude -c 'rm -rf /work/calm /work/killed /work/outage'
 }
 parts_kept() {

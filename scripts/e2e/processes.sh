@@ -5,7 +5,7 @@
 titles[build]='everything is built' titles[start]='processes are started' titles[status]="the processes' status"
 declare -A pids=() codes=()
 port='' storage=${SESSION_STORAGE_BIN:-$target/release/session-storage} agent=${HOOK_AGENT_BIN:-$target/release/hook-agent}
-python='' sabotage_bin='' sabotage_python='' dashboard_at='' proxy_at='' mail_port=() mail_dirs=() bin=$work/bin
+python='' latency=20 sabotage_bin='' sabotage_python='' dashboard_at='' proxy_at='' mail_port=() mail_dirs=() bin=$work/bin
 
 parts_missing() {
   local tool missing=()
@@ -72,7 +72,7 @@ start_broken() {
   pids[broken]=$!
   until_ok 20 curl -sS -o "$work/page" "http://127.0.0.1:$at/health"
 }
-parts_start() { service_start && until_ok 30 api /health && start_broken && apps_start calm; }
+parts_start() { service_start && until_ok 30 api /health && start_broken && round_prepare calm 20 && apps_start calm; }
 
 status_of() {
   local part
@@ -103,18 +103,18 @@ mail_start() {
 }
 mail_counts() { (cd test-containers && IMAP_PORT=${mail_port[1]} PYTHONPATH=.:email_solver "$python" -m mail_server.count); }
 
-# app_start NAME ROUND [VARIABLE=VALUE...]
+# round_prepare ROUND MODEL_LATENCY_MS
+round_prepare() { latency=$2 && mail_start "$1"; }
+# app_start NAME ROUND: for the first time, or again after a kill.
 app_start() {
   local name=$1 round=$2 dir command environ
-  shift 2
   dir=$(app_dir "$name" "$round")
   mkdir -p "$dir"
   environ=(SESSION_ID="$(session "$name" "$round")" SESSION_SERVICE_URL="$(app_service_url "$name")" HOOK_AGENT_SPOOL_DIR="$dir/spool"
-    SIDE_FILE="$dir/side.jsonl" "$@")
+    SIDE_FILE="$dir/side.jsonl" MODEL_LATENCY_MS="$latency")
   case $name in
     customer) command=("$python" -m fly_achensee_customer) ;;
     email)
-      mail_start "$round" || return
       command=("$python" -m email_solver)
       environ+=(SMTP_PORT="${mail_port[0]}" IMAP_PORT="${mail_port[1]}")
       ;;

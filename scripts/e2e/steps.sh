@@ -106,12 +106,13 @@ step_records() {
 # The browser watches while the first application of the next step begins its work.
 step_dashboard() {
   local watching ids=() name
+  check 'the next round is prepared' round_prepare killed 300 || return
   for name in "${apps[@]}"; do ids+=("$(session "$name" calm)"); done
   node scripts/e2e/dashboard.mjs "$(dashboard_url)" "$(service_url)" "$(session customer killed)" "$work/watching" "${ids[@]}" \
     >"$work/dashboard.out" 2>&1 &
   watching=$!
   check 'the three sessions are listed, and each shows its records' until_ok 90 shown "$watching" || { kill "$watching"; return; }
-  check 'customer starts again, in a session of its own' app_start customer killed MODEL_LATENCY_MS=150
+  check 'customer starts again, in a session of its own' app_start customer killed
   check 'its first events appear without a reload' wait_for_page "$watching"
 }
 shown() {
@@ -137,7 +138,7 @@ step_resume() {
   local name
   for name in "${apps[@]}"; do
     if [[ $name != customer ]]; then
-      check "$name starts, in a session of its own" app_start "$name" killed MODEL_LATENCY_MS=250 || return
+      check "$name starts, in a session of its own" app_start "$name" killed || return
     fi
     check "$name is in the middle of its work" until_ok 90 middle "$name" killed || return
     check "$name is killed" app_kill "$name" killed || return
@@ -153,7 +154,9 @@ resumed() { app_log "$1" killed | grep -i resumed; }
 
 step_outage() {
   local name
-  for name in "${apps[@]}"; do check "$name starts" app_start "$name" outage MODEL_LATENCY_MS=250 || return; done
+  # Slow enough that none is done before the last one is at work.
+  check 'the next round is prepared' round_prepare outage 500 || return
+  for name in claude email customer; do check "$name starts" app_start "$name" outage || return; done
   for name in "${apps[@]}"; do check "$name is at work" until_ok 90 at_work "$name" outage || return; done
   declare -A lines=()
   for name in "${apps[@]}"; do lines[$name]=$(app_lines "$name" outage); done
