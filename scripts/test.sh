@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Sets up and passes all tests: format, lints, the twelve API steps and the demo against the release build, unit,
-# property and integration tests, then the Python and Node.js bindings and the dashboard in a real browser. Needs
-# Rust, Node.js 20 and Python 3.9 or later; installs curl, jq and Chromium with apt if they are missing.
+# Sets up and passes all tests: format, lints, the twelve API steps, the API against its own description, the monitoring
+# files and the demo against the release build, unit, property and integration tests, then the Python and Node.js bindings
+# and the dashboard in a real browser. Needs Rust, Node.js 20 and Python 3.10 or later; installs curl, jq, promtool and
+# Chromium with apt if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -43,6 +44,12 @@ done
 kill "$service"
 wait "$service"
 service=
+
+echo '== the description of the API against the service'
+./scripts/test-api.sh
+
+echo '== figures, alert rules and dashboard'
+./scripts/test-monitoring.sh
 
 echo '== the demo, on the release build'
 ./scripts/demo.sh >"$work/demo" || { tail -30 "$work/demo"; exit 1; }
