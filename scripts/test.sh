@@ -20,6 +20,8 @@ echo '== format'
 cargo fmt --all --check
 echo '== lints'
 cargo clippy --quiet --workspace --all-targets -- -D warnings
+# The service without the export of traces.
+cargo check --quiet -p session-storage --bins --no-default-features
 echo '== release build'
 cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
 

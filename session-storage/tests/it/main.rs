@@ -45,3 +45,4 @@ mod recovery;
 mod sessions;
 mod state;
 mod stream;
+mod traces;
