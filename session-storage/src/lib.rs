@@ -19,4 +19,5 @@ pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod transfer;

@@ -61,7 +61,7 @@ const READS: &[Code] =
     &[InvalidSessionId, SessionNotFound, SessionQuarantined, RecordDamaged, StorageUnavailable];
 
 fn write(id: &str, tag: &str) -> Operation {
-    Operation::new(id, tag).takes(p::producer()).refuses(WRITES)
+    Operation::new(id, tag).repeats().refuses(WRITES)
 }
 
 fn read(id: &str, tag: &str) -> Operation {

@@ -47,4 +47,5 @@ mod retention;
 mod sessions;
 mod state;
 mod stream;
+mod traces;
 mod transfer;
