@@ -26,10 +26,9 @@ use serde_json::Value;
 use session_model::{Code, Refusal, SessionId, Timestamp};
 
 use crate::live::{History, Hub};
-use crate::store::cells::{Cell, Loaded, Slot};
+use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::error::{CommitError, Damage, OpenError};
-use crate::store::index::Row;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
@@ -132,17 +131,6 @@ impl Sessions {
         match self.store.journal.ticket_of(offset) {
             None => true,
             Some(ticket) => ticket.await.is_ok(),
-        }
-    }
-
-    /// Lets the index say what the session's view says.
-    fn refresh_index(&self, cell: &Cell) {
-        match &*cell.slot.lock() {
-            Slot::Loaded(loaded) => {
-                self.store.index.upsert(&cell.id, Row::of(&loaded.view));
-            }
-            Slot::Absent(_) => self.store.index.remove(&cell.id),
-            Slot::Unloaded => {}
         }
     }
 }

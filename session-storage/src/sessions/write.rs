@@ -56,7 +56,7 @@ impl Sessions {
                 Attempt::Stored { ticket, answer, indexed } => {
                     ticket.await.map_err(commit_refusal)?;
                     if indexed {
-                        self.refresh_index(&cell);
+                        self.store.refresh_index(&cell);
                     }
                     return Ok(answer);
                 }

@@ -13,6 +13,7 @@ use session_model::{SessionId, View, documents};
 
 use super::Store;
 use super::cells::{Cell, Slot};
+use super::index::Row;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
 use super::recent;
 
@@ -111,11 +112,15 @@ impl Store {
             tracing::error!(session = %cell.id, %damage, "a session could not be read again");
             return false;
         }
-        let Some(snapshot) = take(cell, with_producers) else { return true };
+        let Some(snapshot) = take(cell, with_producers) else {
+            self.forget_deleted(cell);
+            return true;
+        };
         if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
             self.requeue(&snapshot);
             return false;
         }
+        self.refresh_index(cell);
         if let Err(error) = self.write_documents(&snapshot) {
             // Tried again ten times a second: the first failure is told, and the end of them.
             if self.snapshots_fail.swap(true, Ordering::AcqRel) {
@@ -130,6 +135,28 @@ impl Store {
             self.queue_producers(cell);
         }
         true
+    }
+
+    /// Lets the index say what the session's view says. Whoever wrote does so as soon as that is durable; but their
+    /// request may have been broken off before, so that this comes with the snapshots too.
+    pub fn refresh_index(&self, cell: &Cell) {
+        match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => {
+                self.index.upsert(&cell.id, Row::of(&loaded.view));
+            }
+            Slot::Absent(_) => self.index.remove(&cell.id),
+            Slot::Unloaded => {}
+        }
+    }
+
+    /// The same for a session that was deleted, once that is durable.
+    fn forget_deleted(&self, cell: &Cell) {
+        let Slot::Absent(generation) = *cell.slot.lock() else { return };
+        let deleted = self.index.get(cell.id.as_str()).is_some()
+            && self.journal.wait_durable(self.journal.newest(), generation);
+        if deleted {
+            self.refresh_index(cell);
+        }
     }
 
     /// Producers are written at a checkpoint: until then the session is kept for it.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt as _;
 
 use crate::client::{array, texts};
-use crate::server::{Setup, TestServer};
+use crate::server::{Setup, TestServer, eventually};
 
 async fn with_sessions(setup: Setup, n: usize) -> TestServer {
     let server = setup.start();
@@ -152,4 +153,29 @@ async fn health_and_root_say_who_answers() {
         assert!(root["service"].is_string() && root["version"].is_string(), "{root}");
         assert!(root["endpoints"].is_object() || root["endpoints"].is_array(), "{root}");
     }
+}
+
+/// A connection that is cut takes its request with it, however far that has come: what was stored is listed all the same.
+#[tokio::test]
+async fn a_session_whose_first_writer_left_at_once_is_listed() {
+    let server = TestServer::start();
+    let address = server.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    for n in 0..200 {
+        let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
+        let head = format!("POST /api/actions/gone-{n} HTTP/1.1\r\nHost: {address}\r\n");
+        let body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
+        socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        socket.set_zero_linger().unwrap();
+        // Not at the same moment each time.
+        (0..n * 200).for_each(|_| std::hint::spin_loop());
+    }
+    eventually("every session that can be read is listed", async || {
+        let listed = array(server.get("/api/sessions?limit=1000").await.ok()["sessions"].clone());
+        let mut there = 0;
+        for n in 0..200 {
+            there += usize::from(server.get(&format!("/api/state/gone-{n}")).await.status == 200);
+        }
+        (listed.len() == there && there > 0).then_some(())
+    })
+    .await;
 }
