@@ -4,6 +4,7 @@
 //! [`live`], [`bundle`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
 
 pub mod app;
+pub mod archive;
 pub mod bundle;
 pub mod check;
 pub mod config;

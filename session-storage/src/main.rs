@@ -46,6 +46,7 @@ impl Failure {
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Server(ServerError::Open(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
+            Failure::Server(ServerError::Archive(_)) => USAGE,
             Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Other(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::InUse { .. }) => IN_USE,
@@ -100,6 +101,7 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         Request::Import { source, skip_existing, as_new } => {
             moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
         }
+        Request::Archive(asked) => moving::archive(config, asked),
         Request::Restore { file } => moving::restore(config, &file),
     }
 }

@@ -18,6 +18,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Parts;
+use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
@@ -40,6 +41,9 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The archive cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -73,12 +77,13 @@ async fn serve(
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
+    let archive = config.archive_url.as_deref().map(Archive::open).transpose()?;
     let listeners = Listeners::open(config)?;
     let (draining, connections) = (CancellationToken::new(), Connections::default());
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
     listeners.announce(announce);
     let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
-    let stop = Stop { config, sessions, draining, connections };
+    let stop = Stop { config, sessions, draining, connections, archive };
     let outcome = stop.when_asked(server, signals).await;
     drop(socket);
     outcome
@@ -90,12 +95,13 @@ struct Stop<'a> {
     sessions: &'a Arc<Sessions>,
     draining: CancellationToken,
     connections: Connections,
+    archive: Option<Archive>,
 }
 
 impl Stop<'_> {
-    async fn when_asked(self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
+    async fn when_asked(mut self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
         let handle = server.handle();
-        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention());
+        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention(self.archive.take()));
         tracing::info!(workers = self.config.workers, storage = %self.config.storage_path.display(), "serving");
         tokio::select! {
             ended = &mut server => return ended.map(|()| Ended::InOrder).map_err(ServerError::from),
