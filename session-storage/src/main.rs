@@ -42,11 +42,10 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Telemetry(_) => USAGE,
+            Failure::Config(_) | Failure::Telemetry(_) | Failure::Server(ServerError::Archive(_)) => USAGE,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Server(ServerError::Open(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
-            Failure::Server(ServerError::Archive(_)) => USAGE,
             Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Other(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::InUse { .. }) => IN_USE,

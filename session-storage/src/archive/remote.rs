@@ -33,8 +33,10 @@ pub struct Archive {
     prefix: Key,
 }
 
-fn remote(error: object_store::Error) -> ArchiveError {
-    ArchiveError::Remote(error.to_string())
+impl From<object_store::Error> for ArchiveError {
+    fn from(error: object_store::Error) -> Self {
+        Self::Remote(error.to_string())
+    }
 }
 
 /// The key of a session's bundle.
@@ -49,7 +51,7 @@ impl Archive {
         let unknown = || ArchiveError::Url(url.to_owned());
         if let Some(folder) = url.strip_prefix("file://") {
             fs::create_dir_all(folder)?;
-            let objects = LocalFileSystem::new_with_prefix(folder).map_err(remote)?.with_fsync(true);
+            let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
             return Ok(Self { objects: Arc::new(objects), prefix: Key::default() });
         }
         let (bucket, prefix) = {
@@ -59,7 +61,7 @@ impl Archive {
         if bucket.is_empty() {
             return Err(unknown());
         }
-        let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build().map_err(remote)?;
+        let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
         Ok(Self { objects: Arc::new(objects), prefix: Key::from(prefix) })
     }
 
@@ -79,7 +81,7 @@ impl Archive {
         match self.objects.head(&place).await {
             Ok(_) => {}
             Err(object_store::Error::NotFound { .. }) => self.upload(&place, file).await?,
-            Err(error) => return Err(remote(error)),
+            Err(error) => return Err(error.into()),
         }
         let back = file.with_extension("back");
         let found = self.download(&place, &back).await;
@@ -88,7 +90,7 @@ impl Archive {
             return Err(ArchiveError::Differs(key));
         }
         removed?;
-        let bytes = self.objects.head(&place).await.map_err(remote)?.size;
+        let bytes = self.objects.head(&place).await?.size;
         Ok(Archived { key, bytes })
     }
 
@@ -96,39 +98,38 @@ impl Archive {
         let file = Arc::new(File::open(file)?);
         let first = read_part(Arc::clone(&file)).await?;
         if first.len() < PART {
-            self.objects.put(place, PutPayload::from_bytes(first)).await.map_err(remote)?;
+            self.objects.put(place, PutPayload::from_bytes(first)).await?;
             return Ok(());
         }
-        let upload = self.objects.put_multipart(place).await.map_err(remote)?;
+        let upload = self.objects.put_multipart(place).await?;
         let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
         let mut part = first;
         while !part.is_empty() {
-            writer.wait_for_capacity(PARTS).await.map_err(remote)?;
+            writer.wait_for_capacity(PARTS).await?;
             writer.put(part);
             part = read_part(Arc::clone(&file)).await?;
         }
-        writer.finish().await.map_err(remote)?;
+        writer.finish().await?;
         Ok(())
     }
 
     /// Writes an object to a file and proves it.
     async fn download(&self, place: &Key, to: &Path) -> Result<Manifest, ArchiveError> {
-        let mut pieces = self.objects.get(place).await.map_err(remote)?.into_stream();
+        let mut pieces = self.objects.get(place).await?.into_stream();
         let mut file = File::create(to)?;
         while let Some(piece) = pieces.next().await {
-            let piece = piece.map_err(remote)?;
+            let piece = piece?;
             file = blocking(move || file.write_all(&piece).map(|()| file)).await??;
         }
         blocking(move || file.sync_all()).await??;
         let path: PathBuf = to.to_owned();
-        Ok(blocking(move || Ok::<_, ArchiveError>(bundle::prove(BufReader::new(File::open(path)?))?))
-            .await??)
+        blocking(move || Ok(bundle::prove(BufReader::new(File::open(path)?))?)).await?
     }
 
     /// What is there, of one session or of all, by key: of a session the newest last.
     pub async fn list(&self, id: Option<&SessionId>) -> Result<Vec<Archived>, ArchiveError> {
         let prefix = id.map_or_else(|| self.prefix.clone(), |id| self.place(id.as_str()));
-        let found: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await.map_err(remote)?;
+        let found: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await?;
         let below = self.prefix.as_ref();
         let mut archived: Vec<Archived> = found
             .into_iter()

@@ -8,6 +8,7 @@ mod archiving;
 mod batch;
 mod copy;
 mod feed;
+pub mod figures;
 mod history;
 mod lifecycle;
 mod lists;

@@ -30,6 +30,7 @@ pub mod committer;
 pub mod disk;
 pub mod error;
 pub mod export;
+pub mod figures;
 pub mod index;
 pub mod journal;
 pub mod journal_reader;
