@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::json;
 
 use crate::disk::{files_below, names};
-use crate::server::{Setup, TestServer, eventually};
+use crate::server::{Setup, eventually};
 use crate::transfer::{beside, text};
 
 fn good(run: crate::server::Finished) -> String {
@@ -24,14 +24,17 @@ async fn there_and_back(setup: Setup) {
             server.action(id, json!({"n": n, "text": "h\u{e9}"})).await;
         }
     }
-    // More than one part, and nothing that packs well.
-    for n in 0..3u64 {
-        let noise: String = (0..450_000u64)
-            .map(|i| char::from(b'0' + ((i * 7919 + n) * (i ^ 0x9e37) % 61 % 43) as u8 + 5))
-            .collect();
-        for _ in 0..8 {
-            server.action("large", json!({"noise": noise, "more": uuid::Uuid::new_v4().to_string()})).await;
-        }
+    // More than one part of what does not pack well.
+    let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
+    for _ in 0..28 {
+        let mut symbol = || {
+            dice ^= dice << 13;
+            dice ^= dice >> 7;
+            dice ^= dice << 17;
+            char::from(b'0' + (dice % 64) as u8)
+        };
+        let noise: String = (0..450_000).map(|_| symbol()).collect();
+        server.action("large", json!({"noise": noise})).await;
     }
     for id in ["done", "large"] {
         server.finalize(id, json!({"outcome": id})).await.ok();
@@ -68,7 +71,7 @@ async fn there_and_back(setup: Setup) {
     let server = setup.start();
     assert_eq!(server.session("done").await, before);
     assert_eq!(server.events("/api/sessions/done/events").await, history);
-    assert_eq!(server.actions("large", "?limit=1000").await.len(), 27);
+    assert_eq!(server.actions("large", "?limit=1000").await.len(), 31);
 }
 
 #[tokio::test]
