@@ -29,6 +29,7 @@ use crate::live::{Known, Live};
 use crate::metrics::{Requests, RouteId};
 use crate::routes::{actions, admin, body, describe, events, health, live, probes, query, sessions, state};
 use crate::sessions::Sessions;
+use crate::traces::Traces;
 use connections::Connections;
 
 /// What the application is made of; cloned for every worker.
@@ -41,6 +42,7 @@ pub struct Parts {
     dashboard: Option<PathBuf>,
     started: health::Started,
     access_log: bool,
+    traces: Option<Traces>,
     /// Counts what is asked and answered.
     pub(crate) requests: Arc<Requests>,
     /// Counts who is connected.
@@ -63,9 +65,16 @@ impl Parts {
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
             access_log: config.access_log,
+            traces: None,
             requests: Arc::new(Requests::new(ROUTES.to_vec())),
             connections: Connections::default(),
         }
+    }
+
+    /// With the export of traces, if there is one.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
     }
 
     /// What the probes and `/metrics` look at.

@@ -17,7 +17,9 @@ pub use cli::read_command_line;
 pub use commands::{ArchiveRequest, Output, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 
-use kinds::{Bytes, Choice, Kind, Number, Off, Origins, Place, Span, Switch, Text, Threads};
+use kinds::{
+    Bytes, Choice, Collector, Kind, Number, Off, Origins, Place, Share, Span, Switch, Text, Threads,
+};
 
 /// When a commit is synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -129,6 +131,10 @@ options! {
     log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     /// Whether every request is logged, not only those that fail
     access_log: bool = "false", Switch;
+    /// OpenTelemetry collector that traces are sent to (OTLP over HTTP, at /v1/traces below this)
+    otel_exporter_otlp_endpoint: Option<String> = "off", Off(Collector);
+    /// Share of the traces that begin here and are sent; those that a caller has begun follow the caller
+    otel_traces_sampler_arg: f64 = "1", Share;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
     /// Directory of the built dashboard, served at /dashboard/

@@ -1,7 +1,8 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
 //! Floors, arrows only point down: [`server`], [`app`], [`routes`], [`metrics`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`bundle`], [`config`], [`telemetry`] → [`meter`] → `session_model`. [`store`] and [`live`] never name each other.
+//! [`live`], [`bundle`], [`config`], [`telemetry`] → [`meter`] → `session_model`. [`store`] and [`live`] never name each
+//! other.
 
 pub mod app;
 pub mod archive;
@@ -19,4 +20,5 @@ pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod traces;
 pub mod transfer;

@@ -24,6 +24,7 @@ use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
+use crate::traces::{self, Traces, TracesError};
 use listen::Listeners;
 
 /// Why the service ended other than as asked.
@@ -43,6 +44,9 @@ pub enum ServerError {
     /// The archive cannot be used.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
+    /// Traces cannot be sent as configured.
+    #[error(transparent)]
+    Traces(#[from] TracesError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -60,11 +64,17 @@ pub enum Ended {
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
+    let traces = traces::start(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(settings(config), hub)?;
-    let outcome = serve(config, &sessions, &mut signals, announce).await;
+    let outcome = serve(config, &sessions, traces.clone(), &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         sessions.shutdown().await;
+        if let Some(traces) = traces
+            && actix_web::web::block(move || traces.finish()).await.is_err()
+        {
+            tracing::warn!("the last traces could not be delivered");
+        }
         tracing::info!("stopped");
     }
     outcome
@@ -73,13 +83,14 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
+    traces: Option<Traces>,
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let archive = config.archive_url.as_deref().map(Archive::open).transpose()?;
     let listeners = Listeners::open(config)?;
     let draining = CancellationToken::new();
-    let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
+    let parts = Parts::new(config, Arc::clone(sessions), draining.clone()).with_traces(traces);
     let connections = parts.connections.clone();
     listeners.announce(announce);
     let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;

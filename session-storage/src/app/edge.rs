@@ -30,7 +30,7 @@ pub(super) struct Edge {
 impl Edge {
     /// Lets pages of the configured origins call the service (`*` is any), and takes note of every request.
     pub(super) fn new(parts: &Parts) -> Self {
-        let watch = Watch::new(&parts.requests, parts.access_log);
+        let watch = Watch::new(parts);
         Self { origins: parts.origins.as_slice().into(), watch: Rc::new(watch) }
     }
 }

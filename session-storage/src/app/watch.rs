@@ -9,14 +9,17 @@ use std::time::Duration;
 use actix_web::dev::ServiceResponse;
 use session_model::Code;
 
+use super::Parts;
 use crate::error::Fault;
 use crate::metrics::{Requests, RouteId, Shard};
+use crate::traces::{Answered, Traces};
 
 /// A worker's notes.
 pub(super) struct Watch {
     requests: Arc<Requests>,
     shard: Arc<Shard>,
     access_log: bool,
+    traces: Option<Traces>,
 }
 
 /// Where the lines of the access log come from, for `RUST_LOG`.
@@ -24,8 +27,10 @@ const ACCESS: &str = "session_storage::access";
 
 impl Watch {
     /// The notes of one more worker.
-    pub(super) fn new(requests: &Arc<Requests>, access_log: bool) -> Self {
-        Self { requests: Arc::clone(requests), shard: requests.shard(), access_log }
+    pub(super) fn new(parts: &Parts) -> Self {
+        let requests = Arc::clone(&parts.requests);
+        let shard = requests.shard();
+        Self { requests, shard, access_log: parts.access_log, traces: parts.traces.clone() }
     }
 
     /// An answer is there.
@@ -41,6 +46,19 @@ impl Watch {
         self.shard.answered(route, request.method(), response.status(), took);
         if let Some(fault) = fault {
             self.requests.errors.count(fault.code);
+        }
+        if let Some(traces) = &self.traces {
+            traces.answered(&Answered {
+                method: request.method(),
+                route: self.requests.pattern(route),
+                path: request.path(),
+                headers: request.headers(),
+                session: request.match_info().get("id"),
+                id,
+                status: response.status().as_u16(),
+                code: fault.map(|fault| fault.code.as_str()),
+                took,
+            });
         }
         if fault.is_some() || self.access_log {
             self.log(response, route, id, fault, took);

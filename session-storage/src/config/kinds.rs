@@ -122,6 +122,43 @@ impl Kind for Place {
     }
 }
 
+/// The address of a collector of traces. Without TLS: a collector stands beside what it collects from.
+#[derive(Debug)]
+pub struct Collector;
+
+impl Kind for Collector {
+    type Value = String;
+    fn parse(&self, text: &str) -> Result<String, String> {
+        let rest = text.strip_prefix("http://").ok_or_else(|| wanted(self))?;
+        let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
+        let plain = text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@'));
+        if plain && !authority.is_empty() { Ok(text.into()) } else { Err(wanted(self)) }
+    }
+    fn show(&self, value: &String) -> String {
+        value.clone()
+    }
+    fn accepts(&self) -> String {
+        "an address such as http://localhost:4318".into()
+    }
+}
+
+/// A part of a whole.
+#[derive(Debug)]
+pub struct Share;
+
+impl Kind for Share {
+    type Value = f64;
+    fn parse(&self, text: &str) -> Result<f64, String> {
+        text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| wanted(self))
+    }
+    fn show(&self, value: &f64) -> String {
+        value.to_string()
+    }
+    fn accepts(&self) -> String {
+        "a number from 0 to 1 such as 0.1".into()
+    }
+}
+
 /// One of a few words.
 #[derive(Debug)]
 pub struct Choice<T: 'static>(pub &'static [(&'static str, T)]);
@@ -321,6 +358,20 @@ mod tests {
             assert_eq!((span.show(&value).as_str(), span.parse(text)), (text, Ok(value)));
         }
         assert_eq!(Origins.show(&Origins.parse("off").unwrap()), "off");
+    }
+
+    #[test]
+    fn collectors_have_a_host_and_shares_are_parts_of_one() {
+        for good in ["http://localhost:4318", "http://[::1]:4318/otel/"] {
+            assert_eq!(Collector.parse(good).as_deref(), Ok(good));
+        }
+        for bad in ["", "localhost:4318", "https://a", "http://", "http:///x", "http://u@h", "http://a b"] {
+            assert!(Collector.parse(bad).is_err(), "{bad}");
+        }
+        assert!(Share.parse("0.25").is_ok() && Share.parse("0").is_ok() && Share.parse("1").is_ok());
+        for bad in ["", "-0.1", "1.01", "NaN", "half"] {
+            assert!(Share.parse(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

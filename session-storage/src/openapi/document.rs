@@ -12,7 +12,8 @@ use crate::app::ENDPOINTS;
 const ABOUT: &str = "Records what AI agents do, while they do it: actions, responses, state, goals and agents of each \
 session. An answer to a write means that the change is durable.\n\n\
 Every error is `{\"error\", \"code\", \"requestId\"}`; `code` is stable, `error` is a sentence for people. Every answer \
-bears `x-request-id`. Unknown query parameters are ignored, malformed ones are refused. What is stored is the caller's \
+bears `x-request-id`. With `Producer-Id`, `Producer-Epoch` and `Producer-Seq` a write is repeated safely: the producer's last \
+numbers get the first answer again, whichever route they were for, and nothing is stored.\n\nUnknown query parameters are ignored, malformed ones are refused. What is stored is the caller's \
 JSON: documents may have more fields than are described here.";
 
 static JSON: LazyLock<String> = LazyLock::new(|| {

@@ -8,10 +8,11 @@ use utoipa::openapi::header::HeaderBuilder;
 use utoipa::openapi::path::{Operation as Described, OperationBuilder, Parameter};
 use utoipa::openapi::request_body::RequestBodyBuilder;
 use utoipa::openapi::response::ResponseBuilder;
-use utoipa::openapi::schema::{AllOfBuilder, ObjectBuilder, Type};
+use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
 use super::parameters;
+use super::shapes::Duplicate;
 use crate::app::Endpoint;
 
 /// An operation in the making.
@@ -19,6 +20,8 @@ pub(super) struct Operation {
     builder: OperationBuilder,
     parameters: Vec<Parameter>,
     codes: Vec<Code>,
+    /// Whether a producer may repeat it.
+    repeats: bool,
 }
 
 /// A reference to a shape among the components.
@@ -30,7 +33,7 @@ impl Operation {
     /// An operation of this name, in this part of the API.
     pub(super) fn new(id: &str, tag: &str) -> Self {
         let builder = OperationBuilder::new().operation_id(Some(id)).tag(tag);
-        Self { builder, parameters: Vec::new(), codes: vec![Code::Internal] }
+        Self { builder, parameters: Vec::new(), codes: vec![Code::Internal], repeats: false }
     }
 
     /// More than the table of routes says.
@@ -42,6 +45,12 @@ impl Operation {
     pub(super) fn takes(mut self, parameters: impl IntoIterator<Item = Parameter>) -> Self {
         self.parameters.extend(parameters);
         self
+    }
+
+    /// A write that a producer may repeat.
+    pub(super) fn repeats(mut self) -> Self {
+        self.parameters.extend(parameters::producer());
+        Self { repeats: true, ..self }
     }
 
     /// A JSON body.
@@ -61,7 +70,11 @@ impl Operation {
 
     /// Answered with JSON of this shape.
     pub(super) fn answers<T: ToSchema>(self, description: &str) -> Self {
-        self.answers_any(description, &[("application/json", reference::<T>())])
+        if !self.repeats {
+            return self.answers_any(description, &[("application/json", reference::<T>())]);
+        }
+        let either = AnyOfBuilder::new().item(reference::<T>()).item(reference::<Duplicate>()).build();
+        self.answers_any(description, &[("application/json", Schema::AnyOf(either).into())])
     }
 
     /// Answered with a JSON array of this shape.

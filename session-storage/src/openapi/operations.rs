@@ -25,7 +25,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     (STATE, "The state of a session, its goals and agents."),
     (EVENTS, "Everything that happened, as pages or live."),
     (SERVICE, "The service itself."),
-    (ADMIN, "Copies of what is stored, for whoever runs the service."),
+    (ADMIN, "Copies of what is stored; `session-storage backup` and `export` ask for them."),
 ];
 
 const SESSIONS: &str = "sessions";
@@ -33,8 +33,10 @@ const LOGS: &str = "logs";
 const STATE: &str = "state";
 const EVENTS: &str = "events";
 const SERVICE: &str = "service";
+
 const ADMIN: &str = "admin";
 
+const TAR: &str = "application/x-tar";
 const JSON_LINES: &str = "application/x-ndjson";
 
 /// What any write to a session may be refused with.
@@ -59,7 +61,7 @@ const READS: &[Code] =
     &[InvalidSessionId, SessionNotFound, SessionQuarantined, RecordDamaged, StorageUnavailable];
 
 fn write(id: &str, tag: &str) -> Operation {
-    Operation::new(id, tag).takes(p::producer()).refuses(WRITES)
+    Operation::new(id, tag).repeats().refuses(WRITES)
 }
 
 fn read(id: &str, tag: &str) -> Operation {
@@ -75,6 +77,23 @@ pub(super) fn of(method: &str, path: &str) -> Option<Operation> {
         .or_else(|| events(method, path))
         .or_else(|| service(method, path))
         .or_else(|| admin(method, path))
+}
+
+fn admin(method: &str, path: &str) -> Option<Operation> {
+    let of = |id, description| {
+        let bundle: RefOr<Schema> = p::binary().into();
+        Operation::new(id, ADMIN)
+            .about("A tar archive whose last file, `MANIFEST.json`, has every file's size and SHA-256.")
+            .answers_any(description, &[(TAR, bundle)])
+            .refuses(&[StorageUnavailable])
+    };
+    Some(match (method, path) {
+        ("GET", "/api/admin/backup") => of("backup", "The whole directory as of one position."),
+        ("GET", "/api/admin/export") => of("export", "Sessions, each as of its own offset.")
+            .takes([p::sessions("session"), query("user", "Only this user's.")])
+            .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound]),
+        _ => return None,
+    })
 }
 
 fn logs(method: &str, path: &str) -> Option<Operation> {
@@ -253,23 +272,6 @@ fn service(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/docs/style.css") => of("style").answers_text("A style sheet.", "text/css"),
         ("GET", "/llms.txt") => of("summarise").answers_text("A text for language models.", "text/plain"),
         ("GET", "/") => of("about").answers::<About>("Name, version, routes."),
-        _ => return None,
-    })
-}
-
-fn admin(method: &str, path: &str) -> Option<Operation> {
-    let of = |id| Operation::new(id, ADMIN).refuses(&[StorageUnavailable]);
-    Some(match (method, path) {
-        ("GET", "/api/admin/backup") => of("backup")
-            .about("What `session-storage backup` packs into a file. The last member is the manifest: without it the \
-                    stream was broken off.")
-            .answers_text("The whole directory as of one position, as a tar.", "application/x-tar"),
-        ("GET", "/api/admin/export") => of("export")
-            .about("What `session-storage export` packs into a file. The last member is the manifest: without it the \
-                    stream was broken off.")
-            .takes([p::sessions("session", "These; none: all."), query("user", "Only this user's.")])
-            .answers_text("Sessions, each as of its own offset, as a tar.", "application/x-tar")
-            .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound, SessionQuarantined]),
         _ => return None,
     })
 }

@@ -49,4 +49,5 @@ mod retention;
 mod sessions;
 mod state;
 mod stream;
+mod traces;
 mod transfer;

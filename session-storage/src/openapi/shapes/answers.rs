@@ -17,6 +17,13 @@ pub(in crate::openapi) struct Error {
     request_id: String,
 }
 
+/// The producer has sent these numbers before, and others since: it was stored then, its answer is forgotten.
+#[derive(ToSchema)]
+pub(in crate::openapi) struct Duplicate {
+    success: bool,
+    duplicate: bool,
+}
+
 /// Done.
 #[derive(ToSchema)]
 pub(in crate::openapi) struct Done {

@@ -52,7 +52,7 @@ pub(super) fn components() -> Components {
         ($($shape:ident)+) => { ComponentsBuilder::new()$(.schema_from::<$shape>())+.build() };
     }
     all! {
-        ErrorCode EventType Status Error Done Appended Created Versioned GoalAdded BatchAnswer SessionRow
+        ErrorCode EventType Status Error Duplicate Done Appended Created Versioned GoalAdded BatchAnswer SessionRow
         SessionPage Stats Event EventPage Gap Health Followers Storage Alive Ready Checks About Route
         Metadata Metrics TokenUsage State Agents Goal Agent Record Initial Final Session
         NewSession NewRecord NewGoal GoalUpdate NewAgent Outcome Ending MetadataPatch StatePatch JsonPatchStep BatchLine Empty

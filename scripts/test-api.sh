@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# Tests the running service against its own description (/openapi.json) with schemathesis: made-up requests, right and
+# wrong, for every route. Fails on any server error and on any answer whose status, type, headers or shape is not described.
+#
+#   scripts/test-api.sh [BINARY]          default: target/release/session-storage
+#   SECONDS_MAX=600 SEED=7 scripts/test-api.sh
+#
+# Two of schemathesis' checks are left out on purpose: that whatever fits the description is accepted (it cannot say that
+# the producer's headers come all or none, or that a goal has to exist), and that whatever does not fit is refused (a
+# recorder refuses no evidence). Needs Python 3.10 or later; schemathesis is installed into target/.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+binary=${1:-${CARGO_TARGET_DIR:-target}/release/session-storage}
+[ -x "$binary" ] || { echo "there is no $binary: build it first (cargo build --release -p session-storage)" >&2; exit 1; }
+venv=${CARGO_TARGET_DIR:-target}/api-venv
+version=4.32.5
+if [ "$("$venv/bin/schemathesis" --version 2>/dev/null)" != "schemathesis, version $version" ]; then
+  python3 -m venv "$venv"
+  "$venv/bin/pip" install --quiet "schemathesis==$version"
+fi
+
+work=$(mktemp -d)
+service=
+cleanup() {
+  [ -n "$service" ] && kill "$service" 2>/dev/null && wait "$service" || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=info ACCESS_LOG=true LOG_FORMAT=json \
+  "$binary" >"$work/out" 2>"$work/log" &
+service=$!
+url=
+for _ in $(seq 100); do
+  url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out")
+  [ -n "$url" ] && break
+  sleep 0.1
+done
+[ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
+
+for session in first second third kept; do
+  curl -sS --fail -o /dev/null "$url/api/sessions" -H 'Content-Type: application/json' \
+    -d "{\"sessionId\":\"$session\",\"userId\":\"me\",\"initial\":{}}"
+done
+
+post() { curl -sS --fail -o /dev/null "$url$1" -H 'Content-Type: application/json' -d "$2"; }
+post /api/state/kept/goals '{"id":"known-goal"}'
+post /api/state/kept/agents '{"agentId":"known-agent","type":"x","task":"y"}'
+
+SCHEMATHESIS_HOOKS=scripts/api_hooks.py "$venv/bin/schemathesis" run "$url/openapi.json" \
+  --phases examples,coverage,fuzzing --max-time "${SECONDS_MAX:-120}" --max-examples "${EXAMPLES:-60}" \
+  --exclude-checks positive_data_acceptance,negative_data_rejection \
+  --request-timeout 10 --seed "${SEED:-1}" --continue-on-failure --warnings off --no-color \
+  --generation-database "$work/examples" || { echo "the service's errors:" >&2; grep '"ERROR"\|panicked' "$work/log" >&2; exit 1; }
+
+if grep -q '"level":"ERROR"\|panicked at' "$work/log"; then
+  echo 'the service has logged errors:' >&2
+  grep '"level":"ERROR"\|panicked at' "$work/log" >&2
+  exit 1
+fi
+echo 'answers by status:' "$(jq -r 'select(.status) | .status' "$work/log" | sort | uniq -c | awk '{printf "%s×%s ", $2, $1}')"
+answered=$(jq -r 'select(.status and .status < 300) | .method + " " + .route' "$work/log" | sort -u | wc -l)
+routes=$(jq '[.paths[] | keys[]] | length' docs/openapi.json)
+# All but /ws, which answers 101 to WebSocket clients alone.
+jq -r 'select(.status and .status < 300) | .method + " " + .route' "$work/log" | sort -u >"$work/answered"
+jq -r '.paths | to_entries[] | .key as $path | .value | keys[] | ascii_upcase + " " + $path' docs/openapi.json | sort -u |
+  comm -23 - "$work/answered" | sed 's/^/no success from: /'
+echo "$answered of $routes operations have answered with success"
+[ "$answered" -ge $((routes - 1)) ]
+kill "$service"
+wait "$service"
+service=

@@ -1,0 +1,67 @@
+#!/usr/bin/env bash
+# Tests what docs/monitoring/ has for Prometheus and Grafana: the alert rules by their own tests, /metrics of a running
+# service by promtool, and that rules, dashboard and docs/OPERATIONS.md name figures that the service has.
+#
+#   scripts/test-monitoring.sh [BINARY]          default: target/release/session-storage
+#
+# Needs promtool (Debian: prometheus), which is installed with apt if it is missing, curl and jq.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+binary=${1:-${CARGO_TARGET_DIR:-target}/release/session-storage}
+[ -x "$binary" ] || { echo "there is no $binary: build it first (cargo build --release -p session-storage)" >&2; exit 1; }
+if ! command -v promtool >/dev/null; then
+  command -v apt-get >/dev/null || { echo 'promtool is missing: see https://prometheus.io/download' >&2; exit 1; }
+  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends prometheus
+fi
+
+promtool check rules docs/monitoring/alerts.yml
+promtool test rules docs/monitoring/alerts.test.yml
+rules=$(grep -c -- '- alert:' docs/monitoring/alerts.yml)
+tested=$(grep -o 'alertname: [A-Za-z]*' docs/monitoring/alerts.test.yml | sort -u | wc -l)
+[ "$rules" = "$tested" ] || { echo "$rules alerts, but tests for $tested" >&2; exit 1; }
+
+work=$(mktemp -d)
+service=
+cleanup() {
+  [ -n "$service" ] && kill "$service" 2>/dev/null && wait "$service" || true
+  rm -rf "$work"
+}
+trap cleanup EXIT
+PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=warn "$binary" >"$work/out" 2>"$work/log" &
+service=$!
+url=
+for _ in $(seq 100); do
+  url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out")
+  [ -n "$url" ] && break
+  sleep 0.1
+done
+[ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
+curl -sS --fail -o /dev/null "$url/api/actions/s" -H 'Content-Type: application/json' -d '{"type":"bash_exec"}'
+curl -sS -o /dev/null "$url/api/sessions/none"
+curl -sS --fail "$url/metrics" >"$work/metrics"
+promtool check metrics <"$work/metrics"
+
+# Names of samples, and of families, which is what the documentation lists.
+sed -n 's/^\([a-z_]*\)[ {].*/\1/p' "$work/metrics" | sort -u >"$work/samples"
+sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$work/metrics" | sort -u >"$work/families"
+names() { grep -oE '\b(session_storage|process)_[a-z_]+' "$1" | sort -u; }
+for file in docs/monitoring/alerts.yml docs/monitoring/grafana.json; do
+  unknown=$(names "$file" | comm -23 - "$work/samples")
+  [ -z "$unknown" ] || { echo "$file names figures that there are not: $unknown" >&2; exit 1; }
+done
+documented=$(grep -oE '^\| `(session_storage|process)_[a-z_]+' docs/OPERATIONS.md | grep -oE '[a-z_]{8,}' | sort -u)
+difference=$(comm -3 <(echo "$documented") "$work/families")
+[ -z "$difference" ] || { echo "docs/OPERATIONS.md and /metrics differ (left: documented only): $difference" >&2; exit 1; }
+for anchor in $(grep -o 'OPERATIONS.md#[a-z-]*' docs/monitoring/alerts.yml | sort -u | cut -d'#' -f2); do
+  grep -iqE "^## $(echo "$anchor" | tr - .)$" docs/OPERATIONS.md || { echo "no section #$anchor" >&2; exit 1; }
+done
+# The dashboard's queries, with its variables filled in, as rules that promtool can read.
+jq '{groups: [{name: "dashboard", rules: [.panels[].targets[]?.expr] | to_entries | map({record: "query:\(.key)",
+  expr: (.value | gsub("\\$__rate_interval"; "5m") | gsub("\\$instance"; ".*"))})}]}' \
+  docs/monitoring/grafana.json | sed 's/"query:\([0-9]*\)"/"query:n\1"/' >"$work/queries.yml"
+promtool check rules "$work/queries.yml"
+echo "$(wc -l <"$work/families") figures, $rules alerts, $(jq '[.panels[] | select(.type != "row")] | length' docs/monitoring/grafana.json) panels"
+kill "$service"
+wait "$service"
+service=
