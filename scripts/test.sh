@@ -61,7 +61,15 @@ tail -1 "$work/demo"
 echo '== tests'
 # The service's and the agent's tests want different features of the same library: one build each.
 cargo test -p hook-agent
-cargo test -p session-model -p session-storage
+cargo test -p session-model -p session-storage --features session-storage/archive
+echo '== the archive, against an S3 server'
+./scripts/test-archive.sh
+echo '== files to deploy by'
+./scripts/test-deploy.sh
+if command -v cargo-deny >/dev/null; then
+  echo '== licences and sources of the dependencies'
+  ./scripts/audit.sh --offline
+fi
 echo '== the Python binding'
 ./scripts/test-hook-agent-py.sh
 echo '== the Node.js binding'

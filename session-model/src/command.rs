@@ -57,7 +57,10 @@ pub enum Command<'a> {
     /// Remove it.
     Delete,
     /// Remove it if it is completed; else leave it as it is.
-    Retire,
+    Retire {
+        /// Only if nothing has happened to it since this offset.
+        as_of: Option<u64>,
+    },
 }
 
 /// A patch of the state, with the version it expects, if it does.

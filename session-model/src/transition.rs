@@ -92,13 +92,17 @@ pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Ou
         Command::Finalize(body) => finalize(view, body),
         Command::Reopen if view.metadata.is_completed() => done(EventKind::SessionReopened, json!({})),
         Command::Reopen => Outcome::Nothing(Reply::Done),
-        Command::Retire if !view.metadata.is_completed() => Outcome::Nothing(Reply::Done),
-        Command::Delete | Command::Retire => done(EventKind::SessionDeleted, json!({})),
+        Command::Retire { as_of } if !may_go(view, as_of) => Outcome::Nothing(Reply::Done),
+        Command::Delete | Command::Retire { .. } => done(EventKind::SessionDeleted, json!({})),
     })
 }
 
 fn done<'a>(kind: EventKind, data: Value) -> Outcome<'a> {
     Outcome::Change(Change::new(kind, data), Reply::Done)
+}
+
+fn may_go(view: &View, as_of: Option<u64>) -> bool {
+    view.metadata.is_completed() && as_of.is_none_or(|offset| view.offset == offset)
 }
 
 fn claim<'a>(view: &View, user: &UserId, birth: Birth) -> Result<Outcome<'a>, Refusal> {

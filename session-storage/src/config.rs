@@ -2,7 +2,8 @@
 //!
 //! A value comes from the flag, else from the environment, else from the file given with `--config`, else from the
 //! table below. The key `max_body_bytes` is the flag `--max-body-bytes`, the variable `MAX_BODY_BYTES` and the key
-//! of the same name in the file. Nothing else in the service reads the environment.
+//! of the same name in the file. Nothing else in the service reads the environment, but for the credentials of
+//! [`crate::archive`], which come from where every tool for S3 looks.
 
 mod cli;
 mod commands;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use cli::read_command_line;
-pub use commands::{Output, Request};
+pub use commands::{ArchiveRequest, Output, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 
 use kinds::{
@@ -146,6 +147,8 @@ options! {
     retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
     /// Only log what the bounds of retention would delete
     retention_dry_run: bool = "false", Switch;
+    /// Where retention archives a session before it deletes it, and `archive` looks: s3://bucket/prefix or file:///folder
+    archive_url: Option<String> = "off", Off(Text);
     /// Threads that serve requests
     workers: usize = "auto", Threads;
     /// How long the journal may grow once it is checkpointed

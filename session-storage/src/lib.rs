@@ -5,6 +5,7 @@
 //! other.
 
 pub mod app;
+pub mod archive;
 pub mod bundle;
 pub mod check;
 pub mod config;

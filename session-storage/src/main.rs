@@ -42,7 +42,9 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Telemetry(_) | Failure::Server(ServerError::Traces(_)) => USAGE,
+            Failure::Config(_)
+            | Failure::Telemetry(_)
+            | Failure::Server(ServerError::Archive(_) | ServerError::Traces(_)) => USAGE,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Server(ServerError::Open(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
@@ -100,6 +102,7 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         Request::Import { source, skip_existing, as_new } => {
             moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
         }
+        Request::Archive(asked) => moving::archive(config, asked),
         Request::Restore { file } => moving::restore(config, &file),
     }
 }

@@ -1,10 +1,13 @@
-//! `retention`, `export`, `backup`, `import`, `restore`: what they print, and their exit codes.
+//! `retention`, `export`, `backup`, `import`, `restore`, `archive`: what they print, and their exit codes.
 
 use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context;
-use session_storage::config::{Config, Output};
+use session_model::SessionId;
+use session_storage::archive::{Archive, Archived};
+use session_storage::config::{ArchiveRequest, Config, Output};
+use session_storage::sessions::ExportQuery;
 use session_storage::store::Options;
 use session_storage::transfer::{self, Asked, Door, Existing};
 use session_storage::{retention, server, telemetry};
@@ -24,7 +27,8 @@ pub(super) fn retention(config: &Config, dry_run: bool) -> Result<u8, Failure> {
     telemetry::init(config)?;
     let settings = server::settings(config);
     let mut out = io::stdout();
-    actix_web::rt::System::new().block_on(retention::run(settings, dry_run, &mut out))?;
+    let archive = config.archive_url.as_deref();
+    actix_web::rt::System::new().block_on(retention::run(settings, archive, dry_run, &mut out))?;
     Ok(0)
 }
 
@@ -81,4 +85,35 @@ pub(super) fn restore(config: &Config, file: &Path) -> Result<u8, Failure> {
         restored.epoch
     ));
     Ok(0)
+}
+
+pub(super) fn archive(config: &Config, asked: ArchiveRequest) -> Result<u8, Failure> {
+    telemetry::init(config)?;
+    let url = config.archive_url.as_deref().context("ARCHIVE_URL is not set")?;
+    let archive = Archive::open(url).map_err(anyhow::Error::from)?;
+    actix_web::rt::System::new().block_on(run_archive(config, &archive, asked))?;
+    Ok(0)
+}
+
+async fn run_archive(config: &Config, archive: &Archive, asked: ArchiveRequest) -> anyhow::Result<()> {
+    match asked {
+        ArchiveRequest::Push { ids, user, key_file } => {
+            let door = Door { config, key: key_file.as_deref().map(read_key).transpose()? };
+            let tell = |id: &SessionId, archived: Option<&Archived>| match archived {
+                Some(archived) => say(&format!("{id}: {} ({} bytes)", archived.key, archived.bytes)),
+                None => say(&format!("{id}: is active and was not archived")),
+            };
+            transfer::archive::push(&door, &options(config), archive, &ExportQuery { ids, user }, tell)
+                .await?;
+        }
+        ArchiveRequest::List { id } => {
+            let all = archive.list(id.as_ref()).await?;
+            all.iter().for_each(|archived| say(&format!("{} {}", archived.bytes, archived.key)));
+        }
+        ArchiveRequest::Fetch { id, target } => {
+            let (file, archived) = transfer::archive::fetch(archive, &id, &target).await?;
+            say(&format!("{}: {} ({} bytes)", file.display(), archived.key, archived.bytes));
+        }
+    }
+    Ok(())
 }

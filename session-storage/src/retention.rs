@@ -11,13 +11,19 @@ use anyhow::Context;
 use session_model::metadata::Metadata;
 use session_model::{SessionId, Timestamp, json};
 
+use crate::archive::Archive;
 use crate::live::Hub;
 use crate::sessions::{Sessions, Settings, now};
 use crate::store::layout::{Layout, METADATA};
 use crate::store::retention::{Bound, Candidate, Policy, beyond};
 
 /// Tells what is beyond the bounds and, unless it is a dry run, deletes it; answers how many sessions went.
-pub async fn run(settings: Settings, dry_run: bool, out: &mut dyn Write) -> anyhow::Result<usize> {
+pub async fn run(
+    settings: Settings,
+    archive: Option<&str>,
+    dry_run: bool,
+    out: &mut dyn Write,
+) -> anyhow::Result<usize> {
     anyhow::ensure!(
         settings.retention.is_active(),
         "no bound is set: see RETENTION_MAX_SESSIONS, RETENTION_MAX_AGE and RETENTION_MAX_BYTES"
@@ -28,9 +34,10 @@ pub async fn run(settings: Settings, dry_run: bool, out: &mut dyn Write) -> anyh
         writeln!(out, "{} sessions would be deleted, {} bytes", picked.len(), bytes(&picked))?;
         return Ok(0);
     }
+    let archive = archive.map(Archive::open).transpose()?;
     let sessions = Sessions::open(settings, Arc::new(Hub::new(crate::live::LiveConfig::default())))?;
     let picked = sessions.beyond_bounds().await;
-    let deleted = sessions.retain().await;
+    let deleted = sessions.retain(archive.as_ref()).await;
     sessions.shutdown().await;
     list(&picked, out)?;
     writeln!(out, "{deleted} sessions deleted, {} bytes", bytes(&picked))?;

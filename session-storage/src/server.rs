@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::app::Parts;
 use crate::app::connections::Connections;
+use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
@@ -40,6 +41,9 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The archive cannot be used.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
     /// Traces cannot be sent as configured.
     #[error(transparent)]
     Traces(#[from] TracesError),
@@ -83,13 +87,14 @@ async fn serve(
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
+    let archive = config.archive_url.as_deref().map(Archive::open).transpose()?;
     let listeners = Listeners::open(config)?;
     let draining = CancellationToken::new();
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone()).with_traces(traces);
     let connections = parts.connections.clone();
     listeners.announce(announce);
     let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
-    let stop = Stop { config, sessions, draining, connections };
+    let stop = Stop { config, sessions, draining, connections, archive };
     let outcome = stop.when_asked(server, signals).await;
     drop(socket);
     outcome
@@ -101,12 +106,13 @@ struct Stop<'a> {
     sessions: &'a Arc<Sessions>,
     draining: CancellationToken,
     connections: Connections,
+    archive: Option<Archive>,
 }
 
 impl Stop<'_> {
-    async fn when_asked(self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
+    async fn when_asked(mut self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
         let handle = server.handle();
-        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention());
+        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention(self.archive.take()));
         tracing::info!(workers = self.config.workers, storage = %self.config.storage_path.display(), "serving");
         tokio::select! {
             ended = &mut server => return ended.map(|()| Ended::InOrder).map_err(ServerError::from),

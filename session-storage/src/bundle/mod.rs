@@ -8,6 +8,7 @@
 //! [`place`] knows, that comes twice, that is longer than the room there is, or that differs from the manifest
 //! refuses the whole bundle, before anything outside of the staging folder was touched.
 
+pub mod file;
 pub mod manifest;
 pub mod place;
 mod reader;

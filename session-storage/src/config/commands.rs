@@ -46,10 +46,38 @@ pub enum Request {
         /// Whether to give those a name of their own.
         as_new: bool,
     },
+    /// Use the archive.
+    Archive(ArchiveRequest),
     /// Restore a back-up.
     Restore {
         /// The bundle.
         file: PathBuf,
+    },
+}
+
+/// What is asked of the archive.
+#[derive(Clone, Debug)]
+pub enum ArchiveRequest {
+    /// Archive completed sessions of the running service.
+    Push {
+        /// These; none: all.
+        ids: BTreeSet<SessionId>,
+        /// Only this user's.
+        user: Option<String>,
+        /// The file of the key that is shown to the service.
+        key_file: Option<PathBuf>,
+    },
+    /// List what is there.
+    List {
+        /// Of this session alone.
+        id: Option<SessionId>,
+    },
+    /// Fetch the newest bundle of a session.
+    Fetch {
+        /// Which.
+        id: SessionId,
+        /// Where to.
+        target: PathBuf,
     },
 }
 
@@ -78,6 +106,35 @@ fn key_file() -> Arg {
         .help("File with a key of scope admin, where the service asks for one")
 }
 
+fn selection() -> [Arg; 2] {
+    let session = Arg::new("session").long("session").value_name("ID").action(ArgAction::Append);
+    let user = Arg::new("user").long("user").value_name("USER");
+    [session.help("This session (repeatable); without it all"), user.help("The sessions of this user")]
+}
+
+fn id() -> Arg {
+    Arg::new("session").value_name("ID").help("The session").action(ArgAction::Append)
+}
+
+fn archive() -> Command {
+    Command::new("archive")
+        .about("Completed sessions in S3-compatible storage or a folder (ARCHIVE_URL)")
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("push")
+                .about("Archive completed sessions of the running service, and prove what was archived")
+                .args(selection())
+                .arg(key_file()),
+        )
+        .subcommand(Command::new("list").about("List what is there, of one session or of all").arg(id()))
+        .subcommand(
+            Command::new("fetch")
+                .about("Fetch a session's newest bundle, to be imported")
+                .arg(id().required(true))
+                .arg(path("target", "FILE.tar.zst|DIRECTORY", "Where to")),
+        )
+}
+
 /// Every subcommand.
 pub(super) fn all() -> Vec<Command> {
     vec![
@@ -92,14 +149,7 @@ pub(super) fn all() -> Vec<Command> {
         Command::new("export")
             .about("Write sessions to a bundle, each as of one moment; the service may be running")
             .arg(path("target", "FILE.tar.zst", "The bundle to write"))
-            .arg(
-                Arg::new("session")
-                    .long("session")
-                    .value_name("ID")
-                    .action(ArgAction::Append)
-                    .help("This session (repeatable); without it all"),
-            )
-            .arg(Arg::new("user").long("user").value_name("USER").help("The sessions of this user"))
+            .args(selection())
             .arg(key_file()),
         Command::new("import")
             .about("Import the sessions of a bundle, or of a directory, also of the Node.js service's, into a directory that is not in use")
@@ -110,6 +160,7 @@ pub(super) fn all() -> Vec<Command> {
             .about("Write the whole storage directory to a bundle, as of one position; the service may be running")
             .arg(path("target", "FILE.tar.zst|DIRECTORY", "The bundle to write, or the directory for one named by its position"))
             .arg(key_file()),
+        archive(),
         Command::new("restore")
             .about("Restore a back-up into an empty storage directory")
             .arg(path("file", "FILE.tar.zst", "The back-up")),
@@ -148,10 +199,28 @@ pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Er
             skip_existing: inner.get_flag("skip-existing"),
             as_new: inner.get_flag("as-new"),
         },
+        "archive" => return archive_request(inner),
         "restore" => Request::Restore { file: path_of(inner, "file") },
         other => {
             return Err(Error::raw(ErrorKind::InvalidSubcommand, format!("unknown command `{other}`\n")));
         }
     };
     Ok((request, inner))
+}
+
+fn archive_request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
+    let Some((name, inner)) = matches.subcommand() else {
+        return Err(Error::raw(ErrorKind::MissingSubcommand, "what of the archive?\n"));
+    };
+    let ids = ids(inner)?;
+    let request = match (name, ids.first().cloned()) {
+        ("push", _) => ArchiveRequest::Push {
+            ids,
+            user: inner.get_one("user").cloned(),
+            key_file: inner.get_one("key-file").cloned(),
+        },
+        ("fetch", Some(id)) => ArchiveRequest::Fetch { id, target: path_of(inner, "target") },
+        (_, id) => ArchiveRequest::List { id },
+    };
+    Ok((Request::Archive(request), inner))
 }

@@ -48,10 +48,10 @@ impl Sessions {
     }
 
     /// Removes a session if it is still completed: that is decided under its lock, so that one which was opened
-    /// again meanwhile stays. Answers whether it went.
-    pub async fn retire(&self, id: &SessionId) -> Result<bool, Refused> {
+    /// again meanwhile stays; so does one that something has happened to since `as_of`. Answers whether it went.
+    pub async fn retire(&self, id: &SessionId, as_of: Option<u64>) -> Result<bool, Refused> {
         let parent = self.parent_of(id).await?;
-        self.submit(id, Command::Retire, None).await?;
+        self.submit(id, Command::Retire { as_of }, None).await?;
         if self.exists(id) {
             return Ok(false);
         }

@@ -4,6 +4,7 @@
 //! and waits for the commit. A read waits until what it shows is durable. Nothing blocks on the disk while it is
 //! polled: reading files happens on the blocking pool, entered once per request.
 
+mod archiving;
 mod batch;
 mod copy;
 mod feed;

@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use session_model::SessionId;
 
+use super::archiving::ArchivingError;
 use super::{Sessions, now};
+use crate::archive::Archive;
 use crate::store::retention::{Bound, Candidate, beyond};
 
 /// How often the bounds are looked at.
@@ -14,7 +16,7 @@ const EVERY: Duration = Duration::from_secs(10);
 
 impl Sessions {
     /// Keeps the bounds until the task is dropped; returns at once if none is set.
-    pub async fn keep_retention(self: Arc<Self>) {
+    pub async fn keep_retention(self: Arc<Self>, archive: Option<Archive>) {
         if !self.settings.retention.is_active() {
             return;
         }
@@ -23,7 +25,7 @@ impl Sessions {
             if self.settings.retention.dry_run {
                 self.tell_beyond(&mut told).await;
             } else {
-                self.retain().await;
+                self.retain(archive.as_ref()).await;
             }
             tokio::time::sleep(EVERY).await;
         }
@@ -44,17 +46,25 @@ impl Sessions {
         })
     }
 
-    /// Deletes what is beyond the bounds now; answers how many sessions went.
-    pub async fn retain(&self) -> usize {
+    /// Deletes what is beyond the bounds now, after archiving it if there is an archive; answers how many sessions
+    /// went.
+    pub async fn retain(&self, archive: Option<&Archive>) -> usize {
         let mut deleted = 0;
         for (session, bound) in self.beyond_bounds().await {
-            match self.retire(&session.id).await {
+            let as_of = match self.archived_as_of(&session.id, archive).await {
+                Ok(as_of) => as_of,
+                Err(error) => {
+                    tracing::warn!(session = %session.id, %error, "retention keeps a session that could not be archived");
+                    continue;
+                }
+            };
+            match self.retire(&session.id, as_of).await {
                 Ok(true) => {
                     deleted += 1;
                     tracing::info!(session = %session.id, %bound, bytes = session.bytes, "retention deleted a session");
                 }
                 Ok(false) => {
-                    tracing::info!(session = %session.id, "retention leaves a session that was opened again");
+                    tracing::info!(session = %session.id, "retention leaves a session that something has happened to");
                 }
                 Err(refused) => {
                     tracing::warn!(session = %session.id, error = %refused.refusal, "retention could not delete");
@@ -62,6 +72,17 @@ impl Sessions {
             }
         }
         deleted
+    }
+
+    async fn archived_as_of(
+        &self,
+        id: &SessionId,
+        archive: Option<&Archive>,
+    ) -> Result<Option<u64>, ArchivingError> {
+        let Some(archive) = archive else { return Ok(None) };
+        let (offset, archived) = self.archive(id, archive).await?;
+        tracing::info!(session = %id, key = archived.key, bytes = archived.bytes, "a session was archived");
+        Ok(Some(offset))
     }
 
     /// The dry run: each session is told once for as long as it is beyond a bound.

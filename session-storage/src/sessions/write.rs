@@ -142,7 +142,7 @@ impl Sessions {
         let at = now();
         let (created, rest) = match command {
             Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
-            Command::Delete | Command::Retire | Command::LinkChild { .. } => {
+            Command::Delete | Command::Retire { .. } | Command::LinkChild { .. } => {
                 return Err(not_found(&cell.id).into());
             }
             _ if !self.settings.auto_create => return Err(not_found(&cell.id).into()),

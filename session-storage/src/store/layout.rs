@@ -97,6 +97,11 @@ impl Layout {
         self.root.join(".incoming")
     }
 
+    /// A session on its way into the archive.
+    pub fn outgoing(&self, id: &SessionId) -> PathBuf {
+        self.root.join(".outgoing").join(format!("{id}.tar.zst"))
+    }
+
     /// The marker of a restore that is not done.
     pub fn restoring(&self) -> PathBuf {
         self.root.join(".restoring")

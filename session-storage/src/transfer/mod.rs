@@ -4,6 +4,7 @@
 //! stopped one only, under its lock. What comes in is unpacked into `.incoming/` and proved there, and only then
 //! moved into place by renames, so that whatever ends it in between leaves each session whole or not there.
 
+pub mod archive;
 mod client;
 mod gather;
 mod import;
@@ -14,5 +15,6 @@ mod staging;
 
 pub use client::Door;
 pub use import::{Existing, Imported, import};
+use outgoing::percent;
 pub use outgoing::{Asked, Written, write};
 pub use restore::{Restored, restore};

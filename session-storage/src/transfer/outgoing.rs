@@ -19,9 +19,6 @@ use crate::store::disk::{RealDisk, sync_dir};
 use crate::store::log_writer::PendingEvent;
 use crate::store::{Options, Store, backup, export};
 
-/// How hard a bundle is packed.
-const LEVEL: i32 = 3;
-
 /// What is wanted.
 #[derive(Clone, Debug)]
 pub enum Asked {
@@ -82,9 +79,8 @@ fn name_of(kind: Kind) -> &'static str {
 
 /// Writes the bundle; says whether the running service gave it.
 fn fill(door: &Door<'_>, options: Options, asked: &Asked, part: &Path) -> anyhow::Result<bool> {
-    let file = File::create(part).with_context(|| format!("failed to create `{}`", part.display()))?;
-    let mut packed = zstd::stream::write::Encoder::new(file, LEVEL)?;
-    packed.include_checksum(true)?;
+    let mut packed =
+        bundle::file::begin(part).with_context(|| format!("failed to create `{}`", part.display()))?;
     let body = door.get(&path_of(asked))?;
     let from_service = body.is_some();
     match body {
@@ -103,7 +99,8 @@ fn path_of(asked: &Asked) -> String {
     format!("/api/admin/export?{}", parameters.join("&"))
 }
 
-fn percent(text: &str) -> String {
+/// A value of a query parameter.
+pub(super) fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()

@@ -25,6 +25,8 @@ mod server;
 mod socket;
 
 mod actions;
+#[cfg(feature = "archive")]
+mod archive;
 mod backup;
 mod batches;
 mod check;

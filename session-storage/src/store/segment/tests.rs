@@ -88,3 +88,26 @@ fn the_end_of_a_segment_that_is_not_the_last_cannot_be_torn() {
     assert_eq!(seen, ["a", "damaged Some(\"b\")"]);
     assert!(!end.torn);
 }
+
+#[test]
+fn the_end_of_an_offset_is_the_end_of_the_last_group_that_does_not_go_beyond_it() {
+    let groups = [group(1, 1, &["a", "b"]), group(1, 3, &["c"]), group(1, 4, &["d"])];
+    let bytes = Bytes::from(three_groups());
+    let ends: Vec<usize> = groups
+        .iter()
+        .scan(0, |end, group| {
+            *end += group.len();
+            Some(*end)
+        })
+        .collect();
+    for (offset, end) in [(0, 0), (2, ends[0]), (3, ends[1]), (4, ends[2]), (9, ends[2])] {
+        assert_eq!(end_of(&bytes, 1, offset), end, "{offset}");
+    }
+    // A producer's position without events, committed behind the last event.
+    let mut alone = vec![0; GROUP_HEADER];
+    let owner = (&SessionId::parse("a").unwrap(), &UserId::unknown());
+    EntryWriter::begin(&mut alone, owner, Timestamp::from_millis(5), 3, None).end(None);
+    write_group_header(&mut alone, 1, 3, 1);
+    let bytes = Bytes::from([&groups[0][..], &alone, &groups[1]].concat());
+    assert_eq!(end_of(&bytes, 1, 2), ends[0] + alone.len());
+}

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks all dependencies: licences, sources, duplicates (.cargo/deny.toml), and known weaknesses (the RustSec
+# database, which is fetched). `--offline` leaves the weaknesses out and says so. Installs cargo-deny if it is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+cargo deny --all-features --config .cargo/deny.toml check --hide-inclusion-graph bans licenses sources
+if [ "${1:-}" = --offline ]; then
+  echo "known weaknesses were not checked: that takes the network" >&2
+else
+  cargo deny --all-features --config .cargo/deny.toml check advisories
+fi

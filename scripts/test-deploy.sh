@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Checks what docs/deploy/ offers: the systemd unit with systemd-analyze (verify, and an exposure of at most 2.0 of
+# 10) where systemd is installed, the Kubernetes manifests with kubernetes-validate (a venv, from PyPI).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+if command -v systemd-analyze >/dev/null; then
+  # The binary need not be installed to check the rest.
+  sed 's#^ExecStart=.*#ExecStart=/bin/true#' docs/deploy/session-storage.service >"$work/session-storage.service"
+  faults=$(systemd-analyze verify --man=no "$work/session-storage.service" 2>&1 | grep session-storage.service || true)
+  [ -z "$faults" ] || { echo "$faults" >&2; exit 1; }
+  systemd-analyze security --offline=true --threshold=20 --no-pager "$work/session-storage.service" | tail -1
+else
+  echo "the systemd unit is not checked: there is no systemd-analyze here"
+fi
+
+python3 -m venv "$work/venv"
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate
+"$work/venv/bin/kubernetes-validate" --strict docs/deploy/kubernetes/*.yaml
+# The validator is held to its word: a manifest with a misspelt key must not pass.
+sed 's/readinessProbe:/readinesProbe:/' docs/deploy/kubernetes/session-storage.yaml >"$work/misspelt.yaml"
+if "$work/venv/bin/kubernetes-validate" --strict "$work/misspelt.yaml" >/dev/null 2>&1; then
+  echo "a misspelt manifest was accepted" >&2
+  exit 1
+fi
+echo "deployment files are valid"

@@ -1,0 +1,166 @@
+//! The archive behind `object_store`: S3 and what speaks like it, or a folder.
+//!
+//! Credentials, region and endpoint of S3 come from where every tool for it looks (`AWS_ACCESS_KEY_ID`,
+//! `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`, an instance's or pod's role).
+
+use std::fs::{self, File};
+use std::io::{BufReader, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path as Key;
+use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use session_model::SessionId;
+use sha2::{Digest as _, Sha256};
+
+use super::{ArchiveError, Archived};
+use crate::bundle::manifest::hex;
+use crate::bundle::{self, Manifest};
+
+/// Larger objects are sent in parts of this size.
+const PART: usize = 8 << 20;
+/// How many parts may be on their way.
+const PARTS: usize = 2;
+
+/// An archive.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    objects: Arc<dyn ObjectStore>,
+    prefix: Key,
+}
+
+impl From<object_store::Error> for ArchiveError {
+    fn from(error: object_store::Error) -> Self {
+        Self::Remote(error.to_string())
+    }
+}
+
+/// The key of a session's bundle.
+fn key(id: &SessionId, manifest: &Manifest) -> String {
+    let sums = serde_json::to_vec(&manifest.files).expect("texts and numbers always serialize");
+    format!("{id}/{:020}-{}.tar.zst", manifest.offset, &hex(&Sha256::digest(sums))[..12])
+}
+
+impl Archive {
+    /// The archive at `s3://<bucket>[/<prefix>]` or `file:///<folder>`. Talks to nobody yet.
+    pub fn open(url: &str) -> Result<Self, ArchiveError> {
+        let unknown = || ArchiveError::Url(url.to_owned());
+        if let Some(folder) = url.strip_prefix("file://") {
+            fs::create_dir_all(folder)?;
+            let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
+            return Ok(Self { objects: Arc::new(objects), prefix: Key::default() });
+        }
+        let (bucket, prefix) = {
+            let rest = url.strip_prefix("s3://").ok_or_else(unknown)?;
+            rest.split_once('/').unwrap_or((rest, ""))
+        };
+        if bucket.is_empty() {
+            return Err(unknown());
+        }
+        let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
+        Ok(Self { objects: Arc::new(objects), prefix: Key::from(prefix) })
+    }
+
+    fn place(&self, key: &str) -> Key {
+        key.split('/').fold(self.prefix.clone(), Key::join)
+    }
+
+    /// Puts a session's bundle there, unless it is there, and proves what is there by reading it back.
+    pub async fn put(
+        &self,
+        id: &SessionId,
+        manifest: &Manifest,
+        file: &Path,
+    ) -> Result<Archived, ArchiveError> {
+        let key = key(id, manifest);
+        let place = self.place(&key);
+        match self.objects.head(&place).await {
+            Ok(_) => {}
+            Err(object_store::Error::NotFound { .. }) => self.upload(&place, file).await?,
+            Err(error) => return Err(error.into()),
+        }
+        let back = file.with_extension("back");
+        let found = self.download(&place, &back).await;
+        let removed = fs::remove_file(&back);
+        if found?.files != manifest.files {
+            return Err(ArchiveError::Differs(key));
+        }
+        removed?;
+        let bytes = self.objects.head(&place).await?.size;
+        Ok(Archived { key, bytes })
+    }
+
+    async fn upload(&self, place: &Key, file: &Path) -> Result<(), ArchiveError> {
+        let file = Arc::new(File::open(file)?);
+        let first = read_part(Arc::clone(&file)).await?;
+        if first.len() < PART {
+            self.objects.put(place, PutPayload::from_bytes(first)).await?;
+            return Ok(());
+        }
+        let upload = self.objects.put_multipart(place).await?;
+        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+        let mut part = first;
+        while !part.is_empty() {
+            writer.wait_for_capacity(PARTS).await?;
+            writer.put(part);
+            part = read_part(Arc::clone(&file)).await?;
+        }
+        writer.finish().await?;
+        Ok(())
+    }
+
+    /// Writes an object to a file and proves it.
+    async fn download(&self, place: &Key, to: &Path) -> Result<Manifest, ArchiveError> {
+        let mut pieces = self.objects.get(place).await?.into_stream();
+        let mut file = File::create(to)?;
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            file = blocking(move || file.write_all(&piece).map(|()| file)).await??;
+        }
+        blocking(move || file.sync_all()).await??;
+        let path: PathBuf = to.to_owned();
+        blocking(move || Ok(bundle::prove(BufReader::new(File::open(path)?))?)).await?
+    }
+
+    /// What is there, of one session or of all, by key: of a session the newest last.
+    pub async fn list(&self, id: Option<&SessionId>) -> Result<Vec<Archived>, ArchiveError> {
+        let prefix = id.map_or_else(|| self.prefix.clone(), |id| self.place(id.as_str()));
+        let found: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await?;
+        let below = self.prefix.as_ref();
+        let mut archived: Vec<Archived> = found
+            .into_iter()
+            .filter(|object| object.location.as_ref().ends_with(".tar.zst"))
+            .map(|object| {
+                let location = object.location.as_ref();
+                let key = location.strip_prefix(below).unwrap_or(location).trim_start_matches('/');
+                Archived { key: key.to_owned(), bytes: object.size }
+            })
+            .collect();
+        archived.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        Ok(archived)
+    }
+
+    /// Fetches the newest bundle of a session into a file, proved.
+    pub async fn fetch(&self, id: &SessionId, to: &Path) -> Result<Archived, ArchiveError> {
+        let newest = self.list(Some(id)).await?.pop().ok_or_else(|| ArchiveError::NotThere(id.clone()))?;
+        self.download(&self.place(&newest.key), to).await?;
+        Ok(newest)
+    }
+}
+
+/// Reads on in a file, off the runtime.
+async fn read_part(file: Arc<File>) -> Result<Bytes, ArchiveError> {
+    let read = move || {
+        let mut part = Vec::new();
+        (&*file).take(PART as u64).read_to_end(&mut part).map(|_| Bytes::from(part))
+    };
+    Ok(blocking(read).await??)
+}
+
+async fn blocking<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Result<R, ArchiveError> {
+    tokio::task::spawn_blocking(run).await.map_err(|error| ArchiveError::Local(std::io::Error::other(error)))
+}

@@ -1,0 +1,69 @@
+//! Archiving a session before retention lets it go.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+
+use session_model::SessionId;
+
+use super::{Sessions, now};
+use crate::archive::{Archive, ArchiveError, Archived};
+use crate::bundle::{BundleError, Kind, Manifest, file};
+use crate::store::error::CopyError;
+use crate::store::{Store, export};
+
+/// Why a session was not archived.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchivingError {
+    /// It could not be copied.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// It could not be written or read back.
+    #[error(transparent)]
+    Bundle(#[from] BundleError),
+    /// A local file could not be used.
+    #[error("failed to write a bundle: {0}")]
+    Io(#[from] io::Error),
+    /// The archive did not take it.
+    #[error(transparent)]
+    Archive(#[from] ArchiveError),
+}
+
+impl Sessions {
+    /// Archives a session and proves it; answers the offset that it was archived as of.
+    pub async fn archive(
+        &self,
+        id: &SessionId,
+        archive: &Archive,
+    ) -> Result<(u64, Archived), ArchivingError> {
+        let (store, name) = (Arc::clone(&self.store), id.clone());
+        let path = self.store.layout().outgoing(id);
+        let to = path.clone();
+        let written =
+            actix_web::web::block(move || pack(&store, &name, &to)).await.map_err(io::Error::other)?;
+        let archived = match written {
+            Ok(manifest) => archive.put(id, &manifest, &path).await.map(|put| (manifest.offset, put)),
+            Err(error) => {
+                discard(&path);
+                return Err(error);
+            }
+        };
+        discard(&path);
+        Ok(archived?)
+    }
+}
+
+fn discard(path: &std::path::Path) {
+    if let Err(error) = fs::remove_file(path) {
+        tracing::debug!(%error, "no outgoing file to remove");
+    }
+}
+
+fn pack(store: &Arc<Store>, id: &SessionId, to: &std::path::Path) -> Result<Manifest, ArchivingError> {
+    fs::create_dir_all(to.parent().unwrap_or(to))?;
+    file::write(to, now(), |mut bundle| {
+        let offset = export::session(store, id, &mut bundle)?.unwrap_or(0);
+        bundle.finish(Kind::Export, store.epoch(), offset)?;
+        Ok(())
+    })
+}
