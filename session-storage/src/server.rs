@@ -164,7 +164,8 @@ impl Signals {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the configuration says of how the sessions are kept.
+pub fn settings(config: &Config) -> Settings {
     Settings {
         store: Options {
             path: config.storage_path.clone(),
@@ -181,6 +182,7 @@ fn settings(config: &Config) -> Settings {
             max_sessions: config.retention_max_sessions,
             max_age: config.retention_max_age,
             max_bytes: config.retention_max_bytes,
+            dry_run: config.retention_dry_run,
         },
     }
 }

@@ -25,6 +25,7 @@ mod server;
 mod socket;
 
 mod actions;
+mod backup;
 mod batches;
 mod check;
 mod compat;
@@ -42,7 +43,9 @@ mod observe;
 mod operation;
 mod query;
 mod recovery;
+mod retention;
 mod sessions;
 mod state;
 mod stream;
 mod traces;
+mod transfer;
