@@ -43,16 +43,17 @@ impl Parts {
     pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
         let asked = Arc::clone(&sessions);
         Self {
-            sessions,
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
                 bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
                 stall: config.body_timeout,
                 draining,
+                redaction: Arc::clone(sessions.redaction()),
             },
             origins: config.cors_allowed_origins.clone(),
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
+            sessions,
         }
     }
 

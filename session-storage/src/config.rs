@@ -126,6 +126,10 @@ options! {
     log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
+    /// Whether secrets of known forms are replaced by tags before anything is stored
+    redaction: bool = "on", Switch;
+    /// A file with further forms of secrets, in TOML or JSON
+    redaction_rules: Option<PathBuf> = "off", Off(Place);
     /// Directory of the built dashboard, served at /dashboard/
     dashboard_path: Option<PathBuf> = "off", Off(Place);
     /// Delete the oldest completed sessions beyond this number

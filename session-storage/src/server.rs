@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::Parts;
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
-use crate::sessions::{Sessions, Settings};
+use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
 use connections::Connections;
@@ -40,6 +40,9 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// The file of redaction rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -58,7 +61,7 @@ pub enum Ended {
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
     let hub = Arc::new(Hub::new(live_config(config)));
-    let sessions = Sessions::open(settings(config), hub)?;
+    let sessions = Sessions::open(settings(config)?, hub)?;
     let outcome = serve(config, &sessions, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         sessions.shutdown().await;
@@ -153,8 +156,9 @@ impl Signals {
     }
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn settings(config: &Config) -> Result<Settings, RulesError> {
+    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+    Ok(Settings {
         store: Options {
             path: config.storage_path.clone(),
             sync: match config.storage_sync {
@@ -171,7 +175,8 @@ fn settings(config: &Config) -> Settings {
             max_age: config.retention_max_age,
             max_bytes: config.retention_max_bytes,
         },
-    }
+        redaction: config.redaction.then(|| Arc::new(rules)),
+    })
 }
 
 fn live_config(config: &Config) -> LiveConfig {

@@ -87,6 +87,11 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// The key of the tags that stand in the place of secrets.
+    pub fn redaction_key(&self) -> PathBuf {
+        self.root.join(".redaction-key")
+    }
+
     /// The lock that keeps a second process out.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")

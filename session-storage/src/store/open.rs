@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use session_model::producer::Producers;
+use session_model::redact::Key;
 use session_model::{LogKind, SessionId, View};
 
 use super::cells::{Cell, Cells, Loaded, Slot};
@@ -26,7 +27,7 @@ use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
-use super::{maintenance, recovery};
+use super::{maintenance, recovery, redaction_key};
 
 /// When a commit is synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -207,6 +208,11 @@ impl Store {
     /// The life of the directory.
     pub fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// The key of the tags that stand in the place of secrets.
+    pub fn redaction_key(&self) -> Result<Key, OpenError> {
+        redaction_key::read_or_make(&self.layout)
     }
 
     /// Where everything lies.

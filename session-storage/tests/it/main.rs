@@ -41,6 +41,7 @@ mod lost_files;
 mod operation;
 mod query;
 mod recovery;
+mod secrets;
 mod sessions;
 mod state;
 mod stream;
