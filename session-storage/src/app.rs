@@ -4,9 +4,11 @@
 //! method's `Allow` is made from. Order matters for speed alone: the router tries the paths one by one, so those
 //! that agents write to come first.
 
+pub(crate) mod connections;
 mod dashboard;
 mod edge;
 pub(crate) mod request_id;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,8 +26,10 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
-use crate::routes::{actions, body, events, health, live, query, sessions, state};
+use crate::metrics::{Requests, RouteId};
+use crate::routes::{actions, body, describe, events, health, live, probes, query, sessions, state};
 use crate::sessions::Sessions;
+use connections::Connections;
 
 /// What the application is made of; cloned for every worker.
 #[derive(Clone)]
@@ -36,6 +40,11 @@ pub struct Parts {
     origins: Vec<String>,
     dashboard: Option<PathBuf>,
     started: health::Started,
+    access_log: bool,
+    /// Counts what is asked and answered.
+    pub(crate) requests: Arc<Requests>,
+    /// Counts who is connected.
+    pub(crate) connections: Connections,
 }
 
 impl Parts {
@@ -53,7 +62,19 @@ impl Parts {
             origins: config.cors_allowed_origins.clone(),
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
+            access_log: config.access_log,
+            requests: Arc::new(Requests::new(ROUTES.to_vec())),
+            connections: Connections::default(),
             sessions,
+        }
+    }
+
+    /// What the probes and `/metrics` look at.
+    fn probed(&self) -> probes::Probed {
+        probes::Probed {
+            requests: Arc::clone(&self.requests),
+            connections: self.connections.clone(),
+            draining: self.bodies.draining.clone(),
         }
     }
 
@@ -80,9 +101,13 @@ macro_rules! endpoints {
         pub const ENDPOINTS: &[Endpoint] =
             &[$($(Endpoint { method: stringify!($method), path: $path, about: $about },)+)+];
 
+        /// Every route that requests are counted by.
+        const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
+
         fn endpoints(config: &mut web::ServiceConfig) {
             $(config.service(
                 web::resource($path)
+                    .app_data(route_id($path))
                     $(.route(route(stringify!($method)).to($handler)))+
                     .default_service(web::to(|| async { wrong_method($path) })),
             );)+
@@ -157,9 +182,38 @@ endpoints! {
     "/health" {
         GET health::health, "whether the service is well";
     }
+    "/livez" {
+        GET probes::alive, "whether the service needs a restart";
+    }
+    "/readyz" {
+        GET probes::ready, "whether the service takes writes, check by check";
+    }
+    "/metrics" {
+        GET probes::metrics, "figures in the text format of Prometheus";
+    }
+    "/openapi.json" {
+        GET describe::document, "this API as OpenAPI 3.1";
+    }
+    "/docs" {
+        GET describe::page, "this API as a page for people";
+    }
+    "/docs/style.css" {
+        GET describe::style, "the page's style sheet";
+    }
+    "/llms.txt" {
+        GET describe::llms, "this API as a text for language models";
+    }
     "/" {
         GET health::about, "this list";
     }
+}
+
+/// Where requests are counted that no route has taken.
+const UNMATCHED: &str = "unmatched";
+
+/// A route's place among those that requests are counted by.
+fn route_id(path: &str) -> RouteId {
+    RouteId(ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1))
 }
 
 /// Everything below the layers.
@@ -168,7 +222,9 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::from(Arc::clone(&parts.sessions)))
         .app_data(web::Data::new(parts.live()))
         .app_data(parts.bodies.clone())
-        .app_data(parts.started);
+        .app_data(parts.started)
+        .app_data(route_id(UNMATCHED))
+        .app_data(web::Data::new(parts.probed()));
     config.service(users());
     endpoints(config);
     dashboard::configure(config, parts.dashboard.as_deref());
@@ -177,7 +233,8 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
 
 /// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
 fn users() -> Resource {
-    web::resource("/api/sessions/user/{user}").guard(reading()).route(web::route().to(sessions::of_user))
+    let path = "/api/sessions/user/{user}";
+    web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(sessions::of_user))
 }
 
 /// The application of one worker.
@@ -192,7 +249,7 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(&parts.origins))
+    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(parts))
 }
 
 /// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some

@@ -124,6 +124,8 @@ options! {
     rust_log: String = "info", Text;
     /// How the log is written
     log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    /// Whether every request is logged, not only those that fail
+    access_log: bool = "false", Switch;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
     /// Whether secrets of known forms are replaced by tags before anything is stored

@@ -5,7 +5,6 @@
 //! once a second. A second signal returns at once.
 
 mod accept;
-mod connections;
 mod listen;
 mod wire;
 
@@ -18,12 +17,12 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::app::Parts;
+use crate::app::connections::Connections;
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
-use connections::Connections;
 use listen::Listeners;
 
 /// Why the service ended other than as asked.
@@ -77,10 +76,11 @@ async fn serve(
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let listeners = Listeners::open(config)?;
-    let (draining, connections) = (CancellationToken::new(), Connections::default());
+    let draining = CancellationToken::new();
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
+    let connections = parts.connections.clone();
     listeners.announce(announce);
-    let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
+    let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
     let stop = Stop { config, sessions, draining, connections };
     let outcome = stop.when_asked(server, signals).await;
     drop(socket);

@@ -93,8 +93,11 @@ impl Redactor {
 
     /// Screens a text that is no JSON, such as a name in a path.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if probe(text.as_bytes(), 0).at.or_else(|| self.custom_sign(text.as_bytes(), 0)).is_none() {
+            return Cow::Borrowed(text);
+        }
         let written = serde_json::Value::from(text).to_string();
-        let clean = self.json(written.as_bytes()).redacted;
+        let clean = self.document(written.as_bytes());
         let read = clean.and_then(|clean| serde_json::from_slice(&clean).ok());
         read.map_or(Cow::Borrowed(text), Cow::Owned)
     }

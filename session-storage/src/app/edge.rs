@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use actix_cors::Cors;
 use actix_web::Error;
@@ -15,18 +16,22 @@ use actix_web::http::{Method, header};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
+use super::Parts;
 use super::request_id;
+use super::watch::Watch;
 use crate::error;
 
 /// The outermost layer.
 pub(super) struct Edge {
     origins: Rc<[String]>,
+    watch: Rc<Watch>,
 }
 
 impl Edge {
-    /// Lets pages of these origins call the service; `*` is any.
-    pub(super) fn new(origins: &[String]) -> Self {
-        Self { origins: origins.into() }
+    /// Lets pages of the configured origins call the service (`*` is any), and takes note of every request.
+    pub(super) fn new(parts: &Parts) -> Self {
+        let watch = Watch::new(&parts.requests, parts.access_log);
+        Self { origins: parts.origins.as_slice().into(), watch: Rc::new(watch) }
     }
 }
 
@@ -56,7 +61,8 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let plain = Rc::new(service);
         let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
-        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await? }) })
+        let watch = Rc::clone(&self.watch);
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, watch }) })
     }
 }
 
@@ -64,6 +70,7 @@ where
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
+    watch: Rc<Watch>,
 }
 
 impl<S, C, B> Service<ServiceRequest> for EdgeService<S, C>
@@ -80,18 +87,30 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if request.headers().contains_key(header::ORIGIN) {
-            Running::Browser { future: self.browser.call(request) }
+        let begun = Instant::now();
+        let way = if request.headers().contains_key(header::ORIGIN) {
+            Way::Browser { future: self.browser.call(request) }
         } else {
-            Running::Plain { future: self.plain.call(request) }
-        }
+            Way::Plain { future: self.plain.call(request) }
+        };
+        Running { way, begun, watch: Rc::clone(&self.watch) }
     }
 }
 
 pin_project! {
     /// A request on its way.
-    #[project = RunningProjection]
-    pub(super) enum Running<P, C> {
+    pub(super) struct Running<P, C> {
+        #[pin]
+        way: Way<P, C>,
+        begun: Instant,
+        watch: Rc<Watch>,
+    }
+}
+
+pin_project! {
+    /// Which way it takes.
+    #[project = WayProjection]
+    pub(super) enum Way<P, C> {
         /// Without the cross-origin layer.
         Plain {
             #[pin]
@@ -113,19 +132,25 @@ where
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.project() {
-            RunningProjection::Plain { future } => {
+        let this = self.project();
+        let response = match this.way.project() {
+            WayProjection::Plain { future } => {
                 future.poll(context).map_ok(ServiceResponse::map_into_left_body)
             }
-            RunningProjection::Browser { future } => future.poll(context),
+            WayProjection::Browser { future } => future.poll(context),
         };
-        response.map_ok(finish)
+        response.map_ok(|response| finish(response, this.watch, *this.begun))
     }
 }
 
-fn finish<B>(response: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
+fn finish<B>(
+    response: ServiceResponse<EitherBody<B>>,
+    watch: &Watch,
+    begun: Instant,
+) -> ServiceResponse<EitherBody<B>> {
     let id = request_id::of(response.request().headers());
-    let mut response = error::render(response, &id);
+    let (mut response, fault) = error::render(response, &id);
+    watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());
     response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
     response
 }

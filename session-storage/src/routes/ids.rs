@@ -38,11 +38,9 @@ impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
         let segment = request.uri().path().split('/').nth(SEGMENT).unwrap_or_default();
         let Some(name) = decode(segment) else { return ready(Err(malformed(segment).into())) };
         let redaction = request.app_data::<Bounds>().map(|bounds| &bounds.redaction);
-        let name = name.into_owned();
-        ready(Ok(Name(match redaction {
-            Some(redaction) => redaction.name(name),
-            None => name,
-        })))
+        ready(Ok(Name(
+            redaction.map_or_else(|| name.to_string(), |redaction| redaction.text(&name).into_owned()),
+        )))
     }
 }
 

@@ -3,12 +3,14 @@
 pub mod actions;
 mod answer;
 pub mod body;
+pub mod describe;
 pub mod events;
 pub mod headers;
 pub mod health;
 pub mod ids;
 pub mod live;
 mod parameters;
+pub mod probes;
 pub mod query;
 pub mod sessions;
 pub mod state;

@@ -6,6 +6,7 @@
 
 mod batch;
 mod feed;
+pub mod figures;
 mod history;
 mod lifecycle;
 mod lists;

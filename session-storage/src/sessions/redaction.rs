@@ -1,6 +1,7 @@
 //! Redaction at the door: what clients send is screened before anything else reads it, so that journal, logs,
 //! documents, answers and live events only ever see the screened text.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -73,18 +74,15 @@ impl Redaction {
         (screened.redacted.map_or(body, Bytes::from), screened.marked)
     }
 
-    /// A name from a path as it was stored if it came in a body before.
-    pub fn name(&self, name: String) -> String {
-        match &self.0 {
-            Some(redactor) => redactor.text(&name).into_owned(),
-            None => name,
-        }
+    /// A text that is no JSON: a name from a path as it was stored if it came in a body before, or a whole path for
+    /// the log.
+    pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        self.0.as_ref().map_or(Cow::Borrowed(text), |redactor| redactor.text(text))
     }
 
     /// A session's id is the name of a folder and cannot be redacted: no session is born that is named by a secret.
     pub(super) fn check_id(&self, id: &SessionId) -> Result<(), Refusal> {
-        let is_secret = self.0.as_ref().is_some_and(|redactor| redactor.text(id.as_str()) != id.as_str());
-        if is_secret {
+        if self.text(id.as_str()) != id.as_str() {
             return Err(Refusal::new(Code::InvalidSessionId, "this session id has the form of a secret"));
         }
         Ok(())

@@ -92,6 +92,11 @@ impl Layout {
         self.root.join(".redaction-key")
     }
 
+    /// A file that is made and removed to see whether the disk takes any.
+    pub fn probe(&self) -> PathBuf {
+        self.root.join(".probe")
+    }
+
     /// The lock that keeps a second process out.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")

@@ -24,6 +24,7 @@ pub mod checkpoint;
 pub mod committer;
 pub mod disk;
 pub mod error;
+pub mod figures;
 pub mod index;
 pub mod journal;
 pub mod journal_reader;

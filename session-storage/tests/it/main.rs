@@ -38,6 +38,7 @@ mod goals_agents;
 mod hostile;
 mod live;
 mod lost_files;
+mod observe;
 mod operation;
 mod query;
 mod recovery;

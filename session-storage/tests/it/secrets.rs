@@ -135,7 +135,7 @@ async fn plant(server: &TestServer) -> String {
     assert_eq!(twice.text, said[said.len() - 2].text, "a repeat is answered as the first time");
     said.push(twice);
     said.extend(errors(server).await);
-    said.iter().map(|reply| format!("{}\n", reply.text)).collect()
+    said.iter().map(|reply| reply.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
 /// Errors that would like to say what was wrong.
@@ -163,7 +163,7 @@ async fn errors(server: &TestServer) -> Vec<crate::client::Reply> {
 
 #[tokio::test]
 async fn a_secret_is_found_again_nowhere() {
-    let setup = Setup::new().env("RUST_LOG", "info,session_storage=trace").allow("");
+    let setup = Setup::new().env("RUST_LOG", "info,session_storage=trace").env("ACCESS_LOG", "true");
     let server = setup.start();
     let mut tail = Tail::connect(&server, "").await;
     let said = plant(&server).await;
