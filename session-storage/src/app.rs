@@ -41,6 +41,7 @@ pub struct Parts {
     dashboard: Option<PathBuf>,
     started: health::Started,
     access_log: bool,
+    encrypted: bool,
     /// Counts what is asked and answered.
     pub(crate) requests: Arc<Requests>,
     /// Counts who is connected.
@@ -63,6 +64,7 @@ impl Parts {
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
             access_log: config.access_log,
+            encrypted: config.tls_cert.is_some(),
             requests: Arc::new(Requests::new(ROUTES.to_vec())),
             connections: Connections::default(),
             sessions,

@@ -132,6 +132,10 @@ options! {
     redaction: bool = "on", Switch;
     /// A file with further forms of secrets, in TOML or JSON
     redaction_rules: Option<PathBuf> = "off", Off(Place);
+    /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
+    tls_cert: Option<PathBuf> = "off", Off(Place);
+    /// File of the certificate's private key (PEM)
+    tls_key: Option<PathBuf> = "off", Off(Place);
     /// Directory of the built dashboard, served at /dashboard/
     dashboard_path: Option<PathBuf> = "off", Off(Place);
     /// Delete the oldest completed sessions beyond this number

@@ -39,7 +39,9 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Telemetry(_) | Failure::Server(ServerError::Rules(_)) => USAGE,
+            Failure::Config(_)
+            | Failure::Telemetry(_)
+            | Failure::Server(ServerError::Rules(_) | ServerError::Tls(_)) => USAGE,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Server(ServerError::Open(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,

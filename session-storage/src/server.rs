@@ -6,6 +6,7 @@
 
 mod accept;
 mod listen;
+mod tls;
 mod wire;
 
 use std::io::Write;
@@ -24,6 +25,8 @@ use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
 use listen::Listeners;
+use tls::Certificates;
+pub use tls::TlsError;
 
 /// Why the service ended other than as asked.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +45,9 @@ pub enum ServerError {
     /// The file of redaction rules cannot be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// The TLS certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -59,9 +65,10 @@ pub enum Ended {
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
+    let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(settings(config)?, hub)?;
-    let outcome = serve(config, &sessions, &mut signals, announce).await;
+    let outcome = serve(config, &sessions, certificates, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         sessions.shutdown().await;
         tracing::info!("stopped");
@@ -72,6 +79,7 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
+    certificates: Option<Arc<Certificates>>,
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
@@ -79,11 +87,15 @@ async fn serve(
     let draining = CancellationToken::new();
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
     let connections = parts.connections.clone();
-    listeners.announce(announce);
-    let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
+    listeners.announce(announce, if certificates.is_some() { "https" } else { "http" });
+    let fresh = certificates.clone().map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
+    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone())?;
     let stop = Stop { config, sessions, draining, connections };
     let outcome = stop.when_asked(server, signals).await;
     drop(socket);
+    if let Some(fresh) = fresh {
+        fresh.abort();
+    }
     outcome
 }
 

@@ -19,6 +19,8 @@ pub(super) struct Watch {
     requests: Arc<Requests>,
     shard: Arc<Shard>,
     access_log: bool,
+    /// Whether answers go out through TLS.
+    pub(super) encrypted: bool,
 }
 
 /// Where the lines of the access log come from, for `RUST_LOG`.
@@ -26,8 +28,8 @@ const ACCESS: &str = "session_storage::access";
 
 impl Watch {
     /// The notes of one more worker.
-    pub(super) fn new(requests: &Arc<Requests>, access_log: bool) -> Self {
-        Self { requests: Arc::clone(requests), shard: requests.shard(), access_log }
+    pub(super) fn new(requests: &Arc<Requests>, access_log: bool, encrypted: bool) -> Self {
+        Self { requests: Arc::clone(requests), shard: requests.shard(), access_log, encrypted }
     }
 
     /// An answer is there.

@@ -46,3 +46,4 @@ mod secrets;
 mod sessions;
 mod state;
 mod stream;
+mod tls;
