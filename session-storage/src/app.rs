@@ -27,7 +27,7 @@ use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
 use crate::metrics::{Requests, RouteId};
-use crate::routes::{actions, body, describe, events, health, live, probes, query, sessions, state};
+use crate::routes::{actions, admin, body, describe, events, health, live, probes, query, sessions, state};
 use crate::sessions::Sessions;
 use connections::Connections;
 
@@ -180,6 +180,12 @@ endpoints! {
     }
     "/ws" {
         GET live::follow, "the live feed; ?session, user, since";
+    }
+    "/api/admin/export" {
+        GET admin::export, "sessions as a bundle; ?session (repeatable), user";
+    }
+    "/api/admin/backup" {
+        GET admin::backup, "the whole directory as of one position, as a bundle";
     }
     "/health" {
         GET health::health, "whether the service is well";

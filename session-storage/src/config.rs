@@ -5,13 +5,15 @@
 //! of the same name in the file. Nothing else in the service reads the environment.
 
 mod cli;
+mod commands;
 pub mod kinds;
 mod layers;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-pub use cli::{Request, read_command_line};
+pub use cli::read_command_line;
+pub use commands::{Output, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 
 use kinds::{Bytes, Choice, Kind, Number, Off, Origins, Place, Span, Switch, Text, Threads};
@@ -144,6 +146,8 @@ options! {
     retention_max_age: Option<Duration> = "off", Off(Span { min: secs(60), max: secs(36_500 * DAY) });
     /// Delete the oldest completed sessions beyond this size of all
     retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
+    /// Only log what the bounds of retention would delete
+    retention_dry_run: bool = "false", Switch;
     /// Threads that serve requests
     workers: usize = "auto", Threads;
     /// How long the journal may grow once it is checkpointed

@@ -67,7 +67,7 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
     let mut signals = Signals::new()?;
     let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
-    let sessions = Sessions::open(settings(config)?, hub)?;
+    let sessions = Sessions::open(serving(config)?, hub)?;
     let outcome = serve(config, &sessions, certificates, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         sessions.shutdown().await;
@@ -168,9 +168,9 @@ impl Signals {
     }
 }
 
-fn settings(config: &Config) -> Result<Settings, RulesError> {
-    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
-    Ok(Settings {
+/// What the configuration says of how the sessions are kept.
+pub fn settings(config: &Config) -> Settings {
+    Settings {
         store: Options {
             path: config.storage_path.clone(),
             sync: match config.storage_sync {
@@ -186,9 +186,16 @@ fn settings(config: &Config) -> Result<Settings, RulesError> {
             max_sessions: config.retention_max_sessions,
             max_age: config.retention_max_age,
             max_bytes: config.retention_max_bytes,
+            dry_run: config.retention_dry_run,
         },
-        redaction: config.redaction.then(|| Arc::new(rules)),
-    })
+        redaction: config.redaction.then(Arc::default),
+    }
+}
+
+/// The same for a service that takes bodies, with the rules of its file.
+fn serving(config: &Config) -> Result<Settings, RulesError> {
+    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+    Ok(Settings { redaction: config.redaction.then(|| Arc::new(rules)), ..settings(config) })
 }
 
 fn live_config(config: &Config) -> LiveConfig {

@@ -25,6 +25,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     (STATE, "The state of a session, its goals and agents."),
     (EVENTS, "Everything that happened, as pages or live."),
     (SERVICE, "The service itself."),
+    (ADMIN, "Copies of what is stored; `session-storage backup` and `export` ask for them."),
 ];
 
 const SESSIONS: &str = "sessions";
@@ -33,6 +34,9 @@ const STATE: &str = "state";
 const EVENTS: &str = "events";
 const SERVICE: &str = "service";
 
+const ADMIN: &str = "admin";
+
+const TAR: &str = "application/x-tar";
 const JSON_LINES: &str = "application/x-ndjson";
 
 /// What any write to a session may be refused with.
@@ -72,6 +76,24 @@ pub(super) fn of(method: &str, path: &str) -> Option<Operation> {
         .or_else(|| goals_and_agents(method, path))
         .or_else(|| events(method, path))
         .or_else(|| service(method, path))
+        .or_else(|| admin(method, path))
+}
+
+fn admin(method: &str, path: &str) -> Option<Operation> {
+    let of = |id, description| {
+        let bundle: RefOr<Schema> = p::binary().into();
+        Operation::new(id, ADMIN)
+            .about("A tar archive whose last file, `MANIFEST.json`, has every file's size and SHA-256.")
+            .answers_any(description, &[(TAR, bundle)])
+            .refuses(&[StorageUnavailable])
+    };
+    Some(match (method, path) {
+        ("GET", "/api/admin/backup") => of("backup", "The whole directory as of one position."),
+        ("GET", "/api/admin/export") => of("export", "Sessions, each as of its own offset.")
+            .takes([p::sessions("session"), query("user", "Only this user's.")])
+            .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound]),
+        _ => return None,
+    })
 }
 
 fn logs(method: &str, path: &str) -> Option<Operation> {

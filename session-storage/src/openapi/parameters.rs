@@ -93,6 +93,17 @@ pub(super) fn session(name: &str, about: &str) -> Parameter {
     parameter(ParameterIn::Query, name, about, text().pattern(Some(SESSION_ID)))
 }
 
+/// Any number of sessions' ids in the query.
+pub(super) fn sessions(name: &str) -> Parameter {
+    let ids = ArrayBuilder::new().items(text().pattern(Some(SESSION_ID))).build();
+    parameter(ParameterIn::Query, name, "Only these sessions.", Schema::Array(ids))
+}
+
+/// Bytes that are no text.
+pub(super) fn binary() -> Schema {
+    Schema::Object(text().content_encoding("binary").build())
+}
+
 /// The parameters of a log's records.
 pub(super) fn log() -> [Parameter; 5] {
     let types = ArrayBuilder::new().items(text()).build();

@@ -1,6 +1,7 @@
 //! Every path's handler: extract, one call, map.
 
 pub mod actions;
+pub mod admin;
 mod answer;
 pub mod body;
 pub mod describe;

@@ -5,6 +5,7 @@
 //! polled: reading files happens on the blocking pool, entered once per request.
 
 mod batch;
+mod copy;
 mod feed;
 pub mod figures;
 mod history;
@@ -34,6 +35,7 @@ use crate::store::index::Row;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
+pub use copy::ExportQuery;
 pub use lists::ListQuery;
 pub use logs::{JsonStream, LogQuery};
 pub use redaction::{Redaction, RulesError, read_rules};
@@ -158,7 +160,7 @@ impl Sessions {
 }
 
 /// The service's clock.
-fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

@@ -181,6 +181,11 @@ impl Journal {
         self.status.load(Ordering::Acquire) == FAILED
     }
 
+    /// The offset of the newest event appended, which may not be durable yet.
+    pub fn newest(&self) -> u64 {
+        self.pending.lock().next_offset - 1
+    }
+
     /// How many bytes were committed since the start.
     pub fn committed_bytes(&self) -> u64 {
         self.committed_bytes.load(Ordering::Relaxed)

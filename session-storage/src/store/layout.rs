@@ -97,6 +97,16 @@ impl Layout {
         self.root.join(".probe")
     }
 
+    /// What comes in, until it is proved.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join(".incoming")
+    }
+
+    /// The marker of a restore that is not done.
+    pub fn restoring(&self) -> PathBuf {
+        self.root.join(".restoring")
+    }
+
     /// The lock that keeps a second process out.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")

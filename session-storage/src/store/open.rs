@@ -111,6 +111,9 @@ impl Store {
             fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
         }
         let lock = DirLock::take(&layout)?;
+        if layout.restoring().exists() {
+            return Err(OpenError::Restoring { path: options.path });
+        }
         let index = Index::default();
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;

@@ -25,6 +25,7 @@ mod server;
 mod socket;
 
 mod actions;
+mod backup;
 mod batches;
 mod check;
 mod compat;
@@ -42,8 +43,10 @@ mod observe;
 mod operation;
 mod query;
 mod recovery;
+mod retention;
 mod secrets;
 mod sessions;
 mod state;
 mod stream;
 mod tls;
+mod transfer;
