@@ -18,6 +18,7 @@ pub mod merge;
 pub mod metadata;
 pub mod producer;
 pub mod record;
+pub mod redact;
 pub mod state;
 mod survey;
 pub mod timestamp;

@@ -43,6 +43,7 @@ pub struct Parts {
     started: health::Started,
     access_log: bool,
     traces: Option<Traces>,
+    encrypted: bool,
     /// Counts what is asked and answered.
     pub(crate) requests: Arc<Requests>,
     /// Counts who is connected.
@@ -54,20 +55,22 @@ impl Parts {
     pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
         let asked = Arc::clone(&sessions);
         Self {
-            sessions,
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
                 bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
                 stall: config.body_timeout,
                 draining,
+                redaction: Arc::clone(sessions.redaction()),
             },
             origins: config.cors_allowed_origins.clone(),
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
             access_log: config.access_log,
             traces: None,
+            encrypted: config.tls_cert.is_some(),
             requests: Arc::new(Requests::new(ROUTES.to_vec())),
             connections: Connections::default(),
+            sessions,
         }
     }
 

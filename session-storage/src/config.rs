@@ -137,6 +137,14 @@ options! {
     otel_traces_sampler_arg: f64 = "1", Share;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
+    /// Whether secrets of known forms are replaced by tags before anything is stored
+    redaction: bool = "on", Switch;
+    /// A file with further forms of secrets, in TOML or JSON
+    redaction_rules: Option<PathBuf> = "off", Off(Place);
+    /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
+    tls_cert: Option<PathBuf> = "off", Off(Place);
+    /// File of the certificate's private key (PEM)
+    tls_key: Option<PathBuf> = "off", Off(Place);
     /// Directory of the built dashboard, served at /dashboard/
     dashboard_path: Option<PathBuf> = "off", Off(Place);
     /// Delete the oldest completed sessions beyond this number

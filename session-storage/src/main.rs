@@ -44,7 +44,12 @@ impl Failure {
         match self {
             Failure::Config(_)
             | Failure::Telemetry(_)
-            | Failure::Server(ServerError::Archive(_) | ServerError::Traces(_)) => USAGE,
+            | Failure::Server(
+                ServerError::Archive(_)
+                | ServerError::Traces(_)
+                | ServerError::Rules(_)
+                | ServerError::Tls(_),
+            ) => USAGE,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Server(ServerError::Open(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,

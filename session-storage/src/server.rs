@@ -6,6 +6,7 @@
 
 mod accept;
 mod listen;
+mod tls;
 mod wire;
 
 use std::io::Write;
@@ -21,11 +22,13 @@ use crate::app::connections::Connections;
 use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
-use crate::sessions::{Sessions, Settings};
+use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
 use crate::traces::{self, Traces, TracesError};
 use listen::Listeners;
+use tls::Certificates;
+pub use tls::TlsError;
 
 /// Why the service ended other than as asked.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,12 @@ pub enum ServerError {
     /// Traces cannot be sent as configured.
     #[error(transparent)]
     Traces(#[from] TracesError),
+    /// The file of redaction rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The TLS certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -65,9 +74,10 @@ pub enum Ended {
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
     let traces = traces::start(config)?;
+    let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
-    let sessions = Sessions::open(settings(config), hub)?;
-    let outcome = serve(config, &sessions, traces.clone(), &mut signals, announce).await;
+    let sessions = Sessions::open(serving(config)?, hub)?;
+    let outcome = serve(config, &sessions, certificates, traces.clone(), &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         sessions.shutdown().await;
         if let Some(traces) = traces
@@ -83,6 +93,7 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
+    certificates: Option<Arc<Certificates>>,
     traces: Option<Traces>,
     signals: &mut Signals,
     announce: &mut impl Write,
@@ -92,11 +103,15 @@ async fn serve(
     let draining = CancellationToken::new();
     let parts = Parts::new(config, Arc::clone(sessions), draining.clone()).with_traces(traces);
     let connections = parts.connections.clone();
-    listeners.announce(announce);
-    let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
+    listeners.announce(announce, if certificates.is_some() { "https" } else { "http" });
+    let fresh = certificates.clone().map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
+    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone())?;
     let stop = Stop { config, sessions, draining, connections, archive };
     let outcome = stop.when_asked(server, signals).await;
     drop(socket);
+    if let Some(fresh) = fresh {
+        fresh.abort();
+    }
     outcome
 }
 
@@ -190,7 +205,14 @@ pub fn settings(config: &Config) -> Settings {
             max_bytes: config.retention_max_bytes,
             dry_run: config.retention_dry_run,
         },
+        redaction: config.redaction.then(Arc::default),
     }
+}
+
+/// The same for a service that takes bodies, with the rules of its file.
+fn serving(config: &Config) -> Result<Settings, RulesError> {
+    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+    Ok(Settings { redaction: config.redaction.then(|| Arc::new(rules)), ..settings(config) })
 }
 
 fn live_config(config: &Config) -> LiveConfig {

@@ -12,6 +12,7 @@ use actix_cors::Cors;
 use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
@@ -143,6 +144,13 @@ where
     }
 }
 
+/// What a browser must not do with any answer: guess its type, tell others where it came from, show it in a frame,
+/// and, once it has come encrypted, ask for it in the clear.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
 fn finish<B>(
     response: ServiceResponse<EitherBody<B>>,
     watch: &Watch,
@@ -151,6 +159,13 @@ fn finish<B>(
     let id = request_id::of(response.request().headers());
     let (mut response, fault) = error::render(response, &id);
     watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());
-    response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
+    let headers = response.headers_mut();
+    headers.insert(request_id::X_REQUEST_ID.clone(), id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+    headers.insert(header::X_FRAME_OPTIONS, DENY);
+    if watch.encrypted {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR);
+    }
     response
 }

@@ -25,7 +25,12 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
     change(&mut config);
     let options =
         Options { path: dir.into(), sync: SyncPolicy::Never, recent_limit: 10, journal_max_bytes: 1 << 20 };
-    let settings = Settings { store: options, auto_create: true, retention: Policy::default() };
+    let settings = Settings {
+        store: options,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: Some(Arc::default()),
+    };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Parts::new(&config, Sessions::open(settings, hub).unwrap(), CancellationToken::new())
 }

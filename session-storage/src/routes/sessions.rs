@@ -92,7 +92,7 @@ pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kep
 
 /// Applies a batch of lines.
 pub async fn batch(id: Id, producer: Producer, body: Body<Lines>, sessions: Kept) -> Answer {
-    written(sessions.submit_batch(&id.0, body.bytes, producer.0).await)
+    written(sessions.submit_batch(&id.0, (body.bytes, body.marked), producer.0).await)
 }
 
 #[cfg(test)]

@@ -42,9 +42,9 @@ impl Listeners {
     }
 
     /// One line for each address; whoever has closed the other end of the pipe does not want to know.
-    pub(super) fn announce(&self, out: &mut impl Write) {
+    pub(super) fn announce(&self, out: &mut impl Write, scheme: &str) {
         for address in self.tcp.iter().filter_map(|listener| listener.local_addr().ok()) {
-            let _ = writeln!(out, "listening on http://{address}");
+            let _ = writeln!(out, "listening on {scheme}://{address}");
         }
         if let Some((_, SocketFile(path))) = &self.unix {
             let _ = writeln!(out, "listening on unix:{}", path.display());

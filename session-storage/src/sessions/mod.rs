@@ -16,6 +16,7 @@ mod logs;
 mod place;
 mod producers;
 mod read;
+mod redaction;
 mod refused;
 mod retain;
 mod write;
@@ -24,6 +25,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
+use session_model::redact::Rules;
 use session_model::{Code, Refusal, SessionId, Timestamp};
 
 use crate::live::{History, Hub};
@@ -36,6 +38,7 @@ use crate::store::{Options, Store};
 pub use copy::ExportQuery;
 pub use lists::ListQuery;
 pub use logs::{JsonStream, LogQuery};
+pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
 
 /// What the sessions are kept with.
@@ -47,6 +50,8 @@ pub struct Settings {
     pub auto_create: bool,
     /// What is deleted, if anything.
     pub retention: Policy,
+    /// The rules of redaction beside the built-in ones; `None`: nothing is redacted.
+    pub redaction: Option<Arc<Rules>>,
 }
 
 /// What a write answers, given again byte for byte when a producer repeats itself.
@@ -62,6 +67,7 @@ pub struct Submitted {
 pub struct Sessions {
     store: Arc<Store>,
     hub: Arc<Hub>,
+    redaction: Arc<Redaction>,
     settings: Settings,
 }
 
@@ -75,7 +81,8 @@ impl Sessions {
     pub fn open_on(settings: Settings, hub: Arc<Hub>, disk: Arc<dyn Disk>) -> Result<Arc<Self>, OpenError> {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
-        Ok(Arc::new(Self { store, hub, settings }))
+        let redaction = Arc::new(Redaction::open(&store, settings.redaction.as_ref())?);
+        Ok(Arc::new(Self { store, hub, redaction, settings }))
     }
 
     /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.
@@ -89,6 +96,11 @@ impl Sessions {
     /// The live feed.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// What screens the bodies of requests.
+    pub fn redaction(&self) -> &Arc<Redaction> {
+        &self.redaction
     }
 
     /// The past, by position.
