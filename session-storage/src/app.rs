@@ -1,11 +1,13 @@
 //! The application: every path on one screen.
 //!
-//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists and what a wrong
-//! method's `Allow` is made from. Order matters for speed alone: the router tries the paths one by one, so those
+//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists, what a wrong
+//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order matters for speed alone: the router tries the paths one by one, so those
 //! that agents write to come first.
 
 mod dashboard;
 mod edge;
+mod guard;
+mod hosts;
 pub(crate) mod request_id;
 
 use std::path::PathBuf;
@@ -14,17 +16,18 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::guard::{self, Guard};
+use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::Method;
 use actix_web::{App, Error, HttpResponse, Resource, Route, web};
 use serde::Serialize;
 use session_model::{Code, Refusal};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Access, Rule, Scope};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
-use crate::routes::{actions, body, events, health, live, query, sessions, state};
+use crate::routes::{actions, body, events, health, live, query, sessions, state, tokens};
 use crate::sessions::Sessions;
 
 /// What the application is made of; cloned for every worker.
@@ -33,6 +36,8 @@ pub struct Parts {
     sessions: Arc<Sessions>,
     known: Known,
     bodies: body::Bounds,
+    hosts: hosts::Hosts,
+    watch: guard::Watch,
     origins: Vec<String>,
     dashboard: Option<PathBuf>,
     started: health::Started,
@@ -40,9 +45,16 @@ pub struct Parts {
 
 impl Parts {
     /// From the configuration; `draining` is cancelled when the service stops.
-    pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
+    pub fn new(
+        config: &Config,
+        sessions: Arc<Sessions>,
+        access: Arc<Access>,
+        draining: CancellationToken,
+    ) -> Self {
         let asked = Arc::clone(&sessions);
         Self {
+            hosts: hosts::Hosts::new(config),
+            watch: guard::Watch { access, sessions: Arc::clone(&sessions), trusted: false },
             sessions,
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
@@ -54,6 +66,14 @@ impl Parts {
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
         }
+    }
+
+    /// The same for a listener that only those can reach who may do everything.
+    #[must_use]
+    pub fn trusted(&self) -> Self {
+        let mut parts = self.clone();
+        parts.watch.trusted = true;
+        parts
     }
 
     /// A worker's door to the live feed.
@@ -69,95 +89,129 @@ pub struct Endpoint {
     pub method: &'static str,
     /// The path.
     pub path: &'static str,
+    /// What it asks of the key or token, once there are keys.
+    #[serde(serialize_with = "as_text")]
+    pub access: Rule,
     /// What it does.
     pub about: &'static str,
 }
 
+fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(rule)
+}
+
 macro_rules! endpoints {
-    ($($path:literal { $($method:ident $handler:path, $about:literal;)+ })+) => {
+    ($($path:literal { $($method:ident $handler:path, $rule:expr, $about:literal;)+ })+) => {
         /// Every path and method.
         pub const ENDPOINTS: &[Endpoint] =
-            &[$($(Endpoint { method: stringify!($method), path: $path, about: $about },)+)+];
+            &[$($(Endpoint {
+                method: stringify!($method), path: $path, access: $rule, about: $about,
+            },)+)+];
 
         fn endpoints(config: &mut web::ServiceConfig) {
             $(config.service(
                 web::resource($path)
-                    $(.route(route(stringify!($method)).to($handler)))+
+                    $(.route({
+                        struct This;
+                        impl guard::Row for This {
+                            const METHOD: &'static str = stringify!($method);
+                            const PATH: &'static str = $path;
+                            const RULE: Rule = $rule;
+                        }
+                        route(<This as guard::Row>::METHOD).to(guard::Guarded::new(This, $handler))
+                    }))+
                     .default_service(web::to(|| async { wrong_method($path) })),
             );)+
         }
     };
 }
 
+/// Adds to the session that the path names.
+const APPEND: Rule = Rule::Session(Scope::Append);
+/// Takes it away.
+const WRITE: Rule = Rule::Session(Scope::Write);
+/// Shows it.
+const READ: Rule = Rule::Session(Scope::Read);
+/// Makes a session, if it is one within reach.
+const CREATE: Rule = Rule::Filtered(Scope::Append);
+/// Shows as much of many sessions as is within reach.
+const LIST: Rule = Rule::Filtered(Scope::Read);
+
 endpoints! {
     "/api/actions/{id}" {
-        POST actions::append_action, "appends an action";
-        GET actions::actions, "the actions; ?limit, after, before, order, type";
+        POST actions::append_action, APPEND, "appends an action";
+        GET actions::actions, READ, "the actions; ?limit, after, before, order, type";
     }
     "/api/actions/{id}/responses" {
-        POST actions::append_response, "appends a response";
-        GET actions::responses, "the responses; parameters as for actions";
+        POST actions::append_response, APPEND, "appends a response";
+        GET actions::responses, READ, "the responses; parameters as for actions";
     }
     "/api/sessions/{id}/events" {
-        POST sessions::batch, "applies a batch of NDJSON lines in order";
-        GET events::of_session, "the session's events as a page or, with Accept: text/event-stream, as a stream";
+        POST sessions::batch, APPEND, "applies a batch of NDJSON lines in order";
+        GET events::of_session, READ, "the session's events as a page or, with Accept: text/event-stream, as a stream";
     }
     "/api/state/{id}" {
-        PATCH state::patch, "merges into the state; If-Match names the version";
-        GET state::read, "the state; ?version for an earlier one";
+        PATCH state::patch, APPEND, "merges into the state; If-Match names the version";
+        GET state::read, READ, "the state; ?version for an earlier one";
     }
     "/api/state/{id}/goals" {
-        POST state::add_goal, "adds a goal";
+        POST state::add_goal, APPEND, "adds a goal";
     }
     "/api/state/{id}/goals/{goal}" {
-        PATCH state::update_goal, "changes a goal";
+        PATCH state::update_goal, APPEND, "changes a goal";
     }
     "/api/state/{id}/agents" {
-        POST state::spawn_agent, "adds an agent";
+        POST state::spawn_agent, APPEND, "adds an agent";
     }
     "/api/state/{id}/agents/{agent}/complete" {
-        POST state::complete_agent, "notes that an agent is done";
+        POST state::complete_agent, APPEND, "notes that an agent is done";
     }
     "/api/sessions" {
-        POST sessions::create, "creates or claims a session";
-        GET sessions::list, "pages of metadata; ?user, status, tag, q, limit, cursor";
+        POST sessions::create, CREATE, "creates or claims a session";
+        GET sessions::list, LIST, "pages of metadata; ?user, status, tag, q, limit, cursor";
     }
     "/api/sessions/{id}" {
-        GET sessions::read, "the whole session; ?logs=false leaves the logs out";
-        DELETE sessions::delete, "removes a session";
+        GET sessions::read, READ, "the whole session; ?logs=false leaves the logs out";
+        DELETE sessions::delete, WRITE, "removes a session";
     }
     "/api/sessions/{id}/metadata" {
-        PATCH sessions::update_metadata, "sets dotted keys of the metadata";
+        PATCH sessions::update_metadata, APPEND, "sets dotted keys of the metadata";
     }
     "/api/sessions/{id}/finalize" {
-        POST sessions::finalize, "closes a session";
+        POST sessions::finalize, APPEND, "closes a session";
     }
     "/api/sessions/{id}/reopen" {
-        POST sessions::reopen, "opens a session again";
+        POST sessions::reopen, APPEND, "opens a session again";
     }
     "/api/sessions/user/{user}" {
-        GET sessions::of_user, "the user's sessions";
+        GET sessions::of_user, LIST, "the user's sessions";
     }
     "/api/query/recent" {
-        GET query::recent, "metadata of the newest sessions";
+        GET query::recent, LIST, "metadata of the newest sessions";
     }
     "/api/query/active" {
-        GET query::active, "metadata of the active sessions";
+        GET query::active, LIST, "metadata of the active sessions";
     }
     "/api/query/stats" {
-        GET query::stats, "how many sessions there are";
+        GET query::stats, LIST, "how many sessions there are";
     }
     "/api/events" {
-        GET events::all, "all events as a page or, with Accept: text/event-stream, as a stream";
+        GET events::all, LIST, "all events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/api/tokens" {
+        POST tokens::issue, Rule::Filtered(Scope::Admin), "issues a token for one session; sessionId, scope, ttl";
+    }
+    "/api/tickets" {
+        POST tokens::ticket, LIST, "issues a ticket that opens one stream: ?ticket=";
     }
     "/ws" {
-        GET live::follow, "the live feed; ?session, user, since";
+        GET live::follow, LIST, "the live feed; ?session, user, since";
     }
     "/health" {
-        GET health::health, "whether the service is well";
+        GET health::health, Rule::Open, "whether the service is well";
     }
     "/" {
-        GET health::about, "this list";
+        GET health::about, Rule::Open, "this list";
     }
 }
 
@@ -167,7 +221,10 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::from(Arc::clone(&parts.sessions)))
         .app_data(web::Data::new(parts.live()))
         .app_data(parts.bodies.clone())
-        .app_data(parts.started);
+        .app_data(parts.started)
+        .app_data(Arc::clone(&parts.watch.access))
+        .app_data(parts.watch.clone())
+        .app_data(health::About::new(&ENDPOINTS));
     config.service(users());
     endpoints(config);
     dashboard::configure(config, parts.dashboard.as_deref());
@@ -176,7 +233,14 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
 
 /// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
 fn users() -> Resource {
-    web::resource("/api/sessions/user/{user}").guard(reading()).route(web::route().to(sessions::of_user))
+    struct OfUser;
+    impl guard::Row for OfUser {
+        const METHOD: &'static str = "GET";
+        const PATH: &'static str = "/api/sessions/user/{user}";
+        const RULE: Rule = LIST;
+    }
+    let of_user = guard::Guarded::new(OfUser, sessions::of_user);
+    web::resource(<OfUser as guard::Row>::PATH).guard(reading()).route(web::route().to(of_user))
 }
 
 /// The application of one worker.
@@ -191,18 +255,20 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(&parts.origins))
+    App::new()
+        .configure(|config| configure(config, parts))
+        .wrap(edge::Edge::new(&parts.origins, &parts.hosts))
 }
 
 /// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some
 /// allocations each; which ones a path takes stands in the table here.
 fn asks(method: Method) -> impl Guard {
-    guard::fn_guard(move |context| context.head().method == method)
+    fn_guard(move |context| context.head().method == method)
 }
 
 /// Whoever may GET may ask for the head alone.
 fn reading() -> impl Guard {
-    guard::fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
+    fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
 }
 
 /// A route for a method of the table.

@@ -4,17 +4,21 @@
 //! table below. The key `max_body_bytes` is the flag `--max-body-bytes`, the variable `MAX_BODY_BYTES` and the key
 //! of the same name in the file. Nothing else in the service reads the environment.
 
+mod access_cli;
 mod cli;
 pub mod kinds;
 mod layers;
+pub mod names;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access_cli::{AccessRequest, DEFAULT_TOKEN_LIFETIME, NewKey, TOKEN_LIFETIME};
 pub use cli::{Request, read_command_line};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 
 use kinds::{Bytes, Choice, Kind, Number, Off, Origins, Place, Span, Switch, Text, Threads};
+use names::Hosts;
 
 /// When a commit is synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -111,6 +115,12 @@ options! {
     host: String = "localhost", Text;
     /// A Unix socket to listen on as well
     socket_path: Option<PathBuf> = "off", Off(Place);
+    /// Whether requests over the Unix socket need a key too; else the mode of its file guards it
+    socket_needs_key: bool = "false", Switch;
+    /// Whether to start without any key on an address that other machines can reach
+    allow_anonymous: bool = "false", Switch;
+    /// Names that requests may be meant for, besides localhost, HOST and addresses in digits
+    allowed_hosts: Vec<String> = "off", Hosts;
     /// Where the sessions are kept
     storage_path | sessions_dir: PathBuf = "/var/claude-sessions", Place;
     /// When a commit is synced: before its answer, about once a second, or when the system sees fit

@@ -1,10 +1,13 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
 //! Floors, arrows only point down: [`server`], [`app`], [`routes`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`config`], [`telemetry`] → `session_model`. [`store`] and [`live`] never name each other.
+//! [`live`], [`access`], [`config`], [`telemetry`] → `session_model`. [`store`], [`live`] and [`access`] never name each
+//! other.
 
+pub mod access;
 pub mod app;
 pub mod check;
+mod clock;
 pub mod config;
 pub mod error;
 pub mod live;

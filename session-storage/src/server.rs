@@ -17,6 +17,8 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::key_file::{FileError, Folder};
+use crate::access::{Access, watch};
 use crate::app::Parts;
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
@@ -40,6 +42,15 @@ pub enum ServerError {
         /// Why.
         source: std::io::Error,
     },
+    /// Others could reach the service and nobody would be asked for a key.
+    #[error(
+        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key \
+         create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
+    )]
+    Unguarded(String),
+    /// The keys could not be read.
+    #[error(transparent)]
+    Access(#[from] FileError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -57,29 +68,46 @@ pub enum Ended {
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
+    let access = Arc::new(Access::open(Folder::below(&config.storage_path))?);
+    refuse_unguarded(config, &access)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(settings(config), hub)?;
-    let outcome = serve(config, &sessions, &mut signals, announce).await;
+    let outcome = serve(config, &sessions, &access, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
+        if access.is_on() {
+            watch::write_last_used(&access).await;
+        }
         sessions.shutdown().await;
         tracing::info!("stopped");
     }
     outcome
 }
 
+/// Whoever can reach the service may do everything while there is no key.
+fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError> {
+    if access.is_on() || config.allow_anonymous || listen::is_loopback(&config.host, config.port)? {
+        return Ok(());
+    }
+    Err(ServerError::Unguarded(config.host.clone()))
+}
+
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
+    access: &Arc<Access>,
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let listeners = Listeners::open(config)?;
     let (draining, connections) = (CancellationToken::new(), Connections::default());
-    let parts = Parts::new(config, Arc::clone(sessions), draining.clone());
+    let parts = Parts::new(config, Arc::clone(sessions), Arc::clone(access), draining.clone());
     listeners.announce(announce);
     let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
+    let hub = Arc::clone(sessions.hub());
+    let keys = actix_web::rt::spawn(watch::follow(Arc::clone(access), move || hub.wake_all()));
     let stop = Stop { config, sessions, draining, connections };
     let outcome = stop.when_asked(server, signals).await;
+    keys.abort();
     drop(socket);
     outcome
 }

@@ -15,18 +15,20 @@ use actix_web::http::{Method, header};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
+use super::hosts::Hosts;
 use super::request_id;
-use crate::error;
+use crate::error::{self, ApiError};
 
 /// The outermost layer.
 pub(super) struct Edge {
     origins: Rc<[String]>,
+    hosts: Hosts,
 }
 
 impl Edge {
     /// Lets pages of these origins call the service; `*` is any.
-    pub(super) fn new(origins: &[String]) -> Self {
-        Self { origins: origins.into() }
+    pub(super) fn new(origins: &[String], hosts: &Hosts) -> Self {
+        Self { origins: origins.into(), hosts: hosts.clone() }
     }
 }
 
@@ -56,7 +58,8 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let plain = Rc::new(service);
         let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
-        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await? }) })
+        let hosts = self.hosts.clone();
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts }) })
     }
 }
 
@@ -64,6 +67,7 @@ where
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
+    hosts: Hosts,
 }
 
 impl<S, C, B> Service<ServiceRequest> for EdgeService<S, C>
@@ -73,13 +77,17 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Future = Running<S::Future, C::Future>;
+    type Future = Running<S::Future, C::Future, B>;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.plain.poll_ready(context)
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
+        if let Err(refusal) = self.hosts.check(&request) {
+            let response = request.error_response(ApiError::from(refusal)).map_into_right_body();
+            return Running::Refused { response: Some(response) };
+        }
         if request.headers().contains_key(header::ORIGIN) {
             Running::Browser { future: self.browser.call(request) }
         } else {
@@ -91,7 +99,7 @@ where
 pin_project! {
     /// A request on its way.
     #[project = RunningProjection]
-    pub(super) enum Running<P, C> {
+    pub(super) enum Running<P, C, B> {
         /// Without the cross-origin layer.
         Plain {
             #[pin]
@@ -102,10 +110,12 @@ pin_project! {
             #[pin]
             future: C,
         },
+        /// Not at all.
+        Refused { response: Option<ServiceResponse<EitherBody<B>>> },
     }
 }
 
-impl<P, C, B> Future for Running<P, C>
+impl<P, C, B> Future for Running<P, C, B>
 where
     P: Future<Output = Result<ServiceResponse<B>, Error>>,
     C: Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>>,
@@ -118,6 +128,9 @@ where
                 future.poll(context).map_ok(ServiceResponse::map_into_left_body)
             }
             RunningProjection::Browser { future } => future.poll(context),
+            RunningProjection::Refused { response } => {
+                Poll::Ready(Ok(response.take().expect("a future is not polled after its end")))
+            }
         };
         response.map_ok(finish)
     }

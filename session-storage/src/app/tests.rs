@@ -1,4 +1,5 @@
 use super::*;
+use crate::access::key_file::Folder;
 use crate::config::Layers;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::Settings;
@@ -27,7 +28,8 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
         Options { path: dir.into(), sync: SyncPolicy::Never, recent_limit: 10, journal_max_bytes: 1 << 20 };
     let settings = Settings { store: options, auto_create: true, retention: Policy::default() };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
-    Parts::new(&config, Sessions::open(settings, hub).unwrap(), CancellationToken::new())
+    let access = Arc::new(Access::open(Folder::below(dir)).unwrap());
+    Parts::new(&config, Sessions::open(settings, hub).unwrap(), access, CancellationToken::new())
 }
 
 /// Sends every request to one application with a fresh directory.

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
+use super::access_cli::{self, AccessRequest};
 use super::{Config, Layers, Spec};
 
 /// What is asked for.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Request {
     /// Serve.
     Serve,
@@ -21,6 +22,8 @@ pub enum Request {
         /// Whether to mend what can be mended.
         repair: bool,
     },
+    /// Change or show the keys, or issue a token.
+    Access(AccessRequest),
 }
 
 const EXIT_CODES: &str = "\
@@ -43,6 +46,10 @@ pub fn read_command_line(
     let (request, inner) = match matches.subcommand() {
         Some(("healthcheck", inner)) => (Request::HealthCheck, inner),
         Some(("check", inner)) => (Request::Check { repair: inner.get_flag("repair") }, inner),
+        Some(("key" | "token", inner)) => match access_cli::read(inner) {
+            Some((request, inner)) => (Request::Access(request), inner),
+            None => (Request::Serve, inner),
+        },
         _ => (Request::Serve, &matches),
     };
     let request = if inner.get_flag("print-config") { Request::PrintConfig } else { request };
@@ -82,6 +89,8 @@ fn command() -> Command {
                 .about("Ask the running service whether it is well (for images without curl)"),
         )
         .subcommand(check())
+        .subcommand(access_cli::key())
+        .subcommand(access_cli::token())
 }
 
 fn check() -> Command {
@@ -139,13 +148,27 @@ mod tests {
         assert_eq!(read(&["healthcheck"]).unwrap().0, Request::HealthCheck);
         assert_eq!(read(&["--print-config"]).unwrap().0, Request::PrintConfig);
         assert_eq!(read(&[]).unwrap().0, Request::Serve);
+        let (request, layers, _) =
+            read(&["key", "create", "--name", "ci", "--scope", "append,read", "--storage-path", "/s"])
+                .unwrap();
+        let Request::Access(AccessRequest::CreateKey(key)) = request else { unreachable!("{request:?}") };
+        assert_eq!((key.name.as_str(), key.scopes.list().len(), key.lifetime), ("ci", 2, None));
+        assert_eq!(layers.flags.get("storage_path").map(String::as_str), Some("/s"));
     }
 
     #[test]
     fn what_is_unknown_is_refused_by_its_name() {
-        for (arguments, named) in
-            [(&["--prot", "1"][..], "--prot"), (&["serve"], "serve"), (&["--port"], "--port")]
-        {
+        for (arguments, named) in [
+            (&["--prot", "1"][..], "--prot"),
+            (&["serve"], "serve"),
+            (&["--port"], "--port"),
+            (&["key"], "subcommand"),
+            (&["key", "create", "--name", "x"], "--scope"),
+            (&["key", "create", "--name", "x", "--scope", "all"], "all"),
+            (&["key", "create", "--name", "x", "--role", "admin", "--prefix", "../"], "session id"),
+            (&["key", "create", "--name", "x", "--role", "admin", "--expires", "soon"], "time"),
+            (&["token", "issue", "--session", "a", "--scope", "admin"], "admin"),
+        ] {
             let error = read(arguments).unwrap_err();
             assert!(error.to_string().contains(named) && error.exit_code() == 2, "{error}");
         }

@@ -22,6 +22,7 @@ use super::catch_up::{self, Gap};
 use super::chunk::Chunk;
 use super::history::{Filter, History};
 use super::hub::Hub;
+use super::leave::Leave;
 use super::past::Page;
 use super::pump::{Pump, Seat};
 use super::registry::Transport;
@@ -45,6 +46,8 @@ pub enum Delivery {
 pub enum End {
     /// The hub was closed.
     Closed,
+    /// The leave to follow has ended.
+    LeaveEnded,
     /// The past could not be read.
     Refused(Refusal),
 }
@@ -63,6 +66,7 @@ pub struct Subscriber {
     cursor: u64,
     gap: Option<Gap>,
     reading: Option<Reading>,
+    leave: Option<Box<dyn Leave>>,
 }
 
 impl Subscriber {
@@ -78,6 +82,7 @@ impl Subscriber {
             transport,
             gap: None,
             reading: None,
+            leave: None,
         }
     }
 
@@ -86,6 +91,13 @@ impl Subscriber {
     pub fn standing_at(mut self, cursor: u64, gap: Option<Gap>) -> Self {
         self.cursor = cursor;
         self.gap = gap;
+        self
+    }
+
+    /// Follows for as long as this leave holds.
+    #[must_use]
+    pub fn with_leave(mut self, leave: Box<dyn Leave>) -> Self {
+        self.leave = Some(leave);
         self
     }
 
@@ -106,7 +118,8 @@ impl Subscriber {
 
     /// Asks to be polled at this time even if nothing happened.
     pub fn due(&self, at: Instant) {
-        self.seat.due(at);
+        let ends = self.leave.as_ref().and_then(|leave| leave.ends());
+        self.seat.due(ends.map_or(at, |ends| ends.min(at)));
     }
 
     /// The next piece. Pending means: everything durable and published has been given out, or is being read.
@@ -114,6 +127,9 @@ impl Subscriber {
         loop {
             if self.pump.hub.is_closed() {
                 return Poll::Ready(Err(End::Closed));
+            }
+            if self.leave.as_mut().is_some_and(|leave| !leave.holds()) {
+                return Poll::Ready(Err(End::LeaveEnded));
             }
             if let Some(gap) = self.gap.take() {
                 return Poll::Ready(Ok(Delivery::Gap(gap)));

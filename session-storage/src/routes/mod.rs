@@ -3,7 +3,9 @@
 pub mod actions;
 mod answer;
 pub mod body;
+pub mod caller;
 pub mod events;
+mod follower;
 pub mod headers;
 pub mod health;
 pub mod ids;
@@ -12,3 +14,4 @@ mod parameters;
 pub mod query;
 pub mod sessions;
 pub mod state;
+pub mod tokens;

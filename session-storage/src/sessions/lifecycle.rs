@@ -9,13 +9,16 @@ use super::refused::Refused;
 use super::{Sessions, Submitted};
 
 impl Sessions {
-    /// Makes a session, or claims one that a first write had made.
+    /// Makes a session, or claims one that a first write had made. `parent` is linked to it if it is there and
+    /// `may_link`.
+    #[expect(clippy::too_many_arguments, reason = "what a creation says")]
     pub async fn create(
         &self,
         id: Option<SessionId>,
         user: UserId,
         initial: Map<String, Value>,
         parent: Option<SessionId>,
+        may_link: bool,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let id = match id {
@@ -24,7 +27,7 @@ impl Sessions {
         };
         let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
         let mut answer = self.submit(&id, Command::Create { user, birth }, producer).await?;
-        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+        if let Some(parent) = parent.filter(|parent| may_link && self.exists(parent)) {
             let link = Command::LinkChild { child: id.to_string(), present: true };
             self.submit(&parent, link, None).await?;
         }
