@@ -5,7 +5,7 @@
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use session_model::Timestamp;
+use session_model::{SessionId, Timestamp};
 use session_storage::access::key_file::{FileError, Folder};
 use session_storage::access::record::{Record, Standing, Stored};
 use session_storage::access::{Scope, issue_as_operator, new_key, secret};
@@ -149,7 +149,7 @@ fn limits(key: &Record) -> String {
     let named = |name: &'static str| move |value: &str| format!("{name} {value}");
     let users = key.users.iter().map(String::as_str).map(named("user"));
     let prefixes = key.prefixes.iter().map(String::as_str).map(named("prefix"));
-    let sessions = key.sessions.iter().map(|id| id.as_str()).map(named("session"));
+    let sessions = key.sessions.iter().map(SessionId::as_str).map(named("session"));
     let all: Vec<String> = users.chain(prefixes).chain(sessions).collect();
     if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
 }

@@ -9,6 +9,9 @@ mod edge;
 mod guard;
 mod hosts;
 pub(crate) mod request_id;
+mod trace;
+
+pub use guard::Guards;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,7 +26,7 @@ use serde::Serialize;
 use session_model::{Code, Refusal};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::{Access, Rule, Scope};
+use crate::access::{Rule, Scope};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
@@ -48,13 +51,13 @@ impl Parts {
     pub fn new(
         config: &Config,
         sessions: Arc<Sessions>,
-        access: Arc<Access>,
+        guards: Guards,
         draining: CancellationToken,
     ) -> Self {
         let asked = Arc::clone(&sessions);
         Self {
             hosts: hosts::Hosts::new(config),
-            watch: guard::Watch { access, sessions: Arc::clone(&sessions), trusted: false },
+            watch: guard::Watch::new(config, guards, Arc::clone(&sessions)),
             sessions,
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
@@ -96,6 +99,7 @@ pub struct Endpoint {
     pub about: &'static str,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(rule)
 }
@@ -222,7 +226,8 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.live()))
         .app_data(parts.bodies.clone())
         .app_data(parts.started)
-        .app_data(Arc::clone(&parts.watch.access))
+        .app_data(Arc::clone(&parts.watch.guards.access))
+        .app_data(web::Data::from(Arc::clone(&parts.watch.guards.limits)))
         .app_data(parts.watch.clone())
         .app_data(health::About::new(&ENDPOINTS));
     config.service(users());

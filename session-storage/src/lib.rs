@@ -6,10 +6,12 @@
 
 pub mod access;
 pub mod app;
+pub mod audit;
 pub mod check;
 mod clock;
 pub mod config;
 pub mod error;
+pub mod limits;
 pub mod live;
 pub mod routes;
 pub mod server;

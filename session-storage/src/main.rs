@@ -44,14 +44,12 @@ enum Failure {
 impl Failure {
     fn exit_code(&self) -> u8 {
         match self {
-            Failure::Config(_) | Failure::Telemetry(_) => USAGE,
+            Failure::Config(_) | Failure::Telemetry(_) | Failure::Server(ServerError::Unguarded(_)) => USAGE,
+            Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_))
+            | Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
-            Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_)) => FAILED,
-            Failure::Access(_) => STORAGE,
-            Failure::Server(ServerError::Unguarded(_)) => USAGE,
-            Failure::Server(ServerError::Open(_) | ServerError::Access(_)) => STORAGE,
+            Failure::Access(_) | Failure::Server(ServerError::Open(_) | ServerError::Access(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
-            Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Other(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::InUse { .. }) => IN_USE,
                 Some(_) => STORAGE,

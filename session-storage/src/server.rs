@@ -6,6 +6,7 @@
 
 mod accept;
 mod connections;
+mod guards;
 mod listen;
 mod wire;
 
@@ -17,9 +18,9 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::access::key_file::{FileError, Folder};
-use crate::access::{Access, watch};
-use crate::app::Parts;
+use crate::access::Access;
+use crate::access::key_file::FileError;
+use crate::app::{Guards, Parts};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
@@ -68,15 +69,13 @@ pub enum Ended {
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
-    let access = Arc::new(Access::open(Folder::below(&config.storage_path))?);
-    refuse_unguarded(config, &access)?;
+    let guards = guards::open(config)?;
+    refuse_unguarded(config, &guards.access)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(settings(config), hub)?;
-    let outcome = serve(config, &sessions, &access, &mut signals, announce).await;
+    let outcome = serve(config, &sessions, &guards, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
-        if access.is_on() {
-            watch::write_last_used(&access).await;
-        }
+        guards::close(guards).await;
         sessions.shutdown().await;
         tracing::info!("stopped");
     }
@@ -94,20 +93,19 @@ fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError>
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
-    access: &Arc<Access>,
+    guards: &Guards,
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let listeners = Listeners::open(config)?;
     let (draining, connections) = (CancellationToken::new(), Connections::default());
-    let parts = Parts::new(config, Arc::clone(sessions), Arc::clone(access), draining.clone());
+    let parts = Parts::new(config, Arc::clone(sessions), guards.clone(), draining.clone());
     listeners.announce(announce);
     let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
-    let hub = Arc::clone(sessions.hub());
-    let keys = actix_web::rt::spawn(watch::follow(Arc::clone(access), move || hub.wake_all()));
+    let tasks = guards::keep(guards, sessions);
     let stop = Stop { config, sessions, draining, connections };
     let outcome = stop.when_asked(server, signals).await;
-    keys.abort();
+    tasks.iter().for_each(actix_web::rt::task::JoinHandle::abort);
     drop(socket);
     outcome
 }

@@ -125,6 +125,7 @@ mod text {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use session_model::Timestamp;
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
     pub(super) fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
         to.collect_str(at)
     }

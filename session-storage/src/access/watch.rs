@@ -50,13 +50,12 @@ pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
 
 async fn reload(access: &Arc<Access>) {
     let access = Arc::clone(access);
-    match actix_web::web::block(move || access.reload()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::error!(%error, "the keys could not be read; those read before stay in force")
-        }
-        Err(error) => tracing::error!(%error, "the keys could not be read; those read before stay in force"),
-    }
+    let error = match actix_web::web::block(move || access.reload()).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(error, "the keys could not be read; those read before stay in force");
 }
 
 /// Writes the last uses down; also what a stop does last.

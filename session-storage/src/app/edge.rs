@@ -8,15 +8,16 @@ use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_cors::Cors;
-use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::{Method, header};
+use actix_web::{Error, HttpMessage as _};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
 use super::hosts::Hosts;
 use super::request_id;
+use super::trace::Trace;
 use crate::error::{self, ApiError};
 
 /// The outermost layer.
@@ -37,6 +38,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers(["x-request-id", "etag", "producer-expected-seq", "producer-epoch", "retry-after"])
+        .expose_headers(["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"])
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {
         return cors.allow_any_origin().send_wildcard();
@@ -138,7 +140,12 @@ where
 
 fn finish<B>(response: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
     let id = request_id::of(response.request().headers());
+    let trace = response.request().extensions_mut().remove::<Trace>();
     let mut response = error::render(response, &id);
+    if let Some(trace) = trace {
+        let status = response.status().as_u16();
+        trace.finish(status, response.headers_mut(), &id);
+    }
     response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
     response
 }

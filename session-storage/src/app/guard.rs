@@ -9,11 +9,15 @@ use std::sync::Arc;
 
 use actix_web::dev::Payload;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
-use session_model::{Code, Refusal, SessionId};
+use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::trace::Trace;
 use crate::access::rule::Verdict;
-use crate::access::{Access, Rule};
+use crate::access::{Access, Rule, Scope};
+use crate::audit::{Audit, Deed};
+use crate::config::{AuditLog, Config};
 use crate::error::ApiError;
+use crate::limits::{Budget, Limits};
 use crate::routes::caller::{self, Caller};
 use crate::sessions::{Sessions, not_found};
 
@@ -32,35 +36,121 @@ pub(super) trait Row: 'static {
     }
 }
 
+/// Whom the guards ask.
+#[derive(Clone)]
+pub struct Guards {
+    /// Who somebody is.
+    pub access: Arc<Access>,
+    /// How much they may take.
+    pub limits: Arc<Limits>,
+    /// Where it is written down, if it is.
+    pub audit: Option<Arc<Audit>>,
+}
+
 /// What a guard needs; the same for every row.
 #[derive(Clone)]
 pub(super) struct Watch {
-    pub(super) access: Arc<Access>,
+    pub(super) guards: Guards,
     pub(super) sessions: Arc<Sessions>,
     /// Whoever comes through this listener needs no key.
     pub(super) trusted: bool,
+    /// Whether there is something to look at while access control is off.
+    always: bool,
+    audit_always: bool,
 }
 
 impl Watch {
+    pub(super) fn new(config: &Config, guards: Guards, sessions: Arc<Sessions>) -> Self {
+        let audit_always = config.audit_log == AuditLog::On;
+        let always = audit_always || guards.limits.any();
+        Self { guards, sessions, trusted: false, always, audit_always }
+    }
+
     fn admit<R: Row>(&self, request: &HttpRequest) -> Result<(), ApiError> {
-        if !self.access.is_on() {
+        let on = self.guards.access.is_on();
+        if !on && !self.always {
             return Ok(());
         }
-        let known = Caller::recognise(&self.access, request, self.trusted, R::begins_stream());
-        let caller = match known {
+        let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
+        let mut trace = self.trace::<R>(request, session, on);
+        let admitted = self.judge::<R>(request, &mut trace);
+        if R::RULE != Rule::Open {
+            request.extensions_mut().insert(trace);
+        }
+        admitted
+    }
+
+    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
+        let audit = self.guards.audit.clone().filter(|_| on || self.audit_always);
+        let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
+        Trace {
+            named: (audit.is_some() && in_body).then(Arc::default),
+            audit,
+            deed: Deed {
+                who: None,
+                method: R::METHOD,
+                route: R::PATH,
+                session,
+                status: 0,
+                address: caller::address(request),
+            },
+            budget: None,
+        }
+    }
+
+    fn judge<R: Row>(&self, request: &HttpRequest, trace: &mut Trace) -> Result<(), ApiError> {
+        let (access, limits) = (&self.guards.access, &self.guards.limits);
+        let counted = R::RULE != Rule::Open;
+        if let Some(address) = trace.deed.address.filter(|_| counted) {
+            within(limits.of_address.count(&address), trace)?;
+        }
+        let mut caller = match Caller::recognise(access, request, self.trusted, R::begins_stream()) {
             Ok(caller) => caller,
-            Err(_) if R::RULE == Rule::Open => return Ok(()),
+            Err(_) if !counted => return Ok(()),
             Err(denied) => return Err(caller::refused(denied)),
         };
-        let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
-        let verdict = R::RULE.judge(&caller.who, session.as_ref(), |id| self.sessions.user_of(id));
+        trace.deed.who = Some(Arc::clone(&caller.who.name));
+        caller.named.clone_from(&trace.named);
+        if counted {
+            within(limits.of_key.count(&caller.who.name), trace)?;
+        }
+        let session = trace.deed.session.as_ref();
+        let verdict = R::RULE.judge(&caller.who, session, |id| self.sessions.user_of(id));
         request.extensions_mut().insert(caller);
         match (verdict, session) {
+            (Verdict::Allowed, Some(id)) if R::RULE == Rule::Session(Scope::Append) => {
+                self.within_quota(request, id)
+            }
             (Verdict::Allowed, _) => Ok(()),
-            (Verdict::Unknown, Some(id)) => Err(not_found(&id).into()),
+            (Verdict::Unknown, Some(id)) => Err(not_found(id).into()),
             (Verdict::Forbidden | Verdict::Unknown, _) => Err(forbidden(R::RULE).into()),
         }
     }
+
+    /// A write may make its session, and takes room.
+    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<(), ApiError> {
+        let quota = &self.guards.limits.quota;
+        if !quota.is_on() {
+            return Ok(());
+        }
+        let user = self.sessions.user_of(id).map_or_else(
+            || {
+                let nobody = UserId::unknown();
+                quota.admit_session(|| self.sessions.count_of(&nobody)).map(|()| nobody)
+            },
+            Ok,
+        )?;
+        Ok(quota.admit_bytes(&user, caller::announced(request))?)
+    }
+}
+
+/// Notes a budget, and refuses what is beyond it.
+fn within(budget: Option<Budget>, trace: &mut Trace) -> Result<(), Refusal> {
+    let Some(budget) = budget else { return Ok(()) };
+    trace.budget = Some(budget);
+    let Some(seconds) = budget.retry_after else { return Ok(()) };
+    let sentence = format!("too many requests: at most {} at once, the next in {seconds} s", budget.limit);
+    Err(Refusal::new(Code::RateLimited, sentence))
 }
 
 fn forbidden(rule: Rule) -> Refusal {

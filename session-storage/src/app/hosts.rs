@@ -42,13 +42,11 @@ impl Hosts {
         if reads && request.path() != "/ws" {
             return Ok(());
         }
-        match origin.to_str().is_ok_and(|origin| self.may_write(origin, host)) {
-            true => Ok(()),
-            false => Err(Refusal::new(
-                Code::OriginNotAllowed,
-                "pages of this origin may not do this; `CORS_ALLOWED_ORIGINS` names those that may",
-            )),
+        if origin.to_str().is_ok_and(|origin| self.may_write(origin, host)) {
+            return Ok(());
         }
+        let sentence = "pages of this origin may not do this; `CORS_ALLOWED_ORIGINS` names those that may";
+        Err(Refusal::new(Code::OriginNotAllowed, sentence))
     }
 
     fn is_ours(&self, host: &str) -> bool {

@@ -1,6 +1,8 @@
 use super::*;
+use crate::access::Access;
 use crate::access::key_file::Folder;
 use crate::config::Layers;
+use crate::limits::Limits;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::Settings;
 use crate::store::{Options, SyncPolicy, retention::Policy};
@@ -29,7 +31,8 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
     let settings = Settings { store: options, auto_create: true, retention: Policy::default() };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     let access = Arc::new(Access::open(Folder::below(dir)).unwrap());
-    Parts::new(&config, Sessions::open(settings, hub).unwrap(), access, CancellationToken::new())
+    let guards = Guards { access, limits: Arc::new(Limits::new(&config)), audit: None };
+    Parts::new(&config, Sessions::open(settings, hub).unwrap(), guards, CancellationToken::new())
 }
 
 /// Sends every request to one application with a fresh directory.

@@ -2,10 +2,10 @@
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use session_model::{Code, Reach, Refusal, SessionId, UserId};
 
@@ -25,6 +25,8 @@ pub struct Caller {
     /// Them.
     pub who: Arc<Principal>,
     access: Arc<Access>,
+    /// Where the handler notes the session that a body names, if anybody wants to know.
+    pub named: Option<Arc<OnceLock<SessionId>>>,
 }
 
 impl Caller {
@@ -44,7 +46,14 @@ impl Caller {
                 access.recognise(shown.or_else(|| in_protocol(request.headers(), begins_stream)), trusted)?
             }
         };
-        Ok(Self { who, access: Arc::clone(access) })
+        Ok(Self { who, access: Arc::clone(access), named: None })
+    }
+
+    /// Notes which session this is about.
+    pub fn concerns(&self, id: &SessionId) {
+        if let Some(named) = &self.named {
+            named.get_or_init(|| id.clone());
+        }
     }
 
     /// What they may see; `None`: everything.
@@ -70,26 +79,18 @@ impl Caller {
 
     /// Refuses the creation of a session that would not be within reach. That an id is taken by somebody else
     /// can't be hidden from one who may choose ids freely; by whom, and what is in it, is.
-    pub fn may_create(
-        &self,
-        sessions: &Sessions,
-        id: Option<&SessionId>,
-        user: &UserId,
-    ) -> Result<(), Refusal> {
+    pub fn may_create(&self, sessions: &Sessions, id: &SessionId, user: &UserId) -> Result<(), Refusal> {
         let Some(reach) = self.within() else { return Ok(()) };
-        if id.is_some_and(|id| reach.names(id)) {
+        if reach.names(id) {
             return Ok(());
         }
         if !reach.has_user(user) {
             return Err(Refusal::new(Code::Forbidden, "the key or token may not create this session"));
         }
-        match id.filter(|id| sessions.user_of(id).is_some_and(|owner| !reach.has_user(&owner))) {
-            Some(id) => {
-                let taken = format!("session `{id}` belongs to another user");
-                Err(Refusal::new(Code::UserConflict, taken))
-            }
-            None => Ok(()),
+        if sessions.user_of(id).is_some_and(|owner| !reach.has_user(&owner)) {
+            return Err(Refusal::new(Code::UserConflict, format!("session `{id}` belongs to another user")));
         }
+        Ok(())
     }
 }
 
@@ -136,11 +137,19 @@ impl FromRequest for Caller {
         }
         // The guard asks nobody while access control is off; a route without a guard shows no more than to anyone.
         let access = request.app_data::<Arc<Access>>();
-        let caller = access
-            .filter(|access| !access.is_on())
-            .map(|access| Self { who: Arc::clone(access.anonymous()), access: Arc::clone(access) });
+        let caller = access.filter(|access| !access.is_on()).map(|access| Self {
+            who: Arc::clone(access.anonymous()),
+            access: Arc::clone(access),
+            named: None,
+        });
         ready(caller.ok_or_else(|| refused(Denied::Missing)))
     }
+}
+
+/// How long the body says it is; 0 if it does not.
+pub fn announced(request: &HttpRequest) -> u64 {
+    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    length.and_then(|length| length.parse().ok()).unwrap_or(0)
 }
 
 /// Where the request came from; `None` over the Unix socket.

@@ -62,7 +62,7 @@ async fn answer(
     let query = query::<Query>(request)?;
     let position = position(request, &query)?;
     if wants_stream(request) {
-        let follower = Follower::new(caller);
+        let follower = Follower::new(caller, request)?;
         let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
         return Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))));
     }

@@ -48,7 +48,7 @@ pub async fn follow(
     if offers_bearer(&request) {
         response.insert_header((SEC_WEBSOCKET_PROTOCOL, BEARER_PROTOCOL));
     }
-    let follower = Follower::new(caller);
+    let follower = Follower::new(caller, &request)?;
     let subscriber = live.follow(&filter, since, Transport::WebSocket).await?;
     let socket = Socket::new(subscriber.with_leave(Box::new(follower)), &filter, payload.into_inner(), now());
     let response = response.message_body(socket.boxed()).map_err(|_| internal())?;

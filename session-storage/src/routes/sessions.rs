@@ -10,6 +10,7 @@ use super::caller::Caller;
 use super::headers::Producer;
 use super::ids::{Id, Name};
 use super::parameters::Parameters;
+use crate::limits::Limits;
 use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
@@ -47,12 +48,24 @@ fn missing(field: &str) -> Refusal {
 }
 
 /// Creates or claims a session.
-pub async fn create(caller: Caller, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+pub async fn create(
+    caller: Caller,
+    producer: Producer,
+    body: Body<Json>,
+    sessions: Kept,
+    limits: web::Data<Limits>,
+) -> Answer {
     let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
-    caller.may_create(&sessions, id.as_ref(), &user)?;
+    let id = id.map_or_else(Sessions::new_id, Ok)?;
+    caller.concerns(&id);
+    caller.may_create(&sessions, &id, &user)?;
+    if sessions.user_of(&id).as_ref() != Some(&user) {
+        limits.quota.admit_session(|| sessions.count_of(&user))?;
+        limits.quota.admit_bytes(&user, body.bytes.len() as u64)?;
+    }
     // A parent out of reach is treated like one that is not there.
     let may_link = parent.as_ref().is_none_or(|parent| caller.reaches(&sessions, parent));
-    written(sessions.create(id, user, initial, parent, may_link, producer.0).await)
+    written(sessions.create(&id, user, initial, parent, may_link, producer.0).await)
 }
 
 /// Pages of metadata.

@@ -17,6 +17,7 @@ use crate::sessions::Sessions;
 /// Issues a session token.
 pub async fn issue(caller: Caller, body: Body<Json>, sessions: web::Data<Sessions>) -> Answer {
     let Wanted { session, scopes, lifetime } = Wanted::parse(&model::object(&body.bytes)?)?;
+    caller.concerns(&session);
     if !caller.reaches(&sessions, &session) {
         return Err(crate::sessions::not_found(&session).into());
     }

@@ -15,6 +15,7 @@ mod producers;
 mod read;
 mod refused;
 mod retain;
+mod usage;
 mod write;
 
 use std::path::PathBuf;

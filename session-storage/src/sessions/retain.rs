@@ -60,7 +60,7 @@ impl Sessions {
 }
 
 /// The bytes of a session's files.
-fn size_of(layout: &Layout, id: &SessionId) -> u64 {
+pub(super) fn size_of(layout: &Layout, id: &SessionId) -> u64 {
     let Ok(entries) = std::fs::read_dir(layout.session(id)) else { return 0 };
     entries
         .flatten()

@@ -26,6 +26,7 @@ mod socket;
 
 mod access;
 mod actions;
+mod audit_log;
 mod batches;
 mod check;
 mod compat;
@@ -38,6 +39,7 @@ mod files;
 mod goals_agents;
 mod hostile;
 mod keys;
+mod limits;
 mod live;
 mod lost_files;
 mod operation;
