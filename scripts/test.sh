@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Sets up and passes all tests: format, lints, the twelve API steps and the demo against the release build, unit,
-# property and integration tests, then the Python and Node.js bindings and the dashboard in a real browser. Needs
-# Rust, Node.js 20 and Python 3.9 or later; installs curl, jq and Chromium with apt if they are missing.
+# property and integration tests, then the Python and Node.js bindings, the dashboard in a real browser, the test
+# applications, and the whole system end to end: in containers where Docker answers, else as plain processes (with
+# E2E_DOCKER=required it has to be Docker). Needs Rust, Node.js 20 and Python 3.9 or later; installs curl, jq, Chromium
+# and a mail server with apt if they are missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +28,7 @@ echo '== the twelve API steps, on the release build'
 work=$(mktemp -d)
 service=
 cleanup() {
-  [ -n "$service" ] && kill "$service" 2>/dev/null && wait "$service" || true
+  if [ -n "$service" ]; then kill "$service" 2>/dev/null || true; wait "$service" || true; fi
   rm -rf "$work"
 }
 trap cleanup EXIT
@@ -58,3 +60,18 @@ echo '== the Node.js binding'
 ./scripts/test-hook-agent-node.sh
 echo '== the dashboard'
 ./scripts/test-dashboard.sh
+echo '== the examples'
+./scripts/test-examples.sh
+echo '== the test applications'
+./test-containers/test-apps.sh
+echo '== the whole system, end to end'
+if [ "${E2E_DOCKER:-}" = required ] || docker info >/dev/null 2>&1; then
+  ./scripts/test-e2e.sh
+else
+  echo '!!' >&2
+  echo '!! No Docker engine answers: the end-to-end test runs as plain processes. Images and compose files are NOT tested.' >&2
+  # shellcheck disable=SC2016 # to be read, not run
+  echo '!! With Docker installed, or `eval "$(scripts/docker-engine.sh start)"` as root, they are.' >&2
+  echo '!!' >&2
+  ./scripts/test-e2e.sh --no-docker
+fi

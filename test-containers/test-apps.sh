@@ -1,7 +1,13 @@
 #!/usr/bin/env bash
 # Runs the test applications as plain processes against the service: an environment of their own, the hook_agent wheel
-# of the checkout, Exim and Dovecot from apt if they are missing. SESSION_STORAGE_BIN names another service,
-# HOOK_AGENT_WHEEL a wheel that is built already, PYTEST_ARGS what pytest gets. pytest's summary is the last line.
+# of the checkout, Exim and Dovecot from apt if they are missing. pytest's summary is the last line.
+#
+#   test-containers/test-apps.sh [--full | --no-tests]
+#
+#   --full       kills them in every place that matters, not only between two effects
+#   --no-tests   ends after the installation and prints the environment
+#
+# SESSION_STORAGE_BIN names another service, HOOK_AGENT_WHEEL a wheel that is built already, PYTEST_ARGS what pytest gets.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -23,6 +29,15 @@ python3 -m venv "$place"
 pip() { "$place/bin/python" -m pip --disable-pip-version-check --quiet "$@"; }
 pip install --force-reinstall --no-deps "$wheel"
 pip install -r test-containers/requirements.txt 'pytest>=8'
+case ${1:-} in
+  --full) export TEST_APPS_FULL=1 ;;
+  --no-tests | '') ;;
+  *) echo "test-apps: unknown option $1" >&2; exit 2 ;;
+esac
+if [ "${1:-}" = --no-tests ]; then
+  echo "$place"
+  exit
+fi
 
 service=$(realpath "$service")
 cd test-containers

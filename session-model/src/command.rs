@@ -56,6 +56,8 @@ pub enum Command<'a> {
     Reopen,
     /// Remove it.
     Delete,
+    /// Remove it if it is completed; else leave it as it is.
+    Retire,
 }
 
 /// A patch of the state, with the version it expects, if it does.

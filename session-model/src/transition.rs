@@ -92,7 +92,8 @@ pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Ou
         Command::Finalize(body) => finalize(view, body),
         Command::Reopen if view.metadata.is_completed() => done(EventKind::SessionReopened, json!({})),
         Command::Reopen => Outcome::Nothing(Reply::Done),
-        Command::Delete => done(EventKind::SessionDeleted, json!({})),
+        Command::Retire if !view.metadata.is_completed() => Outcome::Nothing(Reply::Done),
+        Command::Delete | Command::Retire => done(EventKind::SessionDeleted, json!({})),
     })
 }
 

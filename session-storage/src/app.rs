@@ -1,9 +1,10 @@
 //! The application: every path on one screen.
 //!
 //! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists, what a wrong
-//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order matters for speed alone: the router tries the paths one by one, so those
-//! that agents write to come first.
+//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order
+//! matters for speed alone: the router tries the paths one by one, so those that agents write to come first.
 
+pub(crate) mod connections;
 mod dashboard;
 mod edge;
 mod guard;
@@ -12,6 +13,7 @@ pub(crate) mod request_id;
 mod trace;
 
 pub use guard::Guards;
+mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -30,8 +32,12 @@ use crate::access::{Rule, Scope};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
-use crate::routes::{actions, body, events, health, live, query, sessions, state, tokens};
+use crate::metrics::{Requests, RouteId};
+use crate::routes::{
+    actions, admin, body, describe, events, health, live, probes, query, sessions, state, tokens,
+};
 use crate::sessions::Sessions;
+use connections::Connections;
 
 /// What the application is made of; cloned for every worker.
 #[derive(Clone)]
@@ -40,10 +46,15 @@ pub struct Parts {
     known: Known,
     bodies: body::Bounds,
     hosts: hosts::Hosts,
-    watch: guard::Watch,
+    gatekeeper: guard::Gatekeeper,
     origins: Vec<String>,
     dashboard: Option<PathBuf>,
     started: health::Started,
+    access_log: bool,
+    /// Counts what is asked and answered.
+    pub(crate) requests: Arc<Requests>,
+    /// Counts who is connected.
+    pub(crate) connections: Connections,
 }
 
 impl Parts {
@@ -57,7 +68,7 @@ impl Parts {
         let asked = Arc::clone(&sessions);
         Self {
             hosts: hosts::Hosts::new(config),
-            watch: guard::Watch::new(config, guards, Arc::clone(&sessions)),
+            gatekeeper: guard::Gatekeeper::new(config, guards, Arc::clone(&sessions)),
             sessions,
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
@@ -68,6 +79,18 @@ impl Parts {
             origins: config.cors_allowed_origins.clone(),
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
+            access_log: config.access_log,
+            requests: Arc::new(Requests::new(ROUTES.to_vec())),
+            connections: Connections::default(),
+        }
+    }
+
+    /// What the probes and `/metrics` look at.
+    fn probed(&self) -> probes::Probed {
+        probes::Probed {
+            requests: Arc::clone(&self.requests),
+            connections: self.connections.clone(),
+            draining: self.bodies.draining.clone(),
         }
     }
 
@@ -75,7 +98,7 @@ impl Parts {
     #[must_use]
     pub fn trusted(&self) -> Self {
         let mut parts = self.clone();
-        parts.watch.trusted = true;
+        parts.gatekeeper.trusted = true;
         parts
     }
 
@@ -112,9 +135,13 @@ macro_rules! endpoints {
                 method: stringify!($method), path: $path, access: $rule, about: $about,
             },)+)+];
 
+        /// Every route that requests are counted by.
+        const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
+
         fn endpoints(config: &mut web::ServiceConfig) {
             $(config.service(
                 web::resource($path)
+                    .app_data(route_id($path))
                     $(.route({
                         struct This;
                         impl guard::Row for This {
@@ -140,6 +167,8 @@ const READ: Rule = Rule::Session(Scope::Read);
 const CREATE: Rule = Rule::Filtered(Scope::Append);
 /// Shows as much of many sessions as is within reach.
 const LIST: Rule = Rule::Filtered(Scope::Read);
+/// Takes all of it away in one piece.
+const BACKUP: Rule = Rule::Whole(Scope::Admin);
 
 endpoints! {
     "/api/actions/{id}" {
@@ -211,12 +240,47 @@ endpoints! {
     "/ws" {
         GET live::follow, LIST, "the live feed; ?session, user, since";
     }
+    "/api/admin/export" {
+        GET admin::export, BACKUP, "sessions as a bundle; ?session (repeatable), user";
+    }
+    "/api/admin/backup" {
+        GET admin::backup, BACKUP, "the whole directory as of one position, as a bundle";
+    }
     "/health" {
         GET health::health, Rule::Open, "whether the service is well";
+    }
+    "/livez" {
+        GET probes::alive, Rule::Open, "whether the service needs a restart";
+    }
+    "/readyz" {
+        GET probes::ready, Rule::Open, "whether the service takes writes, check by check";
+    }
+    "/metrics" {
+        GET probes::metrics, Rule::Whole(Scope::Read), "figures in the text format of Prometheus";
+    }
+    "/openapi.json" {
+        GET describe::document, Rule::Open, "this API as OpenAPI 3.1";
+    }
+    "/docs" {
+        GET describe::page, Rule::Open, "this API as a page for people";
+    }
+    "/docs/style.css" {
+        GET describe::style, Rule::Open, "the page's style sheet";
+    }
+    "/llms.txt" {
+        GET describe::llms, Rule::Open, "this API as a text for language models";
     }
     "/" {
         GET health::about, Rule::Open, "this list";
     }
+}
+
+/// Where requests are counted that no route has taken.
+const UNMATCHED: &str = "unmatched";
+
+/// A route's place among those that requests are counted by.
+fn route_id(path: &str) -> RouteId {
+    RouteId(ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1))
 }
 
 /// Everything below the layers.
@@ -226,10 +290,12 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.live()))
         .app_data(parts.bodies.clone())
         .app_data(parts.started)
-        .app_data(Arc::clone(&parts.watch.guards.access))
-        .app_data(web::Data::from(Arc::clone(&parts.watch.guards.limits)))
-        .app_data(parts.watch.clone())
-        .app_data(health::About::new(&ENDPOINTS));
+        .app_data(Arc::clone(&parts.gatekeeper.guards.access))
+        .app_data(web::Data::from(Arc::clone(&parts.gatekeeper.guards.limits)))
+        .app_data(parts.gatekeeper.clone())
+        .app_data(health::About::new(&ENDPOINTS))
+        .app_data(route_id(UNMATCHED))
+        .app_data(web::Data::new(parts.probed()));
     config.service(users());
     endpoints(config);
     dashboard::configure(config, parts.dashboard.as_deref());
@@ -244,8 +310,8 @@ fn users() -> Resource {
         const PATH: &'static str = "/api/sessions/user/{user}";
         const RULE: Rule = LIST;
     }
-    let of_user = guard::Guarded::new(OfUser, sessions::of_user);
-    web::resource(<OfUser as guard::Row>::PATH).guard(reading()).route(web::route().to(of_user))
+    let (path, of_user) = (<OfUser as guard::Row>::PATH, guard::Guarded::new(OfUser, sessions::of_user));
+    web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(of_user))
 }
 
 /// The application of one worker.
@@ -260,9 +326,7 @@ pub fn app(
         InitError = (),
     > + use<>,
 > {
-    App::new()
-        .configure(|config| configure(config, parts))
-        .wrap(edge::Edge::new(&parts.origins, &parts.hosts))
+    App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(parts))
 }
 
 /// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some

@@ -61,6 +61,11 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
     Ok(left)
 }
 
+/// The faults of one session, which is only read.
+pub fn session_faults(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
+    session::check(layout, id, false)
+}
+
 fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<SessionId>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(layout.sessions()).context("failed to read `sessions`")? {

@@ -6,6 +6,7 @@
 
 mod access_cli;
 mod cli;
+mod commands;
 pub mod kinds;
 mod layers;
 pub mod names;
@@ -15,7 +16,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access_cli::{AccessRequest, DEFAULT_TOKEN_LIFETIME, NewKey, TOKEN_LIFETIME};
-pub use cli::{Request, read_command_line};
+pub use cli::read_command_line;
+pub use commands::{Output, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 pub use rates::Rate;
 
@@ -148,6 +150,8 @@ options! {
     rust_log: String = "info", Text;
     /// How the log is written
     log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+    /// Whether every request is logged, not only those that fail
+    access_log: bool = "false", Switch;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
     /// Directory of the built dashboard, served at /dashboard/
@@ -158,6 +162,8 @@ options! {
     retention_max_age: Option<Duration> = "off", Off(Span { min: secs(60), max: secs(36_500 * DAY) });
     /// Delete the oldest completed sessions beyond this size of all
     retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
+    /// Only log what the bounds of retention would delete
+    retention_dry_run: bool = "false", Switch;
     /// Threads that serve requests
     workers: usize = "auto", Threads;
     /// How long the journal may grow once it is checkpointed

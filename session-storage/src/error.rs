@@ -9,8 +9,8 @@ use std::fmt;
 use actix_cors::CorsError;
 use actix_web::body::{BoxBody, EitherBody};
 use actix_web::dev::ServiceResponse;
+use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap, HeaderName, HeaderValue};
-use actix_web::http::{Method, StatusCode};
 use actix_web::{HttpResponse, ResponseError};
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -73,26 +73,38 @@ impl ResponseError for ApiError {
     }
 }
 
+/// What a response that tells of an error is about, for the log.
+#[derive(Debug)]
+pub struct Fault {
+    /// Its row in the table.
+    pub code: Code,
+    /// The whole sentence, also where the client is not shown it.
+    pub message: String,
+    /// What the framework says of it.
+    pub source: String,
+}
+
 /// Replaces the body of a response that tells of an error; others pass as they are.
 pub fn render<B>(
     response: ServiceResponse<EitherBody<B>>,
     id: &HeaderValue,
-) -> ServiceResponse<EitherBody<B>> {
+) -> (ServiceResponse<EitherBody<B>>, Option<Fault>) {
     if !is_error(response.status()) {
-        return response;
+        return (response, None);
     }
     let id = id.to_str().unwrap_or_default();
     let own = response.response().error().and_then(actix_web::Error::as_error::<ApiError>);
     let foreign = if own.is_none() { Some(recognise(&response)) } else { None };
-    let Some(error) = own.or(foreign.as_ref()) else { return response };
-    log(error, &response, id);
+    let Some(error) = own.or(foreign.as_ref()) else { return (response, None) };
+    let fault = fault(error, &response);
     let (status, body, mut headers) = (error.status_code(), body(error, id), response.headers().clone());
     describe(&mut headers, error);
-    response.map_body(|head, _| {
+    let rendered = response.map_body(|head, _| {
         head.status = status;
         head.headers = headers;
         EitherBody::right(BoxBody::new(body))
-    })
+    });
+    (rendered, Some(fault))
 }
 
 fn is_error(status: StatusCode) -> bool {
@@ -184,17 +196,10 @@ fn of_status(status: StatusCode) -> (Code, String) {
     (code, sentence.into())
 }
 
-/// What only an operator can mend is an error in the log; what the client did is not.
-fn log<B>(error: &ApiError, response: &ServiceResponse<B>, request_id: &str) {
-    let Refusal { code, message } = &error.refused.refusal;
-    let (method, path): (&Method, &str) = (response.request().method(), response.request().path());
-    match code {
-        Code::Internal | Code::RecordDamaged => {
-            let source = response.response().error().map(ToString::to_string).unwrap_or_default();
-            tracing::error!(request_id, %method, path, %code, message, source, "request failed");
-        }
-        code => tracing::debug!(request_id, %method, path, %code, message, "request refused"),
-    }
+fn fault<B>(error: &ApiError, response: &ServiceResponse<B>) -> Fault {
+    let Refusal { code, message } = error.refused.refusal.clone();
+    let source = response.response().error().map(ToString::to_string).unwrap_or_default();
+    Fault { code, message, source }
 }
 
 #[cfg(test)]
@@ -209,7 +214,7 @@ mod tests {
 
     fn rendered(response: HttpResponse) -> (u16, HeaderMap, Value) {
         let response = answered(response);
-        let response = render(response, &HeaderValue::from_static("id-1"));
+        let (response, _) = render(response, &HeaderValue::from_static("id-1"));
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let body = actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap();
         (status, headers, serde_json::from_slice(&body).unwrap())
@@ -271,7 +276,8 @@ mod tests {
     fn answers_that_are_no_errors_pass() {
         let ok = HttpResponse::Ok().body("plain");
         let response = answered(ok);
-        let response = render(response, &HeaderValue::from_static("x"));
+        let (response, fault) = render(response, &HeaderValue::from_static("x"));
+        assert!(fault.is_none());
         assert_eq!(actix_web::body::MessageBody::try_into_bytes(response.into_body()).ok().unwrap(), "plain");
     }
 }

@@ -1,20 +1,26 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
-//! Floors, arrows only point down: [`server`], [`app`], [`routes`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`access`], [`config`], [`telemetry`] → `session_model`. [`store`], [`live`] and [`access`] never name each
-//! other.
+//! Floors, arrows only point down: [`server`], [`app`], [`routes`], [`metrics`] → [`sessions`], [`error`] → [`store`],
+//! [`live`], [`bundle`], [`access`], [`limits`], [`audit`], [`config`], [`telemetry`] → [`meter`] → `session_model`.
+//! [`store`], [`live`] and [`access`] never name each other.
 
 pub mod access;
 pub mod app;
 pub mod audit;
+pub mod bundle;
 pub mod check;
 mod clock;
 pub mod config;
 pub mod error;
 pub mod limits;
 pub mod live;
+pub mod meter;
+pub mod metrics;
+pub mod openapi;
+pub mod retention;
 pub mod routes;
 pub mod server;
 pub mod sessions;
 pub mod store;
 pub mod telemetry;
+pub mod transfer;

@@ -5,6 +5,7 @@
 
 mod access_command;
 mod health_check;
+mod moving;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -12,8 +13,10 @@ use std::process::ExitCode;
 use session_storage::access::key_file::FileError;
 use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
 use session_storage::server::{self, Ended, ServerError};
+use session_storage::sessions::ExportQuery;
 use session_storage::store::error::OpenError;
 use session_storage::telemetry::{self, TelemetryError};
+use session_storage::transfer::{Asked, Existing};
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
@@ -96,6 +99,15 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         Request::Check { repair } => check(config, repair),
         Request::Access(request) => access_command::run(config, request).map(|()| 0).map_err(Failure::from),
         Request::Serve => serve(config),
+        Request::Retention { dry_run } => moving::retention(config, dry_run),
+        Request::Export { ids, user, output } => {
+            moving::write(config, &Asked::Export(ExportQuery { ids, user }), &output)
+        }
+        Request::Backup(output) => moving::write(config, &Asked::Backup, &output),
+        Request::Import { source, skip_existing, as_new } => {
+            moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
+        }
+        Request::Restore { file } => moving::restore(config, &file),
     }
 }
 

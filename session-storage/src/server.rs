@@ -5,7 +5,6 @@
 //! once a second. A second signal returns at once.
 
 mod accept;
-mod connections;
 mod guards;
 mod listen;
 mod wire;
@@ -20,13 +19,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::access::key_file::FileError;
+use crate::app::connections::Connections;
 use crate::app::{Guards, Parts};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
-use connections::Connections;
 use listen::Listeners;
 
 /// Why the service ended other than as asked.
@@ -98,10 +97,11 @@ async fn serve(
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let listeners = Listeners::open(config)?;
-    let (draining, connections) = (CancellationToken::new(), Connections::default());
+    let draining = CancellationToken::new();
     let parts = Parts::new(config, Arc::clone(sessions), guards.clone(), draining.clone());
+    let connections = parts.connections.clone();
     listeners.announce(announce);
-    let (server, socket) = accept::serve(config, listeners, parts, connections.clone(), draining.clone())?;
+    let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
     let tasks = guards::keep(guards, sessions);
     let stop = Stop { config, sessions, draining, connections };
     let outcome = stop.when_asked(server, signals).await;
@@ -179,7 +179,8 @@ impl Signals {
     }
 }
 
-fn settings(config: &Config) -> Settings {
+/// What the configuration says of how the sessions are kept.
+pub fn settings(config: &Config) -> Settings {
     Settings {
         store: Options {
             path: config.storage_path.clone(),
@@ -196,6 +197,7 @@ fn settings(config: &Config) -> Settings {
             max_sessions: config.retention_max_sessions,
             max_age: config.retention_max_age,
             max_bytes: config.retention_max_bytes,
+            dry_run: config.retention_dry_run,
         },
     }
 }

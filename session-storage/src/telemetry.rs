@@ -34,7 +34,7 @@ pub fn init(config: &Config) -> Result<(), TelemetryError> {
     let filter = filter(&config.rust_log)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match config.log_format {
-        LogFormat::Json => log.json().finish().try_init()?,
+        LogFormat::Json => log.json().flatten_event(true).finish().try_init()?,
         LogFormat::Text if std::io::stderr().is_terminal() => log.finish().try_init()?,
         LogFormat::Text => log.with_ansi(false).finish().try_init()?,
     }

@@ -2,32 +2,21 @@
 //
 //   node compare.mjs SIDE_FILE SERVICE_URL SESSION_ID WORKSPACE
 //
-// Prints a line a check; ends with 1 if any failed.
+// Prints a line a check; ends with 1 if any failed. A run that came to its end is compared to the last record. Of one
+// that was killed, everything that the CLI saw end has to be there, and nothing that it had not begun.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { eventsOf, readSide, runsOf } from './accounts.mjs';
 
 const [sideFile, service, sessionId, workspace] = process.argv.slice(2);
-const side = readFileSync(sideFile, 'utf8').trim().split('\n').map((line) => JSON.parse(line));
+const side = readSide(sideFile);
 const kind = (name) => side.filter((line) => line.kind === name);
-const runs = Math.max(...side.map((line) => line.run));
-
-async function get(path) {
-  const response = await fetch(`${service}${path}`);
-  if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
-  return response.json();
-}
-
-async function history() {
-  const events = [];
-  for (let after = '0'; ; ) {
-    const page = await get(`/api/sessions/${sessionId}/events?limit=1000&after=${after}`);
-    events.push(...page.events);
-    if (page.events.length === 0 || page.next === after) return events;
-    after = page.next;
-  }
-}
+const { session, events, records } = await eventsOf(service, sessionId);
+const runs = runsOf(side, records);
+const whole = runs.filter((run) => run.ended);
+const killed = runs.filter((run) => !run.ended);
 
 let failures = 0;
 function check(what, found, expected) {
@@ -37,10 +26,8 @@ function check(what, found, expected) {
   console.log(`FAIL  ${what}\n      found    ${a}\n      expected ${b}`);
 }
 
-const session = await get(`/api/sessions/${sessionId}`);
-const events = await history();
-const records = [...session.actions, ...session.responses].sort((a, b) => a.$offset - b.$offset);
 const sorted = (list) => [...list].sort();
+const without = (list, others) => list.filter((one) => !others.includes(one));
 
 function counts(names) {
   const counted = {};
@@ -53,22 +40,40 @@ function session_() {
   check('one session of Claude Code over all runs', ids.size, 1);
   check('its id is in the state', session.state.claudeCode.sessionId, [...ids][0]);
   check('every payload is of that session', records.every((record) => ids.has(record.payload.session_id)), true);
+  check('every record is of a run', runs.flatMap((run) => run.records).length, records.length);
   check('source', session.initial.source, 'claude-code');
-  const wanted = ['session_created', ...Array.from({ length: runs }, (_, n) => (n ? ['session_reopened', 'session_finalized'] : ['session_finalized'])).flat()];
-  check('created, finalized, reopened', events.map((event) => event.type).filter((type) => type.startsWith('session_')), wanted);
-  check('status', [session.metadata.status, session.final.status], ['completed', 'success']);
-  check('final response', session.final.finalResponse, kind('result').at(-1).text);
+  const ends = runs.flatMap(({ ended }, at) => [
+    ...(runs[at - 1]?.ended ? ['session_reopened'] : []),
+    ...(ended ? ['session_finalized'] : []),
+  ]);
+  const found = events.map((event) => event.type).filter((type) => type.startsWith('session_'));
+  check('created, finalized, reopened', found, ['session_created', ...ends]);
+  check('status', [session.metadata.status, session.final?.status], ['completed', 'success']);
+  check('final response', session.final?.finalResponse, kind('result').at(-1).text);
+  for (const log of ['actions', 'responses']) {
+    check(`${log} are numbered 1, 2, 3, …`, session[log].map((record) => record.seq), session[log].map((_, at) => at + 1));
+  }
 }
 
 function hooks() {
-  const started = kind('hook').filter((line) => line.phase === 'started');
-  const expected = counts([...started.map((line) => line.event), ...Array(runs).fill('SessionEnd')]);
-  const { InstructionsLoaded = 0, ...found } = counts(records.map((record) => record.event));
-  check('records a hook event', found, expected);
-  check('instructions loaded in each run', InstructionsLoaded, runs);
-  const ended = kind('hook').filter((line) => line.phase === 'ended');
-  check('hooks that ended', ended.length, started.length);
-  check('hooks that said something or failed', ended.filter((line) => line.exitCode !== 0 || line.stdout || line.stderr), []);
+  for (const { number, lines, records } of whole) {
+    const started = lines.filter((line) => line.kind === 'quietHook' || line.phase === 'started');
+    const found = counts(records.map((record) => record.event));
+    check(`run ${number}: records a hook event`, found, counts(started.map((line) => line.event)));
+    const of = (phase) => lines.filter((line) => line.kind === 'hook' && line.phase === phase).length;
+    check(`run ${number}: hooks that ended`, of('ended'), of('started'));
+    for (const event of ['InstructionsLoaded', 'SessionEnd']) check(`run ${number}: ${event}`, found[event], 1);
+  }
+  for (const { number, lines, records } of killed) {
+    const of = (phase) => counts(lines.filter((line) => line.phase === phase || line.kind === 'quietHook').map((line) => line.event));
+    const [began, done, found] = [of('started'), of('ended'), counts(records.map((record) => record.event))];
+    const missing = Object.keys(done).filter((event) => (found[event] ?? 0) < done[event]);
+    // A quiet hook is not reported until it has ended.
+    const invented = Object.keys(found).filter((event) => found[event] > (began[event] ?? 0) && event !== 'InstructionsLoaded');
+    check(`run ${number} (killed): nothing that ended is missing, nothing is invented`, { missing, invented }, { missing: [], invented: [] });
+  }
+  const ends = [...kind('quietHook'), ...kind('hook').filter((line) => line.phase === 'ended')];
+  check('hooks that said something or failed', ends.filter((line) => line.exitCode !== 0 || line.stdout || line.stderr), []);
 }
 
 /** A hook that ended before another began is recorded before it. */
@@ -77,56 +82,95 @@ function order() {
     const of = record.event.startsWith('PostToolUse') || record.event === 'PreToolUse' ? record.tool : undefined;
     return of ? `${record.event}:${of}` : record.event;
   };
-  const rows = new Map();
-  for (const [at, record] of records.entries()) rows.set(nameOf(record), [...(rows.get(nameOf(record)) ?? []), at]);
-  const place = new Map();
-  const misplaced = [];
-  let latestEnded = -1;
-  for (const line of kind('hook')) {
-    const name = line.event.includes('Tool') && line.event !== 'PostToolBatch' ? line.name : line.event;
-    if (line.phase === 'started') {
-      place.set(line.id, rows.get(name)?.shift() ?? -1);
-      if (place.get(line.id) < latestEnded) misplaced.push(line.name);
-    } else latestEnded = Math.max(latestEnded, place.get(line.id));
+  for (const { number, lines, records } of runs) {
+    const rows = new Map();
+    for (const [at, record] of records.entries()) rows.set(nameOf(record), [...(rows.get(nameOf(record)) ?? []), at]);
+    const place = new Map();
+    const misplaced = [];
+    let latestEnded = -1;
+    for (const line of lines.filter((line) => line.kind === 'hook')) {
+      const name = line.event.includes('Tool') && line.event !== 'PostToolBatch' ? line.name : line.event;
+      if (line.phase === 'started') {
+        place.set(line.id, rows.get(name)?.shift() ?? Infinity);
+        if (place.get(line.id) < latestEnded) misplaced.push(line.name);
+      } else if (place.get(line.id) === Infinity) misplaced.push(`${line.name} is missing`);
+      else latestEnded = Math.max(latestEnded, place.get(line.id));
+    }
+    check(`run ${number}: order of the hooks`, misplaced, []);
   }
-  check('order of the hooks', misplaced, []);
   const times = records.map((record) => record.timestamp);
   const apart = times.slice(1).filter((time, at) => Date.parse(times[at]) - Date.parse(time) > 100);
   check('times follow the order (to 100 ms)', apart, []);
 }
 
 function tools() {
-  const of = (event) => sorted(records.filter((record) => record.event === event).map((record) => record.toolUseId));
-  const called = sorted(kind('tool').map((line) => line.id));
-  const failed = sorted(kind('failed').map((line) => line.id));
-  check('tool calls', of('PreToolUse'), called);
-  check('tool failures', of('PostToolUseFailure'), failed);
-  check('tool results', of('PostToolUse'), called.filter((id) => !failed.includes(id)));
+  const agentOf = new Map(kind('agent').map((line) => [line.toolUseId, line.id]));
+  const called = ({ id, parent }) => `${id} by ${parent ? agentOf.get(parent) : 'the main agent'}`;
+  for (const { number, ended, lines, records } of runs) {
+    const of = (event) => records.filter((record) => record.event === event);
+    const said = lines.filter((line) => line.kind === 'tool');
+    const failed = lines.filter((line) => line.kind === 'failed').map((line) => line.id);
+    const recorded = of('PreToolUse').map((record) => `${record.toolUseId} by ${record.agentId ?? 'the main agent'}`);
+    if (!ended) {
+      // An agent's call is reported after its hook has begun, so of the last ones there may be no report.
+      const begun = lines.filter((line) => line.phase === 'started' && line.event === 'PreToolUse').length;
+      const unsaid = without(recorded, said.map(called));
+      check(`run ${number} (killed): tool calls that nobody made`, unsaid.slice(Math.max(0, begun - said.length)), []);
+      continue;
+    }
+    check(`run ${number}: tool calls, and who made them`, sorted(recorded), sorted(said.map(called)));
+    check(`run ${number}: tool failures`, sorted(of('PostToolUseFailure').map((record) => record.toolUseId)), sorted(failed));
+    const done = sorted(said.map((line) => line.id).filter((id) => !failed.includes(id)));
+    check(`run ${number}: tool results`, sorted(of('PostToolUse').map((record) => record.toolUseId)), done);
+    const words = records.filter((record) => record.type === 'stop').map((record) => record.content);
+    check(`run ${number}: last words`, words, lines.filter((line) => line.kind === 'result').map((line) => line.text));
+  }
   check('results have a duration', records.filter((record) => record.type === 'tool_result' && !(record.durationMs >= 0)), []);
-  check('errors in the state', sorted(session.state.errors.map((error) => error.toolUseId)), failed);
-  const said = session.responses.filter((record) => record.type === 'stop').map((record) => record.content);
-  check('last words of each run', said, kind('result').map((line) => line.text));
+  const errors = records.filter((record) => record.type === 'tool_error').map((record) => record.toolUseId);
+  check('errors in the state', session.state.errors.map((error) => error.toolUseId), errors);
 }
 
 function agents() {
-  const expected = sorted(kind('agent').map((line) => [line.id, line.toolUseId, line.task].join(' ')));
+  const key = (id, toolUseId, task) => [id, toolUseId, task].join(' ');
+  const of = (run) => run.lines.filter((line) => line.kind === 'agent');
+  const cut = killed.flatMap(of).map((line) => line.id);
   const { spawned, active, completed } = session.state.agents;
-  check('agents', sorted(spawned.map((agent) => [agent.agentId, agent.toolUseId, agent.task].join(' '))), expected);
-  check('agents that are done', [active, sorted(completed)], [[], sorted(kind('agent').map((line) => line.id))]);
-  const nested = Object.entries(session.state.claudeCode.agents ?? {}).map(([id, { toolUseId }]) => `${id} ${toolUseId}`);
-  check('agents by the call that started them', sorted(nested), sorted(kind('agent').map((line) => `${line.id} ${line.toolUseId}`)));
+  const wanted = sorted(whole.flatMap(of).map((line) => key(line.id, line.toolUseId, line.task)));
+  const known = spawned.filter((agent) => !cut.includes(agent.agentId));
+  check('agents', sorted(known.map((agent) => key(agent.agentId, agent.toolUseId, agent.task))), wanted);
+  check('agents at work that no kill has cut off', without(active, cut), []);
+  check('agents that are done', sorted(without(completed, cut)), sorted(whole.flatMap(of).map((line) => line.id)));
+  const nested = Object.entries(session.state.claudeCode.agents ?? {}).filter(([id]) => !cut.includes(id));
+  const callers = whole.flatMap(of).map((line) => `${line.id} ${line.toolUseId}`);
+  check('agents by the call that started them', sorted(nested.map(([id, { toolUseId }]) => `${id} ${toolUseId}`)), sorted(callers));
+  for (const run of whole.filter((run) => of(run).length > 1)) {
+    check(`run ${run.number}: agents at work side by side`, mostAtOnce(run.records), of(run).length);
+  }
+}
+
+function mostAtOnce(records) {
+  let [now, most] = [0, 0];
+  for (const { type } of records) {
+    now += Number(type === 'subagent_start') - Number(type === 'subagent_stop');
+    most = Math.max(most, now);
+  }
+  return most;
 }
 
 function largePayload() {
-  const written = records.find((record) => record.type === 'file_write');
-  if (!written) return;
-  const digest = (text) => `${text.length} ${createHash('sha256').update(text).digest('hex')}`;
-  const file = digest(readFileSync(join(workspace, 'data/tracklog.igc'), 'utf8'));
-  check('the large payload is whole', digest(written.payload.tool_input.content), file);
-  const result = records.find((record) => record.toolUseId === written.toolUseId && record.type === 'tool_result');
-  check('and so is its result', digest(result.payload.tool_response.content), file);
+  const calls = whole.flatMap((run) => run.lines).filter((line) => line.kind === 'tool' && line.name === 'Write');
+  const digest = (text) => `${text?.length} ${createHash('sha256').update(text ?? '').digest('hex')}`;
+  for (const { id } of calls) {
+    const [call, result] = ['file_write', 'tool_result'].map((type) =>
+      records.findLast((record) => record.toolUseId === id && record.type === type),
+    );
+    const file = readFileSync(join(workspace, 'data/tracklog.igc'), 'utf8');
+    check('the large payload has 3 MiB', file.length >= 3 * 1024 * 1024, true);
+    check('it is whole', digest(call?.payload.tool_input.content), digest(file));
+    check('and so is its result', digest(result?.payload.tool_response.content), digest(file));
+  }
 }
 
 for (const part of [session_, hooks, order, tools, agents, largePayload]) part();
-console.log(`${records.length} records, ${events.length} events, ${failures} failed checks`);
+console.log(`${records.length} records, ${events.length} events, ${runs.length} runs, ${killed.length} killed, ${failures} failed checks`);
 process.exitCode = failures ? 1 : 0;

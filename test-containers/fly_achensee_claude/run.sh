@@ -10,8 +10,12 @@
 #   SESSION_ID            the session to record into (default: Claude Code's own id)
 #   WORKSPACE             where to work (default: a new temporary directory)
 #   SIDE_FILE             what the CLI reports of itself: one JSON line a hook, tool call, agent and result
-#                         (default $WORKSPACE/side.jsonl)
+#                         (default $WORKSPACE/side.jsonl); its output as it came is beside it, in $SIDE_FILE.runs
 #   SCENARIOS             prompts, one a run, separated by |; the second and later resume the first's session
+#   MODEL_LATENCY_MS      how long the model thinks before each answer (default 20)
+#
+# Killed and started again with the same workspace, side file and home, it goes on: what the killed CLI reported is
+# kept, Claude Code's session is resumed and told to finish the prompt that it was at, then the others follow.
 #
 # Ends with 0 if every run of the CLI did. Whether all was recorded is for whoever compares the side file with the session.
 set -euo pipefail
@@ -23,38 +27,56 @@ done
 
 workspace=${WORKSPACE:-$(mktemp -d)}
 side=${SIDE_FILE:-$workspace/side.jsonl}
+runs=$side.runs
 IFS='|' read -ra scenarios <<<"${SCENARIOS:-/prepare-day Saturday|SCN_RESUME: anything new this morning?}"
-mkdir -p "$workspace"
-cp -r "$here/workspace/." "$workspace"
-: >"$side"
+mkdir -p "$workspace" "$runs"
+# An attempt that was killed has changed the workspace: it stays as it is.
+[[ -e $workspace/CLAUDE.md ]] || cp -r "$here/workspace/." "$workspace"
 cd "$workspace"
 hook-agent install claude-code --project
 
 stub=
 trap 'if [[ $stub ]]; then kill "$stub" 2>/dev/null || true; fi' EXIT
 trap 'exit 143' INT TERM
-coproc STUB { exec node "$here/stub/server.mjs" 0; }
+coproc STUB { MODEL_LATENCY_MS=${MODEL_LATENCY_MS:-20} exec node "$here/stub/server.mjs" 0; }
 stub=$STUB_PID
 read -r -t 20 _ url <&"${STUB[0]}" || fail 'the stub of the Messages API did not start'
 
 export ANTHROPIC_BASE_URL=$url ANTHROPIC_API_KEY=fake CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
-# One run of the CLI: its number, the prompt, further options.
+# One run of the CLI: its number, the number of its prompt, the prompt, further options. The CLI writes to files of its
+# own, so that a kill takes nothing away that it has said.
 run() {
-  local number=$1 prompt=$2
-  shift 2
+  local number=$1 scenario=$2 prompt=$3 status=0
+  shift 3
   echo "fly_achensee_claude: run $number: $prompt"
+  printf '{"scenario":%s,"begun":%s}\n' "$scenario" "$(date +%s%3N)" >"$runs/$number.begun"
   claude -p "$prompt" "$@" --output-format stream-json --verbose --include-hook-events \
-    --allowedTools Read,Edit,Write,Bash,Agent,Task </dev/null |
-    node "$here/side.mjs" "$number" >>"$side"
+    --debug-file "$runs/$number.debug" --allowedTools Read,Edit,Write,Bash,Agent,Task \
+    </dev/null >"$runs/$number.stream" || status=$?
+  report "$number"
+  ((status == 0)) || fail "run $number ended with $status"
 }
 
-run 1 "${scenarios[0]}"
-session=$(node -e 'const { readFileSync } = require("fs");
-  const lines = readFileSync(process.argv[1], "utf8").trim().split("\n").map(JSON.parse);
-  console.log(lines.find((line) => line.kind === "session").id)' "$side")
-for ((at = 1; at < ${#scenarios[@]}; at++)); do
-  run $((at + 1)) "${scenarios[at]}" --resume "$session"
+report() { node "$here/side.mjs" "$1" "$runs" >>"$side"; }
+
+# Where it was: the next run's number, the scenario it is at, Claude Code's session, whether it was killed in it.
+[[ -e $side ]] || : >"$side"
+last=$(find "$runs" -name '*.begun' | wc -l)
+if ((last)) && ! grep -q "^{\"run\":$last," "$side"; then report "$last"; fi
+IFS=' ' read -r scenario interrupted session < <(node "$here/progress.mjs" "$side")
+if [[ $interrupted == yes ]]; then echo "fly_achensee_claude: resumed, run $last was interrupted"; fi
+# One that was killed before it said anything has nothing that can be resumed.
+known() { [[ $session ]] && compgen -G "${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects/*/$session.jsonl" >/dev/null; }
+
+for ((at = scenario, number = last + 1; at < ${#scenarios[@]}; at++, number++)); do
+  prompt=${scenarios[at]} resume=()
+  if known; then
+    resume=(--resume "$session")
+    if [[ $interrupted == yes ]]; then prompt='You were interrupted. Go on where you were.'; fi
+  fi
+  run "$number" "$at" "$prompt" "${resume[@]}"
+  IFS=' ' read -r _ interrupted session < <(node "$here/progress.mjs" "$side")
 done
 hook-agent flush
 echo "fly_achensee_claude: done, Claude Code's session $session, side file $side"

@@ -15,7 +15,8 @@ from hook_agent import RejectedError, SessionHookAgent, UnreachableError
 from hook_agent.langchain import Recorder
 from langchain_core.callbacks import BaseCallbackHandler
 
-from .side_file import SideFile, Watcher
+from .side_file import SideFile
+from .watcher import Watcher
 
 ASK_EVERY = 0.5
 LAST_FLUSH = float(os.environ.get("LAST_FLUSH_SECONDS", "20"))

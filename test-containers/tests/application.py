@@ -14,6 +14,8 @@ from recorded_run.side_file import Line, read
 from service import DEADLINE, Service, until
 
 TOP = Path(__file__).parents[1]
+# Every place where a kill can fall, instead of those that lie between two effects.
+FULL = bool(os.environ.get("TEST_APPS_FULL"))
 PATHS = [TOP, TOP / "fly_achensee_customer", TOP / "email_solver"]
 
 

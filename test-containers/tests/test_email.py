@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import imaplib
+import json
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from typing import Dict, List, Tuple
 
 import pytest
-from application import TOP, Application
+from application import FULL, TOP, Application
 from mail_server.server import MAILBOXES, PASSWORD, SCHOOL, MailServer
 from recorded_run.compare import expected
 from service import until
 
 SENT = "sent@achensee.test"
 NEVER = ("ines@customers.test", "mailer@customers.test", "jo@customers.test")
-ANSWERS = {name: 1 for name in MAILBOXES if name not in (SCHOOL, SENT, *NEVER)} | {"anna@customers.test": 2}
+DELIVERED: Dict[str, int] = json.loads((TOP / "email_solver/mailbox/delivered.json").read_text())
+ANSWERS = {name: count for name, count in DELIVERED.items() if name not in (SCHOOL, SENT)}
 OUTCOMES = expected(TOP / "email_solver/mailbox/expected.json")
 AT, BEFORE_NEXT = "SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"
 WINDOWS = [
+    # The server has the answer, and nothing says so yet.
+    ("step_start", "send", BEFORE_NEXT),
+    ("step_end", "send", AT),
+    ("error", "send", BEFORE_NEXT),
+    ("state_updated", "outcome:mail-11", BEFORE_NEXT),
+]
+MORE_WINDOWS = [
     ("session_created", "", AT),
     ("goal_added", "mail-07", BEFORE_NEXT),
     ("goal_updated", "mail-01 in_progress", BEFORE_NEXT),
     ("step_start", "draft", AT),
     ("step_start", "send", AT),
-    # The server has the answer, and nothing says so yet.
-    ("step_start", "send", BEFORE_NEXT),
-    ("step_end", "send", AT),
-    ("error", "send", BEFORE_NEXT),
     ("state_updated", "outcome:mail-02", AT),
-    ("state_updated", "outcome:mail-11", BEFORE_NEXT),
     ("goal_updated", "mail-11 quarantined", AT),
     ("session_finalized", "", AT),
 ]
@@ -53,7 +57,8 @@ def check_mail(mail: MailServer) -> None:
     """Every customer has the answers that are due, once; the inbox is marked."""
     counts = {user: mail.count(user) for user in MAILBOXES if user not in (SCHOOL, SENT)}
     until(lambda: sum(counts.values()) >= sum(ANSWERS.values()) or counts.update({u: mail.count(u) for u in counts}))
-    assert counts == {**ANSWERS, **{user: 0 for user in NEVER}}
+    assert counts == ANSWERS
+    assert {ANSWERS[user] for user in NEVER} == {0}
     sent = [str(message["Message-ID"]) for _, message in box(mail, SENT)]
     assert len(sent) == len(set(sent)) == sum(ANSWERS.values())
     assert [message["Subject"] for _, message in box(mail, SCHOOL, "Quarantined")] != []
@@ -103,7 +108,7 @@ def test_failures_and_retries_are_recorded(answered: Answered) -> None:
     assert sends == ["step_start", "step_start", "step_end"]
 
 
-@pytest.mark.parametrize("kind,begins,side", WINDOWS)
+@pytest.mark.parametrize("kind,begins,side", [*WINDOWS, *(MORE_WINDOWS if FULL else [])])
 def test_a_run_killed_here_answers_once(
     solver: Application, mail: MailServer, answered: Answered, kind: str, begins: str, side: str
 ) -> None:

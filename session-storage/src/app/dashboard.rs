@@ -10,6 +10,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::ApiError;
 
+/// Where requests for any of it are counted.
+pub(super) const ROUTE: &str = "/dashboard/";
+
 const INDEX: &str = "index.html";
 
 /// Nothing a session contains can run: no inline script or style, no other host, no frame around it, and no text
@@ -31,7 +34,7 @@ const MISSING: &str = "<!doctype html>
 /// Registers `/dashboard` and everything below it.
 pub(super) fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>) {
     config.service(web::redirect("/dashboard", "/dashboard/").permanent());
-    let scope = web::scope("/dashboard").wrap(headers());
+    let scope = web::scope("/dashboard").app_data(super::route_id(ROUTE)).wrap(headers());
     match directory.filter(|directory| directory.join(INDEX).is_file()) {
         Some(directory) => config.service(scope.service(files(directory))),
         None => config.service(scope.default_service(web::get().to(missing))),

@@ -6,6 +6,7 @@
 use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 use actix_cors::Cors;
 use actix_web::body::{EitherBody, MessageBody};
@@ -15,21 +16,26 @@ use actix_web::{Error, HttpMessage as _};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
+use super::Parts;
 use super::hosts::Hosts;
 use super::request_id;
 use super::trace::Trace;
+use super::watch::Watch;
 use crate::error::{self, ApiError};
 
 /// The outermost layer.
 pub(super) struct Edge {
     origins: Rc<[String]>,
-    hosts: Hosts,
+    hosts: Rc<Hosts>,
+    watch: Rc<Watch>,
 }
 
 impl Edge {
-    /// Lets pages of these origins call the service; `*` is any.
-    pub(super) fn new(origins: &[String], hosts: &Hosts) -> Self {
-        Self { origins: origins.into(), hosts: hosts.clone() }
+    /// Lets pages of the configured origins call the service (`*` is any), and takes note of every request.
+    pub(super) fn new(parts: &Parts) -> Self {
+        let watch = Watch::new(&parts.requests, parts.access_log);
+        let hosts = Rc::new(parts.hosts.clone());
+        Self { origins: parts.origins.as_slice().into(), hosts, watch: Rc::new(watch) }
     }
 }
 
@@ -60,8 +66,8 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let plain = Rc::new(service);
         let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
-        let hosts = self.hosts.clone();
-        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts }) })
+        let (hosts, watch) = (Rc::clone(&self.hosts), Rc::clone(&self.watch));
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts, watch }) })
     }
 }
 
@@ -69,7 +75,8 @@ where
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
-    hosts: Hosts,
+    hosts: Rc<Hosts>,
+    watch: Rc<Watch>,
 }
 
 impl<S, C, B> Service<ServiceRequest> for EdgeService<S, C>
@@ -86,22 +93,33 @@ where
     }
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
-        if let Err(refusal) = self.hosts.check(&request) {
+        let begun = Instant::now();
+        let way = if let Err(refusal) = self.hosts.check(&request) {
             let response = request.error_response(ApiError::from(refusal)).map_into_right_body();
-            return Running::Refused { response: Some(response) };
-        }
-        if request.headers().contains_key(header::ORIGIN) {
-            Running::Browser { future: self.browser.call(request) }
+            Way::Refused { response: Some(response) }
+        } else if request.headers().contains_key(header::ORIGIN) {
+            Way::Browser { future: self.browser.call(request) }
         } else {
-            Running::Plain { future: self.plain.call(request) }
-        }
+            Way::Plain { future: self.plain.call(request) }
+        };
+        Running { way, begun, watch: Rc::clone(&self.watch) }
     }
 }
 
 pin_project! {
     /// A request on its way.
-    #[project = RunningProjection]
-    pub(super) enum Running<P, C, B> {
+    pub(super) struct Running<P, C, B> {
+        #[pin]
+        way: Way<P, C, B>,
+        begun: Instant,
+        watch: Rc<Watch>,
+    }
+}
+
+pin_project! {
+    /// Which way it takes.
+    #[project = WayProjection]
+    pub(super) enum Way<P, C, B> {
         /// Without the cross-origin layer.
         Plain {
             #[pin]
@@ -125,27 +143,33 @@ where
     type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let response = match self.project() {
-            RunningProjection::Plain { future } => {
+        let this = self.project();
+        let response = match this.way.project() {
+            WayProjection::Plain { future } => {
                 future.poll(context).map_ok(ServiceResponse::map_into_left_body)
             }
-            RunningProjection::Browser { future } => future.poll(context),
-            RunningProjection::Refused { response } => {
+            WayProjection::Browser { future } => future.poll(context),
+            WayProjection::Refused { response } => {
                 Poll::Ready(Ok(response.take().expect("a future is not polled after its end")))
             }
         };
-        response.map_ok(finish)
+        response.map_ok(|response| finish(response, this.watch, *this.begun))
     }
 }
 
-fn finish<B>(response: ServiceResponse<EitherBody<B>>) -> ServiceResponse<EitherBody<B>> {
+fn finish<B>(
+    response: ServiceResponse<EitherBody<B>>,
+    watch: &Watch,
+    begun: Instant,
+) -> ServiceResponse<EitherBody<B>> {
     let id = request_id::of(response.request().headers());
     let trace = response.request().extensions_mut().remove::<Trace>();
-    let mut response = error::render(response, &id);
+    let (mut response, fault) = error::render(response, &id);
     if let Some(trace) = trace {
         let status = response.status().as_u16();
         trace.finish(status, response.headers_mut(), &id);
     }
+    watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());
     response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
     response
 }

@@ -49,7 +49,7 @@ pub struct Guards {
 
 /// What a guard needs; the same for every row.
 #[derive(Clone)]
-pub(super) struct Watch {
+pub(super) struct Gatekeeper {
     pub(super) guards: Guards,
     pub(super) sessions: Arc<Sessions>,
     /// Whoever comes through this listener needs no key.
@@ -59,7 +59,7 @@ pub(super) struct Watch {
     audit_always: bool,
 }
 
-impl Watch {
+impl Gatekeeper {
     pub(super) fn new(config: &Config, guards: Guards, sessions: Arc<Sessions>) -> Self {
         let audit_always = config.audit_log == AuditLog::On;
         let always = audit_always || guards.limits.any();
@@ -165,11 +165,11 @@ impl<R: Row> FromRequest for Passed<R> {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let Some(watch) = request.app_data::<Watch>() else {
+        let Some(gatekeeper) = request.app_data::<Gatekeeper>() else {
             let missing = Refusal::new(Code::Internal, "the application has no guard");
             return ready(Err(missing.into()));
         };
-        ready(watch.admit::<R>(request).map(|()| Self(PhantomData)))
+        ready(gatekeeper.admit::<R>(request).map(|()| Self(PhantomData)))
     }
 }
 

@@ -44,7 +44,7 @@ async fn ask_with(change: impl FnOnce(&mut Config), requests: Vec<TestRequest>) 
     for request in requests {
         let response = call_service(&service, request.to_request()).await;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text = String::from_utf8(read_body(response).await.to_vec()).unwrap();
+        let text = String::from_utf8_lossy(&read_body(response).await).into_owned();
         let body = serde_json::from_str(&text).unwrap_or_default();
         replies.push(Reply { status, headers, body, text });
     }
@@ -65,14 +65,25 @@ fn filled(path: &str) -> String {
     path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
 }
 
+/// Paths for people and other readers.
+const NOT_JSON: [&str; 4] = ["/metrics", "/docs", "/docs/style.css", "/llms.txt"];
+
 #[actix_web::test]
-async fn every_path_of_the_table_answers_json_with_a_request_id() {
+async fn every_path_of_the_table_answers_json_or_a_bundle_with_a_request_id() {
     let requests = ENDPOINTS.iter().map(|e| request(e.method, &filled(e.path))).collect();
     for (endpoint, reply) in ENDPOINTS.iter().zip(ask(requests).await) {
         assert!(
             !["not_found", "method_not_allowed"].contains(&reply.body["code"].as_str().unwrap_or_default())
         );
         assert!(!reply.header("x-request-id").is_empty(), "{endpoint:?}");
+        if NOT_JSON.contains(&endpoint.path) {
+            assert!(reply.header("content-type").starts_with("text/"), "{endpoint:?}");
+            continue;
+        }
+        if endpoint.path.starts_with("/api/admin/") {
+            assert_eq!(reply.header("content-type"), "application/x-tar", "{endpoint:?}");
+            continue;
+        }
         assert_eq!(reply.header("content-type"), "application/json", "{endpoint:?}: {}", reply.text);
         assert!(reply.body.is_object() || reply.body.is_array(), "{endpoint:?}: {}", reply.text);
     }
@@ -205,6 +216,21 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
     }
     for reply in &replies[3..] {
         assert!((400..500).contains(&reply.status) && reply.body["code"].is_string(), "{}", reply.text);
+    }
+}
+
+/// The image of the dashboard has its own server of files, which has to be as strict.
+#[actix_web::test]
+async fn the_dashboards_image_sends_the_same_headers() {
+    let configuration = include_str!("../../../dashboard/nginx/nginx.conf");
+    let header = |line: &'static str| line.trim().strip_prefix("add_header ")?.split_once(" \"");
+    let theirs: Vec<_> = configuration.lines().filter_map(header).collect();
+    let names: Vec<_> = theirs.iter().map(|(name, _)| name.to_ascii_lowercase()).collect();
+    let wanted = ["content-security-policy", "x-content-type-options", "x-frame-options", "referrer-policy"];
+    assert!(wanted.iter().all(|wanted| names.iter().any(|name| name == wanted)), "{names:?}");
+    let ours = ask(vec![request("GET", "/dashboard/")]).await;
+    for (name, value) in theirs {
+        assert_eq!(value.strip_suffix("\" always;"), Some(ours[0].header(name)), "{name}");
     }
 }
 

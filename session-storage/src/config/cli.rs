@@ -5,26 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Arg, ArgAction, ArgMatches, Command};
 
-use super::access_cli::{self, AccessRequest};
+use super::commands::{self, Request};
 use super::{Config, Layers, Spec};
-
-/// What is asked for.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Request {
-    /// Serve.
-    Serve,
-    /// Print the options.
-    PrintConfig,
-    /// Ask a running service whether it is well.
-    HealthCheck,
-    /// Read a whole storage directory and name its faults.
-    Check {
-        /// Whether to mend what can be mended.
-        repair: bool,
-    },
-    /// Change or show the keys, or issue a token.
-    Access(AccessRequest),
-}
 
 const EXIT_CODES: &str = "\
 Every option can be given as a flag, as an environment variable, or as a key in the file given with --config
@@ -32,7 +14,7 @@ Every option can be given as a flag, as an environment variable, or as a key in 
 
 Exit codes:
   0  stopped as asked; healthy; nothing found
-  1  failed; not healthy; `check` found faults
+  1  failed; not healthy; `check` found faults; a bundle is refused
   2  the command line, a variable or the configuration file is wrong
   3  the storage directory is in use by another process
   4  the storage directory cannot be opened
@@ -43,15 +25,7 @@ pub fn read_command_line(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(Request, Layers, Option<PathBuf>), clap::Error> {
     let matches = command().try_get_matches_from(arguments)?;
-    let (request, inner) = match matches.subcommand() {
-        Some(("healthcheck", inner)) => (Request::HealthCheck, inner),
-        Some(("check", inner)) => (Request::Check { repair: inner.get_flag("repair") }, inner),
-        Some(("key" | "token", inner)) => match access_cli::read(inner) {
-            Some((request, inner)) => (Request::Access(request), inner),
-            None => (Request::Serve, inner),
-        },
-        _ => (Request::Serve, &matches),
-    };
+    let (request, inner) = commands::request(&matches)?;
     let request = if inner.get_flag("print-config") { Request::PrintConfig } else { request };
     let mut layers = Layers::default();
     layers.flags = flags(inner);
@@ -84,20 +58,7 @@ fn command() -> Command {
                 .help("Print every option with its value and source, and stop"),
         )
         .args(Config::OPTIONS.iter().map(argument))
-        .subcommand(
-            Command::new("healthcheck")
-                .about("Ask the running service whether it is well (for images without curl)"),
-        )
-        .subcommand(check())
-        .subcommand(access_cli::key())
-        .subcommand(access_cli::token())
-}
-
-fn check() -> Command {
-    let repair = Arg::new("repair").long("repair").action(ArgAction::SetTrue);
-    Command::new("check")
-        .about("Read the whole storage directory and name every fault with its file and place")
-        .arg(repair.help("Mend what can be mended"))
+        .subcommands(commands::all())
 }
 
 fn argument(spec: &'static Spec) -> Arg {
@@ -120,6 +81,7 @@ fn argument(spec: &'static Spec) -> Arg {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AccessRequest;
     use super::*;
 
     fn read(arguments: &[&str]) -> Result<(Request, Layers, Option<PathBuf>), clap::Error> {
@@ -142,12 +104,13 @@ mod tests {
     fn options_are_read_before_and_after_the_subcommand() {
         let (request, layers, config) =
             read(&["--port", "1", "check", "--repair", "--sessions-dir", "/s", "--config", "f"]).unwrap();
-        assert_eq!((request, config), (Request::Check { repair: true }, Some("f".into())));
+        assert!(matches!(request, Request::Check { repair: true }));
+        assert_eq!(config, Some("f".into()));
         assert_eq!(layers.flags.get("port").map(String::as_str), Some("1"));
         assert_eq!(layers.flags.get("storage_path").map(String::as_str), Some("/s"));
-        assert_eq!(read(&["healthcheck"]).unwrap().0, Request::HealthCheck);
-        assert_eq!(read(&["--print-config"]).unwrap().0, Request::PrintConfig);
-        assert_eq!(read(&[]).unwrap().0, Request::Serve);
+        assert!(matches!(read(&["healthcheck"]).unwrap().0, Request::HealthCheck));
+        assert!(matches!(read(&["--print-config"]).unwrap().0, Request::PrintConfig));
+        assert!(matches!(read(&[]).unwrap().0, Request::Serve));
         let (request, layers, _) =
             read(&["key", "create", "--name", "ci", "--scope", "append,read", "--storage-path", "/s"])
                 .unwrap();
@@ -168,6 +131,9 @@ mod tests {
             (&["key", "create", "--name", "x", "--role", "admin", "--prefix", "../"], "session id"),
             (&["key", "create", "--name", "x", "--role", "admin", "--expires", "soon"], "time"),
             (&["token", "issue", "--session", "a", "--scope", "admin"], "admin"),
+            (&["export", "f", "--session", "../up"], "../up"),
+            (&["import", "f", "--as-new", "--skip-existing"], "--as-new"),
+            (&["restore"], "FILE"),
         ] {
             let error = read(arguments).unwrap_err();
             assert!(error.to_string().contains(named) && error.exit_code() == 2, "{error}");

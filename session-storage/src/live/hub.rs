@@ -9,6 +9,7 @@ use session_model::wire;
 use tokio::sync::Semaphore;
 
 use super::chunk::ChunkBuilder;
+use super::figures::{Figures, Lag};
 use super::gate::Gate;
 use super::history::{Filter, History, Published};
 use super::registry::{Counts, Registry, Transport};
@@ -49,6 +50,7 @@ struct Shared {
     head: AtomicU64,
     closed: AtomicBool,
     readers: Semaphore,
+    figures: Figures,
 }
 
 impl Hub {
@@ -59,6 +61,7 @@ impl Hub {
             head: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             readers: Semaphore::new(config.readers.max(1)),
+            figures: Figures::default(),
             config,
         }))
     }
@@ -76,7 +79,7 @@ impl Hub {
         let Some(last) = events.last() else { return };
         let mut registry = self.0.registry.lock();
         if !registry.is_empty() {
-            offer(&mut registry, events, self.0.config.ring);
+            self.0.figures.published.add(offer(&mut registry, events, self.0.config.ring));
         }
         // After the topics have them, and under the lock: a reader of this head finds the events in the ring,
         // and a topic that is made later starts behind it.
@@ -126,6 +129,20 @@ impl Hub {
         self.0.registry.lock().counts()
     }
 
+    /// What it counts.
+    pub fn figures(&self) -> &Figures {
+        &self.0.figures
+    }
+
+    /// How far behind its subscribers are.
+    pub fn lag(&self) -> Lag {
+        let topics = self.0.registry.lock().topics();
+        topics.iter().map(|topic| topic.lag()).fold(Lag::default(), |all, lag| Lag {
+            lagging: all.lagging + lag.lagging,
+            furthest: all.furthest.max(lag.furthest),
+        })
+    }
+
     /// Ends every stream: sockets get a close frame that asks them to reconnect. Nobody is let in again.
     pub fn close_all(&self) {
         self.0.closed.store(true, Ordering::Release);
@@ -151,8 +168,8 @@ impl Hub {
     }
 }
 
-/// Encodes the events somebody wants, each once, and gives each topic its share.
-fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) {
+/// Encodes the events somebody wants, each once, and gives each topic its share; says how many there were.
+fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) -> u64 {
     let (mut found, mut touched, mut json) = (Vec::new(), Vec::new(), Vec::new());
     let mut chunk = ChunkBuilder::default();
     for event in events {
@@ -169,10 +186,11 @@ fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) {
         touched.extend(found.iter().copied().filter(|id| registry.note(*id, place)));
     }
     if touched.is_empty() {
-        return;
+        return 0;
     }
     let chunk = chunk.finish();
     for id in touched {
         registry.deliver(id, &chunk, limits);
     }
+    chunk.len() as u64
 }

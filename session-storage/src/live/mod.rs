@@ -37,6 +37,7 @@ pub mod catch_up;
 pub mod chunk;
 pub mod close_code;
 pub mod event_stream;
+pub mod figures;
 pub mod frame;
 pub mod gate;
 pub mod history;
@@ -54,6 +55,7 @@ pub mod topic;
 pub mod worker;
 
 pub use event_stream::EventStream;
+pub use figures::{Figures, Lag};
 pub use history::{Filter, History, HistoryPage, Place, Published};
 pub use hub::{Hub, LiveConfig};
 pub use leave::Leave;

@@ -195,6 +195,11 @@ impl Registry {
         }
     }
 
+    /// Every topic.
+    pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
+        self.topics.values().map(|entry| Arc::clone(&entry.topic)).collect()
+    }
+
     /// Every worker that has subscribers.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
         let mut gates: Vec<Arc<Gate>> = Vec::new();

@@ -10,6 +10,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
@@ -64,6 +65,10 @@ pub struct Subscriber {
     history: Arc<dyn History>,
     transport: Transport,
     cursor: u64,
+    /// The cursor as others see it.
+    seen: Arc<AtomicU64>,
+    /// Whether it has left the ring.
+    behind: bool,
     gap: Option<Gap>,
     reading: Option<Reading>,
     leave: Option<Box<dyn Leave>>,
@@ -73,9 +78,14 @@ impl Subscriber {
     /// Joins the topic, then stands at the newest durable event.
     pub fn live(pump: &Rc<Pump>, history: &Arc<dyn History>, filter: &Filter, transport: Transport) -> Self {
         let topic = pump.hub.join(filter, pump.gate(), transport, &**history);
+        let cursor = history.durable();
+        let seen = Arc::new(AtomicU64::new(cursor));
+        topic.enter(&seen);
         Self {
             seat: pump.sit(&topic),
-            cursor: history.durable(),
+            cursor,
+            seen,
+            behind: false,
             history: Arc::clone(history),
             pump: Rc::clone(pump),
             topic,
@@ -89,7 +99,7 @@ impl Subscriber {
     /// Stands at another cursor; `gap` is told first.
     #[must_use]
     pub fn standing_at(mut self, cursor: u64, gap: Option<Gap>) -> Self {
-        self.cursor = cursor;
+        self.stand_at(cursor);
         self.gap = gap;
         self
     }
@@ -99,6 +109,12 @@ impl Subscriber {
     pub fn with_leave(mut self, leave: Box<dyn Leave>) -> Self {
         self.leave = Some(leave);
         self
+    }
+
+    /// Moves the cursor; answers where it was.
+    fn stand_at(&mut self, cursor: u64) -> u64 {
+        self.seen.store(cursor, Ordering::Relaxed);
+        std::mem::replace(&mut self.cursor, cursor)
     }
 
     /// Everything that matches up to here was given out, told as a gap, or not asked for.
@@ -132,6 +148,7 @@ impl Subscriber {
                 return Poll::Ready(Err(End::LeaveEnded));
             }
             if let Some(gap) = self.gap.take() {
+                self.pump.hub.figures().gaps.increment();
                 return Poll::Ready(Ok(Delivery::Gap(gap)));
             }
             if self.reading.is_some() {
@@ -145,22 +162,27 @@ impl Subscriber {
             let head = self.pump.hub.head();
             match self.topic.take(self.cursor) {
                 Taken::Chunk(chunk) => {
-                    let after = std::mem::replace(&mut self.cursor, chunk.last());
+                    self.behind = false;
+                    let after = self.stand_at(chunk.last());
                     return Poll::Ready(Ok(Delivery::Events(chunk, after)));
                 }
                 Taken::Nothing => {
-                    self.cursor = self.cursor.max(head);
+                    self.behind = false;
+                    self.stand_at(self.cursor.max(head));
                     self.seat.wait(cx);
                     return Poll::Pending;
                 }
-                Taken::Behind => match self.topic.past.find(self.cursor) {
-                    Some(page) => {
-                        if let Some(delivery) = self.accept(page) {
-                            return Poll::Ready(Ok(delivery));
+                Taken::Behind => {
+                    self.fell_behind();
+                    match self.topic.past.find(self.cursor) {
+                        Some(page) => {
+                            if let Some(delivery) = self.accept(page) {
+                                return Poll::Ready(Ok(delivery));
+                            }
                         }
+                        None => self.reading = Some(self.read()),
                     }
-                    None => self.reading = Some(self.read()),
-                },
+                }
             }
         }
     }
@@ -175,15 +197,23 @@ impl Subscriber {
         }
         if let Some(gap) = gap {
             // The events behind the gap are read again, or taken from the ring, after it was told.
-            self.cursor = gap.to;
+            self.stand_at(gap.to);
+            self.pump.hub.figures().gaps.increment();
             return Poll::Ready(Ok(Some(Delivery::Gap(gap))));
         }
         Poll::Ready(Ok(self.accept(page)))
     }
 
+    /// Counts the way out of the ring, not each page that is read there.
+    fn fell_behind(&mut self) {
+        if !std::mem::replace(&mut self.behind, true) {
+            self.pump.hub.figures().catch_ups.increment();
+        }
+    }
+
     /// Moves to the end of a page that begins at or before the cursor.
     fn accept(&mut self, page: Page) -> Option<Delivery> {
-        let after = std::mem::replace(&mut self.cursor, page.next);
+        let after = self.stand_at(page.next);
         (page.chunk.last() > after).then_some(Delivery::Events(page.chunk, after))
     }
 
@@ -197,6 +227,7 @@ impl Subscriber {
             if let Some(page) = topic.past.find(cursor) {
                 return Ok((None, page));
             }
+            hub.figures().pages.increment();
             let filter = topic.filter.clone();
             let read = move || {
                 catch_up::read(&*history, &filter, cursor, PAGE_EVENTS, PAGE_BYTES)
@@ -220,6 +251,7 @@ impl Drop for Subscriber {
         if let Some(reading) = &self.reading {
             reading.abort();
         }
+        self.topic.leave(&self.seen);
         self.pump.stand_up(self.topic.id, &self.seat);
         self.pump.hub.leave(&self.topic, self.pump.gate(), self.transport);
     }

@@ -5,14 +5,17 @@
 //!   A cursor at or above the floor can be served from here alone; one below it must catch up from disk.
 //! - The ring is bounded by bytes, by count and by age. What leaves it raises the floor: nothing is lost,
 //!   because everything at or below the floor is durable and readable through `History`.
-//! - A topic knows none of its subscribers: it never waits for the slowest.
+//! - A topic never waits for the slowest: it knows where its subscribers stand, for the figures alone.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
 use super::chunk::Chunk;
+use super::figures::Lag;
 use super::history::Filter;
 use super::past::Past;
 
@@ -48,6 +51,7 @@ pub struct Topic {
     /// Pages read from disk for those who fell behind.
     pub past: Past,
     ring: Mutex<Ring>,
+    standing: Mutex<HashMap<usize, Arc<AtomicU64>>>,
 }
 
 #[derive(Debug)]
@@ -62,7 +66,31 @@ impl Topic {
     /// An empty topic that is complete from `floor` on.
     pub fn new(id: u64, filter: Filter, floor: u64) -> Self {
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, events: 0, floor };
-        Self { id, filter, past: Past::default(), ring: Mutex::new(ring) }
+        Self { id, filter, past: Past::default(), ring: Mutex::new(ring), standing: Mutex::default() }
+    }
+
+    /// Takes note of a subscriber, which writes its cursor to what is given.
+    pub fn enter(&self, cursor: &Arc<AtomicU64>) {
+        self.standing.lock().insert(Arc::as_ptr(cursor) as usize, Arc::clone(cursor));
+    }
+
+    /// Forgets a subscriber.
+    pub fn leave(&self, cursor: &Arc<AtomicU64>) {
+        self.standing.lock().remove(&(Arc::as_ptr(cursor) as usize));
+    }
+
+    /// How far behind its subscribers are.
+    pub fn lag(&self) -> Lag {
+        let ring = self.ring.lock();
+        let (floor, last) = (ring.floor, ring.chunks.back().map_or(ring.floor, |(_, chunk)| chunk.last()));
+        drop(ring);
+        let mut lag = Lag::default();
+        for cursor in self.standing.lock().values() {
+            let cursor = cursor.load(Ordering::Relaxed);
+            lag.lagging += usize::from(cursor < floor);
+            lag.furthest = lag.furthest.max(last.saturating_sub(cursor));
+        }
+        lag
     }
 
     /// What comes after the cursor.
@@ -155,6 +183,21 @@ mod tests {
             (None, Some(6)),
             "too big for the ring: disk has it"
         );
+    }
+
+    #[test]
+    fn who_left_the_ring_is_lagging_and_the_furthest_is_told() {
+        let topic = Topic::new(0, Filter::default(), 5);
+        let at = |offset| Arc::new(AtomicU64::new(offset));
+        let (slow, quick) = (at(2), at(7));
+        topic.enter(&slow);
+        topic.enter(&quick);
+        push(&topic, &[6, 9], LIMITS);
+        assert_eq!(topic.lag(), Lag { lagging: 1, furthest: 7 });
+        topic.leave(&slow);
+        assert_eq!(topic.lag(), Lag { lagging: 0, furthest: 2 });
+        quick.store(9, Ordering::Relaxed);
+        assert_eq!(topic.lag(), Lag::default());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Every path's handler: extract, one call, map.
 
 pub mod actions;
+pub mod admin;
 mod answer;
 pub mod body;
 pub mod caller;
+pub mod describe;
 pub mod events;
 mod follower;
 pub mod headers;
@@ -11,6 +13,7 @@ pub mod health;
 pub mod ids;
 pub mod live;
 mod parameters;
+pub mod probes;
 pub mod query;
 pub mod sessions;
 pub mod state;

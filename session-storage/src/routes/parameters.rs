@@ -4,10 +4,10 @@ use std::borrow::Cow;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use session_model::{Code, Refusal};
+use session_model::{Code, Refusal, SessionId};
 
 use super::ids::decode;
-use crate::sessions::{ListQuery, LogQuery};
+use crate::sessions::{ExportQuery, ListQuery, LogQuery};
 
 const LIST_LIMIT: usize = 50;
 const LIST_LIMITS: RangeInclusive<u64> = 1..=1000;
@@ -62,6 +62,12 @@ impl<'a> Parameters<'a> {
             Some("false" | "0") => Ok(Some(false)),
             Some(_) => Err(refuse(name, "must be `true` or `false`")),
         }
+    }
+
+    /// Which sessions to export.
+    pub(super) fn export(self) -> Result<ExportQuery, Refusal> {
+        let ids = self.all("session")?.iter().map(|id| SessionId::parse(id)).collect::<Result<_, _>>()?;
+        Ok(ExportQuery { ids, user: self.one("user")? })
     }
 
     /// Which records of a log.

@@ -1,6 +1,7 @@
 //! Accepting: for each listener, the service that every worker runs over its connections.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_http::HttpService;
@@ -14,7 +15,6 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::connections::Connections;
 use super::listen::{Listeners, SocketFile};
 use super::wire::Wire;
 use crate::app::{self, Parts};
@@ -27,7 +27,6 @@ const BLOCKING_THREADS: usize = 32;
 #[derive(Clone)]
 struct Door {
     parts: Parts,
-    connections: Connections,
     /// Cancelled when the service stops: idle connections are closed then.
     draining: CancellationToken,
     keep_alive: Duration,
@@ -41,12 +40,10 @@ pub(super) fn serve(
     config: &Config,
     listeners: Listeners,
     parts: Parts,
-    connections: Connections,
     draining: CancellationToken,
 ) -> std::io::Result<(Server, Option<SocketFile>)> {
     let door = Door {
         parts,
-        connections,
         draining,
         keep_alive: config.keep_alive,
         head_timeout: config.request_timeout,
@@ -79,11 +76,11 @@ impl Door {
         &self,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
     {
-        let (connections, patience) = (self.connections.clone(), self.patience);
+        let (parts, patience) = (self.parts.clone(), self.patience);
         let enter = move |stream: TcpStream| {
             prepare(&stream, patience);
             let peer = stream.peer_addr().ok();
-            let wire = Wire::new(stream, connections.enter());
+            let wire = Wire::new(stream, parts.connections.enter(), Arc::clone(&parts.requests));
             async move { Ok((wire, peer)) }
         };
         fn_service(enter).and_then(self.http())
@@ -93,9 +90,9 @@ impl Door {
         &self,
     ) -> impl ServiceFactory<UnixStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
     {
-        let connections = self.connections.clone();
+        let parts = self.parts.clone();
         let enter = move |stream: UnixStream| {
-            let wire = Wire::new(stream, connections.enter());
+            let wire = Wire::new(stream, parts.connections.enter(), Arc::clone(&parts.requests));
             async move { Ok((wire, None)) }
         };
         fn_service(enter).and_then(self.http())

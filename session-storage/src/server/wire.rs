@@ -6,14 +6,16 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use session_model::{Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connections::Guard;
+use crate::app::connections::Guard;
 use crate::app::request_id;
 use crate::error;
+use crate::metrics::Requests;
 
 /// How a refusal of the framework begins.
 const REFUSAL: &[u8] = b"HTTP/1.1 4";
@@ -25,6 +27,7 @@ pub(super) struct Wire<T> {
     io: T,
     /// What is being written in the place of a refusal.
     instead: Option<Instead>,
+    requests: Arc<Requests>,
     _counted: Guard,
 }
 
@@ -37,8 +40,8 @@ struct Instead {
 
 impl<T> Wire<T> {
     /// Wraps a socket; it is counted for as long as it is open.
-    pub(super) fn new(io: T, counted: Guard) -> Self {
-        Self { io, instead: None, _counted: counted }
+    pub(super) fn new(io: T, counted: Guard, requests: Arc<Requests>) -> Self {
+        Self { io, instead: None, requests, _counted: counted }
     }
 }
 
@@ -58,10 +61,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Wire { io, instead, .. } = &mut *self;
+        let Wire { io, instead, requests, .. } = &mut *self;
         if instead.is_none() {
             match refusal_at(bytes) {
-                Some(0) => *instead = Some(Instead::of(bytes)),
+                Some(0) => *instead = Some(Instead::of(bytes, requests)),
                 before => return Pin::new(io).poll_write(context, &bytes[..before.unwrap_or(bytes.len())]),
             }
         }
@@ -82,8 +85,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
 }
 
 impl Instead {
-    fn of(refusal: &[u8]) -> Self {
-        Self { bytes: answer(refusal), written: 0, replaces: refusal.len() }
+    fn of(refusal: &[u8], requests: &Requests) -> Self {
+        Self { bytes: answer(refusal, requests), written: 0, replaces: refusal.len() }
     }
 
     fn poll_write(
@@ -112,7 +115,7 @@ fn refusal_at(bytes: &[u8]) -> Option<usize> {
 }
 
 /// The service's own answer.
-fn answer(refusal: &[u8]) -> Vec<u8> {
+fn answer(refusal: &[u8], requests: &Requests) -> Vec<u8> {
     let id = request_id::fresh();
     let id = id.to_str().unwrap_or_default();
     let refusal = match refusal.get(REFUSAL.len() - 1..REFUSAL.len() + 2) {
@@ -121,7 +124,8 @@ fn answer(refusal: &[u8]) -> Vec<u8> {
         _ => Refusal::new(Code::InvalidRequest, "the request is malformed"),
     };
     let (status, reason) = error::status_of(refusal.code);
-    tracing::debug!(request_id = id, code = %refusal.code, refusal.message, "request refused");
+    requests.errors.count(refusal.code);
+    tracing::debug!(requestId = id, status, code = %refusal.code, error = refusal.message, "request refused");
     let body = error::body(&refusal.into(), id);
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nx-request-id: {id}\r\n\
@@ -134,7 +138,7 @@ fn answer(refusal: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::connections::Connections;
+    use crate::app::connections::Connections;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     const EMPTY: &str = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: now\r\n\r\n";
@@ -143,7 +147,7 @@ mod tests {
     async fn sent(parts: &[&str]) -> String {
         // Three bytes at a time, so that nothing is written at once.
         let (near, mut far) = tokio::io::duplex(3);
-        let mut wire = Wire::new(near, Connections::default().enter());
+        let mut wire = Wire::new(near, Connections::default().enter(), Arc::new(Requests::new(Vec::new())));
         let writing = async {
             for part in parts {
                 wire.write_all(part.as_bytes()).await.unwrap();

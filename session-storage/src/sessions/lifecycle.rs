@@ -46,10 +46,27 @@ impl Sessions {
     ) -> Result<Submitted, Refused> {
         let parent = self.parent_of(id).await?;
         let answer = self.submit(id, Command::Delete, producer).await?;
+        self.unlink(id, parent).await?;
+        Ok(answer)
+    }
+
+    /// Removes a session if it is still completed: that is decided under its lock, so that one which was opened
+    /// again meanwhile stays. Answers whether it went.
+    pub async fn retire(&self, id: &SessionId) -> Result<bool, Refused> {
+        let parent = self.parent_of(id).await?;
+        self.submit(id, Command::Retire, None).await?;
+        if self.exists(id) {
+            return Ok(false);
+        }
+        self.unlink(id, parent).await?;
+        Ok(true)
+    }
+
+    async fn unlink(&self, id: &SessionId, parent: Option<SessionId>) -> Result<(), Refused> {
         if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
             let unlink = Command::LinkChild { child: id.to_string(), present: false };
             self.submit(&parent, unlink, None).await?;
         }
-        Ok(answer)
+        Ok(())
     }
 }

@@ -5,7 +5,9 @@
 //! polled: reading files happens on the blocking pool, entered once per request.
 
 mod batch;
+mod copy;
 mod feed;
+pub mod figures;
 mod history;
 mod lifecycle;
 mod lists;
@@ -33,6 +35,7 @@ use crate::store::index::Row;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
+pub use copy::ExportQuery;
 pub use lists::{ListQuery, Within};
 pub use logs::{JsonStream, LogQuery};
 pub use refused::Refused;

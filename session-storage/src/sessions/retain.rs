@@ -1,13 +1,13 @@
 //! Retention: deleting completed sessions, if and as the operator has said.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use session_model::SessionId;
 
 use super::{Sessions, now};
-use crate::store::layout::Layout;
-use crate::store::retention::{Candidate, pick};
+use crate::store::retention::{Bound, Candidate, beyond};
 
 /// How often the bounds are looked at.
 const EVERY: Duration = Duration::from_secs(10);
@@ -18,54 +18,58 @@ impl Sessions {
         if !self.settings.retention.is_active() {
             return;
         }
+        let mut told = BTreeSet::new();
         loop {
-            self.retain().await;
+            if self.settings.retention.dry_run {
+                self.tell_beyond(&mut told).await;
+            } else {
+                self.retain().await;
+            }
             tokio::time::sleep(EVERY).await;
         }
     }
 
-    /// Deletes what is beyond the bounds now; answers how many sessions went.
-    pub async fn retain(&self) -> usize {
+    /// What is beyond the bounds now, oldest first.
+    pub async fn beyond_bounds(&self) -> Vec<(Candidate, Bound)> {
         let policy = self.settings.retention;
         let store = Arc::clone(&self.store);
         let picked = actix_web::web::block(move || {
-            let rows = store.index.newest(None, usize::MAX, |_, _| true);
-            let candidates: Vec<Candidate> = rows
-                .into_iter()
-                .map(|((created, _, id), row)| {
-                    let bytes = if policy.max_bytes.is_some() { size_of(store.layout(), &id) } else { 0 };
-                    Candidate { id, created, completed: row.completed, bytes }
-                })
-                .collect();
-            pick(&candidates, policy, now())
+            let rows = store.index.newest(None, usize::MAX, |_, _| true).into_iter();
+            let sessions = rows.map(|((created, _, id), row)| (id, created, row.completed));
+            beyond(store.layout(), sessions, policy, now())
         });
-        let mut deleted = 0;
-        let picked = picked.await.unwrap_or_else(|error| {
+        picked.await.unwrap_or_else(|error| {
             tracing::error!(%error, "retention could not choose what to delete");
             Vec::new()
-        });
-        for id in picked {
-            match self.delete(&id, None).await {
-                Ok(_) => deleted += 1,
+        })
+    }
+
+    /// Deletes what is beyond the bounds now; answers how many sessions went.
+    pub async fn retain(&self) -> usize {
+        let mut deleted = 0;
+        for (session, bound) in self.beyond_bounds().await {
+            match self.retire(&session.id).await {
+                Ok(true) => {
+                    deleted += 1;
+                    tracing::info!(session = %session.id, %bound, bytes = session.bytes, "retention deleted a session");
+                }
+                Ok(false) => {
+                    tracing::info!(session = %session.id, "retention leaves a session that was opened again");
+                }
                 Err(refused) => {
-                    tracing::warn!(session = %id, error = %refused.refusal, "retention could not delete");
+                    tracing::warn!(session = %session.id, error = %refused.refusal, "retention could not delete");
                 }
             }
         }
-        if deleted > 0 {
-            tracing::info!(deleted, "retention deleted completed sessions");
-        }
         deleted
     }
-}
 
-/// The bytes of a session's files.
-pub(super) fn size_of(layout: &Layout, id: &SessionId) -> u64 {
-    let Ok(entries) = std::fs::read_dir(layout.session(id)) else { return 0 };
-    entries
-        .flatten()
-        .filter_map(|e| e.metadata().ok())
-        .filter(std::fs::Metadata::is_file)
-        .map(|m| m.len())
-        .sum()
+    /// The dry run: each session is told once for as long as it is beyond a bound.
+    async fn tell_beyond(&self, told: &mut BTreeSet<SessionId>) {
+        let beyond = self.beyond_bounds().await;
+        for (session, bound) in beyond.iter().filter(|(session, _)| !told.contains(&session.id)) {
+            tracing::info!(session = %session.id, %bound, bytes = session.bytes, "retention would delete a session");
+        }
+        *told = beyond.into_iter().map(|(session, _)| session.id).collect();
+    }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use session_model::UserId;
 
 use super::Sessions;
-use super::retain::size_of;
+use crate::store::retention::size_of;
 
 impl Sessions {
     /// How many sessions a user has.

@@ -89,9 +89,9 @@ impl Sessions {
                 if let Some(answer) = check_producer(&loaded.view, producer)? {
                     return Ok(Attempt::Answered(answer));
                 }
-                let is_delete = matches!(command, Command::Delete);
                 let at = now();
                 let outcome = transition::decide(&loaded.view, command, at)?;
+                let is_delete = matches!(&outcome, Outcome::Change(change, _) if change.kind == EventKind::SessionDeleted);
                 let attempt = self.store_outcome(cell, loaded, outcome, at, producer)?;
                 if is_delete {
                     *slot = Slot::Absent(self.store.journal.generation());
@@ -142,7 +142,9 @@ impl Sessions {
         let at = now();
         let (created, rest) = match command {
             Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
-            Command::Delete | Command::LinkChild { .. } => return Err(not_found(&cell.id).into()),
+            Command::Delete | Command::Retire | Command::LinkChild { .. } => {
+                return Err(not_found(&cell.id).into());
+            }
             _ if !self.settings.auto_create => return Err(not_found(&cell.id).into()),
             command => {
                 let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());

@@ -7,10 +7,12 @@
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::SyncPolicy;
 use super::disk::Disk;
 use super::error::CommitError;
+use super::figures::Figures;
 use super::journal::{Journal, Pending, Spare};
 use super::log_writer::{LogWriter, PendingEvent};
 use super::segment::{END, write_group_header};
@@ -32,6 +34,7 @@ pub struct Committer {
     pub(super) tail: Tail,
     pub(super) logs: LogWriter,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) figures: Arc<Figures>,
 }
 
 enum Failure {
@@ -45,9 +48,11 @@ impl Committer {
     pub fn run(mut self) {
         let mut spare = Spare::default();
         while let Some(mut group) = self.journal.next_group(spare) {
+            let begun = Instant::now();
             match self.commit(&mut group) {
                 Ok(()) => {
                     self.journal.succeed(&group);
+                    self.figures.committed(&group, begun);
                     self.observer.committed(&group.events, &group.buffer);
                 }
                 Err(failure) => self.give_up(&group, &failure),
@@ -72,7 +77,9 @@ impl Committer {
         group.buffer.extend_from_slice(&END);
         self.disk.write_at(&self.tail.file, &group.buffer, self.tail.at).map_err(write_failure)?;
         if self.policy == SyncPolicy::Always {
+            let begun = Instant::now();
             self.disk.sync_data(&self.tail.file).map_err(Failure::Sync)?;
+            self.figures.sync_time.time_alone(begun.elapsed());
         }
         self.logs.write(self.disk.as_ref(), &group.events, &group.buffer).map_err(write_failure)?;
         self.segments.note(self.tail.segment, group.first_offset, self.tail.at);
@@ -83,8 +90,7 @@ impl Committer {
     /// Logs, snapshots and the next segment need room too: refuse before anything is half-written.
     fn check_room(&self, len: u64) -> Result<(), Failure> {
         let (free, size) = self.disk.free_space(&self.root).map_err(Failure::Write)?;
-        let reserve = (size / 64).min(8 << 20);
-        if free < reserve + 2 * len { Err(Failure::Full) } else { Ok(()) }
+        if free < reserve(size) + 2 * len { Err(Failure::Full) } else { Ok(()) }
     }
 
     fn give_up(&mut self, group: &Pending, failure: &Failure) {
@@ -107,6 +113,7 @@ impl Committer {
                 self.erase(group).map_or(CommitError::Failed, |()| error)
             }
         };
+        self.figures.failed(error);
         self.journal.fail(group, error);
     }
 
@@ -121,6 +128,11 @@ impl Committer {
         }
         erased
     }
+}
+
+/// What is left free of a file system of this size.
+pub(super) fn reserve(size: u64) -> u64 {
+    (size / 64).min(8 << 20)
 }
 
 fn write_failure(error: io::Error) -> Failure {

@@ -16,6 +16,12 @@ pub enum OpenError {
         /// ` (pid N)`, where known.
         holder: String,
     },
+    /// A restore into the directory was cut short.
+    #[error("a restore into `{path}` was cut short: do it again")]
+    Restoring {
+        /// The directory.
+        path: PathBuf,
+    },
     /// A file or directory could not be read or written.
     #[error("failed to {action} `{path}`: {source}")]
     Io {
@@ -34,6 +40,28 @@ impl OpenError {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
+}
+
+/// Why no copy could be made of a running store.
+#[derive(Debug, thiserror::Error)]
+pub enum CopyError {
+    /// The copy could not be taken or handed on.
+    #[error("failed to copy: {0}")]
+    Io(#[from] io::Error),
+    /// A commit failed or a session was set aside meanwhile, so that what was copied may be what did not happen.
+    #[error("the storage changed its course while it was copied: try again")]
+    Overtaken,
+    /// A sync has failed: what the disk holds is unknown.
+    #[error("storage failed and needs a restart")]
+    Failed,
+    /// A session cannot be read.
+    #[error("session `{id}` is damaged: {damage}")]
+    Damaged {
+        /// Which.
+        id: String,
+        /// What is wrong.
+        damage: Damage,
+    },
 }
 
 /// Why a commit failed. None of its events happened.

@@ -11,6 +11,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use session_model::{SessionId, Timestamp, UserId};
@@ -35,6 +36,8 @@ pub struct Pending {
     pub(super) events: Vec<PendingEvent>,
     /// How many entries it has.
     pub(super) entries: u32,
+    /// When its first entry was appended.
+    pub(super) opened: Option<Instant>,
     /// The offset of its first event.
     pub(super) first_offset: u64,
     /// The offset that the next event gets.
@@ -52,6 +55,7 @@ impl Pending {
             buffer: vec![0; GROUP_HEADER],
             events: Vec::new(),
             entries: 0,
+            opened: None,
             first_offset: next_offset,
             next_offset,
             group: Arc::default(),
@@ -177,6 +181,11 @@ impl Journal {
         self.status.load(Ordering::Acquire) == FAILED
     }
 
+    /// The offset of the newest event appended, which may not be durable yet.
+    pub fn newest(&self) -> u64 {
+        self.pending.lock().next_offset - 1
+    }
+
     /// How many bytes were committed since the start.
     pub fn committed_bytes(&self) -> u64 {
         self.committed_bytes.load(Ordering::Relaxed)
@@ -200,6 +209,9 @@ impl Journal {
         if pending.buffer.len() > MAX_PENDING {
             return Err(CommitError::WriteFailed);
         }
+        if pending.entries == 0 {
+            pending.opened = Some(Instant::now());
+        }
         let result = fill(&mut pending);
         let ticket = Ticket::new(Arc::clone(&pending.group));
         let first = pending.entries == 1;
@@ -208,6 +220,13 @@ impl Journal {
             self.work.notify_one();
         }
         Ok((ticket, result))
+    }
+
+    /// How many events wait for the next commit, and how many bytes.
+    pub fn waiting(&self) -> (usize, usize) {
+        let pending = self.pending.lock();
+        let bytes = if pending.entries == 0 { 0 } else { pending.buffer.len() };
+        (pending.events.len(), bytes)
     }
 
     /// A ticket for the commit of this offset; `None` if it is durable.

@@ -87,6 +87,21 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// A file that is made and removed to see whether the disk takes any.
+    pub fn probe(&self) -> PathBuf {
+        self.root.join(".probe")
+    }
+
+    /// What comes in, until it is proved.
+    pub fn incoming(&self) -> PathBuf {
+        self.root.join(".incoming")
+    }
+
+    /// The marker of a restore that is not done.
+    pub fn restoring(&self) -> PathBuf {
+        self.root.join(".restoring")
+    }
+
     /// The lock that keeps a second process out.
     pub fn lock(&self) -> PathBuf {
         self.root.join(".lock")

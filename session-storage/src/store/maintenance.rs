@@ -97,6 +97,7 @@ impl Store {
         if !self.journal.wait_durable(next_offset - 1, generation) {
             return;
         }
+        let begun = Instant::now();
         let waiting = std::mem::take(&mut *self.awaiting_checkpoint.lock());
         waiting.iter().for_each(|cell| self.queue_snapshot(cell));
         let failed = self.flush_snapshots(true);
@@ -109,8 +110,11 @@ impl Store {
             self.journal.poison();
             return;
         }
-        if let Err(error) = self.finish_checkpoint(next_offset, clean) {
-            tracing::warn!(%error, "no checkpoint: the journal could not be marked or trimmed");
+        match self.finish_checkpoint(next_offset, clean) {
+            Ok(()) => self.figures.checkpointed(begun),
+            Err(error) => {
+                tracing::warn!(%error, "no checkpoint: the journal could not be marked or trimmed");
+            }
         }
     }
 

@@ -15,15 +15,22 @@
 //! # Crash cases
 //! Listed in [`recovery`] (the journal) and [`session_dir`] (a session's folder).
 //!
+//! # Copies of a running store
+//! One session as of one offset: [`export`]. The whole directory as of one position: [`backup`]. Neither holds up a
+//! write.
+//!
 //! # Order
 //! An event's offset is its place in the journal. A session's lock is held from deciding to appending, so the
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
 
+pub mod backup;
 pub mod cells;
 pub mod checkpoint;
 pub mod committer;
 pub mod disk;
 pub mod error;
+pub mod export;
+pub mod figures;
 pub mod index;
 pub mod journal;
 pub mod journal_reader;

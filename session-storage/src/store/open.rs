@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use session_model::producer::Producers;
@@ -17,6 +17,7 @@ use super::checkpoint::Checkpoint;
 use super::committer::{Committer, Observer};
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
+use super::figures::Figures;
 use super::index::Index;
 use super::journal::Journal;
 use super::layout::Layout;
@@ -26,7 +27,10 @@ use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
-use super::{maintenance, recovery};
+use super::{committer, maintenance, recovery};
+
+/// How long what a probe of the disk found is good for.
+const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// When a commit is synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -64,6 +68,8 @@ pub struct Store {
     pub journal: Arc<Journal>,
     /// Its files.
     pub segments: Arc<Segments>,
+    /// What it counts.
+    pub figures: Arc<Figures>,
     /// One row a session.
     pub index: Index,
     /// The sessions in memory.
@@ -73,6 +79,7 @@ pub struct Store {
     pub(super) linked: Mutex<Option<Vec<SessionId>>>,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
+    probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     quarantined: Mutex<BTreeMap<SessionId, String>>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
@@ -103,6 +110,9 @@ impl Store {
             fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
         }
         let lock = DirLock::take(&layout)?;
+        if layout.restoring().exists() {
+            return Err(OpenError::Restoring { path: options.path });
+        }
         let index = Index::default();
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
@@ -117,12 +127,14 @@ impl Store {
             epoch: recovered.epoch,
             journal: Arc::clone(&journal),
             segments: Arc::clone(&segments),
+            figures: Arc::default(),
             index,
             cells: Cells::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
             snapshots_fail: AtomicBool::new(false),
+            probed: Mutex::default(),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
@@ -135,7 +147,8 @@ impl Store {
         store.keep(recovered.views);
         let policy = store.options.sync;
         let logs = LogWriter::new(layout);
-        let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer };
+        let figures = Arc::clone(&store.figures);
+        let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
         store.start(committer)?;
         Ok(store)
     }
@@ -290,6 +303,58 @@ impl Store {
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
         *cell.slot.lock() = Slot::Absent(self.journal.generation());
+    }
+
+    /// How many sessions wait for their snapshots to be written.
+    pub fn awaiting_snapshots(&self) -> usize {
+        self.dirty.lock().len()
+    }
+
+    /// How many sessions are set aside.
+    pub fn quarantined_count(&self) -> usize {
+        self.quarantined.lock().len()
+    }
+
+    /// The bytes that are free on the file system, and its size.
+    pub fn free_space(&self) -> std::io::Result<(u64, u64)> {
+        self.disk.free_space(&self.root)
+    }
+
+    /// Tries what every write needs: room, and a file that can be made. What was found is good for a second,
+    /// so that whoever may ask cannot keep the disk busy. Blocks on the disk.
+    pub fn probe(&self) -> Result<(), &'static str> {
+        let mut probed = self.probed.lock();
+        match &*probed {
+            Some((at, found)) if at.elapsed() < PROBE_EVERY => *found,
+            _ => {
+                let found = self.try_disk();
+                *probed = Some((Instant::now(), found));
+                found
+            }
+        }
+    }
+
+    /// What is wrong is said without the system's words, which go to the log.
+    fn try_disk(&self) -> Result<(), &'static str> {
+        let probe = self.layout.probe();
+        let written = || self.disk.replace(&probe, b"probe\n", false).and_then(|()| fs::remove_file(&probe));
+        let refused = |error: std::io::Error| {
+            tracing::debug!(%error, "the probe of the disk failed");
+            "no file can be written"
+        };
+        let (free, size) = self.free_space().map_err(refused)?;
+        if free < committer::reserve(size) {
+            return Err("the disk is full");
+        }
+        if self.snapshots_fail.load(Ordering::Relaxed) {
+            return Err("the last snapshot could not be written");
+        }
+        written().map_err(refused)
+    }
+
+    /// Whether both threads run, without which nothing is committed.
+    pub fn threads_run(&self) -> bool {
+        self.threads.lock().iter().all(|thread| !thread.is_finished())
     }
 
     /// The figures of `/health`.

@@ -301,10 +301,14 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     }
 }
 
-/// Removes what deletions have left behind.
+/// Removes what deletions have left behind. `.trash` itself stays: a deletion may be about to move a folder into it.
 pub fn empty_trash(layout: &Layout) -> io::Result<()> {
-    match fs::remove_dir_all(layout.trash()) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        result => result,
+    let entries = match fs::read_dir(layout.trash()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        fs::remove_dir_all(entry?.path())?;
     }
+    Ok(())
 }

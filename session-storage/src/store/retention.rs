@@ -1,8 +1,11 @@
 //! Which completed sessions to let go of: a pure choice.
 
+use std::fmt;
 use std::time::Duration;
 
 use session_model::{SessionId, Timestamp};
+
+use super::layout::Layout;
 
 /// What is kept; nothing is deleted by a bound that is not set.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -13,17 +16,40 @@ pub struct Policy {
     pub max_age: Option<Duration>,
     /// The most bytes of all sessions together.
     pub max_bytes: Option<u64>,
+    /// Only say what would be deleted.
+    pub dry_run: bool,
 }
 
 impl Policy {
-    /// Whether anything is ever deleted.
+    /// Whether anything is ever chosen.
     pub fn is_active(&self) -> bool {
         self.max_sessions.is_some() || self.max_age.is_some() || self.max_bytes.is_some()
     }
 }
 
+/// The bound that a session is beyond.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Bound {
+    /// Too many.
+    Sessions,
+    /// Too old.
+    Age,
+    /// Too large together.
+    Bytes,
+}
+
+impl fmt::Display for Bound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sessions => "RETENTION_MAX_SESSIONS",
+            Self::Age => "RETENTION_MAX_AGE",
+            Self::Bytes => "RETENTION_MAX_BYTES",
+        })
+    }
+}
+
 /// A session to be judged.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Candidate {
     /// Its name.
     pub id: SessionId,
@@ -35,21 +61,46 @@ pub struct Candidate {
     pub bytes: u64,
 }
 
-/// The sessions to delete, oldest first. `sessions` are ordered newest first and are all there are.
-pub fn pick(sessions: &[Candidate], policy: Policy, now: Timestamp) -> Vec<SessionId> {
+/// What is beyond the bounds among sessions that are given newest first, oldest first, with their sizes. Sizes are
+/// looked up of all only where a bound asks for them: that is some system calls a session.
+pub fn beyond(
+    layout: &Layout,
+    sessions: impl Iterator<Item = (SessionId, Timestamp, bool)>,
+    policy: Policy,
+    now: Timestamp,
+) -> Vec<(Candidate, Bound)> {
+    let measured = |id: &SessionId| if policy.max_bytes.is_some() { size_of(layout, id) } else { 0 };
+    let candidate = |(id, created, completed)| Candidate { bytes: measured(&id), id, created, completed };
+    let candidates: Vec<Candidate> = sessions.map(candidate).collect();
+    let mut picked = pick(&candidates, policy, now);
+    picked.iter_mut().for_each(|(session, _)| session.bytes = size_of(layout, &session.id));
+    picked
+}
+
+/// The bytes of a session's files; those of one that has just gone are none.
+pub fn size_of(layout: &Layout, id: &SessionId) -> u64 {
+    let Ok(entries) = std::fs::read_dir(layout.session(id)) else { return 0 };
+    let files = entries.flatten().filter_map(|entry| entry.metadata().ok());
+    files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
+}
+
+/// The sessions to delete, oldest first, and why. `sessions` are ordered newest first and are all there are.
+pub fn pick(sessions: &[Candidate], policy: Policy, now: Timestamp) -> Vec<(Candidate, Bound)> {
     let mut count = sessions.len() as u64;
     let mut bytes: u64 = sessions.iter().map(|s| s.bytes).sum();
     let mut picked = Vec::new();
     for session in sessions.iter().rev().filter(|s| s.completed) {
         let age =
             Duration::from_millis((now.as_millis() - session.created.as_millis()).max(0).unsigned_abs());
-        let too_many = policy.max_sessions.is_some_and(|max| count > max);
-        let too_old = policy.max_age.is_some_and(|max| age > max);
-        let too_large = policy.max_bytes.is_some_and(|max| bytes > max);
-        if too_many || too_old || too_large {
+        let beyond = [
+            (policy.max_sessions.is_some_and(|max| count > max), Bound::Sessions),
+            (policy.max_age.is_some_and(|max| age > max), Bound::Age),
+            (policy.max_bytes.is_some_and(|max| bytes > max), Bound::Bytes),
+        ];
+        if let Some((_, bound)) = beyond.into_iter().find(|(is_beyond, _)| *is_beyond) {
             count -= 1;
             bytes -= session.bytes;
-            picked.push(session.id.clone());
+            picked.push((session.clone(), bound));
         }
     }
     picked
@@ -72,13 +123,18 @@ mod tests {
     #[test]
     fn only_completed_sessions_go_and_the_oldest_first() {
         let now = Timestamp::from_millis(6000);
-        let picked =
-            |policy| pick(&sessions(), policy, now).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let picked = |policy| {
+            let picked = pick(&sessions(), policy, now);
+            picked.iter().map(|(session, bound)| format!("{} {bound:?}", session.id)).collect::<Vec<_>>()
+        };
         assert!(picked(Policy::default()).is_empty());
-        assert_eq!(picked(Policy { max_sessions: Some(4), ..Policy::default() }), ["s1"]);
-        assert_eq!(picked(Policy { max_sessions: Some(0), ..Policy::default() }), ["s1", "s3", "s5"]);
-        assert_eq!(picked(Policy { max_bytes: Some(300), ..Policy::default() }), ["s1", "s3"]);
+        assert_eq!(picked(Policy { max_sessions: Some(4), ..Policy::default() }), ["s1 Sessions"]);
+        assert_eq!(
+            picked(Policy { max_sessions: Some(0), ..Policy::default() }),
+            ["s1 Sessions", "s3 Sessions", "s5 Sessions"]
+        );
+        assert_eq!(picked(Policy { max_bytes: Some(300), ..Policy::default() }), ["s1 Bytes", "s3 Bytes"]);
         let aged = Policy { max_age: Some(Duration::from_millis(2500)), ..Policy::default() };
-        assert_eq!(picked(aged), ["s1", "s3"]);
+        assert_eq!(picked(aged), ["s1 Age", "s3 Age"]);
     }
 }

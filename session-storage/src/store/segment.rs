@@ -18,7 +18,7 @@ mod encode;
 #[cfg(test)]
 mod tests;
 
-pub use decode::{Entry, Found, SegmentEnd, StoredEvent, fuzz_decode, group_at, group_len, walk};
+pub use decode::{Entry, Found, SegmentEnd, StoredEvent, end_of, fuzz_decode, group_at, group_len, walk};
 pub use encode::{EntryWriter, ProducerCommit, write_group_header};
 
 const MAGIC: u32 = 0x4a52_4631;

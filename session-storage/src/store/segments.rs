@@ -42,6 +42,18 @@ pub struct Segments {
     wanted: AtomicUsize,
     /// How many there may be on a disk of this size.
     most: usize,
+    /// How many readers need all that is there now to stay.
+    holders: AtomicUsize,
+}
+
+/// While it lives no segment is removed or recycled.
+#[derive(Debug)]
+pub struct Held<'s>(&'s Segments);
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.0.holders.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 impl Segments {
@@ -51,7 +63,8 @@ impl Segments {
         let most = usize::try_from(disk_size / 64 / capacity).unwrap_or(MAX_SPARES).clamp(1, MAX_SPARES);
         let marks = existing.into_iter().map(|first| (first, Marks::new())).collect();
         let (begun, wanted) = (AtomicUsize::new(0), AtomicUsize::new(1));
-        Self { layout, capacity, marks: Mutex::new(marks), begun, wanted, most }
+        let holders = AtomicUsize::new(0);
+        Self { layout, capacity, marks: Mutex::new(marks), begun, wanted, most, holders }
     }
 
     /// How large a segment is on a disk of this size.
@@ -169,13 +182,21 @@ impl Segments {
         Ok(())
     }
 
+    /// Keeps every segment that the checkpoint needs, for as long as the answer lives. Take it before reading the
+    /// checkpoint: a trim that runs meanwhile is that of a checkpoint which stands in its file already.
+    pub fn hold(&self) -> Held<'_> {
+        self.holders.fetch_add(1, Ordering::SeqCst);
+        Held(self)
+    }
+
     /// Removes the oldest segments while all below `keep_from` and more than `max_bytes` are there.
     pub fn trim(&self, keep_from: u64, max_bytes: u64) -> io::Result<()> {
         self.trim_spares()?;
         loop {
             let firsts = self.firsts();
             let [oldest, next, ..] = firsts[..] else { return Ok(()) };
-            if next > keep_from || self.total_bytes() <= max_bytes {
+            let held = self.holders.load(Ordering::SeqCst) > 0;
+            if held || next > keep_from || self.total_bytes() <= max_bytes {
                 return Ok(());
             }
             let path = self.layout.segment(oldest);
@@ -295,6 +316,18 @@ mod tests {
         let bytes = bytes::Bytes::from(fs::read(segments.layout.segment(20)).unwrap());
         let end = crate::store::segment::walk(&bytes, tail.segment, 0, true, |_, _| {});
         assert!(!end.torn && end.at == 0, "{end:?}");
+    }
+
+    #[test]
+    fn what_is_held_is_not_trimmed() {
+        let root = tempfile::tempdir().unwrap();
+        let segments = segments(root.path(), 1 << 20);
+        let held = segments.hold();
+        segments.trim(9, 0).unwrap();
+        assert_eq!(segments.firsts(), [1, 9]);
+        drop(held);
+        segments.trim(9, 0).unwrap();
+        assert_eq!(segments.firsts(), [9]);
     }
 
     #[test]

@@ -26,7 +26,7 @@ struct Snapshot {
     children: Option<Vec<String>>,
 }
 
-fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
+pub(super) fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).expect("JSON values always serialize");
     bytes.push(b'\n');
     bytes

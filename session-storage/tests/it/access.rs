@@ -23,6 +23,8 @@ enum Class {
     /// Names its session in the body.
     Create,
     Admin,
+    /// Tells about all sessions at once: no limits.
+    Whole(&'static str),
 }
 
 const CLASSES: &[(&str, &str, Class)] = &[
@@ -53,6 +55,15 @@ const CLASSES: &[(&str, &str, Class)] = &[
     ("POST", "/api/tokens", Class::Admin),
     ("POST", "/api/tickets", Class::Many),
     ("GET", "/ws", Class::Many),
+    ("GET", "/api/admin/export", Class::Whole("admin")),
+    ("GET", "/api/admin/backup", Class::Whole("admin")),
+    ("GET", "/metrics", Class::Whole("read")),
+    ("GET", "/livez", Class::Open),
+    ("GET", "/readyz", Class::Open),
+    ("GET", "/openapi.json", Class::Open),
+    ("GET", "/docs", Class::Open),
+    ("GET", "/docs/style.css", Class::Open),
+    ("GET", "/llms.txt", Class::Open),
     ("GET", "/health", Class::Open),
     ("GET", "/", Class::Open),
 ];
@@ -163,7 +174,7 @@ fn expected(who: &Who, class: Class, session: &str) -> Option<&'static str> {
     let near = !who.limited || session == OWN;
     let needs = match class {
         Class::Open => return None,
-        Class::Own(scope) => scope,
+        Class::Own(scope) | Class::Whole(scope) => scope,
         Class::Many => "read",
         Class::Create => "append",
         Class::Admin => "admin",
@@ -173,7 +184,8 @@ fn expected(who: &Who, class: Class, session: &str) -> Option<&'static str> {
         _ if !may(needs) => Some("forbidden"),
         Class::Own(_) | Class::Admin if !near => Some("session_not_found"),
         Class::Create if !near => Some("forbidden"),
-        Class::Open | Class::Own(_) | Class::Many | Class::Create | Class::Admin => None,
+        Class::Whole(_) if who.limited => Some("forbidden"),
+        Class::Open | Class::Own(_) | Class::Many | Class::Create | Class::Admin | Class::Whole(_) => None,
     }
 }
 

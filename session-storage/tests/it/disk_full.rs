@@ -85,6 +85,7 @@ async fn a_full_disk_is_said_and_reads_go_on_and_so_do_writes_once_there_is_room
         assert_eq!(server.state("s").await["version"], 1);
     }
     assert_kept(&server, &kept).await;
+    assert!(server.get("/metrics").await.text.contains("commit_failures_total{reason=\"full\"} "));
     fs::remove_file(filler).unwrap();
     let server_ref = &server;
     eventually("writes go on", async || {

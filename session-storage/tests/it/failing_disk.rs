@@ -94,11 +94,16 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
         let disk = Arc::new(FaultyDisk::default());
         let sessions = open(dir.path(), &disk);
         append(&sessions, 1).await.unwrap();
+        assert!(sessions.checks().await.iter().all(|check| check.fault.is_none()));
         disk.sync.store(true, Ordering::SeqCst);
         assert_eq!(append(&sessions, 2).await, Err(Code::StorageUnavailable));
         disk.sync.store(false, Ordering::SeqCst);
         assert_eq!(append(&sessions, 3).await, Err(Code::StorageUnavailable), "never sync again and hope");
         assert_eq!(sessions.storage_health()["status"], "failed");
+        let checks = sessions.checks().await;
+        assert!(checks.iter().any(|check| check.name == "journal" && check.fault.is_some()), "{checks:?}");
+        assert_eq!(sessions.figures().store.unsynced.get(), 1);
+        assert!(sessions.is_alive(), "reads go on");
         let id = SessionId::parse("s").unwrap();
         assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
         sessions.shutdown().await;

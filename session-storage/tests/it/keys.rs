@@ -76,6 +76,7 @@ async fn a_revoked_key_is_refused_and_its_streams_end_within_a_second() {
     let key = make_key(&server.setup, &["--role", "viewer"]);
     let other = make_key(&server.setup, &["--role", "viewer"]);
     until_status(&server, &key, 200).await;
+    until_status(&server, &other, 200).await;
     let shown = format!("Bearer {key}");
     let address = server.address.to_string();
     let mut tail = Tail::with_headers(&address, "", &[("authorization", &shown)]).await.unwrap();

@@ -1,5 +1,8 @@
-// What the model says. A scenario is a list of turns; its key stands in a prompt, and the turn is chosen by how many
-// times the assistant has spoken since that prompt. After the last turn it only closes.
+// What the model says. A scenario is a list of turns; its key stands in a prompt, and the turn is chosen by which turns'
+// tool calls have been made since that prompt. After the last turn, the only one without a call, it only closes.
+//
+// Not by how often the assistant has spoken: a conversation that is resumed after a kill lacks the calls that have no
+// result, has the text that came before them all the same, and an answer that the CLI puts in itself.
 
 const BIG = 3 * 1024 * 1024;
 
@@ -87,12 +90,24 @@ function keyIn(message) {
   return found.findLast((key) => key in SCENARIOS);
 }
 
+function blocks(message) {
+  return message.role === 'assistant' && Array.isArray(message.content) ? message.content : [];
+}
+
+/** How many turns of the scenario these messages have: their calls' ids bear the turn's number. */
+function turnsIn(messages, key) {
+  const said = messages.flatMap(blocks);
+  if (said.some((block) => block.type === 'text' && block.text === SCENARIOS[key].at(-1).text)) return Infinity;
+  const mine = said.filter((block) => block.type === 'tool_use' && block.id.startsWith(`toolu_${key.toLowerCase()}_`));
+  return new Set(mine.map((block) => block.id.split('_').at(-2))).size;
+}
+
 /** The turn that follows these messages, its tool calls with ids of their own. */
 export function turnFor(messages) {
   const start = messages.findLastIndex((message) => keyIn(message));
   if (start < 0) return CLOSING;
   const key = keyIn(messages[start]);
-  const step = messages.slice(start).filter((message) => message.role === 'assistant').length;
+  const step = turnsIn(messages.slice(start), key);
   const turn = SCENARIOS[key][step] ?? CLOSING;
   const id = (index) => `toolu_${key.toLowerCase()}_${String(step).padStart(2, '0')}_${index}`;
   return { ...turn, tools: turn.tools?.map((tool, index) => ({ id: id(index), ...tool })) };

@@ -2,14 +2,18 @@
 //
 //   node server.mjs [PORT]      prints `listening http://127.0.0.1:PORT` once it does; port 0 takes a free one
 //
+// `MODEL_LATENCY_MS` is how long it thinks before each answer (default 0).
+//
 // What it says is in scenarios.mjs; how it says it, in stream.mjs. Whatever else the CLI asks for is answered as
 // the API would: a token count for count_tokens, a JSON error with 404 for the rest.
 
 import { createServer } from 'node:http';
+import { setTimeout } from 'node:timers/promises';
 import { turnFor } from './scenarios.mjs';
 import { message, writeStream } from './stream.mjs';
 
 const MAX_BODY = 64 * 1024 * 1024;
+const LATENCY_MS = Number(process.env.MODEL_LATENCY_MS ?? 0);
 
 async function readBody(request) {
   const chunks = [];
@@ -35,6 +39,7 @@ function failure(response, status, type, text) {
 async function messages(request, response) {
   const asked = JSON.parse(await readBody(request));
   const turn = turnFor(asked.messages);
+  await setTimeout(LATENCY_MS);
   if (turn.status) return failure(response, turn.status, 'invalid_request_error', turn.text);
   if (!asked.stream) return json(response, 200, message(asked.model, turn));
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-cache' });

@@ -69,6 +69,19 @@ pub fn group_len(bytes: &[u8], at: usize, segment: u64) -> Option<usize> {
     valid.then_some(GROUP_HEADER + u32_at(header, 4)? as usize)
 }
 
+/// Where the groups end that hold nothing after an offset: those of later events, and what follows them, are not
+/// counted. A group without events, a producer's position alone, belongs to what stands before it.
+pub fn end_of(bytes: &Bytes, segment: u64, offset: u64) -> usize {
+    let mut cut = None;
+    let end = walk(bytes, segment, 0, true, |at, found| {
+        let later = |entry: &Entry| !entry.events.is_empty() && entry.first_offset > offset;
+        if cut.is_none() && matches!(&found, Found::Entry(entry) if later(entry)) {
+            cut = Some(at);
+        }
+    });
+    cut.unwrap_or(end.at)
+}
+
 /// How a segment ends.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentEnd {

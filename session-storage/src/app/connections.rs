@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 
 /// The number of open connections.
 #[derive(Clone, Default)]
-pub(super) struct Connections(Arc<Shared>);
+pub(crate) struct Connections(Arc<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -16,7 +16,7 @@ struct Shared {
 }
 
 /// One connection; kept with it.
-pub(super) struct Guard(Arc<Shared>);
+pub(crate) struct Guard(Arc<Shared>);
 
 impl Drop for Guard {
     fn drop(&mut self) {
@@ -28,18 +28,18 @@ impl Drop for Guard {
 
 impl Connections {
     /// Counts a new connection until what is answered is dropped.
-    pub(super) fn enter(&self) -> Guard {
+    pub(crate) fn enter(&self) -> Guard {
         self.0.open.fetch_add(1, Ordering::AcqRel);
         Guard(Arc::clone(&self.0))
     }
 
     /// How many there are.
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.open.load(Ordering::Acquire)
     }
 
     /// Returns when there are none.
-    pub(super) async fn none_left(&self) {
+    pub(crate) async fn none_left(&self) {
         loop {
             let left = self.0.left.notified();
             tokio::pin!(left);

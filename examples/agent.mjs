@@ -1,0 +1,33 @@
+// An agent that counts words, and tells the flight recorder what it does: `SESSION_ID=my-run node agent.mjs`.
+//
+// Killed and started again with the same SESSION_ID, it does what is left.
+
+import hookAgent from 'hook-agent';
+
+const TEXTS = { 'g-1': 'the wind is calm', 'g-2': 'we fly at noon' };
+
+/** The agent's only tool. */
+const countWords = (text) => text.split(' ').length;
+
+/** What an earlier run of this session has done already. */
+async function completedGoals() {
+  try {
+    const { state } = await hookAgent.restore();
+    return state.goals.filter((goal) => goal.status === 'completed').map((goal) => goal.id);
+  } catch (error) {
+    if (error.code !== 'session_not_found') throw error;
+    hookAgent.createSession({ source: 'example', input: TEXTS }, { userId: 'ada' });
+    for (const id of Object.keys(TEXTS)) hookAgent.addGoal({ id, description: 'count the words' });
+    return [];
+  }
+}
+
+const done = await completedGoals();
+for (const [goal, text] of Object.entries(TEXTS)) {
+  if (done.includes(goal)) continue;
+  hookAgent.logAction({ type: 'tool_call', tool: 'countWords', input: text });
+  hookAgent.logResponse({ type: 'tool_result', goal, words: countWords(text) });
+  hookAgent.updateGoal(goal, { status: 'completed' });
+}
+hookAgent.finalizeSession({ status: 'success', outcome: `${Object.keys(TEXTS).length} texts counted` });
+console.log((await hookAgent.flush(10_000)) ? 'recorded' : `waits in the spool: ${JSON.stringify(hookAgent.stats())}`);

@@ -1,0 +1,37 @@
+"""An agent that counts words, and tells the flight recorder what it does: `SESSION_ID=my-run python agent.py`.
+
+Killed and started again with the same `SESSION_ID`, it does what is left.
+"""
+
+from hook_agent import RejectedError, hook_agent
+
+TEXTS = {"g-1": "the wind is calm", "g-2": "we fly at noon"}
+
+
+def count_words(text: str) -> int:
+    """The agent's only tool."""
+    return len(text.split())
+
+
+def completed_goals() -> list:
+    """What an earlier run of this session has done already."""
+    try:
+        goals = hook_agent.sync.restore()["state"]["goals"]
+    except RejectedError as error:
+        if error.code != "session_not_found":
+            raise
+        hook_agent.create_session({"source": "example", "input": TEXTS}, user_id="ada")
+        for goal in TEXTS:
+            hook_agent.add_goal({"id": goal, "description": "count the words"})
+        return []
+    return [goal["id"] for goal in goals if goal["status"] == "completed"]
+
+
+done = completed_goals()
+for goal, text in TEXTS.items():
+    if goal not in done:
+        hook_agent.log_action({"type": "tool_call", "tool": "count_words", "input": text})
+        hook_agent.log_response({"type": "tool_result", "goal": goal, "words": count_words(text)})
+        hook_agent.update_goal(goal, {"status": "completed"})
+hook_agent.finalize_session({"status": "success", "outcome": f"{len(TEXTS)} texts counted"})
+print("recorded" if hook_agent.sync.flush(10) else f"waits in the spool: {hook_agent.stats()}")

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# An agent as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
+set -euo pipefail
+
+hook-agent create '{"source": "example", "input": "count the words"}'
+hook-agent goal add '{"id": "g-1", "description": "count the words"}'
+# The program's output stays its output; it is recorded as it passes.
+words=$(echo 'the wind is calm' | hook-agent exec -- wc -w)
+hook-agent response "{\"type\": \"tool_result\", \"goal\": \"g-1\", \"words\": $words}"
+hook-agent goal update g-1 '{"status": "completed"}'
+hook-agent finalize '{"status": "success", "outcome": "1 text counted"}'
+hook-agent flush
+echo recorded

@@ -1,0 +1,54 @@
+// Stands between a client and the service, and lets one event get lost: the client is told that it was stored.
+//
+//   node drop-one-event.mjs HOST PORT SERVICE      prints `listening` once it does
+//
+// It is the first `step_end` of a batch of more than one line. All else passes as it is.
+
+import { createServer, request } from 'node:http';
+
+const [host, port, service] = process.argv.slice(2);
+let dropped = false;
+
+/** The place of the line to lose, or -1. */
+function victim(path, lines) {
+  if (dropped || !path.endsWith('/events') || lines.length < 2) return -1;
+  return lines.findIndex((line) => line.includes('"step_end"'));
+}
+
+async function read(stream) {
+  const chunks = [];
+  for await (const chunk of stream) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+function forward({ method, url, headers }, body) {
+  return new Promise((done, failed) => {
+    const own = { ...headers, 'content-length': body.length };
+    delete own['transfer-encoding'];
+    request(new URL(url, service), { method, headers: own }, done).on('error', failed).end(body);
+  });
+}
+
+createServer(async (asked, answer) => {
+  try {
+    const body = await read(asked);
+    const lines = asked.method === 'POST' ? body.toString().split('\n').filter(Boolean) : [];
+    const at = victim(new URL(asked.url, service).pathname, lines);
+    if (at < 0) {
+      const given = await forward(asked, body);
+      answer.writeHead(given.statusCode, given.headers);
+      return given.pipe(answer);
+    }
+    dropped = true;
+    const given = await forward(asked, Buffer.from(`${lines.toSpliced(at, 1).join('\n')}\n`));
+    const told = JSON.parse(await read(given));
+    told.results.splice(at, 0, told.results[Math.max(0, at - 1)]);
+    const text = Buffer.from(JSON.stringify(told));
+    answer.writeHead(given.statusCode, { ...given.headers, 'content-length': text.length });
+    answer.end(text);
+    console.log(`dropped: ${lines[at]}`);
+  } catch (error) {
+    console.error(error);
+    answer.destroy();
+  }
+}).listen(Number(port), host, () => console.log('listening'));

@@ -1,0 +1,168 @@
+//! The subcommands, and what each is asked for.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use clap::error::ErrorKind;
+use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
+use session_model::SessionId;
+
+use super::access_cli::{self, AccessRequest};
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub enum Request {
+    /// Serve.
+    Serve,
+    /// Print the options.
+    PrintConfig,
+    /// Ask a running service whether it is well.
+    HealthCheck,
+    /// Read a whole storage directory and name its faults.
+    Check {
+        /// Whether to mend what can be mended.
+        repair: bool,
+    },
+    /// Change or show the keys, or issue a token.
+    Access(AccessRequest),
+    /// Tell or delete what is beyond the bounds of retention.
+    Retention {
+        /// Whether only to tell.
+        dry_run: bool,
+    },
+    /// Write sessions to a bundle.
+    Export {
+        /// These; none: all.
+        ids: BTreeSet<SessionId>,
+        /// Only this user's.
+        user: Option<String>,
+        /// Where to, and as whom.
+        output: Output,
+    },
+    /// Write the whole directory to a bundle.
+    Backup(Output),
+    /// Import sessions.
+    Import {
+        /// The bundle or directory.
+        source: PathBuf,
+        /// Whether to leave out those of whose name another is there already.
+        skip_existing: bool,
+        /// Whether to give those a name of their own.
+        as_new: bool,
+    },
+    /// Restore a back-up.
+    Restore {
+        /// The bundle.
+        file: PathBuf,
+    },
+}
+
+/// Where a bundle goes.
+#[derive(Clone, Debug)]
+pub struct Output {
+    /// The file, or the folder for one.
+    pub target: PathBuf,
+    /// The file of the key that is shown to the service.
+    pub key_file: Option<PathBuf>,
+}
+
+fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).value_name(value).value_parser(value_parser!(PathBuf)).required(true).help(help)
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+fn key_file() -> Arg {
+    Arg::new("key-file")
+        .long("key-file")
+        .value_name("FILE")
+        .value_parser(value_parser!(PathBuf))
+        .help("File with a key of scope admin, where the service asks for one")
+}
+
+/// Every subcommand.
+pub(super) fn all() -> Vec<Command> {
+    vec![
+        Command::new("healthcheck")
+            .about("Ask the running service whether it is well (for images without curl)"),
+        Command::new("check")
+            .about("Read the whole storage directory and name every fault with its file and place")
+            .arg(flag("repair", "Mend what can be mended")),
+        Command::new("retention")
+            .about("Delete the completed sessions beyond the bounds, in a directory that is not in use")
+            .arg(flag("dry-run", "Only list them; the service may be running")),
+        Command::new("export")
+            .about("Write sessions to a bundle, each as of one moment; the service may be running")
+            .arg(path("target", "FILE.tar.zst", "The bundle to write"))
+            .arg(
+                Arg::new("session")
+                    .long("session")
+                    .value_name("ID")
+                    .action(ArgAction::Append)
+                    .help("This session (repeatable); without it all"),
+            )
+            .arg(Arg::new("user").long("user").value_name("USER").help("The sessions of this user"))
+            .arg(key_file()),
+        Command::new("import")
+            .about("Import the sessions of a bundle, or of a directory, also of the Node.js service's, into a directory that is not in use")
+            .arg(path("source", "FILE.tar.zst|DIRECTORY", "The bundle or storage directory to read"))
+            .arg(flag("skip-existing", "Leave out sessions of whose name another is there already"))
+            .arg(flag("as-new", "Import such sessions under a name of their own").conflicts_with("skip-existing")),
+        Command::new("backup")
+            .about("Write the whole storage directory to a bundle, as of one position; the service may be running")
+            .arg(path("target", "FILE.tar.zst|DIRECTORY", "The bundle to write, or the directory for one named by its position"))
+            .arg(key_file()),
+        Command::new("restore")
+            .about("Restore a back-up into an empty storage directory")
+            .arg(path("file", "FILE.tar.zst", "The back-up")),
+        access_cli::key(),
+        access_cli::token(),
+    ]
+}
+
+fn path_of(matches: &ArgMatches, name: &str) -> PathBuf {
+    matches.get_one::<PathBuf>(name).cloned().unwrap_or_default()
+}
+
+fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
+    let given = matches.get_many::<String>("session").into_iter().flatten();
+    given
+        .map(|id| {
+            SessionId::parse(id).map_err(|_| {
+                Error::raw(ErrorKind::ValueValidation, format!("`--session {id}` is no session id\n"))
+            })
+        })
+        .collect()
+}
+
+/// What the arguments ask for, and those of the subcommand.
+pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
+    let Some((name, inner)) = matches.subcommand() else { return Ok((Request::Serve, matches)) };
+    let output = || Output { target: path_of(inner, "target"), key_file: inner.get_one("key-file").cloned() };
+    if let "key" | "token" = name
+        && let Some((request, inner)) = access_cli::read(inner)
+    {
+        return Ok((Request::Access(request), inner));
+    }
+    let request = match name {
+        "healthcheck" => Request::HealthCheck,
+        "check" => Request::Check { repair: inner.get_flag("repair") },
+        "retention" => Request::Retention { dry_run: inner.get_flag("dry-run") },
+        "export" => {
+            Request::Export { ids: ids(inner)?, user: inner.get_one("user").cloned(), output: output() }
+        }
+        "backup" => Request::Backup(output()),
+        "import" => Request::Import {
+            source: path_of(inner, "source"),
+            skip_existing: inner.get_flag("skip-existing"),
+            as_new: inner.get_flag("as-new"),
+        },
+        "restore" => Request::Restore { file: path_of(inner, "file") },
+        other => {
+            return Err(Error::raw(ErrorKind::InvalidSubcommand, format!("unknown command `{other}`\n")));
+        }
+    };
+    Ok((request, inner))
+}

@@ -1,0 +1,179 @@
+//! Counting that costs what is counted nothing: relaxed atomics, fixed buckets, no lock, no allocation.
+//!
+//! What is counted stays with who counts it; [`crate::metrics`] reads it when it is asked.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// A number that only grows.
+#[derive(Debug, Default)]
+pub struct Counter(AtomicU64);
+
+impl Counter {
+    /// Adds one; from any thread.
+    pub fn increment(&self) {
+        self.add(1);
+    }
+
+    /// Adds; from any thread.
+    pub fn add(&self, n: u64) {
+        self.0.fetch_add(n, Ordering::Relaxed);
+    }
+
+    /// Adds, where one thread alone adds: the processor need not lock anything.
+    pub fn add_alone(&self, n: u64) {
+        self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
+    }
+
+    /// How much it is.
+    pub fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// A histogram's upper bounds, inclusive, ascending, and what a unit of them is in the unit that is shown.
+#[derive(Debug)]
+pub struct Scale {
+    /// The bounds.
+    pub bounds: &'static [u64],
+    /// How many make one of what is shown: 1e9 for nanoseconds shown as seconds.
+    pub per_unit: f64,
+}
+
+const MICRO: u64 = 1_000;
+const MILLI: u64 = 1_000_000;
+
+/// Time, kept in nanoseconds and shown in seconds: 50 µs to 10 s.
+pub static SECONDS: Scale = Scale {
+    bounds: &[
+        50 * MICRO,
+        100 * MICRO,
+        250 * MICRO,
+        500 * MICRO,
+        MILLI,
+        5 * MILLI / 2,
+        5 * MILLI,
+        10 * MILLI,
+        25 * MILLI,
+        50 * MILLI,
+        100 * MILLI,
+        250 * MILLI,
+        500 * MILLI,
+        1000 * MILLI,
+        2500 * MILLI,
+        10_000 * MILLI,
+    ],
+    per_unit: 1e9,
+};
+
+/// Numbers of things that come together: 1 to 10,000.
+pub static COUNTS: Scale =
+    Scale { bounds: &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000], per_unit: 1.0 };
+
+/// Sizes of what is written at once: 1 KiB to 16 MiB.
+pub static BYTES: Scale = Scale {
+    bounds: &[1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24],
+    per_unit: 1.0,
+};
+
+/// How often something was how large.
+#[derive(Debug)]
+pub struct Histogram {
+    scale: &'static Scale,
+    /// One for each bound and one for what is above the last.
+    buckets: Box<[Counter]>,
+    sum: Counter,
+}
+
+impl Histogram {
+    /// An empty one.
+    pub fn new(scale: &'static Scale) -> Self {
+        let buckets = (0..=scale.bounds.len()).map(|_| Counter::default()).collect();
+        Self { scale, buckets, sum: Counter::default() }
+    }
+
+    /// Counts a value, where one thread alone counts.
+    pub fn observe_alone(&self, value: u64) {
+        self.buckets[self.scale.bounds.partition_point(|bound| *bound < value)].add_alone(1);
+        self.sum.add_alone(value);
+    }
+
+    /// The same for a time.
+    pub fn time_alone(&self, time: Duration) {
+        self.observe_alone(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    /// What was counted so far.
+    pub fn read(&self) -> Reading {
+        Reading {
+            scale: self.scale,
+            buckets: self.buckets.iter().map(Counter::get).collect(),
+            sum: self.sum.get(),
+        }
+    }
+}
+
+/// A histogram at one moment; those of several threads can be added up.
+#[derive(Clone, Debug)]
+pub struct Reading {
+    scale: &'static Scale,
+    buckets: Vec<u64>,
+    sum: u64,
+}
+
+impl Reading {
+    /// Adds another one of the same scale.
+    pub fn add(&mut self, other: &Reading) {
+        self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, other)| *mine += other);
+        self.sum += other.sum;
+    }
+
+    /// How many were counted up to each bound, in the unit that is shown; `+Inf` is left to [`Self::count`].
+    pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
+        let bounds = self.scale.bounds.iter().map(|bound| *bound as f64 / self.scale.per_unit);
+        let counts = self.buckets.iter().scan(0, |total, n| {
+            *total += n;
+            Some(*total)
+        });
+        bounds.zip(counts)
+    }
+
+    /// How many there were.
+    pub fn count(&self) -> u64 {
+        self.buckets.iter().sum()
+    }
+
+    /// All of them together, in the unit that is shown.
+    pub fn sum(&self) -> f64 {
+        self.sum as f64 / self.scale.per_unit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_falls_into_the_bucket_whose_bound_it_does_not_pass() {
+        let histogram = Histogram::new(&COUNTS);
+        for value in [0, 1, 2, 3, 10_000, 10_001] {
+            histogram.observe_alone(value);
+        }
+        let reading = histogram.read();
+        let counts: Vec<u64> = reading.cumulative().map(|(_, n)| n).collect();
+        assert_eq!((counts[0], counts[1], counts[2], counts[12]), (2, 3, 4, 5));
+        assert_eq!((reading.count(), reading.sum()), (6, 20_007.0));
+    }
+
+    #[test]
+    fn times_are_shown_in_seconds_and_add_up() {
+        let (one, other) = (Histogram::new(&SECONDS), Histogram::new(&SECONDS));
+        one.time_alone(Duration::from_millis(1));
+        other.time_alone(Duration::from_secs(3));
+        let mut both = one.read();
+        both.add(&other.read());
+        assert_eq!((both.count(), both.sum()), (2, 3.001));
+        let at = |bound: f64| both.cumulative().find(|(b, _)| (b - bound).abs() < 1e-9).unwrap().1;
+        assert_eq!((at(0.0005), at(0.001), at(2.5), at(10.0)), (0, 1, 1, 2));
+    }
+}

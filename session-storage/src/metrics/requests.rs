@@ -1,0 +1,168 @@
+//! Requests by route, method and class of status, with how long they took; errors by code.
+//!
+//! Every worker counts in a shard of its own, which it alone writes, so that counting is a few plain loads and
+//! stores. A histogram is made when its first request comes: most combinations never do.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use actix_web::http::{Method, StatusCode};
+use parking_lot::Mutex;
+use session_model::Code;
+
+use crate::meter::{Counter, Histogram, Reading, SECONDS};
+
+/// A route's place in the table of routes; given to the framework as the resource's data, so that an answer knows
+/// the route that it came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RouteId(pub usize);
+
+const METHODS: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "other"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+fn method_index(method: &Method) -> usize {
+    let known = METHODS.iter().position(|known| *known == method.as_str());
+    known.unwrap_or(METHODS.len() - 1)
+}
+
+fn class_index(status: StatusCode) -> usize {
+    usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1
+}
+
+/// What one worker counts.
+#[derive(Debug)]
+pub struct Shard(Box<[OnceLock<Histogram>]>);
+
+impl Shard {
+    fn new(routes: usize) -> Self {
+        Self((0..routes * METHODS.len() * CLASSES.len()).map(|_| OnceLock::new()).collect())
+    }
+
+    /// Counts an answer; by the worker that owns the shard alone.
+    pub fn answered(&self, route: RouteId, method: &Method, status: StatusCode, took: Duration) {
+        let index = (route.0 * METHODS.len() + method_index(method)) * CLASSES.len() + class_index(status);
+        if let Some(place) = self.0.get(index) {
+            place.get_or_init(|| Histogram::new(&SECONDS)).time_alone(took);
+        }
+    }
+}
+
+/// How often each code was answered.
+#[derive(Debug)]
+pub struct Errors([Counter; Code::ALL.len()]);
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
+
+impl Errors {
+    /// Counts an error.
+    pub fn count(&self, code: Code) {
+        self.0[code as usize].increment();
+    }
+
+    /// Every code with its count, also those that never were.
+    pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Code::ALL.iter().zip(&self.0).map(|(code, count)| (code.as_str(), count.get()))
+    }
+}
+
+/// All requests of the service.
+#[derive(Debug)]
+pub struct Requests {
+    /// The routes' patterns.
+    routes: Vec<&'static str>,
+    shards: Mutex<Vec<Arc<Shard>>>,
+    /// Errors, wherever they were answered.
+    pub errors: Errors,
+}
+
+/// The requests of one route, method and class of status.
+#[derive(Debug)]
+pub struct Row {
+    /// The route's pattern.
+    pub route: &'static str,
+    /// The method.
+    pub method: &'static str,
+    /// `2xx`, for example.
+    pub class: &'static str,
+    /// How long they took.
+    pub took: Reading,
+}
+
+impl Requests {
+    /// None yet, for routes with these patterns.
+    pub fn new(routes: Vec<&'static str>) -> Self {
+        Self { routes, shards: Mutex::default(), errors: Errors::default() }
+    }
+
+    /// A shard for a worker.
+    pub fn shard(&self) -> Arc<Shard> {
+        let shard = Arc::new(Shard::new(self.routes.len()));
+        self.shards.lock().push(Arc::clone(&shard));
+        shard
+    }
+
+    /// A route's pattern.
+    pub fn pattern(&self, route: RouteId) -> &'static str {
+        self.routes.get(route.0).copied().unwrap_or("unknown")
+    }
+
+    /// What all workers counted, added up.
+    pub fn read(&self) -> Vec<Row> {
+        let shards = self.shards.lock().clone();
+        let total = |index: usize| {
+            let counted = shards.iter().filter_map(|shard| shard.0[index].get());
+            counted.map(Histogram::read).reduce(|mut sum, one| {
+                sum.add(&one);
+                sum
+            })
+        };
+        let row = |index: usize| {
+            let (method, class) = (index / CLASSES.len() % METHODS.len(), index % CLASSES.len());
+            let route = self.routes[index / CLASSES.len() / METHODS.len()];
+            Some(Row { route, method: METHODS[method], class: CLASSES[class], took: total(index)? })
+        };
+        (0..self.routes.len() * METHODS.len() * CLASSES.len()).filter_map(row).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_added_up_by_route_method_and_class() {
+        let requests = Requests::new(vec!["/a", "/b"]);
+        let (one, two) = (requests.shard(), requests.shard());
+        let took = Duration::from_millis(2);
+        one.answered(RouteId(1), &Method::POST, StatusCode::OK, took);
+        two.answered(RouteId(1), &Method::POST, StatusCode::CREATED, took);
+        two.answered(RouteId(1), &Method::POST, StatusCode::NOT_FOUND, took);
+        two.answered(RouteId(0), &Method::PUT, StatusCode::SWITCHING_PROTOCOLS, took);
+        let found: Vec<_> =
+            requests.read().into_iter().map(|r| (r.route, r.method, r.class, r.took.count())).collect();
+        assert_eq!(found, [("/a", "other", "1xx", 1), ("/b", "POST", "2xx", 2), ("/b", "POST", "4xx", 1)]);
+    }
+
+    #[test]
+    fn a_route_or_status_that_is_none_breaks_nothing() {
+        let requests = Requests::new(vec!["/a"]);
+        let shard = requests.shard();
+        shard.answered(RouteId(7), &Method::GET, StatusCode::OK, Duration::ZERO);
+        shard.answered(RouteId(0), &Method::GET, StatusCode::from_u16(999).unwrap(), Duration::MAX);
+        let rows = requests.read();
+        assert_eq!((rows.len(), rows[0].class, requests.pattern(RouteId(7))), (1, "5xx", "unknown"));
+    }
+
+    #[test]
+    fn codes_are_counted_each_for_itself() {
+        let errors = Errors::default();
+        errors.count(Code::StorageFull);
+        errors.count(Code::StorageFull);
+        let counted: Vec<_> = errors.read().filter(|(_, n)| *n > 0).collect();
+        assert_eq!(counted, [("storage_full", 2)]);
+    }
+}

@@ -1,0 +1,26 @@
+//! `/api/admin`: copies of what is stored, for whoever runs the service.
+
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+
+use super::answer::Answer;
+use super::parameters::Parameters;
+use crate::sessions::{JsonStream, Refused, Sessions};
+
+type Kept = web::Data<Sessions>;
+
+/// A bundle is unpacked here and packed by who takes it.
+fn bundle(stream: Result<JsonStream, Refused>) -> Answer {
+    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/x-tar")).streaming(stream?))
+}
+
+/// The whole directory as of one position.
+pub async fn backup(sessions: Kept) -> Answer {
+    bundle(sessions.backup())
+}
+
+/// Sessions, each as of its own offset.
+pub async fn export(request: HttpRequest, sessions: Kept) -> Answer {
+    let query = Parameters(request.query_string()).export()?;
+    bundle(sessions.export(&query))
+}

@@ -1,0 +1,139 @@
+//! Copies of the running store as streams: single sessions, or the whole directory as of one position.
+//!
+//! A thread of its own writes the bundle, since it reads all there is; the stream takes it over in pieces. A reader
+//! that is gone, or takes nothing for a minute, ends the thread. What breaks a copy off is logged, and the reader
+//! misses the manifest.
+
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use session_model::{Code, Refusal, SessionId};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc::{self, Sender};
+
+use super::logs::JsonStream;
+use super::{Refused, Sessions, now};
+use crate::bundle::{BundleWriter, Kind};
+use crate::store::error::CopyError;
+use crate::store::index::Row;
+use crate::store::{Store, backup, export};
+
+/// How large a piece is.
+const PIECE: usize = 256 << 10;
+/// How many pieces may wait for their reader.
+const PIECES: usize = 4;
+/// How long a reader may take nothing.
+const STALL: Duration = Duration::from_mins(1);
+
+/// Which sessions to export; without ids and user: all.
+#[derive(Debug, Clone, Default)]
+pub struct ExportQuery {
+    /// These.
+    pub ids: BTreeSet<SessionId>,
+    /// Those of this user.
+    pub user: Option<String>,
+}
+
+impl ExportQuery {
+    /// Whether a session is meant.
+    pub fn wants(&self, id: &SessionId, row: &Row) -> bool {
+        (self.ids.is_empty() || self.ids.contains(id))
+            && self.user.as_ref().is_none_or(|user| row.user.as_str() == user)
+    }
+}
+
+/// The stream's end at the writing thread.
+struct Pieces {
+    to: Sender<Result<Bytes, Refusal>>,
+    runtime: Handle,
+    piece: BytesMut,
+}
+
+impl Pieces {
+    fn send(&self, piece: Result<Bytes, Refusal>) -> io::Result<()> {
+        let sent = async { tokio::time::timeout(STALL, self.to.send(piece)).await };
+        match self.runtime.block_on(sent) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the reader is gone")),
+            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the reader takes nothing")),
+        }
+    }
+}
+
+impl Write for Pieces {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.piece.extend_from_slice(bytes);
+        if self.piece.len() >= PIECE {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let piece = self.piece.split().freeze();
+        if piece.is_empty() { Ok(()) } else { self.send(Ok(piece)) }
+    }
+}
+
+impl Sessions {
+    /// The sessions that are asked for, each as of its own offset.
+    pub fn export(&self, query: &ExportQuery) -> Result<JsonStream, Refused> {
+        for id in &query.ids {
+            self.known(id)?;
+        }
+        let rows = self.store.index.newest(None, usize::MAX, |id, row| query.wants(id, row));
+        let ids: Vec<SessionId> = rows.into_iter().rev().map(|((_, _, id), _)| id).collect();
+        self.copy("export", move |store, bundle| export_all(store, &ids, bundle))
+    }
+
+    /// The whole directory as of one position.
+    #[expect(clippy::redundant_closure, reason = "the function alone would fix the lifetime of the stream")]
+    pub fn backup(&self) -> Result<JsonStream, Refused> {
+        self.copy("backup", |store, bundle| backup::run(store, bundle))
+    }
+
+    fn copy<F>(&self, what: &'static str, write: F) -> Result<JsonStream, Refused>
+    where
+        F: FnOnce(&Arc<Store>, BundleWriter<&mut Pieces>) -> Result<u64, CopyError> + Send + 'static,
+    {
+        let (to, mut from) = mpsc::channel(PIECES);
+        let store = Arc::clone(&self.store);
+        let mut pieces = Pieces { to, runtime: Handle::current(), piece: BytesMut::new() };
+        let run = move || {
+            let written = write(&store, BundleWriter::new(&mut pieces, now()));
+            match written.and_then(|offset| Ok(pieces.flush().map(|()| offset)?)) {
+                Ok(offset) => tracing::info!(what, offset, "a copy was handed out"),
+                Err(error) => {
+                    tracing::warn!(what, %error, "a copy was broken off");
+                    let refusal = Refusal::new(Code::StorageUnavailable, "the copy was broken off");
+                    if let Err(gone) = pieces.send(Err(refusal)) {
+                        tracing::debug!(%gone, "nobody is there to be told");
+                    }
+                }
+            }
+        };
+        let spawned = std::thread::Builder::new().name(what.to_owned()).spawn(run);
+        spawned.map_err(|error| {
+            tracing::error!(%error, "no thread for a copy");
+            Refusal::new(Code::Internal, "the copy could not be begun")
+        })?;
+        Ok(Box::pin(stream::poll_fn(move |context| from.poll_recv(context))))
+    }
+}
+
+fn export_all(
+    store: &Arc<Store>,
+    ids: &[SessionId],
+    mut bundle: BundleWriter<&mut Pieces>,
+) -> Result<u64, CopyError> {
+    let mut newest = 0;
+    for id in ids {
+        newest = newest.max(export::session(store, id, &mut bundle)?.unwrap_or(0));
+    }
+    bundle.finish(Kind::Export, store.epoch(), newest)?;
+    Ok(newest)
+}

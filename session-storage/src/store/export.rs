@@ -1,0 +1,153 @@
+//! One session as of one offset, copied while the service goes on writing.
+//!
+//! The view says everything: its documents are made from it, and a log's part of it is the first `bytes` of the
+//! file, since a log only ever grows. So the copy is the session after exactly the events up to the view's offset.
+//! The view may be ahead of what is durable, so that is awaited; if the commit fails, the view is taken again.
+//!
+//! What is written once (`initial.json`, `final-<n>.json`) may be on its way to its file while we look: it is
+//! waited for. A session of the older service, untouched, has no view of ours to be made from: its files are read
+//! first and are good if the view still bears no event afterwards, because only events change them.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use session_model::{LogKind, SessionId, View};
+
+use super::Store;
+use super::cells::Slot;
+use super::error::CopyError;
+use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, log_name};
+use super::snapshots::{self, pretty};
+use crate::bundle::BundleWriter;
+use crate::bundle::manifest::Exported;
+use crate::bundle::place::is_file_name;
+
+/// How long a file that is written once may be on its way.
+const ON_ITS_WAY: Duration = Duration::from_secs(5);
+/// How often a view is taken again after failed commits.
+const ATTEMPTS: usize = 10;
+
+/// Small files, by their names.
+type Small = BTreeMap<String, Vec<u8>>;
+
+/// Adds a session to a bundle; answers the offset that it is as of, or `None` if there is no such session.
+pub fn session<W: Write>(
+    store: &Arc<Store>,
+    id: &SessionId,
+    bundle: &mut BundleWriter<W>,
+) -> Result<Option<u64>, CopyError> {
+    let found = read_small(store, id)?;
+    let Some(view) = durable_view(store, id)? else { return Ok(None) };
+    let documents = if view.offset == 0 { found } else { documents(store, &view, found)? };
+    for (name, bytes) in &documents {
+        bundle.bytes(format!("sessions/{id}/{name}"), bytes)?;
+    }
+    for log in LogKind::ALL {
+        add_log(store, &view, log, bundle)?;
+    }
+    let status = if view.metadata.is_completed() { "completed" } else { "active" };
+    let user_id = view.metadata.user().as_str().to_owned();
+    bundle.session(id.as_str(), Exported { user_id, status: status.to_owned(), offset: view.offset });
+    Ok(Some(view.offset))
+}
+
+/// A session's view, once everything in it is durable.
+fn durable_view(store: &Arc<Store>, id: &SessionId) -> Result<Option<View>, CopyError> {
+    let cell = store.cells.get(id);
+    for _ in 0..ATTEMPTS {
+        store.load(&cell).map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?;
+        let (view, generation) = match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => (loaded.view.clone(), loaded.generation),
+            Slot::Absent(_) => return Ok(None),
+            Slot::Unloaded => continue,
+        };
+        if store.journal.wait_durable(view.offset, generation) {
+            return Ok(Some(view));
+        }
+        if store.journal.has_failed() {
+            return Err(CopyError::Failed);
+        }
+    }
+    Err(CopyError::Overtaken)
+}
+
+/// Every file of the folder but the logs, as it is now. Temporary files and folders are left out.
+fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
+    let mut found = Small::new();
+    let entries = match fs::read_dir(store.layout().session(id)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let is_log = LogKind::ALL.iter().any(|log| log_name(*log) == name);
+        if is_log || name.starts_with('.') || !entry.file_type()?.is_file() {
+            continue;
+        }
+        if !is_file_name(&name) {
+            tracing::warn!(session = %id, name, "a file of this name cannot be in a bundle: it is left out");
+            continue;
+        }
+        match fs::read(entry.path()) {
+            // Replaced or deleted this moment.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            bytes => drop(found.insert(name, bytes?)),
+        }
+    }
+    Ok(found)
+}
+
+/// The documents of a view, with those of the files that it says nothing of.
+fn documents(store: &Store, view: &View, found: Small) -> io::Result<Small> {
+    let ours = |name: &String| [METADATA, STATE, FINAL, PRODUCERS].contains(&name.as_str());
+    let archived = |name: &String| (1..=view.finals).any(|n| *name == final_archive(n));
+    let newer = |name: &String| name.starts_with("final-") && !archived(name);
+    let mut documents: Small = found.into_iter().filter(|(name, _)| !ours(name) && !newer(name)).collect();
+    documents.extend(snapshots::documents(view));
+    if !view.producers.is_empty() {
+        documents.insert(PRODUCERS.to_owned(), pretty(&view.producers));
+    }
+    let once = std::iter::once(INITIAL.to_owned()).chain((1..=view.finals).map(final_archive));
+    for name in once {
+        if !documents.contains_key(&name) {
+            documents.extend(arrived(store, &view.id, &name)?.map(|bytes| (name, bytes)));
+        }
+    }
+    Ok(documents)
+}
+
+/// A file that is written once, waited for; `None`: it was lost, and the session is kept without it.
+fn arrived(store: &Store, id: &SessionId, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let deadline = Instant::now() + ON_ITS_WAY;
+    loop {
+        match fs::read(store.layout().file(id, name)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            bytes => return bytes.map(Some),
+        }
+        if Instant::now() > deadline || !store.layout().session(id).is_dir() {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn add_log<W: Write>(
+    store: &Store,
+    view: &View,
+    log: LogKind,
+    bundle: &mut BundleWriter<W>,
+) -> io::Result<()> {
+    let head = view.logs[log.index()];
+    if head.bytes == 0 {
+        return Ok(());
+    }
+    let file = File::open(store.layout().log(&view.id, log))?;
+    let found = file.metadata()?.len();
+    // The last line of the older service may lack its newline, which is counted all the same.
+    let len = if head.bytes == head.legacy && head.bytes == found + 1 { found } else { head.bytes };
+    bundle.file(format!("sessions/{}/{}", view.id, log_name(log)), len, file)
+}

@@ -1,0 +1,61 @@
+//! Sessions of a directory, copied into staging: of this service, stopped in order, or of the older one.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, ensure};
+use session_model::SessionId;
+
+use crate::bundle::place::is_file_name;
+use crate::store::checkpoint::Checkpoint;
+use crate::store::layout::Layout;
+use crate::store::lock::DirLock;
+
+/// Copies the sessions of a storage directory; answers what was left out. A directory of the older service is only
+/// read; one of ours is locked meanwhile.
+pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Result<Vec<String>> {
+    let from = Layout::new(source);
+    ensure!(from.sessions().is_dir(), "`{}` is no storage directory: it has no `sessions`", source.display());
+    let lock = from.journal().is_dir().then(|| DirLock::take(&from)).transpose()?;
+    if lock.is_some() {
+        ensure!(
+            Checkpoint::read(&from).is_some_and(|checkpoint| checkpoint.clean),
+            "`{}` was not stopped in order: start and stop its service once, or export from it",
+            source.display()
+        );
+    }
+    let (mut left_out, mut left) = (Vec::new(), room);
+    for entry in fs::read_dir(from.sessions())? {
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        match SessionId::parse(&name) {
+            // What is linked lies elsewhere and is not followed.
+            Ok(id) if entry.file_type()?.is_dir() => session(&from, into, &id, &mut left, &mut left_out)?,
+            Ok(_) | Err(_) => left_out.push(format!("sessions/{name}: is no session")),
+        }
+    }
+    Ok(left_out)
+}
+
+fn session(
+    from: &Layout,
+    into: &Layout,
+    id: &SessionId,
+    left: &mut u64,
+    left_out: &mut Vec<String>,
+) -> anyhow::Result<()> {
+    fs::create_dir_all(into.session(id))?;
+    for entry in fs::read_dir(from.session(id))? {
+        let entry = entry?;
+        let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
+        if kind.is_file() && is_file_name(&name) {
+            let len = entry.metadata()?.len();
+            *left = left.checked_sub(len).context("there is not enough room on the disk")?;
+            fs::copy(entry.path(), into.file(id, &name))
+                .with_context(|| format!("failed to copy `{}`", entry.path().display()))?;
+        } else if name != "subsessions" && !name.starts_with('.') {
+            left_out.push(format!("sessions/{id}/{name}: is no regular file of a plain name"));
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,155 @@
+//! Writing a bundle to a file: from the running service, or from the directory if none runs.
+//!
+//! The file is written beside its place under another name, synced, read back and proved, and only then renamed:
+//! what bears the name is whole.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use session_model::SessionId;
+
+use super::Door;
+use crate::bundle::{self, BundleWriter, Kind, Manifest};
+use crate::clock::now;
+use crate::sessions::ExportQuery;
+use crate::store::committer::Observer;
+use crate::store::disk::{RealDisk, sync_dir};
+use crate::store::log_writer::PendingEvent;
+use crate::store::{Options, Store, backup, export};
+
+/// How hard a bundle is packed.
+const LEVEL: i32 = 3;
+
+/// What is wanted.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    /// The whole directory as of one position.
+    Backup,
+    /// Sessions.
+    Export(ExportQuery),
+}
+
+/// What was written.
+#[derive(Debug)]
+pub struct Written {
+    /// The file.
+    pub file: PathBuf,
+    /// Its length.
+    pub bytes: u64,
+    /// What it says of itself.
+    pub manifest: Manifest,
+    /// Whether the running service gave it.
+    pub from_service: bool,
+}
+
+/// Nobody follows a directory that is only copied.
+pub(super) struct Nobody;
+
+impl Observer for Nobody {
+    fn committed(&self, _: &[PendingEvent], _: &[u8]) {}
+}
+
+/// Writes a bundle to a file, or into a folder under a name that tells its position.
+pub fn write(door: &Door<'_>, options: Options, asked: &Asked, target: &Path) -> anyhow::Result<Written> {
+    let folder = if target.is_dir() { target } else { target.parent().unwrap_or(Path::new("")) };
+    let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
+    ensure!(folder.is_dir(), "`{}` is no folder", folder.display());
+    ensure!(!target.is_file(), "`{}` is there already", target.display());
+    let part = folder.join(format!(".bundle-{}.part", std::process::id()));
+    let written = fill(door, options, asked, &part).and_then(|from_service| {
+        let manifest = bundle::prove(File::open(&part)?).context("failed to read back what was written")?;
+        let bytes = fs::metadata(&part)?.len();
+        let name = format!("{}-{}.tar.zst", name_of(manifest.kind), manifest.position());
+        let file = if target.is_dir() { target.join(name) } else { target.to_owned() };
+        fs::rename(&part, &file).with_context(|| format!("failed to name `{}`", file.display()))?;
+        sync_dir(&file)?;
+        Ok(Written { file, bytes, manifest, from_service })
+    });
+    if written.is_err() && part.exists() {
+        fs::remove_file(&part).with_context(|| format!("failed to remove `{}`", part.display()))?;
+    }
+    written
+}
+
+fn name_of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Export => "export",
+        Kind::Backup => "backup",
+    }
+}
+
+/// Writes the bundle; says whether the running service gave it.
+fn fill(door: &Door<'_>, options: Options, asked: &Asked, part: &Path) -> anyhow::Result<bool> {
+    let file = File::create(part).with_context(|| format!("failed to create `{}`", part.display()))?;
+    let mut packed = zstd::stream::write::Encoder::new(file, LEVEL)?;
+    packed.include_checksum(true)?;
+    let body = door.get(&path_of(asked))?;
+    let from_service = body.is_some();
+    match body {
+        Some(mut body) => drop(io::copy(&mut body, &mut packed).context("failed to receive the bundle")?),
+        None => from_directory(options, asked, &mut packed)?,
+    }
+    packed.finish()?.sync_all().context("failed to sync the bundle")?;
+    Ok(from_service)
+}
+
+fn path_of(asked: &Asked) -> String {
+    let Asked::Export(query) = asked else { return "/api/admin/backup".to_owned() };
+    let ids = query.ids.iter().map(|id| format!("session={id}"));
+    let user = query.user.iter().map(|user| format!("user={}", percent(user)));
+    let parameters: Vec<String> = ids.chain(user).collect();
+    format!("/api/admin/export?{}", parameters.join("&"))
+}
+
+fn percent(text: &str) -> String {
+    text.bytes()
+        .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
+        .collect()
+}
+
+/// Opens the directory, recovering what a crash left, and copies from it.
+fn from_directory(options: Options, asked: &Asked, packed: &mut impl Write) -> anyhow::Result<()> {
+    ensure!(
+        options.path.join("sessions").is_dir(),
+        "no service answers, and `{}` is no storage directory",
+        options.path.display()
+    );
+    let store = Store::open(options, Arc::new(RealDisk), Arc::new(Nobody))?;
+    let bundle = BundleWriter::new(packed, now());
+    let copied = match asked {
+        Asked::Backup => backup::run(&store, bundle).map(drop).map_err(anyhow::Error::from),
+        Asked::Export(query) => export_from(&store, query, bundle),
+    };
+    store.close();
+    copied
+}
+
+fn export_from(
+    store: &Arc<Store>,
+    query: &ExportQuery,
+    mut bundle: BundleWriter<&mut impl Write>,
+) -> anyhow::Result<()> {
+    if let Some(id) = query.ids.iter().find(|id| store.index.get(id.as_str()).is_none()) {
+        anyhow::bail!("there is no session `{id}`");
+    }
+    let mut newest = 0;
+    for id in selected(store, query) {
+        newest = newest.max(export::session(store, &id, &mut bundle)?.unwrap_or(0));
+    }
+    bundle.finish(Kind::Export, store.epoch(), newest)?;
+    Ok(())
+}
+
+/// The sessions that a query means, oldest first.
+fn selected(store: &Store, query: &ExportQuery) -> Vec<SessionId> {
+    store
+        .index
+        .newest(None, usize::MAX, |id, row| query.wants(id, row))
+        .into_iter()
+        .rev()
+        .map(|((_, _, id), _)| id)
+        .collect()
+}

@@ -1,0 +1,129 @@
+//! `session-storage restore`: a back-up becomes a storage directory again.
+//!
+//! Into an empty directory only: nothing is ever overwritten. The back-up is staged and proved first; then a marker
+//! is set, the parts are renamed into place, and the marker is removed. While it stands no service opens the
+//! directory, and doing the restore again begins anew. At the end the directory is opened once, which recovers it to
+//! the position, and it is made sure that this is where it stands. It begins a new life (see [`crate::store::backup`]).
+
+use std::fs::{self, File};
+use std::io::{self, BufReader};
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::{Context, bail, ensure};
+
+use super::outgoing::Nobody;
+use super::staging::{Staging, link_children};
+use crate::bundle::place::REASON;
+use crate::bundle::{self, Kind, Manifest};
+use crate::store::checkpoint::{Checkpoint, new_epoch};
+use crate::store::disk::{RealDisk, sync_dir};
+use crate::store::layout::Layout;
+use crate::store::lock::DirLock;
+use crate::store::{Options, Store};
+
+/// What may be in a directory that counts as empty.
+const NOTHING: [&str; 3] = ["lost+found", ".lock", ".incoming"];
+
+/// What was restored.
+#[derive(Debug)]
+pub struct Restored {
+    /// What the back-up says of itself.
+    pub manifest: Manifest,
+    /// The new life.
+    pub epoch: String,
+    /// How many sessions there are.
+    pub sessions: usize,
+}
+
+/// Restores a back-up into the directory of the options, which must be empty.
+pub fn restore(options: Options, file: &Path) -> anyhow::Result<Restored> {
+    let layout = Layout::new(&options.path);
+    fs::create_dir_all(layout.root())
+        .with_context(|| format!("failed to create `{}`", layout.root().display()))?;
+    let manifest = {
+        let _lock = DirLock::take(&layout)?;
+        make_empty(&layout)?;
+        let staging = Staging::begin(&layout)?;
+        let opened = File::open(file).with_context(|| format!("failed to open `{}`", file.display()))?;
+        let manifest = bundle::stage(BufReader::new(opened), staging.path(), staging.room()?)?;
+        ensure!(manifest.kind == Kind::Backup, "this is an export: see `session-storage import`");
+        settle(&layout, &staging)?;
+        manifest
+    };
+    let store = Store::open(options, Arc::new(RealDisk), Arc::new(Nobody))?;
+    let (reached, epoch, sessions) =
+        (store.journal.durable(), store.epoch().to_owned(), store.index.counts().0);
+    store.close();
+    ensure!(
+        reached == manifest.offset,
+        "the back-up says position {} but leads to {reached}: see the log above",
+        manifest.offset
+    );
+    Ok(Restored { manifest, epoch, sessions })
+}
+
+/// Refuses a directory that has anything in it but what an interrupted restore left, which is removed.
+fn make_empty(layout: &Layout) -> anyhow::Result<()> {
+    if layout.restoring().exists() {
+        for folder in [layout.sessions(), layout.journal(), layout.quarantine(), layout.recent()] {
+            match fs::remove_dir_all(&folder) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        fs::remove_file(layout.restoring())?;
+    }
+    for entry in fs::read_dir(layout.root())? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        if !NOTHING.contains(&name.as_str()) {
+            bail!(
+                "`{}` is not empty (`{name}`): nothing is restored over what is there",
+                layout.root().display()
+            );
+        }
+    }
+    Ok(())
+}
+
+fn settle(layout: &Layout, staging: &Staging) -> anyhow::Result<()> {
+    let staged = staging.layout();
+    let checkpoint = Checkpoint::read(&staged).context("the back-up has no readable checkpoint")?;
+    let checkpoint = Checkpoint { epoch: new_epoch(), clean: false, boot: None, synced: true, ..checkpoint };
+    checkpoint.write(&staged, &RealDisk)?;
+    for id in staging.sessions()? {
+        link_children(&staged, &id)?;
+    }
+    move_reasons(&staged)?;
+    staging.sync().context("failed to sync what came in")?;
+    File::create(layout.restoring())?.sync_all()?;
+    sync_dir(&layout.restoring())?;
+    for (from, to) in [
+        (staged.sessions(), layout.sessions()),
+        (staged.quarantine(), layout.quarantine()),
+        (staged.journal(), layout.journal()),
+    ] {
+        match fs::rename(&from, &to) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            moved => moved.with_context(|| format!("failed to move `{}` into place", to.display()))?,
+        }
+    }
+    sync_dir(&layout.sessions())?;
+    fs::remove_file(layout.restoring())?;
+    sync_dir(&layout.restoring())?;
+    Ok(())
+}
+
+/// Why a session was set aside stands beside its folder.
+fn move_reasons(staged: &Layout) -> io::Result<()> {
+    let Ok(folders) = fs::read_dir(staged.quarantine()) else { return Ok(()) };
+    for folder in folders {
+        let folder = folder?;
+        let name = folder.file_name().to_string_lossy().into_owned();
+        match fs::rename(folder.path().join(REASON), staged.quarantine().join(format!("{name}.reason.txt"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Ok(()) | Err(_) => {}
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,88 @@
+//! `.incoming/`: where what comes in is unpacked and proved before anything else is touched.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use session_model::SessionId;
+use session_model::metadata::Metadata;
+
+use crate::store::layout::{Layout, METADATA};
+use crate::store::recent;
+
+/// Room that is left on the disk.
+const RESERVE: u64 = 64 << 20;
+
+/// The folder; it is removed with whatever is in it when this ends.
+pub(super) struct Staging {
+    path: PathBuf,
+}
+
+impl Staging {
+    /// An empty one; what an earlier one left is removed. The directory's lock must be held.
+    pub(super) fn begin(layout: &Layout) -> anyhow::Result<Self> {
+        let path = layout.incoming();
+        if path.exists() {
+            fs::remove_dir_all(&path).context("failed to remove what an earlier import left")?;
+        }
+        DirBuilder::new().mode(0o700).create(&path).context("failed to create `.incoming`")?;
+        Ok(Self { path })
+    }
+
+    pub(super) fn layout(&self) -> Layout {
+        Layout::new(&self.path)
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How many bytes may come in.
+    pub(super) fn room(&self) -> io::Result<u64> {
+        let stat = rustix::fs::statvfs(&self.path)?;
+        Ok((stat.f_bavail * stat.f_frsize).saturating_sub(RESERVE))
+    }
+
+    /// Makes everything on the file system durable.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        Ok(rustix::fs::syncfs(File::open(&self.path)?)?)
+    }
+
+    /// The sessions in it.
+    pub(super) fn sessions(&self) -> anyhow::Result<Vec<SessionId>> {
+        let folder = self.layout().sessions();
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut ids = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let name = entry?.file_name();
+            ids.extend(name.to_str().and_then(|name| SessionId::parse(name).ok()));
+        }
+        ids.sort_unstable();
+        Ok(ids)
+    }
+}
+
+impl Drop for Staging {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_dir_all(&self.path) {
+            tracing::warn!(%error, path = %self.path.display(), "could not be removed");
+        }
+    }
+}
+
+/// A session's metadata, as far as it can be read.
+pub(super) fn metadata(layout: &Layout, id: &SessionId) -> Option<Metadata> {
+    let bytes = fs::read(layout.file(id, METADATA)).ok()?;
+    Metadata::from_value(session_model::json::stored(&bytes).ok()?)
+}
+
+/// Links a session to its children, which no bundle holds.
+pub(super) fn link_children(layout: &Layout, id: &SessionId) -> io::Result<()> {
+    let Some(metadata) = metadata(layout, id) else { return Ok(()) };
+    let children: Vec<String> = metadata.texts("subsessions").map(str::to_owned).collect();
+    recent::update_children(&layout.session(id), &children)
+}

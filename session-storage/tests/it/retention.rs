@@ -1,0 +1,199 @@
+//! Retention: each bound, what is never touched, the dry run, who is told, and that the disk is given back.
+
+use std::fs;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use session_model::{Command, RecordBody, SessionId};
+use session_storage::live::{Hub, LiveConfig};
+use session_storage::sessions::{Sessions, Settings};
+use session_storage::store::retention::Policy;
+use session_storage::store::{Options, SyncPolicy};
+
+use crate::disk::{files_below, names};
+use crate::server::{Setup, TestServer, eventually};
+use crate::socket::Tail;
+
+/// A session as the older service left it, years ago.
+pub(crate) fn old_session(setup: &Setup, id: &str, status: &str, created: &str) {
+    let dir = setup.storage().join("sessions").join(id);
+    fs::create_dir_all(&dir).unwrap();
+    let metadata = json!({
+        "$schema": "session-metadata-v1", "sessionId": id, "userId": "old", "created": created, "updated": created,
+        "status": status, "metrics": {"toolCalls": 1}, "tags": [], "parentSession": null, "subsessions": [],
+    });
+    let state = json!({"$schema": "session-state-v1", "version": 3, "timestamp": created, "phase": "coding", "goals": []});
+    fs::write(dir.join("metadata.json"), metadata.to_string()).unwrap();
+    fs::write(dir.join("state.json"), state.to_string()).unwrap();
+    fs::write(dir.join("initial.json"), json!({"$schema": "session-initial-v1"}).to_string()).unwrap();
+    fs::write(
+        dir.join("actions.jsonl"),
+        format!("{}\n", json!({"seq": 1, "timestamp": created, "type": "x"})),
+    )
+    .unwrap();
+}
+
+async fn left(server: &TestServer, total: u64) {
+    eventually("so many are left", async || {
+        (server.get("/api/query/stats").await.ok()["total"] == total).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn age_counts_from_the_creation_and_active_sessions_stay_however_old() {
+    let setup = Setup::new();
+    old_session(&setup, "old-done", "completed", "2024-01-01T00:00:00.000Z");
+    old_session(&setup, "old-active", "active", "2023-01-01T00:00:00.000Z");
+    let server = setup.clone().start();
+    server.create("young", "u").await;
+    server.finalize("young", json!({})).await.ok();
+    let server = server.stop().env("RETENTION_MAX_AGE", "30d").start();
+    left(&server, 2).await;
+    assert_eq!(names(&server.storage().join("sessions")), ["old-active", "young"]);
+}
+
+#[tokio::test]
+async fn bytes_go_oldest_first_until_all_together_are_within_the_bound() {
+    let server = TestServer::start();
+    for n in 1..=5 {
+        server.action(&format!("s{n}"), json!({"pad": "x".repeat(100_000)})).await;
+        if n != 2 {
+            server.finalize(&format!("s{n}"), json!({})).await.ok();
+        }
+    }
+    let server = server.stop().env("RETENTION_MAX_BYTES", "350000").start();
+    left(&server, 3).await;
+    assert_eq!(names(&server.storage().join("sessions")), ["s2", "s4", "s5"], "active s2 stays");
+}
+
+#[tokio::test]
+async fn a_deletion_is_told_to_followers_and_stands_in_the_journal() {
+    let server = TestServer::start();
+    server.create("gone", "ann").await;
+    server.finalize("gone", json!({})).await.ok();
+    let server = server.stop().env("RETENTION_MAX_SESSIONS", 0).start();
+    let mut tail = Tail::connect(&server, "?session=gone&user=ann&since=0").await;
+    let deleted = loop {
+        let event = tail.next().await;
+        if event["type"] == "session_deleted" {
+            break event;
+        }
+    };
+    assert_eq!(deleted["sessionId"], "gone");
+    left(&server, 0).await;
+    let events = server.events("/api/events").await;
+    assert!(events.contains(&deleted), "{events:?}");
+    // The folder has gone for good after a crash too.
+    let server = server.crash();
+    assert!(!server.storage().join("sessions/gone").exists());
+}
+
+/// Files that the process has open although they are deleted: their room is not given back.
+fn deleted_but_open(server: &TestServer) -> Vec<String> {
+    let links = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
+    let targets = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
+    targets
+        .map(|target| target.to_string_lossy().into_owned())
+        .filter(|t| t.ends_with(" (deleted)"))
+        .collect()
+}
+
+#[tokio::test]
+async fn the_disk_is_given_back_and_nothing_keeps_a_deleted_file_open() {
+    let server = TestServer::start();
+    for n in 0..4 {
+        for _ in 0..8 {
+            server.action(&format!("big-{n}"), json!({"pad": "x".repeat(250_000)})).await;
+        }
+        server.actions(&format!("big-{n}"), "?order=desc&limit=1").await;
+        server.finalize(&format!("big-{n}"), json!({})).await.ok();
+    }
+    let size = |server: &TestServer| -> u64 {
+        let files = files_below(server.storage())
+            .into_iter()
+            .filter(|f| !f.starts_with(server.storage().join("journal")));
+        files.filter_map(|f| fs::metadata(f).ok()).map(|m| m.len()).sum()
+    };
+    assert!(size(&server) > 8_000_000);
+    // Deleted by the same process that has written them, so that its open files are at stake.
+    for n in 0..4 {
+        server.delete(&format!("/api/sessions/big-{n}")).await.ok();
+    }
+    eventually("the room is free", async || (size(&server) < 100_000).then_some(())).await;
+    assert_eq!(deleted_but_open(&server), Vec::<String>::new());
+    assert!(!server.storage().join(".trash").exists() || names(&server.storage().join(".trash")).is_empty());
+}
+
+#[tokio::test]
+async fn a_dry_run_tells_and_deletes_nothing() {
+    let server = TestServer::start();
+    for n in 1..=3 {
+        server.create(&format!("s{n}"), "u").await;
+        server.finalize(&format!("s{n}"), json!({})).await.ok();
+    }
+    let server = server.stop().env("RETENTION_MAX_SESSIONS", 1).env("RETENTION_DRY_RUN", "true").start();
+    eventually("it is told", async || {
+        let told = server.log_text();
+        (told.contains("would delete") && told.contains("s1") && told.contains("s2")).then_some(())
+    })
+    .await;
+    assert!(!server.log_text().contains("session=s3"));
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 3);
+}
+
+#[tokio::test]
+async fn the_command_lists_beside_a_running_service_and_deletes_in_a_stopped_one() {
+    let server = TestServer::start();
+    for n in 1..=4 {
+        server.create(&format!("s{n}"), "u").await;
+        if n != 1 {
+            server.finalize(&format!("s{n}"), json!({})).await.ok();
+        }
+    }
+    eventually("the snapshots are written", async || {
+        let run = server.setup.clone().env("RETENTION_MAX_SESSIONS", 2).run(&["retention", "--dry-run"]);
+        assert_eq!(run.code, Some(0), "{}", run.said());
+        let both = run.stdout.contains("s2 created") && run.stdout.contains("s3 created");
+        (both && run.stdout.contains("2 sessions would be deleted")).then_some(())
+    })
+    .await;
+    let bounded = server.setup.clone().env("RETENTION_MAX_SESSIONS", 2);
+    assert_eq!(bounded.run(&["retention"]).code, Some(3), "the service has the directory");
+    let setup = server.stop();
+    let unbounded = setup.run(&["retention"]);
+    assert_eq!(unbounded.code, Some(1), "{}", unbounded.said());
+    let run = bounded.run(&["retention"]);
+    assert_eq!(run.code, Some(0), "{}", run.said());
+    assert!(run.stdout.contains("2 sessions deleted"), "{}", run.said());
+    assert_eq!(names(&setup.storage().join("sessions")), ["s1", "s4"]);
+    let server = setup.start();
+    let deleted: Vec<Value> = server.events("/api/events").await;
+    assert_eq!(deleted.iter().filter(|e| e["type"] == "session_deleted").count(), 2);
+}
+
+#[test]
+fn a_session_that_was_opened_again_after_the_choice_stays() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let path = dir.path().to_owned();
+        let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
+        let retention = Policy { max_sessions: Some(0), ..Policy::default() };
+        let settings = Settings { store, auto_create: true, retention };
+        let sessions = Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap();
+        let id = SessionId::parse("s").unwrap();
+        let body = RecordBody::parse(b"{}").unwrap();
+        sessions.submit(&id, Command::Action(body), None).await.unwrap();
+        sessions.submit(&id, Command::Finalize(serde_json::Map::new()), None).await.unwrap();
+        let chosen = sessions.beyond_bounds().await;
+        assert_eq!(chosen.len(), 1);
+        sessions.submit(&id, Command::Reopen, None).await.unwrap();
+        assert!(!sessions.retire(&id).await.unwrap());
+        assert!(sessions.exists(&id));
+        assert_eq!(sessions.retain().await, 0);
+        sessions.submit(&id, Command::Finalize(serde_json::Map::new()), None).await.unwrap();
+        assert_eq!(sessions.retain().await, 1);
+        assert!(!sessions.exists(&id));
+        sessions.shutdown().await;
+    });
+}

@@ -1,0 +1,38 @@
+// The two accounts of a session: what the CLI said (the side file) and what was recorded (the service).
+
+import { readFileSync } from 'node:fs';
+
+export function readSide(path) {
+  return readFileSync(path, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
+}
+
+/** The session, its whole history, and its log records in the order in which they were recorded. */
+export async function eventsOf(service, sessionId) {
+  const get = async (path) => {
+    const response = await fetch(`${service}${path}`);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  };
+  const session = await get(`/api/sessions/${sessionId}`);
+  const events = [];
+  for (let after = '0'; ; ) {
+    const page = await get(`/api/sessions/${sessionId}/events?limit=1000&after=${after}`);
+    events.push(...page.events);
+    if (page.events.length === 0 || page.next === after) break;
+    after = page.next;
+  }
+  const records = [...session.actions, ...session.responses].sort((a, b) => a.$offset - b.$offset);
+  return { session, events, records };
+}
+
+/** The runs of the CLI, each with its lines and its records: a hook is stamped when it starts, so its time tells. */
+export function runsOf(side, records) {
+  const begun = side.filter((line) => line.kind === 'run');
+  const runOf = (record) => begun.findLast((line) => line.begun <= Date.parse(record.timestamp))?.run;
+  return begun.map(({ run, ended }) => ({
+    number: run,
+    ended,
+    lines: side.filter((line) => line.run === run),
+    records: records.filter((record) => runOf(record) === run),
+  }));
+}
