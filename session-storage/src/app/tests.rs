@@ -1,5 +1,8 @@
 use super::*;
+use crate::access::Access;
+use crate::access::key_file::Folder;
 use crate::config::Layers;
+use crate::limits::Limits;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::Settings;
 use crate::store::{Options, SyncPolicy, retention::Policy};
@@ -32,7 +35,9 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
         redaction: Some(Arc::default()),
     };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
-    Parts::new(&config, Sessions::open(settings, hub).unwrap(), CancellationToken::new())
+    let access = Arc::new(Access::open(Folder::below(dir)).unwrap());
+    let guards = Guards { access, limits: Arc::new(Limits::new(&config)), audit: None };
+    Parts::new(&config, Sessions::open(settings, hub).unwrap(), guards, CancellationToken::new())
 }
 
 /// Sends every request to one application with a fresh directory.

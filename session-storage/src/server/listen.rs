@@ -58,6 +58,15 @@ fn failed(address: &impl ToString) -> impl FnOnce(io::Error) -> ServerError {
     move |source| ServerError::Listen { address, source }
 }
 
+/// Whether nobody but this machine can reach it.
+pub(super) fn is_loopback(host: &str, port: u16) -> Result<bool, ServerError> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(true);
+    }
+    let addresses = resolve(host, port).map_err(failed(&format!("{host}:{port}")))?;
+    Ok(addresses.iter().all(|address| address.ip().to_canonical().is_loopback()))
+}
+
 fn tcp(host: &str, port: u16) -> Result<Vec<TcpListener>, ServerError> {
     if host.eq_ignore_ascii_case("localhost") {
         return loopback(port);

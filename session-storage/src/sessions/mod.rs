@@ -19,6 +19,7 @@ mod read;
 mod redaction;
 mod refused;
 mod retain;
+mod usage;
 mod write;
 
 use std::path::PathBuf;
@@ -26,8 +27,9 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use session_model::redact::Rules;
-use session_model::{Code, Refusal, SessionId, Timestamp};
+use session_model::{Code, Refusal, SessionId};
 
+use crate::clock::now;
 use crate::live::{History, Hub};
 use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
@@ -36,7 +38,7 @@ use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
 pub use copy::ExportQuery;
-pub use lists::ListQuery;
+pub use lists::{ListQuery, Within};
 pub use logs::{JsonStream, LogQuery};
 pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
@@ -148,12 +150,6 @@ impl Sessions {
     }
 }
 
-/// The service's clock.
-pub(crate) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
     tracing::error!(session = %id, %damage, "session is damaged");
     Refusal::new(
@@ -162,7 +158,8 @@ fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
     )
 }
 
-fn not_found(id: &SessionId) -> Refusal {
+/// The answer about a session that is not there.
+pub(crate) fn not_found(id: &SessionId) -> Refusal {
     Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`"))
 }
 

@@ -24,9 +24,11 @@ mod raw;
 mod server;
 mod socket;
 
+mod access;
 mod actions;
 #[cfg(feature = "archive")]
 mod archive;
+mod audit_log;
 mod backup;
 mod batches;
 mod check;
@@ -39,10 +41,13 @@ mod failing_disk;
 mod files;
 mod goals_agents;
 mod hostile;
+mod keys;
+mod limits;
 mod live;
 mod lost_files;
 mod observe;
 mod operation;
+mod origins;
 mod query;
 mod recovery;
 mod retention;
