@@ -44,7 +44,9 @@ async fn status(server: &TestServer, shown: &str) -> u16 {
     server.send(reqwest::Method::GET, "/api/sessions", &bearer(shown), None).await.status
 }
 
+/// Waits until the service answers this key so; a key that is let in must not be so because nobody is asked yet.
 async fn until_status(server: &TestServer, shown: &str, wanted: u16) {
+    eventually("keys are asked for", async || (status(server, "none").await == 401).then_some(())).await;
     let what = format!("the answer is {wanted}");
     eventually(&what, async || (status(server, shown).await == wanted).then_some(())).await;
 }
