@@ -94,7 +94,7 @@ fn admin(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/api/admin/backup") => of("backup", "The whole directory as of one position."),
         ("GET", "/api/admin/export") => of("export", "Sessions, each as of its own offset.")
             .takes([p::sessions("session"), query("user", "Only this user's.")])
-            .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound]),
+            .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound, SessionQuarantined]),
         _ => return None,
     })
 }
