@@ -13,6 +13,7 @@ trap cleanup EXIT
 
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check 'moto[server]'
+: >"$work/log"
 "$work/venv/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/log" 2>&1 &
 server=$!
 for _ in $(seq 300); do

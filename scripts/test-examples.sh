@@ -29,6 +29,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
+: >"$work/out"
 PORT=0 HOST=127.0.0.1 STORAGE_PATH=$work/data "$storage" >"$work/out" 2>"$work/log" &
 service=$!
 end=$((SECONDS + 20))

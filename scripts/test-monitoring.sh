@@ -28,6 +28,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
+: >"$work/out"
 PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=warn "$binary" >"$work/out" 2>"$work/log" &
 service=$!
 url=

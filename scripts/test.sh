@@ -34,6 +34,7 @@ cleanup() {
   rm -rf "$work"
 }
 trap cleanup EXIT
+: >"$work/out"
 PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=warn \
   ./target/release/session-storage >"$work/out" 2>"$work/err" &
 service=$!
