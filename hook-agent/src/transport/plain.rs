@@ -3,11 +3,12 @@
 //! A connection that the service had closed while it was idle is replaced at once and without counting as a failure:
 //! every request here may safely be repeated (batches carry the producer's numbers, the rest is idempotent).
 
-use std::fmt::Write as _;
+use std::fmt::{Display, Write as _};
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
@@ -89,7 +90,7 @@ impl Plain {
 
     fn connect_tcp(&self, host: &str, port: u16) -> Result<Stream, TransportError> {
         let mut last = "the name has no address".to_owned();
-        for address in addresses(host, port)? {
+        for address in addresses(host, port, self.connect_timeout)? {
             match TcpStream::connect_timeout(&address, self.connect_timeout) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(exchange)?;
@@ -134,15 +135,28 @@ fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
 }
 
 /// `localhost` needs no name service; it may be either loopback address.
-fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
+fn addresses(host: &str, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, TransportError> {
     if is_local(host) && !host.contains(|letter: char| letter == ':' || letter.is_ascii_digit()) {
         return Ok(vec![
             SocketAddr::from(([127, 0, 0, 1], port)),
             SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
         ]);
     }
-    let found = (host, port).to_socket_addrs();
-    Ok(found.map_err(|error| TransportError::Connect(format!("`{host}`: {error}")))?.collect())
+    match host.parse::<IpAddr>() {
+        Ok(address) => Ok(vec![SocketAddr::from((address, port))]),
+        Err(_) => resolved(host.to_owned(), port, timeout),
+    }
+}
+
+/// A name service that is away can take many seconds, and its library knows no timeout: a thread of its own waits.
+fn resolved(host: String, port: u16, timeout: Duration) -> Result<Vec<SocketAddr>, TransportError> {
+    let (sender, found) = mpsc::channel();
+    let name = host.clone();
+    let asking = move || sender.send((name.as_str(), port).to_socket_addrs().map(Vec::from_iter));
+    let failed = |error: &dyn Display| TransportError::Connect(format!("`{host}`: {error}"));
+    std::thread::Builder::new().spawn(asking).map_err(|error| failed(&error))?;
+    let answer = found.recv_timeout(timeout).map_err(|_| failed(&"the name was not resolved in time"))?;
+    answer.map_err(|error| failed(&error))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
