@@ -55,7 +55,7 @@ pub struct Config {
     pub spool_max_age: Duration,
     /// `HOOK_AGENT_SPOOL_FULL`: `drop-oldest` (default) or `reject-new`.
     pub spool_full: FullPolicy,
-    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000.
+    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: looking up the name and connecting, together.
     pub connect_timeout: Duration,
     /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
     pub answer_timeout: Duration,
