@@ -21,6 +21,8 @@ export interface Options {
   spoolMaxAge?: number | undefined;
   /** `HOOK_AGENT_SPOOL_FULL`: which one gives way when the spool is full. */
   spoolFull?: 'drop-oldest' | 'reject-new' | undefined;
+  /** `HOOK_AGENT_REDACTION`, default `on`: whether secrets of known forms are replaced before they are spooled. */
+  redaction?: 'on' | 'off' | undefined;
   /** `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000. */
   connectTimeoutMs?: number | undefined;
   /** `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000. */

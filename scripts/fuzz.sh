@@ -17,7 +17,7 @@ n=0
 jq -c '.steps[] | .ask, .ask.data | values' ../session-model/tests/fixtures/wire.json | while IFS= read -r seed; do
   printf '%s' "$seed" >"fuzz/corpus/request_body/seed-$((n += 1))"
 done
-for target in request_body journal_decode; do
+for target in request_body redaction journal_decode; do
   mkdir -p "fuzz/corpus/$target"
   cargo fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -verbosity=0
   echo "fuzz: $target ran for $seconds s and found nothing"

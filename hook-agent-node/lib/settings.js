@@ -12,6 +12,7 @@ const VARIABLES = {
   spoolMaxBytes: 'HOOK_AGENT_SPOOL_MAX_BYTES',
   spoolMaxAge: 'HOOK_AGENT_SPOOL_MAX_AGE',
   spoolFull: 'HOOK_AGENT_SPOOL_FULL',
+  redaction: 'HOOK_AGENT_REDACTION',
   connectTimeoutMs: 'HOOK_AGENT_CONNECT_TIMEOUT_MS',
   answerTimeoutMs: 'HOOK_AGENT_ANSWER_TIMEOUT_MS',
 };

@@ -55,6 +55,9 @@ pub struct Config {
     pub spool_max_age: Duration,
     /// `HOOK_AGENT_SPOOL_FULL`: `drop-oldest` (default) or `reject-new`.
     pub spool_full: FullPolicy,
+    /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced before they are
+    /// spooled.
+    pub redaction: bool,
     /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: looking up the name and connecting, together.
     pub connect_timeout: Duration,
     /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
@@ -94,6 +97,7 @@ impl Config {
             vars.number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?.unwrap_or(config.spool_max_bytes);
         config.spool_max_age = vars.seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
         config.spool_full = vars.policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
+        config.redaction = vars.switch("HOOK_AGENT_REDACTION")?.unwrap_or(config.redaction);
         config.connect_timeout =
             vars.millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
         config.answer_timeout = vars.millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
@@ -110,6 +114,7 @@ impl Config {
             spool_max_bytes: 256 * 1024 * 1024,
             spool_max_age: Duration::from_hours(7 * 24),
             spool_full: FullPolicy::DropOldest,
+            redaction: true,
             connect_timeout: Duration::from_secs(2),
             answer_timeout: Duration::from_secs(5),
             max_backoff: Duration::from_secs(30),
@@ -146,6 +151,17 @@ impl Vars<'_> {
 
     fn millis(&self, name: &'static str) -> Result<Option<Duration>, Error> {
         Ok(self.number(name, 1)?.map(Duration::from_millis))
+    }
+
+    fn switch(&self, name: &'static str) -> Result<Option<bool>, Error> {
+        match self.text(name).as_deref() {
+            None => Ok(None),
+            Some("on") => Ok(Some(true)),
+            Some("off") => Ok(Some(false)),
+            Some(other) => {
+                Err(Error::Config { name, reason: format!("`{other}` is neither `on` nor `off`") })
+            }
+        }
     }
 
     fn policy(&self, name: &'static str) -> Result<Option<FullPolicy>, Error> {
@@ -187,6 +203,11 @@ mod tests {
         assert_eq!(config.session_id.as_deref(), Some("s-1"));
         assert_eq!(config.spool_dirs[0], PathBuf::from("/home/x/.local/state/hook-agent"));
         assert_eq!(config.spool_full, FullPolicy::RejectNew);
+        assert!(config.redaction);
+        let off = |name: &str| (name == "HOOK_AGENT_REDACTION").then(|| "off".to_owned());
+        assert!(!Config::from_vars(&off).unwrap().redaction);
+        let wrong = |name: &str| (name == "HOOK_AGENT_REDACTION").then(|| "perhaps".to_owned());
+        assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
         let wrong = |name: &str| (name == "HOOK_AGENT_SPOOL_MAX_BYTES").then(|| "9".to_owned());
         assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
     }

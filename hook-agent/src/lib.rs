@@ -27,6 +27,7 @@ mod config;
 mod delivery;
 mod error;
 mod kind;
+mod redaction;
 mod spool;
 mod sync;
 mod transport;

@@ -42,6 +42,12 @@ codes! {
     ImmutableField => "immutable_field", 400, false;
     /// The change would give a known field of the state or metadata another type.
     InvalidState => "invalid_state", 400, false;
+    /// The request needs a key or token, or the one it bears is not valid (any more).
+    Unauthorized => "unauthorized", 401, false;
+    /// The key or token is valid and does not allow this.
+    Forbidden => "forbidden", 403, false;
+    /// A page of this origin may not do this; `CORS_ALLOWED_ORIGINS` names those that may.
+    OriginNotAllowed => "origin_not_allowed", 403, false;
     /// The producer's epoch is older than one already seen.
     StaleProducerEpoch => "stale_producer_epoch", 403, false;
     /// No route has this path.
@@ -76,7 +82,9 @@ codes! {
     PayloadTooLarge => "payload_too_large", 413, false;
     /// The content type is not one this route reads.
     UnsupportedMediaType => "unsupported_media_type", 415, false;
-    /// Too many requests.
+    /// The `Host` of the request is no name of this service; `ALLOWED_HOSTS` names further ones.
+    HostNotAllowed => "host_not_allowed", 421, false;
+    /// Too many requests, or too many streams, at a time.
     RateLimited => "rate_limited", 429, true;
     /// Something unforeseen; the request id finds it in the log.
     Internal => "internal", 500, true;
@@ -86,6 +94,8 @@ codes! {
     StorageUnavailable => "storage_unavailable", 503, true;
     /// The disk is full; nothing of the request was stored.
     StorageFull => "storage_full", 507, true;
+    /// The user has as many sessions or bytes as one user may have; the message names the number.
+    QuotaExceeded => "quota_exceeded", 507, true;
 }
 
 impl fmt::Display for Code {

@@ -95,6 +95,16 @@ impl<'a> Command<'a> {
             .or_else(|| body(r#"{"type":"response","data":"#).map(Command::Response))
     }
 
+    /// The same command; `marked`: whether it may bear tags in the place of secrets, as its screening found.
+    #[must_use]
+    pub fn marked(self, marked: bool) -> Self {
+        match self {
+            Command::Action(body) => Command::Action(body.marked(marked)),
+            Command::Response(body) => Command::Response(body.marked(marked)),
+            other => other,
+        }
+    }
+
     /// Reads one line of a batch.
     pub fn parse_line(line: &'a str) -> Result<Self, Refusal> {
         if let Some(record) = Self::parse_plain_record(line) {

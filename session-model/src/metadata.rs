@@ -181,6 +181,16 @@ impl Metadata {
         }
     }
 
+    /// Counts tags in the place of secrets; a session without any bears no such counter.
+    pub fn count_redactions(&mut self, tags: u64) {
+        if tags == 0 {
+            return;
+        }
+        let Some(Value::Object(metrics)) = self.0.get_mut("metrics") else { return };
+        let known = metrics.get("redactions").and_then(Value::as_u64).unwrap_or(0);
+        metrics.insert("redactions".to_owned(), known.saturating_add(tags).into());
+    }
+
     /// Notes when something happened.
     pub fn touch(&mut self, at: Timestamp) {
         if let Some(Value::String(text)) = self.0.get_mut("updated") {

@@ -16,6 +16,7 @@ use crate::code::Refusal;
 use crate::json;
 use crate::line;
 use crate::metadata::Metric;
+use crate::redact;
 use crate::survey::{Reserved, Survey, reserved_as, survey};
 use crate::timestamp::Timestamp;
 
@@ -25,6 +26,7 @@ pub struct RecordBody<'a> {
     text: Cow<'a, str>,
     metric: Metric,
     reserved: Reserved,
+    marked: bool,
 }
 
 impl<'a> RecordBody<'a> {
@@ -52,7 +54,14 @@ impl<'a> RecordBody<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
             Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
         };
-        Self { text, metric: survey.metric, reserved: survey.reserved }
+        Self { text, metric: survey.metric, reserved: survey.reserved, marked: true }
+    }
+
+    /// The same body; `marked`: whether it may bear tags in the place of secrets, as its screening found.
+    #[must_use]
+    pub fn marked(mut self, marked: bool) -> Self {
+        self.marked = marked;
+        self
     }
 
     /// Which counter an action of this `type` moves.
@@ -65,8 +74,8 @@ impl<'a> RecordBody<'a> {
         self.text.len() + 128
     }
 
-    /// Writes the stored line, newline included.
-    pub fn write_line(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) {
+    /// Writes the stored line, newline included; answers how many tags in the place of secrets it bears.
+    pub fn write_line(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) -> u64 {
         let start = out.len();
         let fields = trimmed(&self.text[1..self.text.len() - 1]);
         let time_first =
@@ -79,6 +88,7 @@ impl<'a> RecordBody<'a> {
             self.write_renamed(out, seq, at, offset);
         }
         line::seal(out, start);
+        if self.marked { redact::count(&out[start..]) } else { 0 }
     }
 
     fn write_renamed(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) {

@@ -12,6 +12,7 @@ use crate::id::{SessionId, UserId};
 use crate::merge;
 use crate::metadata::{Metadata, Metric};
 use crate::producer::Producers;
+use crate::redact;
 use crate::state::{State, array_at, find_mut, without_own_keys};
 use crate::timestamp::Timestamp;
 use crate::{initial, state};
@@ -103,6 +104,7 @@ impl View {
             Metadata::at_birth(id, &user, &birth, stamp.at),
             State::at_birth(stamp.at),
         );
+        view.metadata.count_redactions(tags_of(change));
         view.outbox.push(OutFile::Initial(initial::document(&birth.initial, stamp.at)));
         view.created_offset = stamp.offset;
         view.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes: 600 };
@@ -140,11 +142,12 @@ impl View {
         self.metadata.touch(stamp.at);
     }
 
-    /// An action or response was stored.
-    pub fn apply_record(&mut self, log: LogKind, metric: Metric, stamp: Stamp) {
+    /// An action or response was stored, in a line that bears so many tags in the place of secrets.
+    pub fn apply_record(&mut self, log: LogKind, metric: Metric, redactions: u64, stamp: Stamp) {
         if log == LogKind::Actions {
             self.metadata.bump(metric);
         }
+        self.metadata.count_redactions(redactions);
         self.note(log, stamp);
     }
 
@@ -160,6 +163,7 @@ impl View {
         let known =
             (change.kind.changes_state() && version <= self.state.version()).then(|| self.state.clone());
         self.apply_data(change, stamp.at)?;
+        self.metadata.count_redactions(tags_of(change));
         match known {
             Some(state) => self.state = state,
             None if change.kind.changes_state() => self.state.advance(stamp.at),
@@ -233,6 +237,14 @@ impl View {
         doc.insert("subsessions".into(), self.metadata.doc().get("subsessions").cloned().unwrap_or_default());
         self.final_doc = Some(Value::Object(doc));
     }
+}
+
+/// How many tags in the place of secrets a change bears: what is counted live and at replay alike.
+fn tags_of(change: &Change) -> u64 {
+    let birth = change.birth.iter().flat_map(|birth| &birth.initial);
+    let initial: u64 =
+        birth.map(|(key, value)| redact::count(key.as_bytes()) + redact::count_in(value)).sum();
+    initial + redact::count_in(&change.data)
 }
 
 fn json_len(state: &State) -> u64 {

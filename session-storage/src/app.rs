@@ -1,13 +1,18 @@
 //! The application: every path on one screen.
 //!
-//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists and what a wrong
-//! method's `Allow` is made from. Order matters for speed alone: the router tries the paths one by one, so those
-//! that agents write to come first.
+//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists, what a wrong
+//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order
+//! matters for speed alone: the router tries the paths one by one, so those that agents write to come first.
 
 pub(crate) mod connections;
 mod dashboard;
 mod edge;
+mod guard;
+mod hosts;
 pub(crate) mod request_id;
+mod trace;
+
+pub use guard::Guards;
 mod watch;
 
 use std::path::PathBuf;
@@ -16,18 +21,21 @@ use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
-use actix_web::guard::{self, Guard};
+use actix_web::guard::{Guard, fn_guard};
 use actix_web::http::Method;
 use actix_web::{App, Error, HttpResponse, Resource, Route, web};
 use serde::Serialize;
 use session_model::{Code, Refusal};
 use tokio_util::sync::CancellationToken;
 
+use crate::access::{Rule, Scope};
 use crate::config::Config;
 use crate::error::ApiError;
 use crate::live::{Known, Live};
 use crate::metrics::{Requests, RouteId};
-use crate::routes::{actions, admin, body, describe, events, health, live, probes, query, sessions, state};
+use crate::routes::{
+    actions, admin, body, describe, events, health, live, probes, query, sessions, state, tokens,
+};
 use crate::sessions::Sessions;
 use crate::traces::Traces;
 use connections::Connections;
@@ -38,11 +46,14 @@ pub struct Parts {
     sessions: Arc<Sessions>,
     known: Known,
     bodies: body::Bounds,
+    hosts: hosts::Hosts,
+    gatekeeper: guard::Gatekeeper,
     origins: Vec<String>,
     dashboard: Option<PathBuf>,
     started: health::Started,
     access_log: bool,
     traces: Option<Traces>,
+    encrypted: bool,
     /// Counts what is asked and answered.
     pub(crate) requests: Arc<Requests>,
     /// Counts who is connected.
@@ -51,23 +62,32 @@ pub struct Parts {
 
 impl Parts {
     /// From the configuration; `draining` is cancelled when the service stops.
-    pub fn new(config: &Config, sessions: Arc<Sessions>, draining: CancellationToken) -> Self {
+    pub fn new(
+        config: &Config,
+        sessions: Arc<Sessions>,
+        guards: Guards,
+        draining: CancellationToken,
+    ) -> Self {
         let asked = Arc::clone(&sessions);
         Self {
-            sessions,
+            hosts: hosts::Hosts::new(config),
+            gatekeeper: guard::Gatekeeper::new(config, guards, Arc::clone(&sessions)),
             known: Arc::new(move |id| asked.known(id)),
             bodies: body::Bounds {
                 bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
                 stall: config.body_timeout,
                 draining,
+                redaction: Arc::clone(sessions.redaction()),
             },
             origins: config.cors_allowed_origins.clone(),
             dashboard: config.dashboard_path.clone(),
             started: health::Started(Instant::now()),
             access_log: config.access_log,
             traces: None,
+            encrypted: config.tls_cert.is_some(),
             requests: Arc::new(Requests::new(ROUTES.to_vec())),
             connections: Connections::default(),
+            sessions,
         }
     }
 
@@ -86,6 +106,14 @@ impl Parts {
         }
     }
 
+    /// The same for a listener that only those can reach who may do everything.
+    #[must_use]
+    pub fn trusted(&self) -> Self {
+        let mut parts = self.clone();
+        parts.gatekeeper.trusted = true;
+        parts
+    }
+
     /// A worker's door to the live feed.
     fn live(&self) -> Live {
         Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
@@ -99,15 +127,25 @@ pub struct Endpoint {
     pub method: &'static str,
     /// The path.
     pub path: &'static str,
+    /// What it asks of the key or token, once there are keys.
+    #[serde(serialize_with = "as_text")]
+    pub access: Rule,
     /// What it does.
     pub about: &'static str,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(rule)
+}
+
 macro_rules! endpoints {
-    ($($path:literal { $($method:ident $handler:path, $about:literal;)+ })+) => {
+    ($($path:literal { $($method:ident $handler:path, $rule:expr, $about:literal;)+ })+) => {
         /// Every path and method.
         pub const ENDPOINTS: &[Endpoint] =
-            &[$($(Endpoint { method: stringify!($method), path: $path, about: $about },)+)+];
+            &[$($(Endpoint {
+                method: stringify!($method), path: $path, access: $rule, about: $about,
+            },)+)+];
 
         /// Every route that requests are counted by.
         const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
@@ -116,109 +154,136 @@ macro_rules! endpoints {
             $(config.service(
                 web::resource($path)
                     .app_data(route_id($path))
-                    $(.route(route(stringify!($method)).to($handler)))+
+                    $(.route({
+                        struct This;
+                        impl guard::Row for This {
+                            const METHOD: &'static str = stringify!($method);
+                            const PATH: &'static str = $path;
+                            const RULE: Rule = $rule;
+                        }
+                        route(<This as guard::Row>::METHOD).to(guard::Guarded::new(This, $handler))
+                    }))+
                     .default_service(web::to(|| async { wrong_method($path) })),
             );)+
         }
     };
 }
 
+/// Adds to the session that the path names.
+const APPEND: Rule = Rule::Session(Scope::Append);
+/// Takes it away.
+const WRITE: Rule = Rule::Session(Scope::Write);
+/// Shows it.
+const READ: Rule = Rule::Session(Scope::Read);
+/// Makes a session, if it is one within reach.
+const CREATE: Rule = Rule::Filtered(Scope::Append);
+/// Shows as much of many sessions as is within reach.
+const LIST: Rule = Rule::Filtered(Scope::Read);
+/// Takes all of it away in one piece.
+const BACKUP: Rule = Rule::Whole(Scope::Admin);
+
 endpoints! {
     "/api/actions/{id}" {
-        POST actions::append_action, "appends an action";
-        GET actions::actions, "the actions; ?limit, after, before, order, type";
+        POST actions::append_action, APPEND, "appends an action";
+        GET actions::actions, READ, "the actions; ?limit, after, before, order, type";
     }
     "/api/actions/{id}/responses" {
-        POST actions::append_response, "appends a response";
-        GET actions::responses, "the responses; parameters as for actions";
+        POST actions::append_response, APPEND, "appends a response";
+        GET actions::responses, READ, "the responses; parameters as for actions";
     }
     "/api/sessions/{id}/events" {
-        POST sessions::batch, "applies a batch of NDJSON lines in order";
-        GET events::of_session, "the session's events as a page or, with Accept: text/event-stream, as a stream";
+        POST sessions::batch, APPEND, "applies a batch of NDJSON lines in order";
+        GET events::of_session, READ, "the session's events as a page or, with Accept: text/event-stream, as a stream";
     }
     "/api/state/{id}" {
-        PATCH state::patch, "merges into the state; If-Match names the version";
-        GET state::read, "the state; ?version for an earlier one";
+        PATCH state::patch, APPEND, "merges into the state; If-Match names the version";
+        GET state::read, READ, "the state; ?version for an earlier one";
     }
     "/api/state/{id}/goals" {
-        POST state::add_goal, "adds a goal";
+        POST state::add_goal, APPEND, "adds a goal";
     }
     "/api/state/{id}/goals/{goal}" {
-        PATCH state::update_goal, "changes a goal";
+        PATCH state::update_goal, APPEND, "changes a goal";
     }
     "/api/state/{id}/agents" {
-        POST state::spawn_agent, "adds an agent";
+        POST state::spawn_agent, APPEND, "adds an agent";
     }
     "/api/state/{id}/agents/{agent}/complete" {
-        POST state::complete_agent, "notes that an agent is done";
+        POST state::complete_agent, APPEND, "notes that an agent is done";
     }
     "/api/sessions" {
-        POST sessions::create, "creates or claims a session";
-        GET sessions::list, "pages of metadata; ?user, status, tag, q, limit, cursor";
+        POST sessions::create, CREATE, "creates or claims a session";
+        GET sessions::list, LIST, "pages of metadata; ?user, status, tag, q, limit, cursor";
     }
     "/api/sessions/{id}" {
-        GET sessions::read, "the whole session; ?logs=false leaves the logs out";
-        DELETE sessions::delete, "removes a session";
+        GET sessions::read, READ, "the whole session; ?logs=false leaves the logs out";
+        DELETE sessions::delete, WRITE, "removes a session";
     }
     "/api/sessions/{id}/metadata" {
-        PATCH sessions::update_metadata, "sets dotted keys of the metadata";
+        PATCH sessions::update_metadata, APPEND, "sets dotted keys of the metadata";
     }
     "/api/sessions/{id}/finalize" {
-        POST sessions::finalize, "closes a session";
+        POST sessions::finalize, APPEND, "closes a session";
     }
     "/api/sessions/{id}/reopen" {
-        POST sessions::reopen, "opens a session again";
+        POST sessions::reopen, APPEND, "opens a session again";
     }
     "/api/sessions/user/{user}" {
-        GET sessions::of_user, "the user's sessions";
+        GET sessions::of_user, LIST, "the user's sessions";
     }
     "/api/query/recent" {
-        GET query::recent, "metadata of the newest sessions";
+        GET query::recent, LIST, "metadata of the newest sessions";
     }
     "/api/query/active" {
-        GET query::active, "metadata of the active sessions";
+        GET query::active, LIST, "metadata of the active sessions";
     }
     "/api/query/stats" {
-        GET query::stats, "how many sessions there are";
+        GET query::stats, LIST, "how many sessions there are";
     }
     "/api/events" {
-        GET events::all, "all events as a page or, with Accept: text/event-stream, as a stream";
+        GET events::all, LIST, "all events as a page or, with Accept: text/event-stream, as a stream";
+    }
+    "/api/tokens" {
+        POST tokens::issue, Rule::Filtered(Scope::Admin), "issues a token for one session; sessionId, scope, ttl";
+    }
+    "/api/tickets" {
+        POST tokens::ticket, LIST, "issues a ticket that opens one stream: ?ticket=";
     }
     "/ws" {
-        GET live::follow, "the live feed; ?session, user, since";
+        GET live::follow, LIST, "the live feed; ?session, user, since";
     }
     "/api/admin/export" {
-        GET admin::export, "sessions as a bundle; ?session (repeatable), user";
+        GET admin::export, BACKUP, "sessions as a bundle; ?session (repeatable), user";
     }
     "/api/admin/backup" {
-        GET admin::backup, "the whole directory as of one position, as a bundle";
+        GET admin::backup, BACKUP, "the whole directory as of one position, as a bundle";
     }
     "/health" {
-        GET health::health, "whether the service is well";
+        GET health::health, Rule::Open, "whether the service is well";
     }
     "/livez" {
-        GET probes::alive, "whether the service needs a restart";
+        GET probes::alive, Rule::Open, "whether the service needs a restart";
     }
     "/readyz" {
-        GET probes::ready, "whether the service takes writes, check by check";
+        GET probes::ready, Rule::Open, "whether the service takes writes, check by check";
     }
     "/metrics" {
-        GET probes::metrics, "figures in the text format of Prometheus";
+        GET probes::metrics, Rule::Whole(Scope::Read), "figures in the text format of Prometheus";
     }
     "/openapi.json" {
-        GET describe::document, "this API as OpenAPI 3.1";
+        GET describe::document, Rule::Open, "this API as OpenAPI 3.1";
     }
     "/docs" {
-        GET describe::page, "this API as a page for people";
+        GET describe::page, Rule::Open, "this API as a page for people";
     }
     "/docs/style.css" {
-        GET describe::style, "the page's style sheet";
+        GET describe::style, Rule::Open, "the page's style sheet";
     }
     "/llms.txt" {
-        GET describe::llms, "this API as a text for language models";
+        GET describe::llms, Rule::Open, "this API as a text for language models";
     }
     "/" {
-        GET health::about, "this list";
+        GET health::about, Rule::Open, "this list";
     }
 }
 
@@ -237,6 +302,10 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.live()))
         .app_data(parts.bodies.clone())
         .app_data(parts.started)
+        .app_data(Arc::clone(&parts.gatekeeper.guards.access))
+        .app_data(web::Data::from(Arc::clone(&parts.gatekeeper.guards.limits)))
+        .app_data(parts.gatekeeper.clone())
+        .app_data(health::About::new(&ENDPOINTS))
         .app_data(route_id(UNMATCHED))
         .app_data(web::Data::new(parts.probed()));
     config.service(users());
@@ -247,8 +316,14 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
 
 /// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
 fn users() -> Resource {
-    let path = "/api/sessions/user/{user}";
-    web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(sessions::of_user))
+    struct OfUser;
+    impl guard::Row for OfUser {
+        const METHOD: &'static str = "GET";
+        const PATH: &'static str = "/api/sessions/user/{user}";
+        const RULE: Rule = LIST;
+    }
+    let (path, of_user) = (<OfUser as guard::Row>::PATH, guard::Guarded::new(OfUser, sessions::of_user));
+    web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(of_user))
 }
 
 /// The application of one worker.
@@ -269,12 +344,12 @@ pub fn app(
 /// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some
 /// allocations each; which ones a path takes stands in the table here.
 fn asks(method: Method) -> impl Guard {
-    guard::fn_guard(move |context| context.head().method == method)
+    fn_guard(move |context| context.head().method == method)
 }
 
 /// Whoever may GET may ask for the head alone.
 fn reading() -> impl Guard {
-    guard::fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
+    fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
 }
 
 /// A route for a method of the table.

@@ -5,21 +5,28 @@
 //! of the same name in the file. Nothing else in the service reads the environment, but for the credentials of
 //! [`crate::archive`], which come from where every tool for S3 looks.
 
+mod access_cli;
 mod cli;
 mod commands;
 pub mod kinds;
 mod layers;
+pub mod names;
+pub mod rates;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use access_cli::{AccessRequest, DEFAULT_TOKEN_LIFETIME, NewKey, TOKEN_LIFETIME};
 pub use cli::read_command_line;
 pub use commands::{ArchiveRequest, Output, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
+pub use rates::Rate;
 
 use kinds::{
     Bytes, Choice, Collector, Kind, Number, Off, Origins, Place, Share, Span, Switch, Text, Threads,
 };
+use names::Hosts;
+use rates::Rates;
 
 /// When a commit is synced.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +46,17 @@ pub enum LogFormat {
     Text,
     /// One object a line.
     Json,
+}
+
+/// Whether there is an audit log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AuditLog {
+    /// As soon as there is a key.
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
 }
 
 /// One row of the table.
@@ -116,6 +134,12 @@ options! {
     host: String = "localhost", Text;
     /// A Unix socket to listen on as well
     socket_path: Option<PathBuf> = "off", Off(Place);
+    /// Whether requests over the Unix socket need a key too; else the mode of its file guards it
+    socket_needs_key: bool = "false", Switch;
+    /// Whether to start without any key on an address that other machines can reach
+    allow_anonymous: bool = "false", Switch;
+    /// Names that requests may be meant for, besides localhost, HOST and addresses in digits
+    allowed_hosts: Vec<String> = "off", Hosts;
     /// Where the sessions are kept
     storage_path | sessions_dir: PathBuf = "/var/claude-sessions", Place;
     /// When a commit is synced: before its answer, about once a second, or when the system sees fit
@@ -137,6 +161,14 @@ options! {
     otel_traces_sampler_arg: f64 = "1", Share;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
+    /// Whether secrets of known forms are replaced by tags before anything is stored
+    redaction: bool = "on", Switch;
+    /// A file with further forms of secrets, in TOML or JSON
+    redaction_rules: Option<PathBuf> = "off", Off(Place);
+    /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
+    tls_cert: Option<PathBuf> = "off", Off(Place);
+    /// File of the certificate's private key (PEM)
+    tls_key: Option<PathBuf> = "off", Off(Place);
     /// Directory of the built dashboard, served at /dashboard/
     dashboard_path: Option<PathBuf> = "off", Off(Place);
     /// Delete the oldest completed sessions beyond this number
@@ -163,6 +195,25 @@ options! {
     keep_alive: Duration = "75s", Span { min: secs(1), max: secs(DAY) };
     /// The most connections at a time; further ones wait
     max_connections: usize = "25000", Number { min: 1, max: 1_000_000 };
+    /// Requests of one key or token; more are 429
+    rate_limit_per_key: Option<Rate> = "off", Off(Rates);
+    /// Requests from one address, or one /64 network of IPv6; more are 429
+    rate_limit_per_address: Option<Rate> = "off", Off(Rates);
+    /// WebSockets and event streams of one key or token, or without keys from one address; more are 429
+    max_streams_per_key: Option<usize> = "off", Off(Number { min: 1, max: 1_000_000 });
+    /// Sessions of one user; more are 507
+    max_sessions_per_user: Option<u64> = "off", Off(Number { min: 1, max: u64::MAX });
+    /// Bytes that the sessions of one user may take; more are 507
+    max_bytes_per_user: Option<u64> = "off", Off(Bytes { min: 1 << 10, max: u64::MAX });
+    /// Whether it is written down who did what to which session; auto is on as soon as there is a key
+    audit_log: AuditLog = "auto",
+        Choice(&[("auto", AuditLog::Auto), ("on", AuditLog::On), ("off", AuditLog::Off)]);
+    /// Directory of the audit log; off is audit/ in the storage directory
+    audit_log_path: Option<PathBuf> = "off", Off(Place);
+    /// The size at which a file of the audit log is put aside
+    audit_log_max_bytes: u64 = "64MiB", Bytes { min: 1 << 10, max: 1 << 40 };
+    /// How many files of the audit log are kept, the newest included
+    audit_log_files: usize = "10", Number { min: 1, max: 10_000 };
     /// How often a WebSocket is pinged
     ws_ping_interval: Duration = "25s", Span { min: secs(1), max: secs(3600) };
     /// After how long without a sign of life a WebSocket is closed

@@ -133,7 +133,9 @@ pub(crate) fn status_of(code: Code) -> (u16, &'static str) {
 /// The body of an error.
 pub(crate) fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
     let Refusal { code, message } = &error.refused.refusal;
-    let sentence = if code.status() >= 500 { code.meaning().trim() } else { message };
+    // What a user may have is theirs to know; what else goes wrong inside is not.
+    let told = code.status() < 500 || *code == Code::QuotaExceeded;
+    let sentence = if told { message } else { code.meaning().trim() };
     let body = Body { error: sentence, code: code.as_str(), request_id, beside: error.beside.as_deref() };
     serde_json::to_vec(&body).expect("texts and JSON values are always serializable")
 }
@@ -143,8 +145,8 @@ fn describe(headers: &mut HeaderMap, error: &ApiError) {
         headers.remove(stale);
     }
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    if matches!(error.code(), Code::RateLimited | Code::StorageUnavailable | Code::StorageFull) {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    if let Some(seconds) = pause(error.code()) {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
     }
     if error.code() == Code::MethodNotAllowed && !headers.contains_key(header::ALLOW) {
         headers.insert(header::ALLOW, HeaderValue::from_static("GET, HEAD"));
@@ -153,6 +155,15 @@ fn describe(headers: &mut HeaderMap, error: &ApiError) {
         && let (Ok(name), Ok(value)) = (HeaderName::try_from(*name), HeaderValue::try_from(value))
     {
         headers.insert(name, value);
+    }
+}
+
+/// After how many seconds the same may go well.
+fn pause(code: Code) -> Option<&'static str> {
+    match code {
+        Code::RateLimited | Code::StorageUnavailable | Code::StorageFull => Some("1"),
+        Code::QuotaExceeded => Some("60"),
+        _ => None,
     }
 }
 
@@ -215,9 +226,10 @@ mod tests {
             let error = ApiError::from(Refusal::new(*code, "no `x` in /var/secret"));
             let (status, headers, body) = rendered(HttpResponse::from_error(error));
             assert_eq!((status, body["code"].as_str()), (code.status(), Some(code.as_str())));
+            let told = status < 500 || *code == Code::QuotaExceeded;
             assert_eq!(body["requestId"], "id-1");
             assert_eq!(headers.get("content-type").unwrap(), "application/json");
-            assert_eq!(body["error"].as_str().unwrap().contains("/var/secret"), status < 500, "{body}");
+            assert_eq!(body["error"].as_str().unwrap().contains("/var/secret"), told, "{body}");
         }
     }
 

@@ -1,15 +1,19 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
 //! Floors, arrows only point down: [`server`], [`app`], [`routes`], [`metrics`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`bundle`], [`config`], [`telemetry`] → [`meter`] → `session_model`. [`store`] and [`live`] never name each
-//! other.
+//! [`live`], [`bundle`], [`access`], [`limits`], [`audit`], [`config`], [`telemetry`] → [`meter`] → `session_model`.
+//! [`store`], [`live`] and [`access`] never name each other.
 
+pub mod access;
 pub mod app;
 pub mod archive;
+pub mod audit;
 pub mod bundle;
 pub mod check;
+mod clock;
 pub mod config;
 pub mod error;
+pub mod limits;
 pub mod live;
 pub mod meter;
 pub mod metrics;

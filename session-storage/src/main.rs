@@ -3,12 +3,14 @@
 //! The exit codes are listed by `--help`. What is asked for goes to stdout, everything else to stderr; a closed pipe
 //! is no failure.
 
+mod access_command;
 mod health_check;
 mod moving;
 
 use std::io::Write as _;
 use std::process::ExitCode;
 
+use session_storage::access::key_file::FileError;
 use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
 use session_storage::server::{self, Ended, ServerError};
 use session_storage::sessions::ExportQuery;
@@ -34,6 +36,9 @@ enum Failure {
     /// The service could not be run.
     #[error(transparent)]
     Server(#[from] ServerError),
+    /// The keys could not be read or changed.
+    #[error(transparent)]
+    Access(#[from] FileError),
     /// Anything else.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
@@ -44,11 +49,18 @@ impl Failure {
         match self {
             Failure::Config(_)
             | Failure::Telemetry(_)
-            | Failure::Server(ServerError::Archive(_) | ServerError::Traces(_)) => USAGE,
+            | Failure::Server(
+                ServerError::Archive(_)
+                | ServerError::Traces(_)
+                | ServerError::Rules(_)
+                | ServerError::Tls(_)
+                | ServerError::Unguarded(_),
+            ) => USAGE,
+            Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_))
+            | Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
-            Failure::Server(ServerError::Open(_)) => STORAGE,
+            Failure::Access(_) | Failure::Server(ServerError::Open(_) | ServerError::Access(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
-            Failure::Server(ServerError::Io(_)) => FAILED,
             Failure::Other(error) => match error.downcast_ref::<OpenError>() {
                 Some(OpenError::InUse { .. }) => IN_USE,
                 Some(_) => STORAGE,
@@ -93,6 +105,7 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         }
         Request::HealthCheck => Ok(health_check::run(config)),
         Request::Check { repair } => check(config, repair),
+        Request::Access(request) => access_command::run(config, request).map(|()| 0).map_err(Failure::from),
         Request::Serve => serve(config),
         Request::Retention { dry_run } => moving::retention(config, dry_run),
         Request::Export { ids, user, output } => {

@@ -12,8 +12,9 @@ use session_model::metadata::Metadata;
 use session_model::{SessionId, Timestamp, json};
 
 use crate::archive::Archive;
+use crate::clock::now;
 use crate::live::Hub;
-use crate::sessions::{Sessions, Settings, now};
+use crate::sessions::{Sessions, Settings};
 use crate::store::layout::{Layout, METADATA};
 use crate::store::retention::{Bound, Candidate, Policy, beyond};
 

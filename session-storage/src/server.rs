@@ -5,7 +5,9 @@
 //! once a second. A second signal returns at once.
 
 mod accept;
+mod guards;
 mod listen;
+mod tls;
 mod wire;
 
 use std::io::Write;
@@ -16,16 +18,20 @@ use actix_web::dev::{Server, ServerHandle};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::app::Parts;
+use crate::access::Access;
+use crate::access::key_file::FileError;
 use crate::app::connections::Connections;
+use crate::app::{Guards, Parts};
 use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
-use crate::sessions::{Sessions, Settings};
+use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
 use crate::store::{Options, SyncPolicy, retention};
 use crate::traces::{self, Traces, TracesError};
 use listen::Listeners;
+use tls::Certificates;
+pub use tls::TlsError;
 
 /// Why the service ended other than as asked.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +53,21 @@ pub enum ServerError {
     /// Traces cannot be sent as configured.
     #[error(transparent)]
     Traces(#[from] TracesError),
+    /// The file of redaction rules cannot be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
+    /// The TLS certificate cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// Others could reach the service and nobody would be asked for a key.
+    #[error(
+        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key \
+         create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
+    )]
+    Unguarded(String),
+    /// The keys could not be read.
+    #[error(transparent)]
+    Access(#[from] FileError),
     /// The system refused something else, such as a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
@@ -64,11 +85,16 @@ pub enum Ended {
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
     let mut signals = Signals::new()?;
+    let guards = guards::open(config)?;
+    refuse_unguarded(config, &guards.access)?;
     let traces = traces::start(config)?;
+    let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
-    let sessions = Sessions::open(settings(config), hub)?;
-    let outcome = serve(config, &sessions, traces.clone(), &mut signals, announce).await;
+    let sessions = Sessions::open(serving(config)?, hub)?;
+    let outcome =
+        serve(config, &sessions, certificates, traces.clone(), &guards, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {
+        guards::close(guards).await;
         sessions.shutdown().await;
         if let Some(traces) = traces
             && actix_web::web::block(move || traces.finish()).await.is_err()
@@ -80,23 +106,40 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
     outcome
 }
 
+/// Whoever can reach the service may do everything while there is no key.
+fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError> {
+    if access.is_on() || config.allow_anonymous || listen::is_loopback(&config.host, config.port)? {
+        return Ok(());
+    }
+    Err(ServerError::Unguarded(config.host.clone()))
+}
+
 async fn serve(
     config: &Config,
     sessions: &Arc<Sessions>,
+    certificates: Option<Arc<Certificates>>,
     traces: Option<Traces>,
+    guards: &Guards,
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
     let archive = config.archive_url.as_deref().map(Archive::open).transpose()?;
     let listeners = Listeners::open(config)?;
     let draining = CancellationToken::new();
-    let parts = Parts::new(config, Arc::clone(sessions), draining.clone()).with_traces(traces);
+    let parts =
+        Parts::new(config, Arc::clone(sessions), guards.clone(), draining.clone()).with_traces(traces);
     let connections = parts.connections.clone();
-    listeners.announce(announce);
-    let (server, socket) = accept::serve(config, listeners, parts, draining.clone())?;
+    listeners.announce(announce, if certificates.is_some() { "https" } else { "http" });
+    let fresh = certificates.clone().map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
+    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone())?;
+    let tasks = guards::keep(guards, sessions);
     let stop = Stop { config, sessions, draining, connections, archive };
     let outcome = stop.when_asked(server, signals).await;
+    tasks.iter().for_each(actix_web::rt::task::JoinHandle::abort);
     drop(socket);
+    if let Some(fresh) = fresh {
+        fresh.abort();
+    }
     outcome
 }
 
@@ -190,7 +233,14 @@ pub fn settings(config: &Config) -> Settings {
             max_bytes: config.retention_max_bytes,
             dry_run: config.retention_dry_run,
         },
+        redaction: config.redaction.then(Arc::default),
     }
+}
+
+/// The same for a service that takes bodies, with the rules of its file.
+fn serving(config: &Config) -> Result<Settings, RulesError> {
+    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
+    Ok(Settings { redaction: config.redaction.then(|| Arc::new(rules)), ..settings(config) })
 }
 
 fn live_config(config: &Config) -> LiveConfig {

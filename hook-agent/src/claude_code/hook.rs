@@ -15,6 +15,7 @@ use super::trouble::note;
 use crate::client::check_session;
 use crate::config::MAX_EVENT_BYTES;
 use crate::delivery::{Delivered, Drain, Once, Report};
+use crate::redaction::Redaction;
 use crate::spool::{Held, Limits, SharedFolder, Spool};
 use crate::{Config, Error, transport};
 
@@ -32,6 +33,8 @@ const MAX_INPUT: u64 = 64 * 1024 * 1024;
 /// What one hook needs to know.
 pub(crate) struct Hook {
     pub config: Config,
+    /// What is remembered from hook to hook is screened as well as what is recorded.
+    pub redaction: Redaction,
     /// How long delivery may take, when the payload is small and the run goes on.
     pub wait: Duration,
     pub started: Instant,
@@ -55,7 +58,8 @@ impl Hook {
             self.note(folder.as_ref(), &format!("standard input: {error}"));
         }
         let text = String::from_utf8_lossy(&input);
-        let raw = bounded(text.trim());
+        let text = self.redaction.text(text.trim());
+        let raw = bounded(&text);
         let (raw, payload) = match Payload::parse(&raw) {
             Ok(payload) => (Cow::Borrowed(&*raw), payload),
             Err(error) => {
@@ -135,7 +139,7 @@ impl Hook {
     }
 
     fn frames(&self, folder: &SharedFolder, session: &str, drafts: &[Draft<'_>]) -> Vec<Vec<u8>> {
-        let framed = drafts.iter().map(|draft| draft.call.frame(session, &draft.json));
+        let framed = drafts.iter().map(|draft| draft.call.frame(session, &draft.json, &self.redaction));
         framed
             .filter_map(|frame| frame.map_err(|error| self.note(Some(folder), &error.to_string())).ok())
             .collect()
@@ -164,7 +168,7 @@ impl Hook {
         let in_memory = |source| Error::SpoolWrite { path: PathBuf::from("(memory)"), source };
         let (spool, head) = Spool::in_memory(producer, self.limits(true)).map_err(in_memory)?;
         for draft in drafts {
-            spool.append(&draft.call.frame(session, &draft.json)?)?;
+            spool.append(&draft.call.frame(session, &draft.json, &self.redaction)?)?;
         }
         let config =
             Config { connect_timeout: LAST_WAIT / 2, answer_timeout: LAST_WAIT, ..self.config.clone() };

@@ -9,12 +9,16 @@ use super::commands::{config, print};
 use super::exit::{Exit, Failure};
 use crate::Config;
 use crate::claude_code::{Done, Hook, Place, change, unreadable_call};
+use crate::redaction::Redaction;
 
 /// Records the hook on the standard input. Ends with 0 whatever happens, as Claude Code takes other codes for a verdict.
 pub(super) fn hook(options: &Options) -> Exit {
     let started = Instant::now();
     match config(options) {
-        Ok(config) => Hook { config, wait: options.wait, started }.run(),
+        Ok(config) => {
+            let redaction = Redaction::of(&config);
+            Hook { config, redaction, wait: options.wait, started }.run();
+        }
         Err(error) => note(&error.to_string()),
     }
     Exit::Done

@@ -47,7 +47,7 @@ impl HookAgent {
 
     /// Queues one write whose data is JSON text: what every other write comes down to.
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
-        let frame = call.frame(self.session()?, json)?;
+        let frame = call.frame(self.session()?, json, &self.core.redaction)?;
         let (pid, shared) = self.core.running()?;
         // The delivery may be able to make room.
         let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;

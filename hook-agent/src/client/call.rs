@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
 use crate::kind::Kind;
+use crate::redaction::Redaction;
 use crate::spool::{begin_frame, finish_frame, now_millis};
 
 /// What a write does to its session; its data comes as JSON text beside it.
@@ -70,8 +71,8 @@ impl Call<'_> {
         }
     }
 
-    /// The framed record for the spool.
-    pub(crate) fn frame(&self, session: &str, json: &str) -> Result<Vec<u8>, Error> {
+    /// The framed record for the spool, without its secrets.
+    pub(crate) fn frame(&self, session: &str, json: &str, redaction: &Redaction) -> Result<Vec<u8>, Error> {
         let call = self.kind().name();
         if json.len() > MAX_EVENT_BYTES {
             return Err(Error::TooLarge { call, bytes: json.len(), limit: MAX_EVENT_BYTES });
@@ -81,6 +82,10 @@ impl Call<'_> {
         let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
         let line = frame.len();
         self.write_line(&mut frame, session, time, json, &keys);
+        if let Some(clean) = redaction.json(&frame[line..]) {
+            frame.truncate(line);
+            frame.extend_from_slice(&clean);
+        }
         if frame.len() - line > MAX_EVENT_BYTES {
             return Err(Error::TooLarge { call, bytes: frame.len() - line, limit: MAX_EVENT_BYTES });
         }
@@ -211,8 +216,14 @@ impl<'de> Visitor<'de> for KeysVisitor {
 mod tests {
     use super::*;
 
+    fn redaction() -> Redaction {
+        let mut config = crate::Config::new("http://a:1").unwrap();
+        config.spool_dirs.clear();
+        Redaction::of(&config)
+    }
+
     fn line(call: Call<'_>, json: &str) -> String {
-        let frame = call.frame("s", json).unwrap();
+        let frame = call.frame("s", json, &redaction()).unwrap();
         let start = frame.windows(2).position(|pair| pair == b"{\"").unwrap();
         String::from_utf8(frame[start..].to_vec()).unwrap()
     }
@@ -232,9 +243,23 @@ mod tests {
     }
 
     #[test]
+    fn no_secret_is_framed_wherever_it_stands() {
+        let secret = format!("gh{}_{}", "p", "a1B2c3D4e5F6".repeat(3));
+        let json = format!("{{\n\"{secret}\":[\"x {secret}\"]}}");
+        let goal = Call::GoalUpdate { goal_id: &secret };
+        let create = Call::CreateSession { user_id: &secret, parent: None };
+        for call in [Call::Action, Call::StateUpdate { if_version: Some(1) }, goal, create, Call::Finalize] {
+            let line = line(call, &json);
+            assert!(!line.contains("a1B2c3D4e5F6"), "{line}");
+            assert!(line.matches("[redacted:github_token:").count() >= 2, "{line}");
+            serde_json::from_str::<Value>(&line).unwrap();
+        }
+    }
+
+    #[test]
     fn what_is_no_object_is_refused_by_name() {
         for json in ["", "[]", "1", "null", "{", r#"{"a":NaN}"#, r#"{"a":1} x"#, r#"{"a":1,}"#, "\"{}\""] {
-            let error = Call::Action.frame("s", json).unwrap_err();
+            let error = Call::Action.frame("s", json, &redaction()).unwrap_err();
             assert_eq!(error.code(), "invalid_json", "{json}");
             assert!(error.to_string().contains("`action`"), "{error}");
         }

@@ -11,12 +11,14 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::reads::Reads;
 use crate::delivery::{Shared, start};
+use crate::redaction::Redaction;
 use crate::sync::Mutex;
 use crate::{Config, Error};
 
 /// The agent's parts that live as long as its last handle.
 pub(crate) struct Core {
     pub config: Arc<Config>,
+    pub redaction: Redaction,
     life: ArcSwap<Life>,
     closed: AtomicBool,
 }
@@ -31,9 +33,10 @@ pub(crate) struct Life {
 
 impl Core {
     pub(crate) fn new(config: Config) -> Self {
+        let redaction = Redaction::of(&config);
         let config = Arc::new(config);
         let life = ArcSwap::from_pointee(Life::new(&config));
-        Self { config, life, closed: AtomicBool::new(false) }
+        Self { config, redaction, life, closed: AtomicBool::new(false) }
     }
 
     /// This process's life.

@@ -16,6 +16,7 @@ mod faults;
 mod fork;
 mod https;
 mod real_service;
+mod redaction;
 mod scenarios;
 mod service;
 mod setup;

@@ -9,5 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod redaction;
+mod redaction_rules;
 mod replay;
 mod wire_fixtures;

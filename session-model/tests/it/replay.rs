@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use session_model::change_line::{self, ChangeLine};
 use session_model::event::Birth;
+use session_model::redact;
 use session_model::transition::{self, Outcome};
 use session_model::{
     Change, Command, EventKind, LogKind, PatchFormat, RecordBody, SessionId, Stamp, StatePatch, Timestamp,
@@ -37,9 +38,9 @@ impl Session {
             Ok(Outcome::Record(log, body)) => {
                 let mut line = Vec::new();
                 let seq = self.view.next_seq(log);
-                body.write_line(&mut line, seq, at, offset);
+                let tags = body.write_line(&mut line, seq, at, offset);
                 let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
-                self.view.apply_record(log, body.metric(), stamp);
+                self.view.apply_record(log, body.metric(), tags, stamp);
                 self.lines.push((log, line));
                 assert_eq!(self.view.state.version(), version);
             }
@@ -78,7 +79,7 @@ impl Session {
                 }
             } else {
                 let body = RecordBody::parse(text).unwrap();
-                view.as_mut().unwrap().apply_record(*log, body.metric(), stamp);
+                view.as_mut().unwrap().apply_record(*log, body.metric(), redact::count(text), stamp);
             }
         }
         view.unwrap()
@@ -96,6 +97,7 @@ fn any_fields() -> impl Strategy<Value = Value> {
         "[a-c \"\\\\ü\n]{0,6}".prop_map(Value::from),
         Just(json!("completed")),
         Just(json!("+3")),
+        Just(json!("[redacted:jwt:01234567] [redacted:password:89abcdef]")),
         Just(json!(["x"])),
         Just(json!([{"id": "g1", "status": "completed"}])),
     ];

@@ -98,9 +98,9 @@ impl Recorder {
             Ok(Outcome::Nothing(reply)) => step(Some(ask), reply.to_json(), None, &id),
             Ok(Outcome::Record(log, body)) => {
                 let (seq, mut line) = (self.view.next_seq(log), Vec::new());
-                body.write_line(&mut line, seq, at, offset);
+                let tags = body.write_line(&mut line, seq, at, offset);
                 let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
-                self.view.apply_record(log, body.metric(), stamp);
+                self.view.apply_record(log, body.metric(), tags, stamp);
                 step(Some(ask), Reply::Seq(seq).to_json(), Some((log, &line)), &id)
             }
             Ok(Outcome::Change(change, reply)) => {

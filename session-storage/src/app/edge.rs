@@ -9,21 +9,25 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_cors::Cors;
-use actix_web::Error;
 use actix_web::body::{EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
+use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
+use actix_web::{Error, HttpMessage as _};
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
 use super::Parts;
+use super::hosts::Hosts;
 use super::request_id;
+use super::trace::Trace;
 use super::watch::Watch;
-use crate::error;
+use crate::error::{self, ApiError};
 
 /// The outermost layer.
 pub(super) struct Edge {
     origins: Rc<[String]>,
+    hosts: Rc<Hosts>,
     watch: Rc<Watch>,
 }
 
@@ -31,7 +35,8 @@ impl Edge {
     /// Lets pages of the configured origins call the service (`*` is any), and takes note of every request.
     pub(super) fn new(parts: &Parts) -> Self {
         let watch = Watch::new(parts);
-        Self { origins: parts.origins.as_slice().into(), watch: Rc::new(watch) }
+        let hosts = Rc::new(parts.hosts.clone());
+        Self { origins: parts.origins.as_slice().into(), hosts, watch: Rc::new(watch) }
     }
 }
 
@@ -40,6 +45,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers(["x-request-id", "etag", "producer-expected-seq", "producer-epoch", "retry-after"])
+        .expose_headers(["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"])
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {
         return cors.allow_any_origin().send_wildcard();
@@ -61,8 +67,8 @@ where
     fn new_transform(&self, service: S) -> Self::Future {
         let plain = Rc::new(service);
         let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
-        let watch = Rc::clone(&self.watch);
-        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, watch }) })
+        let (hosts, watch) = (Rc::clone(&self.hosts), Rc::clone(&self.watch));
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts, watch }) })
     }
 }
 
@@ -70,6 +76,7 @@ where
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
+    hosts: Rc<Hosts>,
     watch: Rc<Watch>,
 }
 
@@ -80,7 +87,7 @@ where
 {
     type Response = ServiceResponse<EitherBody<B>>;
     type Error = Error;
-    type Future = Running<S::Future, C::Future>;
+    type Future = Running<S::Future, C::Future, B>;
 
     fn poll_ready(&self, context: &mut Context<'_>) -> Poll<Result<(), Error>> {
         self.plain.poll_ready(context)
@@ -88,7 +95,10 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let begun = Instant::now();
-        let way = if request.headers().contains_key(header::ORIGIN) {
+        let way = if let Err(refusal) = self.hosts.check(&request) {
+            let response = request.error_response(ApiError::from(refusal)).map_into_right_body();
+            Way::Refused { response: Some(response) }
+        } else if request.headers().contains_key(header::ORIGIN) {
             Way::Browser { future: self.browser.call(request) }
         } else {
             Way::Plain { future: self.plain.call(request) }
@@ -99,9 +109,9 @@ where
 
 pin_project! {
     /// A request on its way.
-    pub(super) struct Running<P, C> {
+    pub(super) struct Running<P, C, B> {
         #[pin]
-        way: Way<P, C>,
+        way: Way<P, C, B>,
         begun: Instant,
         watch: Rc<Watch>,
     }
@@ -110,7 +120,7 @@ pin_project! {
 pin_project! {
     /// Which way it takes.
     #[project = WayProjection]
-    pub(super) enum Way<P, C> {
+    pub(super) enum Way<P, C, B> {
         /// Without the cross-origin layer.
         Plain {
             #[pin]
@@ -121,10 +131,12 @@ pin_project! {
             #[pin]
             future: C,
         },
+        /// Not at all.
+        Refused { response: Option<ServiceResponse<EitherBody<B>>> },
     }
 }
 
-impl<P, C, B> Future for Running<P, C>
+impl<P, C, B> Future for Running<P, C, B>
 where
     P: Future<Output = Result<ServiceResponse<B>, Error>>,
     C: Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>>,
@@ -138,10 +150,20 @@ where
                 future.poll(context).map_ok(ServiceResponse::map_into_left_body)
             }
             WayProjection::Browser { future } => future.poll(context),
+            WayProjection::Refused { response } => {
+                Poll::Ready(Ok(response.take().expect("a future is not polled after its end")))
+            }
         };
         response.map_ok(|response| finish(response, this.watch, *this.begun))
     }
 }
+
+/// What a browser must not do with any answer: guess its type, tell others where it came from, show it in a frame,
+/// and, once it has come encrypted, ask for it in the clear.
+const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
+const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
+const DENY: HeaderValue = HeaderValue::from_static("DENY");
+const A_YEAR: HeaderValue = HeaderValue::from_static("max-age=31536000");
 
 fn finish<B>(
     response: ServiceResponse<EitherBody<B>>,
@@ -149,8 +171,20 @@ fn finish<B>(
     begun: Instant,
 ) -> ServiceResponse<EitherBody<B>> {
     let id = request_id::of(response.request().headers());
+    let trace = response.request().extensions_mut().remove::<Trace>();
     let (mut response, fault) = error::render(response, &id);
+    if let Some(trace) = trace {
+        let status = response.status().as_u16();
+        trace.finish(status, response.headers_mut(), &id);
+    }
     watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());
-    response.headers_mut().insert(request_id::X_REQUEST_ID.clone(), id);
+    let headers = response.headers_mut();
+    headers.insert(request_id::X_REQUEST_ID.clone(), id);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, NOSNIFF);
+    headers.insert(header::REFERRER_POLICY, NO_REFERRER);
+    headers.insert(header::X_FRAME_OPTIONS, DENY);
+    if watch.encrypted {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, A_YEAR);
+    }
     response
 }

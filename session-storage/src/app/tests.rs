@@ -1,5 +1,8 @@
 use super::*;
+use crate::access::Access;
+use crate::access::key_file::Folder;
 use crate::config::Layers;
+use crate::limits::Limits;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::Settings;
 use crate::store::{Options, SyncPolicy, retention::Policy};
@@ -25,9 +28,16 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
     change(&mut config);
     let options =
         Options { path: dir.into(), sync: SyncPolicy::Never, recent_limit: 10, journal_max_bytes: 1 << 20 };
-    let settings = Settings { store: options, auto_create: true, retention: Policy::default() };
+    let settings = Settings {
+        store: options,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: Some(Arc::default()),
+    };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
-    Parts::new(&config, Sessions::open(settings, hub).unwrap(), CancellationToken::new())
+    let access = Arc::new(Access::open(Folder::below(dir)).unwrap());
+    let guards = Guards { access, limits: Arc::new(Limits::new(&config)), audit: None };
+    Parts::new(&config, Sessions::open(settings, hub).unwrap(), guards, CancellationToken::new())
 }
 
 /// Sends every request to one application with a fresh directory.

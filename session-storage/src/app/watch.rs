@@ -3,6 +3,7 @@
 //! Each request leaves one line at most: an error that only an operator can mend as ERROR, any other as DEBUG, or
 //! all of them as INFO if the access log is wanted.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use session_model::Code;
 use super::Parts;
 use crate::error::Fault;
 use crate::metrics::{Requests, RouteId, Shard};
+use crate::routes::body::Bounds;
 use crate::traces::{Answered, Traces};
 
 /// A worker's notes.
@@ -20,6 +22,8 @@ pub(super) struct Watch {
     shard: Arc<Shard>,
     access_log: bool,
     traces: Option<Traces>,
+    /// Whether answers go out through TLS.
+    pub(super) encrypted: bool,
 }
 
 /// Where the lines of the access log come from, for `RUST_LOG`.
@@ -30,7 +34,13 @@ impl Watch {
     pub(super) fn new(parts: &Parts) -> Self {
         let requests = Arc::clone(&parts.requests);
         let shard = requests.shard();
-        Self { requests, shard, access_log: parts.access_log, traces: parts.traces.clone() }
+        Self {
+            requests,
+            shard,
+            access_log: parts.access_log,
+            traces: parts.traces.clone(),
+            encrypted: parts.encrypted,
+        }
     }
 
     /// An answer is there.
@@ -74,9 +84,11 @@ impl Watch {
         took: Duration,
     ) {
         let (request, status) = (response.request(), response.status().as_u16());
-        let (route, session) = (self.requests.pattern(route), request.match_info().get("id"));
-        let (method, path, code) =
-            (request.method().as_str(), request.path(), fault.map(|f| f.code.as_str()));
+        let redaction = request.app_data::<Bounds>().map(|bounds| &bounds.redaction);
+        let screened = |text| redaction.map_or(Cow::Borrowed(text), |redaction| redaction.text(text));
+        let (route, session) = (self.requests.pattern(route), request.match_info().get("id").map(screened));
+        let (session, path) = (session.as_deref(), &*screened(request.path()));
+        let (method, code) = (request.method().as_str(), fault.map(|f| f.code.as_str()));
         let (error, source) = (fault.map(|f| f.message.as_str()), fault.map(|f| f.source.as_str()));
         let took_ms = took.as_micros() as f64 / 1000.0;
         macro_rules! note {

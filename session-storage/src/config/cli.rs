@@ -81,6 +81,7 @@ fn argument(spec: &'static Spec) -> Arg {
 
 #[cfg(test)]
 mod tests {
+    use super::super::AccessRequest;
     use super::*;
 
     fn read(arguments: &[&str]) -> Result<(Request, Layers, Option<PathBuf>), clap::Error> {
@@ -110,6 +111,12 @@ mod tests {
         assert!(matches!(read(&["healthcheck"]).unwrap().0, Request::HealthCheck));
         assert!(matches!(read(&["--print-config"]).unwrap().0, Request::PrintConfig));
         assert!(matches!(read(&[]).unwrap().0, Request::Serve));
+        let (request, layers, _) =
+            read(&["key", "create", "--name", "ci", "--scope", "append,read", "--storage-path", "/s"])
+                .unwrap();
+        let Request::Access(AccessRequest::CreateKey(key)) = request else { unreachable!("{request:?}") };
+        assert_eq!((key.name.as_str(), key.scopes.list().len(), key.lifetime), ("ci", 2, None));
+        assert_eq!(layers.flags.get("storage_path").map(String::as_str), Some("/s"));
     }
 
     #[test]
@@ -118,6 +125,12 @@ mod tests {
             (&["--prot", "1"][..], "--prot"),
             (&["serve"], "serve"),
             (&["--port"], "--port"),
+            (&["key"], "subcommand"),
+            (&["key", "create", "--name", "x"], "--scope"),
+            (&["key", "create", "--name", "x", "--scope", "all"], "all"),
+            (&["key", "create", "--name", "x", "--role", "admin", "--prefix", "../"], "session id"),
+            (&["key", "create", "--name", "x", "--role", "admin", "--expires", "soon"], "time"),
+            (&["token", "issue", "--session", "a", "--scope", "admin"], "admin"),
             (&["export", "f", "--session", "../up"], "../up"),
             (&["import", "f", "--as-new", "--skip-existing"], "--as-new"),
             (&["restore"], "FILE"),

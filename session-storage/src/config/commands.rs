@@ -7,6 +7,8 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 use session_model::SessionId;
 
+use super::access_cli::{self, AccessRequest};
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub enum Request {
@@ -21,6 +23,8 @@ pub enum Request {
         /// Whether to mend what can be mended.
         repair: bool,
     },
+    /// Change or show the keys, or issue a token.
+    Access(AccessRequest),
     /// Tell or delete what is beyond the bounds of retention.
     Retention {
         /// Whether only to tell.
@@ -164,6 +168,8 @@ pub(super) fn all() -> Vec<Command> {
         Command::new("restore")
             .about("Restore a back-up into an empty storage directory")
             .arg(path("file", "FILE.tar.zst", "The back-up")),
+        access_cli::key(),
+        access_cli::token(),
     ]
 }
 
@@ -186,6 +192,11 @@ fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
 pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
     let Some((name, inner)) = matches.subcommand() else { return Ok((Request::Serve, matches)) };
     let output = || Output { target: path_of(inner, "target"), key_file: inner.get_one("key-file").cloned() };
+    if let "key" | "token" = name
+        && let Some((request, inner)) = access_cli::read(inner)
+    {
+        return Ok((Request::Access(request), inner));
+    }
     let request = match name {
         "healthcheck" => Request::HealthCheck,
         "check" => Request::Check { repair: inner.get_flag("repair") },

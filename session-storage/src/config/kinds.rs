@@ -256,7 +256,7 @@ impl Kind for Bytes {
 }
 
 /// A length of time between two bounds; a unit is required, so that nobody deletes by seconds what was meant in days.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Span {
     /// The shortest.
     pub min: Duration,

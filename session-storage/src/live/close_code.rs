@@ -38,13 +38,16 @@ pub const PROTOCOL_ERROR: CloseCode = row(1002, "protocol error", Advice::Termin
 pub const TOO_BIG: CloseCode = row(1009, "message too big", Advice::Terminal);
 /// The history could not be read just now.
 pub const TRY_AGAIN_LATER: CloseCode = row(1013, "try again later", Advice::Reconnect);
+/// The key or token that the socket was opened with is no longer valid.
+pub const ACCESS_ENDED: CloseCode = row(4401, "access ended", Advice::Terminal);
 /// Nothing came from the client for longer than the idle timeout, not even a pong.
 pub const IDLE: CloseCode = row(4408, "idle", Advice::Reconnect);
 /// The history behind this position cannot be read (damaged or set aside).
 pub const RESYNC: CloseCode = row(4409, "resync", Advice::Resync);
 
 /// Every row.
-pub const ALL: &[CloseCode] = &[GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, TRY_AGAIN_LATER, IDLE, RESYNC];
+pub const ALL: &[CloseCode] =
+    &[GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, TRY_AGAIN_LATER, ACCESS_ENDED, IDLE, RESYNC];
 
 /// The row for a history that could not be read.
 pub fn for_refusal(refusal: &Refusal) -> CloseCode {

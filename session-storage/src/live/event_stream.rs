@@ -9,9 +9,10 @@ use std::time::Instant;
 
 use actix_http::body::{BodySize, MessageBody};
 use bytes::Bytes;
-use session_model::Refusal;
+use session_model::{Code, Refusal};
 
 use super::chunk::Chunk;
+use super::close_code;
 use super::outbox::Outbox;
 use super::subscriber::{Delivery, End, Subscriber};
 
@@ -54,8 +55,10 @@ impl EventStream {
             }
             Poll::Ready(Err(end)) => {
                 self.ended = true;
-                if let End::Refused(refusal) = end {
-                    self.outbox.put(refused(&refusal));
+                match end {
+                    End::Closed => {}
+                    End::LeaveEnded => self.outbox.put(refused(&leave_ended())),
+                    End::Refused(refusal) => self.outbox.put(refused(&refusal)),
                 }
             }
             Poll::Pending => return self.beat(),
@@ -94,6 +97,10 @@ impl EventStream {
 
 fn id(epoch: &str, offset: u64) -> String {
     format!("id: {epoch}-{offset}\n")
+}
+
+fn leave_ended() -> Refusal {
+    Refusal::new(Code::Unauthorized, close_code::ACCESS_ENDED.reason)
 }
 
 fn refused(refusal: &Refusal) -> String {

@@ -17,8 +17,8 @@ pub struct Gate {
 pub struct Changed {
     /// Topics with new events.
     pub topics: HashSet<u64>,
-    /// The hub was closed: everyone must look.
-    pub closed: bool,
+    /// Everyone must look: the hub was closed, or who may follow has changed.
+    pub everyone: bool,
 }
 
 impl Gate {
@@ -33,9 +33,9 @@ impl Gate {
         }
     }
 
-    /// Notes that the hub was closed, and rings.
-    pub fn closed(&self) {
-        self.changed.lock().closed = true;
+    /// Notes that everyone must look, and rings.
+    pub fn everyone(&self) {
+        self.changed.lock().everyone = true;
         self.bell.notify_one();
     }
 
@@ -49,6 +49,6 @@ impl Gate {
         into.topics.clear();
         let mut changed = self.changed.lock();
         std::mem::swap(&mut changed.topics, &mut into.topics);
-        into.closed = std::mem::take(&mut changed.closed);
+        into.everyone = std::mem::take(&mut changed.everyone);
     }
 }

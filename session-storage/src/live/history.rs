@@ -1,15 +1,36 @@
 //! What the live feed asks of whoever keeps the events: the past, by position.
 
-use bytes::Bytes;
-use session_model::{LogKind, Refusal, SessionId, UserId};
+use std::sync::Arc;
 
-/// Whose events a subscriber wants. With both, either matches; with neither, every event does.
+use bytes::Bytes;
+use session_model::{LogKind, Reach, Refusal, SessionId, UserId};
+
+/// Whose events a subscriber wants. With both, either matches; with neither, every event does. Of those that match,
+/// only the ones within reach.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Filter {
     /// Events of this session.
     pub session: Option<SessionId>,
     /// Events of this user's sessions.
     pub user: Option<UserId>,
+    /// What the subscriber may see; `None`: everything.
+    pub reach: Option<Arc<Reach>>,
+}
+
+impl Filter {
+    /// Whether an event of this session and user is for the subscriber.
+    pub fn wants(&self, session: &SessionId, user: &UserId) -> bool {
+        let asked = match (&self.session, &self.user) {
+            (None, None) => true,
+            (asked, of) => asked.as_ref() == Some(session) || of.as_ref() == Some(user),
+        };
+        asked && self.may_see(session, user)
+    }
+
+    /// Whether it is within reach.
+    pub fn may_see(&self, session: &SessionId, user: &UserId) -> bool {
+        self.reach.as_ref().is_none_or(|reach| reach.covers(session, user))
+    }
 }
 
 /// One durable event, as the commit thread hands it to the hub: in order of `offset`.

@@ -146,9 +146,14 @@ impl Hub {
     /// Ends every stream: sockets get a close frame that asks them to reconnect. Nobody is let in again.
     pub fn close_all(&self) {
         self.0.closed.store(true, Ordering::Release);
+        self.wake_all();
+    }
+
+    /// Lets every subscriber look whether it may go on.
+    pub fn wake_all(&self) {
         let gates = self.0.registry.lock().gates();
         for gate in gates {
-            gate.closed();
+            gate.everyone();
         }
     }
 

@@ -16,6 +16,8 @@
 //!   cursor is skipped. A topic says from which offset on it is complete (its floor); below it the disk is
 //!   asked, and everything below it is durable.
 //! - **Only what is durable.** The hub is called after the sync, and the past is read up to what is durable.
+//! - **Nobody sees what they may not.** What a subscriber may see is part of its filter, live and from disk; its
+//!   leave is asked for before each piece is given out, and everyone is woken when who may follow changes.
 //! - **The writer never waits.** A publish takes the registry's lock, which others hold only to come and go,
 //!   and a topic's lock, which others hold only to find their next block. Waking is one bell per worker.
 //!
@@ -41,6 +43,7 @@ pub mod gate;
 pub mod history;
 pub mod hub;
 pub mod incoming;
+pub mod leave;
 pub mod outbox;
 pub mod past;
 pub mod position;
@@ -55,6 +58,7 @@ pub use event_stream::EventStream;
 pub use figures::{Figures, Lag};
 pub use history::{Filter, History, HistoryPage, Place, Published};
 pub use hub::{Hub, LiveConfig};
+pub use leave::Leave;
 pub use position::Position;
 pub use registry::{Counts, Transport};
 pub use socket::Socket;

@@ -111,7 +111,7 @@ impl Pump {
     /// Takes the wakers of all who should look at what changed.
     fn collect_changed(&self, changed: &Changed, wakers: &mut VecDeque<Waker>) {
         let rows = self.rows.borrow();
-        if changed.closed {
+        if changed.everyone {
             wakers.extend(rows.values().flat_map(|row| &row.seats).filter_map(|seat| seat.waker.take()));
             return;
         }

@@ -47,7 +47,10 @@ pub(super) struct Registry {
     by_filter: HashMap<Filter, u64>,
     by_session: HashMap<SessionId, Vec<u64>>,
     by_user: HashMap<UserId, Vec<u64>>,
-    everything: Option<u64>,
+    /// The topics of those who asked for everything; more than one where some may not see all of it.
+    everything: Vec<u64>,
+    /// How many topics have a limit of what may be seen.
+    limited: usize,
     next_id: u64,
     connections: usize,
     streams: usize,
@@ -122,9 +125,10 @@ impl Registry {
         if let Some(user) = &filter.user {
             self.by_user.entry(user.clone()).or_default().push(id);
         }
-        if *filter == Filter::default() {
-            self.everything = Some(id);
+        if filter.session.is_none() && filter.user.is_none() {
+            self.everything.push(id);
         }
+        self.limited += usize::from(filter.reach.is_some());
         id
     }
 
@@ -152,20 +156,23 @@ impl Registry {
         if let Some(user) = &topic.filter.user {
             forget(&mut self.by_user, user, topic.id);
         }
-        if topic.filter == Filter::default() {
-            self.everything = None;
-        }
+        self.everything.retain(|other| *other != topic.id);
+        self.limited -= usize::from(topic.filter.reach.is_some());
     }
 
     /// The topics an event belongs to; one that is named twice is the same topic.
     pub(super) fn matching(&self, event: &Published, found: &mut Vec<u64>) {
         found.clear();
-        found.extend(self.everything);
+        found.extend(&self.everything);
         found.extend(self.by_session.get(&event.session).into_iter().flatten());
         for id in self.by_user.get(&event.user).into_iter().flatten() {
             if !found.contains(id) {
                 found.push(*id);
             }
+        }
+        if self.limited > 0 {
+            let may_see = |topic: &Topic| topic.filter.may_see(&event.session, &event.user);
+            found.retain(|id| self.topics.get(id).is_some_and(|entry| may_see(&entry.topic)));
         }
     }
 

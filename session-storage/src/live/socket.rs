@@ -106,6 +106,7 @@ impl Socket {
             Ok(Delivery::Events(chunk, after)) => self.outbox.put(chunk.frames_after(after)),
             Ok(Delivery::Gap(gap)) => self.outbox.put(frame::text(gap.frame_json().as_bytes())),
             Err(End::Closed) => self.close(close_code::GOING_AWAY),
+            Err(End::LeaveEnded) => self.close(close_code::ACCESS_ENDED),
             Err(End::Refused(refusal)) => self.close(close_code::for_refusal(&refusal)),
         }
         Poll::Ready(())

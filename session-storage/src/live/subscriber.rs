@@ -23,6 +23,7 @@ use super::catch_up::{self, Gap};
 use super::chunk::Chunk;
 use super::history::{Filter, History};
 use super::hub::Hub;
+use super::leave::Leave;
 use super::past::Page;
 use super::pump::{Pump, Seat};
 use super::registry::Transport;
@@ -46,6 +47,8 @@ pub enum Delivery {
 pub enum End {
     /// The hub was closed.
     Closed,
+    /// The leave to follow has ended.
+    LeaveEnded,
     /// The past could not be read.
     Refused(Refusal),
 }
@@ -68,6 +71,7 @@ pub struct Subscriber {
     behind: bool,
     gap: Option<Gap>,
     reading: Option<Reading>,
+    leave: Option<Box<dyn Leave>>,
 }
 
 impl Subscriber {
@@ -88,6 +92,7 @@ impl Subscriber {
             transport,
             gap: None,
             reading: None,
+            leave: None,
         }
     }
 
@@ -96,6 +101,13 @@ impl Subscriber {
     pub fn standing_at(mut self, cursor: u64, gap: Option<Gap>) -> Self {
         self.stand_at(cursor);
         self.gap = gap;
+        self
+    }
+
+    /// Follows for as long as this leave holds.
+    #[must_use]
+    pub fn with_leave(mut self, leave: Box<dyn Leave>) -> Self {
+        self.leave = Some(leave);
         self
     }
 
@@ -122,7 +134,8 @@ impl Subscriber {
 
     /// Asks to be polled at this time even if nothing happened.
     pub fn due(&self, at: Instant) {
-        self.seat.due(at);
+        let ends = self.leave.as_ref().and_then(|leave| leave.ends());
+        self.seat.due(ends.map_or(at, |ends| ends.min(at)));
     }
 
     /// The next piece. Pending means: everything durable and published has been given out, or is being read.
@@ -130,6 +143,9 @@ impl Subscriber {
         loop {
             if self.pump.hub.is_closed() {
                 return Poll::Ready(Err(End::Closed));
+            }
+            if self.leave.as_mut().is_some_and(|leave| !leave.holds()) {
+                return Poll::Ready(Err(End::LeaveEnded));
             }
             if let Some(gap) = self.gap.take() {
                 self.pump.hub.figures().gaps.increment();

@@ -78,7 +78,7 @@ impl Live {
     pub async fn page_at(&self, session: SessionId, at: i64, limit: usize) -> Result<Bytes, Refusal> {
         self.read(move |history| {
             let place = history.place(&session, at)?;
-            let filter = Filter { session: Some(session), user: None };
+            let filter = Filter { session: Some(session), ..Filter::default() };
             let piece = catch_up::read(history, &filter, place.after, limit, PAGE_BYTES)?;
             Ok(page_json(history.epoch(), None, &piece, Some(place)))
         })

@@ -48,8 +48,14 @@ impl Shard {
 }
 
 /// How often each code was answered.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Errors([Counter; Code::ALL.len()]);
+
+impl Default for Errors {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| Counter::default()))
+    }
+}
 
 impl Errors {
     /// Counts an error.

@@ -13,6 +13,7 @@ use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
 use super::parameters;
 use super::shapes::Duplicate;
+use crate::access::{Rule, Scope};
 use crate::app::Endpoint;
 
 /// An operation in the making.
@@ -125,6 +126,7 @@ impl Operation {
 
     /// The operation of this row of the table of routes.
     pub(super) fn build(mut self, endpoint: &Endpoint) -> Described {
+        self.codes.extend(guards(endpoint));
         let statuses: std::collections::BTreeSet<u16> = self.codes.iter().map(|code| code.status()).collect();
         for status in statuses {
             let codes: Vec<Code> = Code::ALL
@@ -137,6 +139,21 @@ impl Operation {
         let all = parameters::of_path(endpoint.path).into_iter().chain(self.parameters);
         all.fold(self.builder.summary(Some(endpoint.about)), OperationBuilder::parameter).build()
     }
+}
+
+/// What the guard of a route may refuse, whatever the route does.
+fn guards(endpoint: &Endpoint) -> Vec<Code> {
+    let mut codes = vec![Code::HostNotAllowed];
+    if endpoint.method != "GET" || endpoint.path == "/ws" {
+        codes.push(Code::OriginNotAllowed);
+    }
+    if endpoint.access != Rule::Open {
+        codes.extend([Code::Unauthorized, Code::Forbidden, Code::RateLimited]);
+    }
+    if matches!(endpoint.access, Rule::Session(Scope::Append)) || endpoint.path == "/api/sessions" {
+        codes.push(Code::QuotaExceeded);
+    }
+    codes
 }
 
 fn text() -> RefOr<Schema> {
@@ -165,7 +182,7 @@ fn refusal(codes: &[Code]) -> ResponseBuilder {
             answer.header("producer-expected-seq", header("The number that would be accepted."))
         }
         Code::StaleProducerEpoch => answer.header("producer-epoch", header("The epoch that has written.")),
-        Code::StorageUnavailable | Code::StorageFull | Code::RateLimited => {
+        Code::StorageUnavailable | Code::StorageFull | Code::RateLimited | Code::QuotaExceeded => {
             answer.header("retry-after", header("Seconds to wait before the next attempt."))
         }
         _ => answer,

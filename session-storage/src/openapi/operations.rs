@@ -14,8 +14,8 @@ use super::parameters::{self as p, choice, limit, query, switch, whole};
 use super::shapes::{
     About, Agent, Alive, Appended, BatchAnswer, BatchLine, Created, Done, Empty, Ending, EventPage,
     GoalAdded, GoalUpdate, Health, JsonPatchStep, Metadata, MetadataPatch, NewAgent, NewGoal, NewRecord,
-    NewSession, Outcome, Ready, Record, Session, SessionPage, SessionRow, State, StatePatch, Stats,
-    Versioned,
+    NewSession, NewToken, Outcome, Ready, Record, Session, SessionPage, SessionRow, State, StatePatch, Stats,
+    Ticket, Token, Versioned,
 };
 
 /// The parts of the API.
@@ -25,6 +25,7 @@ pub(super) const TAGS: &[(&str, &str)] = &[
     (STATE, "The state of a session, its goals and agents."),
     (EVENTS, "Everything that happened, as pages or live."),
     (SERVICE, "The service itself."),
+    (ACCESS, "Short-lived leave: for one session, and for one stream."),
     (ADMIN, "Copies of what is stored; `session-storage backup` and `export` ask for them."),
 ];
 
@@ -35,6 +36,7 @@ const EVENTS: &str = "events";
 const SERVICE: &str = "service";
 
 const ADMIN: &str = "admin";
+const ACCESS: &str = "access";
 
 const TAR: &str = "application/x-tar";
 const JSON_LINES: &str = "application/x-ndjson";
@@ -77,6 +79,7 @@ pub(super) fn of(method: &str, path: &str) -> Option<Operation> {
         .or_else(|| events(method, path))
         .or_else(|| service(method, path))
         .or_else(|| admin(method, path))
+        .or_else(|| access(method, path))
 }
 
 fn admin(method: &str, path: &str) -> Option<Operation> {
@@ -92,6 +95,32 @@ fn admin(method: &str, path: &str) -> Option<Operation> {
         ("GET", "/api/admin/export") => of("export", "Sessions, each as of its own offset.")
             .takes([p::sessions("session"), query("user", "Only this user's.")])
             .refuses(&[InvalidParameter, InvalidSessionId, SessionNotFound]),
+        _ => return None,
+    })
+}
+
+fn access(method: &str, path: &str) -> Option<Operation> {
+    let of = |id| {
+        let bodies = [
+            InvalidJson,
+            InvalidRequest,
+            RequestTimeout,
+            PayloadTooLarge,
+            UnsupportedMediaType,
+            StorageUnavailable,
+        ];
+        Operation::new(id, ACCESS).refuses(&bodies)
+    };
+    Some(match (method, path) {
+        ("POST", "/api/tokens") => of("issueToken")
+            .about("For `Authorization: Bearer …`. It ends with its time, or with the key that asked for it.")
+            .reads::<NewToken>(json!({"sessionId": "first", "scope": "append", "ttl": "1h"}))
+            .answers::<Token>("The token, this once.")
+            .refuses(&[InvalidSessionId, SessionNotFound]),
+        ("POST", "/api/tickets") => of("issueTicket")
+            .about("For browsers, which can send no header there: `?ticket=…` opens a WebSocket or an event stream, once.")
+            .reads::<Empty>(json!({}))
+            .answers::<Ticket>("The ticket, this once."),
         _ => return None,
     })
 }

@@ -14,13 +14,13 @@ type Kept = web::Data<Sessions>;
 
 /// Appends an action.
 pub async fn append_action(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
-    let record = RecordBody::parse(&body.bytes)?;
+    let record = RecordBody::parse(&body.bytes)?.marked(body.marked);
     written(sessions.submit(&id.0, Command::Action(record), producer.0).await)
 }
 
 /// Appends a response.
 pub async fn append_response(id: Id, producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
-    let record = RecordBody::parse(&body.bytes)?;
+    let record = RecordBody::parse(&body.bytes)?.marked(body.marked);
     written(sessions.submit(&id.0, Command::Response(record), producer.0).await)
 }
 

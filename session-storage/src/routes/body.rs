@@ -6,6 +6,7 @@
 
 use std::marker::PhantomData;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::error::ApiError;
+use crate::sessions::Redaction;
 
 /// How long a body in flight may stall once the service is stopping.
 const GRACE: Duration = Duration::from_millis(500);
@@ -35,6 +37,8 @@ pub struct Bounds {
     pub stall: Duration,
     /// Cancelled when the service stops.
     pub draining: CancellationToken,
+    /// What takes secrets out of them.
+    pub redaction: Arc<Redaction>,
 }
 
 /// What a body's content type says it is.
@@ -58,6 +62,8 @@ pub enum Media {
 pub trait Accepts {
     /// Whether it reads this one.
     fn accepts(media: Media) -> bool;
+    /// Whether it reads lines, each a document.
+    const LINES: bool = false;
     /// What it reads, for people.
     const READS: &'static str;
 }
@@ -88,13 +94,16 @@ impl Accepts for Lines {
     fn accepts(media: Media) -> bool {
         matches!(media, Media::Lines | Media::Unsaid)
     }
+    const LINES: bool = true;
     const READS: &'static str = "application/x-ndjson";
 }
 
-/// A whole body of a type that the route reads.
+/// A whole body of a type that the route reads, screened.
 pub struct Body<A> {
-    /// The bytes.
+    /// The bytes, without their secrets.
     pub bytes: Bytes,
+    /// Whether they may bear tags in the place of secrets.
+    pub marked: bool,
     /// What they are.
     pub media: Media,
     accepts: PhantomData<A>,
@@ -192,19 +201,20 @@ pub struct Reading<A> {
 // Nothing in it is pinned in place: the payload and the timers are `Unpin` or boxed.
 impl<A> Unpin for Reading<A> {}
 
-impl<A> Future for Reading<A> {
+impl<A: Accepts> Future for Reading<A> {
     type Output = Result<Body<A>, ApiError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let result = match self.state.as_mut() {
-            Some(Ok(receiving)) => ready!(receiving.poll(context)).map(|bytes| (bytes, receiving.media)),
+            Some(Ok(receiving)) => ready!(receiving.poll(context)).map(|bytes| {
+                let (bytes, marked) = receiving.bounds.redaction.screen(bytes, A::LINES);
+                Body { bytes, marked, media: receiving.media, accepts: PhantomData }
+            }),
             Some(Err(refusal)) => Err(refusal.clone()),
             None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
         };
         self.state = None;
-        Poll::Ready(
-            result.map(|(bytes, media)| Body { bytes, media, accepts: PhantomData }).map_err(ApiError::from),
-        )
+        Poll::Ready(result.map_err(ApiError::from))
     }
 }
 

@@ -8,6 +8,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use session_model::{Code, Refusal, SessionId};
 
+use super::caller::Caller;
+use super::follower::Follower;
 use crate::error::ApiError;
 use crate::live::{EventStream, Filter, Live, Position, Transport};
 
@@ -26,12 +28,17 @@ struct Query {
 }
 
 /// The events of all sessions.
-pub async fn all(request: HttpRequest, live: web::Data<Live>) -> Result<HttpResponse, ApiError> {
-    answer(&request, &live, Filter::default()).await
+pub async fn all(
+    caller: Caller,
+    request: HttpRequest,
+    live: web::Data<Live>,
+) -> Result<HttpResponse, ApiError> {
+    answer(caller, &request, &live, Filter::default()).await
 }
 
 /// The events of one session.
 pub async fn of_session(
+    caller: Caller,
     request: HttpRequest,
     id: web::Path<String>,
     live: web::Data<Live>,
@@ -42,15 +49,22 @@ pub async fn of_session(
     if let Some(at) = query.at.as_ref().filter(|_| !wants_stream(&request)) {
         return Ok(page(live.page_at(id, number(at)?, limit(&query)?).await?));
     }
-    answer(&request, &live, Filter { session: Some(id), user: None }).await
+    answer(caller, &request, &live, Filter { session: Some(id), ..Filter::default() }).await
 }
 
-async fn answer(request: &HttpRequest, live: &Live, filter: Filter) -> Result<HttpResponse, ApiError> {
+async fn answer(
+    caller: Caller,
+    request: &HttpRequest,
+    live: &Live,
+    filter: Filter,
+) -> Result<HttpResponse, ApiError> {
+    let filter = Filter { reach: caller.who.reach.clone(), ..filter };
     let query = query::<Query>(request)?;
     let position = position(request, &query)?;
     if wants_stream(request) {
+        let follower = Follower::new(caller, request)?;
         let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
-        return Ok(stream(EventStream::new(subscriber)));
+        return Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))));
     }
     Ok(page(live.page(filter, position, limit(&query)?).await?))
 }

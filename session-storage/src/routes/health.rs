@@ -1,15 +1,14 @@
 //! `/health`: whether the service is well; `/`: what it offers.
 
-use std::sync::LazyLock;
 use std::time::Instant;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 use session_model::{Code, Refusal};
 
 use super::answer::{Answer, json as answer};
-use crate::app::ENDPOINTS;
+use super::caller::Caller;
 use crate::error::ApiError;
 use crate::sessions::Sessions;
 
@@ -26,8 +25,13 @@ impl Started {
 
 /// Whether the service is well.
 pub async fn health(request: HttpRequest, sessions: web::Data<Sessions>) -> Answer {
+    let caller = Caller::extract(&request).await.ok();
     let uptime = request.app_data::<Started>().map_or(0.0, |started| started.uptime());
-    let report = report(uptime, &sessions);
+    let mut report = report(uptime, &sessions);
+    if !caller.is_some_and(|caller| caller.sees_everything()) {
+        // Whether it is well is anybody's to know; how much there is, and who looks at it, is not.
+        report.retain(|field, _| field == "status" || field == "uptime");
+    }
     if report["status"] == "ok" {
         return Ok(answer(Value::Object(report).to_string()));
     }
@@ -48,16 +52,23 @@ fn report(uptime: f64, sessions: &Sessions) -> Map<String, Value> {
     report
 }
 
-static ABOUT: LazyLock<Bytes> = LazyLock::new(|| {
-    let about = json!({
-        "service": env!("CARGO_PKG_NAME"),
-        "version": env!("CARGO_PKG_VERSION"),
-        "endpoints": ENDPOINTS,
-    });
-    about.to_string().into()
-});
+/// What `GET /` answers.
+#[derive(Clone, Debug)]
+pub struct About(Bytes);
+
+impl About {
+    /// With the list of the routes.
+    pub fn new(endpoints: &impl serde::Serialize) -> Self {
+        let about = json!({
+            "service": env!("CARGO_PKG_NAME"),
+            "version": env!("CARGO_PKG_VERSION"),
+            "endpoints": endpoints,
+        });
+        Self(about.to_string().into())
+    }
+}
 
 /// Service, version and endpoints.
-pub async fn about() -> HttpResponse {
-    answer(ABOUT.clone())
+pub async fn about(request: HttpRequest) -> HttpResponse {
+    answer(request.app_data::<About>().map_or_else(Bytes::new, |about| about.0.clone()))
 }

@@ -11,6 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, HttpRequest};
 use session_model::{Code, Refusal, SessionId};
 
+use super::body::Bounds;
 use crate::error::ApiError;
 
 /// The session that a path names.
@@ -26,7 +27,7 @@ impl FromRequest for Id {
     }
 }
 
-/// Any other name, in the path's segment of this number.
+/// Any other name, in the path's segment of this number. One that is a secret is what was stored in its place.
 pub struct Name<const SEGMENT: usize>(pub String);
 
 impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
@@ -35,8 +36,11 @@ impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let segment = request.uri().path().split('/').nth(SEGMENT).unwrap_or_default();
-        let name = decode(segment).map(|name| Name(name.into_owned()));
-        ready(name.ok_or_else(|| malformed(segment).into()))
+        let Some(name) = decode(segment) else { return ready(Err(malformed(segment).into())) };
+        let redaction = request.app_data::<Bounds>().map(|bounds| &bounds.redaction);
+        ready(Ok(Name(
+            redaction.map_or_else(|| name.to_string(), |redaction| redaction.text(&name).into_owned()),
+        )))
     }
 }
 

@@ -1,13 +1,15 @@
 //! `GET /ws`: the WebSocket.
 
-use std::time::SystemTime;
-
 use actix_http::body::MessageBody;
 use actix_http::ws::{HandshakeError, handshake};
+use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
-use session_model::{Code, Refusal, SessionId, Timestamp, UserId};
+use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::caller::{BEARER_PROTOCOL, Caller};
+use super::follower::Follower;
+use crate::clock::now;
 use crate::error::ApiError;
 use crate::live::{Filter, Live, Position, Socket, Transport};
 
@@ -24,7 +26,7 @@ impl Query {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let user = given(&self.user).map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
         let session = given(&self.session).map(|session| SessionId::parse(&session));
-        Ok(Filter { session: session.transpose()?, user: user.transpose()? })
+        Ok(Filter { session: session.transpose()?, user: user.transpose()?, reach: None })
     }
 }
 
@@ -34,18 +36,29 @@ fn named(parameter: &str, refusal: &Refusal) -> Refusal {
 
 /// Upgrades to a WebSocket that goes on from `since`, or from now on.
 pub async fn follow(
+    caller: Caller,
     request: HttpRequest,
     payload: web::Payload,
     live: web::Data<Live>,
 ) -> Result<HttpResponse, ApiError> {
     let query = super::events::query::<Query>(&request)?;
-    let filter = query.filter()?;
+    let filter = Filter { reach: caller.who.reach.clone(), ..query.filter()? };
     let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
     let mut response = handshake(request.head()).map_err(no_upgrade)?;
+    if offers_bearer(&request) {
+        response.insert_header((SEC_WEBSOCKET_PROTOCOL, BEARER_PROTOCOL));
+    }
+    let follower = Follower::new(caller, &request)?;
     let subscriber = live.follow(&filter, since, Transport::WebSocket).await?;
-    let socket = Socket::new(subscriber, &filter, payload.into_inner(), now());
+    let socket = Socket::new(subscriber.with_leave(Box::new(follower)), &filter, payload.into_inner(), now());
     let response = response.message_body(socket.boxed()).map_err(|_| internal())?;
     Ok(response.into())
+}
+
+/// A browser that offers a subprotocol wants it named in the answer.
+fn offers_bearer(request: &HttpRequest) -> bool {
+    let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|names| names.to_str().ok());
+    offered.is_some_and(|names| names.split(',').next().is_some_and(|name| name.trim() == BEARER_PROTOCOL))
 }
 
 fn no_upgrade(error: HandshakeError) -> Refusal {
@@ -54,9 +67,4 @@ fn no_upgrade(error: HandshakeError) -> Refusal {
 
 fn internal() -> Refusal {
     Refusal::new(Code::Internal, "the WebSocket could not be opened")
-}
-
-fn now() -> Timestamp {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(since_1970.as_millis() as i64)
 }

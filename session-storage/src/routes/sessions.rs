@@ -6,9 +6,11 @@ use session_model::{Code, Command, Refusal, SessionId, UserId, json as model};
 
 use super::answer::{Answer, json, streamed, written};
 use super::body::{Body, Json, Lines};
+use super::caller::Caller;
 use super::headers::Producer;
 use super::ids::{Id, Name};
 use super::parameters::Parameters;
+use crate::limits::Limits;
 use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
@@ -46,15 +48,30 @@ fn missing(field: &str) -> Refusal {
 }
 
 /// Creates or claims a session.
-pub async fn create(producer: Producer, body: Body<Json>, sessions: Kept) -> Answer {
+pub async fn create(
+    caller: Caller,
+    producer: Producer,
+    body: Body<Json>,
+    sessions: Kept,
+    limits: web::Data<Limits>,
+) -> Answer {
     let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
-    written(sessions.create(id, user, initial, parent, producer.0).await)
+    let id = id.map_or_else(Sessions::new_id, Ok)?;
+    caller.concerns(&id);
+    caller.may_create(&sessions, &id, &user)?;
+    if sessions.user_of(&id).as_ref() != Some(&user) {
+        limits.quota.admit_session(|| sessions.count_of(&user))?;
+        limits.quota.admit_bytes(&user, body.bytes.len() as u64)?;
+    }
+    // A parent out of reach is treated like one that is not there.
+    let may_link = parent.as_ref().is_none_or(|parent| caller.reaches(&sessions, parent));
+    written(sessions.create(&id, user, initial, parent, may_link, producer.0).await)
 }
 
 /// Pages of metadata.
-pub async fn list(request: HttpRequest, sessions: Kept) -> Answer {
+pub async fn list(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).list()?;
-    Ok(json(sessions.list(query).await?))
+    Ok(json(sessions.list(query, caller.within()).await?))
 }
 
 /// The whole session.
@@ -69,8 +86,8 @@ pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
 }
 
 /// The sessions of a user.
-pub async fn of_user(user: Name<4>, sessions: Kept) -> Answer {
-    Ok(json(sessions.of_user(&user.0)))
+pub async fn of_user(caller: Caller, user: Name<4>, sessions: Kept) -> Answer {
+    Ok(json(sessions.of_user(&user.0, caller.within())))
 }
 
 /// Sets dotted keys of the metadata.
@@ -92,7 +109,7 @@ pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kep
 
 /// Applies a batch of lines.
 pub async fn batch(id: Id, producer: Producer, body: Body<Lines>, sessions: Kept) -> Answer {
-    written(sessions.submit_batch(&id.0, body.bytes, producer.0).await)
+    written(sessions.submit_batch(&id.0, (body.bytes, body.marked), producer.0).await)
 }
 
 #[cfg(test)]

@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actix_http::HttpService;
+use actix_http::{HttpServiceBuilder, Protocol};
 use actix_service::{
-    IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
+    IntoServiceFactory as _, Service, ServiceFactory, ServiceFactoryExt as _, fn_service, map_config,
 };
 use actix_web::dev::{AppConfig, Server};
 use actix_web::error::DispatchError;
@@ -16,12 +16,16 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
 use super::listen::{Listeners, SocketFile};
+use super::tls::Certificates;
 use super::wire::Wire;
 use crate::app::{self, Parts};
 use crate::config::Config;
 
 /// How many files a worker may read at a time.
 const BLOCKING_THREADS: usize = 32;
+
+/// How long requests of HTTP/2 in flight may take once the service is stopping.
+const GRACE: Duration = Duration::from_secs(1);
 
 /// What every connection is served with.
 #[derive(Clone)]
@@ -33,12 +37,14 @@ struct Door {
     head_timeout: Duration,
     /// How long a peer may take nothing of what is written to it.
     patience: Duration,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// Serves on the listeners. The socket's file is to be kept for as long as it is served.
 pub(super) fn serve(
     config: &Config,
     listeners: Listeners,
+    certificates: Option<Arc<Certificates>>,
     parts: Parts,
     draining: CancellationToken,
 ) -> std::io::Result<(Server, Option<SocketFile>)> {
@@ -48,6 +54,7 @@ pub(super) fn serve(
         keep_alive: config.keep_alive,
         head_timeout: config.request_timeout,
         patience: config.ws_idle_timeout,
+        certificates,
     };
     let mut server = Server::build()
         .workers(config.workers)
@@ -56,11 +63,18 @@ pub(super) fn serve(
         .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
         .disable_signals();
     for listener in listeners.tcp {
-        let (name, door) = (format!("http://{}", listener.local_addr()?), door.clone());
-        server = server.listen(name, listener, move || door.tcp())?;
+        let (name, door) = (listener.local_addr()?.to_string(), door.clone());
+        server = match door.certificates.clone() {
+            Some(certificates) => server.listen(name, listener, move || door.tls(&certificates))?,
+            None => server.listen(name, listener, move || door.tcp())?,
+        };
     }
     let mut socket = None;
     if let Some((listener, file)) = listeners.unix {
+        let mut door = door;
+        if !config.socket_needs_key {
+            door.parts = door.parts.trusted();
+        }
         server = server.listen_uds("http+unix", listener, move || door.unix())?;
         socket = Some(file);
     }
@@ -80,6 +94,38 @@ impl Door {
             async move { Ok((wire, peer)) }
         };
         fn_service(enter).and_then(self.http())
+    }
+
+    fn tls(
+        &self,
+        certificates: &Arc<Certificates>,
+    ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
+    {
+        let (door, certificates) = (self.clone(), Arc::clone(certificates));
+        let enter = move |stream: TcpStream| {
+            prepare(&stream, door.patience);
+            let (door, certificates) = (door.clone(), Arc::clone(&certificates));
+            async move {
+                let counted = door.parts.connections.enter();
+                let peer = stream.peer_addr().ok();
+                let (stream, http2) = certificates.accept(stream, door.head_timeout).await.map_err(|error| {
+                    tracing::debug!(%error, peer = peer.map(tracing::field::display), "TLS handshake failed");
+                    DispatchError::Io(error)
+                })?;
+                let wire = Wire::new(stream, counted, Arc::clone(&door.parts.requests));
+                if !http2 {
+                    return Ok((wire, Protocol::Http1, peer));
+                }
+                let draining = door.draining;
+                let goodbye = async move {
+                    draining.cancelled_owned().await;
+                    tokio::time::sleep(GRACE).await;
+                };
+                Ok((wire.http2(goodbye), Protocol::Http2, peer))
+            }
+        };
+        let app = map_config(self.app(), |()| AppConfig::default());
+        fn_service(enter).and_then(self.builder().finish(app))
     }
 
     fn unix(
@@ -103,16 +149,36 @@ impl Door {
         Error = DispatchError,
         InitError = (),
     > + use<T> {
-        let app =
-            app::app(&self.parts).into_factory().map_err(|error: actix_web::Error| error.error_response());
+        self.builder().h1(map_config(self.app(), |()| AppConfig::default()))
+    }
+
+    /// The application of one worker.
+    fn app(
+        &self,
+    ) -> impl ServiceFactory<
+        actix_http::Request,
+        Config = AppConfig,
+        Response = actix_web::dev::ServiceResponse<impl actix_web::body::MessageBody + use<>>,
+        Error = actix_web::HttpResponse,
+        InitError = (),
+    > + use<> {
+        app::app(&self.parts).into_factory().map_err(|error: actix_web::Error| error.error_response())
+    }
+
+    fn builder<T, S>(&self) -> HttpServiceBuilder<T, S>
+    where
+        S: ServiceFactory<actix_http::Request, Config = ()>,
+        S::Error: Into<actix_http::Response<actix_http::body::BoxBody>> + 'static,
+        S::InitError: std::fmt::Debug,
+        <S::Service as Service<actix_http::Request>>::Future: 'static,
+    {
         let draining = self.draining.clone();
-        HttpService::build()
+        HttpServiceBuilder::default()
             .graceful_shutdown_signal(move || draining.clone().cancelled_owned())
             .keep_alive(KeepAlive::Timeout(self.keep_alive))
             .client_request_timeout(self.head_timeout)
             .client_disconnect_timeout(Duration::from_secs(1))
             .h1_allow_half_closed(false)
-            .h1(map_config(app, |()| AppConfig::default()))
     }
 }
 

@@ -42,9 +42,9 @@ impl Listeners {
     }
 
     /// One line for each address; whoever has closed the other end of the pipe does not want to know.
-    pub(super) fn announce(&self, out: &mut impl Write) {
+    pub(super) fn announce(&self, out: &mut impl Write, scheme: &str) {
         for address in self.tcp.iter().filter_map(|listener| listener.local_addr().ok()) {
-            let _ = writeln!(out, "listening on http://{address}");
+            let _ = writeln!(out, "listening on {scheme}://{address}");
         }
         if let Some((_, SocketFile(path))) = &self.unix {
             let _ = writeln!(out, "listening on unix:{}", path.display());
@@ -56,6 +56,15 @@ impl Listeners {
 fn failed(address: &impl ToString) -> impl FnOnce(io::Error) -> ServerError {
     let address = address.to_string();
     move |source| ServerError::Listen { address, source }
+}
+
+/// Whether nobody but this machine can reach it.
+pub(super) fn is_loopback(host: &str, port: u16) -> Result<bool, ServerError> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(true);
+    }
+    let addresses = resolve(host, port).map_err(failed(&format!("{host}:{port}")))?;
+    Ok(addresses.iter().all(|address| address.ip().to_canonical().is_loopback()))
 }
 
 fn tcp(host: &str, port: u16) -> Result<Vec<TcpListener>, ServerError> {

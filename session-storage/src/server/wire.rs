@@ -27,6 +27,8 @@ pub(super) struct Wire<T> {
     io: T,
     /// What is being written in the place of a refusal.
     instead: Option<Instead>,
+    /// Speaks HTTP/2: once this is over, nothing more is read.
+    http2: Option<Goodbye>,
     requests: Arc<Requests>,
     _counted: Guard,
 }
@@ -38,10 +40,22 @@ struct Instead {
     replaces: usize,
 }
 
+/// The end of a connection that the framework would not close by itself.
+type Goodbye = Pin<Box<dyn Future<Output = ()>>>;
+
 impl<T> Wire<T> {
     /// Wraps a socket; it is counted for as long as it is open.
     pub(super) fn new(io: T, counted: Guard, requests: Arc<Requests>) -> Self {
-        Self { io, instead: None, requests, _counted: counted }
+        Self { io, instead: None, http2: None, requests, _counted: counted }
+    }
+}
+
+impl<T> Wire<T> {
+    /// A connection of HTTP/2, whose frames are no business of this layer. Its other end sees the end of the stream
+    /// when `goodbye` is over.
+    pub(super) fn http2(mut self, goodbye: impl Future<Output = ()> + 'static) -> Self {
+        self.http2 = Some(Box::pin(goodbye));
+        self
     }
 }
 
@@ -51,6 +65,9 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.http2.as_mut().is_some_and(|goodbye| goodbye.as_mut().poll(context).is_ready()) {
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.io).poll_read(context, buffer)
     }
 }
@@ -61,7 +78,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let Wire { io, instead, requests, .. } = &mut *self;
+        let Wire { io, instead, http2, requests, .. } = &mut *self;
+        if http2.is_some() {
+            return Pin::new(io).poll_write(context, bytes);
+        }
         if instead.is_none() {
             match refusal_at(bytes) {
                 Some(0) => *instead = Some(Instead::of(bytes, requests)),
@@ -128,7 +148,7 @@ fn answer(refusal: &[u8], requests: &Requests) -> Vec<u8> {
     tracing::debug!(requestId = id, status, code = %refusal.code, error = refusal.message, "request refused");
     let body = error::body(&refusal.into(), id);
     let head = format!(
-        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nx-request-id: {id}\r\n\
+        "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\nx-request-id: {id}\r\n\
          connection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );

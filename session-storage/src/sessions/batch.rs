@@ -18,11 +18,12 @@ use crate::store::cells::{Cell, Slot};
 type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
 
 impl Sessions {
-    /// Applies the lines in order; each has its result, and all are committed together.
+    /// Applies the lines in order; each has its result, and all are committed together. `marked`: they may bear
+    /// tags in the place of secrets.
     pub async fn submit_batch(
         &self,
         id: &SessionId,
-        lines: Bytes,
+        (lines, marked): (Bytes, bool),
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let text = json::text(&lines)?;
@@ -30,7 +31,7 @@ impl Sessions {
             .split('\n')
             .map(|line| line.trim_matches([' ', '\t', '\r']))
             .filter(|line| !line.is_empty())
-            .map(Command::parse_line)
+            .map(|line| Command::parse_line(line).map(|command| command.marked(marked)))
             .collect();
         let mut commands = Some(commands);
         self.write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref())).await
@@ -63,6 +64,7 @@ impl Sessions {
             }
             None if self.settings.auto_create => {
                 check_unknown_producer(producer)?;
+                self.redaction.check_id(&cell.id)?;
                 let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
                 let ticket = self.append_birth(cell, slot, &created, at, fill)?;
                 indexed = true;

@@ -26,7 +26,8 @@ impl StoreHistory {
     /// The session whose own logs hold all that the filter asks for.
     fn whole_session<'f>(&self, filter: &'f Filter) -> Option<&'f SessionId> {
         let id = filter.session.as_ref().filter(|_| filter.user.is_none())?;
-        self.store.index.get(id.as_str()).map(|_| id)
+        let row = self.store.index.get(id.as_str())?;
+        filter.may_see(id, &row.user).then_some(id)
     }
 }
 
@@ -63,12 +64,7 @@ impl History for StoreHistory {
         if let Some(id) = self.whole_session(filter) {
             return session_page(&self.store, id, after, until, limit);
         }
-        let session = filter.session.as_ref();
-        let user = filter.user.as_ref();
-        let wanted = |entry: &crate::store::segment::Entry| match (session, user) {
-            (None, None) => true,
-            (session, user) => session == Some(&entry.session) || user == Some(&entry.user),
-        };
+        let wanted = |entry: &crate::store::segment::Entry| filter.wants(&entry.session, &entry.user);
         let page = journal_reader::read(&self.store.segments, after, until, limit, wanted)
             .map_err(|e| failed(&e))?;
         Ok(HistoryPage { events: page.events, next: page.next })

@@ -3,34 +3,37 @@
 use serde_json::{Map, Value};
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
-use session_model::{Command, SessionId, UserId};
+use session_model::{Command, Refusal, SessionId, UserId};
 
 use super::refused::Refused;
 use super::{Sessions, Submitted};
 
 impl Sessions {
-    /// Makes a session, or claims one that a first write had made.
+    /// A name for a session that nobody has named.
+    pub fn new_id() -> Result<SessionId, Refusal> {
+        SessionId::parse(&uuid::Uuid::now_v7().to_string())
+    }
+
+    /// Makes a session, or claims one that a first write had made. `parent` is linked to it if it is there and
+    /// `may_link`.
     pub async fn create(
         &self,
-        id: Option<SessionId>,
+        id: &SessionId,
         user: UserId,
         initial: Map<String, Value>,
         parent: Option<SessionId>,
+        may_link: bool,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
-        let id = match id {
-            Some(id) => id,
-            None => SessionId::parse(&uuid::Uuid::now_v7().to_string())?,
-        };
         let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
-        let mut answer = self.submit(&id, Command::Create { user, birth }, producer).await?;
-        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
+        let mut answer = self.submit(id, Command::Create { user, birth }, producer).await?;
+        if let Some(parent) = parent.filter(|parent| may_link && self.exists(parent)) {
             let link = Command::LinkChild { child: id.to_string(), present: true };
             self.submit(&parent, link, None).await?;
         }
         let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         body["sessionId"] = id.as_str().into();
-        body["path"] = self.path_of(&id).to_string_lossy().into_owned().into();
+        body["path"] = self.path_of(id).to_string_lossy().into_owned().into();
         answer.body = body.to_string();
         Ok(answer)
     }

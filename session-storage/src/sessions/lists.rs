@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use session_model::{Code, Refusal, SessionId, Timestamp, documents};
+use session_model::{Code, Reach, Refusal, SessionId, Timestamp, UserId, documents};
 
 use super::read::to_json;
 use super::{Refused, Sessions};
@@ -28,6 +28,13 @@ pub struct ListQuery {
     pub limit: usize,
     /// From where the page before ended.
     pub cursor: Option<String>,
+}
+
+/// What the asker may see; `None`: everything.
+pub type Within<'a> = Option<&'a Reach>;
+
+fn sees(within: Within<'_>, id: &SessionId, row: &Row) -> bool {
+    within.is_none_or(|reach| reach.covers(id, &row.user))
 }
 
 impl ListQuery {
@@ -62,8 +69,9 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
 
 impl Sessions {
     /// `[{sessionId, userId, created}]` of a user, oldest first.
-    pub fn of_user(&self, user: &str) -> Bytes {
-        let rows = self.store.index.newest(None, usize::MAX, |_, row| row.user.as_str() == user);
+    pub fn of_user(&self, user: &str, within: Within<'_>) -> Bytes {
+        let wanted = |id: &SessionId, row: &Row| row.user.as_str() == user && sees(within, id, row);
+        let rows = self.store.index.newest(None, usize::MAX, wanted);
         let list: Vec<Value> = rows
             .iter()
             .rev()
@@ -75,23 +83,25 @@ impl Sessions {
     }
 
     /// The newest sessions' metadata.
-    pub async fn recent(&self) -> Result<Bytes, Refused> {
+    pub async fn recent(&self, within: Within<'_>) -> Result<Bytes, Refused> {
         let limit = self.settings.store.recent_limit;
-        let ids = self.store.index.newest(None, limit, |_, _| true);
+        let ids = self.store.index.newest(None, limit, |id, row| sees(within, id, row));
         self.metadata_list(ids.into_iter().map(|((_, _, id), _)| id).collect()).await
     }
 
     /// The metadata of every active session, newest first.
-    pub async fn active(&self) -> Result<Bytes, Refused> {
-        let ids = self.store.index.newest(None, usize::MAX, |_, row| !row.completed);
+    pub async fn active(&self, within: Within<'_>) -> Result<Bytes, Refused> {
+        let wanted = |id: &SessionId, row: &Row| !row.completed && sees(within, id, row);
+        let ids = self.store.index.newest(None, usize::MAX, wanted);
         self.metadata_list(ids.into_iter().map(|((_, _, id), _)| id).collect()).await
     }
 
     /// Counts, the active sessions, and the last ten completed.
-    pub fn stats(&self) -> Bytes {
-        let (total, completed) = self.store.index.counts();
+    pub fn stats(&self, within: Within<'_>) -> Bytes {
+        let (total, completed) = self.counts(within);
         let ids = |limit, wanted: bool| -> Vec<String> {
-            let rows = self.store.index.newest(None, limit, |_, row| row.completed == wanted);
+            let wanted = |id: &SessionId, row: &Row| row.completed == wanted && sees(within, id, row);
+            let rows = self.store.index.newest(None, limit, wanted);
             rows.into_iter().map(|((_, _, id), _)| id.to_string()).collect()
         };
         to_json(&json!({
@@ -100,11 +110,28 @@ impl Sessions {
         }))
     }
 
+    /// How many sessions there are, and how many of them are completed.
+    fn counts(&self, within: Within<'_>) -> (usize, usize) {
+        if within.is_none() {
+            return self.store.index.counts();
+        }
+        let rows = self.store.index.newest(None, usize::MAX, |id, row| sees(within, id, row));
+        (rows.len(), rows.iter().filter(|(_, row)| row.completed).count())
+    }
+
+    /// Whose a session is, if there is one; loads nothing.
+    pub fn user_of(&self, id: &SessionId) -> Option<UserId> {
+        self.store.index.get(id.as_str()).map(|row| row.user.clone())
+    }
+
     /// A page of `{sessions: [metadata], next}`, newest first.
-    pub async fn list(&self, query: ListQuery) -> Result<Bytes, Refused> {
+    pub async fn list(&self, query: ListQuery, within: Within<'_>) -> Result<Bytes, Refused> {
         let before = query.cursor.as_deref().map(parse_cursor).transpose()?;
         let limit = query.limit.max(1);
-        let mut rows = self.store.index.newest(before.as_ref(), limit + 1, |id, row| query.wants(id, row));
+        let mut rows = self
+            .store
+            .index
+            .newest(before.as_ref(), limit + 1, |id, row| query.wants(id, row) && sees(within, id, row));
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(|(order, _)| cursor_of(order));

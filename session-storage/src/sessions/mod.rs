@@ -16,16 +16,20 @@ mod logs;
 mod place;
 mod producers;
 mod read;
+mod redaction;
 mod refused;
 mod retain;
+mod usage;
 mod write;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use session_model::{Code, Refusal, SessionId, Timestamp};
+use session_model::redact::Rules;
+use session_model::{Code, Refusal, SessionId};
 
+use crate::clock::now;
 use crate::live::{History, Hub};
 use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
@@ -34,8 +38,9 @@ use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
 pub use copy::ExportQuery;
-pub use lists::ListQuery;
+pub use lists::{ListQuery, Within};
 pub use logs::{JsonStream, LogQuery};
+pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
 
 /// What the sessions are kept with.
@@ -47,6 +52,8 @@ pub struct Settings {
     pub auto_create: bool,
     /// What is deleted, if anything.
     pub retention: Policy,
+    /// The rules of redaction beside the built-in ones; `None`: nothing is redacted.
+    pub redaction: Option<Arc<Rules>>,
 }
 
 /// What a write answers, given again byte for byte when a producer repeats itself.
@@ -62,6 +69,7 @@ pub struct Submitted {
 pub struct Sessions {
     store: Arc<Store>,
     hub: Arc<Hub>,
+    redaction: Arc<Redaction>,
     settings: Settings,
 }
 
@@ -75,7 +83,8 @@ impl Sessions {
     pub fn open_on(settings: Settings, hub: Arc<Hub>, disk: Arc<dyn Disk>) -> Result<Arc<Self>, OpenError> {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
-        Ok(Arc::new(Self { store, hub, settings }))
+        let redaction = Arc::new(Redaction::open(&store, settings.redaction.as_ref())?);
+        Ok(Arc::new(Self { store, hub, redaction, settings }))
     }
 
     /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.
@@ -89,6 +98,11 @@ impl Sessions {
     /// The live feed.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// What screens the bodies of requests.
+    pub fn redaction(&self) -> &Arc<Redaction> {
+        &self.redaction
     }
 
     /// The past, by position.
@@ -136,12 +150,6 @@ impl Sessions {
     }
 }
 
-/// The service's clock.
-pub(crate) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
-}
-
 fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
     tracing::error!(session = %id, %damage, "session is damaged");
     Refusal::new(
@@ -150,7 +158,8 @@ fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
     )
 }
 
-fn not_found(id: &SessionId) -> Refusal {
+/// The answer about a session that is not there.
+pub(crate) fn not_found(id: &SessionId) -> Refusal {
     Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`"))
 }
 

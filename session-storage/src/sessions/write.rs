@@ -140,6 +140,7 @@ impl Sessions {
         producer: Option<&ProducerNumbers>,
     ) -> Result<Attempt, Refused> {
         let at = now();
+        self.redaction.check_id(&cell.id)?;
         let (created, rest) = match command {
             Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
             Command::Delete | Command::Retire { .. } | Command::LinkChild { .. } => {
@@ -274,10 +275,10 @@ impl Txn<'_, '_> {
         let kind = if log == LogKind::Actions { EventKind::Action } else { EventKind::Response };
         let view = &mut self.loaded.view;
         let (seq, at, offset) = (view.next_seq(log), self.at, self.offset);
-        let (line, ()) = self.writer.event(kind, |out| body.write_line(out, seq, at, offset));
+        let (line, tags) = self.writer.event(kind, |out| body.write_line(out, seq, at, offset));
         let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
         let log_at = view.logs[log.index()].bytes;
-        view.apply_record(log, body.metric(), stamp);
+        view.apply_record(log, body.metric(), tags, stamp);
         self.loaded.metadata_dirty = true;
         self.push(kind, line, log_at);
     }

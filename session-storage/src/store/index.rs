@@ -77,6 +77,7 @@ struct Rows {
     by_id: HashMap<SessionId, Arc<Row>>,
     by_age: BTreeMap<Order, Arc<Row>>,
     completed: usize,
+    by_user: HashMap<UserId, usize>,
 }
 
 /// All rows.
@@ -97,6 +98,7 @@ impl Index {
         let mut rows = self.rows.write();
         remove(&mut rows, id);
         rows.completed += usize::from(row.completed);
+        *rows.by_user.entry(row.user.clone()).or_default() += 1;
         rows.by_age.insert(row.order(id), Arc::clone(&row));
         rows.by_id.insert(id.clone(), row);
         true
@@ -122,6 +124,11 @@ impl Index {
     pub fn counts(&self) -> (usize, usize) {
         let rows = self.rows.read();
         (rows.by_id.len(), rows.completed)
+    }
+
+    /// How many sessions a user has.
+    pub fn count_of(&self, user: &UserId) -> usize {
+        self.rows.read().by_user.get(user).copied().unwrap_or(0)
     }
 
     /// Up to `limit` sessions that `wanted` likes, newest first, from before a place on.
@@ -165,6 +172,12 @@ fn remove(rows: &mut Rows, id: &SessionId) {
     if let Some(old) = rows.by_id.remove(id) {
         rows.completed -= usize::from(old.completed);
         rows.by_age.remove(&old.order(id));
+        if let Some(count) = rows.by_user.get_mut(&old.user) {
+            *count -= 1;
+            if *count == 0 {
+                rows.by_user.remove(&old.user);
+            }
+        }
     }
 }
 

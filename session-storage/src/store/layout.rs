@@ -87,6 +87,11 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// The key of the tags that stand in the place of secrets.
+    pub fn redaction_key(&self) -> PathBuf {
+        self.root.join(".redaction-key")
+    }
+
     /// A file that is made and removed to see whether the disk takes any.
     pub fn probe(&self) -> PathBuf {
         self.root.join(".probe")

@@ -42,6 +42,7 @@ pub mod log_writer;
 pub mod maintenance;
 pub mod recent;
 pub mod recovery;
+mod redaction_key;
 pub mod retention;
 pub mod segment;
 pub mod segments;

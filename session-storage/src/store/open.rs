@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use session_model::producer::Producers;
+use session_model::redact::Key;
 use session_model::{LogKind, SessionId, View};
 
 use super::cells::{Cell, Cells, Loaded, Slot};
@@ -27,7 +28,7 @@ use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
-use super::{committer, maintenance, recovery};
+use super::{committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -220,6 +221,11 @@ impl Store {
     /// The life of the directory.
     pub fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// The key of the tags that stand in the place of secrets.
+    pub fn redaction_key(&self) -> Result<Key, OpenError> {
+        redaction_key::read_or_make(&self.layout)
     }
 
     /// Where everything lies.

@@ -78,7 +78,7 @@ pub fn beyond(
 }
 
 /// The bytes of a session's files; those of one that has just gone are none.
-fn size_of(layout: &Layout, id: &SessionId) -> u64 {
+pub fn size_of(layout: &Layout, id: &SessionId) -> u64 {
     let Ok(entries) = std::fs::read_dir(layout.session(id)) else { return 0 };
     let files = entries.flatten().filter_map(|entry| entry.metadata().ok());
     files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()

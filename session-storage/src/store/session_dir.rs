@@ -15,6 +15,7 @@ use session_model::change_line::ChangeLine;
 use session_model::line::{self, Seal};
 use session_model::metadata::Metadata;
 use session_model::producer::Producers;
+use session_model::redact;
 use session_model::state::State;
 use session_model::view::OutFile;
 use session_model::{
@@ -255,7 +256,8 @@ fn replay(mut view: View, lines: &[NewLine], journaled: &[Entry]) -> Result<View
             LogKind::Actions | LogKind::Responses => {
                 let body = RecordBody::parse(text).map_err(|e| unreadable(new, &e.message))?;
                 let claimed = line::head(text).and_then(|head| line::time(&head)).unwrap_or_default();
-                view.apply_record(new.log, body.metric(), stamp(new, claimed, false));
+                let tags = redact::count(text);
+                view.apply_record(new.log, body.metric(), tags, stamp(new, claimed, false));
             }
             LogKind::Changes => apply_change(&mut view, new, text)?,
         }

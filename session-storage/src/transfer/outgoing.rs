@@ -13,7 +13,8 @@ use session_model::SessionId;
 
 use super::Door;
 use crate::bundle::{self, BundleWriter, Kind, Manifest};
-use crate::sessions::{ExportQuery, now};
+use crate::clock::now;
+use crate::sessions::ExportQuery;
 use crate::store::committer::Observer;
 use crate::store::disk::{RealDisk, sync_dir};
 use crate::store::log_writer::PendingEvent;

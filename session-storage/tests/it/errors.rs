@@ -106,18 +106,18 @@ async fn eleven_megabytes_are_refused_in_words() {
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(11 << 20));
     for path in ["/api/actions/s", "/api/sessions", "/api/sessions/s/finalize"] {
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let request = [head.as_bytes(), body.as_bytes()].concat();
         server.raw(path, request).await.refused(413, "payload_too_large");
     }
-    let head = "POST /api/actions/s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let head = "POST /api/actions/s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
     let request = [head.as_bytes(), chunk.repeat(11).as_bytes(), b"0\r\n\r\n"].concat();
     server.raw("chunked", request).await.refused(413, "payload_too_large");
     let batch = format!(
-        "POST /api/sessions/s/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
+        "POST /api/sessions/s/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
     server.raw("batch", [batch.as_bytes(), body.as_bytes()].concat()).await.refused(413, "payload_too_large");
@@ -209,7 +209,7 @@ async fn other_content_types_are_refused() {
 #[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let server = Setup::new().env("BODY_TIMEOUT", "1s").start();
-    let request = "POST /api/actions/s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\":";
+    let request = "POST /api/actions/s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\":";
     server.raw("a slow body", request.into()).await.refused(408, "request_timeout");
     server.get("/api/sessions/s").await.refused(404, "session_not_found");
 }
@@ -229,8 +229,8 @@ async fn a_request_that_is_none_is_told_so() {
         "GET\r\n\r\n",
         "\0\u{1}\u{2}",
         "GET / HTTP/9.9\r\n\r\n",
-        "GET /api/actions/a\0b HTTP/1.1\r\nHost: x\r\n\r\n",
-        "GET / HTTP/1.1\r\nHost: x\r\nName without colon\r\n\r\n",
+        "GET /api/actions/a\0b HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: localhost\r\nName without colon\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
     ] {
@@ -243,7 +243,7 @@ async fn a_request_that_is_none_is_told_so() {
     let read = tokio::io::AsyncReadExt::read_to_end(&mut blank, &mut answer);
     let read = tokio::time::timeout(std::time::Duration::from_secs(30), read).await;
     assert!(read.is_ok(), "blank lines are held open");
-    let large = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));
+    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));
     server.raw("a large head", large.into_bytes()).await.refused(400, "invalid_request");
     server.get("/health").await.ok();
 }

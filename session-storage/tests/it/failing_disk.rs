@@ -61,7 +61,7 @@ fn open(path: &Path, disk: &Arc<FaultyDisk>) -> Arc<Sessions> {
         recent_limit: 10,
         journal_max_bytes: 64 << 20,
     };
-    let settings = Settings { store, auto_create: true, retention: Policy::default() };
+    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
 }

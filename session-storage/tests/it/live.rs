@@ -204,7 +204,7 @@ async fn malformed_questions_are_refused_before_the_upgrade() {
     let server = TestServer::start();
     for query in ["?since=never", "?since=-5", "?session=..%2Fup", "?session=user"] {
         let request = format!(
-            "GET /ws{query} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+            "GET /ws{query} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
         );
         let reply = server.raw(query, request.into_bytes()).await;

@@ -32,7 +32,7 @@ impl TestServer {
     /// A request line with an exact path, and no body.
     pub(crate) async fn raw_path(&self, method: &str, path: &str) -> Reply {
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
         );
         self.raw(&format!("{method} {path:?}"), head.into_bytes()).await
     }

@@ -98,7 +98,8 @@ impl Setup {
         let readers = vec![
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    if let Some((_, address)) = line.split_once("listening on http://") {
+                    let listening = line.split_once("listening on http").map(|(_, address)| address);
+                    if let Some((_, address)) = listening.and_then(|rest| rest.split_once("://")) {
                         let _ = tell.send(address.trim().to_owned());
                     }
                 }
@@ -135,6 +136,8 @@ impl Setup {
 }
 
 fn http_client() -> reqwest::Client {
+    // Fails when another test was quicker, and then there is one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
 }
 

@@ -4,7 +4,8 @@ use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
+use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::server::{PATIENCE, TestServer};
@@ -30,17 +31,33 @@ impl Tail {
 
     /// As above; `None` if the service is not there (any more).
     pub(crate) async fn try_connect(address: &str, query: &str) -> Option<Self> {
+        Self::with_headers(address, query, &[]).await.ok()
+    }
+
+    /// With further headers of the upgrade; the status if it is refused, 0 if nobody is there.
+    pub(crate) async fn with_headers(
+        address: &str,
+        query: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<Self, u16> {
         let url = format!("ws://{address}/ws{query}");
-        let (stream, _) =
-            timeout(PATIENCE, connect_async(&url)).await.expect("an answer to the upgrade").ok()?;
+        let mut request = url.as_str().into_client_request().unwrap();
+        for (name, value) in headers {
+            request.headers_mut().insert(*name, value.parse().unwrap());
+        }
+        let answer = timeout(PATIENCE, connect_async(request)).await.expect("an answer to the upgrade");
+        let (stream, _) = answer.map_err(|error| match error {
+            Error::Http(response) => response.status().as_u16(),
+            _ => 0,
+        })?;
         let mut tail = Self { stream, connected: Value::Null };
         match tail.frame().await {
             Frame::Json(first) => {
                 assert_eq!(first["type"], "connected", "the first frame of {url}: {first}");
                 tail.connected = first;
-                Some(tail)
+                Ok(tail)
             }
-            Frame::Closed(_) => None,
+            Frame::Closed(_) => Err(0),
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use session_model::{LogKind, Refusal, SessionId, UserId, line, wire};
+use session_model::{LogKind, Reach, Refusal, SessionId, UserId, line, wire};
 
 use crate::live::{Filter, History, HistoryPage, Hub, Place, Published};
 
@@ -32,13 +32,25 @@ pub(super) fn filter(session_name: &str, user: &str) -> Filter {
     Filter {
         session: (!session_name.is_empty()).then(|| session(session_name)),
         user: (!user.is_empty()).then(|| UserId::stored(user)),
+        reach: None,
     }
+}
+
+/// The same, of which only the sessions of one user, or one session, may be seen.
+pub(super) fn limited(filter: Filter, may_see: &str) -> Filter {
+    let (sessions, users) = match may_see.strip_prefix('s') {
+        Some(_) => (vec![session(may_see)], Vec::new()),
+        None => (Vec::new(), vec![UserId::stored(may_see)]),
+    };
+    Filter { reach: Some(Arc::new(Reach::new(users, Vec::new(), sessions))), ..filter }
 }
 
 pub(super) fn matches(filter: &Filter, event: &Published) -> bool {
     let session = filter.session.as_ref().is_some_and(|session| *session == event.session);
     let user = filter.user.as_ref().is_some_and(|user| *user == event.user);
-    *filter == Filter::default() || session || user
+    let everything = filter.session.is_none() && filter.user.is_none();
+    let seen = filter.reach.as_ref().is_none_or(|reach| reach.covers(&event.session, &event.user));
+    seen && (everything || session || user)
 }
 
 fn stored_line(offset: u64, filler: usize) -> Bytes {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use session_model::{Code, Refusal};
 
-use super::double::{EPOCH, Shelf, filter, matches, shelf};
+use super::double::{EPOCH, Shelf, filter, limited, matches, shelf};
 use super::server::soon;
 use crate::live::catch_up::{self, Gap};
 use crate::live::pump::Pump;
@@ -130,7 +130,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0..3_u8, 0..3_u8).prop_map(|(s, u)| Step::Commit(s, u)),
         4 => (1..6_u8).prop_map(Step::Publish),
-        2 => (0..6_u8, prop::option::of(any::<u8>())).prop_map(|(f, since)| Step::Join(f, since)),
+        2 => (0..10_u8, prop::option::of(any::<u8>())).prop_map(|(f, since)| Step::Join(f, since)),
         6 => any::<u8>().prop_map(Step::Poll),
         1 => any::<u8>().prop_map(Step::Leave),
         2 => Just(Step::Settle),
@@ -141,8 +141,18 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn some_filter(number: u8) -> Filter {
-    [("", ""), ("s0", ""), ("s1", ""), ("", "u0"), ("s0", "u0"), ("s2", "u1")]
-        .map(|(session, user)| filter(session, user))[usize::from(number)]
+    [
+        filter("", ""),
+        filter("s0", ""),
+        filter("s1", ""),
+        filter("", "u0"),
+        filter("s0", "u0"),
+        filter("s2", "u1"),
+        limited(filter("", ""), "u1"),
+        limited(filter("", ""), "s1"),
+        limited(filter("s0", "u0"), "u1"),
+        limited(filter("s0", ""), "s1"),
+    ][usize::from(number)]
     .clone()
 }
 

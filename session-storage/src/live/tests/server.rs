@@ -1,6 +1,7 @@
 //! A real server on port 0 with the two routes' handlers over the double.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,8 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::double::{Shelf, shelf};
+use crate::access::Access;
+use crate::access::key_file::Folder;
 use crate::live::{Hub, Live, LiveConfig};
 use crate::routes::{events, live};
 
@@ -42,6 +45,7 @@ impl TestServer {
     pub(super) fn with(config: LiveConfig) -> Self {
         let (shelf, hub) = (shelf(), Hub::new(config));
         let (history, of_worker) = (shelf.clone(), hub.clone());
+        let everybody = Arc::new(Access::open(Folder::below(Path::new("/nonexistent"))).unwrap());
         let server = HttpServer::new(move || {
             let known = Arc::new(|id: &session_model::SessionId| match id.as_str() {
                 "unheard-of" => {
@@ -50,6 +54,7 @@ impl TestServer {
                 _ => Ok(()),
             });
             App::new()
+                .app_data(Arc::clone(&everybody))
                 .app_data(web::Data::new(Live::new(of_worker.clone(), history.clone(), known)))
                 .route("/ws", web::get().to(live::follow))
                 .route("/api/events", web::get().to(events::all))

@@ -157,8 +157,10 @@ pub(in crate::openapi) struct Health {
     status: String,
     /// Seconds since the start.
     uptime: f64,
-    websocket: Followers,
-    storage: Storage,
+    /// Only for those to whom everything may be shown.
+    websocket: Option<Followers>,
+    /// Only for those to whom everything may be shown.
+    storage: Option<Storage>,
 }
 
 /// Who follows.
@@ -227,5 +229,25 @@ pub(in crate::openapi) struct About {
 pub(in crate::openapi) struct Route {
     method: String,
     path: String,
+    /// The scope that it takes, once there are keys.
+    access: String,
     about: String,
+}
+
+/// A session token.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::openapi) struct Token {
+    /// A JSON Web Token.
+    token: String,
+    session_id: String,
+    scopes: Vec<String>,
+    expires: String,
+}
+
+/// A ticket for one stream.
+#[derive(ToSchema)]
+pub(in crate::openapi) struct Ticket {
+    ticket: String,
+    expires: String,
 }

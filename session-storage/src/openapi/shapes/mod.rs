@@ -56,6 +56,7 @@ pub(super) fn components() -> Components {
         SessionPage Stats Event EventPage Gap Health Followers Storage Alive Ready Checks About Route
         Metadata Metrics TokenUsage State Agents Goal Agent Record Initial Final Session
         NewSession NewRecord NewGoal GoalUpdate NewAgent Outcome Ending MetadataPatch StatePatch JsonPatchStep BatchLine Empty
+        NewToken Token Ticket
     }
 }
 

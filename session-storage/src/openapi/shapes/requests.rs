@@ -117,3 +117,14 @@ pub(in crate::openapi) struct BatchLine {
 /// Anything; it counts for nothing.
 #[derive(ToSchema)]
 pub(in crate::openapi) struct Empty {}
+
+/// A session token to be issued.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::openapi) struct NewToken {
+    session_id: String,
+    /// Some of `append`, `read`, `write`, with blanks or commas between; `append` if not said.
+    scope: Option<String>,
+    /// How long it is good, from `1s` to `31d`; `1h` if not said.
+    ttl: Option<String>,
+}

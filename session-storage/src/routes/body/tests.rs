@@ -5,7 +5,7 @@ use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 fn bounds(bytes: usize, stall: Duration) -> Bounds {
-    Bounds { bytes, stall, draining: CancellationToken::new() }
+    Bounds { bytes, stall, draining: CancellationToken::new(), redaction: Arc::new(Redaction::off()) }
 }
 
 async fn read<A: Accepts>(request: TestRequest, limit: usize) -> Result<Body<A>, Code> {

@@ -1,0 +1,124 @@
+//! Secrets leave a record before it reaches the spool, so that none is ever on this machine's disk because of us.
+//!
+//! The tags' key is `redaction.key` in the spool directory, made at the first find, for its owner alone: the same
+//! secret has the same tag for all agents that share the directory. Where no directory can be written it lives as
+//! long as the process. The service leaves these tags as they are; its own come from a key of its own.
+
+use std::borrow::Cow;
+use std::fs::{DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arc_swap::ArcSwapOption;
+use session_model::redact::{Key, Redactor, is_suspicious, prepare};
+
+use crate::Config;
+
+const KEY_FILE: &str = "redaction.key";
+
+/// Takes secrets out of what is about to be spooled.
+pub(crate) struct Redaction {
+    on: bool,
+    dirs: Vec<PathBuf>,
+    /// Made at the first find. No lock, which a `fork` at the wrong moment would leave locked.
+    redactor: ArcSwapOption<Redactor>,
+}
+
+impl Redaction {
+    pub(crate) fn of(config: &Config) -> Self {
+        if config.redaction {
+            prepare();
+        }
+        Self { on: config.redaction, dirs: config.spool_dirs.clone(), redactor: ArcSwapOption::empty() }
+    }
+
+    /// A JSON document without its secrets; `None`: it has none.
+    pub(crate) fn json(&self, document: &[u8]) -> Option<Vec<u8>> {
+        if !self.on || !is_suspicious(document) {
+            return None;
+        }
+        self.redactor().json(document).redacted
+    }
+
+    /// A text that should be JSON.
+    pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let clean = self.json(text.as_bytes()).and_then(|clean| String::from_utf8(clean).ok());
+        clean.map_or(Cow::Borrowed(text), Cow::Owned)
+    }
+
+    fn redactor(&self) -> Arc<Redactor> {
+        if let Some(redactor) = self.redactor.load_full() {
+            return redactor;
+        }
+        let made = self.dirs.iter().find_map(|dir| read_or_make(dir).ok());
+        let redactor = Arc::new(Redactor::new(made.unwrap_or_else(draw)));
+        // Another thread may have been quicker; where the key is in memory alone, its key counts.
+        let before = self.redactor.compare_and_swap(&None::<Arc<Redactor>>, Some(Arc::clone(&redactor)));
+        before.as_ref().map_or(redactor, Arc::clone)
+    }
+}
+
+fn draw() -> Key {
+    Key::new(uuid::Uuid::new_v4().into_bytes())
+}
+
+/// The directory's key. Of several processes that make one at the same time the first one's stays.
+fn read_or_make(dir: &Path) -> io::Result<Key> {
+    let path = dir.join(KEY_FILE);
+    if !path.exists() {
+        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+        let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
+        let written = writeln!(file, "{}", draw().to_hex()).and_then(|()| std::fs::hard_link(&spare, &path));
+        std::fs::remove_file(&spare)?;
+        written.or_else(
+            |error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) },
+        )?;
+    }
+    Key::from_hex(&std::fs::read_to_string(&path)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    fn redaction(dir: &Path) -> Redaction {
+        let mut config = Config::new("http://a:1").unwrap();
+        config.spool_dirs = vec![dir.to_owned()];
+        Redaction::of(&config)
+    }
+
+    const SECRET: &str = r#"{"password":"hunter2hunter2"}"#;
+
+    #[test]
+    fn agents_that_share_a_directory_share_the_key_and_it_is_made_when_needed() {
+        let dir = tempfile::tempdir().unwrap();
+        let spool = dir.path().join("spool");
+        assert_eq!(redaction(&spool).text(r#"{"a":"nothing"}"#), r#"{"a":"nothing"}"#);
+        assert!(!spool.exists());
+        let first = redaction(&spool).text(SECRET).into_owned();
+        assert!(first.contains("[redacted:password:") && !first.contains("hunter2"), "{first}");
+        assert_eq!(redaction(&spool).text(SECRET), first);
+        let mode = spool.join(KEY_FILE).metadata().unwrap().permissions().mode();
+        assert_eq!((mode & 0o777, spool.read_dir().unwrap().count()), (0o600, 1));
+        assert_ne!(redaction(&dir.path().join("other")).text(SECRET), first);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_the_key_lives_as_long_as_the_agent() {
+        let redaction = redaction(Path::new("/proc/none"));
+        let first = redaction.text(SECRET).into_owned();
+        assert!(first.contains("[redacted:password:"), "{first}");
+        assert_eq!(redaction.text(SECRET), first);
+    }
+
+    #[test]
+    fn it_can_be_turned_off() {
+        let mut config = Config::new("http://a:1").unwrap();
+        config.redaction = false;
+        assert_eq!(Redaction::of(&config).text(SECRET), SECRET);
+    }
+}

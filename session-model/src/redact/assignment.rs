@@ -1,0 +1,152 @@
+//! Values with high entropy that are given to a telling name: `password=…`, `"api_key": "…"`, `--token …`.
+
+use std::ops::Range;
+
+use super::entropy::{JUDGED, Trust, is_secret};
+use super::scan::{Find, is_word, run};
+
+/// The longest name, to either side of its anchor.
+const NAME: usize = 48;
+/// The most that stands between a name and its sign, and around a value: a quote within JSON four levels deep has
+/// fifteen backslashes before it.
+const QUOTES: usize = 40;
+/// The longest value.
+const LONGEST: usize = 4096;
+
+/// How names end that secrets are given to, without `-` and `_`, in lower case; the first that fits counts.
+const NAMES: &[(&str, &str, Trust)] = &[
+    ("password", "password", Trust::Strong),
+    ("passwd", "password", Trust::Strong),
+    ("passphrase", "password", Trust::Strong),
+    ("pwd", "password", Trust::Strong),
+    ("secret", "secret", Trust::Strong),
+    ("apikey", "api_key", Trust::Strong),
+    ("secretkey", "secret_key", Trust::Strong),
+    ("secretaccesskey", "secret_key", Trust::Strong),
+    ("accesskey", "access_key", Trust::Strong),
+    ("accountkey", "access_key", Trust::Strong),
+    ("authkey", "access_key", Trust::Strong),
+    ("signingkey", "secret_key", Trust::Strong),
+    ("encryptionkey", "secret_key", Trust::Strong),
+    ("masterkey", "secret_key", Trust::Strong),
+    ("privatekey", "secret_key", Trust::Strong),
+    ("servicerolekey", "secret_key", Trust::Strong),
+    ("accesstoken", "token", Trust::Strong),
+    ("authtoken", "token", Trust::Strong),
+    ("refreshtoken", "token", Trust::Strong),
+    ("apitoken", "token", Trust::Strong),
+    ("bottoken", "token", Trust::Strong),
+    ("privatetoken", "token", Trust::Strong),
+    ("authorization", "token", Trust::Weak),
+    ("token", "token", Trust::Weak),
+];
+
+/// Tokens that open nothing: positions in a list, and what language models are made of.
+const HARMLESS: &[&str] =
+    &["nexttoken", "pagetoken", "continuationtoken", "synctoken", "cancellationtoken", "resumetoken"];
+
+/// What a name says about its value.
+pub(super) fn classify(name: &[u8]) -> Option<(&'static str, Trust)> {
+    let name = &name[name.len().saturating_sub(NAME)..];
+    let mut plain = [0; NAME];
+    let mut length = 0;
+    for byte in name.iter().filter(|byte| !matches!(byte, b'-' | b'_')) {
+        plain[length] = byte.to_ascii_lowercase();
+        length += 1;
+    }
+    let mut plain = &plain[..length];
+    while let Some((last, rest)) = plain.split_last().filter(|(last, _)| last.is_ascii_digit()) {
+        let _ = last;
+        plain = rest;
+    }
+    if HARMLESS.iter().any(|end| plain.ends_with(end.as_bytes())) {
+        return None;
+    }
+    NAMES.iter().find(|(end, ..)| plain.ends_with(end.as_bytes())).map(|(_, kind, trust)| (*kind, *trust))
+}
+
+/// The name at the end of a JSON key: `db.password`.
+pub(super) fn classify_key(key: &[u8]) -> Option<(&'static str, Trust)> {
+    let name = key.iter().rev().take_while(|byte| is_word(**byte)).count();
+    classify(&key[key.len() - name..])
+}
+
+/// The whole name around an anchor.
+pub(super) fn name_around(text: &[u8], at: usize) -> Range<usize> {
+    let before = text[..at].iter().rev().take(NAME).take_while(|byte| is_word(**byte)).count();
+    at - before..run(text, at, NAME, is_word)
+}
+
+/// The value given to the name around the anchor at `at`, if it is a secret.
+pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
+    let name = name_around(text, at);
+    let (kind, trust) = classify(&text[name.clone()])?;
+    let value = value_after(text, &name)?;
+    is_secret(&text[value.clone()], trust).then(|| Find::context(kind, value.start..whole(text, &value)))
+}
+
+/// Where a value ends of which only the beginning was judged.
+fn whole(text: &[u8], judged: &Range<usize>) -> usize {
+    if judged.len() < JUDGED {
+        return judged.end;
+    }
+    let quoted = judged.start.checked_sub(1).is_some_and(|before| is_quote(text[before]));
+    run(text, judged.start, LONGEST, if quoted { is_quoted } else { is_bare })
+}
+
+/// Where the value of a name stands, as far as it is judged; after `name: type =` that is behind the second sign.
+pub(super) fn value_after(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
+    let sign = run(text, name.end, QUOTES, |byte| {
+        matches!(byte, b'"' | b'\'' | b'\\' | b'`' | b']' | b')') || byte.is_ascii_whitespace()
+    });
+    let mut from = match run(text, sign, 3, |byte| matches!(byte, b':' | b'=' | b'>')) {
+        after if after > sign => after,
+        _ if text[name.clone()].starts_with(b"--") && text.get(name.end) == Some(&b' ') => name.end + 1,
+        _ => return None,
+    };
+    for _ in 0..2 {
+        let value = value_at(text, from);
+        let next = run(text, value.end, 4, |byte| byte == b' ');
+        if text.get(next) != Some(&b'=') || text.get(value.end) == Some(&b'=') {
+            return Some(scheme_skipped(text, value));
+        }
+        from = next + 1;
+    }
+    None
+}
+
+/// `Authorization: token …`: the scheme is not the value.
+fn scheme_skipped(text: &[u8], value: Range<usize>) -> Range<usize> {
+    let scheme = [&b"token"[..], b"Token", b"ApiKey", b"apikey", b"Key"].contains(&&text[value.clone()]);
+    if scheme && text.get(value.end) == Some(&b' ') { value_at(text, value.end + 1) } else { value }
+}
+
+/// The value that begins behind white space and quotes.
+fn value_at(text: &[u8], from: usize) -> Range<usize> {
+    let blank = run(text, from, 16, |byte| byte.is_ascii_whitespace());
+    let prefix = usize::from(
+        matches!(text.get(blank), Some(b'b' | b'f' | b'r' | b'u'))
+            && matches!(text.get(blank + 1), Some(b'"' | b'\'')),
+    );
+    let start = run(text, blank + prefix, QUOTES, is_quote);
+    let quoted = start > blank + prefix;
+    let end = run(text, start, JUDGED, if quoted { is_quoted } else { is_bare });
+    let trailing = if quoted {
+        0
+    } else {
+        text[start..end].iter().rev().take_while(|b| matches!(b, b'.' | b':')).count()
+    };
+    start..end - trailing
+}
+
+fn is_quote(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\'' | b'`' | b'\\')
+}
+
+fn is_quoted(byte: u8) -> bool {
+    !is_quote(byte) && !byte.is_ascii_whitespace()
+}
+
+fn is_bare(byte: u8) -> bool {
+    is_quoted(byte) && !matches!(byte, b',' | b';' | b'&' | b')' | b']' | b'}' | b'<' | b'>' | b'|')
+}

@@ -1,0 +1,132 @@
+//! Rules of one's own, from a file in TOML or JSON:
+//!
+//! ```toml
+//! [[rules]]
+//! name = "acme_key"                  # the kind in the tag: a-z, 0-9 and _
+//! pattern = 'acme-(?<secret>[0-9a-f]{32})'
+//! keywords = ["acme-"]               # optional; without them every string of every record is searched
+//! ```
+//! A pattern runs in time linear in the text. Its group `secret` is what is replaced, or else the whole match.
+//! Keywords are compared without regard to ASCII case; only documents that bear one are searched.
+
+use aho_corasick::{AhoCorasick, Input};
+use regex::bytes::Regex;
+use serde::Deserialize;
+
+use super::scan::Find;
+use super::tag;
+
+/// The most rules of one file.
+const MAX_RULES: usize = 256;
+
+/// Why a file of rules cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleError {
+    /// The text is no JSON of the known form.
+    #[error("it is not valid: {0}")]
+    Malformed(String),
+    /// There are too many.
+    #[error("it has {0} rules; at most {MAX_RULES} are allowed")]
+    TooMany(usize),
+    /// A rule's name cannot stand in a tag.
+    #[error("rule `{0}` needs a name of 1 to 40 of a-z, 0-9 and _")]
+    Name(String),
+    /// A rule's pattern is no regular expression, or too large a one.
+    #[error("rule `{name}` has an unusable pattern: {why}")]
+    Pattern {
+        /// The rule.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A rule's pattern matches where nothing stands.
+    #[error("rule `{0}` matches the empty text")]
+    Empty(String),
+    /// A keyword is empty, or not ASCII.
+    #[error("rule `{0}` needs keywords of visible ASCII")]
+    Keyword(String),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    #[serde(default)]
+    rules: Vec<WrittenRule>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenRule {
+    name: String,
+    pattern: String,
+    #[serde(default)]
+    keywords: Vec<String>,
+}
+
+#[derive(Debug)]
+struct Rule {
+    name: String,
+    pattern: Regex,
+}
+
+/// Rules of one's own.
+#[derive(Debug, Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+    /// Any keyword, if all rules have some.
+    keywords: Option<AhoCorasick>,
+}
+
+impl Rules {
+    /// Reads rules from the file's content, in whichever format `from` reads.
+    pub fn read<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Self, RuleError> {
+        let written =
+            Written::deserialize(from).map_err(|error| RuleError::Malformed(error.to_string()))?.rules;
+        if written.len() > MAX_RULES {
+            return Err(RuleError::TooMany(written.len()));
+        }
+        let keywords: Vec<&String> = written.iter().flat_map(|rule| &rule.keywords).collect();
+        let all = written.iter().all(|rule| !rule.keywords.is_empty()) && !written.is_empty();
+        let search = AhoCorasick::builder().ascii_case_insensitive(true).build(keywords);
+        let malformed = |error: aho_corasick::BuildError| RuleError::Malformed(error.to_string());
+        let keywords = all.then_some(search).transpose().map_err(malformed)?;
+        Ok(Self { rules: written.into_iter().map(compile).collect::<Result<_, _>>()?, keywords })
+    }
+
+    /// Where a raw document shows the first sign of one of these secrets.
+    pub(super) fn sign(&self, raw: &[u8], from: usize) -> Option<usize> {
+        if self.rules.is_empty() || from >= raw.len() {
+            return None;
+        }
+        match &self.keywords {
+            Some(keywords) => keywords.find(Input::new(raw).range(from..)).map(|found| found.start()),
+            None => Some(from),
+        }
+    }
+
+    /// Finds all secrets of these kinds.
+    pub(super) fn find<'r>(&'r self, text: &[u8], finds: &mut Vec<Find<'r>>) {
+        for rule in &self.rules {
+            for found in rule.pattern.captures_iter(text) {
+                let range = found.name("secret").or_else(|| found.get(0)).map(|group| group.range());
+                finds.extend(
+                    range.filter(|range| !range.is_empty()).map(|range| Find::shape(&rule.name, range)),
+                );
+            }
+        }
+    }
+}
+
+fn compile(WrittenRule { name, pattern, keywords }: WrittenRule) -> Result<Rule, RuleError> {
+    if !tag::is_kind(&name) {
+        return Err(RuleError::Name(name));
+    }
+    if keywords.iter().any(|word| word.is_empty() || !word.bytes().all(|byte| byte.is_ascii_graphic())) {
+        return Err(RuleError::Keyword(name));
+    }
+    match Regex::new(&pattern) {
+        Ok(pattern) if pattern.is_match(b"") => Err(RuleError::Empty(name)),
+        Ok(pattern) => Ok(Rule { name, pattern }),
+        Err(error) => Err(RuleError::Pattern { name, why: error.to_string() }),
+    }
+}

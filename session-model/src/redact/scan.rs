@@ -1,0 +1,80 @@
+//! What every detector shares: the text, the finds, and the order among them.
+
+use std::ops::Range;
+
+/// A secret that was found in a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Find<'r> {
+    /// Where it stands.
+    pub(super) range: Range<usize>,
+    /// What it is.
+    pub(super) kind: &'r str,
+    /// Found by its own shape, not by the name before it.
+    pub(super) specific: bool,
+}
+
+impl<'r> Find<'r> {
+    /// Found by its own shape.
+    pub(super) fn shape(kind: &'r str, range: Range<usize>) -> Self {
+        Self { range, kind, specific: true }
+    }
+
+    /// Found by what stands around it.
+    pub(super) fn context(kind: &'r str, range: Range<usize>) -> Self {
+        Self { range, kind, specific: false }
+    }
+}
+
+/// Letters, digits, `-` and `_`.
+pub(super) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
+}
+
+/// Base64 of both alphabets, with its padding.
+pub(super) fn is_base64(byte: u8) -> bool {
+    is_word(byte) || matches!(byte, b'+' | b'/' | b'=')
+}
+
+/// Where a run of such bytes that begins at `from` ends; at most `most` of them are looked at.
+pub(super) fn run(text: &[u8], from: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
+    let rest = text.get(from..).unwrap_or_default();
+    from + rest.iter().take(most).take_while(|byte| is(**byte)).count()
+}
+
+/// Whether a token may begin at `at`: not in the middle of a word, unless what looks like a word is the end of an
+/// escape: `\n` of JSON within JSON, `%3D` of an address, or a colour of a terminal.
+pub(super) fn begins(text: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1) else { return true };
+    if !text[before].is_ascii_alphanumeric() {
+        return true;
+    }
+    let back = |n: usize| at.checked_sub(n).map(|at| text[at]);
+    let escape = matches!(text[before], b'n' | b'r' | b't' | b'b' | b'f') && back(2) == Some(b'\\');
+    let percent = text[before].is_ascii_hexdigit() && back(3) == Some(b'%');
+    escape || percent || ends_colour(&text[at.saturating_sub(12)..at])
+}
+
+/// `ESC [ 3 1 m`
+fn ends_colour(before: &[u8]) -> bool {
+    let Some(rest) = before.strip_suffix(b"m") else { return false };
+    let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';').count();
+    rest[..rest.len() - digits].ends_with(b"\x1b[")
+}
+
+/// In order, those that overlap made one, which takes the most specific kind.
+pub(super) fn merged(mut finds: Vec<Find<'_>>) -> Vec<Find<'_>> {
+    finds.sort_by_key(|find| (find.range.start, !find.specific));
+    let mut merged: Vec<Find<'_>> = Vec::with_capacity(finds.len());
+    for find in finds {
+        match merged.last_mut() {
+            Some(last) if find.range.start < last.range.end => {
+                last.range.end = last.range.end.max(find.range.end);
+                if find.specific && !last.specific {
+                    (last.kind, last.specific) = (find.kind, true);
+                }
+            }
+            _ => merged.push(find),
+        }
+    }
+    merged
+}

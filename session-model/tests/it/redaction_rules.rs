@@ -1,0 +1,256 @@
+//! Redaction's promises for any document: JSON stays JSON, what is no secret stays byte for byte, doing it again
+//! changes nothing, and no document takes long.
+
+use std::time::{Duration, Instant};
+
+use proptest::prelude::*;
+use serde_json::{Map, Value, json};
+use session_model::redact::{Key, Redactor, count};
+
+use crate::redaction::{Draw, planted, redactor};
+
+/// Texts that bear what detectors look for, whole, in parts and in disorder.
+fn text() -> impl Strategy<Value = String> {
+    let planted: Vec<String> = planted(&mut Draw(9)).into_iter().map(|planted| planted.text).collect();
+    let parts = [
+        "password=",
+        "\"token\": \"",
+        "Bearer ",
+        "://u:",
+        "@host",
+        "-----BEGIN RSA PRIVATE KEY-----",
+        "sk-",
+        "eyJ",
+        ".",
+        "[redacted:jwt:01234567]",
+        "[redacted:",
+        "\\",
+        "\\u0041",
+        "\"",
+        "\n",
+        "ü😀",
+        " ",
+        "a1B2c3D4e5F6g7H8",
+        "AKIA",
+        ":AA",
+    ];
+    let part = prop_oneof![
+        2 => proptest::sample::select(planted),
+        5 => proptest::sample::select(parts.map(str::to_owned).to_vec()),
+        2 => any::<String>(),
+    ];
+    proptest::collection::vec(part, 0..8).prop_map(|parts| parts.concat())
+}
+
+fn document() -> impl Strategy<Value = Value> {
+    let leaf =
+        prop_oneof![text().prop_map(Value::from), any::<i64>().prop_map(Value::from), Just(Value::Null)];
+    leaf.prop_recursive(4, 32, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::vec((text(), inner), 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
+        ]
+    })
+}
+
+/// The same document with every text escaped from its first character to its last.
+fn escaped(value: &Value) -> String {
+    let quoted = |text: &str| {
+        let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
+        format!("\"{}\"", units.concat())
+    };
+    match value {
+        Value::String(text) => quoted(text),
+        Value::Array(items) => format!("[{}]", items.iter().map(escaped).collect::<Vec<_>>().join(",")),
+        Value::Object(fields) => {
+            let fields = fields.iter().map(|(key, value)| format!("{}:{}", quoted(key), escaped(value)));
+            format!("{{{}}}", fields.collect::<Vec<_>>().join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => value.to_string(),
+    }
+}
+
+fn stored(document: &str) -> String {
+    let after = redactor().json(document.as_bytes()).redacted;
+    after.map_or_else(|| document.to_owned(), |after| String::from_utf8(after).unwrap())
+}
+
+/// Both documents alike, but for strings that bear more tags than before.
+fn differ_only_by_tags(before: &Value, after: &Value) -> bool {
+    let same = |before: &str, after: &str| before == after || count(after.as_bytes()) > 0;
+    match (before, after) {
+        (Value::String(before), Value::String(after)) => same(before, after),
+        (Value::Array(before), Value::Array(after)) => {
+            before.len() == after.len() && before.iter().zip(after).all(|(b, a)| differ_only_by_tags(b, a))
+        }
+        (Value::Object(before), Value::Object(after)) => {
+            let pair = |((k, b), (l, a)): ((&String, &Value), (&String, &Value))| {
+                same(k, l) && differ_only_by_tags(b, a)
+            };
+            // Two keys that bore the same secret are one key now.
+            before.len() != after.len() || before.iter().zip(after).all(pair)
+        }
+        _ => before == after,
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(1000))]
+
+    #[test]
+    fn json_stays_json_and_doing_it_again_changes_nothing(value in document(), escape in any::<bool>()) {
+        let before = if escape { escaped(&value) } else { value.to_string() };
+        let after = stored(&before);
+        let read: Value = serde_json::from_str(&after).expect("still JSON");
+        prop_assert!(differ_only_by_tags(&value, &read), "{} became {}", before, after);
+        prop_assert_eq!(stored(&after), after);
+    }
+
+    #[test]
+    fn a_batch_is_screened_as_its_lines_are(values in proptest::collection::vec(document(), 0..5)) {
+        let lines: Vec<String> = values.iter().map(Value::to_string).collect();
+        let batch = lines.join("\n");
+        let screened = redactor().lines(batch.as_bytes()).redacted.unwrap_or_else(|| batch.clone().into_bytes());
+        let each: Vec<String> = lines.iter().map(|line| stored(line)).collect();
+        prop_assert_eq!(String::from_utf8(screened).unwrap(), each.join("\n"));
+    }
+
+    #[test]
+    fn any_bytes_are_survived(bytes in proptest::collection::vec(any::<u8>(), 0..300), text in text()) {
+        let mixed = [&bytes[..], text.as_bytes(), &bytes[..]].concat();
+        redactor().json(&mixed);
+        redactor().lines(&mixed);
+        redactor().text(&String::from_utf8_lossy(&mixed));
+    }
+}
+
+#[test]
+fn every_byte_around_a_secret_stays_as_it_was_written() {
+    let secret = format!("gh{}_{}", "p", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
+    let before = format!(r#"{{ "a" : "é\u00e9\/ {secret} \ud83d\ude00\n", "b":1.50e+3 , "c":"\u0041"}}"#);
+    let after = stored(&before);
+    let (head, tail) = before.split_once(&secret).unwrap();
+    assert!(after.starts_with(head) && after.ends_with(tail), "{after}");
+    assert!(after[head.len()..].starts_with("[redacted:github_token:"), "{after}");
+}
+
+#[test]
+fn the_same_secret_has_the_same_tag_under_one_key_and_another_under_another() {
+    let document = json!({"password": "hunter2hunter2"}).to_string();
+    let with = |key| Redactor::new(Key::new([key; 16])).json(document.as_bytes()).redacted.unwrap();
+    assert_eq!(with(1), with(1));
+    assert_ne!(with(1), with(2));
+    let path = redactor().text("sk-ant-api03-aZ3kd92mXq0Lw8Rt5Yb7Nc1Vh4Jf6Gs").into_owned();
+    let body = stored(&json!(["sk-ant-api03-aZ3kd92mXq0Lw8Rt5Yb7Nc1Vh4Jf6Gs"]).to_string());
+    assert_eq!(format!("[\"{path}\"]"), body);
+}
+
+#[test]
+fn the_lines_of_a_key_block_in_an_array_go_one_by_one() {
+    let line = "MIIEowIBAAKCAQEA".repeat(4);
+    let document =
+        json!(["-----BEGIN PRIVATE KEY-----", line, line[..20], "-----END PRIVATE KEY-----", "after"]);
+    let after: Value = serde_json::from_str(&stored(&document.to_string())).unwrap();
+    assert!(after[1].as_str().unwrap().starts_with("[redacted:private_key:"), "{after}");
+    assert!(after[2].as_str().unwrap().starts_with("[redacted:private_key:"), "{after}");
+    assert_eq!((&after[0], &after[4]), (&document[0], &document[4]));
+}
+
+#[test]
+fn no_document_takes_long() {
+    let parts = [
+        "sk-",
+        "sk-ant-",
+        "eyJ",
+        "eyJ.",
+        ".eyJa",
+        "password=",
+        "token:",
+        "://a:",
+        "://",
+        "@",
+        "\\u0041",
+        "-----BEGIN PRIVATE KEY-----",
+        "-----BEGIN ",
+        "MIIEMIIEMIIEMIIEMIIEMIIEMIIEMIIEMIIEMIIEMIIEMIIE",
+        "[redacted:",
+        "[redacted:jwt:01234567]",
+        "Bearer ",
+        "basic ",
+        "A",
+        "_key",
+        "AKIA",
+        "ghp_",
+        "123456789:AA",
+        "\\\\",
+        "password=hunter2hunter2 ",
+        "\"password\":\"hunter2hunter2\",",
+        "hooks.slack.com/services/T",
+        "xoxb-1",
+    ];
+    let mut draw = Draw(3);
+    let pairs = (0..100)
+        .map(|n| (parts[n % parts.len()], if n < parts.len() { "" } else { parts[draw.below(parts.len())] }));
+    for (first, second) in pairs {
+        let document = format!(
+            "{{\"x\":\"{}\"}}",
+            [first, second].concat().repeat(60_000 / (first.len() + second.len()))
+        );
+        let began = Instant::now();
+        redactor().json(document.as_bytes());
+        redactor().lines(document.as_bytes());
+        assert!(began.elapsed() < Duration::from_secs(4), "{first} {second}: {:?}", began.elapsed());
+    }
+}
+
+#[cfg(feature = "custom-rules")]
+mod custom {
+    use super::*;
+    use session_model::redact::Rules;
+
+    fn rules(written: Value) -> Result<Rules, String> {
+        Rules::read(written).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn rules_of_ones_own_are_applied_beside_the_built_in_ones() {
+        let written = json!({"rules": [
+            {"name": "acme_key", "pattern": "acme-(?<secret>[0-9a-f]{8})", "keywords": ["ACME-"]},
+            {"name": "badge", "pattern": "\\bB[0-9]{6}\\b", "keywords": ["b1", "b2"]},
+        ]});
+        let redactor = Redactor::with_rules(Key::new([7; 16]), rules(written).unwrap().into());
+        let lines = "{\"a\":\"acme-0011aabb\"}\n{\"b\":\"nothing\"}\n{\"c\":\"\\u0042123456 password=hunter2hunter2\"}\n";
+        let after = String::from_utf8(redactor.lines(lines.as_bytes()).redacted.unwrap()).unwrap();
+        assert!(after.starts_with("{\"a\":\"acme-[redacted:acme_key:"), "{after}");
+        assert!(after.contains("\n{\"b\":\"nothing\"}\n{\"c\":\"[redacted:badge:"), "{after}");
+        assert!(after.contains(" password=[redacted:password:"), "{after}");
+        assert_eq!(redactor.lines(after.as_bytes()).redacted, None);
+    }
+
+    #[test]
+    fn a_rule_without_keywords_is_tried_on_everything() {
+        let written = json!({"rules": [{"name": "pin", "pattern": "PIN [0-9]{4}"}]});
+        let redactor = Redactor::with_rules(Key::new([7; 16]), rules(written).unwrap().into());
+        let after = redactor.json(br#"{"x":"PIN 1234"}"#).redacted.unwrap();
+        assert!(String::from_utf8(after).unwrap().starts_with("{\"x\":\"[redacted:pin:"));
+        assert_eq!(redactor.json(br#"{"x":"PIN"}"#).redacted, None);
+    }
+
+    #[test]
+    fn a_rule_that_cannot_be_used_is_named() {
+        for (rule, named) in [
+            (json!({"name": "Bad Name", "pattern": "x"}), "`Bad Name`"),
+            (json!({"name": "open", "pattern": "("}), "`open`"),
+            (json!({"name": "nothing", "pattern": "x*"}), "`nothing`"),
+            (json!({"name": "blank", "pattern": "x", "keywords": [""]}), "`blank`"),
+            (json!({"name": "huge", "pattern": "[\\w]{1,5000}{5000}"}), "`huge`"),
+            (json!({"name": "a"}), "pattern"),
+            (json!({"name": "a", "pattern": "x", "more": 1}), "more"),
+        ] {
+            let error = rules(json!({"rules": [rule]})).unwrap_err();
+            assert!(error.contains(named), "{error}");
+        }
+        assert!(rules(json!({"rule": []})).unwrap_err().contains("rule"));
+    }
+}

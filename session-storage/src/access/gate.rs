@@ -1,0 +1,237 @@
+//! The gate: from what somebody shows to who they are.
+
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use lru::LruCache;
+use parking_lot::Mutex;
+use session_model::{Reach, SessionId, Timestamp};
+
+use super::key_file::{FileError, Folder};
+use super::last_used;
+use super::principal::{Principal, Proof};
+use super::record::Standing;
+use super::ring::{Found, Ring};
+use super::scope::Scopes;
+use super::secret::{self, Digest, NoRandomness};
+use super::ticket::Tickets;
+use super::token::{self, Claims, OPERATOR};
+use crate::clock::now;
+
+/// How many tokens that were verified are remembered.
+const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
+
+/// Why somebody is not let in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Denied {
+    /// Nothing was shown.
+    #[error("a key or token is required: `Authorization: Bearer …`")]
+    Missing,
+    /// What was shown is nothing of ours.
+    #[error("the key, token or ticket is not valid")]
+    Invalid,
+    /// It was good once.
+    #[error("the key or token has expired")]
+    Expired,
+    /// It was taken back.
+    #[error("the key was revoked")]
+    Revoked,
+}
+
+/// Who may do what, as the files say now. One for the whole service.
+pub struct Access {
+    folder: Folder,
+    ring: ArcSwap<Ring>,
+    /// Whether anybody is asked anything at all; once on, always on.
+    on: AtomicBool,
+    /// Grows with every change of the files.
+    generation: AtomicU64,
+    tokens: Mutex<LruCache<[u8; 32], Arc<Principal>>>,
+    tickets: Tickets,
+    anonymous: Arc<Principal>,
+    socket: Arc<Principal>,
+}
+
+impl Access {
+    /// Reads the files; it is off if there is no key.
+    pub fn open(folder: Folder) -> Result<Self, FileError> {
+        let access = Self {
+            folder,
+            ring: ArcSwap::default(),
+            on: AtomicBool::new(false),
+            generation: AtomicU64::new(0),
+            tokens: Mutex::new(LruCache::new(REMEMBERED)),
+            tickets: Tickets::default(),
+            anonymous: Principal::anonymous(),
+            socket: Principal::of_the_socket(),
+        };
+        access.reload()?;
+        Ok(access)
+    }
+
+    /// Reads the files again; on an error what was read before stays in force.
+    pub fn reload(&self) -> Result<(), FileError> {
+        let (keys, signer) = (self.folder.read_keys()?, self.folder.read_token_secret()?);
+        let before = self.ring.load();
+        let ring = Ring::new(keys, signer.as_deref(), &before, &last_used::read(&self.folder));
+        let on = !ring.is_empty();
+        self.ring.store(Arc::new(ring));
+        self.tokens.lock().clear();
+        if on {
+            self.on.store(true, Ordering::Release);
+        }
+        self.generation.fetch_add(1, Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Whether requests need a key.
+    pub fn is_on(&self) -> bool {
+        self.on.load(Ordering::Acquire)
+    }
+
+    /// Grows with every change.
+    pub fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Everybody, while it is off.
+    pub fn anonymous(&self) -> &Arc<Principal> {
+        &self.anonymous
+    }
+
+    /// Who comes with this key or token, or with nothing; `trusted`: through a door that lets in only those who may.
+    pub fn recognise(&self, shown: Option<&str>, trusted: bool) -> Result<Arc<Principal>, Denied> {
+        if !self.is_on() {
+            return Ok(Arc::clone(&self.anonymous));
+        }
+        let Some(shown) = shown else {
+            return if trusted { Ok(Arc::clone(&self.socket)) } else { Err(Denied::Missing) };
+        };
+        let now = now();
+        let who = if token::is_token(shown) { self.token(shown, now)? } else { self.key(shown, now)? };
+        who.touch(now);
+        Ok(who)
+    }
+
+    fn key(&self, shown: &str, now: Timestamp) -> Result<Arc<Principal>, Denied> {
+        match self.ring.load().key(shown, now) {
+            Found::Good(who) => Ok(who),
+            Found::Past(Standing::Revoked) => Err(Denied::Revoked),
+            Found::Past(Standing::Expired | Standing::Active) => Err(Denied::Expired),
+            Found::Unknown => Err(Denied::Invalid),
+        }
+    }
+
+    /// A token that was verified lately is recognised by its hash.
+    fn token(&self, shown: &str, now: Timestamp) -> Result<Arc<Principal>, Denied> {
+        let digest = Digest::of(shown).bytes();
+        let remembered = self.tokens.lock().get(&digest).cloned();
+        let ring = self.ring.load();
+        let who = match remembered {
+            Some(who) => who,
+            None => Arc::new(verified(&ring, shown)?),
+        };
+        if who.until.is_some_and(|end| end <= now) {
+            return Err(Denied::Expired);
+        }
+        if !ring.still_knows(&who, now) {
+            return Err(Denied::Revoked);
+        }
+        self.tokens.lock().put(digest, Arc::clone(&who));
+        Ok(who)
+    }
+
+    /// Who comes with this ticket.
+    pub fn redeem(&self, ticket: &str) -> Result<Arc<Principal>, Denied> {
+        let now = now();
+        let who = self.tickets.redeem(ticket, now).ok_or(Denied::Invalid)?;
+        if self.still_holds(&who, now) { Ok(who) } else { Err(Denied::Revoked) }
+    }
+
+    /// A ticket for somebody, and when it ends; `None` if too many wait.
+    pub fn ticket(&self, who: &Arc<Principal>) -> Result<Option<(String, Timestamp)>, NoRandomness> {
+        self.tickets.issue(who, now())
+    }
+
+    /// A token that somebody asks for, and when it ends. Blocks on the disk when it is the first one ever.
+    pub fn issue(
+        &self,
+        who: &Principal,
+        session: SessionId,
+        scopes: Scopes,
+        lifetime: Duration,
+    ) -> Result<(String, Timestamp), FileError> {
+        let subject = match &who.proof {
+            Proof::Key { id, .. } => id.as_str(),
+            Proof::Anonymous | Proof::Door | Proof::Token { .. } => OPERATOR,
+        };
+        let secret = self.folder.token_secret_or_new()?;
+        if self.ring.load().signer().is_none() {
+            self.reload()?;
+        }
+        let claims = Claims::new(subject, session, scopes, now(), lifetime)?;
+        Ok((token::sign(&secret, &claims), claims.ends()))
+    }
+
+    /// Whether somebody who was let in may stay.
+    pub fn still_holds(&self, who: &Principal, now: Timestamp) -> bool {
+        match who.proof {
+            Proof::Anonymous => !self.is_on(),
+            Proof::Door | Proof::Key { .. } | Proof::Token { .. } => self.ring.load().still_knows(who, now),
+        }
+    }
+
+    /// Until when somebody who was let in may stay, as things stand.
+    pub fn ends(&self, who: &Principal) -> Option<Timestamp> {
+        self.ring.load().end_of(who)
+    }
+
+    /// Writes down when each key was last used.
+    pub fn write_last_used(&self) -> Result<(), FileError> {
+        let times = self.ring.load().last_used();
+        if times == last_used::read(&self.folder) {
+            return Ok(());
+        }
+        last_used::write(&self.folder, &times)
+    }
+}
+
+fn verified(ring: &Ring, shown: &str) -> Result<Principal, Denied> {
+    let (key, signed_by) = ring.signer().ok_or(Denied::Invalid)?;
+    let claims = token::verify(key, shown).ok_or(Denied::Invalid)?;
+    let scopes = claims.scopes().ok_or(Denied::Invalid)?;
+    let until = Some(claims.ends());
+    let issuer = (claims.sub != OPERATOR).then_some(claims.sub);
+    Ok(Principal {
+        name: format!("token:{}", claims.jti).into(),
+        scopes,
+        reach: Some(Arc::new(Reach::session(claims.sid))),
+        until,
+        proof: Proof::Token { issuer, signed_by: *signed_by },
+        used: None,
+    })
+}
+
+/// A token that the operator asks for at the command line.
+pub fn issue_as_operator(
+    folder: &Folder,
+    session: SessionId,
+    scopes: Scopes,
+    lifetime: Duration,
+) -> Result<(String, Timestamp), FileError> {
+    let claims = Claims::new(OPERATOR, session, scopes, now(), lifetime)?;
+    Ok((token::sign(&folder.token_secret_or_new()?, &claims), claims.ends()))
+}
+
+/// Makes a key: its whole text, which is kept nowhere, and its id.
+pub fn new_key() -> Result<(String, String), NoRandomness> {
+    let id = secret::new_id()?;
+    Ok((secret::key_text(&id, &secret::new_secret()?), id))
+}

@@ -1,0 +1,211 @@
+//! The files of the room: read whole, replaced whole, changed by one process at a time, and nobody else's to read.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use super::record::Keys;
+use super::secret::{self, NoRandomness};
+
+/// Why a file of the room cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum FileError {
+    /// The system refused something.
+    #[error("failed to {what} `{path}`: {source}")]
+    Io {
+        /// What was tried.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// It is not what it should be; whoever edited it has to mend it.
+    #[error("failed to read `{path}`: {why}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is no key of this id.
+    #[error("there is no key `{0}`; `session-storage key list` shows them all")]
+    NoSuchKey(String),
+    /// The key has been revoked already.
+    #[error("key `{0}` was revoked")]
+    KeyRevoked(String),
+    /// No secret could be made.
+    #[error(transparent)]
+    Random(#[from] NoRandomness),
+}
+
+/// Where the files are.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// Below a storage directory.
+    pub fn below(storage: &Path) -> Self {
+        Self(storage.join("access"))
+    }
+
+    /// `keys.json`
+    pub fn keys(&self) -> PathBuf {
+        self.0.join("keys.json")
+    }
+
+    /// `token.secret`
+    pub fn token_secret(&self) -> PathBuf {
+        self.0.join("token.secret")
+    }
+
+    /// `last-used.json`
+    pub fn last_used(&self) -> PathBuf {
+        self.0.join("last-used.json")
+    }
+
+    /// The keys; none if there is no file.
+    pub fn read_keys(&self) -> Result<Keys, FileError> {
+        let path = self.keys();
+        let Some(text) = read(&path)? else { return Ok(Keys::default()) };
+        serde_json::from_str(&text).map_err(|error| FileError::Malformed { path, why: error.to_string() })
+    }
+
+    /// Changes the keys while nobody else does.
+    pub fn change_keys<T>(
+        &self,
+        change: impl FnOnce(&mut Keys) -> Result<T, FileError>,
+    ) -> Result<T, FileError> {
+        let _lock = self.lock()?;
+        let mut keys = self.read_keys()?;
+        let changed = change(&mut keys)?;
+        let mut text = serde_json::to_vec_pretty(&keys).expect("texts and lists always serialize");
+        text.push(b'\n');
+        self.replace(&self.keys(), &text)?;
+        Ok(changed)
+    }
+
+    /// What tokens are signed with, if there is anything yet.
+    pub fn read_token_secret(&self) -> Result<Option<Vec<u8>>, FileError> {
+        let path = self.token_secret();
+        let Some(text) = read(&path)? else { return Ok(None) };
+        let secret = secret::unhex(text.trim()).filter(|secret| secret.len() >= 32);
+        let malformed = || FileError::Malformed { path, why: "it is no secret of 256 bits".into() };
+        secret.map(Some).ok_or_else(malformed)
+    }
+
+    /// What tokens are signed with, made now if there is nothing yet.
+    pub fn token_secret_or_new(&self) -> Result<Vec<u8>, FileError> {
+        if let Some(secret) = self.read_token_secret()? {
+            return Ok(secret);
+        }
+        let lock = self.lock()?;
+        if self.read_token_secret()?.is_none() {
+            self.replace(&self.token_secret(), secret::new_secret()?.as_bytes())?;
+        }
+        drop(lock);
+        self.read_token_secret()?
+            .ok_or_else(|| FileError::Malformed { path: self.token_secret(), why: "it went away".into() })
+    }
+
+    /// Replaces what tokens are signed with: every token issued so far ends.
+    pub fn renew_token_secret(&self) -> Result<(), FileError> {
+        let _lock = self.lock()?;
+        self.replace(&self.token_secret(), secret::new_secret()?.as_bytes())
+    }
+
+    fn lock(&self) -> Result<File, FileError> {
+        if let Some(storage) = self.0.parent() {
+            fs::create_dir_all(storage).map_err(failed("create", storage))?;
+        }
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        made.map_err(failed("create", &self.0))?;
+        let path = self.0.join(".lock");
+        let file = open(&path).map_err(failed("open", &path))?;
+        file.lock().map_err(failed("lock", &path))?;
+        give_to_owner(&self.0, self.0.parent());
+        Ok(file)
+    }
+
+    /// Replaces a file whole and for good; only its owner may read it. If root writes for a service that runs as
+    /// somebody else, the file belongs to whom the storage directory belongs.
+    pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
+        let temporary = path.with_extension("tmp");
+        let written = open(&temporary).and_then(|mut file| {
+            file.set_len(0)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        written.map_err(failed("write", &temporary))?;
+        give_to_owner(&temporary, self.0.parent());
+        fs::rename(&temporary, path).map_err(failed("replace", path))?;
+        File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.0))
+    }
+}
+
+fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileError {
+    let path = path.to_owned();
+    move |source| FileError::Io { what, path, source }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn read(path: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed("read", path)(error)),
+    }
+}
+
+fn give_to_owner(path: &Path, storage: Option<&Path>) {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let owner = storage.and_then(|storage| fs::metadata(storage).ok());
+    let Some(owner) = owner.filter(|owner| owner.uid() != 0) else { return };
+    if let Err(error) = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())) {
+        tracing::warn!(%error, path = %path.display(), "the file could not be given to the service's user");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    #[test]
+    fn the_files_are_their_owners_alone_and_replaced_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::below(&dir.path().join("storage"));
+        assert!(folder.read_keys().unwrap().keys.is_empty() && folder.read_token_secret().unwrap().is_none());
+        folder.change_keys(|_| Ok(())).unwrap();
+        let first = folder.token_secret_or_new().unwrap();
+        assert_eq!((first.len(), folder.token_secret_or_new().unwrap()), (32, first.clone()));
+        folder.renew_token_secret().unwrap();
+        assert_ne!(folder.read_token_secret().unwrap(), Some(first));
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(
+            [mode(&folder.0), mode(&folder.keys()), mode(&folder.token_secret())],
+            [0o700, 0o600, 0o600]
+        );
+    }
+
+    #[test]
+    fn a_change_that_fails_changes_nothing_and_a_damaged_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::below(dir.path());
+        let refused = folder.change_keys::<()>(|keys| {
+            keys.keys.clear();
+            Err(FileError::NoSuchKey("k".into()))
+        });
+        assert!(refused.is_err() && !folder.keys().exists());
+        fs::write(folder.keys(), "{").unwrap();
+        assert!(folder.read_keys().unwrap_err().to_string().contains("keys.json"));
+        fs::write(folder.token_secret(), "abc").unwrap();
+        assert!(folder.token_secret_or_new().unwrap_err().to_string().contains("token.secret"));
+    }
+}

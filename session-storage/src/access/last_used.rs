@@ -1,0 +1,33 @@
+//! `last-used.json`: when each key was last used. Written now and then, never per request; losing it costs nothing
+//! but the answer to that question.
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use session_model::Timestamp;
+
+use super::key_file::{FileError, Folder};
+
+/// By key id, in milliseconds since 1970; empty if there is no file, or none that can be read.
+pub(super) fn read(folder: &Folder) -> BTreeMap<String, i64> {
+    let texts: BTreeMap<String, String> = fs::read(folder.last_used())
+        .ok()
+        .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+        .unwrap_or_default();
+    let times = texts.into_iter().filter_map(|(id, text)| Some((id, Timestamp::parse(&text)?.as_millis())));
+    times.collect()
+}
+
+pub(super) fn write(folder: &Folder, times: &BTreeMap<String, i64>) -> Result<(), FileError> {
+    let texts: BTreeMap<&String, String> =
+        times.iter().map(|(id, at)| (id, Timestamp::from_millis(*at).to_string())).collect();
+    let text = serde_json::to_vec_pretty(&texts).expect("texts always serialize");
+    folder.replace(&folder.last_used(), &text)
+}
+
+impl Folder {
+    /// When each key was last used, by its id; lags behind by up to half a minute.
+    pub fn last_uses(&self) -> BTreeMap<String, Timestamp> {
+        read(self).into_iter().map(|(id, at)| (id, Timestamp::from_millis(at))).collect()
+    }
+}

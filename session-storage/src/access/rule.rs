@@ -1,0 +1,114 @@
+//! What a route asks of whoever comes. Pure: the one place where it is decided.
+
+use std::fmt;
+
+use session_model::{SessionId, UserId};
+
+use super::principal::Principal;
+use super::scope::Scope;
+
+/// What a route asks. Each row of the table of routes has one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Rule {
+    /// Nothing: it shows nothing of any session.
+    Open,
+    /// The scope, for the session that the path names. One that is out of reach is answered like one that is not there.
+    Session(Scope),
+    /// The scope; the handler sees to it that nothing out of reach is shown or touched.
+    Filtered(Scope),
+    /// The scope, and no limit to some sessions: it tells about all of them.
+    Whole(Scope),
+}
+
+/// What comes of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// Go on.
+    Allowed,
+    /// Not with these scopes; says nothing about any session.
+    Forbidden,
+    /// As if the session were not there.
+    Unknown,
+}
+
+impl Rule {
+    /// Decides. `user` tells whose a session is, if there is one; it is asked only if the answer depends on it.
+    pub fn judge(
+        self,
+        who: &Principal,
+        session: Option<&SessionId>,
+        user: impl FnOnce(&SessionId) -> Option<UserId>,
+    ) -> Verdict {
+        match self {
+            Self::Open => Verdict::Allowed,
+            Self::Filtered(scope) => allowed_if(who.may(scope)),
+            Self::Whole(scope) => allowed_if(who.may(scope) && who.reach.is_none()),
+            Self::Session(scope) if !who.may(scope) => Verdict::Forbidden,
+            Self::Session(_) => {
+                let (Some(reach), Some(id)) = (&who.reach, session) else { return Verdict::Allowed };
+                let reached = reach.names(id) || user(id).is_some_and(|user| reach.has_user(&user));
+                if reached { Verdict::Allowed } else { Verdict::Unknown }
+            }
+        }
+    }
+}
+
+const fn allowed_if(allowed: bool) -> Verdict {
+    if allowed { Verdict::Allowed } else { Verdict::Forbidden }
+}
+
+impl fmt::Display for Rule {
+    /// For people who read the list of routes.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Open => f.write_str("open"),
+            Self::Session(scope) | Self::Filtered(scope) => f.write_str(scope.as_str()),
+            Self::Whole(scope) => write!(f, "{} without limits", scope.as_str()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scope::Scopes;
+    use super::*;
+    use session_model::Reach;
+    use std::sync::Arc;
+
+    fn who(scope: Scope, reach: Option<Reach>) -> Principal {
+        let reach = reach.map(Arc::new);
+        let proof = super::super::principal::Proof::Door;
+        Principal { name: "x".into(), scopes: Scopes::of([scope]), reach, until: None, proof, used: None }
+    }
+
+    #[test]
+    fn a_session_out_of_reach_is_unknown_and_a_scope_that_lacks_is_forbidden_for_any_session() {
+        let (ann, mine, other) = (UserId::parse("ann").unwrap(), "mine", "other");
+        let id = |text: &str| SessionId::parse(text).unwrap();
+        let reach = Reach::new(vec![ann.clone()], Vec::new(), vec![id(mine)]);
+        let reader = who(Scope::Read, Some(reach));
+        let judge = |rule: Rule, session: &str, user: Option<&UserId>| {
+            rule.judge(&reader, Some(&id(session)), |_| user.cloned())
+        };
+        assert_eq!(judge(Rule::Session(Scope::Read), mine, None), Verdict::Allowed);
+        assert_eq!(judge(Rule::Session(Scope::Read), other, Some(&ann)), Verdict::Allowed);
+        assert_eq!(judge(Rule::Session(Scope::Read), other, Some(&UserId::unknown())), Verdict::Unknown);
+        assert_eq!(judge(Rule::Session(Scope::Read), other, None), Verdict::Unknown);
+        for session in [mine, other] {
+            assert_eq!(judge(Rule::Session(Scope::Append), session, None), Verdict::Forbidden);
+        }
+        assert_eq!(judge(Rule::Filtered(Scope::Read), other, None), Verdict::Allowed);
+        assert_eq!(judge(Rule::Whole(Scope::Read), mine, None), Verdict::Forbidden);
+        assert_eq!(judge(Rule::Open, other, None), Verdict::Allowed);
+    }
+
+    #[test]
+    fn without_limits_nobody_asks_whose_a_session_is() {
+        let admin = who(Scope::Admin, None);
+        let id = SessionId::parse("s").unwrap();
+        for rule in [Rule::Session(Scope::Write), Rule::Whole(Scope::Read), Rule::Filtered(Scope::Admin)] {
+            let judged = rule.judge(&admin, Some(&id), |_| unreachable!("nobody needs to know"));
+            assert_eq!(judged, Verdict::Allowed);
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! Watching the files: what the command line changes counts at once.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::gate::Access;
+
+/// How often the files are looked at.
+pub const EVERY: Duration = Duration::from_millis(200);
+/// How many looks go by until the last uses are written down.
+const LOOKS: u32 = 150;
+
+/// What tells one content of a file from the next: it is replaced whole each time.
+type Stamp = Option<(u64, i64, i64, u64)>;
+
+fn stamp(path: &Path) -> Stamp {
+    let found = fs::metadata(path).ok()?;
+    Some((found.ino(), found.mtime(), found.mtime_nsec(), found.len()))
+}
+
+fn stamps(access: &Access) -> [Stamp; 2] {
+    [stamp(&access.folder().keys()), stamp(&access.folder().token_secret())]
+}
+
+/// Follows the files until it is dropped; `changed` is called after each change. A file that cannot be read leaves
+/// in force what was read before.
+pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
+    let mut seen = stamps(&access);
+    // What changed between the first reading and the first look counts as well.
+    reload(&access).await;
+    changed();
+    let mut looks = 0;
+    loop {
+        tokio::time::sleep(EVERY).await;
+        let found = stamps(&access);
+        if found != seen {
+            seen = found;
+            reload(&access).await;
+            changed();
+        }
+        looks = (looks + 1) % LOOKS;
+        if looks == 0 && access.is_on() {
+            write_last_used(&access).await;
+        }
+    }
+}
+
+async fn reload(access: &Arc<Access>) {
+    let access = Arc::clone(access);
+    let error = match actix_web::web::block(move || access.reload()).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(error) => error.to_string(),
+    };
+    tracing::error!(error, "the keys could not be read; those read before stay in force");
+}
+
+/// Writes the last uses down; also what a stop does last.
+pub async fn write_last_used(access: &Arc<Access>) {
+    let access = Arc::clone(access);
+    if let Ok(Err(error)) = actix_web::web::block(move || access.write_last_used()).await {
+        tracing::warn!(%error, "when the keys were last used could not be written");
+    }
+}

@@ -1,0 +1,201 @@
+//! The guard of every row of the table: asks of whoever comes what the row's rule says, before its handler runs.
+//!
+//! It is an extractor ahead of the handler's own, so that nothing of the body is read for those who may not, and no
+//! further future or layer is between. While access control is off it costs one look at a flag.
+
+use std::future::{Ready, ready};
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use actix_web::dev::Payload;
+use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
+use session_model::{Code, Refusal, SessionId, UserId};
+
+use super::trace::Trace;
+use crate::access::rule::Verdict;
+use crate::access::{Access, Rule, Scope};
+use crate::audit::{Audit, Deed};
+use crate::config::{AuditLog, Config};
+use crate::error::ApiError;
+use crate::limits::{Budget, Limits};
+use crate::routes::caller::{self, Caller};
+use crate::sessions::{Sessions, not_found};
+
+/// A row of the table, as a type.
+pub(super) trait Row: 'static {
+    /// What it asks.
+    const RULE: Rule;
+    /// Its method.
+    const METHOD: &'static str;
+    /// Its path.
+    const PATH: &'static str;
+
+    /// Whether a stream begins here, which is where browsers can send no header.
+    fn begins_stream() -> bool {
+        Self::METHOD == "GET" && (Self::PATH == "/ws" || Self::PATH.ends_with("/events"))
+    }
+}
+
+/// Whom the guards ask.
+#[derive(Clone)]
+pub struct Guards {
+    /// Who somebody is.
+    pub access: Arc<Access>,
+    /// How much they may take.
+    pub limits: Arc<Limits>,
+    /// Where it is written down, if it is.
+    pub audit: Option<Arc<Audit>>,
+}
+
+/// What a guard needs; the same for every row.
+#[derive(Clone)]
+pub(super) struct Gatekeeper {
+    pub(super) guards: Guards,
+    pub(super) sessions: Arc<Sessions>,
+    /// Whoever comes through this listener needs no key.
+    pub(super) trusted: bool,
+    /// Whether there is something to look at while access control is off.
+    always: bool,
+    audit_always: bool,
+}
+
+impl Gatekeeper {
+    pub(super) fn new(config: &Config, guards: Guards, sessions: Arc<Sessions>) -> Self {
+        let audit_always = config.audit_log == AuditLog::On;
+        let always = audit_always || guards.limits.any();
+        Self { guards, sessions, trusted: false, always, audit_always }
+    }
+
+    fn admit<R: Row>(&self, request: &HttpRequest) -> Result<(), ApiError> {
+        let on = self.guards.access.is_on();
+        if !on && !self.always {
+            return Ok(());
+        }
+        let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
+        let mut trace = self.trace::<R>(request, session, on);
+        let admitted = self.judge::<R>(request, &mut trace);
+        if R::RULE != Rule::Open {
+            request.extensions_mut().insert(trace);
+        }
+        admitted
+    }
+
+    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
+        let audit = self.guards.audit.clone().filter(|_| on || self.audit_always);
+        let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
+        Trace {
+            named: (audit.is_some() && in_body).then(Arc::default),
+            audit,
+            deed: Deed {
+                who: None,
+                method: R::METHOD,
+                route: R::PATH,
+                session,
+                status: 0,
+                address: caller::address(request),
+            },
+            budget: None,
+        }
+    }
+
+    fn judge<R: Row>(&self, request: &HttpRequest, trace: &mut Trace) -> Result<(), ApiError> {
+        let (access, limits) = (&self.guards.access, &self.guards.limits);
+        let counted = R::RULE != Rule::Open;
+        if let Some(address) = trace.deed.address.filter(|_| counted) {
+            within(limits.of_address.count(&address), trace)?;
+        }
+        let mut caller = match Caller::recognise(access, request, self.trusted, R::begins_stream()) {
+            Ok(caller) => caller,
+            Err(_) if !counted => return Ok(()),
+            Err(denied) => return Err(caller::refused(denied)),
+        };
+        trace.deed.who = Some(Arc::clone(&caller.who.name));
+        caller.named.clone_from(&trace.named);
+        if counted {
+            within(limits.of_key.count(&caller.who.name), trace)?;
+        }
+        let session = trace.deed.session.as_ref();
+        let verdict = R::RULE.judge(&caller.who, session, |id| self.sessions.user_of(id));
+        request.extensions_mut().insert(caller);
+        match (verdict, session) {
+            (Verdict::Allowed, Some(id)) if R::RULE == Rule::Session(Scope::Append) => {
+                self.within_quota(request, id)
+            }
+            (Verdict::Allowed, _) => Ok(()),
+            (Verdict::Unknown, Some(id)) => Err(not_found(id).into()),
+            (Verdict::Forbidden | Verdict::Unknown, _) => Err(forbidden(R::RULE).into()),
+        }
+    }
+
+    /// A write may make its session, and takes room.
+    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<(), ApiError> {
+        let quota = &self.guards.limits.quota;
+        if !quota.is_on() {
+            return Ok(());
+        }
+        let user = self.sessions.user_of(id).map_or_else(
+            || {
+                let nobody = UserId::unknown();
+                quota.admit_session(|| self.sessions.count_of(&nobody)).map(|()| nobody)
+            },
+            Ok,
+        )?;
+        Ok(quota.admit_bytes(&user, caller::announced(request))?)
+    }
+}
+
+/// Notes a budget, and refuses what is beyond it.
+fn within(budget: Option<Budget>, trace: &mut Trace) -> Result<(), Refusal> {
+    let Some(budget) = budget else { return Ok(()) };
+    trace.budget = Some(budget);
+    let Some(seconds) = budget.retry_after else { return Ok(()) };
+    let sentence = format!("too many requests: at most {} at once, the next in {seconds} s", budget.limit);
+    Err(Refusal::new(Code::RateLimited, sentence))
+}
+
+fn forbidden(rule: Rule) -> Refusal {
+    Refusal::new(Code::Forbidden, format!("this takes a key or token with the scope `{rule}`"))
+}
+
+/// Proof that the guard of a row was passed.
+pub(super) struct Passed<R>(PhantomData<R>);
+
+impl<R: Row> FromRequest for Passed<R> {
+    type Error = ApiError;
+    type Future = Ready<Result<Self, ApiError>>;
+
+    fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
+        let Some(gatekeeper) = request.app_data::<Gatekeeper>() else {
+            let missing = Refusal::new(Code::Internal, "the application has no guard");
+            return ready(Err(missing.into()));
+        };
+        ready(gatekeeper.admit::<R>(request).map(|()| Self(PhantomData)))
+    }
+}
+
+/// A row's handler behind its guard.
+pub(super) struct Guarded<R, H> {
+    handler: H,
+    row: PhantomData<R>,
+}
+
+impl<R, H> Guarded<R, H> {
+    pub(super) fn new(_: R, handler: H) -> Self {
+        Self { handler, row: PhantomData }
+    }
+}
+
+impl<R, H: Clone> Clone for Guarded<R, H> {
+    fn clone(&self) -> Self {
+        Self { handler: self.handler.clone(), row: PhantomData }
+    }
+}
+
+impl<R: Row, H: Handler<A>, A: FromRequest> Handler<(Passed<R>, A)> for Guarded<R, H> {
+    type Output = H::Output;
+    type Future = H::Future;
+
+    fn call(&self, (_, arguments): (Passed<R>, A)) -> Self::Future {
+        self.handler.call(arguments)
+    }
+}

@@ -1,0 +1,78 @@
+//! The file, and the older ones: appended to, never changed, and put aside when it is large enough.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+/// Where, how large, how many.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The directory; made when there is something to write.
+    pub dir: PathBuf,
+    /// The size at which a file is put aside.
+    pub max_bytes: u64,
+    /// How many there are at most, the newest included.
+    pub files: usize,
+}
+
+impl Place {
+    /// The n-th youngest file; 0 is the one that is written.
+    fn file(&self, n: usize) -> PathBuf {
+        self.dir.join(if n == 0 { "audit.jsonl".into() } else { format!("audit.{n}.jsonl") })
+    }
+
+    /// Appends whole lines, in one write and for good.
+    pub fn append(&self, lines: &[u8]) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let size = fs::metadata(self.file(0)).map_or(0, |found| found.len());
+        if size > 0 && size + lines.len() as u64 > self.max_bytes {
+            self.put_aside()?;
+        }
+        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.file(0))?;
+        file.write_all(lines)?;
+        file.sync_data()
+    }
+
+    /// Each file becomes the next older one; the oldest goes.
+    fn put_aside(&self) -> io::Result<()> {
+        forget(&self.file(self.files - 1))?;
+        for n in (0..self.files - 1).rev() {
+            match fs::rename(self.file(n), self.file(n + 1)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
+        }
+        File::open(&self.dir)?.sync_all()
+    }
+}
+
+fn forget(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contents(place: &Place) -> Vec<Option<String>> {
+        (0..4).map(|n| fs::read_to_string(place.file(n)).ok()).collect()
+    }
+
+    #[test]
+    fn files_are_put_aside_by_size_and_kept_by_count() {
+        let outer = tempfile::tempdir().unwrap();
+        let place = Place { dir: outer.path().join("audit"), max_bytes: 8, files: 3 };
+        for line in ["one\n", "two\n", "three\n", "four four four\n", "five\n"] {
+            place.append(line.as_bytes()).unwrap();
+        }
+        let text = |text: &str| Some(text.to_owned());
+        assert_eq!(contents(&place), [text("five\n"), text("four four four\n"), text("three\n"), None]);
+        let one = Place { files: 1, ..place };
+        one.append(b"longer than eight\n").unwrap();
+        assert_eq!(contents(&one)[0], text("longer than eight\n"));
+    }
+}

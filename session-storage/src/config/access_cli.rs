@@ -1,0 +1,186 @@
+//! The commands `key` and `token`, from arguments to values.
+
+use std::time::Duration;
+
+use clap::builder::TypedValueParser as _;
+use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
+use session_model::{Refusal, SessionId, UserId};
+
+use super::kinds::{Kind as _, Span};
+use crate::access::{Role, Scope, Scopes};
+
+const DAY: u64 = 86_400;
+const YEARS: Duration = Duration::from_secs(3650 * DAY);
+const LIFETIME: Span = Span { min: Duration::from_secs(1), max: YEARS };
+const GRACE: Span = Span { min: Duration::ZERO, max: Duration::from_secs(365 * DAY) };
+/// How long a session token may be good.
+pub const TOKEN_LIFETIME: Span = Span { min: Duration::from_secs(1), max: Duration::from_secs(31 * DAY) };
+/// How long it is if nobody says.
+pub const DEFAULT_TOKEN_LIFETIME: &str = "1h";
+
+/// What is asked of the keys and tokens.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum AccessRequest {
+    /// Make a key.
+    CreateKey(NewKey),
+    /// Show the keys.
+    ListKeys {
+        /// As JSON.
+        json: bool,
+    },
+    /// Take a key back.
+    RevokeKey {
+        /// Which.
+        id: String,
+    },
+    /// Give a key another secret.
+    RotateKey {
+        /// Which.
+        id: String,
+        /// How long the old one is good.
+        grace: Duration,
+    },
+    /// Issue a session token.
+    IssueToken {
+        /// For which session.
+        session: SessionId,
+        /// To do what.
+        scopes: Scopes,
+        /// For how long.
+        lifetime: Duration,
+    },
+    /// End every token that was issued.
+    EndTokens,
+}
+
+/// A key to be made.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct NewKey {
+    /// What people call it.
+    pub name: String,
+    /// What it may do.
+    pub scopes: Scopes,
+    /// Whose sessions it may touch.
+    pub users: Vec<String>,
+    /// How the ids begin of those it may touch.
+    pub prefixes: Vec<String>,
+    /// Which it may touch.
+    pub sessions: Vec<SessionId>,
+    /// For how long.
+    pub lifetime: Option<Duration>,
+}
+
+pub(super) fn key() -> Command {
+    Command::new("key")
+        .about("Make, show and take back the keys of those who may use the service; it sees changes at once")
+        .subcommand_required(true)
+        .subcommand(create())
+        .subcommand(
+            Command::new("list")
+                .about("Show every key, its limits, and when it was last used; never a secret")
+                .arg(Arg::new("json").long("json").action(ArgAction::SetTrue).help("As JSON")),
+        )
+        .subcommand(
+            Command::new("revoke").about("Take a key back; its open streams end within a second").arg(id()),
+        )
+        .subcommand(
+            Command::new("rotate")
+                .about("Print a new secret for a key; the old one is good for a while")
+                .arg(id())
+                .arg(span("grace", GRACE, "How long the old secret is good").default_value("24h")),
+        )
+}
+
+fn create() -> Command {
+    let scope = list("scope", "What it may do: append, read, write, admin").value_delimiter(',');
+    let role = Arg::new("role").long("role").value_name("ROLE");
+    let role = role.value_parser(Role::ALL.map(Role::as_str)).help("The scopes of a viewer, editor or admin");
+    Command::new("create")
+        .about("Make a key and print it, this once")
+        .arg(Arg::new("name").long("name").value_name("TEXT").required(true).help("What to call it"))
+        .arg(scope.value_parser(Scope::ALL.map(Scope::as_str)))
+        .arg(role)
+        .group(ArgGroup::new("what").args(["scope", "role"]).required(true))
+        .arg(list("user", "Only sessions of this user").value_parser(user))
+        .arg(list("prefix", "Only sessions whose id begins so").value_parser(|text: &str| SessionId::parse(text)))
+        .arg(list("session", "Only this session").value_parser(|text: &str| SessionId::parse(text)))
+        .arg(span("expires", LIFETIME, "After how long it ends"))
+        .after_help("Without --user, --prefix or --session it may touch every session; with several, what any of them names.")
+}
+
+fn user(text: &str) -> Result<String, Refusal> {
+    UserId::parse(text).map(|user| user.as_str().to_owned())
+}
+
+pub(super) fn token() -> Command {
+    let session = Arg::new("session").long("session").value_name("ID").required(true);
+    let scope = list("scope", "What it may do: append, read, write").value_delimiter(',');
+    Command::new("token")
+        .about("Session tokens: short-lived, for one session, such as a container's SESSION_TOKEN")
+        .subcommand_required(true)
+        .subcommand(
+            Command::new("issue")
+                .about("Print a token")
+                .arg(session.value_parser(|text: &str| SessionId::parse(text)).help("The session"))
+                .arg(scope.value_parser(["append", "read", "write"]).default_value("append"))
+                .arg(
+                    span("ttl", TOKEN_LIFETIME, "How long it is good").default_value(DEFAULT_TOKEN_LIFETIME),
+                ),
+        )
+        .subcommand(Command::new("end-all").about("End every token that was issued so far"))
+}
+
+fn id() -> Arg {
+    Arg::new("id").value_name("ID").required(true).help("The key's id, as `key list` shows it")
+}
+
+fn list(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name).long(name).value_name(name.to_ascii_uppercase()).action(ArgAction::Append).help(help)
+}
+
+fn span(name: &'static str, kind: Span, help: &str) -> Arg {
+    let accepts = kind.accepts();
+    let parser = clap::builder::StringValueParser::new().try_map(move |text| kind.parse(&text));
+    Arg::new(name).long(name).value_name("TIME").value_parser(parser).help(format!("{help}: {accepts}"))
+}
+
+fn all<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Vec<T> {
+    matches.get_many::<T>(name).into_iter().flatten().cloned().collect()
+}
+
+fn one<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
+    matches.get_one::<T>(name).cloned()
+}
+
+fn scopes(matches: &ArgMatches) -> Scopes {
+    Scopes::of(all::<String>(matches, "scope").iter().filter_map(|name| Scope::parse(name)))
+}
+
+/// What the arguments of `key` or `token` ask, with the matches that hold the options.
+pub(super) fn read(matches: &ArgMatches) -> Option<(AccessRequest, &ArgMatches)> {
+    let (command, inner) = matches.subcommand()?;
+    let id = || one::<String>(inner, "id").unwrap_or_default();
+    let request = match command {
+        "create" => AccessRequest::CreateKey(NewKey {
+            name: one(inner, "name").unwrap_or_default(),
+            scopes: match one::<String>(inner, "role").and_then(|role| Role::parse(&role)) {
+                Some(role) => role.scopes(),
+                None => scopes(inner),
+            },
+            users: all(inner, "user"),
+            prefixes: all::<SessionId>(inner, "prefix").into_iter().map(String::from).collect(),
+            sessions: all(inner, "session"),
+            lifetime: one(inner, "expires"),
+        }),
+        "list" => AccessRequest::ListKeys { json: inner.get_flag("json") },
+        "revoke" => AccessRequest::RevokeKey { id: id() },
+        "rotate" => AccessRequest::RotateKey { id: id(), grace: one(inner, "grace").unwrap_or_default() },
+        "issue" => AccessRequest::IssueToken {
+            session: one(inner, "session")?,
+            scopes: scopes(inner),
+            lifetime: one(inner, "ttl").unwrap_or_default(),
+        },
+        _ => AccessRequest::EndTokens,
+    };
+    Some((request, inner))
+}

@@ -1,0 +1,70 @@
+//! How many streams, WebSockets and server-sent events together, one has open.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+type Open = Arc<Mutex<HashMap<Arc<str>, usize>>>;
+
+/// The streams that are open, by whom.
+#[derive(Clone)]
+pub struct Streams {
+    most: Option<usize>,
+    open: Open,
+}
+
+/// One of them, for as long as it is kept.
+pub struct Seat {
+    name: Arc<str>,
+    open: Open,
+}
+
+impl Streams {
+    /// At most so many for each.
+    pub fn new(most: Option<usize>) -> Self {
+        Self { most, open: Open::default() }
+    }
+
+    /// Takes one more; the number if there are as many as may be.
+    pub fn enter(&self, name: &Arc<str>) -> Result<Option<Seat>, usize> {
+        let Some(most) = self.most else { return Ok(None) };
+        let mut open = self.open.lock();
+        let count = open.entry(Arc::clone(name)).or_default();
+        if *count >= most {
+            return Err(most);
+        }
+        *count += 1;
+        Ok(Some(Seat { name: Arc::clone(name), open: Arc::clone(&self.open) }))
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut open = self.open.lock();
+        if let Some(count) = open.get_mut(&self.name) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.name);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_who_leaves_makes_room_and_others_are_not_counted() {
+        let (streams, a, b): (_, Arc<str>, Arc<str>) = (Streams::new(Some(2)), "a".into(), "b".into());
+        let (first, second) = (streams.enter(&a), streams.enter(&a));
+        assert!(first.is_ok() && second.is_ok());
+        assert_eq!((streams.enter(&a).err(), streams.enter(&b).err()), (Some(2), None));
+        drop(first);
+        assert!(streams.enter(&a).is_ok());
+        drop(second);
+        assert!(streams.open.lock().is_empty());
+        assert!(matches!(Streams::new(None).enter(&a), Ok(None)));
+    }
+}

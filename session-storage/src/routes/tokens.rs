@@ -1,0 +1,109 @@
+//! `POST /api/tokens` and `POST /api/tickets`: short-lived leave for one session, and for one stream.
+
+use std::time::Duration;
+
+use actix_web::web;
+use serde_json::{Map, Value, json as object};
+use session_model::{Code, Refusal, SessionId, json as model};
+
+use super::answer::{Answer, json};
+use super::body::{Body, Json};
+use super::caller::Caller;
+use crate::access::{Scope, Scopes};
+use crate::config::kinds::Kind as _;
+use crate::config::{DEFAULT_TOKEN_LIFETIME, TOKEN_LIFETIME};
+use crate::sessions::Sessions;
+
+/// Issues a session token.
+pub async fn issue(caller: Caller, body: Body<Json>, sessions: web::Data<Sessions>) -> Answer {
+    let Wanted { session, scopes, lifetime } = Wanted::parse(&model::object(&body.bytes)?)?;
+    caller.concerns(&session);
+    if !caller.reaches(&sessions, &session) {
+        return Err(crate::sessions::not_found(&session).into());
+    }
+    let (id, names) = (session.clone(), scopes.list());
+    let issued = web::block(move || caller.access().issue(&caller.who, session, scopes, lifetime)).await;
+    let (token, expires) =
+        issued.map_err(|_| failed(&"the pool is gone"))?.map_err(|error| failed(&error))?;
+    let body = object!({
+        "token": token, "sessionId": id.as_str(), "scopes": names, "expires": expires.to_string(),
+    });
+    Ok(json(body.to_string()))
+}
+
+/// Issues a ticket for one stream.
+pub async fn ticket(caller: Caller, _body: Body<Json>) -> Answer {
+    let issued = caller.access().ticket(&caller.who).map_err(|error| failed(&error))?;
+    let (ticket, expires) =
+        issued.ok_or_else(|| Refusal::new(Code::RateLimited, "too many tickets wait for their use"))?;
+    Ok(json(object!({"ticket": ticket, "expires": expires.to_string()}).to_string()))
+}
+
+fn failed(why: &impl ToString) -> Refusal {
+    Refusal::new(Code::Internal, why.to_string())
+}
+
+struct Wanted {
+    session: SessionId,
+    scopes: Scopes,
+    lifetime: Duration,
+}
+
+impl Wanted {
+    fn parse(fields: &Map<String, Value>) -> Result<Self, Refusal> {
+        let text = |name: &str| match fields.get(name) {
+            None | Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(_) => Err(Refusal::new(Code::InvalidRequest, format!("`{name}` must be a string"))),
+        };
+        let session = text("sessionId")?.ok_or_else(|| refuse("`sessionId` is required"))?;
+        let lifetime = TOKEN_LIFETIME.parse(text("ttl")?.unwrap_or(DEFAULT_TOKEN_LIFETIME));
+        Ok(Self {
+            session: SessionId::parse(session)?,
+            scopes: scopes(text("scope")?.unwrap_or(Scope::Append.as_str()))?,
+            lifetime: lifetime.map_err(|why| refuse(format!("`ttl` {why}")))?,
+        })
+    }
+}
+
+fn refuse(why: impl Into<String>) -> Refusal {
+    Refusal::new(Code::InvalidRequest, why)
+}
+
+/// Scopes of a session token, with blanks or commas between; not `admin`, which is about more than one session.
+pub fn scopes(text: &str) -> Result<Scopes, Refusal> {
+    let names = text.split([' ', ',']).filter(|name| !name.is_empty());
+    let scopes: Option<Vec<Scope>> = names.map(Scope::parse).collect();
+    let scopes = scopes.filter(|scopes| !scopes.is_empty() && !scopes.contains(&Scope::Admin));
+    let scopes = scopes.ok_or_else(|| refuse("`scope` must be some of append, read, write"))?;
+    Ok(Scopes::of(scopes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(body: &Value) -> Result<Wanted, Refusal> {
+        Wanted::parse(body.as_object().unwrap())
+    }
+
+    #[test]
+    fn a_wish_has_defaults_and_bounds() {
+        let least = parsed(&object!({"sessionId": "s"})).unwrap();
+        assert_eq!((least.scopes.list(), least.lifetime), (vec![Scope::Append], Duration::from_hours(1)));
+        let more = parsed(&object!({"sessionId": "s", "scope": "read append", "ttl": "5m"})).unwrap();
+        assert_eq!((more.scopes.list().len(), more.lifetime), (2, Duration::from_mins(5)));
+        for (body, named) in [
+            (object!({}), "sessionId"),
+            (object!({"sessionId": 7}), "sessionId"),
+            (object!({"sessionId": "../up"}), "session id"),
+            (object!({"sessionId": "s", "scope": "admin"}), "scope"),
+            (object!({"sessionId": "s", "scope": ""}), "scope"),
+            (object!({"sessionId": "s", "ttl": "1"}), "ttl"),
+            (object!({"sessionId": "s", "ttl": "60d"}), "ttl"),
+        ] {
+            let refusal = parsed(&body).err().unwrap();
+            assert!(refusal.message.contains(named), "{body}: {}", refusal.message);
+        }
+    }
+}

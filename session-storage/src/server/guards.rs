@@ -1,0 +1,77 @@
+//! The guards' life: opened before anything listens, kept up to date, closed last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::{self, task::JoinHandle};
+use tokio::time::Instant;
+
+use super::ServerError;
+use crate::access::key_file::Folder;
+use crate::access::{Access, watch};
+use crate::app::Guards;
+use crate::audit::{Audit, file::Place};
+use crate::config::{AuditLog, Config};
+use crate::limits::{Limits, MEASURE_EVERY};
+use crate::sessions::Sessions;
+
+/// How often those are forgotten who no longer come.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// How many times longer than a measurement took the next one is waited for.
+const REST: u32 = 20;
+
+pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
+    let audit = || {
+        let dir = config.audit_log_path.clone().unwrap_or_else(|| config.storage_path.join("audit"));
+        let place = Place { dir, max_bytes: config.audit_log_max_bytes, files: config.audit_log_files };
+        Audit::start(place).map(Arc::new)
+    };
+    Ok(Guards {
+        access: Arc::new(Access::open(Folder::below(&config.storage_path))?),
+        limits: Arc::new(Limits::new(config)),
+        audit: if config.audit_log == AuditLog::Off { None } else { Some(audit()?) },
+    })
+}
+
+/// Keeps them up to date until the tasks are stopped.
+pub(super) fn keep(guards: &Guards, sessions: &Arc<Sessions>) -> Vec<JoinHandle<()>> {
+    let hub = Arc::clone(sessions.hub());
+    let mut tasks = vec![
+        rt::spawn(watch::follow(Arc::clone(&guards.access), move || hub.wake_all())),
+        rt::spawn(tidy(Arc::clone(&guards.limits))),
+    ];
+    if guards.limits.quota.counts_bytes() {
+        tasks.push(rt::spawn(measure(Arc::clone(&guards.limits), Arc::clone(sessions))));
+    }
+    tasks
+}
+
+async fn tidy(limits: Arc<Limits>) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        limits.of_key.tidy();
+        limits.of_address.tidy();
+    }
+}
+
+async fn measure(limits: Arc<Limits>, sessions: Arc<Sessions>) {
+    loop {
+        let (begun, of) = (Instant::now(), Arc::clone(&sessions));
+        match actix_web::web::block(move || of.bytes_by_user()).await {
+            Ok(used) => limits.quota.measured(used),
+            Err(error) => tracing::error!(%error, "the sessions of the users could not be measured"),
+        }
+        tokio::time::sleep(MEASURE_EVERY.max(begun.elapsed() * REST)).await;
+    }
+}
+
+/// Writes what they still know.
+pub(super) async fn close(guards: Guards) {
+    if guards.access.is_on() {
+        watch::write_last_used(&guards.access).await;
+    }
+    let Some(audit) = guards.audit else { return };
+    if actix_web::web::block(move || audit.close()).await.is_err() {
+        tracing::error!("the audit log could not be closed in order");
+    }
+}

@@ -1,0 +1,24 @@
+//! How much each user has.
+
+use std::collections::HashMap;
+
+use session_model::UserId;
+
+use super::Sessions;
+use crate::store::retention::size_of;
+
+impl Sessions {
+    /// How many sessions a user has.
+    pub fn count_of(&self, user: &UserId) -> usize {
+        self.store.index.count_of(user)
+    }
+
+    /// The bytes of the files of each user's sessions. Blocks on the disk, for as long as it takes to look at all.
+    pub fn bytes_by_user(&self) -> HashMap<UserId, u64> {
+        let mut bytes: HashMap<UserId, u64> = HashMap::new();
+        for ((_, _, id), row) in self.store.index.newest(None, usize::MAX, |_, _| true) {
+            *bytes.entry(row.user.clone()).or_default() += size_of(self.store.layout(), &id);
+        }
+        bytes
+    }
+}

@@ -1,0 +1,100 @@
+//! What other machines, and other people's pages in a browser on this one, can reach.
+
+use reqwest::Method;
+use serde_json::json;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+
+use crate::keys::{bearer, make_key};
+use crate::server::{Setup, TestServer, eventually};
+use crate::socket::Tail;
+
+#[test]
+fn a_start_that_others_can_reach_is_refused_without_keys() {
+    for host in ["0.0.0.0", "::"] {
+        let run = Setup::new().env("HOST", host).run(&[]);
+        assert_eq!(run.code, Some(2), "{}", run.said());
+        for way_out in ["session-storage key create", "ALLOW_ANONYMOUS=true", host] {
+            assert!(run.stderr.contains(way_out), "{}", run.stderr);
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_a_key_or_the_word_of_the_operator_it_starts() {
+    let setup = Setup::new().env("HOST", "0.0.0.0");
+    let key = make_key(&setup, &["--role", "admin"]);
+    let server = setup.start();
+    assert_eq!(server.get("/api/sessions").await.status, 401);
+    let reply = server.send(Method::GET, "/api/sessions", &bearer(&key), None).await;
+    assert_eq!(reply.status, 200);
+    let open = Setup::new().env("HOST", "0.0.0.0").env("ALLOW_ANONYMOUS", "true").start();
+    assert_eq!(open.get("/api/sessions").await.status, 200);
+}
+
+#[tokio::test]
+async fn a_name_that_was_made_to_point_here_is_refused() {
+    let server = Setup::new().env("ALLOWED_HOSTS", "recorder.lan").start();
+    let from = async |host: &str| {
+        let headers = [("Host", host.to_owned())];
+        server.send(Method::GET, "/api/sessions", &headers, None).await
+    };
+    for good in ["localhost:9000", "127.0.0.1", "recorder.lan", "[::1]:9000"] {
+        assert_eq!(from(good).await.status, 200, "{good}");
+    }
+    let sentence = from("evil.test:9000").await.refused(421, "host_not_allowed");
+    assert!(sentence.contains("ALLOWED_HOSTS"), "{sentence}");
+}
+
+#[tokio::test]
+async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
+    let server = Setup::new().env("CORS_ALLOWED_ORIGINS", "http://deck.lan").start();
+    let (address, host) = (server.address.to_string(), format!("http://{}", server.address));
+    let write = async |origin: &str| {
+        let body = json!({"type": "x"}).to_string().into_bytes();
+        // As a form would send it: no preflight asks before this.
+        let headers = [("Origin", origin.to_owned())];
+        server.send(Method::POST, "/api/actions/a", &headers, Some(body)).await
+    };
+    for evil in ["http://evil.test", "null", "http://localhost:3000"] {
+        write(evil).await.refused(403, "origin_not_allowed");
+        assert_eq!(Tail::with_headers(&address, "", &[("origin", evil)]).await.err(), Some(403), "{evil}");
+    }
+    assert_eq!(server.get("/api/sessions/a").await.status, 404, "nothing was stored");
+    for good in [host.as_str(), "http://deck.lan"] {
+        write(good).await.ok();
+        drop(Tail::with_headers(&address, "", &[("origin", good)]).await.unwrap());
+    }
+}
+
+/// The status of a request over the Unix socket.
+async fn over_socket(server: &TestServer, headers: &str) -> String {
+    let mut stream = UnixStream::connect(server.setup.outside().join("s.sock")).await.unwrap();
+    let head = format!("GET /api/sessions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    answer[9..12].to_owned()
+}
+
+#[tokio::test]
+async fn the_unix_socket_is_guarded_by_its_mode_unless_it_needs_a_key_too() {
+    for (needs_key, without) in [(false, "200"), (true, "401")] {
+        let setup = Setup::new();
+        let socket = setup.outside().join("s.sock");
+        let setup = setup.env("SOCKET_PATH", socket.display()).env("SOCKET_NEEDS_KEY", needs_key);
+        let key = make_key(&setup, &["--role", "viewer"]);
+        let append = make_key(&setup, &["--scope", "append"]);
+        let server = setup.start();
+        assert_eq!(over_socket(&server, "").await, without);
+        assert_eq!(over_socket(&server, &format!("authorization: Bearer {key}\r\n")).await, "200");
+        assert_eq!(
+            over_socket(&server, &format!("authorization: Bearer {append}\r\n")).await,
+            "403",
+            "its limits hold"
+        );
+        assert_eq!(over_socket(&server, "authorization: Bearer wrong\r\n").await, "401");
+        eventually("TCP needs one", async || (server.get("/api/sessions").await.status == 401).then_some(()))
+            .await;
+    }
+}
