@@ -58,7 +58,7 @@ pub struct Config {
     /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced before they are
     /// spooled.
     pub redaction: bool,
-    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000.
+    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: looking up the name and connecting, together.
     pub connect_timeout: Duration,
     /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
     pub answer_timeout: Duration,

@@ -25,6 +25,8 @@ function forward({ method, url, headers }, body) {
   return new Promise((done, failed) => {
     const own = { ...headers, 'content-length': body.length };
     delete own['transfer-encoding'];
+    // The service answers to its own names only.
+    delete own.host;
     request(new URL(url, service), { method, headers: own }, done).on('error', failed).end(body);
   });
 }

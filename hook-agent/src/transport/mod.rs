@@ -5,6 +5,7 @@
 //! Both keep their connection between requests, cap the answer, and know nothing of sessions or retries.
 
 mod answer;
+mod dial;
 mod plain;
 #[cfg(feature = "https")]
 mod tls;

@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
-use super::url::{Target, is_local};
+use super::dial::Dial;
+use super::url::Target;
 use super::{Request, Response, ServiceUrl, Transport, TransportError, answer};
 use crate::Config;
 
@@ -24,6 +25,7 @@ pub(crate) struct Plain {
     connect_timeout: Duration,
     answer_timeout: Duration,
     max_answer_bytes: usize,
+    dial: Dial,
     kept: Option<Stream>,
 }
 
@@ -38,6 +40,7 @@ impl Plain {
             connect_timeout: config.connect_timeout,
             answer_timeout: config.answer_timeout,
             max_answer_bytes: config.max_answer_bytes,
+            dial: Dial::new(),
             kept: None,
         }
     }
@@ -75,30 +78,20 @@ impl Plain {
         head + "\r\n"
     }
 
-    fn connect(&self) -> Result<Stream, TransportError> {
+    fn connect(&mut self) -> Result<Stream, TransportError> {
         match &self.service.target {
             Target::Unix(path) => connect_unix(path, self.connect_timeout)
                 .map(Stream::Unix)
                 .map_err(|error| TransportError::Connect(format!("`{}`: {error}", path.display()))),
-            Target::Http { host, port } => self.connect_tcp(host, *port),
+            Target::Http { host, port } => {
+                let stream = self.dial.connect(host, *port, self.connect_timeout)?;
+                stream.set_nodelay(true).map_err(exchange)?;
+                Ok(Stream::Tcp(stream))
+            }
             Target::Https => {
                 Err(TransportError::Connect("`https` needs the feature of that name".to_owned()))
             }
         }
-    }
-
-    fn connect_tcp(&self, host: &str, port: u16) -> Result<Stream, TransportError> {
-        let mut last = "the name has no address".to_owned();
-        for address in addresses(host, port)? {
-            match TcpStream::connect_timeout(&address, self.connect_timeout) {
-                Ok(stream) => {
-                    stream.set_nodelay(true).map_err(exchange)?;
-                    return Ok(Stream::Tcp(stream));
-                }
-                Err(error) => last = format!("`{address}`: {error}"),
-            }
-        }
-        Err(TransportError::Connect(last))
     }
 }
 
@@ -131,18 +124,6 @@ fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     set_socket_timeout(&socket, Timeout::Send, Some(timeout))?;
     connect(&socket, &address)?;
     Ok(UnixStream::from(socket))
-}
-
-/// `localhost` needs no name service; it may be either loopback address.
-fn addresses(host: &str, port: u16) -> Result<Vec<SocketAddr>, TransportError> {
-    if is_local(host) && !host.contains(|letter: char| letter == ':' || letter.is_ascii_digit()) {
-        return Ok(vec![
-            SocketAddr::from(([127, 0, 0, 1], port)),
-            SocketAddr::from(([0, 0, 0, 0, 0, 0, 0, 1], port)),
-        ]);
-    }
-    let found = (host, port).to_socket_addrs();
-    Ok(found.map_err(|error| TransportError::Connect(format!("`{host}`: {error}")))?.collect())
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]

@@ -9,7 +9,8 @@ use crate::{Config, Error};
 
 /// The client and the runtime that drives it, on the delivery's own thread.
 pub(crate) struct Tls {
-    runtime: tokio::runtime::Runtime,
+    /// `None` only while it is dropped.
+    runtime: Option<tokio::runtime::Runtime>,
     client: reqwest::Client,
     base: String,
     token: Option<String>,
@@ -24,10 +25,12 @@ impl Tls {
             // Only fails when another thread was quicker, and then there is one.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        // The resolver knows no timeout: one lookup may be stuck, and those that come after it wait for its thread.
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().max_blocking_threads(1).build();
         let client = reqwest::Client::builder().connect_timeout(config.connect_timeout);
         Ok(Self {
-            runtime: runtime.map_err(|error| unusable(error.to_string()))?,
+            runtime: Some(runtime.map_err(|error| unusable(error.to_string()))?),
             client: client
                 .pool_max_idle_per_host(1)
                 .redirect(reqwest::redirect::Policy::none())
@@ -65,7 +68,17 @@ impl Tls {
 impl Transport for Tls {
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
         let request = self.build(request);
-        self.runtime.block_on(exchange(request, self.max_answer_bytes))
+        let runtime = self.runtime.as_ref().expect("only `drop` takes it");
+        runtime.block_on(exchange(request, self.max_answer_bytes))
+    }
+}
+
+impl Drop for Tls {
+    /// Without waiting for a lookup that is stuck, as the runtime's own end would.
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
     }
 }
 
@@ -95,4 +108,37 @@ fn failed(error: &reqwest::Error) -> TransportError {
 fn causes(error: &dyn std::error::Error) -> String {
     let next = error.source().map(|source| format!(": {}", causes(source)));
     format!("{error}{}", next.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Instant;
+
+    use super::*;
+
+    /// Far longer than anything here takes.
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_lookup_that_is_stuck_delays_neither_a_request_nor_the_end() {
+        let mut config = Config::new("https://recorder.invalid:9000").unwrap();
+        config.connect_timeout = Duration::from_millis(50);
+        let mut tls = Tls::new(&config).unwrap();
+        let (began, has_begun) = channel();
+        let (release, released) = channel::<()>();
+        // reqwest looks names up on the same threads.
+        let stuck = move || began.send(()).map(|()| released.recv_timeout(LONG));
+        drop(tls.runtime.as_ref().unwrap().spawn_blocking(stuck));
+        has_begun.recv_timeout(LONG).unwrap();
+        let clock = Instant::now();
+        for _ in 0..3 {
+            let request = Request { method: "GET", path: "/health".to_owned(), ..Request::default() };
+            let failed = tls.send(&request).unwrap_err().to_string();
+            assert!(failed.contains("recorder.invalid") && failed.ends_with("timed out"), "{failed}");
+        }
+        drop(tls);
+        assert!(clock.elapsed() < LONG / 2, "{:?}", clock.elapsed());
+        drop(release);
+    }
 }

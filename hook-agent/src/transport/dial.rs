@@ -1,0 +1,106 @@
+//! A TCP connection to a host by its name, with one time for the lookup and the connection together.
+//!
+//! The system's resolver knows no timeout and takes many seconds when its name service is away, so a thread of its own
+//! asks it. There is never more than one: an attempt that finds it stuck waits for the same answer. It belongs to one
+//! transport, so nothing of it has to survive a `fork`, and a process that ends does not wait for it.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
+use std::time::{Duration, Instant};
+
+use super::TransportError;
+use super::url::is_local;
+
+type Found = io::Result<Vec<SocketAddr>>;
+type Resolver = dyn Fn(&str, u16) -> Found + Send + Sync;
+
+/// Connects to one host, again and again.
+pub(super) struct Dial {
+    resolver: Arc<Resolver>,
+    /// The lookup that no attempt has had the answer of.
+    pending: Option<Receiver<Found>>,
+}
+
+impl Dial {
+    pub(super) fn new() -> Self {
+        Self::with(Arc::new(|host: &str, port| Ok((host, port).to_socket_addrs()?.collect())))
+    }
+
+    fn with(resolver: Arc<Resolver>) -> Self {
+        Self { resolver, pending: None }
+    }
+
+    /// Each address gets its share of the time that is left, so that one that is silent leaves some to the next.
+    pub(super) fn connect(
+        &mut self,
+        host: &str,
+        port: u16,
+        timeout: Duration,
+    ) -> Result<TcpStream, TransportError> {
+        let deadline = Instant::now() + timeout;
+        let found = self.addresses(host, port, deadline).map_err(|error| failed(host, &error))?;
+        let mut last = failed(host, &"the name has no address");
+        for (address, shares) in found.iter().zip((1..=found.len()).rev()) {
+            // Zero is refused as a timeout.
+            let share = (left(deadline) / shares as u32).max(Duration::from_millis(1));
+            match TcpStream::connect_timeout(address, share) {
+                Ok(stream) => return Ok(stream),
+                Err(error) => last = failed(host, &format!("`{address}`: {error}")),
+            }
+        }
+        Err(last)
+    }
+
+    /// `localhost` needs no name service; it may be either loopback address.
+    fn addresses(&mut self, host: &str, port: u16, deadline: Instant) -> Found {
+        if let Ok(address) = host.parse::<IpAddr>() {
+            return Ok(vec![SocketAddr::from((address, port))]);
+        }
+        if is_local(host) {
+            let loopback: [IpAddr; 2] = [[127, 0, 0, 1].into(), [0, 0, 0, 0, 0, 0, 0, 1].into()];
+            return Ok(loopback.map(|address| SocketAddr::from((address, port))).into());
+        }
+        self.looked_up(host, port, deadline)
+    }
+
+    fn looked_up(&mut self, host: &str, port: u16, deadline: Instant) -> Found {
+        let pending = match self.pending.take().map(|pending| (pending.try_recv(), pending)) {
+            // It came too late for the attempt that had asked.
+            Some((Ok(Ok(found)), _)) => return Ok(found),
+            Some((Err(TryRecvError::Empty), pending)) => pending,
+            // An old failure says nothing of now.
+            Some((Ok(Err(_)) | Err(TryRecvError::Disconnected), _)) | None => self.ask(host, port)?,
+        };
+        match pending.recv_timeout(left(deadline)) {
+            Ok(found) => found,
+            Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the lookup broke off")),
+            Err(RecvTimeoutError::Timeout) => {
+                self.pending = Some(pending);
+                Err(io::Error::new(io::ErrorKind::TimedOut, "the name was not resolved in time"))
+            }
+        }
+    }
+
+    fn ask(&self, host: &str, port: u16) -> io::Result<Receiver<Found>> {
+        let (sender, pending) = sync_channel(1);
+        let (resolver, host) = (Arc::clone(&self.resolver), host.to_owned());
+        let thread = std::thread::Builder::new().name("hook-agent-name".to_owned());
+        // Nobody is there to have the answer when the transport is gone.
+        thread.spawn(move || sender.send(resolver(&host, port)).is_ok())?;
+        Ok(pending)
+    }
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+fn failed(host: &str, reason: &dyn std::fmt::Display) -> TransportError {
+    TransportError::Connect(format!("`{host}`: {reason}"))
+}
+
+#[cfg(test)]
+#[path = "dial_tests.rs"]
+mod tests;
