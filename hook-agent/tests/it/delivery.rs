@@ -108,13 +108,16 @@ fn a_ticket_can_be_made_again_from_its_number() {
 fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     let setup = setup();
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    setup.service.lock().faults.extend([too_large.clone(), too_large]);
-    let mut tickets: Vec<_> = (0..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
-    let last = tickets.pop().unwrap();
-    last.wait(DEADLINE).unwrap();
+    // While the first is on its way the others gather to one batch.
+    let late = crate::service::Fault::Late(Duration::from_millis(500));
+    setup.service.lock().faults.extend([late, too_large.clone(), too_large]);
+    setup.agent.log_action(&numbered(0)).unwrap();
+    setup.service.wait(|state| !state.requests.is_empty());
+    (1..8).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..8).collect::<Vec<u64>>());
     assert_eq!(setup.agent.stats().unwrap().rejected, 0);
+    assert!(setup.service.lock().requests.len() >= 5, "whole, halved, and halved again");
 }
 
 #[test]
