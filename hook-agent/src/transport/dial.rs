@@ -41,10 +41,13 @@ impl Dial {
     ) -> Result<TcpStream, TransportError> {
         let deadline = Instant::now() + timeout;
         let found = self.addresses(host, port, deadline).map_err(|error| failed(host, &error))?;
-        let mut last = failed(host, &"the name has no address");
+        let none = if found.is_empty() { "the name has no address" } else { "no time was left to connect" };
+        let mut last = failed(host, &none);
         for (address, shares) in found.iter().zip((1..=found.len()).rev()) {
-            // Zero is refused as a timeout.
-            let share = (left(deadline) / shares as u32).max(Duration::from_millis(1));
+            let share = left(deadline) / shares as u32;
+            if share.is_zero() {
+                break;
+            }
             match TcpStream::connect_timeout(address, share) {
                 Ok(stream) => return Ok(stream),
                 Err(error) => last = failed(host, &format!("`{address}`: {error}")),

@@ -112,5 +112,5 @@ fn silent_addresses_share_the_time() {
 
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     tell.send(Ok(vec![address, listener.local_addr().unwrap()])).unwrap();
-    dial.connect("recorder", 9000, second).unwrap();
+    dial.connect("recorder", 9000, second).expect("the silent address has left no time to the next");
 }
