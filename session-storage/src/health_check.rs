@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
 
@@ -23,7 +24,7 @@ const WELL: &[u8] = b"HTTP/1.1 200 ";
 pub(crate) fn run(config: &Config) -> u8 {
     let asked = match &config.socket_path {
         Some(path) => over_socket(path),
-        None => over_tcp(&config.host, config.port, config.tls_cert.is_some()),
+        None => over_tcp(&config.host, config.port, config.tls_cert.as_deref()),
     };
     match asked {
         Ok(true) => 0,
@@ -44,7 +45,7 @@ fn over_socket(path: &Path) -> io::Result<bool> {
     ask(stream)
 }
 
-fn over_tcp(host: &str, port: u16, encrypted: bool) -> io::Result<bool> {
+fn over_tcp(host: &str, port: u16, certificate: Option<&Path>) -> io::Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses(host, port)? {
@@ -52,7 +53,10 @@ fn over_tcp(host: &str, port: u16, encrypted: bool) -> io::Result<bool> {
             Ok(stream) => {
                 stream.set_read_timeout(Some(left(deadline)))?;
                 stream.set_write_timeout(Some(left(deadline)))?;
-                return if encrypted { ask(encrypt(stream)?) } else { ask(stream) };
+                return match certificate {
+                    Some(certificate) => ask(encrypt(stream, certificate)?),
+                    None => ask(stream),
+                };
             }
             Err(error) => last = error,
         }
@@ -76,35 +80,46 @@ fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// TLS without a look at whose certificate it is: the question holds no secret and goes to where this machine's own
-/// configuration says that the service listens.
-fn encrypt(stream: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+/// TLS with whoever has the key of the certificate that is configured, and with nobody else. Its names and its end are
+/// not looked at: it is the very certificate, whatever it is for, and those who come from elsewhere judge the rest.
+fn encrypt(stream: TcpStream, certificate: &Path) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let unreadable = |why: String| io::Error::other(format!("TLS_CERT `{}`: {why}", certificate.display()));
+    let mut chain =
+        CertificateDer::pem_file_iter(certificate).map_err(|error| unreadable(error.to_string()))?;
+    let own = chain.next().ok_or_else(|| unreadable("it holds no certificate".to_owned()))?;
+    let own = own.map_err(|error| unreadable(error.to_string()))?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        .with_custom_certificate_verifier(Arc::new(ThisCertificate { own, provider }))
         .with_no_client_auth();
     let name = ServerName::from(stream.peer_addr()?.ip());
     let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))
 }
 
-/// Takes any certificate whose owner has its key.
+/// Takes one certificate, from whoever proves to have its key.
 #[derive(Debug)]
-struct AnyCertificate(Arc<CryptoProvider>);
+struct ThisCertificate {
+    own: CertificateDer<'static>,
+    provider: Arc<CryptoProvider>,
+}
 
-impl ServerCertVerifier for AnyCertificate {
+impl ServerCertVerifier for ThisCertificate {
     fn verify_server_cert(
         &self,
-        _: &CertificateDer<'_>,
+        shown: &CertificateDer<'_>,
         _: &[CertificateDer<'_>],
         _: &ServerName<'_>,
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
+        if *shown == self.own {
+            return Ok(ServerCertVerified::assertion());
+        }
+        Err(rustls::Error::General("its certificate is not the one in TLS_CERT".to_owned()))
     }
 
     fn verify_tls12_signature(
@@ -113,7 +128,7 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls12_signature(message, certificate, signature, algorithms)
     }
 
@@ -123,12 +138,12 @@ impl ServerCertVerifier for AnyCertificate {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.0.signature_verification_algorithms;
+        let algorithms = &self.provider.signature_verification_algorithms;
         verify_tls13_signature(message, certificate, signature, algorithms)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.signature_verification_algorithms.supported_schemes()
+        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }
 
