@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
@@ -17,7 +18,8 @@ use crate::access::{Access, Rule, Scope};
 use crate::audit::{Audit, Deed};
 use crate::config::{AuditLog, Config};
 use crate::error::ApiError;
-use crate::limits::{Budget, Limits};
+use crate::limits::{Budget, Limits, Place};
+use crate::routes::body::Unannounced;
 use crate::routes::caller::{self, Caller};
 use crate::sessions::{Sessions, not_found};
 
@@ -91,11 +93,21 @@ impl Gatekeeper {
                 method: R::METHOD,
                 route: R::PATH,
                 session,
-                status: 0,
                 address: caller::address(request),
+                ..Deed::default()
             },
             budget: None,
+            place: None,
         }
+    }
+
+    /// What is noted of a request that is refused before a route is looked for.
+    pub(super) fn at_the_door(&self, request: &HttpRequest) -> Option<Trace> {
+        let wanted = self.guards.access.is_on() || self.audit_always;
+        let audit = self.guards.audit.clone().filter(|_| wanted)?;
+        let (method, address) = (known(request.method()), caller::address(request));
+        let deed = Deed { method, route: super::UNMATCHED, address, ..Deed::default() };
+        Some(Trace { audit: Some(audit), deed, named: None, budget: None, place: None })
     }
 
     fn judge<R: Row>(&self, request: &HttpRequest, trace: &mut Trace) -> Result<(), ApiError> {
@@ -114,12 +126,14 @@ impl Gatekeeper {
         if counted {
             within(limits.of_key.count(&caller.who.name), trace)?;
         }
-        let session = trace.deed.session.as_ref();
+        let session = trace.deed.session.clone();
+        let session = session.as_ref();
         let verdict = R::RULE.judge(&caller.who, session, |id| self.sessions.user_of(id));
         request.extensions_mut().insert(caller);
         match (verdict, session) {
             (Verdict::Allowed, Some(id)) if R::RULE == Rule::Session(Scope::Append) => {
-                self.within_quota(request, id)
+                trace.place = self.within_quota(request, id)?;
+                Ok(())
             }
             (Verdict::Allowed, _) => Ok(()),
             (Verdict::Unknown, Some(id)) => Err(not_found(id).into()),
@@ -127,21 +141,30 @@ impl Gatekeeper {
         }
     }
 
-    /// A write may make its session, and takes room.
-    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<(), ApiError> {
+    /// A write may make its session, and takes room: as much as it says, or, if it does not, as the body turns out to
+    /// have.
+    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<Option<Place>, ApiError> {
         let quota = &self.guards.limits.quota;
         if !quota.is_on() {
-            return Ok(());
+            return Ok(None);
         }
-        let user = self.sessions.user_of(id).map_or_else(
-            || {
-                let nobody = UserId::unknown();
-                quota.admit_session(|| self.sessions.count_of(&nobody)).map(|()| nobody)
-            },
-            Ok,
-        )?;
-        Ok(quota.admit_bytes(&user, caller::announced(request))?)
+        let owner = self.sessions.user_of(id);
+        let user = owner.clone().unwrap_or_else(UserId::unknown);
+        match caller::announced(request) {
+            Some(bytes) => quota.admit_bytes(&user, bytes)?,
+            None => drop(request.extensions_mut().insert(Unannounced(user.clone()))),
+        }
+        if owner.is_some() {
+            return Ok(None);
+        }
+        Ok(quota.admit_session(&user, id, |making| self.sessions.count_of(&user, making))?)
     }
+}
+
+/// A method's name, where it may be any word that a client likes.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// Notes a budget, and refuses what is beyond it.
