@@ -6,15 +6,17 @@
 #![no_main]
 
 use std::cell::RefCell;
+use std::mem::ManuallyDrop;
 
 use libfuzzer_sys::fuzz_target;
 use session_storage::fuzz::Service;
 use tempfile::TempDir;
 
 thread_local! {
-    static SERVICE: RefCell<(Service, TempDir)> = {
+    /// The service is never dropped: the framework's own values of this thread are gone by then.
+    static SERVICE: RefCell<(ManuallyDrop<Service>, TempDir)> = {
         let outer = tempfile::tempdir().expect("there is room for a directory");
-        RefCell::new((Service::within(outer.path()), outer))
+        RefCell::new((ManuallyDrop::new(Service::within(outer.path())), outer))
     };
 }
 
