@@ -11,6 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::request_id;
 use super::trace::Trace;
 use crate::access::rule::Verdict;
 use crate::access::{Access, Rule, Scope};
@@ -95,6 +96,7 @@ impl Gatekeeper {
                 address: caller::address(request),
             },
             budget: None,
+            request_id: request_id::given(request.headers()),
         }
     }
 

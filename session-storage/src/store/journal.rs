@@ -46,6 +46,8 @@ pub struct Pending {
     /// The group before this one, which may still be on its way to the disk.
     in_flight: Option<Arc<Group>>,
     checkpoint: u64,
+    /// How many are appending several entries that are to be one commit.
+    held: usize,
     stopping: bool,
 }
 
@@ -61,6 +63,7 @@ impl Pending {
             group: Arc::default(),
             in_flight: None,
             checkpoint: 1,
+            held: 0,
             stopping: false,
         }
     }
@@ -108,6 +111,7 @@ impl Pending {
             events: spare.events,
             in_flight: Some(Arc::clone(&self.group)),
             checkpoint: self.checkpoint,
+            held: self.held,
             stopping: self.stopping,
             ..Self::new(self.next_offset)
         };
@@ -132,6 +136,24 @@ impl Spare {
         group.events.clear();
         group.events.shrink_to(4096);
         Self { buffer: group.buffer, events: group.events }
+    }
+}
+
+/// While this is there no group is taken away to be committed.
+#[must_use]
+#[derive(Debug)]
+pub struct Together<'j>(&'j Journal);
+
+impl Drop for Together<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.0.pending.lock();
+        pending.held -= 1;
+        let free = pending.held == 0;
+        drop(pending);
+        if free {
+            self.0.work.notify_one();
+            self.0.done.notify_all();
+        }
     }
 }
 
@@ -198,16 +220,12 @@ impl Journal {
         fill: impl FnOnce(&mut Pending) -> R,
     ) -> Result<(Ticket, R), CommitError> {
         let mut pending = self.pending.lock();
-        match self.status.load(Ordering::Acquire) {
-            OPEN => {}
-            DRAINING => return Err(CommitError::Draining),
-            _ => return Err(CommitError::Failed),
-        }
         if generation != self.generation() {
             return Err(CommitError::Superseded);
         }
-        if pending.buffer.len() > MAX_PENDING {
-            return Err(CommitError::WriteFailed);
+        // What belongs together was let in as a whole.
+        if pending.held == 0 {
+            self.admit(&pending)?;
         }
         if pending.entries == 0 {
             pending.opened = Some(Instant::now());
@@ -220,6 +238,25 @@ impl Journal {
             self.work.notify_one();
         }
         Ok((ticket, result))
+    }
+
+    /// Refuses what finds the journal closed or full.
+    fn admit(&self, pending: &Pending) -> Result<(), CommitError> {
+        match self.status.load(Ordering::Acquire) {
+            OPEN if pending.buffer.len() <= MAX_PENDING => Ok(()),
+            OPEN => Err(CommitError::WriteFailed),
+            DRAINING => Err(CommitError::Draining),
+            _ => Err(CommitError::Failed),
+        }
+    }
+
+    /// Lets what is appended until the answer is dropped be one commit: all of it becomes durable, or nothing. To be
+    /// held for a few appends and no longer, since the commit thread waits.
+    pub fn together(&self) -> Result<Together<'_>, CommitError> {
+        let mut pending = self.pending.lock();
+        self.admit(&pending)?;
+        pending.held += 1;
+        Ok(Together(self))
     }
 
     /// How many events wait for the next commit, and how many bytes.
@@ -271,6 +308,9 @@ impl Journal {
     /// Refuses what comes from now on; the commit thread ends when the rest is done.
     pub fn drain(&self) {
         let mut pending = self.pending.lock();
+        while pending.held > 0 {
+            self.done.wait(&mut pending);
+        }
         if !self.has_failed() {
             self.status.store(DRAINING, Ordering::Release);
         }
@@ -281,8 +321,8 @@ impl Journal {
     /// The commit thread's next group; `None` at the end.
     pub(super) fn next_group(&self, spare: Spare) -> Option<Pending> {
         let mut pending = self.pending.lock();
-        while pending.entries == 0 {
-            if pending.stopping {
+        while pending.entries == 0 || pending.held > 0 {
+            if pending.stopping && pending.held == 0 {
                 return None;
             }
             self.work.wait(&mut pending);

@@ -19,6 +19,7 @@ use super::committer::{Committer, Observer};
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
 use super::figures::Figures;
+use super::folders::Folders;
 use super::index::Index;
 use super::journal::Journal;
 use super::layout::Layout;
@@ -75,6 +76,7 @@ pub struct Store {
     pub index: Index,
     /// The sessions in memory.
     pub cells: Cells,
+    pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Option<Vec<SessionId>>>,
@@ -131,6 +133,7 @@ impl Store {
             figures: Arc::default(),
             index,
             cells: Cells::default(),
+            folders: Arc::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
@@ -147,7 +150,7 @@ impl Store {
         store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.views);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout);
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders));
         let figures = Arc::clone(&store.figures);
         let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
         store.start(committer)?;
@@ -303,11 +306,13 @@ impl Store {
     }
 
     fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
+        let _alone = self.folders.enter(&cell.id);
         if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
             tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
         }
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
+        // Not before the folder has gone: from here on another session may be born in its place.
         *cell.slot.lock() = Slot::Absent(self.journal.generation());
     }
 
