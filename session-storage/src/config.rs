@@ -12,6 +12,7 @@ mod cli;
 mod commands;
 pub mod kinds;
 mod layers;
+pub mod measures;
 pub mod names;
 pub mod rates;
 
@@ -25,9 +26,8 @@ pub use commands::{ArchiveRequest, Output, Remote, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 pub use rates::Rate;
 
-use kinds::{
-    Bytes, Choice, Collector, Kind, Number, Off, Origins, Place, Share, Span, Switch, Text, Threads,
-};
+use kinds::{Choice, Collector, Kind, Number, Off, Origins, Place, Share, Switch, Text, Threads};
+use measures::{Bytes, Span};
 use names::Hosts;
 use rates::Rates;
 

@@ -54,6 +54,7 @@ pub mod session_dir;
 pub mod snapshots;
 pub mod ticket;
 
+mod loading;
 mod open;
 
 pub use open::{Options, Store, SyncPolicy};

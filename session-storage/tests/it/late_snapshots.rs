@@ -10,12 +10,9 @@ use parking_lot::{Condvar, Mutex};
 use serde_json::Map;
 use session_model::event::Birth;
 use session_model::{Command, RecordBody, SessionId, UserId};
-use session_storage::live::{Hub, LiveConfig};
-use session_storage::sessions::{Sessions, Settings};
 use session_storage::store::disk::{Disk, RealDisk};
-use session_storage::store::retention::Policy;
-use session_storage::store::{Options, SyncPolicy};
 
+use crate::failing_disk::open;
 use crate::server::PATIENCE;
 
 /// How long a deletion gets to do what it must not do.
@@ -91,14 +88,6 @@ impl Disk for StoppingDisk {
     fn free_space(&self, dir: &File) -> io::Result<(u64, u64)> {
         self.real.free_space(dir)
     }
-}
-
-fn open(path: &Path, disk: &Arc<StoppingDisk>) -> Arc<Sessions> {
-    let path = path.to_owned();
-    let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
-    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
-    let hub = Arc::new(Hub::new(LiveConfig::default()));
-    Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
 }
 
 async fn off_this_thread<T: Send + 'static>(run: impl FnOnce() -> T + Send + 'static) -> T {
