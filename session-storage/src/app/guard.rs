@@ -82,7 +82,8 @@ impl Gatekeeper {
     }
 
     fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
-        let audit = self.guards.audit.clone().filter(|_| on || self.audit_always);
+        let noted = R::RULE != Rule::Open && (on || self.audit_always);
+        let audit = self.guards.audit.clone().filter(|_| noted);
         let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
         Trace {
             named: (audit.is_some() && in_body).then(Arc::default),

@@ -165,6 +165,7 @@ fn audited(server: &Setup, events: &[Value]) {
         });
         assert!(written, "not in the audit log: {event}");
     }
+    assert!(lines.iter().all(|line| line["route"] != "/health"), "what is open to all is not noted");
     let gone = lines.iter().filter(|line| line["status"] == 499).count();
     println!("{} events, {} lines of the audit log, {gone} of them unanswered", events.len(), lines.len());
 }
