@@ -4,16 +4,13 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{ClientConfig, ClientConnection, DigitallySignedStruct, SignatureScheme, StreamOwned};
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, StreamOwned};
 
 use session_storage::config::Config;
+use session_storage::secure::{self, Trust};
 
 /// How long the whole check may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -29,7 +26,16 @@ pub(crate) fn run(config: &Config) -> u8 {
     match asked {
         Ok(true) => 0,
         Ok(false) => complain("the service is not well"),
-        Err(error) => complain(&format!("the service cannot be asked: {error}")),
+        Err(error) => complain(&format!("the service cannot be asked: {}", explain(&error))),
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "its certificate is not the one that TLS_CERT names".to_owned()
+        }
+        Some(_) | None => error.to_string(),
     }
 }
 
@@ -83,68 +89,10 @@ fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// TLS with whoever has the key of the certificate that is configured, and with nobody else. Its names and its end are
 /// not looked at: it is the very certificate, whatever it is for, and those who come from elsewhere judge the rest.
 fn encrypt(stream: TcpStream, certificate: &Path) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let unreadable = |why: String| io::Error::other(format!("TLS_CERT `{}`: {why}", certificate.display()));
-    let mut chain =
-        CertificateDer::pem_file_iter(certificate).map_err(|error| unreadable(error.to_string()))?;
-    let own = chain.next().ok_or_else(|| unreadable("it holds no certificate".to_owned()))?;
-    let own = own.map_err(|error| unreadable(error.to_string()))?;
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()
-        .map_err(io::Error::other)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(ThisCertificate { own, provider }))
-        .with_no_client_auth();
+    let config = secure::client(&Trust::Exactly(certificate.to_owned())).map_err(io::Error::other)?;
     let name = ServerName::from(stream.peer_addr()?.ip());
-    let connection = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
+    let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))
-}
-
-/// Takes one certificate, from whoever proves to have its key.
-#[derive(Debug)]
-struct ThisCertificate {
-    own: CertificateDer<'static>,
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for ThisCertificate {
-    fn verify_server_cert(
-        &self,
-        shown: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        if *shown == self.own {
-            return Ok(ServerCertVerified::assertion());
-        }
-        Err(rustls::Error::General("its certificate is not the one in TLS_CERT".to_owned()))
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls12_signature(message, certificate, signature, algorithms)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
-    }
 }
 
 fn ask(mut stream: impl Read + Write) -> io::Result<bool> {

@@ -184,7 +184,6 @@ fn finish<B>(
     if let Some(trace) = trace {
         let status = response.status().as_u16();
         let code = fault.as_ref().map(|fault| fault.code.as_str());
-        let trace = if code.is_some() { trace.screened(response.request()) } else { trace };
         trace.finish((status, code), response.headers_mut(), &id);
     }
     watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());

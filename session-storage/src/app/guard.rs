@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::request_id;
 use super::trace::Trace;
 use crate::access::rule::Verdict;
 use crate::access::{Access, Rule, Scope};
@@ -74,16 +75,20 @@ impl Gatekeeper {
             return Ok(());
         }
         let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
-        let mut trace = self.trace::<R>(request, session, on);
-        let admitted = self.judge::<R>(request, &mut trace);
+        let mut trace = self.trace::<R>(request, session.as_ref(), on);
+        let admitted = self.judge::<R>(request, session.as_ref(), &mut trace);
         if R::RULE != Rule::Open {
             request.extensions_mut().insert(trace);
         }
         admitted
     }
 
-    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
-        let audit = self.guards.audit.clone().filter(|_| on || self.audit_always);
+    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<&SessionId>, on: bool) -> Trace {
+        let noted = R::RULE != Rule::Open && (on || self.audit_always);
+        let audit = self.guards.audit.clone().filter(|_| noted);
+        // A session that is named by a secret is refused, and its name is not to be kept in the audit log either.
+        let is_harmless = |id: &&SessionId| self.sessions.redaction().text(id.as_str()) == id.as_str();
+        let session = session.filter(|id| audit.is_some() && is_harmless(id)).cloned();
         let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
         Trace {
             named: (audit.is_some() && in_body).then(Arc::default),
@@ -98,6 +103,7 @@ impl Gatekeeper {
             },
             budget: None,
             place: None,
+            request_id: request_id::given(request),
         }
     }
 
@@ -107,10 +113,16 @@ impl Gatekeeper {
         let audit = self.guards.audit.clone().filter(|_| wanted)?;
         let (method, address) = (known(request.method()), caller::address(request));
         let deed = Deed { method, route: super::UNMATCHED, address, ..Deed::default() };
-        Some(Trace { audit: Some(audit), deed, named: None, budget: None, place: None })
+        let request_id = request_id::given(request);
+        Some(Trace { audit: Some(audit), deed, named: None, budget: None, place: None, request_id })
     }
 
-    fn judge<R: Row>(&self, request: &HttpRequest, trace: &mut Trace) -> Result<(), ApiError> {
+    fn judge<R: Row>(
+        &self,
+        request: &HttpRequest,
+        session: Option<&SessionId>,
+        trace: &mut Trace,
+    ) -> Result<(), ApiError> {
         let (access, limits) = (&self.guards.access, &self.guards.limits);
         let counted = R::RULE != Rule::Open;
         if let Some(address) = trace.deed.address.filter(|_| counted) {
@@ -126,8 +138,6 @@ impl Gatekeeper {
         if counted {
             within(limits.of_key.count(&caller.who.name), trace)?;
         }
-        let session = trace.deed.session.clone();
-        let session = session.as_ref();
         let verdict = R::RULE.judge(&caller.who, session, |id| self.sessions.user_of(id));
         request.extensions_mut().insert(caller);
         match (verdict, session) {

@@ -22,10 +22,13 @@ thread_local! {
 
 /// The name of a request.
 pub(super) fn of(request: &HttpRequest) -> HeaderValue {
-    match request.headers().get(&X_REQUEST_ID) {
-        Some(given) if is_harmless(given.as_bytes()) && !is_secret(request, given) => given.clone(),
-        _ => fresh(),
-    }
+    given(request).unwrap_or_else(fresh)
+}
+
+/// The name that the client gave, if it is a harmless one and no secret.
+pub(super) fn given(request: &HttpRequest) -> Option<HeaderValue> {
+    let given = request.headers().get(&X_REQUEST_ID)?;
+    (is_harmless(given.as_bytes()) && !is_secret(request, given)).then(|| given.clone())
 }
 
 /// It would be in the log, the audit log and the answer.

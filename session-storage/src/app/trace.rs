@@ -3,14 +3,13 @@
 
 use std::sync::{Arc, OnceLock};
 
-use actix_web::HttpRequest;
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use session_model::SessionId;
 
+use super::request_id;
 use crate::audit::{Audit, Deed};
 use crate::clock::now;
 use crate::limits::{Budget, Place};
-use crate::routes::body::Bounds;
 
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -26,35 +25,46 @@ pub(super) struct Trace {
     pub(super) budget: Option<Budget>,
     /// The place of the session that a write may make.
     pub(super) place: Option<Place>,
+    /// The request's name, once it is known.
+    pub(super) request_id: Option<HeaderValue>,
 }
 
-impl Trace {
-    /// Without a session's id that is a secret: such a session is refused, and its name is not to be kept either.
-    pub(super) fn screened(mut self, request: &HttpRequest) -> Self {
-        if let (Some(session), Some(bounds)) = (&self.deed.session, request.app_data::<Bounds>())
-            && bounds.redaction.text(session.as_str()) != session.as_str()
-        {
-            self.deed.session = None;
-        }
-        self
-    }
+/// What stands in the audit log for a request whose client went away before its answer: what it has asked for may have
+/// been done.
+const GONE: u16 = 499;
 
+impl Trace {
     /// Tells what there is to tell about an answer.
     pub(super) fn finish(
-        self,
+        mut self,
         (status, code): (u16, Option<&'static str>),
         headers: &mut HeaderMap,
         request_id: &HeaderValue,
     ) {
-        self.place.into_iter().for_each(Place::answered);
+        self.request_id = Some(request_id.clone());
+        self.deed.code = code;
+        self.place.take().into_iter().for_each(Place::answered);
         if let Some(budget) = self.budget {
             announce(budget, headers);
         }
-        let Some(audit) = self.audit else { return };
-        let named = self.named.and_then(|named| named.get().cloned());
+        self.note(status);
+    }
+
+    /// Notes the deed, once.
+    fn note(&mut self, status: u16) {
+        let Some(audit) = self.audit.take() else { return };
+        let named = self.named.as_ref().and_then(|named| named.get().cloned());
         let session = self.deed.session.clone().or(named);
-        let deed = Deed { session, status, code, ..self.deed };
+        let deed = Deed { session, status, ..self.deed.clone() };
+        let request_id = self.request_id.take().unwrap_or_else(request_id::fresh);
         audit.note(deed, now(), request_id.to_str().unwrap_or_default());
+    }
+}
+
+impl Drop for Trace {
+    /// Without an answer the request was broken off.
+    fn drop(&mut self) {
+        self.note(GONE);
     }
 }
 

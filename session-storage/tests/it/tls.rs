@@ -135,7 +135,7 @@ async fn https_http2_and_wss_are_served_from_one_address() {
     let elsewhere = setup.clone().env("PORT", server.address.port()).env("TLS_CERT", path.display());
     let refused = elsewhere.run(&["healthcheck"]);
     assert!(
-        refused.code == Some(1) && refused.stderr.contains("not the one in TLS_CERT"),
+        refused.code == Some(1) && refused.stderr.contains("is not the one that TLS_CERT names"),
         "{}",
         refused.said()
     );
