@@ -1,6 +1,7 @@
 //! `session-storage key …` and `session-storage token …`: change the files that the running service watches.
 //!
-//! A key or token that was asked for is the one line on stdout; everything else is talk, on stderr.
+//! A key or token that was asked for is the one line on stdout; everything else is talk, on stderr. Whatever changes who
+//! may come in is a line of the audit log, unless that is off, whether it was done or refused.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -8,30 +9,77 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use session_model::{SessionId, Timestamp};
 use session_storage::access::key_file::{FileError, Folder};
 use session_storage::access::record::{Record, Standing, Stored};
-use session_storage::access::{Scope, issue_as_operator, new_key, secret};
-use session_storage::config::{AccessRequest, Config, NewKey};
+use session_storage::access::{Scope, Scopes, issue_as_operator, new_key, secret};
+use session_storage::audit::{self, Deed, file::Place};
+use session_storage::config::{AccessRequest, AuditLog, Config, NewKey};
 
 /// Does what is asked.
 pub(crate) fn run(config: &Config, request: AccessRequest) -> Result<(), FileError> {
     let folder = Folder::below(&config.storage_path);
-    match request {
-        AccessRequest::CreateKey(key) => create(&folder, key),
-        AccessRequest::ListKeys { json } => list(&folder, json),
-        AccessRequest::RevokeKey { id } => revoke(&folder, &id),
-        AccessRequest::RotateKey { id, grace } => rotate(&folder, &id, grace),
-        AccessRequest::IssueToken { session, scopes, lifetime } => {
-            let (token, ends) = issue_as_operator(&folder, session, scopes, lifetime)?;
-            print(&token);
-            say(&format!("good until {ends}"));
-            if folder.read_keys()?.keys.is_empty() {
-                say(
-                    "note: there is no key yet, so the service lets everybody in; see `session-storage key create`",
-                );
-            }
-            Ok(())
+    let mut deed = Deed { method: "CLI", ..Deed::default() };
+    let done = match request {
+        AccessRequest::ListKeys { json } => return list(&folder, json),
+        AccessRequest::CreateKey(key) => {
+            deed.route = "key create";
+            create(&folder, key).map(|id| deed.about = Some(id.into()))
         }
-        AccessRequest::EndTokens => folder.renew_token_secret().map(|()| say("every token has ended")),
+        AccessRequest::RevokeKey { id } => {
+            (deed.route, deed.about) = ("key revoke", Some(id.as_str().into()));
+            revoke(&folder, &id)
+        }
+        AccessRequest::RotateKey { id, grace } => {
+            (deed.route, deed.about) = ("key rotate", Some(id.as_str().into()));
+            rotate(&folder, &id, grace)
+        }
+        AccessRequest::IssueToken { session, scopes, lifetime } => {
+            (deed.route, deed.session) = ("token issue", Some(session.clone()));
+            issue(&folder, session, scopes, lifetime).map(|name| deed.about = Some(name.into()))
+        }
+        AccessRequest::EndTokens => {
+            deed.route = "token end-all";
+            folder.renew_token_secret().map(|()| say("every token has ended"))
+        }
+    };
+    let noted = note(config, deed, &done);
+    done.and(noted)
+}
+
+/// Writes down what was done, or that it was not.
+fn note(config: &Config, mut deed: Deed, done: &Result<(), FileError>) -> Result<(), FileError> {
+    if config.audit_log == AuditLog::Off {
+        return Ok(());
     }
+    deed.who = Some(format!("cli:{}", rustix::process::getuid().as_raw()).into());
+    (deed.status, deed.code) = match done {
+        Ok(()) => (200, None),
+        // A guess may be anything; what is no key's id is not repeated.
+        Err(FileError::NoSuchKey(_)) => (404, Some("no_such_key")),
+        Err(FileError::KeyRevoked(_)) => (409, Some("key_revoked")),
+        Err(_) => (500, Some("internal")),
+    };
+    if deed.status == 404 {
+        deed.about = None;
+    }
+    let place = Place::of(config);
+    let written = audit::write_now(&place, deed, now());
+    place.give_to_owner_of(&config.storage_path);
+    written.map_err(|source| FileError::Io { what: "write to the audit log in", path: place.dir, source })
+}
+
+/// Answers the token's name in the audit log.
+fn issue(
+    folder: &Folder,
+    session: SessionId,
+    scopes: Scopes,
+    lifetime: Duration,
+) -> Result<String, FileError> {
+    let issued = issue_as_operator(folder, session, scopes, lifetime)?;
+    print(&issued.token);
+    say(&format!("good until {}", issued.ends));
+    if folder.read_keys()?.keys.is_empty() {
+        say("note: there is no key yet, so the service lets everybody in; see `session-storage key create`");
+    }
+    Ok(issued.name)
 }
 
 fn print(line: &str) {
@@ -51,7 +99,8 @@ fn after(at: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_millis(at.as_millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
 }
 
-fn create(folder: &Folder, wanted: NewKey) -> Result<(), FileError> {
+/// Answers the key's id.
+fn create(folder: &Folder, wanted: NewKey) -> Result<String, FileError> {
     let (key, id) = new_key()?;
     let created = now();
     let record = Record {
@@ -75,7 +124,7 @@ fn create(folder: &Folder, wanted: NewKey) -> Result<(), FileError> {
     if first {
         say("from now on every request needs a key or token, on loopback too");
     }
-    Ok(())
+    Ok(id)
 }
 
 fn revoke(folder: &Folder, id: &str) -> Result<(), FileError> {

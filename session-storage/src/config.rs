@@ -196,7 +196,7 @@ options! {
     request_timeout: Duration = "10s", Span { min: secs(1), max: secs(3600) };
     /// How long an idle connection is kept
     keep_alive: Duration = "75s", Span { min: secs(1), max: secs(DAY) };
-    /// The most connections at a time; further ones wait
+    /// The most connections at a time; further ones are told so and closed
     max_connections: usize = "25000", Number { min: 1, max: 1_000_000 };
     /// Requests of one key or token; more are 429
     rate_limit_per_key: Option<Rate> = "off", Off(Rates);

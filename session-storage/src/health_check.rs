@@ -21,12 +21,21 @@ const WELL: &[u8] = b"HTTP/1.1 200 ";
 pub(crate) fn run(config: &Config) -> u8 {
     let asked = match &config.socket_path {
         Some(path) => over_socket(path),
-        None => over_tcp(&config.host, config.port, config.tls_cert.is_some()),
+        None => over_tcp(&config.host, config.port, config.tls_cert.as_deref()),
     };
     match asked {
         Ok(true) => 0,
         Ok(false) => complain("the service is not well"),
-        Err(error) => complain(&format!("the service cannot be asked: {error}")),
+        Err(error) => complain(&format!("the service cannot be asked: {}", explain(&error))),
+    }
+}
+
+fn explain(error: &io::Error) -> String {
+    match error.get_ref().and_then(|cause| cause.downcast_ref()) {
+        Some(rustls::Error::InvalidCertificate(_)) => {
+            "its certificate is not the one that TLS_CERT names".to_owned()
+        }
+        Some(_) | None => error.to_string(),
     }
 }
 
@@ -42,7 +51,7 @@ fn over_socket(path: &Path) -> io::Result<bool> {
     ask(stream)
 }
 
-fn over_tcp(host: &str, port: u16, encrypted: bool) -> io::Result<bool> {
+fn over_tcp(host: &str, port: u16, certificate: Option<&Path>) -> io::Result<bool> {
     let deadline = Instant::now() + PATIENCE;
     let mut last = io::Error::from(io::ErrorKind::AddrNotAvailable);
     for address in addresses(host, port)? {
@@ -50,7 +59,10 @@ fn over_tcp(host: &str, port: u16, encrypted: bool) -> io::Result<bool> {
             Ok(stream) => {
                 stream.set_read_timeout(Some(left(deadline)))?;
                 stream.set_write_timeout(Some(left(deadline)))?;
-                return if encrypted { ask(encrypt(stream)?) } else { ask(stream) };
+                return match certificate {
+                    Some(certificate) => ask(encrypt(stream, certificate)?),
+                    None => ask(stream),
+                };
             }
             Err(error) => last = error,
         }
@@ -74,10 +86,10 @@ fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// TLS without a look at whose certificate it is: the question holds no secret and goes to where this machine's own
-/// configuration says that the service listens.
-fn encrypt(stream: TcpStream) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
-    let config = secure::client(&Trust::Anybody).map_err(io::Error::other)?;
+/// TLS with whoever has the key of the certificate that is configured, and with nobody else. Its names and its end are
+/// not looked at: it is the very certificate, whatever it is for, and those who come from elsewhere judge the rest.
+fn encrypt(stream: TcpStream, certificate: &Path) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
+    let config = secure::client(&Trust::Exactly(certificate.to_owned())).map_err(io::Error::other)?;
     let name = ServerName::from(stream.peer_addr()?.ip());
     let connection = ClientConnection::new(config, name).map_err(io::Error::other)?;
     Ok(StreamOwned::new(connection, stream))

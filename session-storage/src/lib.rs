@@ -13,6 +13,8 @@ pub mod check;
 mod clock;
 pub mod config;
 pub mod error;
+#[cfg(any(test, fuzzing))]
+pub mod fuzz;
 pub mod limits;
 pub mod live;
 pub mod meter;

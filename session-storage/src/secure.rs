@@ -13,8 +13,6 @@ use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStor
 /// Whose certificate is believed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Trust {
-    /// Anybody's who has its key: where the question holds no secret and the answer proves nothing.
-    Anybody,
     /// The one in this file alone, whatever name it bears and however old it is.
     Exactly(PathBuf),
     /// Those of the authorities in this file.
@@ -47,12 +45,11 @@ pub fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
         ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
-    let only = |expected| Arc::new(Only { provider, expected });
     let config = match trust {
-        Trust::Anybody => builder.dangerous().with_custom_certificate_verifier(only(None)),
         Trust::Exactly(path) => {
-            let own = read(path)?.into_iter().next();
-            builder.dangerous().with_custom_certificate_verifier(only(own))
+            let expected = read(path)?.swap_remove(0);
+            let only = Arc::new(Only { provider, expected });
+            builder.dangerous().with_custom_certificate_verifier(only)
         }
         Trust::Authorities(path) => builder.with_root_certificates(authorities(path)?),
         Trust::Platform => builder.with_root_certificates(platform()?),
@@ -119,11 +116,11 @@ pub fn explain(error: &io::Error) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// Takes a certificate whose owner has its key: this one, or any.
+/// Takes one certificate, from whoever proves to have its key.
 #[derive(Debug)]
 struct Only {
     provider: Arc<CryptoProvider>,
-    expected: Option<CertificateDer<'static>>,
+    expected: CertificateDer<'static>,
 }
 
 impl ServerCertVerifier for Only {
@@ -135,7 +132,7 @@ impl ServerCertVerifier for Only {
         _: &[u8],
         _: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        if self.expected.as_ref().is_some_and(|expected| expected.as_ref() != shown.as_ref()) {
+        if self.expected != *shown {
             return Err(CertificateError::ApplicationVerificationFailure.into());
         }
         Ok(ServerCertVerified::assertion())

@@ -5,7 +5,10 @@
 //! once a second. A second signal returns at once.
 
 mod accept;
+mod crowd;
 mod guards;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod in_memory;
 mod listen;
 mod tls;
 mod wire;

@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::{JoinSet, LocalSet};
 
 use crate::dialect::Dialect;
+use crate::process::{Cpu, Process};
 use crate::sample::{Latency, Run};
 use crate::stream::{Address, Duplex, PATIENCE};
 
@@ -26,9 +27,16 @@ pub(crate) struct ClosedLoop {
     pub(crate) dialect: Rc<dyn Dialect>,
     pub(crate) address: Address,
     pub(crate) connections: usize,
+    /// The server whose processor time is read, if it is.
+    pub(crate) watched: Option<Cpu>,
 }
 
 impl ClosedLoop {
+    /// With the processor time of this server.
+    pub(crate) fn watching(self, server: &Process) -> Self {
+        Self { watched: Some(server.cpu()), ..self }
+    }
+
     /// Runs once and reports requests a second and how long they took.
     pub(crate) fn run(&self, window: Window) -> Result<Run> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -46,13 +54,23 @@ impl ClosedLoop {
         for connection in connections {
             tasks.spawn_local(connection.repeat(begin, end));
         }
-        let mut samples = tokio::time::timeout(window.warm_up + window.measured + PATIENCE, gather(tasks))
-            .await
-            .map_err(|_| anyhow!("no answer within {} s", PATIENCE.as_secs()))??;
+        let all = tokio::time::timeout(window.warm_up + window.measured + PATIENCE, gather(tasks));
+        let (all, spent) = tokio::join!(all, spent(self.watched, begin, end));
+        let mut samples = all.map_err(|_| anyhow!("no answer within {} s", PATIENCE.as_secs()))??;
         ensure!(!samples.is_empty(), "nothing was answered within the measured window");
         let rate = samples.len() as f64 / window.measured.as_secs_f64();
-        Ok(Run { rate, latency: Latency::of(&mut samples) })
+        let cpu = spent?.map(|spent| spent.as_secs_f64() / samples.len() as f64);
+        Ok(Run { rate, latency: Latency::of(&mut samples), cpu })
     }
+}
+
+/// The processor time that a server spends between two moments.
+async fn spent(watched: Option<Cpu>, begin: Instant, end: Instant) -> Result<Option<Duration>> {
+    let Some(server) = watched else { return Ok(None) };
+    tokio::time::sleep_until(begin.into()).await;
+    let before = server.spent()?;
+    tokio::time::sleep_until(end.into()).await;
+    Ok(Some(server.spent()?.saturating_sub(before)))
 }
 
 async fn gather(mut tasks: JoinSet<Result<Vec<u64>>>) -> Result<Vec<u64>> {

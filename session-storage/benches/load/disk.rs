@@ -28,7 +28,7 @@ pub(crate) fn fdatasync(dir: &Path, window: Window) -> Result<Run> {
         }
     }
     let rate = samples.len() as f64 / window.measured.as_secs_f64();
-    Ok(Run { rate, latency: Latency::of(&mut samples) })
+    Ok(Run { rate, latency: Latency::of(&mut samples), cpu: None })
 }
 
 /// Has the file system write what it holds back, so that one measurement doesn't pay for the one before it.

@@ -97,6 +97,20 @@ impl Figure {
             .between(shown(ours), format_args!("{name}: {}", shown(reference)))
     }
 
+    /// Our processor time for one over a reference's.
+    pub(crate) fn costs(
+        work: impl Into<String>,
+        ours: &Summary,
+        reference: (&str, &Summary),
+        bound: Bound,
+    ) -> Self {
+        let (name, reference) = reference;
+        let cpu = |summary: &Summary| summary.cpu.unwrap_or(f64::NAN) * 1e6;
+        let shown = |summary: &Summary| format!("{:.2} µs CPU", cpu(summary));
+        Self::value(work, cpu(ours) / cpu(reference), "", bound)
+            .between(shown(ours), format_args!("{name}: {}", shown(reference)))
+    }
+
     /// A line without measurements.
     pub(crate) fn absent(work: impl Into<String>, outcome: Outcome) -> Self {
         let mut figure = Self::value(work, f64::NAN, "", Bound::Open);
@@ -110,8 +124,11 @@ impl Display for Summary {
     fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
         let k = |rate: f64| rate / 1000.0;
         write!(f, "{:.1} k/s ({:.1}–{:.1})", k(self.rate), k(self.slowest), k(self.fastest))?;
-        match self.latency {
-            Some(latency) => write!(f, ", p50 {}, p99 {}", Nanos(latency.p50), Nanos(latency.p99)),
+        if let Some(latency) = self.latency {
+            write!(f, ", p50 {}, p99 {}", Nanos(latency.p50), Nanos(latency.p99))?;
+        }
+        match self.cpu {
+            Some(cpu) => write!(f, ", {:.2} µs CPU each", cpu * 1e6),
             None => Ok(()),
         }
     }

@@ -50,7 +50,7 @@ impl Peer {
             Self::Postgres => Rc::new(Postgres { sessions }),
             Self::Nats => Rc::new(Nats { sessions }),
         };
-        ClosedLoop { dialect, address, connections }.run(window)
+        ClosedLoop { dialect, address, connections, watched: None }.run(window)
     }
 
     fn empty(self, address: &Address) -> Result<()> {

@@ -72,6 +72,11 @@ impl Process {
         Ok(line.trim().trim_end_matches(" kB").parse()?)
     }
 
+    /// Its processor time, to be read by others.
+    pub(crate) fn cpu(&self) -> Cpu {
+        Cpu { pid: self.child.id() }
+    }
+
     /// Ends the server as a power cut or the kernel would.
     pub(crate) fn kill(&mut self) {
         self.child.kill().ok();
@@ -82,6 +87,24 @@ impl Process {
 impl Drop for Process {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// The processor time of a server.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cpu {
+    pid: u32,
+}
+
+impl Cpu {
+    /// What all its threads have spent so far, in the system too.
+    pub(crate) fn spent(self) -> Result<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid))?;
+        // The name of the program may hold blanks; it ends with the last parenthesis.
+        let (_, fields) = stat.rsplit_once(") ").context("no name in the stat")?;
+        let ticks = |n: usize| fields.split(' ').nth(n).and_then(|ticks| ticks.parse::<u64>().ok());
+        let (user, system) = ticks(11).zip(ticks(12)).context("no times in the stat")?;
+        Ok(Duration::from_secs(user + system) / u32::try_from(rustix::param::clock_ticks_per_second())?)
     }
 }
 
@@ -129,6 +152,15 @@ impl Launch {
             command
         })?;
         Ok(Service { process, socket, storage })
+    }
+
+    /// Runs the service's binary on the storage of this name to its end; answers what it printed.
+    pub(crate) fn command(&self, name: &str, arguments: &[&str]) -> Result<String> {
+        let mut command = Command::new(&self.binary);
+        command.env_clear().env("STORAGE_PATH", self.dir.join(format!("storage-{name}"))).args(arguments);
+        let output = command.output().with_context(|| format!("failed to run {command:?}"))?;
+        ensure!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+        Ok(String::from_utf8(output.stdout)?.trim().to_owned())
     }
 
     /// Starts this program as one of the bare handlers.

@@ -22,6 +22,8 @@ pub(crate) struct Run {
     pub(crate) rate: f64,
     /// How long one took, where that is measured.
     pub(crate) latency: Option<Latency>,
+    /// How many seconds of processor time the server spent on one, where that is measured.
+    pub(crate) cpu: Option<f64>,
 }
 
 /// Repeats of one measurement: each figure is the median of its own.
@@ -31,6 +33,7 @@ pub(crate) struct Summary {
     pub(crate) slowest: f64,
     pub(crate) fastest: f64,
     pub(crate) latency: Option<Latency>,
+    pub(crate) cpu: Option<f64>,
 }
 
 impl Summary {
@@ -45,6 +48,7 @@ impl Summary {
             latency: point(|latency| latency.p50)
                 .zip(point(|latency| latency.p99))
                 .map(|(p50, p99)| Latency { p50, p99 }),
+            cpu: median(runs.iter().filter_map(|run| run.cpu)),
         }
     }
 

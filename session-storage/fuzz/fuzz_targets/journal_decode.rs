@@ -4,6 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| {
-    let _ = session_storage::store::segment::fuzz_decode(bytes);
-});
+fuzz_target!(|bytes: &[u8]| session_storage::fuzz::journal(bytes));

@@ -20,7 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     }
     if let Ok(body) = RecordBody::parse(bytes) {
         let record = stored(&body);
-        let Ok(Value::Object(given)) = json::value(bytes) else { panic!("a body that is no object was accepted") };
+        let Ok(Value::Object(given)) = json::value(bytes) else {
+            panic!("a body that is no object was accepted")
+        };
         for (key, value) in given.iter().filter(|(key, _)| !RESERVED.contains(&key.as_str())) {
             let kept = key.starts_with("client") || record.get(key) == Some(value);
             assert!(kept, "`{key}` was {value} and is {:?}", record.get(key));

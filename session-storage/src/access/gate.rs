@@ -219,15 +219,26 @@ fn verified(ring: &Ring, shown: &str) -> Result<Principal, Denied> {
     })
 }
 
+/// A token that was issued.
+pub struct Issued {
+    /// The token itself, which is kept nowhere.
+    pub token: String,
+    /// Its name in the audit log: `token:<id>`.
+    pub name: String,
+    /// When it ends.
+    pub ends: Timestamp,
+}
+
 /// A token that the operator asks for at the command line.
 pub fn issue_as_operator(
     folder: &Folder,
     session: SessionId,
     scopes: Scopes,
     lifetime: Duration,
-) -> Result<(String, Timestamp), FileError> {
+) -> Result<Issued, FileError> {
     let claims = Claims::new(OPERATOR, session, scopes, now(), lifetime)?;
-    Ok((token::sign(&folder.token_secret_or_new()?, &claims), claims.ends()))
+    let token = token::sign(&folder.token_secret_or_new()?, &claims);
+    Ok(Issued { token, name: format!("token:{}", claims.jti), ends: claims.ends() })
 }
 
 /// Makes a key: its whole text, which is kept nowhere, and its id.

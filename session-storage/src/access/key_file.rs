@@ -161,7 +161,8 @@ fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
-fn give_to_owner(path: &Path, storage: Option<&Path>) {
+/// What root makes belongs to whoever the storage directory belongs to: the service runs as them.
+pub fn give_to_owner(path: &Path, storage: Option<&Path>) {
     if !rustix::process::geteuid().is_root() {
         return;
     }

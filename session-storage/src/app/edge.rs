@@ -18,6 +18,7 @@ use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
 use super::Parts;
+use super::guard::Gatekeeper;
 use super::hosts::Hosts;
 use super::request_id;
 use super::trace::Trace;
@@ -28,6 +29,7 @@ use crate::error::{self, ApiError};
 pub(super) struct Edge {
     origins: Rc<[String]>,
     hosts: Rc<Hosts>,
+    gatekeeper: Rc<Gatekeeper>,
     watch: Rc<Watch>,
 }
 
@@ -36,7 +38,8 @@ impl Edge {
     pub(super) fn new(parts: &Parts) -> Self {
         let watch = Watch::new(parts);
         let hosts = Rc::new(parts.hosts.clone());
-        Self { origins: parts.origins.as_slice().into(), hosts, watch: Rc::new(watch) }
+        let gatekeeper = Rc::new(parts.gatekeeper.clone());
+        Self { origins: parts.origins.as_slice().into(), hosts, gatekeeper, watch: Rc::new(watch) }
     }
 }
 
@@ -68,7 +71,8 @@ where
         let plain = Rc::new(service);
         let browser = cors(&self.origins).new_transform(Rc::clone(&plain));
         let (hosts, watch) = (Rc::clone(&self.hosts), Rc::clone(&self.watch));
-        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts, watch }) })
+        let gatekeeper = Rc::clone(&self.gatekeeper);
+        Box::pin(async move { Ok(EdgeService { plain, browser: browser.await?, hosts, gatekeeper, watch }) })
     }
 }
 
@@ -77,6 +81,7 @@ pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
     hosts: Rc<Hosts>,
+    gatekeeper: Rc<Gatekeeper>,
     watch: Rc<Watch>,
 }
 
@@ -96,6 +101,9 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let begun = Instant::now();
         let way = if let Err(refusal) = self.hosts.check(&request) {
+            if let Some(trace) = self.gatekeeper.at_the_door(request.request()) {
+                request.extensions_mut().insert(trace);
+            }
             let response = request.error_response(ApiError::from(refusal)).map_into_right_body();
             Way::Refused { response: Some(response) }
         } else if request.headers().contains_key(header::ORIGIN) {
@@ -170,12 +178,13 @@ fn finish<B>(
     watch: &Watch,
     begun: Instant,
 ) -> ServiceResponse<EitherBody<B>> {
-    let id = request_id::of(response.request().headers());
+    let id = request_id::of(response.request());
     let trace = response.request().extensions_mut().remove::<Trace>();
     let (mut response, fault) = error::render(response, &id);
     if let Some(trace) = trace {
         let status = response.status().as_u16();
-        trace.finish(status, response.headers_mut(), &id);
+        let code = fault.as_ref().map(|fault| fault.code.as_str());
+        trace.finish((status, code), response.headers_mut(), &id);
     }
     watch.answered(&response, id.to_str().unwrap_or_default(), fault.as_ref(), begun.elapsed());
     let headers = response.headers_mut();

@@ -8,6 +8,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use actix_web::dev::Payload;
+use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
@@ -18,7 +19,8 @@ use crate::access::{Access, Rule, Scope};
 use crate::audit::{Audit, Deed};
 use crate::config::{AuditLog, Config};
 use crate::error::ApiError;
-use crate::limits::{Budget, Limits};
+use crate::limits::{Budget, Limits, Place};
+use crate::routes::body::Unannounced;
 use crate::routes::caller::{self, Caller};
 use crate::sessions::{Sessions, not_found};
 
@@ -73,17 +75,20 @@ impl Gatekeeper {
             return Ok(());
         }
         let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
-        let mut trace = self.trace::<R>(request, session, on);
-        let admitted = self.judge::<R>(request, &mut trace);
+        let mut trace = self.trace::<R>(request, session.as_ref(), on);
+        let admitted = self.judge::<R>(request, session.as_ref(), &mut trace);
         if R::RULE != Rule::Open {
             request.extensions_mut().insert(trace);
         }
         admitted
     }
 
-    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
+    fn trace<R: Row>(&self, request: &HttpRequest, session: Option<&SessionId>, on: bool) -> Trace {
         let noted = R::RULE != Rule::Open && (on || self.audit_always);
         let audit = self.guards.audit.clone().filter(|_| noted);
+        // A session that is named by a secret is refused, and its name is not to be kept in the audit log either.
+        let is_harmless = |id: &&SessionId| self.sessions.redaction().text(id.as_str()) == id.as_str();
+        let session = session.filter(|id| audit.is_some() && is_harmless(id)).cloned();
         let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
         Trace {
             named: (audit.is_some() && in_body).then(Arc::default),
@@ -93,15 +98,31 @@ impl Gatekeeper {
                 method: R::METHOD,
                 route: R::PATH,
                 session,
-                status: 0,
                 address: caller::address(request),
+                ..Deed::default()
             },
             budget: None,
-            request_id: request_id::given(request.headers()),
+            place: None,
+            request_id: request_id::given(request),
         }
     }
 
-    fn judge<R: Row>(&self, request: &HttpRequest, trace: &mut Trace) -> Result<(), ApiError> {
+    /// What is noted of a request that is refused before a route is looked for.
+    pub(super) fn at_the_door(&self, request: &HttpRequest) -> Option<Trace> {
+        let wanted = self.guards.access.is_on() || self.audit_always;
+        let audit = self.guards.audit.clone().filter(|_| wanted)?;
+        let (method, address) = (known(request.method()), caller::address(request));
+        let deed = Deed { method, route: super::UNMATCHED, address, ..Deed::default() };
+        let request_id = request_id::given(request);
+        Some(Trace { audit: Some(audit), deed, named: None, budget: None, place: None, request_id })
+    }
+
+    fn judge<R: Row>(
+        &self,
+        request: &HttpRequest,
+        session: Option<&SessionId>,
+        trace: &mut Trace,
+    ) -> Result<(), ApiError> {
         let (access, limits) = (&self.guards.access, &self.guards.limits);
         let counted = R::RULE != Rule::Open;
         if let Some(address) = trace.deed.address.filter(|_| counted) {
@@ -117,12 +138,12 @@ impl Gatekeeper {
         if counted {
             within(limits.of_key.count(&caller.who.name), trace)?;
         }
-        let session = trace.deed.session.as_ref();
         let verdict = R::RULE.judge(&caller.who, session, |id| self.sessions.user_of(id));
         request.extensions_mut().insert(caller);
         match (verdict, session) {
             (Verdict::Allowed, Some(id)) if R::RULE == Rule::Session(Scope::Append) => {
-                self.within_quota(request, id)
+                trace.place = self.within_quota(request, id)?;
+                Ok(())
             }
             (Verdict::Allowed, _) => Ok(()),
             (Verdict::Unknown, Some(id)) => Err(not_found(id).into()),
@@ -130,21 +151,30 @@ impl Gatekeeper {
         }
     }
 
-    /// A write may make its session, and takes room.
-    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<(), ApiError> {
+    /// A write may make its session, and takes room: as much as it says, or, if it does not, as the body turns out to
+    /// have.
+    fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<Option<Place>, ApiError> {
         let quota = &self.guards.limits.quota;
         if !quota.is_on() {
-            return Ok(());
+            return Ok(None);
         }
-        let user = self.sessions.user_of(id).map_or_else(
-            || {
-                let nobody = UserId::unknown();
-                quota.admit_session(|| self.sessions.count_of(&nobody)).map(|()| nobody)
-            },
-            Ok,
-        )?;
-        Ok(quota.admit_bytes(&user, caller::announced(request))?)
+        let owner = self.sessions.user_of(id);
+        let user = owner.clone().unwrap_or_else(UserId::unknown);
+        match caller::announced(request) {
+            Some(bytes) => quota.admit_bytes(&user, bytes)?,
+            None => drop(request.extensions_mut().insert(Unannounced(user.clone()))),
+        }
+        if owner.is_some() {
+            return Ok(None);
+        }
+        Ok(quota.admit_session(&user, id, |making| self.sessions.count_of(&user, making))?)
     }
+}
+
+/// A method's name, where it may be any word that a client likes.
+fn known(method: &Method) -> &'static str {
+    const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
 /// Notes a budget, and refuses what is beyond it.

@@ -1,10 +1,13 @@
-//! Names for requests: the client's own, if it is a harmless one, else a number that is unique enough to be found
-//! in a log.
+//! Names for requests: the client's own, if it is a harmless one and no secret, else a number that is unique enough to
+//! be found in a log.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
 
-use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue};
+use actix_web::HttpRequest;
+use actix_web::http::header::{HeaderName, HeaderValue};
+
+use crate::routes::body::Bounds;
 
 /// The header that bears the name, both ways.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -17,14 +20,21 @@ thread_local! {
     static COUNTER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The name of the request with these headers.
-pub(super) fn of(headers: &HeaderMap) -> HeaderValue {
-    given(headers).unwrap_or_else(fresh)
+/// The name of a request.
+pub(super) fn of(request: &HttpRequest) -> HeaderValue {
+    given(request).unwrap_or_else(fresh)
 }
 
-/// The name that the client gave, if it is a harmless one.
-pub(super) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
-    headers.get(&X_REQUEST_ID).filter(|given| is_harmless(given.as_bytes())).cloned()
+/// The name that the client gave, if it is a harmless one and no secret.
+pub(super) fn given(request: &HttpRequest) -> Option<HeaderValue> {
+    let given = request.headers().get(&X_REQUEST_ID)?;
+    (is_harmless(given.as_bytes()) && !is_secret(request, given)).then(|| given.clone())
+}
+
+/// It would be in the log, the audit log and the answer.
+fn is_secret(request: &HttpRequest, given: &HeaderValue) -> bool {
+    let (bounds, text) = (request.app_data::<Bounds>(), given.to_str().unwrap_or_default());
+    bounds.is_some_and(|bounds| bounds.redaction.text(text) != text)
 }
 
 fn is_harmless(name: &[u8]) -> bool {
@@ -43,11 +53,11 @@ pub(crate) fn fresh() -> HeaderValue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::test::TestRequest;
 
     fn named(name: &[u8]) -> HeaderValue {
-        let mut headers = HeaderMap::new();
-        headers.insert(X_REQUEST_ID.clone(), HeaderValue::from_bytes(name).unwrap());
-        of(&headers)
+        let value = HeaderValue::from_bytes(name).unwrap();
+        of(&TestRequest::default().insert_header((X_REQUEST_ID.clone(), value)).to_http_request())
     }
 
     #[test]
@@ -64,6 +74,6 @@ mod tests {
             let id = named(name);
             assert!(is_harmless(id.as_bytes()) && seen.insert(id), "{name:?}");
         }
-        assert!(seen.insert(of(&HeaderMap::new())));
+        assert!(seen.insert(of(&TestRequest::default().to_http_request())));
     }
 }

@@ -9,7 +9,7 @@ use session_model::SessionId;
 use super::request_id;
 use crate::audit::{Audit, Deed};
 use crate::clock::now;
-use crate::limits::Budget;
+use crate::limits::{Budget, Place};
 
 static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
@@ -23,6 +23,8 @@ pub(super) struct Trace {
     /// The session, where a body names it.
     pub(super) named: Option<Arc<OnceLock<SessionId>>>,
     pub(super) budget: Option<Budget>,
+    /// The place of the session that a write may make.
+    pub(super) place: Option<Place>,
     /// The request's name, once it is known.
     pub(super) request_id: Option<HeaderValue>,
 }
@@ -33,8 +35,15 @@ const GONE: u16 = 499;
 
 impl Trace {
     /// Tells what there is to tell about an answer.
-    pub(super) fn finish(mut self, status: u16, headers: &mut HeaderMap, request_id: &HeaderValue) {
+    pub(super) fn finish(
+        mut self,
+        (status, code): (u16, Option<&'static str>),
+        headers: &mut HeaderMap,
+        request_id: &HeaderValue,
+    ) {
         self.request_id = Some(request_id.clone());
+        self.deed.code = code;
+        self.place.take().into_iter().for_each(Place::answered);
         if let Some(budget) = self.budget {
             announce(budget, headers);
         }

@@ -58,12 +58,14 @@ impl Watch {
             self.requests.errors.count(fault.code);
         }
         if let Some(traces) = &self.traces {
+            let screened = screen(response);
+            let session = request.match_info().get("id").map(&screened);
             traces.answered(&Answered {
                 method: request.method(),
                 route: self.requests.pattern(route),
-                path: request.path(),
+                path: &screened(request.path()),
                 headers: request.headers(),
-                session: request.match_info().get("id"),
+                session: session.as_deref(),
                 id,
                 status: response.status().as_u16(),
                 code: fault.map(|fault| fault.code.as_str()),
@@ -84,12 +86,13 @@ impl Watch {
         took: Duration,
     ) {
         let (request, status) = (response.request(), response.status().as_u16());
-        let redaction = request.app_data::<Bounds>().map(|bounds| &bounds.redaction);
-        let screened = |text| redaction.map_or(Cow::Borrowed(text), |redaction| redaction.text(text));
-        let (route, session) = (self.requests.pattern(route), request.match_info().get("id").map(screened));
+        let screened = screen(response);
+        let (route, session) = (self.requests.pattern(route), request.match_info().get("id").map(&screened));
         let (session, path) = (session.as_deref(), &*screened(request.path()));
-        let (method, code) = (request.method().as_str(), fault.map(|f| f.code.as_str()));
-        let (error, source) = (fault.map(|f| f.message.as_str()), fault.map(|f| f.source.as_str()));
+        let (method, code) = (&*screened(request.method().as_str()), fault.map(|f| f.code.as_str()));
+        // What is wrong with a name, a header or a query may be said with its words.
+        let (error, source) = (fault.map(|f| screened(&f.message)), fault.map(|f| screened(&f.source)));
+        let (error, source) = (error.as_deref(), source.as_deref());
         let took_ms = took.as_micros() as f64 / 1000.0;
         macro_rules! note {
             ($level:ident, $target:expr, $text:literal) => {
@@ -105,4 +108,10 @@ impl Watch {
             _ => note!(debug, module_path!(), "request refused"),
         }
     }
+}
+
+/// What takes secrets out of texts that a client has sent.
+fn screen<B>(response: &ServiceResponse<B>) -> impl for<'t> Fn(&'t str) -> Cow<'t, str> {
+    let redaction = response.request().app_data::<Bounds>().map(|bounds| &bounds.redaction);
+    move |text| redaction.map_or(Cow::Borrowed(text), |redaction| redaction.text(text))
 }

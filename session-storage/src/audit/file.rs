@@ -1,9 +1,12 @@
-//! The file, and the older ones: appended to, never changed, and put aside when it is large enough.
+//! The file, and the older ones: appended to, never changed, and put aside when it is large enough. The service and the
+//! command line write to the same one, each under the lock of the directory.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+
+use crate::config::Config;
 
 /// Where, how large, how many.
 #[derive(Clone, Debug)]
@@ -17,6 +20,12 @@ pub struct Place {
 }
 
 impl Place {
+    /// As configured.
+    pub fn of(config: &Config) -> Self {
+        let dir = config.audit_log_path.clone().unwrap_or_else(|| config.storage_path.join("audit"));
+        Self { dir, max_bytes: config.audit_log_max_bytes, files: config.audit_log_files }
+    }
+
     /// The n-th youngest file; 0 is the one that is written.
     fn file(&self, n: usize) -> PathBuf {
         self.dir.join(if n == 0 { "audit.jsonl".into() } else { format!("audit.{n}.jsonl") })
@@ -25,13 +34,33 @@ impl Place {
     /// Appends whole lines, in one write and for good.
     pub fn append(&self, lines: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
+        let lock = self.lock()?;
         let size = fs::metadata(self.file(0)).map_or(0, |found| found.len());
         if size > 0 && size + lines.len() as u64 > self.max_bytes {
             self.put_aside()?;
         }
         let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.file(0))?;
         file.write_all(lines)?;
-        file.sync_data()
+        file.sync_data()?;
+        lock.unlock()
+    }
+
+    /// Held while files are put aside and lines are appended.
+    fn lock(&self) -> io::Result<File> {
+        let mut options = OpenOptions::new();
+        let lock =
+            options.create(true).truncate(false).write(true).mode(0o600).open(self.dir.join("lock"))?;
+        lock.lock()?;
+        Ok(lock)
+    }
+
+    /// Leaves what was made by root, at the command line, to whoever owns the storage directory.
+    pub fn give_to_owner_of(&self, storage: &Path) {
+        for path in [self.dir.clone(), self.dir.join("lock"), self.file(0), self.file(1)] {
+            if path.exists() {
+                crate::access::key_file::give_to_owner(&path, Some(storage));
+            }
+        }
     }
 
     /// Each file becomes the next older one; the oldest goes.

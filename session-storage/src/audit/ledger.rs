@@ -11,7 +11,7 @@ use session_model::{SessionId, Timestamp};
 pub const MOST: usize = 65_536;
 
 /// What somebody did.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Deed {
     /// The name of the principal; `None`: not recognised.
     pub who: Option<Arc<str>>,
@@ -21,8 +21,12 @@ pub struct Deed {
     pub route: &'static str,
     /// The session.
     pub session: Option<SessionId>,
+    /// The key or token that it was done to.
+    pub about: Option<Arc<str>>,
     /// What was answered.
     pub status: u16,
+    /// Why it was refused, if it was.
+    pub code: Option<&'static str>,
     /// From where.
     pub address: Option<IpAddr>,
 }
@@ -49,7 +53,11 @@ struct Line<'a> {
     method: &'a str,
     route: &'a str,
     session: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    about: Option<&'a str>,
     status: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
     request_id: &'a str,
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -81,6 +89,13 @@ impl Ledger {
         self.dropped += count;
     }
 
+    /// With one deed alone.
+    pub(super) fn of(deed: Deed, at: Timestamp, request_id: &str) -> Self {
+        let mut ledger = Self::default();
+        ledger.add(deed, at, request_id);
+        ledger
+    }
+
     /// Every line in the order of time, with how many there are and how many were dropped before.
     pub(super) fn lines(self, now: Timestamp) -> (Vec<u8>, u64, u64) {
         let mut deeds: Vec<(Deed, Times)> = self.deeds.into_iter().collect();
@@ -106,7 +121,9 @@ fn line<'a>(deed: &'a Deed, times: &'a Times) -> Line<'a> {
         method: deed.method,
         route: deed.route,
         session: deed.session.as_ref().map(SessionId::as_str),
+        about: deed.about.as_deref(),
         status: deed.status,
+        code: deed.code,
         request_id: &times.request_id,
         address: deed.address,
         count: (times.count > 1).then_some(times.count),
@@ -122,7 +139,7 @@ mod tests {
     fn deed(who: &str, status: u16) -> Deed {
         let session = SessionId::parse("s").ok();
         let (method, route) = ("POST", "/api/actions/{id}");
-        Deed { who: Some(who.into()), method, route, session, status, address: None }
+        Deed { who: Some(who.into()), method, route, session, status, ..Deed::default() }
     }
 
     #[test]

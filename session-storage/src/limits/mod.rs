@@ -3,10 +3,12 @@
 //! Every limit is off unless it is set. What is refused is refused before anything of it is stored, by name and with
 //! the number; a limit counts what it can see without slowing the path of the writes, and each says how exactly.
 
+mod places;
 mod quota;
 mod rate;
 mod streams;
 
+pub use places::Place;
 pub use quota::{MEASURE_EVERY, Quota};
 pub use rate::{Budget, RateLimit};
 pub use streams::{Seat, Streams};

@@ -1,14 +1,18 @@
 //! How many sessions and bytes one user has.
 //!
-//! Sessions are counted by the index, which knows one as soon as it is committed: requests at the very same moment may
-//! pass together. Bytes are those of the files, measured every [`MEASURE_EVERY`] (or less often, where that takes long), and in
-//! between what the requests announce.
+//! Sessions are counted exactly: those in the index and those that are being made ([`Place`]), under one lock. Bytes are
+//! those of the files, measured every [`MEASURE_EVERY`] (or less often, where that takes long), and in between those of the
+//! bodies. What a body becomes in the files (its seq and time, the snapshots) is known at the next measurement alone,
+//! and what was let in while one was running counts beside it: so the bodies of a user never pass the limit together,
+//! and the files may by what the service itself adds within one interval.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use session_model::{Code, Refusal, UserId};
+use session_model::{Code, Refusal, SessionId, UserId};
+
+use super::places::{Place, Places};
 
 /// How often files are measured at most.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -17,12 +21,22 @@ pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
 pub struct Quota {
     sessions: Option<u64>,
     bytes: Option<u64>,
-    used: Mutex<HashMap<UserId, u64>>,
+    making: Places,
+    used: Mutex<HashMap<UserId, Used>>,
+}
+
+/// The bytes of one user.
+#[derive(Clone, Copy, Default)]
+struct Used {
+    /// Of the files, and of what came since they were measured.
+    total: u64,
+    /// Of what came since the measurement that is running began.
+    since: u64,
 }
 
 impl Quota {
     pub(super) fn new(sessions: Option<u64>, bytes: Option<u64>) -> Self {
-        Self { sessions, bytes, used: Mutex::default() }
+        Self { sessions, bytes, making: Places::default(), used: Mutex::default() }
     }
 
     /// Whether there is any.
@@ -35,14 +49,17 @@ impl Quota {
         self.bytes.is_some()
     }
 
-    /// Refuses one more session of a user who has as many as there may be.
-    pub fn admit_session(&self, has: impl FnOnce() -> usize) -> Result<(), Refusal> {
-        match self.sessions {
-            Some(most) if has() as u64 >= most => {
-                Err(exceeded(format!("the user has as many sessions as one may have: {most}")))
-            }
-            Some(_) | None => Ok(()),
-        }
+    /// Lets a user make a session, or refuses it to one who has as many as there may be. `count` answers how many the
+    /// user has with those that are being made, each once.
+    pub fn admit_session(
+        &self,
+        user: &UserId,
+        id: &SessionId,
+        count: impl FnOnce(&mut dyn Iterator<Item = &SessionId>) -> usize,
+    ) -> Result<Option<Place>, Refusal> {
+        let Some(most) = self.sessions else { return Ok(None) };
+        let full = || exceeded(format!("the user has as many sessions as one may have: {most}"));
+        self.making.take((user, id), most, count).map(Some).ok_or_else(full)
     }
 
     /// Counts bytes of a user, or refuses them.
@@ -50,18 +67,31 @@ impl Quota {
         let Some(most) = self.bytes else { return Ok(()) };
         let mut used = self.used.lock();
         let of_user = used.entry(user.clone()).or_default();
-        if of_user.saturating_add(bytes) > most {
+        if of_user.total.saturating_add(bytes) > most {
             return Err(exceeded(format!(
                 "the sessions of one user may take {most} bytes, and these are full"
             )));
         }
-        *of_user += bytes;
+        of_user.total += bytes;
+        of_user.since += bytes;
         Ok(())
     }
 
-    /// Takes over what was measured.
-    pub fn measured(&self, used: HashMap<UserId, u64>) {
-        *self.used.lock() = used;
+    /// A measurement begins: what comes from now on may or may not be in it.
+    pub fn measuring(&self) {
+        self.used.lock().values_mut().for_each(|used| used.since = 0);
+    }
+
+    /// Takes over what was measured, with what came meanwhile.
+    pub fn measured(&self, measured: HashMap<UserId, u64>) {
+        let mut used = self.used.lock();
+        let mut fresh: HashMap<UserId, Used> =
+            measured.into_iter().map(|(user, total)| (user, Used { total, since: 0 })).collect();
+        for (user, Used { since, .. }) in used.drain().filter(|(_, used)| used.since > 0) {
+            let of_user = fresh.entry(user).or_default();
+            *of_user = Used { total: of_user.total + since, since };
+        }
+        *used = fresh;
     }
 }
 
@@ -75,11 +105,25 @@ mod tests {
 
     #[test]
     fn the_last_session_is_let_in_and_the_next_is_not() {
+        let (ann, id) = (UserId::stored("ann"), SessionId::parse("s").unwrap());
         let quota = Quota::new(Some(2), None);
-        assert!(quota.admit_session(|| 1).is_ok());
-        let refusal = quota.admit_session(|| 2).unwrap_err();
+        assert!(quota.admit_session(&ann, &id, |_| 1).is_ok());
+        let refusal = quota.admit_session(&ann, &SessionId::parse("t").unwrap(), |_| 2).err().unwrap();
         assert!(refusal.code == Code::QuotaExceeded && refusal.message.contains('2'), "{refusal}");
-        assert!(Quota::new(None, None).admit_session(|| usize::MAX).is_ok());
+        assert!(Quota::new(None, None).admit_session(&ann, &id, |_| usize::MAX).is_ok());
+    }
+
+    #[test]
+    fn what_comes_during_a_measurement_counts_beside_it() {
+        let (quota, ann) = (Quota::new(None, Some(100)), UserId::stored("ann"));
+        assert!(quota.admit_bytes(&ann, 50).is_ok());
+        quota.measuring();
+        assert!(quota.admit_bytes(&ann, 30).is_ok());
+        quota.measured([(ann.clone(), 50)].into());
+        assert!(quota.admit_bytes(&ann, 21).is_err() && quota.admit_bytes(&ann, 20).is_ok());
+        quota.measuring();
+        quota.measured([(ann.clone(), 60)].into());
+        assert!(quota.admit_bytes(&ann, 41).is_err() && quota.admit_bytes(&ann, 40).is_ok());
     }
 
     #[test]
@@ -89,6 +133,7 @@ mod tests {
         let refusal = quota.admit_bytes(&ann, 41).unwrap_err();
         assert!(refusal.message.contains("100"), "{refusal}");
         assert!(quota.admit_bytes(&ann, 40).is_ok() && quota.admit_bytes(&bob, 100).is_ok());
+        quota.measuring();
         quota.measured([(ann.clone(), 10)].into());
         assert!(quota.admit_bytes(&ann, 90).is_ok() && quota.admit_bytes(&ann, 1).is_err());
     }

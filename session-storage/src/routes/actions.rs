@@ -5,9 +5,11 @@ use session_model::{Command, LogKind, RecordBody};
 
 use super::answer::{Answer, streamed, written};
 use super::body::{Body, Json};
+use super::caller::Caller;
 use super::headers::Producer;
 use super::ids::Id;
 use super::parameters::Parameters;
+use super::permit::Permit;
 use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
@@ -25,13 +27,13 @@ pub async fn append_response(id: Id, producer: Producer, body: Body<Json>, sessi
 }
 
 /// The actions.
-pub async fn actions(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+pub async fn actions(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).log()?;
-    streamed(sessions.log(&id.0, LogKind::Actions, query).await).await
+    streamed(Permit::new(caller).cover(sessions.log(&id.0, LogKind::Actions, query).await)).await
 }
 
 /// The responses.
-pub async fn responses(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+pub async fn responses(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).log()?;
-    streamed(sessions.log(&id.0, LogKind::Responses, query).await).await
+    streamed(Permit::new(caller).cover(sessions.log(&id.0, LogKind::Responses, query).await)).await
 }

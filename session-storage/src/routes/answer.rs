@@ -5,7 +5,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
-use session_model::Refusal;
+use session_model::{Code, Refusal};
 
 use crate::error::ApiError;
 use crate::sessions::{JsonStream, Refused, Submitted};
@@ -17,7 +17,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a write.
 pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
-    let Submitted { status, body } = submitted?;
+    let Submitted { status, body, .. } = submitted?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     Ok(HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(body))
 }
@@ -34,10 +34,12 @@ pub(super) async fn streamed(stream: Result<JsonStream, Refused>) -> Answer {
     let first = pieces.next().await.transpose()?.unwrap_or_default();
     let Some(second) = pieces.next().await.transpose()? else { return Ok(json(first)) };
     let begun = stream::iter([Ok::<Bytes, Refusal>(first), Ok(second)]);
-    let rest = begun.chain(pieces).inspect(|piece| {
-        if let Err(refusal) = piece {
-            tracing::error!(code = %refusal.code, %refusal, "an answer was broken off");
+    let rest = begun.chain(pieces).inspect(|piece| match piece {
+        Err(refusal) if refusal.code == Code::Unauthorized => {
+            tracing::debug!(code = %refusal.code, %refusal, "an answer was broken off");
         }
+        Err(refusal) => tracing::error!(code = %refusal.code, %refusal, "an answer was broken off"),
+        Ok(_) => {}
     });
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(rest))
 }
@@ -46,7 +48,6 @@ pub(super) async fn streamed(stream: Result<JsonStream, Refused>) -> Answer {
 mod tests {
     use super::*;
     use actix_web::body::{BodySize, MessageBody as _};
-    use session_model::Code;
 
     fn pieces(of: &[Result<&'static str, Code>]) -> JsonStream {
         let of: Vec<_> = of

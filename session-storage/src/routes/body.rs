@@ -13,14 +13,16 @@ use std::time::Duration;
 use actix_web::dev::Payload;
 use actix_web::error::PayloadError;
 use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap};
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::web::Data;
+use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
-use session_model::{Code, Refusal};
+use session_model::{Code, Refusal, UserId};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::error::ApiError;
+use crate::limits::Limits;
 use crate::sessions::Redaction;
 
 /// How long a body in flight may stall once the service is stopping.
@@ -116,8 +118,19 @@ impl<A: Accepts> FromRequest for Body<A> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Reading<A> {
         let bounds = request.app_data::<Bounds>();
         let state = bounds.map_or_else(unbounded, |bounds| begin::<A>(request.headers(), bounds, payload));
-        Reading { state: Some(state), accepts: PhantomData }
+        Reading { state: Some(state), counted: counted(request), accepts: PhantomData }
     }
+}
+
+/// Left by the guard: the body does not say how long it is, and counts for this user once it is there.
+pub struct Unannounced(pub UserId);
+
+type Counted = (Data<Limits>, UserId);
+
+fn counted(request: &HttpRequest) -> Option<Counted> {
+    let limits = request.app_data::<Data<Limits>>().filter(|limits| limits.quota.counts_bytes())?;
+    let Unannounced(user) = request.extensions_mut().remove()?;
+    Some((limits.clone(), user))
 }
 
 fn unbounded() -> Result<Receiving, Refusal> {
@@ -195,6 +208,7 @@ fn broken(error: &PayloadError, bytes: usize) -> Refusal {
 /// A body on its way.
 pub struct Reading<A> {
     state: Option<Result<Receiving, Refusal>>,
+    counted: Option<Counted>,
     accepts: PhantomData<A>,
 }
 
@@ -214,6 +228,11 @@ impl<A: Accepts> Future for Reading<A> {
             None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
         };
         self.state = None;
+        let admitted = |body: &Body<A>| match &self.counted {
+            Some((limits, user)) => limits.quota.admit_bytes(user, body.bytes.len() as u64),
+            None => Ok(()),
+        };
+        let result = result.and_then(|body| admitted(&body).map(|()| body));
         Poll::Ready(result.map_err(ApiError::from))
     }
 }

@@ -146,10 +146,9 @@ impl FromRequest for Caller {
     }
 }
 
-/// How long the body says it is; 0 if it does not.
-pub fn announced(request: &HttpRequest) -> u64 {
-    let length = request.headers().get(CONTENT_LENGTH).and_then(|length| length.to_str().ok());
-    length.and_then(|length| length.parse().ok()).unwrap_or(0)
+/// How long the body says it is; `None` if it does not.
+pub fn announced(request: &HttpRequest) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 /// Where the request came from; `None` over the Unix socket.

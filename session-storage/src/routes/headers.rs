@@ -1,5 +1,6 @@
 //! Request headers with a meaning: the producer's numbers, and the versions a client knows.
 
+use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
@@ -8,6 +9,7 @@ use actix_web::{FromRequest, HttpRequest};
 use session_model::producer::{MAX_PRODUCER_ID, ProducerNumbers};
 use session_model::{Code, Refusal};
 
+use super::body::Bounds;
 use super::parameters::number;
 use crate::error::ApiError;
 
@@ -27,7 +29,17 @@ impl FromRequest for Producer {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        ready(producer(request.headers()).map(Producer).map_err(ApiError::from))
+        let mut numbers = match producer(request.headers()) {
+            Ok(numbers) => numbers,
+            Err(refusal) => return ready(Err(refusal.into())),
+        };
+        // The id is stored with the numbers: one that is a secret is stored as any other is.
+        if let (Some(numbers), Some(bounds)) = (&mut numbers, request.app_data::<Bounds>())
+            && let Cow::Owned(screened) = bounds.redaction.text(&numbers.id)
+        {
+            numbers.id = screened;
+        }
+        ready(Ok(Producer(numbers)))
     }
 }
 

@@ -36,11 +36,13 @@ impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
         let segment = request.uri().path().split('/').nth(SEGMENT).unwrap_or_default();
-        let Some(name) = decode(segment) else { return ready(Err(malformed(segment).into())) };
         let redaction = request.app_data::<Bounds>().map(|bounds| &bounds.redaction);
-        ready(Ok(Name(
-            redaction.map_or_else(|| name.to_string(), |redaction| redaction.text(&name).into_owned()),
-        )))
+        let screened = |name: &str| match redaction {
+            Some(redaction) => redaction.text(name).into_owned(),
+            None => name.to_owned(),
+        };
+        let name = decode(segment).map(|name| Name(screened(&name)));
+        ready(name.ok_or_else(|| malformed(&screened(segment)).into()))
     }
 }
 

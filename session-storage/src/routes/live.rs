@@ -7,6 +7,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Deserialize;
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::body::Bounds;
 use super::caller::{BEARER_PROTOCOL, Caller};
 use super::follower::Follower;
 use crate::clock::now;
@@ -22,9 +23,15 @@ struct Query {
 }
 
 impl Query {
-    fn filter(&self) -> Result<Filter, Refusal> {
+    /// A user whose id is a secret is looked for as they are stored.
+    fn filter(&self, request: &HttpRequest) -> Result<Filter, Refusal> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let user = given(&self.user).map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
+        let screened = |user: String| match request.app_data::<Bounds>() {
+            Some(bounds) => bounds.redaction.text(&user).into_owned(),
+            None => user,
+        };
+        let user = given(&self.user).map(screened);
+        let user = user.map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
         let session = given(&self.session).map(|session| SessionId::parse(&session));
         Ok(Filter { session: session.transpose()?, user: user.transpose()?, reach: None })
     }
@@ -42,7 +49,7 @@ pub async fn follow(
     live: web::Data<Live>,
 ) -> Result<HttpResponse, ApiError> {
     let query = super::events::query::<Query>(&request)?;
-    let filter = Filter { reach: caller.who.reach.clone(), ..query.filter()? };
+    let filter = Filter { reach: caller.who.reach.clone(), ..query.filter(&request)? };
     let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
     let mut response = handshake(request.head()).map_err(no_upgrade)?;
     if offers_bearer(&request) {

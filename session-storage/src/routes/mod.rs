@@ -13,8 +13,12 @@ pub mod health;
 pub mod ids;
 pub mod live;
 mod parameters;
+mod permit;
 pub mod probes;
 pub mod query;
 pub mod sessions;
 pub mod state;
 pub mod tokens;
+
+#[cfg(any(test, fuzzing))]
+pub use parameters::fuzz_parameters;

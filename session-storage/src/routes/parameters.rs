@@ -120,6 +120,27 @@ pub(super) fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
+/// The door for the fuzzer: any text may be a query string.
+#[cfg(any(test, fuzzing))]
+pub fn fuzz_parameters(query: &str) {
+    let parameters = Parameters(query);
+    if let Ok(list) = parameters.list() {
+        assert!(LIST_LIMITS.contains(&(list.limit as u64)), "{}", list.limit);
+    }
+    if let Ok(log) = parameters.log() {
+        assert!(log.types.iter().all(|kind| kind.len() <= query.len()));
+    }
+    if let Ok(export) = parameters.export() {
+        assert!(export.ids.len() <= query.split('&').count());
+    }
+    for name in ["logs", "user", ""] {
+        let _ = parameters.switch(name);
+    }
+    if let Some(plain) = decode(query) {
+        assert!(plain.len() <= query.len());
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,7 +10,9 @@ use super::caller::Caller;
 use super::headers::Producer;
 use super::ids::{Id, Name};
 use super::parameters::Parameters;
-use crate::limits::Limits;
+use super::permit::Permit;
+use super::probes::Probed;
+use crate::limits::{Limits, Place};
 use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
@@ -59,25 +61,29 @@ pub async fn create(
     let id = id.map_or_else(Sessions::new_id, Ok)?;
     caller.concerns(&id);
     caller.may_create(&sessions, &id, &user)?;
-    if sessions.user_of(&id).as_ref() != Some(&user) {
-        limits.quota.admit_session(|| sessions.count_of(&user))?;
+    let place = if sessions.user_of(&id).as_ref() == Some(&user) {
+        None
+    } else {
         limits.quota.admit_bytes(&user, body.bytes.len() as u64)?;
-    }
+        limits.quota.admit_session(&user, &id, |making| sessions.count_of(&user, making))?
+    };
     // A parent out of reach is treated like one that is not there.
     let may_link = parent.as_ref().is_none_or(|parent| caller.reaches(&sessions, parent));
-    written(sessions.create(&id, user, initial, parent, may_link, producer.0).await)
+    let created = sessions.create(&id, user, initial, parent, may_link, producer.0).await;
+    place.into_iter().for_each(Place::answered);
+    written(created)
 }
 
 /// Pages of metadata.
 pub async fn list(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
-    let query = Parameters(request.query_string()).list()?;
+    let query = Parameters(request.query_string()).list()?.screened(sessions.redaction());
     Ok(json(sessions.list(query, caller.within()).await?))
 }
 
 /// The whole session.
-pub async fn read(id: Id, request: HttpRequest, sessions: Kept) -> Answer {
+pub async fn read(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let logs = Parameters(request.query_string()).switch("logs")?.unwrap_or(true);
-    streamed(sessions.whole(&id.0, logs).await).await
+    streamed(Permit::new(caller).cover(sessions.whole(&id.0, logs).await)).await
 }
 
 /// Removes a session.
@@ -107,9 +113,17 @@ pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kep
     written(sessions.submit(&id.0, Command::Reopen, producer.0).await)
 }
 
-/// Applies a batch of lines.
-pub async fn batch(id: Id, producer: Producer, body: Body<Lines>, sessions: Kept) -> Answer {
-    written(sessions.submit_batch(&id.0, (body.bytes, body.marked), producer.0).await)
+/// Applies a batch of lines; those that are refused count as errors like whole requests.
+pub async fn batch(
+    id: Id,
+    producer: Producer,
+    body: Body<Lines>,
+    sessions: Kept,
+    probed: web::Data<Probed>,
+) -> Answer {
+    let submitted = sessions.submit_batch(&id.0, (body.bytes, body.marked), producer.0).await;
+    submitted.iter().flat_map(|answer| &answer.refused).for_each(|code| probed.requests.errors.count(*code));
+    written(submitted)
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
+use super::crowd::{self, SPARE};
 use super::listen::{Listeners, SocketFile};
 use super::tls::Certificates;
 use super::wire::Wire;
@@ -29,7 +30,7 @@ const GRACE: Duration = Duration::from_secs(1);
 
 /// What every connection is served with.
 #[derive(Clone)]
-struct Door {
+pub(super) struct Door {
     parts: Parts,
     /// Cancelled when the service stops: idle connections are closed then.
     draining: CancellationToken,
@@ -37,6 +38,8 @@ struct Door {
     head_timeout: Duration,
     /// How long a peer may take nothing of what is written to it.
     patience: Duration,
+    /// How many connections there may be.
+    most: usize,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -48,18 +51,12 @@ pub(super) fn serve(
     parts: Parts,
     draining: CancellationToken,
 ) -> std::io::Result<(Server, Option<SocketFile>)> {
-    let door = Door {
-        parts,
-        draining,
-        keep_alive: config.keep_alive,
-        head_timeout: config.request_timeout,
-        patience: config.ws_idle_timeout,
-        certificates,
-    };
+    let door = Door::new(config, parts, certificates, draining);
     let mut server = Server::build()
         .workers(config.workers)
         .worker_max_blocking_threads(BLOCKING_THREADS)
-        .max_concurrent_connections((config.max_connections / config.workers).max(1))
+        // Any worker may have all of them; how many there are together is counted at the door.
+        .max_concurrent_connections(config.max_connections.saturating_add(SPARE))
         .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
         .disable_signals();
     for listener in listeners.tcp {
@@ -82,16 +79,38 @@ pub(super) fn serve(
 }
 
 impl Door {
+    pub(super) fn new(
+        config: &Config,
+        parts: Parts,
+        certificates: Option<Arc<Certificates>>,
+        draining: CancellationToken,
+    ) -> Self {
+        Self {
+            parts,
+            draining,
+            keep_alive: config.keep_alive,
+            head_timeout: config.request_timeout,
+            patience: config.ws_idle_timeout,
+            most: config.max_connections,
+            certificates,
+        }
+    }
+
     fn tcp(
         &self,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
     {
-        let (parts, patience) = (self.parts.clone(), self.patience);
+        let (parts, patience, most) = (self.parts.clone(), self.patience, self.most);
         let enter = move |stream: TcpStream| {
             prepare(&stream, patience);
             let peer = stream.peer_addr().ok();
-            let wire = Wire::new(stream, parts.connections.enter(), Arc::clone(&parts.requests));
-            async move { Ok((wire, peer)) }
+            let (counted, requests) = (parts.connections.enter_within(most), Arc::clone(&parts.requests));
+            async move {
+                match counted {
+                    Some(counted) => Ok((Wire::new(stream, counted, requests), peer)),
+                    None => Err(crowd::turn_away(stream, most, &requests).await),
+                }
+            }
         };
         fn_service(enter).and_then(self.http())
     }
@@ -106,8 +125,10 @@ impl Door {
             prepare(&stream, door.patience);
             let (door, certificates) = (door.clone(), Arc::clone(&certificates));
             async move {
-                let counted = door.parts.connections.enter();
                 let peer = stream.peer_addr().ok();
+                // A handshake costs more than all that a stranger may have while there is no room.
+                let counted = door.parts.connections.enter_within(door.most);
+                let Some(counted) = counted else { return Err(crowd::full(&door.parts.requests)) };
                 let (stream, http2) = certificates.accept(stream, door.head_timeout).await.map_err(|error| {
                     tracing::debug!(%error, peer = peer.map(tracing::field::display), "TLS handshake failed");
                     DispatchError::Io(error)
@@ -140,7 +161,7 @@ impl Door {
         fn_service(enter).and_then(self.http())
     }
 
-    fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
+    pub(super) fn http<T: AsyncRead + AsyncWrite + Unpin + 'static>(
         &self,
     ) -> impl ServiceFactory<
         (Wire<T>, Option<SocketAddr>),

@@ -21,11 +21,7 @@ const TIDY_EVERY: Duration = Duration::from_mins(1);
 const REST: u32 = 20;
 
 pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
-    let audit = || {
-        let dir = config.audit_log_path.clone().unwrap_or_else(|| config.storage_path.join("audit"));
-        let place = Place { dir, max_bytes: config.audit_log_max_bytes, files: config.audit_log_files };
-        Audit::start(place).map(Arc::new)
-    };
+    let audit = || Audit::start(Place::of(config)).map(Arc::new);
     Ok(Guards {
         access: Arc::new(Access::open(Folder::below(&config.storage_path))?),
         limits: Arc::new(Limits::new(config)),
@@ -57,6 +53,7 @@ async fn tidy(limits: Arc<Limits>) {
 async fn measure(limits: Arc<Limits>, sessions: Arc<Sessions>) {
     loop {
         let (begun, of) = (Instant::now(), Arc::clone(&sessions));
+        limits.quota.measuring();
         match actix_web::web::block(move || of.bytes_by_user()).await {
             Ok(used) => limits.quota.measured(used),
             Err(error) => tracing::error!(%error, "the sessions of the users could not be measured"),

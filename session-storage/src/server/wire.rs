@@ -136,20 +136,26 @@ fn refusal_at(bytes: &[u8]) -> Option<usize> {
 
 /// The service's own answer.
 fn answer(refusal: &[u8], requests: &Requests) -> Vec<u8> {
-    let id = request_id::fresh();
-    let id = id.to_str().unwrap_or_default();
     let refusal = match refusal.get(REFUSAL.len() - 1..REFUSAL.len() + 2) {
         Some(b"408") => Refusal::new(Code::RequestTimeout, "the request did not arrive in time"),
         Some(b"431") => Refusal::new(Code::InvalidRequest, "the request's head is too large"),
         _ => Refusal::new(Code::InvalidRequest, "the request is malformed"),
     };
+    parting(refusal, "", requests)
+}
+
+/// The last answer of a connection, to a request that the application never sees. `headers`: further ones, each with
+/// its line's end.
+pub(super) fn parting(refusal: Refusal, headers: &str, requests: &Requests) -> Vec<u8> {
+    let id = request_id::fresh();
+    let id = id.to_str().unwrap_or_default();
     let (status, reason) = error::status_of(refusal.code);
     requests.errors.count(refusal.code);
     tracing::debug!(requestId = id, status, code = %refusal.code, error = refusal.message, "request refused");
     let body = error::body(&refusal.into(), id);
     let head = format!(
         "HTTP/1.1 {status} {reason}\r\ncontent-type: application/json\r\nx-content-type-options: nosniff\r\nx-request-id: {id}\r\n\
-         connection: close\r\ncontent-length: {}\r\n\r\n",
+         {headers}connection: close\r\ncontent-length: {}\r\n\r\n",
         body.len()
     );
     [head.as_bytes(), &body].concat()

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Outcome, Reply};
-use session_model::{Command, LogKind, Refusal, SessionId, UserId, json};
+use session_model::{Code, Command, LogKind, Refusal, SessionId, UserId, json};
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
 use super::refused::Refused;
@@ -47,12 +47,13 @@ impl Sessions {
         let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
         let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
         let at = now();
-        let mut answer = Submitted { status: 200, body: String::new() };
+        let mut answer = Submitted::ok(String::new());
         let mut indexed = false;
         let fill = |txn: &mut Txn<'_, '_>| {
             let results = Results::run(txn, commands);
             indexed = results.indexed;
             answer.body = results.render(txn.offset - 1);
+            answer.refused = results.refused;
             producer.map(|numbers| commit_of(numbers, &answer))
         };
         let ticket = match loaded {
@@ -81,11 +82,16 @@ impl Sessions {
 struct Results {
     body: String,
     indexed: bool,
+    refused: Vec<Code>,
 }
 
 impl Results {
     fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
-        let mut results = Self { body: String::with_capacity(commands.len() * 28 + 32), indexed: false };
+        let mut results = Self {
+            body: String::with_capacity(commands.len() * 28 + 32),
+            indexed: false,
+            refused: Vec::new(),
+        };
         for command in commands {
             let result = command.and_then(|command| results.apply(txn, command));
             results.push(&result);
@@ -116,6 +122,7 @@ impl Results {
             Ok(Reply::Done) => write!(self.body, "{comma}{{\"success\":true}}"),
             Ok(reply) => write!(self.body, "{comma}{}", reply.to_json()),
             Err(refusal) => {
+                self.refused.push(refusal.code);
                 let error = serde_json::json!({"error": refusal.message, "code": refusal.code.as_str()});
                 write!(self.body, "{comma}{error}")
             }

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use session_model::{Code, Reach, Refusal, SessionId, Timestamp, UserId, documents};
 
 use super::read::to_json;
+use super::redaction::Redaction;
 use super::{Refused, Sessions};
 use crate::store::Store;
 use crate::store::cells::Slot;
@@ -38,6 +39,15 @@ fn sees(within: Within<'_>, id: &SessionId, row: &Row) -> bool {
 }
 
 impl ListQuery {
+    /// With what was stored in the place of secrets, which is what can be found.
+    #[must_use]
+    pub fn screened(mut self, redaction: &Redaction) -> Self {
+        for text in [&mut self.user, &mut self.tag, &mut self.q].into_iter().flatten() {
+            *text = redaction.text(text).into_owned();
+        }
+        self
+    }
+
     fn wants(&self, id: &SessionId, row: &Row) -> bool {
         let status = if row.completed { "completed" } else { "active" };
         self.user.as_ref().is_none_or(|user| row.user.as_str() == user)

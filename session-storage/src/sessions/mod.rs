@@ -67,6 +67,15 @@ pub struct Submitted {
     pub status: u16,
     /// The JSON body.
     pub body: String,
+    /// Why lines of a batch were refused, one code each.
+    pub refused: Vec<Code>,
+}
+
+impl Submitted {
+    /// A success.
+    fn ok(body: String) -> Self {
+        Self { status: 200, body, refused: Vec::new() }
+    }
 }
 
 /// All sessions.

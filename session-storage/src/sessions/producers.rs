@@ -20,10 +20,10 @@ pub(super) fn check_producer(
     let Some(numbers) = numbers else { return Ok(None) };
     match view.producers.check(numbers) {
         Verdict::Accept => Ok(None),
-        Verdict::Repeat(answer) => Ok(Some(Submitted { status: answer.status, body: answer.body.clone() })),
-        Verdict::Duplicate => {
-            Ok(Some(Submitted { status: 200, body: "{\"success\":true,\"duplicate\":true}".to_owned() }))
+        Verdict::Repeat(answer) => {
+            Ok(Some(Submitted { status: answer.status, ..Submitted::ok(answer.body.clone()) }))
         }
+        Verdict::Duplicate => Ok(Some(Submitted::ok("{\"success\":true,\"duplicate\":true}".to_owned()))),
         Verdict::Gap { expected } => Err(gap(numbers, expected)),
         Verdict::Stale { epoch } => Err(Refused {
             refusal: Refusal::new(

@@ -2,15 +2,15 @@
 
 use std::collections::HashMap;
 
-use session_model::UserId;
+use session_model::{SessionId, UserId};
 
 use super::Sessions;
 use crate::store::retention::size_of;
 
 impl Sessions {
-    /// How many sessions a user has.
-    pub fn count_of(&self, user: &UserId) -> usize {
-        self.store.index.count_of(user)
+    /// How many sessions a user has, with those that are being made, each once.
+    pub fn count_of(&self, user: &UserId, making: &mut dyn Iterator<Item = &SessionId>) -> usize {
+        self.store.index.count_of(user, making)
     }
 
     /// The bytes of the files of each user's sessions. Blocks on the disk, for as long as it takes to look at all.

@@ -338,5 +338,5 @@ pub(super) fn render(reply: &Reply) -> Submitted {
         Reply::Agent(agent) => agent.to_string(),
         other => other.to_json().to_string(),
     };
-    Submitted { status: 200, body }
+    Submitted::ok(body)
 }

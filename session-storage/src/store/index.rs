@@ -126,9 +126,11 @@ impl Index {
         (rows.by_id.len(), rows.completed)
     }
 
-    /// How many sessions a user has.
-    pub fn count_of(&self, user: &UserId) -> usize {
-        self.rows.read().by_user.get(user).copied().unwrap_or(0)
+    /// How many sessions a user has, and has beyond those if all of these are theirs as well.
+    pub fn count_of(&self, user: &UserId, further: &mut dyn Iterator<Item = &SessionId>) -> usize {
+        let rows = self.rows.read();
+        let is_further = |id: &&SessionId| rows.by_id.get(*id).is_none_or(|row| row.user != *user);
+        rows.by_user.get(user).copied().unwrap_or(0) + further.filter(is_further).count()
     }
 
     /// Up to `limit` sessions that `wanted` likes, newest first, from before a place on.

@@ -162,3 +162,85 @@ async fn files_are_put_aside_by_size_and_the_oldest_goes() {
     eventually("it goes on", async || (!lines(&dir).is_empty()).then_some(())).await;
     assert!(!newest().is_empty());
 }
+
+#[tokio::test]
+async fn what_the_command_line_does_to_keys_and_tokens_is_written_down_without_them() {
+    let setup = Setup::new();
+    let key = make_key(&setup, &["--role", "admin"]);
+    let id = key.split('_').nth(1).unwrap();
+    let server = setup.start();
+    let token = issue_token(&setup, &["--session", "box"]);
+    let rotated = setup.run(&["key", "rotate", id]);
+    let guess = "f".repeat(64);
+    for arguments in [["key", "revoke", id], ["key", "rotate", id], ["key", "revoke", guess.as_str()]] {
+        setup.run(&arguments);
+    }
+    setup.run(&["key", "list"]);
+    setup.run(&["token", "end-all"]);
+    let dir = server.stop().storage().join("audit");
+    let found = lines(&dir);
+    let who = format!("cli:{}", rustix::process::getuid().as_raw());
+    let of_cli: Vec<&Value> = found.iter().filter(|line| line["who"] == who).collect();
+    let told: Vec<_> = of_cli
+        .iter()
+        .map(|line| {
+            let text = |name: &str| line[name].as_str().unwrap_or("-").to_owned();
+            (text("route"), text("about").replace(id, "ID"), line["status"].as_u64().unwrap(), text("code"))
+        })
+        .collect();
+    let told: Vec<_> =
+        told.iter().map(|(r, a, s, c)| (r.as_str(), a.split(':').next().unwrap(), *s, c.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            ("key create", "ID", 200, "-"),
+            ("token issue", "token", 200, "-"),
+            ("key rotate", "ID", 200, "-"),
+            ("key revoke", "ID", 200, "-"),
+            ("key rotate", "ID", 409, "key_revoked"),
+            ("key revoke", "-", 404, "no_such_key"),
+            ("token end-all", "-", 200, "-"),
+        ]
+    );
+    assert_eq!(of_cli[1]["session"], "box");
+    assert!(of_cli.iter().all(|line| line["method"] == "CLI" && line["at"].as_str().unwrap().ends_with('Z')));
+    let text = fs::read_to_string(dir.join("audit.jsonl")).unwrap();
+    for secret in [&key, rotated.stdout.trim(), &token, &guess] {
+        let secret = secret.rsplit('_').next().unwrap();
+        assert!(!text.contains(secret), "{text}");
+    }
+    let off = Setup::new().env("AUDIT_LOG", "off");
+    make_key(&off, &["--role", "admin"]);
+    assert!(!off.storage().join("audit").exists());
+}
+
+#[tokio::test]
+async fn what_is_refused_at_the_door_is_written_down_with_its_reason() {
+    let server = Setup::new().env("AUDIT_LOG", "on").start();
+    make_key(&server.setup, &["--role", "viewer"]);
+    let shown = "ssk_000000000000_".to_owned() + &"7".repeat(64);
+    eventually("keys are asked for", async || {
+        let reply = server.send(Method::GET, "/api/sessions", &bearer(&shown), None).await;
+        (reply.status == 401).then_some(())
+    })
+    .await;
+    let with = async |name: &'static str, value: &str, method: Method| {
+        server.send(method, "/api/actions/a", &[(name, value.to_owned())], None).await.status
+    };
+    assert_eq!(with("host", "evil.test", Method::GET).await, 421);
+    assert_eq!(with("origin", "http://evil.test", Method::POST).await, 403);
+    let found = lines(&server.stop().storage().join("audit"));
+    let told =
+        |code: &str| found.iter().find(|line| line["code"] == code).unwrap_or_else(|| panic!("{found:#?}"));
+    for (code, method, route, status) in [
+        ("host_not_allowed", "GET", "unmatched", 421),
+        ("origin_not_allowed", "POST", "unmatched", 403),
+        ("unauthorized", "GET", "/api/sessions", 401),
+    ] {
+        let line = told(code);
+        let same = (&line["method"], &line["route"], &line["status"], &line["who"], &line["address"]);
+        assert_eq!(same, (&json!(method), &json!(route), &json!(status), &Value::Null, &json!("127.0.0.1")));
+    }
+    let text = json!(found).to_string();
+    assert!(!text.contains("evil.test") && !text.contains("7777"), "{text}");
+}

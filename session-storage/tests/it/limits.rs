@@ -1,5 +1,6 @@
 //! What one key, address or user may take, and how they are told.
 
+use futures_util::future::join_all;
 use reqwest::Method;
 use serde_json::json;
 
@@ -107,6 +108,57 @@ async fn a_user_has_so_many_sessions_and_no_more() {
     create("w1", "ann").await.refused(507, "quota_exceeded");
     server.delete("/api/sessions/a2").await.ok();
     create("w1", "ann").await.ok();
+}
+
+#[tokio::test]
+async fn of_many_creations_at_once_exactly_as_many_pass_as_there_is_room_for() {
+    let server = Setup::new().env("MAX_SESSIONS_PER_USER", 9).env("WORKERS", 2).start();
+    let count = |replies: Vec<Reply>| {
+        let passed = replies.iter().filter(|reply| reply.status == 200).count();
+        replies.iter().filter(|reply| reply.status != 200).for_each(|reply| {
+            reply.refused(507, "quota_exceeded");
+        });
+        passed
+    };
+    let server = &server;
+    let create = async |id: String, user: &str| {
+        server.post("/api/sessions", json!({"sessionId": id, "userId": user, "initial": {}})).await
+    };
+    for n in 0..8 {
+        create(format!("first-{n}"), "ann").await.ok();
+    }
+    assert_eq!(
+        count(join_all((0..64).map(|n| create(format!("ann-{n}"), "ann"))).await),
+        1,
+        "one place was left"
+    );
+    assert_eq!(count(join_all((0..64).map(|n| create(format!("bob-{n}"), "bob"))).await), 9, "all were free");
+    assert_eq!(
+        count(join_all((0..64).map(|_| create("same".into(), "eve"))).await),
+        64,
+        "one session is one"
+    );
+    assert_eq!(count(join_all((0..64).map(|n| create(format!("eve-{n}"), "eve"))).await), 8);
+    let writes = (0..64).map(async |n| server.post(&format!("/api/actions/new-{n}"), json!({})).await);
+    assert_eq!(count(join_all(writes).await), 9, "first writes make sessions of nobody");
+    let of_ann = server.get("/api/sessions/user/ann").await.ok();
+    assert_eq!(of_ann.as_array().unwrap().len(), 9);
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_say_how_long_it_is_counts_all_the_same() {
+    let server = Setup::new().env("MAX_BYTES_PER_USER", "64KiB").start();
+    server.create("a", "ann").await;
+    let chunk = json!({"text": "x".repeat(8000)}).to_string();
+    let request = format!(
+        "POST /api/actions/a HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{chunk}\r\n0\r\n\r\n",
+        chunk.len()
+    );
+    let replies = join_all((0..16).map(|_| server.raw("a chunked body", request.clone().into_bytes()))).await;
+    let stored = replies.iter().filter(|reply| reply.status == 200).count();
+    assert!((6..=8).contains(&stored), "{stored} of 8 kB were stored");
+    let refused = replies.iter().filter(|reply| reply.status == 507).count();
+    assert_eq!(stored + refused, 16);
 }
 
 #[tokio::test]

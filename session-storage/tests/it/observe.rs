@@ -36,7 +36,22 @@ async fn what_was_asked_is_counted_by_route_method_status_and_code() {
     server.get("/api/sessions/none").await.refused(404, "session_not_found");
     server.get("/nothing/here").await.refused(404, "not_found");
     server.get("/dashboard/").await;
+    let lines = [
+        json!({"type": "nonsense"}),
+        json!({"type": "action", "data": {}}),
+        json!({"type": "what"}),
+        json!(
+        {"type": "goal_update", "data": {"goalId": "none"}}),
+    ];
+    server.batch("s", &[], &lines).await.ok();
     let found = samples(&server).await;
+    for (code, count) in [("invalid_request", 2.0), ("goal_not_found", 1.0)] {
+        assert_eq!(
+            found[&format!("session_storage_errors_total{{code=\"{code}\"}}")],
+            count,
+            "lines that are refused"
+        );
+    }
     assert_eq!(found[&requests("/api/actions/{id}", "POST", "2xx")], 3.0);
     assert_eq!(found[&requests("/api/sessions/{id}", "GET", "4xx")], 1.0);
     assert_eq!(found[&requests("unmatched", "GET", "4xx")], 1.0);

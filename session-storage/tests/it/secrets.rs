@@ -39,6 +39,14 @@ const PLACES: &[&str] = &[
     "batchgoal",
     "final",
     "error",
+    "query",
+    "search",
+    "follower",
+    "requestid",
+    "producer",
+    "method",
+    "broken",
+    "host",
 ];
 
 /// What stays of a secret if its beginning or its end is cut off.
@@ -150,6 +158,7 @@ async fn errors(server: &TestServer) -> Vec<crate::client::Reply> {
     ];
     let statuses: Vec<u16> = bad.iter().map(|reply| reply.status).collect();
     assert_eq!(statuses, [400, 400, 404, 404, 409], "{:?}", bad.iter().map(|r| &r.text).collect::<Vec<_>>());
+    let bad: Vec<_> = bad.into_iter().chain(beside_the_body(server).await).collect();
     let lines = ndjson(&[
         json!(place),
         json!({"type": place}),
@@ -161,14 +170,62 @@ async fn errors(server: &TestServer) -> Vec<crate::client::Reply> {
     bad.into_iter().chain([batch]).collect()
 }
 
+/// Where a secret does not belong, and comes all the same: queries, headers, methods.
+async fn beside_the_body(server: &TestServer) -> Vec<crate::client::Reply> {
+    let mut said = Vec::new();
+    for (path, place) in [
+        ("/api/sessions?user=", "query"),
+        ("/api/sessions?q=", "search"),
+        ("/api/sessions?tag=", "query"),
+        ("/api/sessions?cursor=", "query"),
+        ("/api/sessions?limit=", "query"),
+        ("/api/sessions?status=", "query"),
+        ("/api/actions/s?order=", "query"),
+        ("/api/actions/s?type=", "query"),
+        ("/api/events?after=", "query"),
+        ("/api/events?", "query"),
+        ("/ws?user=", "query"),
+        ("/nowhere?x=", "query"),
+        ("/api/state/s/goals/%zz-", "broken"),
+    ] {
+        let method = if place == "broken" { Method::PATCH } else { Method::GET };
+        let body = (place == "broken").then(|| b"{}".to_vec());
+        said.push(server.send(method, &format!("{path}{}", secret(place)), &[], body).await);
+    }
+    let user = server.get(&format!("/api/sessions?user={}", secret("user"))).await.ok();
+    assert_eq!(user["sessions"].as_array().map(Vec::len), Some(1), "found as it is stored");
+    let mut tail = Tail::connect(server, &format!("?user={}", secret("follower"))).await;
+    assert_eq!(leaked(&tail.connected.to_string()), Vec::<&str>::new());
+    tail.say(&secret("follower")).await;
+    let named = |name: &'static str, value: String| vec![(name, value)];
+    for headers in [
+        named("x-request-id", secret("requestid")),
+        named("host", format!("{}.test", secret("host"))),
+        named("origin", format!("http://{}.test", secret("host"))),
+    ] {
+        let reply = server.send(Method::DELETE, "/api/sessions/none", &headers, None).await;
+        assert_eq!(leaked(&format!("{:?}", reply.headers)), Vec::<&str>::new());
+        said.push(reply);
+    }
+    for seq in [0, 7] {
+        let numbers = producer(&secret("producer"), 0, seq);
+        said.push(server.post_with("/api/actions/p", &numbers, json!({"type": "x"})).await);
+    }
+    let method = Method::from_bytes(secret("method").as_bytes()).unwrap();
+    said.push(server.send(method, "/api/sessions", &[], None).await);
+    said.push(server.get("/metrics").await);
+    said
+}
+
 #[tokio::test]
 async fn a_secret_is_found_again_nowhere() {
     let setup = Setup::new().env("RUST_LOG", "info,session_storage=trace").env("ACCESS_LOG", "true");
+    let setup = setup.env("AUDIT_LOG", "on");
     let server = setup.start();
     let mut tail = Tail::connect(&server, "").await;
     let said = plant(&server).await;
     assert_eq!(leaked(&said), Vec::<&str>::new(), "{said}");
-    let frames = tail.take(17).await;
+    let frames = tail.take(19).await;
     assert_eq!(leaked(&json!(frames).to_string()), Vec::<&str>::new());
     for path in ["/api/sessions/s", "/api/events?after=0&limit=1000", "/api/sessions", "/api/query/recent"] {
         let text = server.get(path).await.text;

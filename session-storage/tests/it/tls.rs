@@ -128,6 +128,20 @@ async fn https_http2_and_wss_are_served_from_one_address() {
     }
     let healthy = setup.clone().env("PORT", server.address.port()).run(&["healthcheck"]);
     assert_eq!(healthy.code, Some(0), "{}", healthy.stderr);
+    // The health check takes the certificate that is configured and no other.
+    let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let path = setup.outside().join("other.pem");
+    put(&path, &other.cert.pem());
+    let elsewhere = setup.clone().env("PORT", server.address.port()).env("TLS_CERT", path.display());
+    let refused = elsewhere.run(&["healthcheck"]);
+    assert!(
+        refused.code == Some(1) && refused.stderr.contains("is not the one that TLS_CERT names"),
+        "{}",
+        refused.said()
+    );
+    put(&path, "nothing");
+    let refused = elsewhere.run(&["healthcheck"]);
+    assert!(refused.code == Some(1) && refused.stderr.contains("other.pem"), "{}", refused.said());
     // A client that speaks no TLS is turned away and harms nobody.
     let mut plain = TcpStream::connect(server.address).await.unwrap();
     plain.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();

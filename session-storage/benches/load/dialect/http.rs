@@ -40,6 +40,15 @@ pub(crate) fn post_as(content_type: &str, path: &str, body: &str) -> Vec<u8> {
     .into_bytes()
 }
 
+/// A POST request with a JSON body and further lines of its head.
+pub(crate) fn post_with(head: &str, path: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\n{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
 /// The length of the complete answer at the start of `received`; an error unless it is a success throughout.
 pub(crate) fn answer(received: &[u8]) -> Result<Option<usize>> {
     let Some((head, body)) = split(received) else { return Ok(None) };

@@ -28,7 +28,7 @@ pub(crate) fn measure(bench: &Bench) -> Result<Vec<Figure>> {
             Lane::load("single appends", sessions::appends(service.address(), CONNECTIONS)),
             Lane::new(Peer::Redis.name(), |window| match redis {
                 Some(address) => Peer::Redis.run(address, SESSIONS, CONNECTIONS, window),
-                None => Ok(Run { rate: f64::NAN, latency: None }),
+                None => Ok(Run { rate: f64::NAN, latency: None, cpu: None }),
             }),
         ],
     )?;

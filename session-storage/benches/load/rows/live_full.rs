@@ -68,5 +68,5 @@ fn deliveries(address: &Address, session: &str, window: Window) -> Result<Run> {
     let rate = (audience.deliveries() - before) as f64 / since.elapsed().as_secs_f64();
     let seen = audience.wait_for(posted * SUBSCRIBERS, PATIENCE)?;
     ensure!(!seen.is_empty(), "nothing was delivered");
-    Ok(Run { rate, latency: None })
+    Ok(Run { rate, latency: None, cpu: None })
 }

@@ -2,6 +2,8 @@
 
 mod append;
 mod batch;
+mod exposed;
+mod keys;
 mod live_full;
 mod live_paced;
 mod long_log;
@@ -56,6 +58,12 @@ pub(crate) const TABLE: &[Row] = &[
     Row { name: "batch", about: "batches of 100, `always`", measure: batch::measure },
     Row { name: "long-log", about: "append to a log of 1,000,000 records", measure: long_log::measure },
     Row { name: "page", about: "page of 100 in the middle of 1,000,000 records", measure: page::measure },
+    Row { name: "keys", about: "append with a key or token against none", measure: keys::measure },
+    Row {
+        name: "exposed",
+        about: "append beside 10,000 idle sockets and 500 dawdling clients",
+        measure: exposed::measure,
+    },
     Row { name: "unix", about: "append over the Unix socket, 64 connections", measure: unix::measure },
     Row { name: "live-paced", about: "1,000 subscribers, 30 events a second", measure: live_paced::measure },
     Row { name: "live-full", about: "1,000 subscribers, full speed", measure: live_full::measure },

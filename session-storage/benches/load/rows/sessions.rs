@@ -10,6 +10,7 @@ use crate::bench::SESSIONS;
 use crate::caller::Caller;
 use crate::closed_loop::ClosedLoop;
 use crate::dialect::http::{self, Http};
+use crate::process::Service;
 use crate::stream::Address;
 
 /// How many records a batch has that fills a log.
@@ -19,6 +20,11 @@ const FILLING: usize = 1_000;
 pub(crate) fn create_all(address: &Address) -> Result<()> {
     let mut caller = Caller::connect(address, http::answer)?;
     (0..SESSIONS).try_for_each(|index| create(&mut caller, &action::session(index)))
+}
+
+/// The same over the Unix socket, where nobody is asked for a key.
+pub(crate) fn create_all_as_operator(service: &Service) -> Result<()> {
+    create_all(&Address::Unix(service.socket.clone()))
 }
 
 /// Makes one session.
@@ -45,6 +51,16 @@ pub(crate) fn appends(address: &Address, connections: usize) -> ClosedLoop {
     repeated(address, connections, (0..SESSIONS).map(request).collect())
 }
 
+/// The same with a key or token for each session.
+pub(crate) fn appends_with(address: &Address, connections: usize, shown: &[String]) -> ClosedLoop {
+    let request = |index: usize| {
+        let head = format!("Authorization: Bearer {}\r\n", shown[index % shown.len()]);
+        let path = format!("/api/actions/{}", action::session(index));
+        http::post_with(&head, &path, &action::action())
+    };
+    repeated(address, connections, (0..SESSIONS).map(request).collect())
+}
+
 /// Batches over so many connections, spread over all sessions.
 pub(crate) fn batches(address: &Address, connections: usize, records: usize) -> ClosedLoop {
     let request = |index| batch_of(&action::session(index), records);
@@ -66,5 +82,5 @@ fn batch_of(session: &str, records: usize) -> Vec<u8> {
 }
 
 fn repeated(address: &Address, connections: usize, requests: Vec<Vec<u8>>) -> ClosedLoop {
-    ClosedLoop { dialect: Rc::new(Http { requests }), address: address.clone(), connections }
+    ClosedLoop { dialect: Rc::new(Http { requests }), address: address.clone(), connections, watched: None }
 }

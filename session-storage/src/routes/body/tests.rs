@@ -64,7 +64,7 @@ fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(Ok)));
     let mut payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
     let state = begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
-    (sender, Reading { state: Some(state), accepts: PhantomData })
+    (sender, Reading { state: Some(state), counted: None, accepts: PhantomData })
 }
 
 async fn piecewise(pieces: &[&'static str], limit: usize) -> Result<Bytes, Code> {
