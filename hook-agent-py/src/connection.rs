@@ -37,7 +37,9 @@ impl Connection {
             config.service = ServiceUrl::parse(url)?;
         }
         let session = config.session_id.take();
-        let settings = format!("{config:?}");
+        // The token does not show itself.
+        let token = config.token.as_ref().map_or("", hook_agent::Token::expose);
+        let settings = format!("{config:?} {token}");
         let mut living = living();
         let connection = living.get_or_insert_default().entry(settings).or_insert_with(|| {
             let user_id = config.user_id.clone();

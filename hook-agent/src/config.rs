@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Error;
 use crate::transport::ServiceUrl;
+use crate::{Error, Token};
 
 /// The most that one event may be. The service's limit is 10 MiB for a body; this leaves room for the line around
 /// the data.
@@ -43,8 +43,8 @@ pub struct Config {
     pub session_id: Option<String>,
     /// `SESSION_USER_ID`: the owner of the sessions that `create_session` makes; `unknown` when unset.
     pub user_id: Option<String>,
-    /// `SESSION_TOKEN`: sent as `Authorization: Bearer …`.
-    pub token: Option<String>,
+    /// `SESSION_TOKEN`: a key or session token, sent as `Authorization: Bearer …`.
+    pub token: Option<Token>,
     /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool, the first one that can be written is taken. Unset, they
     /// are `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the system's
     /// temporary directory. Set, it is the only one.
@@ -89,7 +89,7 @@ impl Config {
         let mut config = Self::defaults(&url, &vars)?;
         config.session_id = vars.text("SESSION_ID");
         config.user_id = vars.text("SESSION_USER_ID");
-        config.token = vars.text("SESSION_TOKEN");
+        config.token = vars.text("SESSION_TOKEN").map(Token::from);
         if let Some(dir) = vars.text("HOOK_AGENT_SPOOL_DIR") {
             config.spool_dirs = vec![PathBuf::from(dir)];
         }
