@@ -37,9 +37,7 @@ impl Connection {
             config.service = ServiceUrl::parse(url)?;
         }
         let session = config.session_id.take();
-        // The token does not show itself.
-        let token = config.token.as_ref().map_or("", hook_agent::Token::expose);
-        let settings = format!("{config:?} {token}");
+        let settings = config.identity();
         let mut living = living();
         let connection = living.get_or_insert_default().entry(settings).or_insert_with(|| {
             let user_id = config.user_id.clone();

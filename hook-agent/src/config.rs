@@ -104,6 +104,12 @@ impl Config {
         Ok(config)
     }
 
+    /// What tells these settings from all others, the token among them: for a table of agents, and not to be shown.
+    pub fn identity(&self) -> String {
+        let token = self.token.as_ref().map_or("", Token::expose);
+        format!("{self:?} {token}")
+    }
+
     fn defaults(url: &str, vars: &Vars<'_>) -> Result<Self, Error> {
         Ok(Self {
             service: ServiceUrl::parse(url)?,
@@ -190,6 +196,14 @@ impl Vars<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_told_apart_by_a_token_that_they_do_not_show() {
+        let with = |token: &str| Config { token: Some(token.into()), ..Config::new("http://x:1").unwrap() };
+        assert_ne!(with("one-token").identity(), with("another").identity());
+        assert_eq!(with("one-token").identity(), with("one-token").identity());
+        assert!(!format!("{:?}", with("one-token")).contains("one-token"));
+    }
 
     #[test]
     fn settings_come_from_the_callers_environment() {
