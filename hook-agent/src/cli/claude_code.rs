@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::Options;
-use super::commands::{config, print};
-use super::exit::{Exit, Failure};
+use super::config::config;
+use super::exit::{Exit, Failure, print};
 use crate::Config;
 use crate::claude_code::{Done, Hook, Place, change, unreadable_call};
 use crate::redaction::Redaction;

@@ -1,13 +1,14 @@
 //! What each command does with the agent.
 
-use std::io::{Read, Write as _};
+use std::io::Read as _;
 use std::time::{Duration, Instant};
 
 use super::args::{Command, Options, Write};
-use super::exit::{Exit, Failure, tell};
+use super::config::config;
+use super::exit::{Exit, Failure, print, tell};
 use super::{claude_code, exec, shared};
 use crate::spool::Folder;
-use crate::{Answer, Call, Config, Error, HookAgent};
+use crate::{Answer, Call, Error, HookAgent};
 
 pub(super) fn run(options: &Options, command: Command) -> Exit {
     let done = match command {
@@ -20,20 +21,6 @@ pub(super) fn run(options: &Options, command: Command) -> Exit {
         Command::Status => status(options),
     };
     done.unwrap_or_else(|failure| failure.report())
-}
-
-/// The environment, then the options.
-pub(super) fn config(options: &Options) -> Result<Config, Error> {
-    let mut config = match &options.url {
-        None => Config::from_env()?,
-        Some(url) => Config { service: crate::ServiceUrl::parse(url)?, ..Config::from_env()? },
-    };
-    config.session_id = options.session.clone().or(config.session_id);
-    config.user_id = options.user.clone().or(config.user_id);
-    if let Some(dir) = &options.spool_dir {
-        config.spool_dirs = vec![dir.clone()];
-    }
-    Ok(config)
 }
 
 fn write(options: &Options, write: &Write, json: Option<String>) -> Result<Exit, Failure> {
@@ -142,11 +129,4 @@ fn read_input() -> Result<String, Failure> {
         Ok(_) => Ok(text),
         Err(error) => Err(Failure { exit: Exit::Data, message: format!("standard input: {error}") }),
     }
-}
-
-/// Data for the standard output; a closed pipe is success.
-pub(super) fn print(text: &str) -> Exit {
-    let mut out = std::io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
-    Exit::Done
 }

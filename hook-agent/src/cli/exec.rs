@@ -16,7 +16,7 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 use signal_hook::iterator::{Handle, Signals};
 
 use super::args::Options;
-use super::commands::config;
+use super::config::config;
 use super::exit::{Exit, tell};
 use crate::HookAgent;
 

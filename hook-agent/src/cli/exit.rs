@@ -79,3 +79,10 @@ impl From<Error> for Failure {
 pub(super) fn tell(message: &str) {
     let _ = writeln!(std::io::stderr(), "hook-agent: {message}");
 }
+
+/// Data for the standard output; a closed pipe is success.
+pub(super) fn print(text: &str) -> Exit {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Exit::Done
+}

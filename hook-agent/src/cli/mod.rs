@@ -6,6 +6,7 @@
 mod args;
 mod claude_code;
 mod commands;
+mod config;
 mod exec;
 mod exit;
 mod shared;
@@ -19,8 +20,8 @@ pub use exit::Exit;
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let is_hook = claude_code::is_hook(&arguments);
     let exit = match args::parse(arguments) {
-        Ok(args::Asked::Help) => commands::print(args::HELP),
-        Ok(args::Asked::Version) => commands::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(args::Asked::Help) => exit::print(args::HELP),
+        Ok(args::Asked::Version) => exit::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(args::Asked::Run(options, command)) => commands::run(&options, command),
         Err(failure) if is_hook => {
             claude_code::note(&failure.message);

@@ -2,7 +2,6 @@
 
 use std::io::Read;
 
-use super::plain::exchange;
 use super::{Response, TransportError};
 
 const MAX_HEAD: usize = 64 * 1024;
@@ -131,7 +130,7 @@ impl<R: Read> Source<'_, R> {
             }
         };
         self.buffer.truncate(had + *read.as_ref().unwrap_or(&0));
-        read.map_err(exchange)
+        read.map_err(TransportError::exchange)
     }
 
     fn take(&mut self, length: usize, cap: usize, into: &mut Vec<u8>) -> Result<(), TransportError> {

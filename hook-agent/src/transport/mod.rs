@@ -11,6 +11,7 @@ mod plain;
 mod tls;
 mod url;
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 pub use url::ServiceUrl;
@@ -83,6 +84,20 @@ pub(crate) enum TransportError {
     /// What came back is no HTTP answer, or is larger than `max_answer_bytes`.
     #[error("answer: {0}")]
     Answer(String),
+}
+
+impl TransportError {
+    /// Of a connection that was open.
+    #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
+    fn exchange(error: std::io::Error) -> Self {
+        match error.kind() {
+            ErrorKind::WouldBlock | ErrorKind::TimedOut => Self::Exchange("no answer in time".to_owned()),
+            ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
+                Self::Closed(error.to_string())
+            }
+            _ => Self::Exchange(error.to_string()),
+        }
+    }
 }
 
 /// One way to the service.

