@@ -10,30 +10,32 @@ use std::time::Duration;
 
 const MAX_BYTES: u64 = 64 * 1024;
 const MAX_LINE: usize = 1024;
-/// What is noted again within this time is not noted.
+/// What is noted again within this time is not noted, as far as the last lines tell.
 const ONCE_IN: Duration = Duration::from_hours(1);
+const LOOKED_AT: u64 = 16 * 1024;
 
-/// Notes it, unless it is what was noted last, and not long ago: what every hook meets anew is told once.
+/// Notes it, unless it was noted not long ago: what every hook meets anew is told once.
 pub(super) fn note_once(folder: &Path, what: &str) {
-    if !is_last(folder, &cleaned(what)).unwrap_or_default() {
+    if !is_noted(folder, &cleaned(what)).unwrap_or_default() {
         note(folder, what);
     }
 }
 
-fn is_last(folder: &Path, what: &str) -> io::Result<bool> {
+fn is_noted(folder: &Path, what: &str) -> io::Result<bool> {
     let mut file = File::open(folder.join("trouble.log"))?;
     let end = file.metadata()?.len();
-    // A line's time and as many bytes as its characters may have.
-    file.seek(SeekFrom::Start(end.saturating_sub(64 + 4 * MAX_LINE as u64)))?;
+    file.seek(SeekFrom::Start(end.saturating_sub(LOOKED_AT)))?;
     let mut tail = Vec::new();
     file.read_to_end(&mut tail)?;
-    let tail = String::from_utf8_lossy(&tail);
-    let Some((at, said)) = tail.lines().last().and_then(|line| line.split_once(' ')) else {
-        return Ok(false);
+    let (tail, now) = (String::from_utf8_lossy(&tail), jiff::Timestamp::now());
+    let recent = |at: &str| {
+        let at = at.parse::<jiff::Timestamp>().ok()?;
+        Duration::try_from(now.duration_since(at)).ok().filter(|age| *age < ONCE_IN)
     };
-    let Ok(at) = at.parse::<jiff::Timestamp>() else { return Ok(false) };
-    Ok(said == what
-        && Duration::try_from(jiff::Timestamp::now().duration_since(at)).is_ok_and(|age| age < ONCE_IN))
+    Ok(tail
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .any(|(at, said)| said == what && recent(at).is_some()))
 }
 
 /// One line, not too long.

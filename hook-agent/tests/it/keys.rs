@@ -227,7 +227,8 @@ fn what_another_sessions_process_left_holds_nobody_up_and_waits_for_a_token_of_i
     assert!(!agent.flush_all(DEADLINE).unwrap(), "there is something left that is not for this token");
     let stats = agent.stats().unwrap();
     assert!(stats.last_error.unwrap().contains("not for session `other`"));
-    assert_eq!((stats.delivered, stats.rejected, stats.adopted), (1, 0, 1));
+    assert_eq!((stats.delivered, stats.rejected), (1, 0));
+    assert!(stats.adopted >= 1, "it was looked at, and let go");
     let answer = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).unwrap();
     assert!(!answer.is_queued(), "its own go on");
     assert_eq!(locked.numbers(SESSION), [0, 1]);
@@ -256,8 +257,9 @@ fn hooks_say_once_why_nothing_arrives_and_lose_nothing() {
             );
         }
         let log = trouble_log(&spool);
-        assert_eq!(log.matches("not delivered yet").count(), 1, "{told}: {log}");
-        assert!(log.contains(told) && log.contains("nothing is lost"), "{told}: {log}");
+        // A hook that found the machine busy may have noted that, too.
+        assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+        assert!(log.contains("nothing is lost"), "{told}: {log}");
         shows_no(token, &everything_in(&spool));
         locked.flush(&spool);
         let found: Value = actions(&locked);
