@@ -21,6 +21,7 @@ pub mod reach;
 pub mod record;
 pub mod redact;
 pub mod state;
+pub mod state_patch;
 mod survey;
 pub mod timestamp;
 pub mod transition;

@@ -11,6 +11,7 @@ use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
 use crate::id::{SessionId, UserId};
 use crate::record::RecordBody;
 use crate::state::without_own_keys;
+use crate::state_patch;
 use crate::timestamp::Timestamp;
 use crate::view::{self, View};
 
@@ -140,7 +141,7 @@ fn patch_state<'a>(
             Map::from_iter([("patch".to_owned(), patch), ("version".to_owned(), version.into())])
         }
     };
-    view::patched(&view.state, format, &data)?;
+    state_patch::patched(&view.state, format, &data)?;
     let change = Change { format, ..Change::new(EventKind::StateUpdated, Value::Object(data)) };
     Ok(Outcome::Change(change, Reply::Version(version)))
 }

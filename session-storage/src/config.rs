@@ -3,13 +3,16 @@
 //! A value comes from the flag, else from the environment, else from the file given with `--config`, else from the
 //! table below. The key `max_body_bytes` is the flag `--max-body-bytes`, the variable `MAX_BODY_BYTES` and the key
 //! of the same name in the file. Nothing else in the service reads the environment, but for the credentials of
-//! [`crate::archive`], which come from where every tool for S3 looks.
+//! [`crate::archive`], which come from where every tool for S3 looks, and the key that a command shows to the running
+//! service (`SESSION_STORAGE_KEY`), which must not stand among the options because these can be given as flags.
 
 mod access_cli;
+mod address;
 mod cli;
 mod commands;
 pub mod kinds;
 mod layers;
+pub mod measures;
 pub mod names;
 pub mod rates;
 
@@ -17,14 +20,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use access_cli::{AccessRequest, DEFAULT_TOKEN_LIFETIME, NewKey, TOKEN_LIFETIME};
+pub use address::Address;
 pub use cli::read_command_line;
-pub use commands::{ArchiveRequest, Output, Request};
+pub use commands::{ArchiveRequest, Output, Remote, Request};
 pub use layers::{ConfigError, Layers, Loaded, Source};
 pub use rates::Rate;
 
-use kinds::{
-    Bytes, Choice, Collector, Kind, Number, Off, Origins, Place, Share, Span, Switch, Text, Threads,
-};
+use kinds::{Choice, Collector, Kind, Number, Off, Origins, Place, Share, Switch, Text, Threads};
+use measures::{Bytes, Span};
 use names::Hosts;
 use rates::Rates;
 

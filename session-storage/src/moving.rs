@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use session_model::SessionId;
 use session_storage::archive::{Archive, Archived};
-use session_storage::config::{ArchiveRequest, Config, Output};
+use session_storage::config::{ArchiveRequest, Config, Output, Remote};
 use session_storage::sessions::ExportQuery;
 use session_storage::store::Options;
 use session_storage::transfer::{self, Asked, Door, Existing};
@@ -23,6 +23,10 @@ fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
 
+fn remark(remarks: &[String]) {
+    remarks.iter().for_each(|remark| drop(writeln!(io::stderr(), "session-storage: {remark}")));
+}
+
 pub(super) fn retention(config: &Config, dry_run: bool) -> Result<u8, Failure> {
     telemetry::init(config)?;
     let settings = server::settings(config);
@@ -32,15 +36,33 @@ pub(super) fn retention(config: &Config, dry_run: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-fn read_key(file: &Path) -> anyhow::Result<String> {
-    let key = std::fs::read_to_string(file);
-    Ok(key.with_context(|| format!("failed to read `{}`", file.display()))?.trim().to_owned())
+/// Where a command finds the key that it shows to the service, unless a file is named: never among the arguments, which
+/// everybody on the machine can read.
+const KEY_VARIABLE: &str = "SESSION_STORAGE_KEY";
+
+fn read_key(remote: &Remote) -> anyhow::Result<Option<String>> {
+    let key = match &remote.key_file {
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("failed to read `{}`", file.display()))?
+        }
+        None => match std::env::var(KEY_VARIABLE) {
+            Err(std::env::VarError::NotPresent) => return Ok(None),
+            key => key.with_context(|| format!("failed to read {KEY_VARIABLE}"))?,
+        },
+    };
+    let key = key.trim();
+    anyhow::ensure!(key.bytes().all(|b| b.is_ascii_graphic()), "the key has characters that no key has");
+    Ok(Some(key.to_owned()).filter(|key| !key.is_empty()))
+}
+
+fn door<'c>(config: &'c Config, remote: &Remote) -> anyhow::Result<Door<'c>> {
+    let (address, authorities) = (remote.address.clone(), remote.authorities.clone());
+    Ok(Door { config, address, authorities, key: read_key(remote)? })
 }
 
 pub(super) fn write(config: &Config, asked: &Asked, output: &Output) -> Result<u8, Failure> {
     telemetry::init(config)?;
-    let key = output.key_file.as_deref().map(read_key).transpose()?;
-    let written = transfer::write(&Door { config, key }, options(config), asked, &output.target)?;
+    let written = transfer::write(&door(config, &output.remote)?, options(config), asked, &output.target)?;
     let manifest = &written.manifest;
     let from = if written.from_service { "the running service" } else { "the directory" };
     let what = match asked {
@@ -64,7 +86,7 @@ pub(super) fn import(config: &Config, source: &Path, existing: Existing) -> Resu
     {
         ids.iter().for_each(|id| say(&format!("{id}: {what}")));
     }
-    imported.remarks.iter().for_each(|remark| drop(writeln!(io::stderr(), "session-storage: {remark}")));
+    remark(&imported.remarks);
     say(&format!(
         "{} sessions imported, {} unchanged, {} skipped, {} remarks",
         imported.new.len(),
@@ -78,6 +100,7 @@ pub(super) fn import(config: &Config, source: &Path, existing: Existing) -> Resu
 pub(super) fn restore(config: &Config, file: &Path) -> Result<u8, Failure> {
     telemetry::init(config)?;
     let restored = transfer::restore(options(config), file)?;
+    remark(&restored.remarks);
     say(&format!(
         "restored to position {}: {} sessions; the directory's new life is {}",
         restored.manifest.position(),
@@ -97,8 +120,8 @@ pub(super) fn archive(config: &Config, asked: ArchiveRequest) -> Result<u8, Fail
 
 async fn run_archive(config: &Config, archive: &Archive, asked: ArchiveRequest) -> anyhow::Result<()> {
     match asked {
-        ArchiveRequest::Push { ids, user, key_file } => {
-            let door = Door { config, key: key_file.as_deref().map(read_key).transpose()? };
+        ArchiveRequest::Push { ids, user, remote } => {
+            let door = door(config, &remote)?;
             let tell = |id: &SessionId, archived: Option<&Archived>| match archived {
                 Some(archived) => say(&format!("{id}: {} ({} bytes)", archived.key, archived.bytes)),
                 None => say(&format!("{id}: is active and was not archived")),

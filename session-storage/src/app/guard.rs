@@ -11,6 +11,7 @@ use actix_web::dev::Payload;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::request_id;
 use super::trace::Trace;
 use crate::access::rule::Verdict;
 use crate::access::{Access, Rule, Scope};
@@ -81,7 +82,8 @@ impl Gatekeeper {
     }
 
     fn trace<R: Row>(&self, request: &HttpRequest, session: Option<SessionId>, on: bool) -> Trace {
-        let audit = self.guards.audit.clone().filter(|_| on || self.audit_always);
+        let noted = R::RULE != Rule::Open && (on || self.audit_always);
+        let audit = self.guards.audit.clone().filter(|_| noted);
         let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
         Trace {
             named: (audit.is_some() && in_body).then(Arc::default),
@@ -95,6 +97,7 @@ impl Gatekeeper {
                 address: caller::address(request),
             },
             budget: None,
+            request_id: request_id::given(request.headers()),
         }
     }
 

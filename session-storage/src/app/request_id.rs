@@ -19,10 +19,12 @@ thread_local! {
 
 /// The name of the request with these headers.
 pub(super) fn of(headers: &HeaderMap) -> HeaderValue {
-    match headers.get(&X_REQUEST_ID) {
-        Some(given) if is_harmless(given.as_bytes()) => given.clone(),
-        _ => fresh(),
-    }
+    given(headers).unwrap_or_else(fresh)
+}
+
+/// The name that the client gave, if it is a harmless one.
+pub(super) fn given(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(&X_REQUEST_ID).filter(|given| is_harmless(given.as_bytes())).cloned()
 }
 
 fn is_harmless(name: &[u8]) -> bool {

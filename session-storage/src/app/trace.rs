@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use actix_web::http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use session_model::SessionId;
 
+use super::request_id;
 use crate::audit::{Audit, Deed};
 use crate::clock::now;
 use crate::limits::Budget;
@@ -22,19 +23,39 @@ pub(super) struct Trace {
     /// The session, where a body names it.
     pub(super) named: Option<Arc<OnceLock<SessionId>>>,
     pub(super) budget: Option<Budget>,
+    /// The request's name, once it is known.
+    pub(super) request_id: Option<HeaderValue>,
 }
+
+/// What stands in the audit log for a request whose client went away before its answer: what it has asked for may have
+/// been done.
+const GONE: u16 = 499;
 
 impl Trace {
     /// Tells what there is to tell about an answer.
-    pub(super) fn finish(self, status: u16, headers: &mut HeaderMap, request_id: &HeaderValue) {
+    pub(super) fn finish(mut self, status: u16, headers: &mut HeaderMap, request_id: &HeaderValue) {
+        self.request_id = Some(request_id.clone());
         if let Some(budget) = self.budget {
             announce(budget, headers);
         }
-        let Some(audit) = self.audit else { return };
-        let named = self.named.and_then(|named| named.get().cloned());
+        self.note(status);
+    }
+
+    /// Notes the deed, once.
+    fn note(&mut self, status: u16) {
+        let Some(audit) = self.audit.take() else { return };
+        let named = self.named.as_ref().and_then(|named| named.get().cloned());
         let session = self.deed.session.clone().or(named);
-        let deed = Deed { session, status, ..self.deed };
+        let deed = Deed { session, status, ..self.deed.clone() };
+        let request_id = self.request_id.take().unwrap_or_else(request_id::fresh);
         audit.note(deed, now(), request_id.to_str().unwrap_or_default());
+    }
+}
+
+impl Drop for Trace {
+    /// Without an answer the request was broken off.
+    fn drop(&mut self) {
+        self.note(GONE);
     }
 }
 

@@ -61,6 +61,8 @@ impl Archive {
         if bucket.is_empty() {
             return Err(unknown());
         }
+        // For its HTTP client, which brings no provider of its own. Fails if there is one already, and that one is good.
+        drop(rustls::crypto::ring::default_provider().install_default());
         let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
         Ok(Self { objects: Arc::new(objects), prefix: Key::from(prefix) })
     }

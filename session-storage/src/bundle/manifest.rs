@@ -40,6 +40,18 @@ pub struct Exported {
     pub offset: u64,
 }
 
+/// What belongs to a directory and is in no back-up of it, because it must not lie beside the records that it protects:
+/// enough to know it again, and of no other use.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeptBack {
+    /// Whether there were access keys: whether everybody was asked for one.
+    pub access_keys: bool,
+    /// The beginning of the digest of the redaction key, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redaction_key: Option<String>,
+}
+
 /// `MANIFEST.json`
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Manifest {
@@ -60,6 +72,9 @@ pub struct Manifest {
     /// The sessions of an export.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<String, Exported>,
+    /// What was kept back from a back-up; older ones do not say.
+    #[serde(rename = "keptBack", default, skip_serializing_if = "Option::is_none")]
+    pub kept_back: Option<KeptBack>,
     /// Every other member.
     pub files: BTreeMap<String, Sum>,
 }

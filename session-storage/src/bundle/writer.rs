@@ -6,20 +6,27 @@ use std::io::{self, Read, Write};
 use session_model::Timestamp;
 use sha2::{Digest as _, Sha256};
 
-use super::manifest::{Exported, Kind, MANIFEST, Manifest, SCHEMA, Sum, hex};
+use super::manifest::{Exported, KeptBack, Kind, MANIFEST, Manifest, SCHEMA, Sum, hex};
 
 /// A bundle on its way into `W`.
 pub struct BundleWriter<W: Write> {
     tar: tar::Builder<W>,
     files: BTreeMap<String, Sum>,
     sessions: BTreeMap<String, Exported>,
+    kept_back: Option<KeptBack>,
     at: Timestamp,
 }
 
 impl<W: Write> BundleWriter<W> {
     /// An empty bundle.
     pub fn new(out: W, at: Timestamp) -> Self {
-        Self { tar: tar::Builder::new(out), files: BTreeMap::new(), sessions: BTreeMap::new(), at }
+        Self {
+            tar: tar::Builder::new(out),
+            files: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            kept_back: None,
+            at,
+        }
     }
 
     /// Adds a member of exactly so many bytes; that there are fewer is an error.
@@ -44,6 +51,11 @@ impl<W: Write> BundleWriter<W> {
         self.sessions.insert(id.to_owned(), exported);
     }
 
+    /// Notes what is not in it.
+    pub fn keep_back(&mut self, what: KeptBack) {
+        self.kept_back = Some(what);
+    }
+
     /// Writes the manifest and the end.
     pub fn finish(mut self, kind: Kind, epoch: &str, offset: u64) -> io::Result<W> {
         let manifest = Manifest {
@@ -54,6 +66,7 @@ impl<W: Write> BundleWriter<W> {
             epoch: epoch.to_owned(),
             offset,
             sessions: std::mem::take(&mut self.sessions),
+            kept_back: self.kept_back.take(),
             files: std::mem::take(&mut self.files),
         };
         let mut bytes = serde_json::to_vec_pretty(&manifest)?;

@@ -6,7 +6,8 @@ use clap::builder::TypedValueParser as _;
 use clap::{Arg, ArgAction, ArgGroup, ArgMatches, Command};
 use session_model::{Refusal, SessionId, UserId};
 
-use super::kinds::{Kind as _, Span};
+use super::kinds::Kind as _;
+use super::measures::Span;
 use crate::access::{Role, Scope, Scopes};
 
 const DAY: u64 = 86_400;

@@ -7,6 +7,7 @@ use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 use session_model::SessionId;
 
+use super::Address;
 use super::access_cli::{self, AccessRequest};
 
 /// What is asked for.
@@ -68,8 +69,8 @@ pub enum ArchiveRequest {
         ids: BTreeSet<SessionId>,
         /// Only this user's.
         user: Option<String>,
-        /// The file of the key that is shown to the service.
-        key_file: Option<PathBuf>,
+        /// How the service is asked.
+        remote: Remote,
     },
     /// List what is there.
     List {
@@ -90,7 +91,18 @@ pub enum ArchiveRequest {
 pub struct Output {
     /// The file, or the folder for one.
     pub target: PathBuf,
-    /// The file of the key that is shown to the service.
+    /// How the service is asked for it.
+    pub remote: Remote,
+}
+
+/// How a running service is asked, where the configuration of this machine does not say it all.
+#[derive(Clone, Debug, Default)]
+pub struct Remote {
+    /// Where it is; `None`: here.
+    pub address: Option<Address>,
+    /// The file of the authorities that are trusted.
+    pub authorities: Option<PathBuf>,
+    /// The file of the key that is shown to it.
     pub key_file: Option<PathBuf>,
 }
 
@@ -102,12 +114,19 @@ fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
-fn key_file() -> Arg {
-    Arg::new("key-file")
-        .long("key-file")
-        .value_name("FILE")
-        .value_parser(value_parser!(PathBuf))
-        .help("File with a key of scope admin, where the service asks for one")
+fn remote() -> [Arg; 3] {
+    let file = |name: &'static str| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
+    };
+    [
+        Arg::new("url").long("url").value_name("URL").value_parser(value_parser!(Address)).help(
+            "The running service, if it is not the one of this machine's configuration: https://host[:port]",
+        ),
+        file("ca")
+            .help("File with the certificates of the authorities to trust (PEM), instead of this machine's"),
+        file("key-file")
+            .help("File with a key of scope admin, where the service asks for one; or SESSION_STORAGE_KEY"),
+    ]
 }
 
 fn selection() -> [Arg; 2] {
@@ -128,7 +147,7 @@ fn archive() -> Command {
             Command::new("push")
                 .about("Archive completed sessions of the running service, and prove what was archived")
                 .args(selection())
-                .arg(key_file()),
+                .args(remote()),
         )
         .subcommand(Command::new("list").about("List what is there, of one session or of all").arg(id()))
         .subcommand(
@@ -154,7 +173,7 @@ pub(super) fn all() -> Vec<Command> {
             .about("Write sessions to a bundle, each as of one moment; the service may be running")
             .arg(path("target", "FILE.tar.zst", "The bundle to write"))
             .args(selection())
-            .arg(key_file()),
+            .args(remote()),
         Command::new("import")
             .about("Import the sessions of a bundle, or of a directory, also of the Node.js service's, into a directory that is not in use")
             .arg(path("source", "FILE.tar.zst|DIRECTORY", "The bundle or storage directory to read"))
@@ -163,7 +182,7 @@ pub(super) fn all() -> Vec<Command> {
         Command::new("backup")
             .about("Write the whole storage directory to a bundle, as of one position; the service may be running")
             .arg(path("target", "FILE.tar.zst|DIRECTORY", "The bundle to write, or the directory for one named by its position"))
-            .arg(key_file()),
+            .args(remote()),
         archive(),
         Command::new("restore")
             .about("Restore a back-up into an empty storage directory")
@@ -175,6 +194,11 @@ pub(super) fn all() -> Vec<Command> {
 
 fn path_of(matches: &ArgMatches, name: &str) -> PathBuf {
     matches.get_one::<PathBuf>(name).cloned().unwrap_or_default()
+}
+
+fn remote_of(matches: &ArgMatches) -> Remote {
+    let file = |name| matches.get_one::<PathBuf>(name).cloned();
+    Remote { address: matches.get_one("url").cloned(), authorities: file("ca"), key_file: file("key-file") }
 }
 
 fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
@@ -191,7 +215,7 @@ fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
 /// What the arguments ask for, and those of the subcommand.
 pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
     let Some((name, inner)) = matches.subcommand() else { return Ok((Request::Serve, matches)) };
-    let output = || Output { target: path_of(inner, "target"), key_file: inner.get_one("key-file").cloned() };
+    let output = || Output { target: path_of(inner, "target"), remote: remote_of(inner) };
     if let "key" | "token" = name
         && let Some((request, inner)) = access_cli::read(inner)
     {
@@ -225,11 +249,9 @@ fn archive_request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error
     };
     let ids = ids(inner)?;
     let request = match (name, ids.first().cloned()) {
-        ("push", _) => ArchiveRequest::Push {
-            ids,
-            user: inner.get_one("user").cloned(),
-            key_file: inner.get_one("key-file").cloned(),
-        },
+        ("push", _) => {
+            ArchiveRequest::Push { ids, user: inner.get_one("user").cloned(), remote: remote_of(inner) }
+        }
         ("fetch", Some(id)) => ArchiveRequest::Fetch { id, target: path_of(inner, "target") },
         (_, id) => ArchiveRequest::List { id },
     };

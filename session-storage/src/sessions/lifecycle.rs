@@ -5,6 +5,7 @@ use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::{Command, Refusal, SessionId, UserId};
 
+use super::kin::Kin;
 use super::refused::Refused;
 use super::{Sessions, Submitted};
 
@@ -26,11 +27,10 @@ impl Sessions {
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
-        let mut answer = self.submit(id, Command::Create { user, birth }, producer).await?;
-        if let Some(parent) = parent.filter(|parent| may_link && self.exists(parent)) {
-            let link = Command::LinkChild { child: id.to_string(), present: true };
-            self.submit(&parent, link, None).await?;
-        }
+        let mut command = Some(Command::Create { user, birth });
+        let parent = parent.filter(|_| may_link);
+        let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
+        let mut answer = self.write_with_parent(id, parent.as_ref(), Kin::Joins, attempt).await?;
         let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         body["sessionId"] = id.as_str().into();
         body["path"] = self.path_of(id).to_string_lossy().into_owned().into();
@@ -44,29 +44,25 @@ impl Sessions {
         id: &SessionId,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
-        let parent = self.parent_of(id).await?;
-        let answer = self.submit(id, Command::Delete, producer).await?;
-        self.unlink(id, parent).await?;
-        Ok(answer)
+        self.leave(id, Command::Delete, producer).await
     }
 
     /// Removes a session if it is still completed: that is decided under its lock, so that one which was opened
     /// again meanwhile stays; so does one that something has happened to since `as_of`. Answers whether it went.
     pub async fn retire(&self, id: &SessionId, as_of: Option<u64>) -> Result<bool, Refused> {
-        let parent = self.parent_of(id).await?;
-        self.submit(id, Command::Retire { as_of }, None).await?;
-        if self.exists(id) {
-            return Ok(false);
-        }
-        self.unlink(id, parent).await?;
-        Ok(true)
+        self.leave(id, Command::Retire { as_of }, None).await?;
+        Ok(!self.exists(id))
     }
 
-    async fn unlink(&self, id: &SessionId, parent: Option<SessionId>) -> Result<(), Refused> {
-        if let Some(parent) = parent.filter(|parent| self.exists(parent)) {
-            let unlink = Command::LinkChild { child: id.to_string(), present: false };
-            self.submit(&parent, unlink, None).await?;
-        }
-        Ok(())
+    async fn leave(
+        &self,
+        id: &SessionId,
+        command: Command<'_>,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let parent = self.parent_of(id).await?;
+        let mut command = Some(command);
+        let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
+        self.write_with_parent(id, parent.as_ref(), Kin::Leaves, attempt).await
     }
 }

@@ -10,6 +10,7 @@ mod copy;
 mod feed;
 pub mod figures;
 mod history;
+mod kin;
 mod lifecycle;
 mod lists;
 mod logs;
@@ -21,6 +22,9 @@ mod refused;
 mod retain;
 mod usage;
 mod write;
+
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;

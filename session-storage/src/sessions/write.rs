@@ -6,7 +6,8 @@ use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Existing, Outcome, Reply};
 use session_model::{
-    Change, Command, EventKind, LogKind, RecordBody, SessionId, Stamp, Timestamp, UserId, View, change_line,
+    Change, Code, Command, EventKind, LogKind, RecordBody, Refusal, SessionId, Stamp, Timestamp, UserId,
+    View, change_line,
 };
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
@@ -52,14 +53,23 @@ impl Sessions {
             let attempted = attempt(&cell, &mut cell.slot.lock())?;
             match attempted {
                 Attempt::Load => self.load(&cell).await?,
-                Attempt::Answered(answer) => return Ok(answer),
-                Attempt::Stored { ticket, answer, indexed } => {
-                    ticket.await.map_err(commit_refusal)?;
-                    if indexed {
-                        self.store.refresh_index(&cell);
-                    }
-                    return Ok(answer);
+                attempted => return self.outcome_of(&cell, attempted).await,
+            }
+        }
+    }
+
+    /// Waits for the commit. What comes after it does so in the store's own time too (see
+    /// [`crate::store::Store::refresh_index`]): whoever has asked may be gone by then.
+    pub(super) async fn outcome_of(&self, cell: &Cell, attempted: Attempt) -> Result<Submitted, Refused> {
+        match attempted {
+            Attempt::Load => Err(Refusal::new(Code::Internal, "a session could not be loaded").into()),
+            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Stored { ticket, answer, indexed } => {
+                ticket.await.map_err(commit_refusal)?;
+                if indexed {
+                    self.store.refresh_index(cell);
                 }
+                Ok(answer)
             }
         }
     }
@@ -74,7 +84,7 @@ impl Sessions {
         }
     }
 
-    fn attempt(
+    pub(super) fn attempt(
         &self,
         cell: &Arc<Cell>,
         slot: &mut Slot,
@@ -102,7 +112,7 @@ impl Sessions {
     }
 
     /// Appends what was decided about a session that exists.
-    fn store_outcome(
+    pub(super) fn store_outcome(
         &self,
         cell: &Arc<Cell>,
         loaded: &mut Loaded,

@@ -29,7 +29,8 @@
 //! - **A crash meanwhile** breaks the stream off before its manifest, and what is broken off is no bundle.
 //!
 //! Not in it, since they are derived or of the moment: `index.json`, `recent/`, `.lock`, `.trash/`, the spare
-//! segments. A restored directory begins another life: the service went on after the position, and other events
+//! segments; nor, since they must not lie beside the records that they protect: `access/`, `.redaction-key`, the audit
+//! log. The manifest says whether there were any ([`KeptBack`]). A restored directory begins another life: the service went on after the position, and other events
 //! have those offsets.
 
 use std::fs::{self, File};
@@ -39,11 +40,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use session_model::SessionId;
+use sha2::{Digest as _, Sha256};
 
 use super::Store;
 use super::checkpoint::Checkpoint;
 use super::error::CopyError;
+use super::layout::Layout;
 use super::segment;
+use crate::bundle::manifest::{KeptBack, hex};
 use crate::bundle::place::{REASON, is_file_name, is_folder_name};
 use crate::bundle::{BundleWriter, Kind};
 
@@ -66,8 +70,18 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     }
     add_journal(store, &checkpoint, position, &mut bundle)?;
     drop(held);
+    bundle.keep_back(kept_back(store.layout())?);
     bundle.finish(Kind::Backup, store.epoch(), position)?;
     Ok(position)
+}
+
+/// What of a directory is in no back-up of it.
+pub fn kept_back(layout: &Layout) -> io::Result<KeptBack> {
+    let redaction_key = match fs::read_to_string(layout.redaction_key()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        key => Some(hex(&Sha256::digest(key?.trim()))[..16].to_owned()),
+    };
+    Ok(KeptBack { access_keys: layout.access_keys().is_file(), redaction_key })
 }
 
 fn add_sessions<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::Result<()> {

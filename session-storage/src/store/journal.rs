@@ -9,129 +9,38 @@
 //! is erased from the journal before its tickets fail, so that it cannot come back. A sync that fails is final:
 //! what the disk holds is then unknown, and nothing is acknowledged until a restart has recovered.
 
+mod pending;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use session_model::{SessionId, Timestamp, UserId};
 
 use super::error::CommitError;
-use super::log_writer::PendingEvent;
-use super::segment::{EntryWriter, GROUP_HEADER, ProducerCommit};
-use super::ticket::{Group, Ticket};
+use super::ticket::Ticket;
+
+pub use pending::Pending;
+pub(super) use pending::Spare;
 
 /// The most bytes that may wait for a commit.
 const MAX_PENDING: usize = 64 << 20;
 
-/// How much of a group's buffer is kept for the next one.
-const KEPT_BUFFER: usize = 4 << 20;
-
-/// What waits for the next commit.
+/// While this is there no group is taken away to be committed.
+#[must_use]
 #[derive(Debug)]
-pub struct Pending {
-    /// The group's bytes, with room for its header.
-    pub(super) buffer: Vec<u8>,
-    /// Its events.
-    pub(super) events: Vec<PendingEvent>,
-    /// How many entries it has.
-    pub(super) entries: u32,
-    /// When its first entry was appended.
-    pub(super) opened: Option<Instant>,
-    /// The offset of its first event.
-    pub(super) first_offset: u64,
-    /// The offset that the next event gets.
-    pub(super) next_offset: u64,
-    pub(super) group: Arc<Group>,
-    /// The group before this one, which may still be on its way to the disk.
-    in_flight: Option<Arc<Group>>,
-    checkpoint: u64,
-    stopping: bool,
-}
+pub struct Together<'j>(&'j Journal);
 
-impl Pending {
-    fn new(next_offset: u64) -> Self {
-        Self {
-            buffer: vec![0; GROUP_HEADER],
-            events: Vec::new(),
-            entries: 0,
-            opened: None,
-            first_offset: next_offset,
-            next_offset,
-            group: Arc::default(),
-            in_flight: None,
-            checkpoint: 1,
-            stopping: false,
+impl Drop for Together<'_> {
+    fn drop(&mut self) {
+        let mut pending = self.0.pending.lock();
+        pending.held -= 1;
+        let free = pending.held == 0;
+        drop(pending);
+        if free {
+            self.0.work.notify_one();
+            self.0.done.notify_all();
         }
-    }
-
-    /// The offset that the next event gets.
-    pub fn next_offset(&self) -> u64 {
-        self.next_offset
-    }
-
-    /// The group that what is appended now becomes part of.
-    pub fn group(&self) -> &Arc<Group> {
-        &self.group
-    }
-
-    /// Which checkpoint is the newest begun: the first entry of a session after it bears its base.
-    pub fn checkpoint(&self) -> u64 {
-        self.checkpoint
-    }
-
-    /// Appends an entry; `fill` writes its events and answers the position of the producer that sent them.
-    pub fn entry(
-        &mut self,
-        owner: (&SessionId, &UserId),
-        at: Timestamp,
-        base: Option<&[u8]>,
-        fill: impl FnOnce(&mut EntryWriter<'_>, &mut Vec<PendingEvent>) -> Option<ProducerCommit>,
-    ) {
-        let mut writer = EntryWriter::begin(&mut self.buffer, owner, at, self.next_offset, base);
-        let before = self.events.len();
-        let producer = fill(&mut writer, &mut self.events);
-        writer.end(producer.as_ref());
-        self.entries += 1;
-        self.next_offset += (self.events.len() - before) as u64;
-    }
-
-    /// Whether nothing waits and nothing is on its way: whatever was appended is done, one way or the other.
-    fn is_idle(&self) -> bool {
-        self.entries == 0 && self.in_flight.as_ref().is_none_or(|group| group.result().is_some())
-    }
-
-    /// Takes the group away, leaving an empty one with the same buffers' capacity.
-    fn take(&mut self, spare: Spare) -> Pending {
-        let mut next = Self {
-            buffer: spare.buffer,
-            events: spare.events,
-            in_flight: Some(Arc::clone(&self.group)),
-            checkpoint: self.checkpoint,
-            stopping: self.stopping,
-            ..Self::new(self.next_offset)
-        };
-        next.buffer.clear();
-        next.buffer.resize(GROUP_HEADER, 0);
-        next.events.clear();
-        std::mem::replace(self, next)
-    }
-}
-
-/// Buffers to be used again.
-#[derive(Debug, Default)]
-pub(super) struct Spare {
-    buffer: Vec<u8>,
-    events: Vec<PendingEvent>,
-}
-
-impl Spare {
-    pub(super) fn of(mut group: Pending) -> Self {
-        group.buffer.clear();
-        group.buffer.shrink_to(KEPT_BUFFER);
-        group.events.clear();
-        group.events.shrink_to(4096);
-        Self { buffer: group.buffer, events: group.events }
     }
 }
 
@@ -198,16 +107,12 @@ impl Journal {
         fill: impl FnOnce(&mut Pending) -> R,
     ) -> Result<(Ticket, R), CommitError> {
         let mut pending = self.pending.lock();
-        match self.status.load(Ordering::Acquire) {
-            OPEN => {}
-            DRAINING => return Err(CommitError::Draining),
-            _ => return Err(CommitError::Failed),
-        }
         if generation != self.generation() {
             return Err(CommitError::Superseded);
         }
-        if pending.buffer.len() > MAX_PENDING {
-            return Err(CommitError::WriteFailed);
+        // What belongs together was let in as a whole.
+        if pending.held == 0 {
+            self.admit(&pending)?;
         }
         if pending.entries == 0 {
             pending.opened = Some(Instant::now());
@@ -220,6 +125,25 @@ impl Journal {
             self.work.notify_one();
         }
         Ok((ticket, result))
+    }
+
+    /// Refuses what finds the journal closed or full.
+    fn admit(&self, pending: &Pending) -> Result<(), CommitError> {
+        match self.status.load(Ordering::Acquire) {
+            OPEN if pending.buffer.len() <= MAX_PENDING => Ok(()),
+            OPEN => Err(CommitError::WriteFailed),
+            DRAINING => Err(CommitError::Draining),
+            _ => Err(CommitError::Failed),
+        }
+    }
+
+    /// Lets what is appended until the answer is dropped be one commit: all of it becomes durable, or nothing. To be
+    /// held for a few appends and no longer, since the commit thread waits.
+    pub fn together(&self) -> Result<Together<'_>, CommitError> {
+        let mut pending = self.pending.lock();
+        self.admit(&pending)?;
+        pending.held += 1;
+        Ok(Together(self))
     }
 
     /// How many events wait for the next commit, and how many bytes.
@@ -271,6 +195,9 @@ impl Journal {
     /// Refuses what comes from now on; the commit thread ends when the rest is done.
     pub fn drain(&self) {
         let mut pending = self.pending.lock();
+        while pending.held > 0 {
+            self.done.wait(&mut pending);
+        }
         if !self.has_failed() {
             self.status.store(DRAINING, Ordering::Release);
         }
@@ -281,8 +208,8 @@ impl Journal {
     /// The commit thread's next group; `None` at the end.
     pub(super) fn next_group(&self, spare: Spare) -> Option<Pending> {
         let mut pending = self.pending.lock();
-        while pending.entries == 0 {
-            if pending.stopping {
+        while pending.entries == 0 || pending.held > 0 {
+            if pending.stopping && pending.held == 0 {
                 return None;
             }
             self.work.wait(&mut pending);

@@ -87,6 +87,16 @@ impl Layout {
         self.root.join(".trash")
     }
 
+    /// Where the folder of a session goes that the event of this offset has deleted.
+    pub fn discarded(&self, id: &SessionId, offset: u64) -> PathBuf {
+        self.trash().join(format!("{offset}-{id}"))
+    }
+
+    /// Whose keys are asked for, which the store only looks for.
+    pub fn access_keys(&self) -> PathBuf {
+        self.root.join("access").join("keys.json")
+    }
+
     /// The key of the tags that stand in the place of secrets.
     pub fn redaction_key(&self) -> PathBuf {
         self.root.join(".redaction-key")
@@ -130,6 +140,11 @@ pub const fn log_name(log: LogKind) -> &'static str {
 /// The file name of an earlier final document.
 pub fn final_archive(n: u32) -> String {
     format!("final-{n}.json")
+}
+
+/// The offset in the name of a discarded folder.
+pub fn parse_discarded_name(name: &str) -> Option<u64> {
+    name.split_once('-')?.0.parse().ok()
 }
 
 /// The offset in a segment's file name.

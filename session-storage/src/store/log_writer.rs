@@ -7,11 +7,13 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::sync::Arc;
 
 use lru::LruCache;
 use session_model::{EventKind, LogKind, SessionId, UserId};
 
 use super::disk::Disk;
+use super::folders::Folders;
 use super::layout::Layout;
 
 /// The most logs kept open.
@@ -37,14 +39,15 @@ pub struct PendingEvent {
 /// The open logs.
 pub struct LogWriter {
     layout: Layout,
+    folders: Arc<Folders>,
     open: LruCache<(SessionId, LogKind), File>,
     scratch: Vec<u8>,
 }
 
 impl LogWriter {
     /// None open yet.
-    pub fn new(layout: Layout) -> Self {
-        Self { layout, open: LruCache::new(OPEN_FILES), scratch: Vec::new() }
+    pub fn new(layout: Layout, folders: Arc<Folders>) -> Self {
+        Self { layout, folders, open: LruCache::new(OPEN_FILES), scratch: Vec::new() }
     }
 
     /// Writes the lines of a group. On an error some may be written: call [`LogWriter::undo`].
@@ -75,6 +78,7 @@ impl LogWriter {
         self.write_line(disk, event, &buffer[event.line.clone()])?;
         if event.kind == EventKind::SessionDeleted {
             self.forget(&event.session);
+            let _alone = self.folders.enter(&event.session);
             discard(&self.layout, &event.session, event.offset)?;
         }
         Ok(())
@@ -100,9 +104,14 @@ impl LogWriter {
         }
     }
 
-    /// Cuts off what a failed group may have written.
+    /// Cuts off what a failed group may have written, and brings back the folders that it moved aside.
     pub fn undo(&mut self, events: &[PendingEvent]) -> io::Result<()> {
         for event in events.iter().rev() {
+            if event.kind == EventKind::SessionDeleted {
+                self.forget(&event.session);
+                let _alone = self.folders.enter(&event.session);
+                bring_back(&self.layout, &event.session, event.offset)?;
+            }
             let file = self.file(&event.session, event.kind.log())?;
             if file.metadata()?.len() > event.log_at {
                 file.set_len(event.log_at)?;
@@ -136,12 +145,70 @@ fn open(layout: &Layout, session: &SessionId, log: LogKind) -> io::Result<File> 
     }
 }
 
-/// Moves a deleted session's folder aside, to be removed when there is time.
+/// Moves a deleted session's folder aside, to be removed when its deletion is durable and there is time.
 pub fn discard(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<()> {
-    let trash = layout.trash();
-    fs::create_dir_all(&trash)?;
-    match fs::rename(layout.session(session), trash.join(format!("{offset}-{session}"))) {
+    fs::create_dir_all(layout.trash())?;
+    let discarded = layout.discarded(session, offset);
+    match fs::rename(layout.session(session), &discarded) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // A crash came before it was removed, and the journal is read again: what lies there now is newer.
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
+            fs::remove_dir_all(&discarded)?;
+            fs::rename(layout.session(session), discarded)
+        }
         result => result,
+    }
+}
+
+/// Undoes [`discard`], if it was done: in the place of the folder can only be that of a session which was born behind
+/// the deletion, and that did not happen either.
+fn bring_back(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<()> {
+    let discarded = layout.discarded(session, offset);
+    if !discarded.exists() {
+        return Ok(());
+    }
+    match fs::remove_dir_all(layout.session(session)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => fs::rename(discarded, layout.session(session)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::disk::RealDisk;
+
+    fn event(kind: EventKind, offset: u64, log_at: u64) -> PendingEvent {
+        let session = SessionId::parse("s").unwrap();
+        PendingEvent { session, user: UserId::unknown(), kind, offset, line: 0..5, log_at }
+    }
+
+    #[test]
+    fn a_deletion_that_failed_with_its_group_brings_the_folder_back() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let mut writer = LogWriter::new(layout.clone(), Arc::default());
+        writer.write(&RealDisk, &[event(EventKind::SessionCreated, 1, 0)], b"line\n").unwrap();
+        let group = [event(EventKind::SessionDeleted, 2, 5), event(EventKind::SessionCreated, 3, 0)];
+        writer.write(&RealDisk, &group, b"next\n").unwrap();
+        let changes = layout.log(&group[0].session, LogKind::Changes);
+        assert_eq!(fs::read(&changes).unwrap(), b"next\n", "the one that was born behind it");
+        writer.undo(&group).unwrap();
+        assert_eq!(fs::read(&changes).unwrap(), b"line\n", "the one that was not deleted after all");
+        writer.write(&RealDisk, &group[..1], b"next\n").unwrap();
+        assert!(!changes.exists() && layout.discarded(&group[0].session, 2).is_dir());
+    }
+
+    #[test]
+    fn a_folder_is_discarded_again_when_a_crash_came_before_the_trash_was_emptied() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let id = SessionId::parse("s").unwrap();
+        for _ in 0..2 {
+            fs::create_dir_all(layout.session(&id)).unwrap();
+            fs::write(layout.log(&id, LogKind::Changes), b"line\n").unwrap();
+            discard(&layout, &id, 7).unwrap();
+        }
+        assert!(!layout.session(&id).exists() && layout.discarded(&id, 7).is_dir());
     }
 }

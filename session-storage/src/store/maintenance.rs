@@ -42,7 +42,7 @@ pub fn run(store: &Arc<Store>) {
         index_pause: Duration::ZERO,
         index_changes: u64::MAX,
     };
-    if let Err(error) = recovery::empty_trash(&store.layout) {
+    if let Err(error) = recovery::empty_trash(&store.layout, store.journal.durable()) {
         tracing::warn!(%error, "what deletions left could not be removed");
     }
     while !store.wait_for_stop(TICK) {
@@ -69,7 +69,7 @@ fn tick(store: &Arc<Store>, progress: &mut Progress) {
         progress.checkpoint_at = Instant::now();
     }
     store.cells.evict();
-    if let Err(error) = recovery::empty_trash(&store.layout) {
+    if let Err(error) = recovery::empty_trash(&store.layout, store.journal.durable()) {
         tracing::warn!(%error, "what deletions left could not be removed");
     }
 }

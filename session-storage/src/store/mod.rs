@@ -19,6 +19,9 @@
 //! One session as of one offset: [`export`]. The whole directory as of one position: [`backup`]. Neither holds up a
 //! write.
 //!
+//! # Folders
+//! Writing a session's snapshots and moving its folder aside exclude each other: see [`folders`].
+//!
 //! # Order
 //! An event's offset is its place in the journal. A session's lock is held from deciding to appending, so the
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
@@ -31,6 +34,7 @@ pub mod disk;
 pub mod error;
 pub mod export;
 pub mod figures;
+pub mod folders;
 pub mod index;
 pub mod journal;
 pub mod journal_reader;
@@ -50,6 +54,7 @@ pub mod session_dir;
 pub mod snapshots;
 pub mod ticket;
 
+mod loading;
 mod open;
 
 pub use open::{Options, Store, SyncPolicy};

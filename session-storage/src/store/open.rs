@@ -9,25 +9,22 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
-use session_model::producer::Producers;
 use session_model::redact::Key;
-use session_model::{LogKind, SessionId, View};
+use session_model::{SessionId, View};
 
 use super::cells::{Cell, Cells, Loaded, Slot};
 use super::checkpoint::Checkpoint;
 use super::committer::{Committer, Observer};
 use super::disk::Disk;
-use super::error::{Damage, OpenError};
+use super::error::OpenError;
 use super::figures::Figures;
+use super::folders::Folders;
 use super::index::Index;
 use super::journal::Journal;
 use super::layout::Layout;
-use super::legacy::Hint;
 use super::lock::DirLock;
-use super::log_file::LogFile;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
-use super::session_dir::Opened;
 use super::{committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
@@ -75,13 +72,14 @@ pub struct Store {
     pub index: Index,
     /// The sessions in memory.
     pub cells: Cells,
+    pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Option<Vec<SessionId>>>,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
-    quarantined: Mutex<BTreeMap<SessionId, String>>,
+    pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
     #[expect(dead_code, reason = "holding it is its purpose")]
@@ -131,6 +129,7 @@ impl Store {
             figures: Arc::default(),
             index,
             cells: Cells::default(),
+            folders: Arc::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
@@ -147,7 +146,7 @@ impl Store {
         store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.views);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout);
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders));
         let figures = Arc::clone(&store.figures);
         let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
         store.start(committer)?;
@@ -236,79 +235,6 @@ impl Store {
     /// The sessions set aside since the start, and why.
     pub fn quarantined(&self) -> BTreeMap<SessionId, String> {
         self.quarantined.lock().clone()
-    }
-
-    /// Brings a session into memory if it is not there or out of date. Blocks on the disk.
-    pub fn load(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
-        let _loading = cell.loading.lock();
-        let generation = self.journal.generation();
-        let producers = match &mut *cell.slot.lock() {
-            Slot::Loaded(loaded) if loaded.generation == generation => return Ok(()),
-            Slot::Absent(known) if *known == generation => return Ok(()),
-            // Built on a commit that failed: what is durable is read again.
-            Slot::Loaded(loaded) => Some(loaded.durable_producers()),
-            Slot::Absent(_) | Slot::Unloaded => None,
-        };
-        let row = self.index.get(cell.id.as_str());
-        let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
-        let opened = recovery::open_session(
-            &self.layout,
-            self.disk.as_ref(),
-            &cell.id,
-            &[],
-            &hint.unwrap_or_default(),
-        );
-        let slot = match opened {
-            Ok(Some(opened)) => Slot::Loaded(Box::new(self.loaded(opened, producers, generation))),
-            Ok(None) => Slot::Absent(generation),
-            Err(damage) => {
-                self.set_aside(cell, &damage);
-                return Err(damage);
-            }
-        };
-        let is_dirty = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty());
-        *cell.slot.lock() = slot;
-        if is_dirty {
-            self.queue_snapshot(cell);
-        }
-        Ok(())
-    }
-
-    fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
-        let Opened { mut view, is_ahead } = opened;
-        self.journal.pass_over(view.offset);
-        let reloaded = producers.is_some();
-        view.producers = producers.unwrap_or(view.producers);
-        if is_ahead || reloaded { Loaded::dirty(view, generation) } else { Loaded::clean(view, generation) }
-    }
-
-    /// How much of a log, from its start, the older service wrote. Blocks on the disk.
-    pub fn legacy_bytes(self: &Arc<Self>, id: &SessionId, log: LogKind) -> u64 {
-        let known = |cell: &Arc<Cell>| match &*cell.slot.lock() {
-            Slot::Loaded(loaded) => Some(loaded.view.logs[log.index()].legacy),
-            Slot::Absent(_) | Slot::Unloaded => None,
-        };
-        if let Some(legacy) = self.cells.peek(id).and_then(|cell| known(&cell)) {
-            return legacy;
-        }
-        let first = LogFile::open(&self.layout.log(id, log), 0).and_then(|file| file.bytes(0, 256));
-        if first.is_ok_and(|line| line.is_empty() || session_model::line::head(&line).is_some()) {
-            return 0;
-        }
-        let cell = self.cells.get(id);
-        match self.load(&cell) {
-            Ok(()) => known(&cell).unwrap_or(0),
-            Err(_) => 0,
-        }
-    }
-
-    fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
-        if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
-            tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
-        }
-        self.index.remove(&cell.id);
-        self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
-        *cell.slot.lock() = Slot::Absent(self.journal.generation());
     }
 
     /// How many sessions wait for their snapshots to be written.

@@ -20,7 +20,7 @@ use super::checkpoint::{Checkpoint, boot_id, new_epoch};
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
 use super::index::{self, FoundIndex, Index, Row};
-use super::layout::{Layout, METADATA, parse_segment_name};
+use super::layout::{Layout, METADATA, parse_discarded_name, parse_segment_name};
 use super::legacy::Hint;
 use super::log_writer::discard;
 use super::segment::{self, Entry, Found};
@@ -301,14 +301,19 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     }
 }
 
-/// Removes what deletions have left behind. `.trash` itself stays: a deletion may be about to move a folder into it.
-pub fn empty_trash(layout: &Layout) -> io::Result<()> {
+/// Removes what deletions up to this offset have left behind: a later one may yet fail, and then its folder comes
+/// back. `.trash` itself stays: a deletion may be about to move a folder into it.
+pub fn empty_trash(layout: &Layout, durable: u64) -> io::Result<()> {
     let entries = match fs::read_dir(layout.trash()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
     for entry in entries {
-        fs::remove_dir_all(entry?.path())?;
+        let entry = entry?;
+        let deleted = entry.file_name().to_str().and_then(parse_discarded_name);
+        if deleted.is_none_or(|offset| offset <= durable) {
+            fs::remove_dir_all(entry.path())?;
+        }
     }
     Ok(())
 }

@@ -5,6 +5,8 @@
 //! as a spare or removed. One spare is kept; as many more as were used since the last look are made ready while
 //! much is written, since a segment that grows as it is written costs the commits several times as much.
 
+mod tail;
+
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -14,9 +16,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 
-use super::disk::{Disk, sync_dir};
+use super::disk::Disk;
 use super::layout::Layout;
-use super::segment::{END, GROUP_HEADER};
+use super::segment::END;
+
+pub use tail::Tail;
 
 /// The size of a segment where the disk is large enough.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
@@ -219,66 +223,6 @@ fn empty(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     file.write_all_at(&END, 0)?;
     file.sync_data()
-}
-
-/// The segment being written.
-#[derive(Debug)]
-pub struct Tail {
-    pub(super) file: File,
-    /// The offset in its name.
-    pub(super) segment: u64,
-    /// Where the next group goes.
-    pub(super) at: u64,
-    capacity: u64,
-}
-
-impl Tail {
-    /// Begins a segment whose first event has this offset.
-    pub fn begin(segments: &Segments, first_offset: u64) -> io::Result<Self> {
-        let path = segments.layout.segment(first_offset);
-        // Without a spare the segment grows as it is written.
-        if !segments.spares().any(|spare| fs::rename(spare, &path).is_ok()) {
-            File::create(&path)?;
-        }
-        segments.begun.fetch_add(1, Ordering::Relaxed);
-        let file = OpenOptions::new().read(true).write(true).open(&path)?;
-        file.sync_all()?;
-        sync_dir(&path)?;
-        segments.marks.lock().insert(first_offset, Marks::new());
-        let capacity = segments.capacity.max(file.metadata()?.len());
-        Ok(Self { file, segment: first_offset, at: 0, capacity })
-    }
-
-    /// Goes on to a new segment if a group of this length does not fit any more. The old one keeps what was
-    /// allocated for it, so that it can be recycled.
-    pub fn make_room(
-        &mut self,
-        segments: &Segments,
-        disk: &dyn Disk,
-        first_offset: u64,
-        len: u64,
-    ) -> io::Result<()> {
-        if self.at == 0 || self.at + len <= self.capacity {
-            return Ok(());
-        }
-        disk.sync_data(&self.file)?;
-        *self = Self::begin(segments, first_offset)?;
-        Ok(())
-    }
-
-    /// Cuts off what was allocated and not used.
-    pub fn seal(&self) -> io::Result<()> {
-        self.file.set_len(self.at)
-    }
-
-    /// Makes a group that was just written at the end unreadable again.
-    pub fn erase(&self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
-        if self.file.metadata()?.len() < self.at + GROUP_HEADER as u64 {
-            return self.file.set_len(self.at);
-        }
-        disk.write_at(&self.file, &[0; GROUP_HEADER], self.at)?;
-        if sync { disk.sync_data(&self.file) } else { Ok(()) }
-    }
 }
 
 #[cfg(test)]

@@ -18,8 +18,10 @@ use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
 use super::recent;
 
 /// The documents of one session, as of an offset.
-struct Snapshot {
+pub(crate) struct Snapshot {
     cell: Arc<Cell>,
+    /// The offset of the session's creation: another session may have its name by the time they are written.
+    born: u64,
     offset: u64,
     generation: u64,
     whole: Vec<(String, Vec<u8>)>,
@@ -50,7 +52,7 @@ fn out_file(file: &OutFile) -> (String, Vec<u8>) {
 }
 
 /// Makes the documents that are due and marks them as written.
-fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
+pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     cell.queued.store(false, Ordering::Release);
     let mut slot = cell.slot.lock();
     let Slot::Loaded(loaded) = &mut *slot else { return None };
@@ -76,12 +78,22 @@ fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     let children = metadata_dirty.then(|| view.metadata.texts("subsessions").map(str::to_owned).collect());
     Some(Snapshot {
         cell: Arc::clone(cell),
+        born: view.created_offset,
         offset: view.offset,
         generation: loaded.generation,
         whole,
         remove_final: final_dirty && view.final_doc.is_none(),
         children,
     })
+}
+
+/// Whether the session is the one that the snapshot was taken of. Inside its folder that stays so for the files: a
+/// deletion is decided first and moves the folder then.
+fn is_still(snapshot: &Snapshot) -> bool {
+    match &*snapshot.cell.slot.lock() {
+        Slot::Loaded(loaded) => loaded.view.created_offset == snapshot.born,
+        Slot::Absent(_) | Slot::Unloaded => false,
+    }
 }
 
 impl Store {
@@ -169,10 +181,12 @@ impl Store {
         }
     }
 
-    fn write_documents(&self, snapshot: &Snapshot) -> io::Result<()> {
+    /// Writes the files of a session that is still there: what comes too late for one that was deleted is dropped,
+    /// since its folder is on its way out, and must not get into that of another session of its name.
+    pub(crate) fn write_documents(&self, snapshot: &Snapshot) -> io::Result<()> {
+        let _alone = self.folders.enter(&snapshot.cell.id);
         let folder = self.layout.session(&snapshot.cell.id);
-        if !folder.is_dir() {
-            // Deleted meanwhile.
+        if !is_still(snapshot) || !folder.is_dir() {
             return Ok(());
         }
         for (name, bytes) in &snapshot.whole {

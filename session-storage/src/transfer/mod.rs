@@ -5,6 +5,7 @@
 //! moved into place by renames, so that whatever ends it in between leaves each session whole or not there.
 
 pub mod archive;
+mod body;
 mod client;
 mod gather;
 mod import;

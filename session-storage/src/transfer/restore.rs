@@ -1,6 +1,7 @@
 //! `session-storage restore`: a back-up becomes a storage directory again.
 //!
-//! Into an empty directory only: nothing is ever overwritten. The back-up is staged and proved first; then a marker
+//! Into an empty directory only: nothing is ever overwritten. But for the access keys and the redaction key, which are
+//! in no back-up: whoever wants them to go on puts them there first. The back-up is staged and proved first; then a marker
 //! is set, the parts are renamed into place, and the marker is removed. While it stands no service opens the
 //! directory, and doing the restore again begins anew. At the end the directory is opened once, which recovers it to
 //! the position, and it is made sure that this is where it stands. It begins a new life (see [`crate::store::backup`]).
@@ -14,8 +15,10 @@ use anyhow::{Context, bail, ensure};
 
 use super::outgoing::Nobody;
 use super::staging::{Staging, link_children};
+use crate::bundle::manifest::KeptBack;
 use crate::bundle::place::REASON;
 use crate::bundle::{self, Kind, Manifest};
+use crate::store::backup::kept_back;
 use crate::store::checkpoint::{Checkpoint, new_epoch};
 use crate::store::disk::{RealDisk, sync_dir};
 use crate::store::layout::Layout;
@@ -23,7 +26,7 @@ use crate::store::lock::DirLock;
 use crate::store::{Options, Store};
 
 /// What may be in a directory that counts as empty.
-const NOTHING: [&str; 3] = ["lost+found", ".lock", ".incoming"];
+const NOTHING: [&str; 5] = ["lost+found", ".lock", ".incoming", "access", ".redaction-key"];
 
 /// What was restored.
 #[derive(Debug)]
@@ -34,6 +37,8 @@ pub struct Restored {
     pub epoch: String,
     /// How many sessions there are.
     pub sessions: usize,
+    /// What is worth a word.
+    pub remarks: Vec<String>,
 }
 
 /// Restores a back-up into the directory of the options, which must be empty.
@@ -60,7 +65,25 @@ pub fn restore(options: Options, file: &Path) -> anyhow::Result<Restored> {
         "the back-up says position {} but leads to {reached}: see the log above",
         manifest.offset
     );
-    Ok(Restored { manifest, epoch, sessions })
+    let remarks = missing(manifest.kept_back.as_ref(), &kept_back(&layout)?);
+    Ok(Restored { manifest, epoch, sessions, remarks })
+}
+
+/// What the directory that was backed up had and this one has not.
+fn missing(had: Option<&KeptBack>, has: &KeptBack) -> Vec<String> {
+    let mut missing = Vec::new();
+    if had.is_some_and(|had| had.access_keys) && !has.access_keys {
+        let what = "the service that was backed up asked for keys, and this directory has none: everybody who reaches it \
+                    may do everything, until its `access/` is put here or new keys are made";
+        missing.push(what.to_owned());
+    }
+    let redaction_key = had.and_then(|had| had.redaction_key.as_ref());
+    if redaction_key.is_some() && redaction_key != has.redaction_key.as_ref() {
+        let what = "this directory has another redaction key: a secret gets another tag than the one that it has in the \
+                    records, unless the old `.redaction-key` is put here before the service starts";
+        missing.push(what.to_owned());
+    }
+    missing
 }
 
 /// Refuses a directory that has anything in it but what an interrupted restore left, which is removed.

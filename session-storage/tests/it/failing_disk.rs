@@ -54,7 +54,8 @@ impl Disk for FaultyDisk {
     }
 }
 
-fn open(path: &Path, disk: &Arc<FaultyDisk>) -> Arc<Sessions> {
+/// The sessions of a directory, in this process and on a disk of the test's own.
+pub(crate) fn open(path: &Path, disk: &Arc<impl Disk>) -> Arc<Sessions> {
     let store = Options {
         path: path.to_owned(),
         sync: SyncPolicy::Always,

@@ -1,6 +1,7 @@
 //! Retention: each bound, what is never touched, the dry run, who is told, and that the disk is given back.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -14,16 +15,22 @@ use crate::disk::{files_below, names};
 use crate::server::{Setup, TestServer, eventually};
 use crate::socket::Tail;
 
-/// A session as the older service left it, years ago.
-pub(crate) fn old_session(setup: &Setup, id: &str, status: &str, created: &str) {
+/// A session's folder with what lists read of it and nothing else.
+fn old_metadata(setup: &Setup, id: &str, status: &str, created: &str) -> PathBuf {
     let dir = setup.storage().join("sessions").join(id);
     fs::create_dir_all(&dir).unwrap();
     let metadata = json!({
         "$schema": "session-metadata-v1", "sessionId": id, "userId": "old", "created": created, "updated": created,
         "status": status, "metrics": {"toolCalls": 1}, "tags": [], "parentSession": null, "subsessions": [],
     });
-    let state = json!({"$schema": "session-state-v1", "version": 3, "timestamp": created, "phase": "coding", "goals": []});
     fs::write(dir.join("metadata.json"), metadata.to_string()).unwrap();
+    dir
+}
+
+/// A session as the older service left it, years ago.
+pub(crate) fn old_session(setup: &Setup, id: &str, status: &str, created: &str) {
+    let dir = old_metadata(setup, id, status, created);
+    let state = json!({"$schema": "session-state-v1", "version": 3, "timestamp": created, "phase": "coding", "goals": []});
     fs::write(dir.join("state.json"), state.to_string()).unwrap();
     fs::write(dir.join("initial.json"), json!({"$schema": "session-initial-v1"}).to_string()).unwrap();
     fs::write(
@@ -200,4 +207,80 @@ fn a_session_that_was_opened_again_after_the_choice_stays() {
         assert!(!sessions.exists(&id));
         sessions.shutdown().await;
     });
+}
+
+/// What a folder takes on the disk, as `du` counts it.
+fn disk_usage(folder: &Path) -> u64 {
+    use std::os::unix::fs::MetadataExt as _;
+    let own = fs::symlink_metadata(folder).map_or(0, |m| m.blocks() * 512);
+    let Ok(entries) = fs::read_dir(folder) else { return own };
+    let below = entries.map(|entry| {
+        let entry = entry.unwrap();
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => disk_usage(&entry.path()),
+            _ => entry.metadata().map_or(0, |m| m.blocks() * 512),
+        }
+    });
+    own + below.sum::<u64>()
+}
+
+#[tokio::test]
+async fn a_pass_over_thousands_deletes_what_the_dry_run_named_and_appends_go_on_meanwhile() {
+    const ALL: usize = 5000;
+    const KEPT: usize = 4500;
+    let setup = Setup::new();
+    for n in 0..ALL {
+        let (day, minute) = (n / 1440 + 1, n % 1440);
+        let created = format!("2024-01-{day:02}T{:02}:{:02}:00.000Z", minute / 60, minute % 60);
+        // Of those that stay nothing but the metadata is ever read.
+        let id = format!("s{n:04}");
+        if n < ALL - KEPT {
+            old_session(&setup, &id, "completed", &created);
+        } else {
+            old_metadata(&setup, &id, "completed", &created);
+        }
+    }
+    // The newest is active: it counts, stays, and is appended to.
+    old_session(&setup, "live", "active", "2025-01-01T00:00:00.000Z");
+    let bounded = setup.clone().env("RETENTION_MAX_SESSIONS", KEPT + 1);
+    let told = bounded.run(&["retention", "--dry-run"]);
+    assert_eq!(told.code, Some(0), "{}", told.said());
+    let named: Vec<&str> =
+        told.stdout.lines().filter_map(|line| Some(line.split_once(" created ")?.0)).collect();
+    assert_eq!(named.len(), ALL - KEPT);
+    let sessions = setup.storage().join("sessions");
+    let usage = |names: &mut dyn Iterator<Item = String>| -> u64 {
+        names.map(|name| disk_usage(&sessions.join(name))).sum()
+    };
+    let goes = usage(&mut named.iter().map(|name| (*name).to_owned()));
+    let before = disk_usage(&sessions);
+    let server = bounded.start();
+    let (mut appended, mut left) = (0, ALL + 1);
+    while left > KEPT + 1 {
+        left = eventually("another one goes", async || {
+            server.action("live", json!({"n": appended})).await;
+            appended += 1;
+            let health = server.get("/health").await.ok();
+            let total = health["storage"]["sessions"].as_u64().unwrap() as usize;
+            (total < left).then_some(total)
+        })
+        .await;
+    }
+    let events = server.events("/api/events").await;
+    let deleted: Vec<&Value> = events.iter().filter(|e| e["type"] == "session_deleted").collect();
+    let deleted_names: Vec<&str> = deleted.iter().map(|e| e["sessionId"].as_str().unwrap()).collect();
+    assert_eq!(deleted_names, named, "the same, in the same order");
+    let offset = |event: &Value| event["offset"].as_u64().unwrap();
+    let (first, last) = (offset(deleted[0]), offset(deleted[deleted.len() - 1]));
+    let between =
+        events.iter().filter(|e| e["type"] == "action" && (first..last).contains(&offset(e))).count();
+    assert!(between >= 10, "{between} of {appended} appends stand between the first deletion and the last");
+    eventually("the room is given back", async || {
+        let trash = disk_usage(&server.storage().join(".trash"));
+        let freed = before.saturating_sub(disk_usage(&sessions) - disk_usage(&sessions.join("live")));
+        // Folders of folders never shrink on some file systems: their own blocks do not count.
+        (trash <= 64 << 10 && freed >= goes).then_some(())
+    })
+    .await;
+    println!("{between} of {appended} appends meanwhile; {goes} bytes given back of {before}");
 }

@@ -1,0 +1,51 @@
+//! The three forms of a patch, and the state after one of them.
+
+use serde_json::{Map, Value};
+
+use crate::code::{Code, Refusal};
+use crate::event::PatchFormat;
+use crate::merge;
+use crate::state::{self, State, without_own_keys};
+
+/// The state after a patch, its known fields checked; `version` and `timestamp` are still the old ones.
+pub fn patched(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
+    let mut next = state.clone();
+    let doc = next.doc_mut();
+    match (format, data.get("patch")) {
+        (PatchFormat::DeepMerge, _) => merge::deep_merge(doc, &without_own_keys(data.clone())),
+        (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
+            merge::merge_patch(doc, &without_own_keys(patch.clone()));
+        }
+        (PatchFormat::JsonPatch, Some(patch)) => apply_json_patch(doc, patch, state.doc())?,
+        (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
+            return Err(crate::json::not_an_object());
+        }
+    }
+    state.check_successor(next.doc())?;
+    Ok(next)
+}
+
+fn apply_json_patch(
+    doc: &mut Map<String, Value>,
+    patch: &Value,
+    own: &Map<String, Value>,
+) -> Result<(), Refusal> {
+    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
+        .map_err(|e| Refusal::new(Code::InvalidRequest, format!("body is not a JSON Patch: {e}")))?;
+    let mut whole = Value::Object(std::mem::take(doc));
+    json_patch::patch(&mut whole, &patch)
+        .map_err(|e| Refusal::new(Code::PatchConflict, format!("the JSON Patch does not apply: {e}")))?;
+    let Value::Object(next) = whole else {
+        return Err(Refusal::new(
+            Code::InvalidState,
+            "the JSON Patch would replace the whole state by no object",
+        ));
+    };
+    *doc = next;
+    for key in state::OWN_KEYS {
+        if let Some(value) = own.get(key) {
+            doc.insert(key.to_owned(), value.clone());
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! A session and its parent's list of children, changed by one commit.
+//!
+//! Both are decided under both locks and appended to one group of the journal, with no wait between: whoever has
+//! asked may go away at any time, and the machine may stop, and there is still no child without its place in the list
+//! and no place without its child.
+
+use std::sync::Arc;
+
+use parking_lot::MutexGuard;
+use session_model::transition;
+use session_model::{Code, Command, SessionId};
+
+use super::refused::Refused;
+use super::write::Attempt;
+use super::{Sessions, Submitted, commit_refusal, now};
+use crate::store::cells::{Cell, Loaded, Slot};
+
+/// What becomes of a session's place in its parent's list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kin {
+    /// It is entered.
+    Joins,
+    /// It is taken out, if the session has gone.
+    Leaves,
+}
+
+/// Both slots, locked in the order of the names, so that two who want the same two never wait for one another.
+fn both<'c>(own: &'c Cell, parents: &'c Cell) -> (MutexGuard<'c, Slot>, MutexGuard<'c, Slot>) {
+    if own.id < parents.id {
+        let own = own.slot.lock();
+        (own, parents.slot.lock())
+    } else {
+        let parents = parents.slot.lock();
+        (own.slot.lock(), parents)
+    }
+}
+
+impl Sessions {
+    /// Like [`Sessions::write`], with the session's place in its parent's list. A parent that is not there has none.
+    pub(super) async fn write_with_parent(
+        &self,
+        id: &SessionId,
+        parent: Option<&SessionId>,
+        kin: Kin,
+        mut attempt: impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
+    ) -> Result<Submitted, Refused> {
+        let Some(parent) = parent.filter(|parent| *parent != id && self.exists(parent)) else {
+            return self.write(id, attempt).await;
+        };
+        let (cell, parents) = (self.store.cells.get(id), self.store.cells.get(parent));
+        loop {
+            let attempted = self.attempt_both(&cell, &parents, kin, &mut attempt)?;
+            match attempted {
+                Both::LoadParent => {
+                    match self.load(&parents).await {
+                        // It was set aside just now, and has no list any more.
+                        Err(refusal) if refusal.code == Code::SessionQuarantined => {}
+                        loaded => loaded?,
+                    }
+                }
+                Both::Done(Attempt::Load, _) => self.load(&cell).await?,
+                Both::Done(own, list) => {
+                    let answer = self.outcome_of(&cell, own).await?;
+                    if let Some(Attempt::Stored { ticket, .. }) = list {
+                        ticket.await.map_err(commit_refusal)?;
+                    }
+                    return Ok(answer);
+                }
+            }
+        }
+    }
+
+    fn attempt_both(
+        &self,
+        cell: &Arc<Cell>,
+        parents: &Arc<Cell>,
+        kin: Kin,
+        attempt: &mut impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
+    ) -> Result<Both, Refused> {
+        let (mut slot, mut parents_slot) = both(cell, parents);
+        let Some(parent) = self.ready(&mut parents_slot) else { return Ok(Both::LoadParent) };
+        let _together = self.store.journal.together().map_err(commit_refusal)?;
+        let own = attempt(cell, &mut slot)?;
+        let is_gone = matches!(&*slot, Slot::Absent(_));
+        let list = match parent {
+            Some(parent) if !matches!(own, Attempt::Load) && (kin == Kin::Joins || is_gone) => {
+                Some(self.attempt_list(parents, parent, &cell.id, kin)?)
+            }
+            Some(_) | None => None,
+        };
+        Ok(Both::Done(own, list))
+    }
+
+    fn attempt_list(
+        &self,
+        parents: &Arc<Cell>,
+        parent: &mut Loaded,
+        child: &SessionId,
+        kin: Kin,
+    ) -> Result<Attempt, Refused> {
+        let at = now();
+        let command = Command::LinkChild { child: child.to_string(), present: kin == Kin::Joins };
+        let outcome = transition::decide(&parent.view, command, at)?;
+        self.store_outcome(parents, parent, outcome, at, None)
+    }
+}
+
+/// How far both came.
+enum Both {
+    /// The parent has to be read first.
+    LoadParent,
+    /// What came of the session itself, and of its place in the list.
+    Done(Attempt, Option<Attempt>),
+}

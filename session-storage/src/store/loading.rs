@@ -1,0 +1,91 @@
+//! Bringing a session into memory, or setting it aside if its files are damaged.
+
+use std::sync::Arc;
+
+use session_model::producer::Producers;
+use session_model::{LogKind, SessionId};
+
+use super::cells::{Cell, Loaded, Slot};
+use super::error::Damage;
+use super::legacy::Hint;
+use super::log_file::LogFile;
+use super::session_dir::Opened;
+use super::{Store, recovery};
+
+impl Store {
+    /// Brings a session into memory if it is not there or out of date. Blocks on the disk.
+    pub fn load(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
+        let _loading = cell.loading.lock();
+        let generation = self.journal.generation();
+        let producers = match &mut *cell.slot.lock() {
+            Slot::Loaded(loaded) if loaded.generation == generation => return Ok(()),
+            Slot::Absent(known) if *known == generation => return Ok(()),
+            // Built on a commit that failed: what is durable is read again.
+            Slot::Loaded(loaded) => Some(loaded.durable_producers()),
+            Slot::Absent(_) | Slot::Unloaded => None,
+        };
+        let row = self.index.get(cell.id.as_str());
+        let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
+        let opened = recovery::open_session(
+            &self.layout,
+            self.disk.as_ref(),
+            &cell.id,
+            &[],
+            &hint.unwrap_or_default(),
+        );
+        let slot = match opened {
+            Ok(Some(opened)) => Slot::Loaded(Box::new(self.loaded(opened, producers, generation))),
+            Ok(None) => Slot::Absent(generation),
+            Err(damage) => {
+                self.set_aside(cell, &damage);
+                return Err(damage);
+            }
+        };
+        let is_dirty = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty());
+        *cell.slot.lock() = slot;
+        if is_dirty {
+            self.queue_snapshot(cell);
+        }
+        Ok(())
+    }
+
+    fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
+        let Opened { mut view, is_ahead } = opened;
+        self.journal.pass_over(view.offset);
+        let reloaded = producers.is_some();
+        view.producers = producers.unwrap_or(view.producers);
+        if is_ahead || reloaded { Loaded::dirty(view, generation) } else { Loaded::clean(view, generation) }
+    }
+
+    /// How much of a log, from its start, the older service wrote. Blocks on the disk.
+    pub fn legacy_bytes(self: &Arc<Self>, id: &SessionId, log: LogKind) -> u64 {
+        let known = |cell: &Arc<Cell>| match &*cell.slot.lock() {
+            Slot::Loaded(loaded) => Some(loaded.view.logs[log.index()].legacy),
+            Slot::Absent(_) | Slot::Unloaded => None,
+        };
+        if let Some(legacy) = self.cells.peek(id).and_then(|cell| known(&cell)) {
+            return legacy;
+        }
+        let first = LogFile::open(&self.layout.log(id, log), 0).and_then(|file| file.bytes(0, 256));
+        if first.is_ok_and(|line| line.is_empty() || session_model::line::head(&line).is_some()) {
+            return 0;
+        }
+        let cell = self.cells.get(id);
+        match self.load(&cell) {
+            Ok(()) => known(&cell).unwrap_or(0),
+            Err(_) => 0,
+        }
+    }
+
+    /// Moves a damaged session's folder aside; from then on it is not there.
+    fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
+        let _alone = self.folders.enter(&cell.id);
+        if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
+            tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
+        }
+        self.index.remove(&cell.id);
+        self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
+        // Not before the folder has gone: from here on another session may be born in its place.
+        *cell.slot.lock() = Slot::Absent(self.journal.generation());
+    }
+}

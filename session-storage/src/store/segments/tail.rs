@@ -1,0 +1,69 @@
+//! The segment being written, and going on to the next.
+
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::sync::atomic::Ordering;
+
+use super::{Marks, Segments};
+use crate::store::disk::{Disk, sync_dir};
+use crate::store::segment::GROUP_HEADER;
+
+/// The segment being written.
+#[derive(Debug)]
+pub struct Tail {
+    pub(in crate::store) file: File,
+    /// The offset in its name.
+    pub(in crate::store) segment: u64,
+    /// Where the next group goes.
+    pub(in crate::store) at: u64,
+    capacity: u64,
+}
+
+impl Tail {
+    /// Begins a segment whose first event has this offset.
+    pub fn begin(segments: &Segments, first_offset: u64) -> io::Result<Self> {
+        let path = segments.layout.segment(first_offset);
+        // Without a spare the segment grows as it is written.
+        if !segments.spares().any(|spare| fs::rename(spare, &path).is_ok()) {
+            File::create(&path)?;
+        }
+        segments.begun.fetch_add(1, Ordering::Relaxed);
+        let file = OpenOptions::new().read(true).write(true).open(&path)?;
+        file.sync_all()?;
+        sync_dir(&path)?;
+        segments.marks.lock().insert(first_offset, Marks::new());
+        let capacity = segments.capacity.max(file.metadata()?.len());
+        Ok(Self { file, segment: first_offset, at: 0, capacity })
+    }
+
+    /// Goes on to a new segment if a group of this length does not fit any more. The old one keeps what was
+    /// allocated for it, so that it can be recycled.
+    pub fn make_room(
+        &mut self,
+        segments: &Segments,
+        disk: &dyn Disk,
+        first_offset: u64,
+        len: u64,
+    ) -> io::Result<()> {
+        if self.at == 0 || self.at + len <= self.capacity {
+            return Ok(());
+        }
+        disk.sync_data(&self.file)?;
+        *self = Self::begin(segments, first_offset)?;
+        Ok(())
+    }
+
+    /// Cuts off what was allocated and not used.
+    pub fn seal(&self) -> io::Result<()> {
+        self.file.set_len(self.at)
+    }
+
+    /// Makes a group that was just written at the end unreadable again.
+    pub fn erase(&self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
+        if self.file.metadata()?.len() < self.at + GROUP_HEADER as u64 {
+            return self.file.set_len(self.at);
+        }
+        disk.write_at(&self.file, &[0; GROUP_HEADER], self.at)?;
+        if sync { disk.sync_data(&self.file) } else { Ok(()) }
+    }
+}
