@@ -142,6 +142,8 @@ export interface Stats {
   callbackPanics: number;
   /** False between a failed attempt and the next success. */
   reachable: boolean;
+  /** The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. */
+  locked: boolean;
   /** The latest trouble, kept after it is over. */
   lastError: string | null;
   /** This process's Producer-Id. */

@@ -39,16 +39,23 @@ for _ in $(seq 100); do
 done
 [ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
 
+# With a key, so that what the description says of who may do what is tested as well.
+key=$(STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
+for _ in $(seq 100); do
+  [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ] && break
+  sleep 0.1
+done
+
 for session in first second third kept; do
-  curl -sS --fail -o /dev/null "$url/api/sessions" -H 'Content-Type: application/json' \
+  curl -sS --fail -o /dev/null "$url/api/sessions" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' \
     -d "{\"sessionId\":\"$session\",\"userId\":\"me\",\"initial\":{}}"
 done
 
-post() { curl -sS --fail -o /dev/null "$url$1" -H 'Content-Type: application/json' -d "$2"; }
+post() { curl -sS --fail -o /dev/null "$url$1" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' -d "$2"; }
 post /api/state/kept/goals '{"id":"known-goal"}'
 post /api/state/kept/agents '{"agentId":"known-agent","type":"x","task":"y"}'
 
-SCHEMATHESIS_HOOKS=scripts/api_hooks.py "$venv/bin/schemathesis" run "$url/openapi.json" \
+SCHEMATHESIS_HOOKS=scripts/api_hooks.py "$venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer $key" \
   --phases examples,coverage,fuzzing --max-time "${SECONDS_MAX:-120}" --max-examples "${EXAMPLES:-60}" \
   --exclude-checks positive_data_acceptance,negative_data_rejection \
   --request-timeout 10 --seed "${SEED:-1}" --continue-on-failure --warnings off --no-color \

@@ -3,12 +3,12 @@ import 'uplot/dist/uPlot.min.css';
 import './styles/base.css';
 import { serviceAddress, setAddress } from './api/address';
 import { Api } from './api/api';
-import { AppStore } from './store/app';
+import { Key, tabStorage } from './api/key';
+import { AccessStore } from './store/access';
 import App from './views/App.svelte';
 
-const api = new Api(serviceAddress(new URL(location.href), setAddress()));
-const store = new AppStore(api);
+const address = serviceAddress(new URL(location.href), setAddress());
+const access = new AccessStore(new Api(address, new Key(address, tabStorage())));
 const target = document.getElementById('app');
 if (!target) throw new Error('the page has no place for the app');
-store.start();
-mount(App, { target, props: { store } });
+mount(App, { target, props: { access } });

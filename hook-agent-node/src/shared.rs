@@ -18,7 +18,7 @@ pub(crate) struct Shared {
 impl Shared {
     /// The agent with these settings, whoever made it first; it ends with the last who holds it.
     pub(crate) fn of(config: Config) -> Arc<Self> {
-        let key = format!("{config:?}");
+        let key = config.identity();
         let mut agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
         let agents = agents.get_or_insert_default();
         if let Some(shared) = agents.get(&key).and_then(Weak::upgrade) {

@@ -37,7 +37,7 @@ impl Connection {
             config.service = ServiceUrl::parse(url)?;
         }
         let session = config.session_id.take();
-        let settings = format!("{config:?}");
+        let settings = config.identity();
         let mut living = living();
         let connection = living.get_or_insert_default().entry(settings).or_insert_with(|| {
             let user_id = config.user_id.clone();

@@ -29,6 +29,7 @@ class Service:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._port = 0
+        self._key = ""
         self._process: subprocess.Popen[str] | None = None
         self.start()
 
@@ -66,9 +67,37 @@ class Service:
             self._process.communicate()
             self._process = None
 
-    def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.url + path, timeout=DEADLINE) as answer:
+    def get(self, path: str, key: str | None = None) -> Any:
+        shown = self._key if key is None else key
+        headers = {"Authorization": f"Bearer {shown}"} if shown else {}
+        request = urllib.request.Request(self.url + path, headers=headers)
+        with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
             return json.load(answer)
+
+    def command(self, *words: str) -> str:
+        """Runs one of the service's commands beside it and returns what it prints."""
+        environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data")}
+        ended = subprocess.run([binary(), *words], env=environ, capture_output=True, text=True, check=True)
+        return ended.stdout.strip()
+
+    def lock(self) -> None:
+        """Its first key, for the operator: from now on nobody is let in without one."""
+        self._key = self.command("key", "create", "--name", "operator", "--role", "admin")
+        until(lambda: self.says("") and not self.says(self._key))
+
+    def says(self, key: str) -> str:
+        """Why this key or token is not let in; "" if it is."""
+        try:
+            self.get("/api/sessions?limit=1", key)
+        except urllib.error.HTTPError as error:
+            return str(json.load(error)["error"]) if error.code == 401 else ""
+        return ""
+
+    def token(self, session: str, ttl: str = "1h") -> str:
+        """A session token that the service knows."""
+        token = self.command("token", "issue", "--session", session, "--scope", "append", "--ttl", ttl)
+        until(lambda: not self.says(token))
+        return token
 
     def numbers(self, session: str) -> list[int]:
         """The `n` of a session's actions."""

@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::Error;
 use crate::transport::ServiceUrl;
+use crate::{Error, Token};
 
 /// The most that one event may be. The service's limit is 10 MiB for a body; this leaves room for the line around
 /// the data.
@@ -43,8 +43,8 @@ pub struct Config {
     pub session_id: Option<String>,
     /// `SESSION_USER_ID`: the owner of the sessions that `create_session` makes; `unknown` when unset.
     pub user_id: Option<String>,
-    /// `SESSION_TOKEN`: sent as `Authorization: Bearer …`.
-    pub token: Option<String>,
+    /// `SESSION_TOKEN`: a key or session token, sent as `Authorization: Bearer …`.
+    pub token: Option<Token>,
     /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool, the first one that can be written is taken. Unset, they
     /// are `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the system's
     /// temporary directory. Set, it is the only one.
@@ -89,7 +89,7 @@ impl Config {
         let mut config = Self::defaults(&url, &vars)?;
         config.session_id = vars.text("SESSION_ID");
         config.user_id = vars.text("SESSION_USER_ID");
-        config.token = vars.text("SESSION_TOKEN");
+        config.token = vars.text("SESSION_TOKEN").map(Token::from);
         if let Some(dir) = vars.text("HOOK_AGENT_SPOOL_DIR") {
             config.spool_dirs = vec![PathBuf::from(dir)];
         }
@@ -102,6 +102,12 @@ impl Config {
             vars.millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
         config.answer_timeout = vars.millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
         Ok(config)
+    }
+
+    /// What tells these settings from all others, the token among them: for a table of agents, and not to be shown.
+    pub fn identity(&self) -> String {
+        let token = self.token.as_ref().map_or("", Token::expose);
+        format!("{self:?} {token}")
     }
 
     fn defaults(url: &str, vars: &Vars<'_>) -> Result<Self, Error> {
@@ -190,6 +196,14 @@ impl Vars<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_are_told_apart_by_a_token_that_they_do_not_show() {
+        let with = |token: &str| Config { token: Some(token.into()), ..Config::new("http://x:1").unwrap() };
+        assert_ne!(with("one-token").identity(), with("another").identity());
+        assert_eq!(with("one-token").identity(), with("one-token").identity());
+        assert!(!format!("{:?}", with("one-token")).contains("one-token"));
+    }
 
     #[test]
     fn settings_come_from_the_callers_environment() {

@@ -30,11 +30,13 @@ mod kind;
 mod redaction;
 mod spool;
 mod sync;
+mod token;
 mod transport;
 
 pub use client::{Answer, Call, HookAgent, Stats, Ticket};
 pub use config::{Config, FullPolicy, MAX_EVENT_BYTES};
 pub use error::Error;
+pub use token::Token;
 pub use transport::ServiceUrl;
 
 /// The README's examples, so that they are compiled and run with the tests.

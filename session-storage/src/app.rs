@@ -134,6 +134,17 @@ pub struct Endpoint {
     pub about: &'static str,
 }
 
+impl Endpoint {
+    /// Whether a stream begins here, which is where browsers can send no header.
+    pub fn begins_stream(&self) -> bool {
+        begins_stream(self.method, self.path)
+    }
+}
+
+fn begins_stream(method: &str, path: &str) -> bool {
+    method == "GET" && (path == "/ws" || path.ends_with("/events"))
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(rule)

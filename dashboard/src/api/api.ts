@@ -1,25 +1,26 @@
-// The service over HTTP: the only place that fetches.
+// The service over HTTP: every request that the dashboard makes.
 
+import { Asker } from './ask';
+import type { Key } from './key';
 import type { Fields } from '../wire/json';
 import type { EventPage, Health, SessionPage, Stats, WholeSession } from '../wire/session';
-
-/** A refusal of the service, or the news that it cannot be reached (`code` is then `unreachable`). */
-export class ApiError extends Error {
-  constructor(
-    readonly code: string,
-    message: string,
-    readonly status: number,
-  ) {
-    super(message);
-  }
-}
-
-const TIMEOUT_MS = 15_000;
 
 export type Log = 'actions' | 'responses';
 
 export class Api {
-  constructor(private readonly base: URL) {}
+  readonly asker: Asker;
+
+  constructor(
+    private readonly base: URL,
+    key: Key,
+  ) {
+    this.asker = new Asker(base, key);
+  }
+
+  /** Whether a key, or nothing, opens the lists: fails as the service says. */
+  async check(key: string | null): Promise<void> {
+    await this.asker.with(key, this.#url('api/sessions', { limit: 1 }), {});
+  }
 
   health(): Promise<Health> {
     return this.#get('health', {});
@@ -92,12 +93,17 @@ export class Api {
     return this.#send('POST', `api/sessions/${enc(id)}/finalize`, body);
   }
 
-  /** The address of the WebSocket for a session's events, or for everybody's. */
-  socketUrl(session: string | null, since: string | null): string {
-    const url = new URL('ws', this.base);
+  /**
+   * The address of the WebSocket for a session's events, or for everybody's. With a key it bears a ticket, which opens
+   * one stream and soon ends; a refusal is told here, since a browser tells none of a WebSocket.
+   */
+  async socketUrl(session: string | null, since: string | null): Promise<string> {
+    const url = this.#url('ws', {});
     url.protocol = url.protocol === 'https:' ? 'wss:' : 'ws:';
     if (session !== null) url.searchParams.set('session', session);
     if (since !== null) url.searchParams.set('since', since);
+    if (this.asker.key.text === null) await this.#get('api/sessions', { limit: 1 });
+    else url.searchParams.set('ticket', (await this.#send('POST', 'api/tickets', {}))['ticket'] as string);
     return url.href;
   }
 
@@ -106,31 +112,18 @@ export class Api {
   }
 
   #get<T>(path: string, query: Record<string, string | number>, signal?: AbortSignal): Promise<T> {
-    const url = new URL(path, this.base);
-    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value));
-    return this.#ask(url, {}, signal);
+    return this.asker.ask(this.#url(path, query), {}, signal);
   }
 
   #send(method: string, path: string, body: Fields): Promise<Fields> {
     const headers = { 'content-type': 'application/json' };
-    return this.#ask(new URL(path, this.base), { method, headers, body: JSON.stringify(body) });
+    return this.asker.ask(this.#url(path, {}), { method, headers, body: JSON.stringify(body) });
   }
 
-  async #ask<T>(url: URL, init: RequestInit, given?: AbortSignal): Promise<T> {
-    const timeout = AbortSignal.timeout(TIMEOUT_MS);
-    const signal = given ? AbortSignal.any([given, timeout]) : timeout;
-    let response: Response;
-    let answer: unknown;
-    try {
-      response = await fetch(url, { cache: 'no-store', ...init, signal });
-      answer = await response.json();
-    } catch (error) {
-      if (given?.aborted) throw error;
-      throw new ApiError('unreachable', `The service at ${this.base.origin} does not answer.`, 0);
-    }
-    if (response.ok) return answer as T;
-    const { error, code } = answer as { error?: string; code?: string };
-    throw new ApiError(code ?? 'unknown', error ?? response.statusText, response.status);
+  #url(path: string, query: Record<string, string | number>): URL {
+    const url = new URL(path, this.base);
+    for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value));
+    return url;
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { parseFrame, type Gap, type SessionEvent } from '../wire/event';
 import type { OpenSocket, Socket } from '../socket/socket';
-import { adviceFor } from './advice';
+import { adviceFor, adviceForStatus, isRefused, type Advice } from './advice';
 import { wait } from './backoff';
 import { formatPosition, type Position } from './position';
 import type { Status } from './status';
@@ -16,6 +16,8 @@ export interface Listener {
   gap(gap: Gap): void;
   /** The stream cannot go on from its position; nothing follows until `start` is called again. */
   resync(): void;
+  /** The key has ended, or none was given; nothing follows until `start` is called again. */
+  locked(): void;
   status(status: Status): void;
 }
 
@@ -43,7 +45,8 @@ export class Connection {
   #round = 0;
 
   constructor(
-    private readonly url: (since: string | null) => string,
+    /** Where to connect to; fails as the service refuses. */
+    private readonly url: (since: string | null) => Promise<string>,
     private readonly listener: Listener,
     private readonly around: Surroundings,
   ) {
@@ -84,7 +87,14 @@ export class Connection {
     this.#heard = this.around.now();
     this.#cancel = this.around.after(GREETING_MS, () => current() && this.#lost(1006));
     const since = this.position && formatPosition(this.position);
-    this.#socket = this.around.open(this.url(since), {
+    this.url(since).then(
+      (url) => current() && this.#open(url, current),
+      (error: unknown) => current() && this.#refused(error),
+    );
+  }
+
+  #open(url: string, current: () => boolean): void {
+    this.#socket = this.around.open(url, {
       message: (text) => current() && this.#message(text),
       closed: (code) => current() && this.#lost(code),
     });
@@ -129,19 +139,30 @@ export class Connection {
   }
 
   #lost(code: number): void {
+    this.#follow(adviceFor(code), 0);
+  }
+
+  #refused(error: unknown): void {
+    if (isRefused(error)) this.#follow(adviceForStatus(error.status), error.waitMs);
+    else this.#lost(1006);
+  }
+
+  /** Does as it is advised, and waits no shorter than that. */
+  #follow(advice: Advice, least: number): void {
     const now = this.around.now();
     const since = this.status.kind === 'connected' ? now : this.status.since;
+    const attempt = this.status.attempt + 1;
     this.#drop();
-    const advice = adviceFor(code);
-    if (advice !== 'reconnect') {
-      this.#say({ kind: 'ended', since, retryAt: 0, attempt: this.status.attempt + 1 });
-      if (advice === 'resync') this.listener.resync();
+    if (advice === 'reconnect') {
+      const ms = Math.max(least, wait(attempt, this.around.random()));
+      this.#say({ kind: 'waiting', since, retryAt: now + ms, attempt });
+      this.#cancel = this.around.after(ms, () => this.#connect());
       return;
     }
-    const attempt = this.status.attempt + 1;
-    const ms = wait(attempt, this.around.random());
-    this.#say({ kind: 'waiting', since, retryAt: now + ms, attempt });
-    this.#cancel = this.around.after(ms, () => this.#connect());
+    const kind = advice === 'key' ? 'locked' : advice === 'forbidden' ? 'forbidden' : 'ended';
+    this.#say({ kind, since, retryAt: 0, attempt });
+    if (advice === 'resync') this.listener.resync();
+    if (advice === 'key') this.listener.locked();
   }
 
   #say(status: Status): void {

@@ -5,6 +5,7 @@ import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
 import type { Position } from '../connection/position';
 import type { Status } from '../connection/status';
+import type { AccessStore } from './access';
 import { Feed } from './feed';
 import { HealthStore } from './health';
 import { Painted } from './paint.svelte';
@@ -22,10 +23,14 @@ export class AppStore {
   readonly connection: Connection;
   /** The connection of the session that is looked at, beside the one to everything. */
   viewed: Connection | null = null;
+  readonly api: Api;
   #behind = 0;
   #loaded = false;
+  #stopped = false;
 
-  constructor(readonly api: Api) {
+  constructor(readonly access: AccessStore) {
+    const { api } = access;
+    this.api = api;
     this.sessions = new SessionsStore(api);
     this.feed = new Feed((session) => this.sessions.userOf(session));
     this.health = new HealthStore(api);
@@ -40,7 +45,8 @@ export class AppStore {
           this.feed.gap(gap);
           void this.sessions.load();
         },
-        resync: () => setTimeout(() => this.start(), RESYNC_MS),
+        resync: () => setTimeout(() => this.#again(null), RESYNC_MS),
+        locked: () => void access.ended(() => this.#again(this.connection.position)),
         status: (status) => {
           if (status.kind === 'connected') this.#connected();
           this.painted.changed();
@@ -54,6 +60,13 @@ export class AppStore {
   start(): void {
     this.#loaded = false;
     this.connection.start(null);
+  }
+
+  /** Nothing is followed any more: another store takes over. */
+  stop(): void {
+    this.#stopped = true;
+    this.sessions.stop();
+    this.connection.stop();
   }
 
   look(at: Connection | null): void {
@@ -74,6 +87,12 @@ export class AppStore {
     this.viewed?.retryNow();
   }
 
+  #again(from: Position | null): void {
+    if (this.#stopped) return;
+    if (from === null) this.start();
+    else this.connection.start(from);
+  }
+
   #connected(): void {
     if (!this.#loaded || this.sessions.error !== '') void this.sessions.load();
     this.#loaded = true;
@@ -82,6 +101,8 @@ export class AppStore {
   async #probe(position: Position | null): Promise<boolean> {
     try {
       const { storage } = await this.api.health();
+      // A key for some sessions is not told how far all of them are.
+      if (!storage) return true;
       const behind = position !== null && storage.epoch === position.epoch && storage.offset > position.offset;
       this.#behind = behind ? this.#behind + 1 : 0;
       return this.#behind < BEHIND;

@@ -1,6 +1,7 @@
 // How the service is: asked every few seconds while somebody looks.
 
-import { ApiError, type Api } from '../api/api';
+import type { Api } from '../api/api';
+import { ApiError } from '../api/error';
 import type { Health } from '../wire/session';
 import { Painted } from './paint.svelte';
 

@@ -1,13 +1,14 @@
 // One session: its documents and its timeline, loaded once and then followed.
 
 import type { Api } from '../api/api';
-import { ApiError } from '../api/api';
+import { ApiError } from '../api/error';
 import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
 import type { Gap, SessionEvent } from '../wire/event';
 import { number, type Fields } from '../wire/json';
 import { foldMetadata } from './fold/metadata';
 import { foldState } from './fold/state';
+import type { AccessStore } from './access';
 import { Painted } from './paint.svelte';
 import { Timeline } from './timeline/timeline';
 
@@ -39,11 +40,15 @@ export class SessionStore {
   #due: { what: 'load' | 'documents'; timer: ReturnType<typeof setTimeout> } | null = null;
   #closed = false;
 
+  readonly #api: Api;
+
   constructor(
-    private readonly api: Api,
+    access: AccessStore,
     readonly id: string,
     onStatus: () => void,
   ) {
+    const { api } = access;
+    this.#api = api;
     this.timeline = new Timeline(
       (at, limit, signal) => api.events(id, at, limit, signal),
       () => this.painted.changed(),
@@ -60,6 +65,7 @@ export class SessionStore {
         event: (event) => this.#apply(event),
         gap: (gap) => this.#gap(gap),
         resync: () => this.#later('load', RESYNC_MS),
+        locked: () => void access.ended(() => this.#closed || this.connection.start(this.connection.position)),
         status: onStatus,
       },
       around,
@@ -69,8 +75,8 @@ export class SessionStore {
   async load(): Promise<void> {
     try {
       const [whole, page] = await Promise.all([
-        this.api.session(this.id),
-        this.api.events(this.id, -FIRST_PAGE, FIRST_PAGE),
+        this.#api.session(this.id),
+        this.#api.events(this.id, -FIRST_PAGE, FIRST_PAGE),
       ]);
       if (this.#closed) return;
       this.#take(whole);
@@ -113,8 +119,10 @@ export class SessionStore {
     const gone = error instanceof ApiError && error.status === 404;
     this.phase = gone ? 'missing' : 'failed';
     this.error = error instanceof Error ? error.message : String(error);
-    // A service that is away comes back: try again as long as somebody looks.
-    if (error instanceof ApiError && error.status === 0) this.#later('load', RESYNC_MS);
+    // A service that is away comes back, and one that lost everything may get the session again: try as long as
+    // somebody looks.
+    const away = error instanceof ApiError && error.status === 0;
+    if (away || (gone && this.gap !== null)) this.#later('load', RESYNC_MS);
   }
 
   #apply(event: SessionEvent): void {
@@ -149,7 +157,7 @@ export class SessionStore {
     const meanwhile: SessionEvent[] = [];
     this.#meanwhile = meanwhile;
     try {
-      const whole = await this.api.session(this.id);
+      const whole = await this.#api.session(this.id);
       if (this.#closed) return;
       this.#take(whole);
       this.#meanwhile = null;

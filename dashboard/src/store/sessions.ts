@@ -55,6 +55,12 @@ export class SessionsStore {
     this.painted.changed();
   }
 
+  /** What is still under way counts no more. */
+  stop(): void {
+    this.#round += 1;
+    if (this.#newcomers) clearTimeout(this.#newcomers);
+  }
+
   userOf(session: string): string {
     return this.#rows.get(session)?.user ?? this.#users.get(session) ?? '';
   }

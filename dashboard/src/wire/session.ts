@@ -26,8 +26,9 @@ export interface EventPage {
 export interface Health {
   status: string;
   uptime: number;
-  websocket: { totalConnections: number; users: number; sessions: number };
-  storage: {
+  /** Told to those alone who may read everything. */
+  websocket?: { totalConnections: number; users: number; sessions: number };
+  storage?: {
     status: string;
     epoch: string;
     offset: number;

@@ -1,15 +1,14 @@
 // Axe finds nothing in any view, in both themes, at three widths; and these are the pictures.
 
-import { mkdirSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
+import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
 import type { Browser, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { faults } from './axe';
 import { eventually, launch, Tab } from './chromium';
 import { fleet, scatter } from './fleet';
 import { Service } from './service';
 
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const pictures = process.env['PICTURES'] ?? resolve(import.meta.dirname, '../../screenshots');
 const WIDTHS = [360, 1440, 3840];
 
@@ -35,27 +34,6 @@ afterAll(async () => {
   await browser.close();
   await service.stop();
 });
-
-async function faults(page: Page): Promise<string[]> {
-  // Evaluated by the debugger, which the page's policy does not bind.
-  await page.evaluate(axe);
-  return page.evaluate(async () => {
-    const { axe } = window as unknown as {
-      axe: {
-        run(
-          of: unknown,
-          how: unknown,
-        ): Promise<{ violations: { id: string; nodes: { html: string; failureSummary: string }[] }[] }>;
-      };
-    };
-    const { violations } = await axe.run(document, {
-      runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
-    });
-    return violations.flatMap(({ id, nodes }) =>
-      nodes.slice(0, 3).map((node) => `${id}: ${node.html.slice(0, 200)} ${node.failureSummary}`),
-    );
-  });
-}
 
 const VIEWS = [
   'sessions',

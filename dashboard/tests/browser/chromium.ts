@@ -20,9 +20,9 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ARGS });
 }
 
-/** What a browser says by itself when the service is away. */
+/** What a browser says by itself when the service is away, or refuses. */
 const AWAY =
-  /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of 40[04])/;
+  /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of (40[0134]|429))/;
 
 export class Tab {
   readonly problems: string[] = [];

@@ -1,37 +1,19 @@
 // Served by another server; and what an older service has left behind.
 
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer, type Server } from 'node:http';
-import { extname, join, resolve } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { eventually, launch, Tab } from './chromium';
+import { files } from './files';
 import { Service } from './service';
 
-const dist = resolve(import.meta.dirname, '../../dist');
-const TYPES: Record<string, string> = {
-  '.html': 'text/html',
-  '.js': 'text/javascript',
-  '.css': 'text/css',
-  '.svg': 'image/svg+xml',
-};
 let browser: Browser;
 
 beforeAll(async () => {
   browser = await launch();
 });
 afterAll(() => browser.close());
-
-async function files(): Promise<{ server: Server; origin: string }> {
-  const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://x').pathname;
-    const name = path === '/' ? '/index.html' : path;
-    response.setHeader('content-type', TYPES[extname(name)] ?? 'application/octet-stream');
-    response.end(readFileSync(join(dist, name)));
-  });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  return { server, origin: `http://127.0.0.1:${(server.address() as { port: number }).port}` };
-}
 
 describe('a page from another server', () => {
   it('speaks to the service it is told, by address or by setting', async () => {

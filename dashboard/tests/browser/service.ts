@@ -1,6 +1,6 @@
 // The real service on a free port and a directory of its own.
 
-import { spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -21,6 +21,8 @@ function binary(): string {
 export class Service {
   readonly directory = mkdtempSync(join(tmpdir(), 'dashboard-'));
   port = 0;
+  /** What the test itself shows, once keys are asked for. */
+  key = '';
   #process: ChildProcess | null = null;
   #log = '';
 
@@ -64,6 +66,45 @@ export class Service {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
+  /** Runs one of the service's commands on its directory, while it runs or not; answers what it prints. */
+  command(...words: string[]): string {
+    const env = { ...process.env, STORAGE_PATH: join(this.directory, 'data') };
+    return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  }
+
+  /** A new key, once the service knows it. */
+  async makeKey(...rights: string[]): Promise<string> {
+    const key = this.command('key', 'create', '--name', 'test', ...rights);
+    await this.#until(async () => {
+      const response = await fetch(`${this.url}/api/sessions/no-such`, { headers: bearer(key) });
+      return this.key === '' || response.status !== 401;
+    });
+    return key;
+  }
+
+  /** The first key, which is everything's: from now on nobody is let in without one. */
+  async lock(): Promise<this> {
+    this.key = this.command('key', 'create', '--name', 'operator', '--role', 'admin');
+    await this.#until(async () => (await fetch(`${this.url}/api/sessions`)).status === 401);
+    return this;
+  }
+
+  revoke(key: string): void {
+    this.command('key', 'revoke', key.split('_')[1] ?? '');
+  }
+
+  async #until(holds: () => Promise<boolean>): Promise<void> {
+    const end = Date.now() + 10_000;
+    while (!(await holds())) {
+      if (Date.now() > end) throw new Error('the service did not take note of its keys');
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  }
+
+  #shown(): Record<string, string> {
+    return this.key === '' ? {} : bearer(this.key);
+  }
+
   /** Everything that was stored is gone. */
   forget(): void {
     rmSync(join(this.directory, 'data'), { recursive: true, force: true });
@@ -74,10 +115,8 @@ export class Service {
   }
 
   async ask(method: string, path: string, body?: Fields): Promise<Fields> {
-    const init =
-      body === undefined
-        ? { method }
-        : { method, headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) };
+    const headers = { 'content-type': 'application/json', ...this.#shown() };
+    const init = body === undefined ? { method, headers } : { method, headers, body: JSON.stringify(body) };
     const response = await fetch(this.url + path, init);
     const answer = (await response.json()) as Fields;
     if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${JSON.stringify(answer)}`);
@@ -96,9 +135,13 @@ export class Service {
   async batch(session: string, lines: Fields[]): Promise<void> {
     const response = await fetch(`${this.url}/api/sessions/${session}/events`, {
       method: 'POST',
-      headers: { 'content-type': 'application/x-ndjson' },
+      headers: { 'content-type': 'application/x-ndjson', ...this.#shown() },
       body: lines.map((line) => JSON.stringify(line)).join('\n'),
     });
     if (!response.ok) throw new Error(`batch: ${response.status} ${await response.text()}`);
   }
+}
+
+function bearer(key: string): Record<string, string> {
+  return { authorization: `Bearer ${key}` };
 }

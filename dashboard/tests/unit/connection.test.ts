@@ -1,21 +1,24 @@
 import { describe, expect, it } from 'vitest';
-import { adviceFor } from '../../src/connection/advice';
+import { adviceFor, adviceForStatus } from '../../src/connection/advice';
 import { wait } from '../../src/connection/backoff';
 import { Connection } from '../../src/connection/connection';
 import { seconds, standing } from '../../src/connection/status';
-import { event, Heard, World } from './fake_socket';
+import { ApiError } from '../../src/api/error';
+import { event, Heard, settled, World } from './fake_socket';
 import { frames } from './fixtures';
 
-function connected(from: { epoch: string; offset: number } | null = null) {
+async function connected(from: { epoch: string; offset: number } | null = null) {
   const [world, heard] = [new World(), new Heard()];
-  const connection = new Connection((since) => `ws://x/ws${since === null ? '' : `?since=${since}`}`, heard, world);
+  const url = (since: string | null): string => `ws://x/ws${since === null ? '' : `?since=${since}`}`;
+  const connection = new Connection((since) => world.admit(url(since)), heard, world);
   connection.start(from);
+  await settled();
   return { world, heard, connection };
 }
 
 describe('a connection', () => {
-  it('tells every event of the fixtures once, in order', () => {
-    const { world, heard } = connected();
+  it('tells every event of the fixtures once, in order', async () => {
+    const { world, heard } = await connected();
     world.socket.greet('e1', 99);
     for (const frame of frames) world.socket.say(frame);
     for (const frame of frames) world.socket.say(frame);
@@ -23,7 +26,7 @@ describe('a connection', () => {
   });
 
   it('resumes after a cut from the last event it told', async () => {
-    const { world, heard, connection } = connected({ epoch: '', offset: 4 });
+    const { world, heard, connection } = await connected({ epoch: '', offset: 4 });
     expect(world.socket.url).toBe('ws://x/ws?since=4');
     world.socket.greet('e1', 4);
     for (const offset of [5, 6, 7]) world.socket.say(event(offset));
@@ -37,8 +40,8 @@ describe('a connection', () => {
     expect(heard.gaps).toEqual([]);
   });
 
-  it('tells a gap and goes on behind it, also when the numbers begin anew', () => {
-    const { world, heard, connection } = connected({ epoch: 'old', offset: 900 });
+  it('tells a gap and goes on behind it, also when the numbers begin anew', async () => {
+    const { world, heard, connection } = await connected({ epoch: 'old', offset: 900 });
     world.socket.greet('new', 10);
     world.socket.say({ type: 'gap', from: 900, to: 10 });
     world.socket.say(event(11));
@@ -48,7 +51,7 @@ describe('a connection', () => {
   });
 
   it('waits longer each time, and not when asked', async () => {
-    const { world, connection } = connected();
+    const { world, connection } = await connected();
     for (const expected of [500, 1000, 2000, 4000, 8000, 10_000, 10_000]) {
       const before = world.sockets.length;
       world.socket.cut();
@@ -61,11 +64,12 @@ describe('a connection', () => {
     world.socket.cut();
     const before = world.sockets.length;
     connection.retryNow();
+    await settled();
     expect(world.sockets.length).toBe(before + 1);
   });
 
   it('counts the time without contact from the cut, over all attempts', async () => {
-    const { world, connection } = connected();
+    const { world, connection } = await connected();
     world.socket.greet('e', 0);
     const cutAt = world.time;
     world.socket.cut();
@@ -80,7 +84,7 @@ describe('a connection', () => {
   });
 
   it('gives up an attempt that is never greeted', async () => {
-    const { world } = connected();
+    const { world } = await connected();
     await world.pass(10_000);
     expect(world.sockets[0]?.closed).toBe(true);
     await world.pass(1000);
@@ -88,7 +92,7 @@ describe('a connection', () => {
   });
 
   it('asks the service after a silence, and connects anew when it is not well', async () => {
-    const { world, connection } = connected();
+    const { world, connection } = await connected();
     world.socket.greet('e', 3);
     await world.pass(16_000);
     expect([world.probes, world.sockets.length]).toEqual([1, 1]);
@@ -100,7 +104,7 @@ describe('a connection', () => {
   });
 
   it('is not asked about while events come', async () => {
-    const { world } = connected();
+    const { world } = await connected();
     world.socket.greet('e', 0);
     for (let offset = 1; offset <= 10; offset += 1) {
       world.socket.say(event(offset));
@@ -110,7 +114,7 @@ describe('a connection', () => {
   });
 
   it('does as the close code says', async () => {
-    const { world, heard, connection } = connected();
+    const { world, heard, connection } = await connected();
     world.socket.greet('e', 0);
     world.socket.cut(4409);
     expect([heard.resyncs, connection.status.kind]).toEqual([1, 'ended']);
@@ -120,11 +124,57 @@ describe('a connection', () => {
     expect([1002, 1009].map(adviceFor)).toEqual(['terminal', 'terminal']);
   });
 
-  it('hears nothing of a socket it has left', () => {
-    const { world, heard, connection } = connected();
+  it('stops when its key has ended, says so once, and begins again when it is told to', async () => {
+    const { world, heard, connection } = await connected();
+    world.socket.greet('e', 7);
+    world.socket.cut(4401);
+    expect([heard.locks, connection.status.kind, standing(connection.status, world.time)]).toEqual([
+      1,
+      'locked',
+      'locked',
+    ]);
+    await world.pass(600_000);
+    expect([heard.locks, world.sockets.length, world.probes]).toEqual([1, 1, 0]);
+    connection.retryNow();
+    connection.start(connection.position);
+    await settled();
+    expect(world.socket.url).toBe('ws://x/ws?since=e-7');
+  });
+
+  it('opens no socket while it is refused, and asks again only where that may help', async () => {
+    const expected = { 0: 'waiting', 401: 'locked', 403: 'forbidden', 421: 'ended', 429: 'waiting', 503: 'waiting' };
+    for (const [status, kind] of Object.entries(expected)) {
+      const { world, heard, connection } = await connected();
+      world.refusal = new ApiError('x', 'no', Number(status));
+      world.socket.cut();
+      await world.pass(500);
+      expect([status, connection.status.kind, heard.locks]).toEqual([status, kind, status === '401' ? 1 : 0]);
+      const asked = world.asked;
+      await world.pass(30_000);
+      expect([status, world.sockets.length, world.asked > asked]).toEqual([status, 1, kind === 'waiting']);
+      expect(adviceForStatus(Number(status)) === 'reconnect').toBe(kind === 'waiting');
+    }
+  });
+
+  it('waits as long as it is asked to', async () => {
+    const { world, connection } = await connected();
+    world.refusal = new ApiError('rate_limited', 'slower', 429, 25_000);
+    world.socket.cut();
+    await world.pass(500);
+    expect(connection.status.retryAt - world.time).toBe(25_000);
+    world.refusal = null;
+    await world.pass(24_999);
+    expect(world.sockets.length).toBe(1);
+    await world.pass(1);
+    expect(world.sockets.length).toBe(2);
+  });
+
+  it('hears nothing of a socket it has left', async () => {
+    const { world, heard, connection } = await connected();
     const left = world.socket;
     left.greet('e', 0);
     connection.start(null);
+    await settled();
     left.say(event(1));
     left.cut();
     expect(heard.offsets).toEqual([]);

@@ -32,12 +32,21 @@ export class World implements Surroundings {
   time = 1_000_000;
   well = true;
   probes = 0;
+  /** What opening a socket fails with. */
+  refusal: Error | null = null;
+  asked = 0;
   #timers: { at: number; call: () => void }[] = [];
 
   open = (url: string, handlers: SocketHandlers): { close(): void } => {
     const socket = new FakeSocket(url, handlers);
     this.sockets.push(socket);
     return { close: () => (socket.closed = true) };
+  };
+
+  admit = async (url: string): Promise<string> => {
+    this.asked += 1;
+    if (this.refusal) throw this.refusal;
+    return url;
   };
 
   now = (): number => this.time;
@@ -67,11 +76,15 @@ export class World implements Surroundings {
       this.#timers = this.#timers.filter((timer) => timer !== due);
       this.time = due.at;
       due.call();
-      await Promise.resolve();
-      await Promise.resolve();
+      await settled();
     }
     this.time = end;
   }
+}
+
+/** What was promised has come. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
 }
 
 /** What a connection has told. */
@@ -80,10 +93,12 @@ export class Heard implements Listener {
   gaps: Gap[] = [];
   statuses: Status[] = [];
   resyncs = 0;
+  locks = 0;
   event = (event: SessionEvent): void => void this.offsets.push(event.offset);
   gap = (gap: Gap): void => void this.gaps.push(gap);
   status = (status: Status): void => void this.statuses.push(status);
   resync = (): void => void (this.resyncs += 1);
+  locked = (): void => void (this.locks += 1);
 }
 
 export function event(

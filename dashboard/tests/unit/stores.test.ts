@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ApiError, type Api } from '../../src/api/api';
+import type { Api } from '../../src/api/api';
+import { ApiError } from '../../src/api/error';
 import { SessionsStore } from '../../src/store/sessions';
 import { Painted } from '../../src/store/paint.svelte';
 import { GoalHistory } from '../../src/store/goal_history';

@@ -1,12 +1,12 @@
 'use strict';
 // The service itself, from `SESSION_STORAGE_BIN` or what the workspace has built.
 
-const { spawn } = require('node:child_process');
+const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
 const { existsSync } = require('node:fs');
 const path = require('node:path');
 const readline = require('node:readline');
-const { directory } = require('./setup.js');
+const { directory, until } = require('./setup.js');
 
 const root = path.join(__dirname, '../../..');
 
@@ -20,6 +20,8 @@ function binary() {
 class Service {
   #child;
   #storage;
+  /** What the test itself shows, once keys are asked for. */
+  #key = '';
   url;
   /** What it warned of. */
   log = '';
@@ -54,8 +56,35 @@ class Service {
   }
 
   async get(where) {
-    const response = await fetch(`${this.url}${where}`);
+    const headers = this.#key === '' ? {} : { authorization: `Bearer ${this.#key}` };
+    const response = await fetch(`${this.url}${where}`, { headers });
     return { status: response.status, body: await response.json() };
+  }
+
+  /** Runs one of the service's commands beside it; answers what it prints. */
+  command(...words) {
+    const env = { ...process.env, STORAGE_PATH: this.#storage };
+    return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
+  }
+
+  /** Its first key, for the operator: from now on nobody is let in without one. */
+  async lock() {
+    this.#key = this.command('key', 'create', '--name', 'operator', '--role', 'admin');
+    await until(async () => (await this.says('')) !== '' && (await this.says(this.#key)) === '', 'it asks for keys');
+  }
+
+  /** Why this key or token is not let in; '' if it is. */
+  async says(shown) {
+    const headers = shown === '' ? {} : { authorization: `Bearer ${shown}` };
+    const response = await fetch(`${this.url}/api/sessions?limit=1`, { headers });
+    return response.status === 401 ? (await response.json()).error : '';
+  }
+
+  /** A session token that the service knows. */
+  async token(session) {
+    const token = this.command('token', 'issue', '--session', session, '--scope', 'append');
+    await until(async () => (await this.says(token)) === '', 'it knows the token');
+    return token;
   }
 
   async actions(session) {

@@ -11,7 +11,7 @@ use super::map::{Scene, map};
 use super::meaning::Meaning;
 use super::payload::{AgentNote, Payload};
 use super::run::{Run, forget_silent};
-use super::trouble::note;
+use super::trouble::{note, note_once};
 use crate::client::check_session;
 use crate::config::MAX_EVENT_BYTES;
 use crate::delivery::{Delivered, Drain, Once, Report};
@@ -157,8 +157,8 @@ impl Hook {
         let delivered = Once { config: &self.config, folder, deadline, last }.deliver();
         match delivered {
             Ok(Delivered::All | Delivered::LeftToOthers) => {}
-            Ok(Delivered::Failed(reason)) => note(&folder.path, &format!("not delivered yet: {reason}")),
-            Err(error) => note(&folder.path, &format!("not delivered yet: {error}")),
+            Ok(Delivered::Failed(reason)) => note_once(&folder.path, &format!("not delivered yet: {reason}")),
+            Err(error) => note_once(&folder.path, &format!("not delivered yet: {error}")),
         }
     }
 

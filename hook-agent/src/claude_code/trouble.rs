@@ -2,13 +2,46 @@
 //!
 //! At 64 KiB the file becomes `trouble.1.log`, and the one of that name goes.
 
-use std::fs::OpenOptions;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 const MAX_BYTES: u64 = 64 * 1024;
 const MAX_LINE: usize = 1024;
+/// What is noted again within this time is not noted, as far as the last lines tell.
+const ONCE_IN: Duration = Duration::from_hours(1);
+const LOOKED_AT: u64 = 16 * 1024;
+
+/// Notes it, unless it was noted not long ago: what every hook meets anew is told once.
+pub(super) fn note_once(folder: &Path, what: &str) {
+    if !is_noted(folder, &cleaned(what)).unwrap_or_default() {
+        note(folder, what);
+    }
+}
+
+fn is_noted(folder: &Path, what: &str) -> io::Result<bool> {
+    let mut file = File::open(folder.join("trouble.log"))?;
+    let end = file.metadata()?.len();
+    file.seek(SeekFrom::Start(end.saturating_sub(LOOKED_AT)))?;
+    let mut tail = Vec::new();
+    file.read_to_end(&mut tail)?;
+    let (tail, now) = (String::from_utf8_lossy(&tail), jiff::Timestamp::now());
+    let recent = |at: &str| {
+        let at = at.parse::<jiff::Timestamp>().ok()?;
+        Duration::try_from(now.duration_since(at)).ok().filter(|age| *age < ONCE_IN)
+    };
+    Ok(tail
+        .lines()
+        .filter_map(|line| line.split_once(' '))
+        .any(|(at, said)| said == what && recent(at).is_some()))
+}
+
+/// One line, not too long.
+fn cleaned(what: &str) -> String {
+    what.chars().take(MAX_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
 
 /// Notes it. Where even that can't be written there is nobody left to tell.
 pub(super) fn note(folder: &Path, what: &str) {
@@ -16,8 +49,7 @@ pub(super) fn note(folder: &Path, what: &str) {
     if path.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
         let _ = std::fs::rename(&path, folder.join("trouble.1.log"));
     }
-    let what: String = what.chars().take(MAX_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect();
-    let line = format!("{:.3} {what}\n", jiff::Timestamp::now());
+    let line = format!("{:.3} {}\n", jiff::Timestamp::now(), cleaned(what));
     let opened = OpenOptions::new().create(true).append(true).mode(0o600).open(path);
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }

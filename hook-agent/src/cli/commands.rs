@@ -45,16 +45,20 @@ fn write(options: &Options, write: &Write, json: Option<String>) -> Result<Exit,
         Write::Finalize => Call::Finalize,
         Write::Reopen => Call::Reopen,
     };
-    settle(options, HookAgent::new(config).send(call, json).map(|ticket| ticket.wait(options.wait)))
+    let agent = HookAgent::new(config);
+    let sent = agent.send(call, json).map(|ticket| ticket.wait(options.wait));
+    settle(options, &agent, sent)
 }
 
 /// What is wrong with the event itself is always told; what is wrong elsewhere fails a strict write alone.
-fn settle(options: &Options, sent: Result<Result<Answer, Error>, Error>) -> Result<Exit, Failure> {
+fn settle(
+    options: &Options,
+    agent: &HookAgent,
+    sent: Result<Result<Answer, Error>, Error>,
+) -> Result<Exit, Failure> {
     let failure = match sent {
         Ok(Ok(answer)) if !answer.is_queued() || !options.strict => return Ok(shown(options, &answer)),
-        Ok(Ok(_)) => {
-            Failure { exit: Exit::Unavailable, message: "the service can't be reached: queued".into() }
-        }
+        Ok(Ok(_)) => Failure { exit: Exit::Unavailable, message: queued(agent) },
         Ok(Err(Error::Timeout { .. })) if !options.strict => return Ok(shown(options, &Answer::queued())),
         Ok(Err(error)) | Err(error) => Failure::from(error),
     };
@@ -63,6 +67,13 @@ fn settle(options: &Options, sent: Result<Result<Answer, Error>, Error>) -> Resu
     }
     tell(&failure.message);
     Ok(Exit::Done)
+}
+
+/// Why it is only queued.
+fn queued(agent: &HookAgent) -> String {
+    let stats = agent.stats().ok().filter(|stats| stats.locked);
+    let why = stats.and_then(|stats| stats.last_error);
+    format!("queued: {}", why.unwrap_or_else(|| "the service can't be reached".to_owned()))
 }
 
 fn shown(options: &Options, answer: &Answer) -> Exit {

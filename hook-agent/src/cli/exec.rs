@@ -195,6 +195,12 @@ impl Recorder {
     fn flush(&self, wait: Duration) {
         if let Some(agent) = self.agent.as_ref().filter(|agent| agent.session_id().is_some()) {
             let _ = agent.flush(wait);
+            // The service may be away for a while; a token that it does not take is somebody's to mend.
+            if let Some(why) =
+                agent.stats().ok().filter(|stats| stats.locked).and_then(|stats| stats.last_error)
+            {
+                tell(&why);
+            }
         }
     }
 }

@@ -48,7 +48,7 @@ impl HookAgent {
     /// Queues one write whose data is JSON text: what every other write comes down to.
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
         let frame = call.frame(self.session()?, json, &self.core.redaction)?;
-        let (pid, shared) = self.core.running()?;
+        let (pid, shared) = self.core.running(self.session_id())?;
         // The delivery may be able to make room.
         let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
         shared.bell.added();
@@ -57,7 +57,7 @@ impl HookAgent {
 
     /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
     pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
-        let (pid, shared) = self.core.running()?;
+        let (pid, shared) = self.core.running(self.session_id())?;
         Ok(Ticket::record(shared, pid, number))
     }
 
@@ -150,12 +150,12 @@ impl HookAgent {
 
     /// Waits until everything called before is settled, at most this long; says whether it is.
     pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running()?.1.flush(timeout, false))
+        Ok(self.core.running(self.session_id())?.1.flush(timeout, false))
     }
 
     /// As [`flush`](Self::flush), and drains every spool folder whose owner is gone.
     pub fn flush_all(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running()?.1.flush(timeout, true))
+        Ok(self.core.running(self.session_id())?.1.flush(timeout, true))
     }
 
     /// Flushes, then ends the thread; calls after it fail with `agent_closed`. Says whether everything was settled:
@@ -170,7 +170,7 @@ impl HookAgent {
 
     /// What went through, what waits, what went wrong. Opens the spool if no call did.
     pub fn stats(&self) -> Result<Stats, Error> {
-        Ok(Stats::of(&self.core.running()?.1))
+        Ok(Stats::of(&self.core.running(self.session_id())?.1))
     }
 
     fn session(&self) -> Result<&str, Error> {

@@ -49,8 +49,8 @@ impl Core {
         self.life.load()
     }
 
-    /// The running delivery; opened and started by whoever comes first.
-    pub(crate) fn running(&self) -> Result<(u32, Arc<Shared>), Error> {
+    /// The running delivery; opened and started by whoever comes first, for this session if it is for one.
+    pub(crate) fn running(&self, session: Option<&str>) -> Result<(u32, Arc<Shared>), Error> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
         }
@@ -62,7 +62,7 @@ impl Core {
         let shared = match life.shared.get() {
             Some(shared) => Arc::clone(shared),
             None => Arc::clone(life.shared.get_or_init({
-                let started = start(&self.config)?;
+                let started = start(&self.config, session)?;
                 || started
             })),
         };

@@ -41,6 +41,8 @@ pub struct Stats {
     pub callback_panics: u64,
     /// False between a failed attempt and the next success.
     pub reachable: bool,
+    /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool.
+    pub locked: bool,
     /// The latest trouble, kept after it is over.
     pub last_error: Option<String>,
     /// This process's Producer-Id.
@@ -86,6 +88,7 @@ impl Stats {
             spool_errors: report.spool_errors.load(Ordering::Relaxed),
             callback_panics: shared.answers.panics(),
             reachable: !shared.answers.is_failing(),
+            locked: report.is_locked(),
             last_error: report.last_error(),
             producer: spool.producer.clone(),
             spool: SpoolStats {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-use super::verdict::{LineResult, Verdict, judge, spawned};
+use super::verdict::{Asked, LineResult, Verdict, judge, spawned};
 use super::{Answers, Outcome, Report};
 use crate::kind::Kind;
 use crate::spool::{Batch, Head, Rejection, Spool, Step, Window, keep};
@@ -37,6 +37,8 @@ pub(crate) enum Turn {
     Progress,
     /// The service can't take it now.
     Failed { after: Option<Duration> },
+    /// The service does not let us in with our token.
+    Locked,
 }
 
 /// What became of one request.
@@ -45,6 +47,7 @@ enum Sent {
     /// Changed in some way, and to be sent at once.
     Again,
     Failed(Option<Duration>),
+    Locked,
 }
 
 impl Drain {
@@ -94,8 +97,10 @@ impl Drain {
     ) -> Turn {
         for index in 0..window.batches.len() {
             while self.head.left(window, index) > 0 {
-                if let Sent::Failed(after) = self.send(window, index, transport, answers, report) {
-                    return Turn::Failed { after };
+                match self.send(window, index, transport, answers, report) {
+                    Sent::Settled | Sent::Again => {}
+                    Sent::Failed(after) => return Turn::Failed { after },
+                    Sent::Locked => return Turn::Locked,
                 }
             }
         }
@@ -118,7 +123,9 @@ impl Drain {
         let request = request(&self.spool.producer, batch, &step, seq, &body);
         Report::add(&report.batches, 1);
         let verdict = match transport.send(&request) {
-            Ok(response) => judge(&response, seq),
+            Ok(response) => {
+                judge(&response, Asked { session: &batch.session, seq, token: transport.shows_token() })
+            }
             Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
         };
         let settling = Settling { window, index, lines, answers, report };
@@ -130,6 +137,7 @@ impl Drain {
             Verdict::Delivered(results) => self.settle(at, results, true),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
+            Verdict::Locked { reason } => at.locked(reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
@@ -168,6 +176,7 @@ impl Drain {
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
         (self.broken, self.renumbered) = (0, 0);
+        at.report.let_in();
         let outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);
@@ -198,6 +207,12 @@ impl Settling<'_> {
         Report::add(&self.report.retries, 1);
         self.report.failed(reason);
         Sent::Failed(after)
+    }
+
+    fn locked(&self, reason: String) -> Sent {
+        Report::add(&self.report.retries, 1);
+        self.report.locked(reason);
+        Sent::Locked
     }
 
     fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {

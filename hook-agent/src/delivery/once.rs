@@ -81,8 +81,9 @@ impl Once<'_> {
                     self.pause().clear();
                     return Ok(Delivered::All);
                 }
-                Turn::Failed { after } => {
-                    self.pause().lengthen(after);
+                turn @ (Turn::Failed { .. } | Turn::Locked) => {
+                    let asked = if let Turn::Failed { after } = turn { after } else { None };
+                    self.pause().lengthen(asked);
                     return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
                 }
             }

@@ -1,6 +1,6 @@
 //! What delivery has been through, for `stats()`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::sync::Mutex;
 
@@ -13,6 +13,8 @@ pub(crate) struct Report {
     pub adopted: AtomicU64,
     /// Something of the spool's own could not be read or written.
     pub spool_errors: AtomicU64,
+    /// The latest answer was that nobody is let in with this token.
+    locked: AtomicBool,
     last_error: Mutex<Option<String>>,
 }
 
@@ -23,6 +25,21 @@ impl Report {
 
     pub(crate) fn failed(&self, reason: String) {
         *self.last_error.lock() = Some(reason);
+    }
+
+    /// The token is at fault.
+    pub(crate) fn locked(&self, reason: String) {
+        self.locked.store(true, Ordering::Relaxed);
+        self.failed(reason);
+    }
+
+    /// The service took something.
+    pub(crate) fn let_in(&self) {
+        self.locked.store(false, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_locked(&self) -> bool {
+        self.locked.load(Ordering::Relaxed)
     }
 
     /// The latest trouble, kept after it is over.

@@ -20,12 +20,24 @@ pub(crate) enum Verdict {
     Stored,
     /// Later again.
     Retry { after: Option<Duration>, reason: String },
+    /// Not with this token, or not without one; the record is as good as ever, and waits for one that is.
+    Locked { reason: String },
     /// The service knows other numbers: an epoch above this one, from 0.
     Renumber { epoch: u64 },
     /// Never, as it is.
     Refused { code: String, message: String },
     /// Failed within the service, on this very batch perhaps: later again, but not for ever.
     Broken { reason: String },
+}
+
+/// What was asked, as far as the answer's meaning hangs on it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    pub session: &'a str,
+    /// The producer's number, if the request bore one.
+    pub seq: Option<u64>,
+    /// Whether it bore a token.
+    pub token: bool,
 }
 
 /// One line's result.
@@ -58,17 +70,19 @@ struct ErrorAnswer<'a> {
     code: Cow<'a, str>,
 }
 
-/// Judges the answer to a batch that carried `seq`, or to a request without numbers.
-pub(crate) fn judge(response: &Response, seq: Option<u64>) -> Verdict {
+/// Judges the answer to a request for `session`: to a batch that carried `seq`, or to one without numbers.
+pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
+    let seq = asked.seq;
     match response.status {
         200..=299 => delivered(response, seq.is_some()),
         403 if response.producer_epoch.is_some() => {
             Verdict::Renumber { epoch: response.producer_epoch.unwrap_or_default() }
         }
         409 if response.expected_seq.is_some() => resync(response.expected_seq, seq),
+        401 | 403 | 404 => locked(response, asked).unwrap_or_else(|| refused_here(response)),
         500 => Verdict::Broken { reason: told(response) },
         413 | 501 | 505 => refused(response).unwrap_or_else(|| plain_refusal(response)),
-        300..=399 | 401 | 403 | 407 | 408 | 425 | 429 | 502.. => retry(response),
+        300..=399 | 407 | 408 | 425 | 429 | 502.. => retry(response),
         _ => refused(response).unwrap_or_else(|| retry(response)),
     }
 }
@@ -119,6 +133,33 @@ fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
     if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
 }
 
+/// Whether the service says that it is the token, and not the record. A session out of reach is for it one that is
+/// not there, and a service that makes sessions by itself says that of no other.
+fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Option<Verdict> {
+    let error = serde_json::from_slice::<ErrorAnswer<'_>>(&response.body).ok()?;
+    let why = match (&*error.code, token) {
+        ("unauthorized", false) => {
+            "it asks for a key or token, and `SESSION_TOKEN` is not set, or not one word".to_owned()
+        }
+        ("unauthorized", true) => format!("it does not take `SESSION_TOKEN`: {}", error.error),
+        ("forbidden", true) => format!("`SESSION_TOKEN` does not allow this: {}", error.error),
+        ("session_not_found", true) => {
+            format!("`SESSION_TOKEN` is not for session `{session}`, or that is gone: {}", error.error)
+        }
+        _ => return None,
+    };
+    let reason = format!("not let in by the service: {why}; nothing is lost, records wait in the spool");
+    Some(Verdict::Locked { reason })
+}
+
+/// 401 and 403 are never about the record, a 404 of the service's own is.
+fn refused_here(response: &Response) -> Verdict {
+    if response.status != 404 {
+        return retry(response);
+    }
+    refused(response).unwrap_or_else(|| retry(response))
+}
+
 fn refused(response: &Response) -> Option<Verdict> {
     let error = serde_json::from_slice::<ErrorAnswer<'_>>(&response.body).ok()?;
     let code = code_or(&error.code, &format!("status_{}", response.status));
@@ -151,6 +192,10 @@ mod tests {
         Response { status, body: body.into(), ..Response::default() }
     }
 
+    fn asked(seq: Option<u64>) -> Asked<'static> {
+        Asked { session: "s-1", seq, token: false }
+    }
+
     #[test]
     fn a_spawned_agent_is_answered_as_itself() {
         let agent = r#"{"agentId":"a","type":"t"}"#;
@@ -161,7 +206,9 @@ mod tests {
     #[test]
     fn a_line_that_is_refused_does_not_hold_the_others_back() {
         let body = r#"{"results":[{"success":true,"seq":1},{"error":"no such goal","code":"goal_not_found"}],"offset":3}"#;
-        let Verdict::Delivered(lines) = judge(&answer(200, body), Some(0)) else { panic!("not delivered") };
+        let Verdict::Delivered(lines) = judge(&answer(200, body), asked(Some(0))) else {
+            panic!("not delivered")
+        };
         assert_eq!(lines[0], LineResult::Done(r#"{"success":true,"seq":1}"#.into()));
         let code = "goal_not_found".to_owned();
         assert_eq!(lines[1], LineResult::Refused { code, message: "no such goal".to_owned() });
@@ -170,30 +217,69 @@ mod tests {
     #[test]
     fn a_success_that_the_service_did_not_write_is_no_success() {
         for body in ["", "<html>welcome</html>", "{\"results\":", "[]", "{}"] {
-            assert!(matches!(judge(&answer(200, body), Some(0)), Verdict::Retry { .. }), "{body}");
+            assert!(matches!(judge(&answer(200, body), asked(Some(0))), Verdict::Retry { .. }), "{body}");
         }
     }
 
     #[test]
     fn numbers_out_of_step_are_stored_or_renumbered_never_refused() {
         let with = |expected| Response { expected_seq: Some(expected), ..answer(409, "{}") };
-        assert_eq!(judge(&with(6), Some(5)), Verdict::Stored);
-        assert_eq!(judge(&with(0), Some(5)), Verdict::Renumber { epoch: 0 });
+        assert_eq!(judge(&with(6), asked(Some(5))), Verdict::Stored);
+        assert_eq!(judge(&with(0), asked(Some(5))), Verdict::Renumber { epoch: 0 });
         let stale = Response { producer_epoch: Some(9), ..answer(403, "{}") };
-        assert_eq!(judge(&stale, Some(5)), Verdict::Renumber { epoch: 9 });
+        assert_eq!(judge(&stale, asked(Some(5))), Verdict::Renumber { epoch: 9 });
     }
 
     #[test]
     fn only_the_services_own_refusals_are_final() {
         let refusal = r#"{"error":"unknown session","code":"session_not_found"}"#;
         for status in [400, 404, 409, 410, 415, 422] {
-            assert!(matches!(judge(&answer(status, refusal), Some(0)), Verdict::Refused { .. }), "{status}");
-            assert!(matches!(judge(&answer(status, "<html>"), Some(0)), Verdict::Retry { .. }), "{status}");
+            assert!(
+                matches!(judge(&answer(status, refusal), asked(Some(0))), Verdict::Refused { .. }),
+                "{status}"
+            );
+            assert!(
+                matches!(judge(&answer(status, "<html>"), asked(Some(0))), Verdict::Retry { .. }),
+                "{status}"
+            );
         }
         for status in [301, 401, 403, 408, 425, 429, 502, 503, 504, 507] {
-            assert!(matches!(judge(&answer(status, refusal), Some(0)), Verdict::Retry { .. }), "{status}");
+            assert!(
+                matches!(judge(&answer(status, refusal), asked(Some(0))), Verdict::Retry { .. }),
+                "{status}"
+            );
         }
-        assert!(matches!(judge(&answer(413, "<html>"), Some(0)), Verdict::Refused { .. }));
-        assert!(matches!(judge(&answer(500, refusal), Some(0)), Verdict::Broken { .. }));
+        assert!(matches!(judge(&answer(413, "<html>"), asked(Some(0))), Verdict::Refused { .. }));
+        assert!(matches!(judge(&answer(500, refusal), asked(Some(0))), Verdict::Broken { .. }));
+    }
+
+    #[test]
+    fn a_token_that_is_refused_costs_no_record_and_is_told_of_in_words_of_its_own() {
+        let error = |code: &str| json(code, "the key was revoked");
+        let reason = |status, code: &str, token| match judge(
+            &answer(status, &error(code)),
+            Asked { token, ..asked(Some(0)) },
+        ) {
+            Verdict::Locked { reason } => reason,
+            other => format!("{other:?}"),
+        };
+        for (status, code, token, said) in [
+            (401, "unauthorized", false, "`SESSION_TOKEN` is not set"),
+            (401, "unauthorized", true, "does not take `SESSION_TOKEN`: the key was revoked"),
+            (403, "forbidden", true, "does not allow this"),
+            (404, "session_not_found", true, "is not for session `s-1`"),
+        ] {
+            let reason = reason(status, code, token);
+            assert!(reason.contains(said) && reason.contains("nothing is lost"), "{status} {code}: {reason}");
+        }
+        assert!(reason(404, "session_not_found", false).starts_with("Refused"), "no token could change that");
+        assert!(reason(404, "goal_not_found", true).starts_with("Refused"));
+        assert!(reason(403, "origin_not_allowed", true).starts_with("Retry"));
+        let page = judge(&answer(401, "<html>log in</html>"), asked(Some(0)));
+        assert!(matches!(page, Verdict::Retry { .. }), "{page:?}");
+    }
+
+    fn json(code: &str, error: &str) -> String {
+        serde_json::json!({"error": error, "code": code}).to_string()
     }
 }

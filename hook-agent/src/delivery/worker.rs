@@ -1,5 +1,6 @@
 //! The thread: its own spool first, then those whose owners are gone; pauses between failures.
 
+use std::collections::HashSet;
 use std::fs::File;
 use std::io;
 use std::sync::Arc;
@@ -40,12 +41,14 @@ pub(crate) struct Shared {
 pub(crate) struct Sweep {
     pub asked: AtomicU64,
     pub done: AtomicU64,
+    /// How many folders the last one had to leave, as their records are not for our token.
+    pub left: AtomicU64,
 }
 
-/// Opens the spool and starts the thread.
-pub(crate) fn start(config: &Arc<Config>) -> Result<Arc<Shared>, Error> {
-    let opened =
-        open_spool(config).map_err(|source| Error::SpoolWrite { path: "(memory)".into(), source })?;
+/// Opens the spool, for the session whose record comes first, and starts the thread.
+pub(crate) fn start(config: &Arc<Config>, session: Option<&str>) -> Result<Arc<Shared>, Error> {
+    let opened = open_spool(config, session)
+        .map_err(|source| Error::SpoolWrite { path: "(memory)".into(), source })?;
     let shared = Arc::new(Shared {
         config: Arc::clone(config),
         cursor: AtomicU64::new(opened.head.cursor()),
@@ -72,13 +75,14 @@ struct Opened {
 }
 
 /// The first directory that can be written; memory if there is none.
-fn open_spool(config: &Config) -> io::Result<Opened> {
+fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
     let mut reasons = Vec::new();
     for dir in &config.spool_dirs {
-        let claimed = Folder::claim(dir, config.service.as_str()).and_then(|folder| {
-            let (spool, head) = open_folder(config, &folder)?;
-            Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
-        });
+        let claimed = Folder::claim(dir, config.service.as_str(), |folder| suits(config, session, folder))
+            .and_then(|folder| {
+                let (spool, head) = open_folder(config, &folder)?;
+                Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
+            });
         match claimed {
             Ok(opened) => return Ok(opened),
             Err(error) => reasons.push(format!("`{}`: {error}", dir.display())),
@@ -89,6 +93,15 @@ fn open_spool(config: &Config) -> io::Result<Opened> {
     let reasons =
         if reasons.is_empty() { "no directory is configured".to_owned() } else { reasons.join("; ") };
     Ok(Opened { spool, head, folder: None, memory_because: Some(reasons) })
+}
+
+/// Whether what a folder holds may stand before our own records: a token may be for our session alone, and another's
+/// record would hold all of ours up. Such a folder is adopted later, and let go if the token is not good for it.
+fn suits(config: &Config, session: Option<&str>, folder: &Folder) -> bool {
+    let (Some(_), Some(ours)) = (&config.token, session) else { return true };
+    let Ok((spool, mut head)) = open_folder(config, folder) else { return true };
+    let window = head.window(&spool).ok().flatten();
+    window.is_none_or(|window| window.batches.first().is_none_or(|batch| batch.session == ours))
 }
 
 fn open_folder(config: &Config, folder: &Folder) -> io::Result<(Spool, Head)> {
@@ -114,7 +127,7 @@ impl Shared {
                 break;
             }
         }
-        drained()
+        drained() && !(everything && self.sweep.left.load(Ordering::SeqCst) > 0)
     }
 
     /// Ends the thread after the request that it is in, and waits for that.
@@ -152,16 +165,30 @@ struct Worker {
     transport: Option<Box<dyn Transport>>,
     own: Drain,
     adopted: Option<(Drain, Folder)>,
+    /// Folders whose records are not for our token: somebody else's, until the next look.
+    passed_over: HashSet<String>,
     failures: u32,
     idle_since: Instant,
     looked: Option<Instant>,
+    /// The request to look everywhere that was begun last.
+    swept: u64,
 }
 
 impl Worker {
     fn new(shared: Arc<Shared>, head: Head) -> Self {
         let own = Drain::new(Arc::clone(&shared.spool), head);
         let idle_since = Instant::now();
-        Self { shared, transport: None, own, adopted: None, failures: 0, idle_since, looked: None }
+        Self {
+            shared,
+            transport: None,
+            own,
+            adopted: None,
+            passed_over: HashSet::new(),
+            failures: 0,
+            idle_since,
+            looked: None,
+            swept: 0,
+        }
     }
 
     fn run(mut self) {
@@ -171,6 +198,7 @@ impl Worker {
             match turn {
                 Turn::Progress => self.progressed(),
                 Turn::Failed { after } => self.failed(after),
+                Turn::Locked => self.locked(),
                 Turn::Idle => self.idle(),
             }
         }
@@ -213,19 +241,41 @@ impl Worker {
         self.shared.bell.pause(Instant::now() + pause, asked.is_some());
     }
 
-    fn idle(&mut self) {
+    /// Our own records wait for a better token; another's are left to whoever has it, and hold ours up no longer.
+    fn locked(&mut self) {
+        match self.adopted.as_ref().map(|(_, folder)| folder.producer.clone()) {
+            None => self.failed(None),
+            Some(producer) => {
+                self.passed_over.insert(producer);
+                self.let_go();
+                self.looked = None;
+            }
+        }
+    }
+
+    fn let_go(&mut self) {
         if let Some((drain, folder)) = self.adopted.take() {
             self.shared.absorb(&drain.spool);
             drop(folder);
         }
+    }
+
+    fn idle(&mut self) {
+        self.let_go();
         let asked = self.shared.sweep.asked.load(Ordering::SeqCst);
         let sweeping = self.shared.sweep.done.load(Ordering::SeqCst) < asked;
-        if sweeping || self.looked.is_none_or(|looked| looked.elapsed() > ADOPT_EVERY) {
+        let due = self.looked.is_some_and(|looked| looked.elapsed() > ADOPT_EVERY);
+        if due || self.swept != asked {
+            self.swept = asked;
+            self.passed_over.clear();
+        }
+        if sweeping || due || self.looked.is_none() {
             self.looked = Some(Instant::now());
             self.adopted = self.adopt();
             if self.adopted.is_some() {
                 return;
             }
+            self.shared.sweep.left.store(self.passed_over.len() as u64, Ordering::SeqCst);
             self.shared.sweep.done.store(asked, Ordering::SeqCst);
             self.shared.turned(self.own.cursor());
         }
@@ -239,7 +289,8 @@ impl Worker {
 
     fn adopt(&self) -> Option<(Drain, Folder)> {
         let Place::Disk(own) = &self.shared.spool.place else { return None };
-        let found = Folder::adopt(own.parent()?, self.shared.config.service.as_str()).and_then(|folder| {
+        let found = Folder::adopt(own.parent()?, self.shared.config.service.as_str(), &self.passed_over);
+        let found = found.and_then(|folder| {
             let Some(folder) = folder else { return Ok(None) };
             let (spool, head) = open_folder(&self.shared.config, &folder)?;
             Ok(Some((Drain::new(Arc::new(spool), head), folder)))

@@ -1,5 +1,6 @@
 //! Owning a folder: made anew, or adopted from an owner that is gone. The lock is what tells.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
@@ -31,27 +32,33 @@ pub(crate) struct FolderInfo {
 }
 
 impl Folder {
-    /// Takes a free folder of this service, one that still holds records if there is one; or makes one.
-    pub(crate) fn claim(spool_dir: &Path, service: &str) -> io::Result<Self> {
+    /// Takes a free folder of this service, one that still holds records and `suits` if there is one; or makes one.
+    pub(crate) fn claim(spool_dir: &Path, service: &str, suits: impl Fn(&Self) -> bool) -> io::Result<Self> {
         DirBuilder::new().recursive(true).mode(0o700).create(spool_dir)?;
         let mut empty = None;
         for name in names(spool_dir)? {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             // One that can't be read is left for `adopt`, which tells.
-            if holds_records(&folder.path).unwrap_or_default() {
+            if !holds_records(&folder.path).unwrap_or_default() {
+                empty.get_or_insert(folder);
+            } else if suits(&folder) {
                 return Ok(folder);
             }
-            empty.get_or_insert(folder);
         }
         empty.map_or_else(|| Self::make(spool_dir, service), Ok)
     }
 
-    /// Takes a free folder that still holds records, if there is one. Removes empty ones that are too many.
-    pub(crate) fn adopt(spool_dir: &Path, service: &str) -> io::Result<Option<Self>> {
+    /// Takes a free folder that still holds records, if there is one and it is not to be passed over. Removes empty
+    /// ones that are too many.
+    pub(crate) fn adopt(
+        spool_dir: &Path,
+        service: &str,
+        passed_over: &HashSet<String>,
+    ) -> io::Result<Option<Self>> {
         let names = names(spool_dir)?;
         let mut surplus = names.len().saturating_sub(KEPT_EMPTY);
         let mut trouble = Ok(None);
-        for name in names {
+        for name in names.into_iter().filter(|name| !passed_over.contains(name)) {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             match holds_records(&folder.path) {
                 Ok(true) => return Ok(Some(folder)),
@@ -123,21 +130,22 @@ mod tests {
     #[test]
     fn a_folder_has_one_owner_and_is_claimed_again_once_free() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Folder::claim(dir.path(), "http://a:1").unwrap();
-        let second = Folder::claim(dir.path(), "http://a:1").unwrap();
-        let other = Folder::claim(dir.path(), "http://b:1").unwrap();
+        let first = Folder::claim(dir.path(), "http://a:1", |_| true).unwrap();
+        let second = Folder::claim(dir.path(), "http://a:1", |_| true).unwrap();
+        let other = Folder::claim(dir.path(), "http://b:1", |_| true).unwrap();
         assert_ne!(first.producer, second.producer);
         let freed = second.producer.clone();
         drop((second, other));
-        assert_eq!(Folder::claim(dir.path(), "http://a:1").unwrap().producer, freed);
+        assert_eq!(Folder::claim(dir.path(), "http://a:1", |_| true).unwrap().producer, freed);
     }
 
     #[test]
     fn empty_folders_do_not_pile_up() {
         let dir = tempfile::tempdir().unwrap();
-        let held: Vec<Folder> = (0..40).map(|_| Folder::claim(dir.path(), "http://a:1").unwrap()).collect();
+        let held: Vec<Folder> =
+            (0..40).map(|_| Folder::claim(dir.path(), "http://a:1", |_| true).unwrap()).collect();
         drop(held);
-        assert!(Folder::adopt(dir.path(), "http://a:1").unwrap().is_none());
+        assert!(Folder::adopt(dir.path(), "http://a:1", &HashSet::new()).unwrap().is_none());
         assert_eq!(names(dir.path()).unwrap().len(), KEPT_EMPTY);
     }
 }

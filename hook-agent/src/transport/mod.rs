@@ -102,6 +102,9 @@ impl TransportError {
 
 /// One way to the service.
 pub(crate) trait Transport: Send {
+    /// Whether its requests bear a token.
+    fn shows_token(&self) -> bool;
+
     /// Sends the request and reads the whole answer.
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError>;
 }

@@ -31,11 +31,11 @@ pub(crate) struct Plain {
 
 impl Plain {
     pub(crate) fn new(config: &Config) -> Self {
-        let bearer = config.token.as_ref().filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
+        let bearer = config.token.as_ref().filter(|token| token.fits_a_header());
         Self {
             service: config.service.clone(),
             authorization: bearer
-                .map(|token| format!("authorization: Bearer {token}\r\n"))
+                .map(|token| format!("authorization: Bearer {}\r\n", token.expose()))
                 .unwrap_or_default(),
             connect_timeout: config.connect_timeout,
             answer_timeout: config.answer_timeout,
@@ -96,6 +96,10 @@ impl Plain {
 }
 
 impl Transport for Plain {
+    fn shows_token(&self) -> bool {
+        !self.authorization.is_empty()
+    }
+
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
         let head = self.head(request);
         if let Some(kept) = self.kept.take() {

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use super::{Request, Response, Transport, TransportError};
-use crate::{Config, Error};
+use crate::{Config, Error, Token};
 
 /// The client and the runtime that drives it, on the delivery's own thread.
 pub(crate) struct Tls {
@@ -13,7 +13,7 @@ pub(crate) struct Tls {
     runtime: Option<tokio::runtime::Runtime>,
     client: reqwest::Client,
     base: String,
-    token: Option<String>,
+    token: Option<Token>,
     answer_timeout: Duration,
     max_answer_bytes: usize,
 }
@@ -37,7 +37,7 @@ impl Tls {
                 .build()
                 .map_err(|error| unusable(causes(&error)))?,
             base: config.service.as_str().to_owned(),
-            token: config.token.clone(),
+            token: config.token.clone().filter(Token::fits_a_header),
             answer_timeout: config.answer_timeout,
             max_answer_bytes: config.max_answer_bytes,
         })
@@ -53,7 +53,7 @@ impl Tls {
             builder = builder.header("content-type", request.content_type).body(request.body.to_vec());
         }
         if let Some(token) = &self.token {
-            builder = builder.bearer_auth(token);
+            builder = builder.bearer_auth(token.expose());
         }
         match &request.producer {
             None => builder,
@@ -66,6 +66,10 @@ impl Tls {
 }
 
 impl Transport for Tls {
+    fn shows_token(&self) -> bool {
+        self.token.is_some()
+    }
+
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
         let request = self.build(request);
         let runtime = self.runtime.as_ref().expect("only `drop` takes it");

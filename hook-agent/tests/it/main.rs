@@ -15,6 +15,7 @@ mod delivery;
 mod faults;
 mod fork;
 mod https;
+mod keys;
 mod real_service;
 mod redaction;
 mod scenarios;

@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 
 use crate::setup::{DEADLINE, SESSION, config, numbered};
 
-struct Running {
+pub struct Running {
     child: Child,
-    url: String,
+    pub url: String,
     socket: PathBuf,
 }
 
 /// `SESSION_STORAGE_BIN`, or what the workspace has built.
-fn binary() -> Option<PathBuf> {
+pub fn binary() -> Option<PathBuf> {
     let built =
         Path::new(env!("CARGO_BIN_EXE_hook-agent")).parent()?.parent()?.join("release/session-storage");
     let named = std::env::var_os("SESSION_STORAGE_BIN").map(PathBuf::from);
@@ -31,11 +31,11 @@ fn binary() -> Option<PathBuf> {
     found
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
-fn start(binary: &Path, storage: &Path, port: u16) -> Running {
+pub fn start(binary: &Path, storage: &Path, port: u16) -> Running {
     let socket = storage.with_extension("sock");
     let mut child = Command::new(binary)
         .env("PORT", port.to_string())
@@ -66,7 +66,7 @@ impl Drop for Running {
     }
 }
 
-fn stored(agent: &HookAgent) -> Vec<u64> {
+pub fn stored(agent: &HookAgent) -> Vec<u64> {
     let whole: Value = agent.restore(1_000_000).unwrap().wait(DEADLINE).unwrap().parse().unwrap();
     whole["actions"].as_array().unwrap().iter().map(|action| action["n"].as_u64().unwrap()).collect()
 }

@@ -72,6 +72,7 @@ pub(super) const ANCHORS: &[(&str, Sign)] = &[
     ("hvs.", Sign::Token),
     ("shpat_", Sign::Token),
     ("dop_v1_", Sign::Token),
+    ("ssk_", Sign::Token),
     ("xapp-", Sign::Token),
     ("xox", Sign::Shape(Shape::Slack)),
     ("ooks.slack.com", Sign::Shape(Shape::SlackWebhook)),

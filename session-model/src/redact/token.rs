@@ -38,6 +38,11 @@ fn hex(byte: u8) -> bool {
     byte.is_ascii_hexdigit()
 }
 
+/// Parts of such digits.
+fn hex_parts(byte: u8) -> bool {
+    hex(byte) || byte == b'_'
+}
+
 fn dotted(byte: u8) -> bool {
     is_word(byte) || byte == b'.'
 }
@@ -76,6 +81,7 @@ const TOKENS: &[Token] = &[
     token("vault_token", "hvs.", is_word, 24),
     exactly("shopify_token", "shpat_", hex, 32),
     exactly("digitalocean_token", "dop_v1_", hex, 64),
+    exactly("session_storage_key", "ssk_", hex_parts, 77),
     token("slack_token", "xapp-", is_word, 20),
 ];
 

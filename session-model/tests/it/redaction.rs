@@ -104,6 +104,7 @@ fn tokens(d: &mut Draw) -> Vec<Planted> {
         alone("vault_token", format!("hv{}.{}", "s", d.word(90))),
         alone("shopify_token", format!("shp{}_{}", "at", d.hex(32))),
         alone("digitalocean_token", format!("dop_{}_{}", "v1", d.hex(64))),
+        alone("session_storage_key", format!("ss{}_{}_{}", "k", d.hex(12), d.hex(64))),
         alone("docker_token", format!("dckr_{}_{}", "pat", d.word(27))),
         alone("sendgrid_key", format!("S{}.{}.{}", "G", d.word(22), d.word(43))),
         alone("azure_client_secret", format!("{}{}{}", d.alnum(3), "8Q~", d.word(34))),

@@ -35,7 +35,7 @@ pub(super) trait Row: 'static {
 
     /// Whether a stream begins here, which is where browsers can send no header.
     fn begins_stream() -> bool {
-        Self::METHOD == "GET" && (Self::PATH == "/ws" || Self::PATH.ends_with("/events"))
+        super::begins_stream(Self::METHOD, Self::PATH)
     }
 }
 

@@ -4,16 +4,17 @@ use std::sync::LazyLock;
 
 use utoipa::openapi::path::{HttpMethod, PathItemBuilder, PathsBuilder};
 use utoipa::openapi::tag::TagBuilder;
-use utoipa::openapi::{InfoBuilder, License, OpenApi, OpenApiBuilder};
+use utoipa::openapi::{Components, InfoBuilder, License, OpenApi, OpenApiBuilder};
 
-use super::{operations, shapes};
+use super::{operations, security, shapes};
 use crate::app::ENDPOINTS;
 
 const ABOUT: &str = "Records what AI agents do, while they do it: actions, responses, state, goals and agents of each \
 session. An answer to a write means that the change is durable.\n\n\
 Every error is `{\"error\", \"code\", \"requestId\"}`; `code` is stable, `error` is a sentence for people. Every answer \
 bears `x-request-id`. With `Producer-Id`, `Producer-Epoch` and `Producer-Seq` a write is repeated safely: the producer's last \
-numbers get the first answer again, whichever route they were for, and nothing is stored.\n\nUnknown query parameters are ignored, malformed ones are refused. What is stored is the caller's \
+numbers get the first answer again, whichever route they were for, and nothing is stored.\n\nOnce the service has a key, each operation but the open ones takes a key or token with the scope that it names.\n\n\
+Unknown query parameters are ignored, malformed ones are refused. What is stored is the caller's \
 JSON: documents may have more fields than are described here.";
 
 static JSON: LazyLock<String> = LazyLock::new(|| {
@@ -39,12 +40,15 @@ pub fn document() -> OpenApi {
     let tags = operations::TAGS
         .iter()
         .map(|(name, about)| TagBuilder::new().name(*name).description(Some(*about)).build());
-    OpenApiBuilder::new()
-        .info(info)
-        .tags(Some(tags))
-        .paths(paths())
-        .components(Some(shapes::components()))
-        .build()
+    OpenApiBuilder::new().info(info).tags(Some(tags)).paths(paths()).components(Some(components())).build()
+}
+
+fn components() -> Components {
+    let mut components = shapes::components();
+    for (name, scheme) in security::schemes() {
+        components.add_security_scheme(name, scheme);
+    }
+    components
 }
 
 fn paths() -> PathsBuilder {

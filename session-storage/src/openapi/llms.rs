@@ -18,13 +18,14 @@ const ABOUT: &str = "# Session storage
 - Many changes at once: `POST /api/sessions/{id}/events`, `application/x-ndjson`, one `{\"type\", \"data\"}` a line. Types:
   `action`, `response`, `state_update`, `goal_add`, `goal_update`, `agent_spawn`, `agent_complete`, `metadata_update`,
   `finalize`, `reopen`.
+- Once the service has a key: `Authorization: Bearer KEY`, with the scope of the route below.
 - Live: `Accept: text/event-stream` on `/api/events` or `/api/sessions/{id}/events`, or the WebSocket `/ws`; `since` is a
   position from which everything comes first.
 
 ## Routes
 
-| Method | Path | What it does |
-|---|---|---|
+| Method | Path | Scope | What it does |
+|---|---|---|---|
 ";
 
 const MORE: &str = "
@@ -37,7 +38,8 @@ const MORE: &str = "
 static TEXT: LazyLock<String> = LazyLock::new(|| {
     let mut text = ABOUT.to_owned();
     for endpoint in ENDPOINTS {
-        writeln!(text, "| `{}` | `{}` | {} |", endpoint.method, endpoint.path, endpoint.about)
+        let crate::app::Endpoint { method, path, access, about } = endpoint;
+        writeln!(text, "| `{method}` | `{path}` | {access} | {about} |")
             .expect("writing to a String cannot fail");
     }
     text + MORE

@@ -12,6 +12,7 @@ mod operation;
 mod operations;
 pub mod page;
 mod parameters;
+mod security;
 mod shapes;
 
 pub use document::{document, json};

@@ -11,14 +11,15 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{AllOfBuilder, AnyOfBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
-use super::parameters;
 use super::shapes::Duplicate;
+use super::{parameters, security};
 use crate::access::{Rule, Scope};
 use crate::app::Endpoint;
 
 /// An operation in the making.
 pub(super) struct Operation {
     builder: OperationBuilder,
+    about: Vec<String>,
     parameters: Vec<Parameter>,
     codes: Vec<Code>,
     /// Whether a producer may repeat it.
@@ -34,12 +35,19 @@ impl Operation {
     /// An operation of this name, in this part of the API.
     pub(super) fn new(id: &str, tag: &str) -> Self {
         let builder = OperationBuilder::new().operation_id(Some(id)).tag(tag);
-        Self { builder, parameters: Vec::new(), codes: vec![Code::Internal], repeats: false }
+        Self {
+            builder,
+            about: Vec::new(),
+            parameters: Vec::new(),
+            codes: vec![Code::Internal],
+            repeats: false,
+        }
     }
 
     /// More than the table of routes says.
-    pub(super) fn about(self, text: &str) -> Self {
-        Self { builder: self.builder.description(Some(text)), ..self }
+    pub(super) fn about(mut self, text: &str) -> Self {
+        self.about.push(text.to_owned());
+        self
     }
 
     /// Parameters beside those of the path.
@@ -137,7 +145,10 @@ impl Operation {
             self.builder = self.builder.response(status.to_string(), refusal(&codes).build());
         }
         let all = parameters::of_path(endpoint.path).into_iter().chain(self.parameters);
-        all.fold(self.builder.summary(Some(endpoint.about)), OperationBuilder::parameter).build()
+        self.about.extend(security::sentence(endpoint));
+        let about = (!self.about.is_empty()).then(|| self.about.join("\n\n"));
+        let builder = self.builder.summary(Some(endpoint.about)).description(about);
+        all.fold(builder.securities(Some(security::of(endpoint))), OperationBuilder::parameter).build()
     }
 }
 
@@ -180,6 +191,9 @@ fn refusal(codes: &[Code]) -> ResponseBuilder {
     codes.iter().fold(answer, |answer, code| match code {
         Code::ProducerGap => {
             answer.header("producer-expected-seq", header("The number that would be accepted."))
+        }
+        Code::Unauthorized => {
+            answer.header("www-authenticate", header("`Bearer`, and why what was shown is not good."))
         }
         Code::StaleProducerEpoch => answer.header("producer-epoch", header("The epoch that has written.")),
         Code::StorageUnavailable | Code::StorageFull | Code::RateLimited | Code::QuotaExceeded => {

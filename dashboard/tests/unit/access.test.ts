@@ -1,0 +1,173 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { Api } from '../../src/api/api';
+import { ApiError } from '../../src/api/error';
+import { isKey, Key, type Keeping } from '../../src/api/key';
+import { ATTEMPTS, retryAfter } from '../../src/api/patience';
+import { AccessStore } from '../../src/store/access';
+
+const HOME = new URL('http://home:9000/');
+const KEY = `ssk_3f9c0a12b7de_${'a'.repeat(64)}`;
+
+class Tab implements Keeping {
+  kept = new Map<string, string>();
+  getItem = (name: string): string | null => this.kept.get(name) ?? null;
+  setItem = (name: string, text: string): void => void this.kept.set(name, text);
+  removeItem = (name: string): void => void this.kept.delete(name);
+}
+
+/** What the service answers, one after the other, and what it was asked. */
+function answers(...all: { status: number; body?: unknown; headers?: Record<string, string> }[]) {
+  const asked: { url: string; key: string | null; at: number }[] = [];
+  vi.stubGlobal('fetch', (url: URL, init: RequestInit) => {
+    const key = new Headers(init.headers).get('authorization');
+    asked.push({ url: url.href, key, at: Date.now() });
+    const { status, body, headers } = all.shift() ?? { status: 200 };
+    return Promise.resolve(new Response(JSON.stringify(body ?? {}), { status, headers: headers ?? {} }));
+  });
+  return asked;
+}
+
+const refused = (error: string) => ({ status: 401, body: { error, code: 'unauthorized' } });
+
+beforeEach(() => void vi.useFakeTimers({ now: 1_000_000 }));
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.useRealTimers();
+});
+
+describe('a key', () => {
+  it('is shown to the service it was given for and to no other', () => {
+    const tab = new Tab();
+    new Key(HOME, tab).keep(KEY);
+    expect(new Key(HOME, tab).text).toBe(KEY);
+    expect(new Key(new URL('http://elsewhere:9000/'), tab).text).toBeNull();
+    new Key(HOME, tab).forget();
+    expect([new Key(HOME, tab).text, tab.kept.size]).toEqual([null, 0]);
+  });
+
+  it('is in memory alone where the browser keeps nothing', () => {
+    const key = new Key(HOME, null);
+    key.keep(KEY);
+    expect(key.text).toBe(KEY);
+  });
+
+  it('is named by its id, never shown', () => {
+    const key = new Key(HOME, null);
+    expect(key.label).toBe('');
+    key.keep(KEY);
+    expect(key.label).toBe('key 3f9c0a12b7de');
+    key.keep('a.b.c');
+    expect(key.label).toBe('a session token');
+  });
+
+  it('is one word of what a header can bear', () => {
+    expect([KEY, 'a.b-_c'].map(isKey)).toEqual([true, true]);
+    expect(['', 'two words', 'ключ', 'line\nbreak', 'x'.repeat(3000)].map(isKey)).toEqual(Array(5).fill(false));
+  });
+});
+
+describe('the question for a key', () => {
+  function access(key: string | null = null) {
+    const given = new Key(HOME, new Tab());
+    if (key !== null) given.keep(key);
+    const store = new AccessStore(new Api(HOME, given));
+    const changes = vi.fn();
+    store.onChange = changes;
+    return { store, given, changes };
+  }
+
+  it('is asked once, says why, and forgets what was refused', async () => {
+    const { store, given } = access(KEY);
+    answers(refused('the key was revoked'), refused('a key or token is required'));
+    await expect(store.api.stats()).rejects.toThrow('revoked');
+    expect([store.asked, store.locked, given.text]).toEqual(['The key was revoked.', true, null]);
+    await expect(store.api.stats()).rejects.toThrow('required');
+    expect(store.asked).toBe('The key was revoked.');
+    store.close();
+    answers(refused('a key or token is required'));
+    await expect(store.api.stats()).rejects.toThrow('required');
+    expect(store.asked).toBeNull();
+    store.ask();
+    expect(store.asked).toBe('');
+  });
+
+  it('takes a key only if the service does, and everything begins anew with it', async () => {
+    const { store, given, changes } = access();
+    const asked = answers(
+      refused('the key, token or ticket is not valid'),
+      { status: 403, body: { error: 'this takes a key or token with the scope `read`', code: 'forbidden' } },
+      { status: 200 },
+    );
+    expect(await store.use('not a key')).toContain('no blanks');
+    expect(await store.use('wrong')).toBe('The key, token or ticket is not valid.');
+    expect(await store.use('append')).toContain('may not look: this takes a key or token with the scope `read`');
+    expect([given.text, changes.mock.calls.length, store.locked]).toEqual([null, 0, false]);
+    expect(await store.use(KEY)).toBe('');
+    expect([given.text, changes.mock.calls.length]).toEqual([KEY, 1]);
+    expect(asked.map(({ key }) => key)).toEqual(['Bearer wrong', 'Bearer append', `Bearer ${KEY}`]);
+    expect(asked.some(({ url }) => /wrong|append|ssk/.test(url))).toBe(false);
+    store.forget();
+    expect([given.text, changes.mock.calls.length]).toEqual([null, 2]);
+  });
+
+  it('is not asked for a late answer to an earlier key', async () => {
+    const { store, given } = access('earlier');
+    answers(refused('the key was revoked'));
+    const late = store.api.stats();
+    given.keep(KEY);
+    await expect(late).rejects.toThrow('revoked');
+    expect([store.asked, given.text]).toEqual([null, KEY]);
+  });
+
+  it('follows a stream that ended with its key, and goes on where the service was mistaken', async () => {
+    const { store } = access(KEY);
+    const again = vi.fn();
+    answers({ status: 200 }, refused('the key was revoked'));
+    await store.ended(again);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(again).toHaveBeenCalledTimes(1);
+    await store.ended(again);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([again.mock.calls.length, store.asked]).toEqual([1, 'The key was revoked.']);
+  });
+});
+
+describe('a service that is asked too often', () => {
+  const busy = (seconds: string) => ({
+    status: 429,
+    headers: { 'retry-after': seconds },
+    body: { error: 'too many requests', code: 'rate_limited' },
+  });
+  const api = () => new Api(HOME, new Key(HOME, null));
+
+  it('is left alone by everybody for as long as it says, and then answers', async () => {
+    const asked = answers(busy('3'));
+    const service = api();
+    const first = service.stats();
+    await vi.advanceTimersByTimeAsync(100);
+    const second = service.health();
+    await vi.advanceTimersByTimeAsync(2800);
+    expect(asked.length).toBe(1);
+    await vi.advanceTimersByTimeAsync(200);
+    await Promise.all([first, second]);
+    expect(asked.map(({ at }) => at - 1_000_000)).toEqual([0, 3000, 3000]);
+  });
+
+  it('is given up after some attempts, or at once when it asks for too long', async () => {
+    const asked = answers(...Array.from({ length: 10 }, () => busy('1')));
+    const given = expect(api().stats()).rejects.toMatchObject({ code: 'rate_limited', waitMs: 1000 });
+    await vi.advanceTimersByTimeAsync(20_000);
+    await given;
+    expect(asked.length).toBe(ATTEMPTS);
+    const long = answers(busy('600'));
+    await expect(api().stats()).rejects.toBeInstanceOf(ApiError);
+    expect(long.length).toBe(1);
+  });
+
+  it('may say it in seconds, as a date, or not at all', () => {
+    const now = Date.parse('2026-11-21T00:00:00Z');
+    expect(retryAfter('2', now)).toBe(2000);
+    expect(retryAfter('Sat, 21 Nov 2026 00:00:05 GMT', now)).toBe(5000);
+    expect([retryAfter(null, now), retryAfter('soon', now)]).toEqual([1000, 1000]);
+  });
+});

@@ -1,0 +1,318 @@
+//! Against a service that demands keys: a good token delivers; any other costs nothing, is told of, and is mended by
+//! a good one. The token itself is shown nowhere.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Instant;
+
+use hook_agent::{Config, HookAgent, Token};
+use serde_json::{Value, json};
+
+use crate::real_service::{Running, binary, free_port, start, stored};
+use crate::setup::{DEADLINE, SESSION, config, freed, numbered};
+
+/// A service with keys, and a folder for spools.
+struct Locked {
+    binary: PathBuf,
+    dir: tempfile::TempDir,
+    service: Running,
+    admin: String,
+}
+
+/// What an agent may show, and what it is told when that is of no use.
+struct Shown {
+    token: Option<String>,
+    told: &'static str,
+}
+
+impl Locked {
+    fn start() -> Option<Self> {
+        let binary = binary()?;
+        let dir = tempfile::tempdir().unwrap();
+        let service = start(&binary, &dir.path().join("data"), free_port());
+        let mut locked = Self { binary, dir, service, admin: String::new() };
+        locked.admin = locked.run(&["key", "create", "--name", "operator", "--role", "admin"]);
+        // Until it has taken note of its first key, everything is good.
+        locked.until(None, true);
+        locked.until(Some(&locked.admin), false);
+        Some(locked)
+    }
+
+    /// Runs one of the service's commands and returns what it prints.
+    fn run(&self, words: &[&str]) -> String {
+        let output = Command::new(&self.binary)
+            .args(words)
+            .env("STORAGE_PATH", self.dir.path().join("data"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{words:?}: {output:?}");
+        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+    }
+
+    fn token(&self, session: &str, ttl: &str) -> String {
+        let token = self.run(&["token", "issue", "--session", session, "--scope", "append", "--ttl", ttl]);
+        self.until(Some(&token), false);
+        token
+    }
+
+    /// Waits until the service knows that this is good, or is not any more.
+    fn until(&self, token: Option<&str>, refused: bool) {
+        let deadline = Instant::now() + DEADLINE;
+        let agent = self.agent(token, "probe");
+        loop {
+            let asked = agent.get_state().unwrap().wait(DEADLINE);
+            let unauthorized = asked.is_err_and(|error| error.code() == "unauthorized");
+            if unauthorized == refused {
+                return;
+            }
+            assert!(Instant::now() < deadline, "the service never took note");
+        }
+    }
+
+    fn config(&self, token: Option<&str>, spool: &str) -> Config {
+        let token = token.map(Token::from);
+        Config { token, ..config(&self.service.url, &self.dir.path().join(spool)) }
+    }
+
+    fn agent(&self, token: Option<&str>, spool: &str) -> HookAgent {
+        HookAgent::new(self.config(token, spool))
+    }
+
+    fn numbers(&self, session: &str) -> Vec<u64> {
+        stored(&self.agent(Some(&self.admin), "reader").for_session(session).unwrap())
+    }
+
+    /// Everything that is of no use for [`SESSION`].
+    fn useless(&self) -> Vec<Shown> {
+        let good = self.token(SESSION, "1h");
+        let expired = self.run(&["token", "issue", "--session", SESSION, "--ttl", "1s"]);
+        let revoked =
+            self.run(&["key", "create", "--name", "old", "--scope", "append", "--session", SESSION]);
+        self.until(Some(&revoked), false);
+        self.run(&["key", "revoke", revoked.split('_').nth(1).unwrap()]);
+        self.until(Some(&revoked), true);
+        self.until(Some(&expired), true);
+        let shown = |token: String, told| Shown { token: Some(token), told };
+        let (head, signature) = good.rsplit_once('.').unwrap();
+        let wrong = format!("{head}.{}", signature.chars().rev().collect::<String>());
+        vec![
+            Shown { token: None, told: "`SESSION_TOKEN` is not set" },
+            shown(wrong, "`SESSION_TOKEN`: the key, token or ticket is not valid"),
+            shown(expired, "`SESSION_TOKEN`: the key or token has expired"),
+            shown(revoked, "`SESSION_TOKEN`: the key was revoked"),
+            shown(self.token("other", "1h"), "`SESSION_TOKEN` is not for session `s-1`"),
+            shown(
+                self.run(&["token", "issue", "--session", SESSION, "--scope", "read"]),
+                "does not allow this",
+            ),
+        ]
+    }
+
+    /// The command with this token.
+    fn command(&self, token: Option<&str>, spool: &Path, arguments: &[&str]) -> Command {
+        let named = std::env::var_os("HOOK_AGENT_BIN");
+        let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_hook-agent").into()));
+        command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
+        command.env("SESSION_ID", SESSION).env("SESSION_SERVICE_URL", &self.service.url);
+        command.env("HOOK_AGENT_SPOOL_DIR", spool).stdin(Stdio::null());
+        command.envs(token.map(|token| ("SESSION_TOKEN", token)));
+        command
+    }
+
+    fn flush(&self, spool: &Path) {
+        let done = self.command(Some(&self.token(SESSION, "1h")), spool, &["flush"]).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
+    }
+}
+
+/// The names and bytes of all files below a folder.
+fn everything_in(folder: &Path) -> String {
+    let mut found = String::new();
+    for entry in folder.read_dir().into_iter().flatten() {
+        let path = entry.unwrap().path();
+        found.push_str(&path.to_string_lossy());
+        if path.is_dir() {
+            found.push_str(&everything_in(&path));
+        } else {
+            found.push_str(&String::from_utf8_lossy(&std::fs::read(path).unwrap_or_default()));
+        }
+    }
+    found
+}
+
+fn shows_no(token: Option<&str>, said: &str) {
+    let Some(token) = token else { return };
+    // The parts of a session token are looked for as well; its head is the same in all of them.
+    for part in std::iter::once(token).chain(token.split(['.', '_']).skip(1)) {
+        assert!(part.len() < 16 || !said.contains(part), "the token is shown in: {said}");
+    }
+}
+
+#[test]
+fn a_token_for_its_session_delivers_everything() {
+    let Some(locked) = Locked::start() else { return };
+    let agent = locked.agent(Some(&locked.token(SESSION, "1h")), "spool");
+    agent.create_session(&json!({"source": "test"})).unwrap().wait(DEADLINE).unwrap();
+    (0..200).for_each(|n| drop(agent.log_action(&numbered(n)).unwrap()));
+    agent.log_response(&json!({"text": "x"})).unwrap();
+    agent.add_goal(&json!({"id": "g", "description": "ship"})).unwrap();
+    agent.update_goal("g", &json!({"status": "completed"})).unwrap();
+    agent.update_state(&json!({"phase": "testing"})).unwrap();
+    agent.spawn_agent(&json!({"agentId": "a", "type": "t", "task": "x"})).unwrap();
+    agent.complete_agent("a").unwrap();
+    agent.update_metadata(&json!({"tokenUsage.input": "+5"})).unwrap();
+    agent.finalize_session(&json!({"status": "success"})).unwrap();
+    let last = agent.reopen_session().unwrap().wait(DEADLINE).unwrap();
+    assert!(!last.is_queued());
+    let stats = agent.stats().unwrap();
+    assert_eq!(
+        (stats.delivered, stats.rejected, stats.retries, stats.locked),
+        (210, 0, 0, false),
+        "{stats:?}"
+    );
+    assert_eq!(locked.numbers(SESSION), (0..200).collect::<Vec<u64>>());
+    let read = agent.get_state().unwrap().wait(DEADLINE).unwrap_err();
+    assert_eq!(read.code(), "forbidden", "`append` reads nothing");
+}
+
+#[test]
+fn whatever_is_wrong_with_the_token_costs_nothing_and_a_good_one_mends_it() {
+    let Some(locked) = Locked::start() else { return };
+    let mut expected = Vec::new();
+    for (turn, Shown { token, told }) in locked.useless().into_iter().enumerate() {
+        let (token, spool) = (token.as_deref(), format!("spool-{turn}"));
+        let numbers = || turn as u64 * 100..turn as u64 * 100 + 100;
+        let agent = locked.agent(token, &spool);
+        for n in numbers() {
+            let ticket = agent.log_action(&numbered(n as usize)).unwrap();
+            if n % 50 == 0 {
+                assert!(ticket.wait(DEADLINE).unwrap().is_queued(), "{told}");
+            }
+        }
+        let stats = agent.stats().unwrap();
+        assert_eq!((stats.pending, stats.delivered), (100, 0), "{told}: {stats:?}");
+        assert_eq!((stats.rejected, stats.dropped, stats.refused, stats.expired), (0, 0, 0, 0), "{told}");
+        let error = stats.last_error.clone().unwrap();
+        assert!(stats.locked && !stats.reachable && error.contains(told), "{told}: {error}");
+        let config = locked.config(token, &spool);
+        let read = agent.get_state().unwrap().wait(DEADLINE).map_err(|error| format!("{error} {error:?}"));
+        shows_no(token, &format!("{config:?} {stats:?} {read:?}"));
+        let path = stats.spool.path.unwrap();
+        drop(agent);
+        freed(&path);
+        shows_no(token, &everything_in(&locked.dir.path().join(&spool)));
+        assert_eq!(
+            locked.agent(Some(&locked.admin), "reader").get_state().unwrap().wait(DEADLINE).is_ok(),
+            turn > 0
+        );
+
+        let restarted = locked.agent(Some(&locked.token(SESSION, "1h")), &spool);
+        assert!(restarted.flush_all(DEADLINE).unwrap(), "{told}: {:?}", restarted.stats());
+        assert!(!restarted.stats().unwrap().locked);
+        expected.extend(numbers());
+        assert_eq!(locked.numbers(SESSION), expected, "{told}");
+    }
+}
+
+#[test]
+fn what_another_sessions_process_left_holds_nobody_up_and_waits_for_a_token_of_its_own() {
+    let Some(locked) = Locked::start() else { return };
+    let other = Config { session_id: Some("other".to_owned()), ..locked.config(None, "spool") };
+    let left = HookAgent::new(other.clone());
+    (0..10).for_each(|n| drop(left.log_action(&numbered(n)).unwrap()));
+    let path = left.stats().unwrap().spool.path.unwrap();
+    drop(left);
+    freed(&path);
+
+    let agent = locked.agent(Some(&locked.token(SESSION, "1h")), "spool");
+    agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
+    let done = agent.flush_all(DEADLINE).unwrap();
+    let stats = agent.stats().unwrap();
+    assert!(!done, "there is something left that is not for this token: {stats:?}");
+    assert!(stats.last_error.unwrap().contains("not for session `other`"));
+    assert_eq!((stats.delivered, stats.rejected), (1, 0));
+    assert!(stats.adopted >= 1, "it was looked at, and let go");
+    let answer = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).unwrap();
+    assert!(!answer.is_queued(), "its own go on");
+    assert_eq!(locked.numbers(SESSION), [0, 1]);
+
+    let token = Some(Token::from(locked.token("other", "1h")));
+    let theirs = HookAgent::new(Config { token, ..other });
+    assert!(theirs.flush_all(DEADLINE).unwrap(), "{:?}", theirs.stats());
+    assert_eq!(locked.numbers("other"), (0..10).collect::<Vec<u64>>());
+}
+
+#[test]
+fn hooks_say_once_why_nothing_arrives_and_lose_nothing() {
+    let Some(locked) = Locked::start() else { return };
+    for (turn, Shown { token, told }) in locked.useless().into_iter().enumerate() {
+        let (token, spool) = (token.as_deref(), locked.dir.path().join(format!("hooks-{turn}")));
+        let tools: Vec<String> = (0..12).map(|n| format!("t{turn}-{n}")).collect();
+        for tool in &tools {
+            let payload = json!({"session_id": "c", "hook_event_name": "PreToolUse", "tool_name": "Read", "tool_use_id": tool});
+            let file = locked.dir.path().join("payload");
+            std::fs::write(&file, payload.to_string()).unwrap();
+            let mut hook = locked.command(token, &spool, &["claude-code"]);
+            let output = hook.stdin(std::fs::File::open(file).unwrap()).output().unwrap();
+            assert!(
+                output.status.success() && output.stdout.is_empty() && output.stderr.is_empty(),
+                "{output:?}"
+            );
+        }
+        let log = trouble_log(&spool);
+        // A hook that found the machine busy may have noted that, too.
+        assert_eq!(log.matches(told).count(), 1, "{told}: {log}");
+        assert!(log.contains("nothing is lost"), "{told}: {log}");
+        shows_no(token, &everything_in(&spool));
+        locked.flush(&spool);
+        let found: Value = actions(&locked);
+        let found: Vec<&str> =
+            found.as_array().unwrap().iter().filter_map(|action| action["toolUseId"].as_str()).collect();
+        assert_eq!(found[found.len() - tools.len()..], tools, "{told}");
+    }
+}
+
+#[test]
+fn a_command_says_why_and_keeps_the_event_and_a_program_runs_as_ever() {
+    let Some(locked) = Locked::start() else { return };
+    for (turn, Shown { token, told }) in locked.useless().into_iter().enumerate() {
+        let (token, spool) = (token.as_deref(), locked.dir.path().join(format!("command-{turn}")));
+        let run = |arguments: &[&str]| locked.command(token, &spool, arguments).output().unwrap();
+        let event = json!({"type": "tool_call", "command": turn}).to_string();
+        let silent = run(&["action", &event]);
+        assert!(silent.status.success() && silent.stderr.is_empty(), "{silent:?}");
+        let strict = run(&["action", &event, "--strict", "--wait", "20000"]);
+        assert_eq!(strict.status.code(), Some(69), "{strict:?}");
+        says(&strict, told, token);
+        let program = run(&["exec", "--wait", "3000", "--", "sh", "-c", "echo runs; exit 7"]);
+        assert_eq!((program.status.code(), &*program.stdout), (Some(7), b"runs\n".as_slice()), "{program:?}");
+        says(&program, told, token);
+        let flushed = run(&["flush", "--timeout", "3000"]);
+        assert_eq!(flushed.status.code(), Some(69), "{flushed:?}");
+        says(&flushed, told, token);
+        shows_no(token, &everything_in(&spool));
+        locked.flush(&spool);
+        let found: Value = actions(&locked);
+        let found: Vec<&Value> =
+            found.as_array().unwrap().iter().filter(|action| action["command"] == turn).collect();
+        assert_eq!(found.len(), 2, "{told}");
+    }
+}
+
+/// The reason stands in what was told, once; the token does not.
+fn says(output: &Output, told: &str, token: Option<&str>) {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(said.matches(told).count(), 1, "{told}: {said}");
+    shows_no(token, &said);
+}
+
+fn trouble_log(spool: &Path) -> String {
+    let entries = spool.read_dir().unwrap().map(|entry| entry.unwrap().path().join("trouble.log"));
+    entries.filter_map(|path| std::fs::read_to_string(path).ok()).collect()
+}
+
+fn actions(locked: &Locked) -> Value {
+    let agent = locked.agent(Some(&locked.admin), "reader");
+    let whole: Value = agent.restore(1_000_000).unwrap().wait(DEADLINE).unwrap().parse().unwrap();
+    whole["actions"].clone()
+}
