@@ -77,9 +77,10 @@ impl<'a> Places<'a> {
     /// Where in the raw content the text's byte `text` begins.
     pub(super) fn raw(&mut self, text: usize) -> usize {
         while self.text < text {
+            // No further than asked for: the next escape may be far away, and the next place is near.
             let rest = &self.raw[self.at..];
-            let plain = memchr::memchr(b'\\', rest).unwrap_or(rest.len());
-            let step = plain.min(text - self.text);
+            let ahead = &rest[..rest.len().min(text - self.text)];
+            let step = memchr::memchr(b'\\', ahead).unwrap_or(ahead.len());
             self.at += step;
             self.text += step;
             if self.text < text {
