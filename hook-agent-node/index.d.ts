@@ -23,6 +23,8 @@ export interface Options {
   spoolFull?: 'drop-oldest' | 'reject-new' | undefined;
   /** `HOOK_AGENT_REDACTION`, default `on`: whether secrets of known forms are replaced before they are spooled. */
   redaction?: 'on' | 'off' | undefined;
+  /** `HOOK_AGENT_REDACTION_RULES`: a file with further forms of secrets, TOML or JSON, the same as the service's. */
+  redactionRules?: string | undefined;
   /** `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000. */
   connectTimeoutMs?: number | undefined;
   /** `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000. */

@@ -13,6 +13,7 @@ const VARIABLES = {
   spoolMaxAge: 'HOOK_AGENT_SPOOL_MAX_AGE',
   spoolFull: 'HOOK_AGENT_SPOOL_FULL',
   redaction: 'HOOK_AGENT_REDACTION',
+  redactionRules: 'HOOK_AGENT_REDACTION_RULES',
   connectTimeoutMs: 'HOOK_AGENT_CONNECT_TIMEOUT_MS',
   answerTimeoutMs: 'HOOK_AGENT_ANSWER_TIMEOUT_MS',
 };

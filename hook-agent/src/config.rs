@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::redaction::RuleFile;
 use crate::transport::ServiceUrl;
 use crate::{Error, Token};
 
@@ -58,6 +59,8 @@ pub struct Config {
     /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced before they are
     /// spooled.
     pub redaction: bool,
+    /// `HOOK_AGENT_REDACTION_RULES`: a file with further forms of secrets, TOML or JSON, the same as the service's.
+    pub redaction_rules: Option<RuleFile>,
     /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: looking up the name and connecting, together.
     pub connect_timeout: Duration,
     /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
@@ -98,6 +101,8 @@ impl Config {
         config.spool_max_age = vars.seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
         config.spool_full = vars.policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
         config.redaction = vars.switch("HOOK_AGENT_REDACTION")?.unwrap_or(config.redaction);
+        config.redaction_rules =
+            vars.text("HOOK_AGENT_REDACTION_RULES").map(|path| RuleFile::read(path.into())).transpose()?;
         config.connect_timeout =
             vars.millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
         config.answer_timeout = vars.millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
@@ -121,6 +126,7 @@ impl Config {
             spool_max_age: Duration::from_hours(7 * 24),
             spool_full: FullPolicy::DropOldest,
             redaction: true,
+            redaction_rules: None,
             connect_timeout: Duration::from_secs(2),
             answer_timeout: Duration::from_secs(5),
             max_backoff: Duration::from_secs(30),

@@ -36,6 +36,7 @@ mod transport;
 pub use client::{Answer, Call, HookAgent, Stats, Ticket};
 pub use config::{Config, FullPolicy, MAX_EVENT_BYTES};
 pub use error::Error;
+pub use redaction::RuleFile;
 pub use token::Token;
 pub use transport::ServiceUrl;
 

@@ -12,17 +12,44 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use session_model::redact::{Key, Redactor, is_suspicious, prepare};
+use session_model::redact::{Key, Redactor, Rules, is_suspicious, prepare};
 
-use crate::Config;
+use crate::{Config, Error};
 
 const KEY_FILE: &str = "redaction.key";
+
+/// Forms of secrets that are known to no one else, as their file had them when it was read.
+#[derive(Clone)]
+pub struct RuleFile {
+    path: PathBuf,
+    rules: Arc<Rules>,
+}
+
+impl RuleFile {
+    /// Reads a file of rules: JSON if its name ends so, else TOML.
+    pub fn read(path: PathBuf) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
+        let rules = Rules::parse(&path, &text).map_err(|error| unusable(&path, &error))?;
+        Ok(Self { rules: Arc::new(rules), path })
+    }
+}
+
+impl std::fmt::Debug for RuleFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.path.fmt(f)
+    }
+}
+
+fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Error {
+    Error::Config { name: "HOOK_AGENT_REDACTION_RULES", reason: format!("`{}`: {why}", path.display()) }
+}
 
 /// Takes secrets out of what is about to be spooled.
 pub(crate) struct Redaction {
     on: bool,
     dirs: Vec<PathBuf>,
-    /// Made at the first find. No lock, which a `fork` at the wrong moment would leave locked.
+    rules: Option<Arc<Rules>>,
+    /// Made at the first find; with rules of one's own, at the first record. No lock, which a `fork` at the wrong moment would leave locked.
     redactor: ArcSwapOption<Redactor>,
 }
 
@@ -31,12 +58,17 @@ impl Redaction {
         if config.redaction {
             prepare();
         }
-        Self { on: config.redaction, dirs: config.spool_dirs.clone(), redactor: ArcSwapOption::empty() }
+        Self {
+            on: config.redaction,
+            dirs: config.spool_dirs.clone(),
+            rules: config.redaction_rules.as_ref().map(|file| Arc::clone(&file.rules)),
+            redactor: ArcSwapOption::empty(),
+        }
     }
 
     /// A JSON document without its secrets; `None`: it has none.
     pub(crate) fn json(&self, document: &[u8]) -> Option<Vec<u8>> {
-        if !self.on || !is_suspicious(document) {
+        if !self.on || self.rules.is_none() && !is_suspicious(document) {
             return None;
         }
         self.redactor().json(document).redacted
@@ -53,7 +85,8 @@ impl Redaction {
             return redactor;
         }
         let made = self.dirs.iter().find_map(|dir| read_or_make(dir).ok());
-        let redactor = Arc::new(Redactor::new(made.unwrap_or_else(draw)));
+        let rules = self.rules.clone().unwrap_or_default();
+        let redactor = Arc::new(Redactor::with_rules(made.unwrap_or_else(draw), rules));
         // Another thread may have been quicker; where the key is in memory alone, its key counts.
         let before = self.redactor.compare_and_swap(&None::<Arc<Redactor>>, Some(Arc::clone(&redactor)));
         before.as_ref().map_or(redactor, Arc::clone)
@@ -113,6 +146,32 @@ mod tests {
         let first = redaction.text(SECRET).into_owned();
         assert!(first.contains("[redacted:password:"), "{first}");
         assert_eq!(redaction.text(SECRET), first);
+    }
+
+    #[test]
+    fn forms_of_ones_own_are_replaced_and_a_bad_file_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let read = |name: &str, text: &str| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            RuleFile::read(path)
+        };
+        let toml = "[[rules]]\nname = \"badge\"\npattern = 'badge-[0-9]{4}'\n";
+        let json = r#"{"rules": [{"name": "badge", "pattern": "badge-[0-9]{4}", "keywords": ["badge-"]}]}"#;
+        for (name, text) in [("rules.toml", toml), ("rules.json", json)] {
+            let mut config = Config::new("http://a:1").unwrap();
+            config.spool_dirs = vec![dir.path().join("spool")];
+            config.redaction_rules = Some(read(name, text).unwrap());
+            let after = Redaction::of(&config).text(r#"{"a":"badge-0815","b":"hunter2"}"#).into_owned();
+            assert!(after.starts_with(r#"{"a":"[redacted:badge:"#) && after.contains("hunter2"), "{after}");
+            assert!(!format!("{config:?}").contains("0-9"));
+        }
+        for (name, text, part) in [("a.toml", "[[rules]", "a.toml"), ("b.json", toml, "b.json")] {
+            let error = read(name, text).unwrap_err().to_string();
+            assert!(error.contains("HOOK_AGENT_REDACTION_RULES") && error.contains(part), "{error}");
+        }
+        let error = RuleFile::read(dir.path().join("none")).unwrap_err();
+        assert_eq!(error.code(), "invalid_config");
     }
 
     #[test]

@@ -83,3 +83,25 @@ fn run(setup: &crate::setup::Setup, payload: &str) {
     child.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
 }
+
+#[test]
+fn forms_from_a_file_of_ones_own_do_not_reach_the_disk_either() {
+    let setup = setup();
+    setup.service.down();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let rules = elsewhere.path().join("rules.toml");
+    std::fs::write(&rules, "[[rules]]\nname = \"badge\"\npattern = 'badge-[0-9]{4}'\n").unwrap();
+    let record = || {
+        let mut command = command(&setup, &["action", r#"{"shown": "badge-0815"}"#]);
+        command.env("HOOK_AGENT_REDACTION_RULES", &rules).output().unwrap()
+    };
+    assert!(record().status.success());
+    let spooled = assert_clean(setup.dir.path());
+    assert!(spooled.contains("[redacted:badge:") && !spooled.contains("badge-0815"), "{spooled}");
+
+    std::fs::write(&rules, "[[rules]]\nname = \"badge\"\npattern = '('\n").unwrap();
+    let output = record();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(64), "{told}");
+    assert!(told.contains("HOOK_AGENT_REDACTION_RULES") && told.contains("`badge`"), "{told}");
+}

@@ -9,6 +9,8 @@
 //! A pattern runs in time linear in the text. Its group `secret` is what is replaced, or else the whole match.
 //! Keywords are compared without regard to ASCII case; only documents that bear one are searched.
 
+use std::path::Path;
+
 use aho_corasick::{AhoCorasick, Input};
 use regex::bytes::Regex;
 use serde::Deserialize;
@@ -22,7 +24,7 @@ const MAX_RULES: usize = 256;
 /// Why a file of rules cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
-    /// The text is no JSON of the known form.
+    /// The text is no JSON or TOML of the known form.
     #[error("it is not valid: {0}")]
     Malformed(String),
     /// There are too many.
@@ -78,6 +80,16 @@ pub struct Rules {
 }
 
 impl Rules {
+    /// Reads what a file of this name holds: JSON if the name ends so, else TOML.
+    pub fn parse(name: &Path, text: &str) -> Result<Self, RuleError> {
+        if name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
+            return Self::read(&mut serde_json::Deserializer::from_str(text));
+        }
+        toml::Deserializer::parse(text)
+            .map_err(|error| RuleError::Malformed(error.to_string()))
+            .and_then(Self::read)
+    }
+
     /// Reads rules from the file's content, in whichever format `from` reads.
     pub fn read<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Self, RuleError> {
         let written =

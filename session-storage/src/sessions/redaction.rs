@@ -38,14 +38,7 @@ pub enum RulesError {
 pub fn read_rules(path: &Path) -> Result<Rules, RulesError> {
     let unreadable = |source| RulesError::Unreadable { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(unreadable)?;
-    let rules = if path.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
-        Rules::read(&mut serde_json::Deserializer::from_str(&text))
-    } else {
-        toml::Deserializer::parse(&text)
-            .map_err(|error| RuleError::Malformed(error.to_string()))
-            .and_then(Rules::read)
-    };
-    rules.map_err(|source| RulesError::Unusable { path: path.to_owned(), source })
+    Rules::parse(path, &text).map_err(|source| RulesError::Unusable { path: path.to_owned(), source })
 }
 
 /// The screen, or none.
