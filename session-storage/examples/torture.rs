@@ -28,6 +28,8 @@ use load::{Ack, Ledger, Load};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
+    // The client wants one even for plain HTTP; there is none by default. Another may have been first: no matter.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     match args[..] {
