@@ -42,6 +42,10 @@ fn once(redactor: &Redactor, document: &[u8]) {
 
 /// The secret between two halves of the text, with blanks around it: as a text, as a value, in a key and in a batch.
 fn planted(redactor: &Redactor, text: &str, secret: &str) {
+    // The fuzzer finds out what is planted, and writes it into the middle of a word, where it is none.
+    if text.contains(secret) {
+        return;
+    }
     let middle = text.char_indices().nth(text.chars().count() / 2).map_or(0, |(at, _)| at);
     let (before, after) = text.split_at(middle);
     let text = format!("{before} {secret} {after}");
