@@ -108,8 +108,12 @@ function tools() {
   const called = ({ id, parent }) => `${id} by ${parent ? agentOf.get(parent) : 'the main agent'}`;
   for (const { number, ended, lines, records } of runs) {
     const of = (event) => records.filter((record) => record.event === event);
-    const said = lines.filter((line) => line.kind === 'tool');
-    const failed = lines.filter((line) => line.kind === 'failed').map((line) => line.id);
+    // What a kill has cut off the CLI tells once more when it resumes, as failed, without a try and so without hooks.
+    const cut = killed.filter((run) => run.number < number).flatMap((run) => run.lines).filter((line) => line.kind === 'tool');
+    const broken = lines.filter((line) => line.kind === 'failed').map((line) => line.id);
+    const again = cut.map((line) => line.id).filter((id) => broken.includes(id));
+    const said = lines.filter((line) => line.kind === 'tool' && !again.includes(line.id));
+    const failed = without(broken, again);
     const recorded = of('PreToolUse').map((record) => `${record.toolUseId} by ${record.agentId ?? 'the main agent'}`);
     if (!ended) {
       // An agent's call is reported after its hook has begun, so of the last ones there may be no report.
