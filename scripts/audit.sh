@@ -3,7 +3,7 @@
 # database, which is fetched). `--offline` leaves the weaknesses out and says so. Installs cargo-deny if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+command -v cargo-deny >/dev/null || cargo install --locked --version 0.20.2 cargo-deny
 cargo deny --all-features --config .cargo/deny.toml check --hide-inclusion-graph bans licenses sources
 if [ "${1:-}" = --offline ]; then
   echo "known weaknesses were not checked: that takes the network" >&2
