@@ -182,7 +182,7 @@ parts_remove() {
 # What the images' user has written, others may not be allowed to remove.
 remove_files() {
   [[ $keep ]] || ((${#failures[@]})) || rm -rf "$work"/{calm,killed,outage} 2>/dev/null ||
-    docker run --rm --user 0 --volume "$work:/work" --entrypoint sh fly_achensee_claude -c 'rm -rf /work/calm /work/killed /work/outage'
+    docker run --rm --user 0 --volume "$work:/rounds" --entrypoint sh fly_achensee_claude -c 'rm -rf /rounds/calm /rounds/killed /rounds/outage'
 }
 parts_kept() {
   echo "kept: the containers of the project $project, service $(service_url), dashboard $(dashboard_url); away with them:"
