@@ -91,10 +91,8 @@ impl Figure {
         reference: (&str, &Summary),
         bound: Bound,
     ) -> Self {
-        let (name, reference) = reference;
         let shown = |summary: &Summary| format!("p50 {}", Nanos(summary.p50()));
-        Self::value(work, ours.p50() / reference.p50(), "", bound)
-            .between(shown(ours), format_args!("{name}: {}", shown(reference)))
+        Self::compared(work, ours, reference, bound, Summary::p50, shown)
     }
 
     /// Our processor time for one over a reference's.
@@ -104,10 +102,20 @@ impl Figure {
         reference: (&str, &Summary),
         bound: Bound,
     ) -> Self {
-        let (name, reference) = reference;
         let cpu = |summary: &Summary| summary.cpu.unwrap_or(f64::NAN) * 1e6;
         let shown = |summary: &Summary| format!("{:.2} µs CPU", cpu(summary));
-        Self::value(work, cpu(ours) / cpu(reference), "", bound)
+        Self::compared(work, ours, reference, bound, cpu, shown)
+    }
+
+    fn compared(
+        work: impl Into<String>,
+        ours: &Summary,
+        (name, reference): (&str, &Summary),
+        bound: Bound,
+        measure: impl Fn(&Summary) -> f64,
+        shown: impl Fn(&Summary) -> String,
+    ) -> Self {
+        Self::value(work, measure(ours) / measure(reference), "", bound)
             .between(shown(ours), format_args!("{name}: {}", shown(reference)))
     }
 
