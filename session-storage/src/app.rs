@@ -9,15 +9,12 @@ mod dashboard;
 mod edge;
 mod guard;
 mod hosts;
+mod parts;
 pub(crate) mod request_id;
 mod trace;
-
-pub use guard::Guards;
 mod watch;
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
 
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceFactory, ServiceRequest, ServiceResponse};
@@ -26,99 +23,14 @@ use actix_web::http::Method;
 use actix_web::{App, Error, HttpResponse, Resource, Route, web};
 use serde::Serialize;
 use session_model::{Code, Refusal};
-use tokio_util::sync::CancellationToken;
 
 use crate::access::{Rule, Scope};
-use crate::config::Config;
 use crate::error::ApiError;
-use crate::live::{Known, Live};
-use crate::metrics::{Requests, RouteId};
-use crate::routes::{
-    actions, admin, body, describe, events, health, live, probes, query, sessions, state, tokens,
-};
-use crate::sessions::Sessions;
-use crate::traces::Traces;
-use connections::Connections;
+use crate::metrics::RouteId;
+use crate::routes::{actions, admin, describe, events, health, live, probes, query, sessions, state, tokens};
 
-/// What the application is made of; cloned for every worker.
-#[derive(Clone)]
-pub struct Parts {
-    sessions: Arc<Sessions>,
-    known: Known,
-    bodies: body::Bounds,
-    hosts: hosts::Hosts,
-    gatekeeper: guard::Gatekeeper,
-    origins: Vec<String>,
-    dashboard: Option<PathBuf>,
-    started: health::Started,
-    access_log: bool,
-    traces: Option<Traces>,
-    encrypted: bool,
-    /// Counts what is asked and answered.
-    pub(crate) requests: Arc<Requests>,
-    /// Counts who is connected.
-    pub(crate) connections: Connections,
-}
-
-impl Parts {
-    /// From the configuration; `draining` is cancelled when the service stops.
-    pub fn new(
-        config: &Config,
-        sessions: Arc<Sessions>,
-        guards: Guards,
-        draining: CancellationToken,
-    ) -> Self {
-        let asked = Arc::clone(&sessions);
-        Self {
-            hosts: hosts::Hosts::new(config),
-            gatekeeper: guard::Gatekeeper::new(config, guards, Arc::clone(&sessions)),
-            known: Arc::new(move |id| asked.known(id)),
-            bodies: body::Bounds {
-                bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
-                stall: config.body_timeout,
-                draining,
-                redaction: Arc::clone(sessions.redaction()),
-            },
-            origins: config.cors_allowed_origins.clone(),
-            dashboard: config.dashboard_path.clone(),
-            started: health::Started(Instant::now()),
-            access_log: config.access_log,
-            traces: None,
-            encrypted: config.tls_cert.is_some(),
-            requests: Arc::new(Requests::new(ROUTES.to_vec())),
-            connections: Connections::default(),
-            sessions,
-        }
-    }
-
-    /// With the export of traces, if there is one.
-    #[must_use]
-    pub fn with_traces(self, traces: Option<Traces>) -> Self {
-        Self { traces, ..self }
-    }
-
-    /// What the probes and `/metrics` look at.
-    fn probed(&self) -> probes::Probed {
-        probes::Probed {
-            requests: Arc::clone(&self.requests),
-            connections: self.connections.clone(),
-            draining: self.bodies.draining.clone(),
-        }
-    }
-
-    /// The same for a listener that only those can reach who may do everything.
-    #[must_use]
-    pub fn trusted(&self) -> Self {
-        let mut parts = self.clone();
-        parts.gatekeeper.trusted = true;
-        parts
-    }
-
-    /// A worker's door to the live feed.
-    fn live(&self) -> Live {
-        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
-    }
-}
+pub use guard::Guards;
+pub use parts::Parts;
 
 /// One row of the table.
 #[derive(Debug, Serialize)]

@@ -1,14 +1,18 @@
-use super::*;
-use crate::access::Access;
-use crate::access::key_file::Folder;
-use crate::config::Layers;
-use crate::limits::Limits;
-use crate::live::{Hub, LiveConfig};
-use crate::sessions::Settings;
-use crate::store::{Options, SyncPolicy, retention::Policy};
+use std::path::PathBuf;
+
 use actix_web::http::header::HeaderMap;
 use actix_web::test::{TestRequest, call_service, init_service, read_body};
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+
+use super::*;
+use crate::access::Access;
+use crate::access::key_file::Folder;
+use crate::config::{Config, Layers};
+use crate::limits::Limits;
+use crate::live::{Hub, LiveConfig};
+use crate::sessions::{Sessions, Settings};
+use crate::store::{Options, SyncPolicy, retention::Policy};
 
 struct Reply {
     status: u16,

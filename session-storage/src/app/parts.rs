@@ -1,0 +1,97 @@
+//! What the application is made of, besides its routes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio_util::sync::CancellationToken;
+
+use super::connections::Connections;
+use super::guard::{Gatekeeper, Guards};
+use super::hosts::Hosts;
+use crate::config::Config;
+use crate::live::{Known, Live};
+use crate::metrics::Requests;
+use crate::routes::{body, health, probes};
+use crate::sessions::Sessions;
+use crate::traces::Traces;
+
+/// What the application is made of; cloned for every worker.
+#[derive(Clone)]
+pub struct Parts {
+    pub(super) sessions: Arc<Sessions>,
+    pub(super) known: Known,
+    pub(super) bodies: body::Bounds,
+    pub(super) hosts: Hosts,
+    pub(super) gatekeeper: Gatekeeper,
+    pub(super) origins: Vec<String>,
+    pub(super) dashboard: Option<PathBuf>,
+    pub(super) started: health::Started,
+    pub(super) access_log: bool,
+    pub(super) traces: Option<Traces>,
+    pub(super) encrypted: bool,
+    /// Counts what is asked and answered.
+    pub(crate) requests: Arc<Requests>,
+    /// Counts who is connected.
+    pub(crate) connections: Connections,
+}
+
+impl Parts {
+    /// From the configuration; `draining` is cancelled when the service stops.
+    pub fn new(
+        config: &Config,
+        sessions: Arc<Sessions>,
+        guards: Guards,
+        draining: CancellationToken,
+    ) -> Self {
+        let asked = Arc::clone(&sessions);
+        Self {
+            hosts: Hosts::new(config),
+            gatekeeper: Gatekeeper::new(config, guards, Arc::clone(&sessions)),
+            known: Arc::new(move |id| asked.known(id)),
+            bodies: body::Bounds {
+                bytes: usize::try_from(config.max_body_bytes).unwrap_or(usize::MAX),
+                stall: config.body_timeout,
+                draining,
+                redaction: Arc::clone(sessions.redaction()),
+            },
+            origins: config.cors_allowed_origins.clone(),
+            dashboard: config.dashboard_path.clone(),
+            started: health::Started(Instant::now()),
+            access_log: config.access_log,
+            traces: None,
+            encrypted: config.tls_cert.is_some(),
+            requests: Arc::new(Requests::new(super::ROUTES.to_vec())),
+            connections: Connections::default(),
+            sessions,
+        }
+    }
+
+    /// With the export of traces, if there is one.
+    #[must_use]
+    pub fn with_traces(self, traces: Option<Traces>) -> Self {
+        Self { traces, ..self }
+    }
+
+    /// What the probes and `/metrics` look at.
+    pub(super) fn probed(&self) -> probes::Probed {
+        probes::Probed {
+            requests: Arc::clone(&self.requests),
+            connections: self.connections.clone(),
+            draining: self.bodies.draining.clone(),
+        }
+    }
+
+    /// The same for a listener that only those can reach who may do everything.
+    #[must_use]
+    pub fn trusted(&self) -> Self {
+        let mut parts = self.clone();
+        parts.gatekeeper.trusted = true;
+        parts
+    }
+
+    /// A worker's door to the live feed.
+    pub(super) fn live(&self) -> Live {
+        Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
+    }
+}
