@@ -81,7 +81,7 @@ impl<'a> RecordBody<'a> {
         let time_first =
             || (self.reserved == Reserved::TimeFirst).then(|| leading_timestamp(fields)).flatten();
         if self.reserved == Reserved::None {
-            write_fields(out, seq, &at.to_string(), offset, fields);
+            at.with_text(|at| write_fields(out, seq, at, offset, fields));
         } else if let Some((kept, fields)) = time_first() {
             write_fields(out, seq, kept, offset, fields);
         } else {

@@ -27,6 +27,19 @@ impl Timestamp {
         self.0
     }
 
+    /// Lends the text, which costs no allocation while many records share a millisecond.
+    pub fn with_text<R>(self, read: impl FnOnce(&str) -> R) -> R {
+        let (millis, text) = PRINTED.get();
+        if millis == self.0 {
+            return read(std::str::from_utf8(&text).expect("was printed as text"));
+        }
+        let text = self.print();
+        if let Ok(printed) = text.as_bytes().try_into() {
+            PRINTED.set((self.0, printed));
+        }
+        read(&text)
+    }
+
     fn print(self) -> String {
         let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
         format!("{time:.3}")
@@ -40,15 +53,7 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (millis, text) = PRINTED.get();
-        if millis == self.0 {
-            return f.write_str(std::str::from_utf8(&text).expect("was printed as text"));
-        }
-        let text = self.print();
-        if let Ok(printed) = text.as_bytes().try_into() {
-            PRINTED.set((self.0, printed));
-        }
-        f.write_str(&text)
+        self.with_text(|text| f.write_str(text))
     }
 }
 

@@ -27,8 +27,7 @@ impl Sessions {
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let text = json::text(&lines)?;
-        let commands: Commands<'_> = text
-            .split('\n')
+        let commands: Commands<'_> = rows(text)
             .map(|line| line.trim_matches([' ', '\t', '\r']))
             .filter(|line| !line.is_empty())
             .map(|line| Command::parse_line(line).map(|command| command.marked(marked)))
@@ -78,6 +77,16 @@ impl Sessions {
     }
 }
 
+/// The text between the newlines.
+fn rows(text: &str) -> impl Iterator<Item = &str> {
+    let mut begin = 0;
+    memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]).map(move |end| {
+        let row = &text[begin..end];
+        begin = (end + 1).min(text.len());
+        row
+    })
+}
+
 /// The results of the lines, in order.
 struct Results {
     body: String,
@@ -118,7 +127,13 @@ impl Results {
         use std::fmt::Write;
         let comma = if self.body.is_empty() { "" } else { "," };
         match result {
-            Ok(Reply::Seq(seq)) => write!(self.body, "{comma}{{\"success\":true,\"seq\":{seq}}}"),
+            Ok(Reply::Seq(seq)) => {
+                self.body.push_str(comma);
+                self.body.push_str(r#"{"success":true,"seq":"#);
+                self.body.push_str(itoa::Buffer::new().format(*seq));
+                self.body.push('}');
+                Ok(())
+            }
             Ok(Reply::Done) => write!(self.body, "{comma}{{\"success\":true}}"),
             Ok(reply) => write!(self.body, "{comma}{}", reply.to_json()),
             Err(refusal) => {
