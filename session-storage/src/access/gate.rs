@@ -18,7 +18,7 @@ use super::ring::{Found, Ring};
 use super::scope::Scopes;
 use super::secret::{self, Digest, NoRandomness};
 use super::ticket::Tickets;
-use super::token::{self, Claims, OPERATOR};
+use super::token::{self, ANYBODY, Claims, OPERATOR};
 use crate::clock::now;
 
 /// How many tokens that were verified are remembered.
@@ -49,6 +49,7 @@ pub struct Access {
     on: AtomicBool,
     /// Grows with every change of the files.
     generation: AtomicU64,
+    reloading: Mutex<()>,
     tokens: Mutex<LruCache<[u8; 32], Arc<Principal>>>,
     tickets: Tickets,
     anonymous: Arc<Principal>,
@@ -63,6 +64,7 @@ impl Access {
             ring: ArcSwap::default(),
             on: AtomicBool::new(false),
             generation: AtomicU64::new(0),
+            reloading: Mutex::new(()),
             tokens: Mutex::new(LruCache::new(REMEMBERED)),
             tickets: Tickets::default(),
             anonymous: Principal::anonymous(),
@@ -74,6 +76,8 @@ impl Access {
 
     /// Reads the files again; on an error what was read before stays in force.
     pub fn reload(&self) -> Result<(), FileError> {
+        // What is read last is what stays in force.
+        let _alone = self.reloading.lock();
         let (keys, signer) = (self.folder.read_keys()?, self.folder.read_token_secret()?);
         let before = self.ring.load();
         let ring = Ring::new(keys, signer.as_deref(), &before, &last_used::read(&self.folder));
@@ -170,7 +174,9 @@ impl Access {
     ) -> Result<(String, Timestamp), FileError> {
         let subject = match &who.proof {
             Proof::Key { id, .. } => id.as_str(),
-            Proof::Anonymous | Proof::Door | Proof::Token { .. } => OPERATOR,
+            // No key has this name, so that the token ends with the time when nobody needed one.
+            Proof::Anonymous => ANYBODY,
+            Proof::Door | Proof::Token { .. } => OPERATOR,
         };
         let secret = self.folder.token_secret_or_new()?;
         if self.ring.load().signer().is_none() {

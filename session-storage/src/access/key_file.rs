@@ -125,6 +125,7 @@ impl Folder {
         let file = open(&path).map_err(failed("open", &path))?;
         file.lock().map_err(failed("lock", &path))?;
         give_to_owner(&self.0, self.0.parent());
+        give_to_owner(&path, self.0.parent());
         Ok(file)
     }
 
@@ -176,7 +177,7 @@ pub fn give_to_owner(path: &Path, storage: Option<&Path>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::{PermissionsExt as _, chown};
 
     #[test]
     fn the_files_are_their_owners_alone_and_replaced_whole() {
@@ -193,6 +194,20 @@ mod tests {
             [mode(&folder.0), mode(&folder.keys()), mode(&folder.token_secret())],
             [0o700, 0o600, 0o600]
         );
+    }
+
+    #[test]
+    fn what_root_makes_belongs_to_whom_the_storage_directory_belongs() {
+        let dir = tempfile::tempdir().unwrap();
+        // Only root can give files away, and only there is anything to see.
+        if chown(dir.path(), Some(4321), Some(4321)).is_err() {
+            return;
+        }
+        let folder = Folder::below(dir.path());
+        folder.change_keys(|_| Ok(())).unwrap();
+        for path in [folder.0.clone(), folder.keys(), folder.0.join(".lock")] {
+            assert_eq!(fs::metadata(&path).unwrap().uid(), 4321, "{}", path.display());
+        }
     }
 
     #[test]

@@ -20,6 +20,8 @@ const ISSUER: &str = "session-storage";
 const LONGEST: usize = 2048;
 /// The subject of those that the operator issues at the command line.
 pub const OPERATOR: &str = "operator";
+/// The subject of those that anybody asked for while no key was needed; no key is ever called so.
+pub const ANYBODY: &str = "anonymous";
 
 #[derive(Deserialize)]
 struct Header {

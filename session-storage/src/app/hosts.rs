@@ -38,8 +38,10 @@ impl Hosts {
             return Err(Refusal::new(Code::HostNotAllowed, sentence));
         }
         let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
-        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-        if reads && request.path() != "/ws" {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+            && !request.headers().contains_key(header::UPGRADE);
+        // The path as the router reads it: `/%77s` is `/ws` too.
+        if reads && request.match_info().as_str() != "/ws" {
             return Ok(());
         }
         if origin.to_str().is_ok_and(|origin| self.may_write(origin, host)) {
@@ -155,6 +157,8 @@ mod tests {
             ("PATCH", "/api/state/a", "null", refused),
             ("DELETE", "/api/sessions/a", "http://localhost:9001", refused),
             ("GET", "/ws", "http://evil.test", refused),
+            ("GET", "/%77s", "http://evil.test", refused),
+            ("GET", "/%77%73", "http://evil.test", refused),
             ("GET", "/ws", "http://localhost:9000.evil.test", refused),
             ("GET", "/ws", "http://localhost:9000", None),
             ("GET", "/ws", "http://localhost:3000", None),

@@ -3,7 +3,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
@@ -39,9 +39,16 @@ impl Place {
         if size > 0 && size + lines.len() as u64 > self.max_bytes {
             self.put_aside()?;
         }
-        let mut file = OpenOptions::new().append(true).create(true).mode(0o600).open(self.file(0))?;
-        file.write_all(lines)?;
-        file.sync_data()?;
+        let mut options = OpenOptions::new();
+        let mut file = options.read(true).append(true).create(true).mode(0o600).open(self.file(0))?;
+        let before = file.metadata()?.len();
+        let written =
+            end_line(&mut file, before).and_then(|()| file.write_all(lines)).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            // Half a line would spoil the next one.
+            file.set_len(before)?;
+            return Err(error);
+        }
         lock.unlock()
     }
 
@@ -65,7 +72,11 @@ impl Place {
 
     /// Each file becomes the next older one; the oldest goes.
     fn put_aside(&self) -> io::Result<()> {
-        forget(&self.file(self.files - 1))?;
+        for n in self.files - 1.. {
+            if !forget(&self.file(n))? && n >= self.files {
+                break;
+            }
+        }
         for n in (0..self.files - 1).rev() {
             match fs::rename(self.file(n), self.file(n + 1)) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -76,10 +87,21 @@ impl Place {
     }
 }
 
-fn forget(path: &Path) -> io::Result<()> {
+/// A line that a power cut has torn is ended, so that the next one stands alone.
+fn end_line(file: &mut File, len: u64) -> io::Result<()> {
+    let mut last = [b'\n'];
+    if len > 0 {
+        file.read_exact_at(&mut last, len - 1)?;
+    }
+    if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
+}
+
+/// Whether there was something to remove.
+fn forget(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -101,6 +123,9 @@ mod tests {
         let text = |text: &str| Some(text.to_owned());
         assert_eq!(contents(&place), [text("five\n"), text("four four four\n"), text("three\n"), None]);
         let one = Place { files: 1, ..place };
+        fs::write(one.file(0), b"torn by a cu").unwrap();
+        one.append(b"\nx\n").unwrap();
+        assert!(contents(&one)[1..].iter().all(Option::is_none), "what is above the count goes");
         one.append(b"longer than eight\n").unwrap();
         assert_eq!(contents(&one)[0], text("longer than eight\n"));
     }

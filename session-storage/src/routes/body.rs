@@ -21,8 +21,12 @@ use session_model::{Code, Refusal, UserId};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use super::caller::{self, Caller};
+use super::permit::Permit;
+use crate::access::Denied;
 use crate::error::ApiError;
 use crate::limits::Limits;
+use crate::live::Leave as _;
 use crate::sessions::Redaction;
 
 /// How long a body in flight may stall once the service is stopping.
@@ -118,7 +122,8 @@ impl<A: Accepts> FromRequest for Body<A> {
     fn from_request(request: &HttpRequest, payload: &mut Payload) -> Reading<A> {
         let bounds = request.app_data::<Bounds>();
         let state = bounds.map_or_else(unbounded, |bounds| begin::<A>(request.headers(), bounds, payload));
-        Reading { state: Some(state), counted: counted(request), accepts: PhantomData }
+        let (request, counted) = (request.clone(), counted(request));
+        Reading { request, state: Some(state), counted, accepts: PhantomData }
     }
 }
 
@@ -207,6 +212,7 @@ fn broken(error: &PayloadError, bytes: usize) -> Refusal {
 
 /// A body on its way.
 pub struct Reading<A> {
+    request: HttpRequest,
     state: Option<Result<Receiving, Refusal>>,
     counted: Option<Counted>,
     accepts: PhantomData<A>,
@@ -227,7 +233,11 @@ impl<A: Accepts> Future for Reading<A> {
             Some(Err(refusal)) => Err(refusal.clone()),
             None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
         };
+        let waited = matches!(&self.state, Some(Ok(receiving)) if receiving.patience.is_some());
         self.state = None;
+        if waited && result.is_ok() {
+            still_let_in(&self.request)?;
+        }
         let admitted = |body: &Body<A>| match &self.counted {
             Some((limits, user)) => limits.quota.admit_bytes(user, body.bytes.len() as u64),
             None => Ok(()),
@@ -235,6 +245,12 @@ impl<A: Accepts> Future for Reading<A> {
         let result = result.and_then(|body| admitted(&body).map(|()| body));
         Poll::Ready(result.map_err(ApiError::from))
     }
+}
+
+/// Whoever sends slowly may have lost their key or token on the way.
+fn still_let_in(request: &HttpRequest) -> Result<(), ApiError> {
+    let caller = Caller::extract(request).into_inner()?;
+    if Permit::new(caller).holds() { Ok(()) } else { Err(caller::refused(Denied::Revoked)) }
 }
 
 struct Receiving {

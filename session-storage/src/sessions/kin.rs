@@ -82,8 +82,14 @@ impl Sessions {
         let _together = self.store.journal.together().map_err(commit_refusal)?;
         let own = attempt(cell, &mut slot)?;
         let is_gone = matches!(&*slot, Slot::Absent(_));
+        // One that was there already may have another parent, or none: the list follows what it says itself.
+        let is_its_child = matches!(
+            &*slot,
+            Slot::Loaded(own) if own.view.metadata.parent() == Some(parents.id.as_str())
+        );
+        let follows = if kin == Kin::Joins { is_its_child } else { is_gone };
         let list = match parent {
-            Some(parent) if !matches!(own, Attempt::Load) && (kin == Kin::Joins || is_gone) => {
+            Some(parent) if !matches!(own, Attempt::Load) && follows => {
                 Some(self.attempt_list(parents, parent, &cell.id, kin)?)
             }
             Some(_) | None => None,

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::server::{Setup, TestServer, eventually};
@@ -68,6 +69,22 @@ async fn without_keys_everybody_may_do_everything_and_the_first_key_ends_that_at
     server.setup.run(&["key", "revoke", id_of(&key)]);
     until_status(&server, &key, 401).await;
     assert_eq!(server.get("/api/sessions").await.status, 401, "the last key's end opens nothing");
+}
+
+#[tokio::test]
+async fn a_token_that_anybody_could_have_ends_with_the_first_key() {
+    let setup = Setup::new();
+    let server = setup.start();
+    let wish = json!({"sessionId": "box", "scope": "read write", "ttl": "1h"});
+    let token = server.post_with("/api/tokens", &[], wish.clone()).await.ok();
+    let key = make_key(&server.setup, &["--role", "admin"]);
+    until_status(&server, &key, 200).await;
+    let shown = bearer(token["token"].as_str().unwrap());
+    server.send(Method::GET, "/api/actions/box", &shown, None).await.refused(401, "unauthorized");
+    let token = server.post_with("/api/tokens", &bearer(&key), wish).await.ok();
+    let shown = bearer(token["token"].as_str().unwrap());
+    let reply = server.send(Method::GET, "/api/actions/box", &shown, None).await;
+    reply.refused(404, "session_not_found");
 }
 
 #[tokio::test]

@@ -60,6 +60,18 @@ async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
         write(evil).await.refused(403, "origin_not_allowed");
         assert_eq!(Tail::with_headers(&address, "", &[("origin", evil)]).await.err(), Some(403), "{evil}");
     }
+    for spelled in ["/ws", "/%77s", "/w%73", "/%77%73", "//ws", "/ws/"] {
+        let headers = [
+            ("Origin", "http://evil.test"),
+            ("Connection", "upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ];
+        let headers = headers.map(|(name, value)| (name, value.to_owned()));
+        let reply = server.send(Method::GET, spelled, &headers, None).await;
+        reply.refused(403, "origin_not_allowed");
+    }
     assert_eq!(server.get("/api/sessions/a").await.status, 404, "nothing was stored");
     for good in [host.as_str(), "http://deck.lan"] {
         write(good).await.ok();

@@ -51,6 +51,42 @@ async fn rest(mut stream: TcpStream) -> Vec<u8> {
     rest
 }
 
+/// Begins to send an action, and comes no further than half of it.
+async fn half_sent(server: &TestServer, shown: &str, body: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    let head = format!(
+        "POST /api/actions/s HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {shown}\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(&body.as_bytes()[..body.len() / 2]).await.unwrap();
+    stream
+}
+
+#[tokio::test]
+async fn what_is_still_being_sent_when_its_key_is_revoked_is_not_stored() {
+    let setup = Setup::new();
+    let (lost, good) = (make_key(&setup, &["--role", "admin"]), make_key(&setup, &["--role", "admin"]));
+    let server = setup.start();
+    until_status(&server, &lost, 200).await;
+    server.post_with("/api/actions/s", &bearer(&good), json!({"type": "first"})).await.ok();
+    let body = r#"{"type":"sent slowly"}"#;
+    let mut sent = Vec::new();
+    for shown in [&lost, &good] {
+        sent.push(half_sent(&server, shown, body).await);
+    }
+    assert_eq!(server.setup.run(&["key", "revoke", id_of(&lost)]).code, Some(0));
+    until_status(&server, &lost, 401).await;
+    for (mut stream, wanted) in sent.into_iter().zip([&b"HTTP/1.1 401"[..], b"HTTP/1.1 200"]) {
+        stream.write_all(&body.as_bytes()[body.len() / 2..]).await.unwrap();
+        let mut status = [0; 12];
+        timeout(PATIENCE, stream.read_exact(&mut status)).await.expect("an answer").unwrap();
+        assert_eq!(status, wanted);
+    }
+    let stored = server.send(reqwest::Method::GET, "/api/actions/s", &bearer(&good), None).await.ok();
+    assert_eq!(stored.as_array().unwrap().len(), 2, "{stored}");
+}
+
 async fn fill(server: &TestServer, shown: &str) {
     let line = json!({"type": "action", "data": {"text": "x".repeat(RECORD)}}).to_string() + "\n";
     for _ in 0..BATCHES {

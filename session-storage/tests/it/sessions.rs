@@ -144,6 +144,11 @@ async fn a_child_names_its_parent_and_the_parent_lists_it() {
     server.post("/api/sessions", child).await.ok();
     assert_eq!(server.metadata("child").await["parentSession"], "mother");
     assert_eq!(server.metadata("mother").await["subsessions"], json!(["child"]));
+    server.create("grown", "u").await;
+    let late = json!({"sessionId": "grown", "userId": "u", "initial": {}, "parentSession": "mother"});
+    server.post("/api/sessions", late).await.ok();
+    assert_eq!(server.metadata("grown").await["parentSession"], Value::Null, "nothing is overwritten");
+    assert_eq!(server.metadata("mother").await["subsessions"], json!(["child"]), "nor is it listed");
     let bad = json!({"sessionId": "c2", "userId": "u", "initial": {}, "parentSession": "../up"});
     let refused = server.post("/api/sessions", bad).await;
     assert_eq!(refused.status, 400, "{}", refused.text);

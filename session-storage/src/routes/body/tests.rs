@@ -1,4 +1,6 @@
 use super::*;
+use crate::access::Access;
+use crate::access::key_file::Folder;
 use actix_web::http::header::HeaderValue;
 use actix_web::test::TestRequest;
 use futures_util::stream;
@@ -64,7 +66,10 @@ fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(Ok)));
     let mut payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
     let state = begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
-    (sender, Reading { state: Some(state), counted: None, accepts: PhantomData })
+    let storage = tempfile::tempdir().unwrap();
+    let access = Arc::new(Access::open(Folder::below(storage.path())).unwrap());
+    let request = TestRequest::default().app_data(access).to_http_request();
+    (sender, Reading { request, state: Some(state), counted: None, accepts: PhantomData })
 }
 
 async fn piecewise(pieces: &[&'static str], limit: usize) -> Result<Bytes, Code> {
