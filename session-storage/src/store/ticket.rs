@@ -3,11 +3,16 @@
 //! A [`Ticket`] is a future that needs no runtime. The first one of a thread that waits for a group leaves its
 //! waker with the group; the others leave theirs in a list of that thread. When the group is done the commit
 //! thread wakes the first, and that one, polled on its own thread, wakes its neighbours: waking across threads
-//! costs microseconds, waking on the same thread almost nothing. A ticket that is dropped hands its duty on.
+//! costs microseconds, waking on the same thread almost nothing.
+//!
+//! A ticket that is dropped, because its client has gone, takes its waker with it and hands its duty on; if nobody is
+//! left, the next who comes is the first. A waker of one who has gone would wake nobody, and all the others of that
+//! thread would wait for ever.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -25,7 +30,7 @@ const DONE: u8 = 1;
 #[derive(Debug, Default)]
 pub struct Group {
     result: AtomicU8,
-    leaders: Mutex<Vec<(ThreadId, Waker)>>,
+    leaders: Mutex<Vec<Leader>>,
 }
 
 impl Group {
@@ -52,48 +57,70 @@ impl Group {
         };
         self.result.store(code, Ordering::Release);
         let leaders = std::mem::take(&mut *self.leaders.lock());
-        leaders.into_iter().for_each(|(_, waker)| waker.wake());
+        leaders.into_iter().for_each(|leader| leader.waker.wake());
     }
 
-    /// Leaves a waker unless this thread has one here; false if the result came meanwhile.
-    fn lead(&self, waker: &Waker) -> bool {
+    /// Leaves a waker unless another of this thread stands here; false if the result came meanwhile.
+    fn lead(&self, place: u64, waker: &Waker) -> bool {
         let mut leaders = self.leaders.lock();
         if self.result().is_some() {
             return false;
         }
         let thread = std::thread::current().id();
-        if !leaders.iter().any(|(t, _)| *t == thread) {
-            leaders.push((thread, waker.clone()));
+        match leaders.iter_mut().find(|leader| leader.thread == thread) {
+            None => leaders.push(Leader { thread, place, waker: waker.clone() }),
+            Some(leader) if leader.place == place => leader.waker.clone_from(waker),
+            Some(_) => {}
         }
         true
     }
 
-    /// Replaces this thread's waker, whose task has gone.
-    fn replace_leader(&self, waker: Waker) {
+    /// Replaces this thread's leader, if it is the one who has gone, by one who is still there.
+    fn succeed(&self, gone: u64, heir: Option<(u64, Waker)>) {
         let mut leaders = self.leaders.lock();
         let thread = std::thread::current().id();
-        leaders.retain(|(t, _)| *t != thread);
-        if self.result().is_some() {
+        let Some(at) = leaders.iter().position(|l| l.thread == thread && l.place == gone) else {
+            // Another one leads, or all of them were woken just now: then this one's turn was it to wake its neighbours.
+            let is_done = self.result().is_some();
             drop(leaders);
-            waker.wake();
-        } else {
-            leaders.push((thread, waker));
-        }
+            if let (true, Some((_, waker))) = (is_done, heir) {
+                waker.wake();
+            }
+            return;
+        };
+        leaders.swap_remove(at);
+        leaders.extend(heir.map(|(place, waker)| Leader { thread, place, waker }));
     }
 }
 
+/// Whom the commit thread wakes on behalf of a thread.
+#[derive(Debug)]
+struct Leader {
+    thread: ThreadId,
+    place: u64,
+    waker: Waker,
+}
+
+/// One who waits on this thread.
+struct Neighbour {
+    place: u64,
+    group: Arc<Group>,
+    waker: Waker,
+}
+
 thread_local! {
-    static NEIGHBOURS: RefCell<VecDeque<(Arc<Group>, Waker)>> = const { RefCell::new(VecDeque::new()) };
+    static NEIGHBOURS: RefCell<VecDeque<Neighbour>> = const { RefCell::new(VecDeque::new()) };
+    static NEXT_PLACE: Cell<u64> = const { Cell::new(0) };
 }
 
 /// Wakes every neighbour whose group is done.
 fn wake_neighbours() {
     let ready: Vec<Waker> = NEIGHBOURS.with_borrow_mut(|list| {
         let mut ready = Vec::new();
-        list.retain(|(group, waker)| {
-            let done = group.result().is_some();
+        list.retain(|neighbour| {
+            let done = neighbour.group.result().is_some();
             if done {
-                ready.push(waker.clone());
+                ready.push(neighbour.waker.clone());
             }
             !done
         });
@@ -102,17 +129,35 @@ fn wake_neighbours() {
     ready.into_iter().for_each(Waker::wake);
 }
 
-/// One request's claim on a group.
+/// One request's claim on a group. It stays on the thread where it is waited for.
 #[derive(Debug)]
 pub struct Ticket {
     group: Arc<Group>,
-    waiting: bool,
+    /// Its place among the neighbours, while it waits.
+    place: Option<u64>,
+    on_one_thread: PhantomData<*const ()>,
 }
 
 impl Ticket {
     /// A claim on this group.
     pub fn new(group: Arc<Group>) -> Self {
-        Self { group, waiting: false }
+        Self { group, place: None, on_one_thread: PhantomData }
+    }
+
+    /// Takes a place among the neighbours, or keeps it with the waker of now.
+    fn line_up(&mut self, waker: &Waker) -> u64 {
+        NEIGHBOURS.with_borrow_mut(|list| {
+            if let Some(place) = self.place {
+                if let Some(own) = list.iter_mut().find(|neighbour| neighbour.place == place) {
+                    own.waker.clone_from(waker);
+                }
+                return place;
+            }
+            let place = NEXT_PLACE.with(|next| next.replace(next.get() + 1));
+            list.push_back(Neighbour { place, group: Arc::clone(&self.group), waker: waker.clone() });
+            self.place = Some(place);
+            place
+        })
     }
 }
 
@@ -121,20 +166,16 @@ impl Future for Ticket {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         if let Some(result) = self.group.result() {
-            if std::mem::take(&mut self.waiting) {
+            if self.place.take().is_some() {
                 wake_neighbours();
             }
             return Poll::Ready(result);
         }
-        if !self.waiting {
-            let entry = (Arc::clone(&self.group), cx.waker().clone());
-            NEIGHBOURS.with_borrow_mut(|list| list.push_back(entry));
-            self.waiting = true;
-        }
-        if self.group.lead(cx.waker()) {
+        let place = self.line_up(cx.waker());
+        if self.group.lead(place, cx.waker()) {
             return Poll::Pending;
         }
-        self.waiting = false;
+        self.place = None;
         wake_neighbours();
         Poll::Ready(self.group.result().unwrap_or(Err(CommitError::Failed)))
     }
@@ -142,21 +183,14 @@ impl Future for Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
-        if !self.waiting {
-            return;
-        }
+        let Some(gone) = self.place else { return };
         wake_neighbours();
-        if self.group.result().is_none() {
-            let heir = NEIGHBOURS.with_borrow(|list| {
-                list.iter()
-                    .rev()
-                    .find(|(group, _)| Arc::ptr_eq(group, &self.group))
-                    .map(|(_, waker)| waker.clone())
-            });
-            if let Some(heir) = heir {
-                self.group.replace_leader(heir);
-            }
-        }
+        let heir = NEIGHBOURS.with_borrow_mut(|list| {
+            list.retain(|neighbour| neighbour.place != gone);
+            let heir = list.iter().find(|neighbour| Arc::ptr_eq(&neighbour.group, &self.group));
+            heir.map(|heir| (heir.place, heir.waker.clone()))
+        });
+        self.group.succeed(gone, heir);
     }
 }
 
@@ -206,5 +240,63 @@ mod tests {
         group.finish(Err(CommitError::Full));
         assert!(second.0.load(Ordering::SeqCst) > 0);
         assert_eq!(poll(&mut b, &second), Poll::Ready(Err(CommitError::Full)));
+    }
+
+    #[test]
+    fn one_who_leaves_leaves_no_waker_behind() {
+        let group = Arc::new(Group::default());
+        let counts: Vec<Arc<Count>> = (0..3).map(|_| Arc::default()).collect();
+        let mut tickets: Vec<Ticket> = (0..3).map(|_| Ticket::new(Arc::clone(&group))).collect();
+        assert!(poll(&mut tickets[0], &counts[0]).is_pending());
+        assert!(poll(&mut tickets[1], &counts[1]).is_pending());
+        drop(tickets.remove(1));
+        drop(tickets.remove(0));
+        assert!(poll(&mut tickets[0], &counts[2]).is_pending(), "who comes behind them is the first now");
+        group.finish(Ok(()));
+        assert!(counts[2].0.load(Ordering::SeqCst) > 0);
+    }
+
+    /// Every order of coming, being polled for nothing, and leaving: whoever is still there is woken.
+    #[test]
+    fn whoever_is_still_there_is_woken_in_the_end() {
+        for seed in 0..2000 {
+            let mut random = fastrand::Rng::with_seed(seed);
+            let groups = [Arc::new(Group::default()), Arc::new(Group::default())];
+            let mut waiting: Vec<(Ticket, Arc<Count>)> = Vec::new();
+            for step in 0..24 {
+                if step == 16 {
+                    groups[0].finish(Ok(()));
+                }
+                match random.u8(0..4) {
+                    0 | 1 => {
+                        let group = &groups[usize::from(step > 8 && random.bool())];
+                        let mut new = (Ticket::new(Arc::clone(group)), Arc::<Count>::default());
+                        if poll(&mut new.0, &new.1).is_pending() {
+                            waiting.push(new);
+                        }
+                    }
+                    2 if !waiting.is_empty() => drop(waiting.swap_remove(random.usize(..waiting.len()))),
+                    _ => waiting.retain_mut(|(ticket, count)| {
+                        if random.bool() {
+                            return true;
+                        }
+                        // With another waker, as a future that was moved to another task.
+                        *count = Arc::default();
+                        poll(ticket, count).is_pending()
+                    }),
+                }
+            }
+            groups[1].finish(Ok(()));
+            loop {
+                let before = waiting.len();
+                waiting.retain_mut(|(ticket, count)| {
+                    count.0.swap(0, Ordering::SeqCst) == 0 || poll(ticket, count).is_pending()
+                });
+                if waiting.len() == before {
+                    break;
+                }
+            }
+            assert_eq!(waiting.len(), 0, "seed {seed}");
+        }
     }
 }
