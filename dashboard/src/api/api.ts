@@ -2,6 +2,7 @@
 
 import { Asker } from './ask';
 import type { Key } from './key';
+import { formatPosition, type Position } from '../connection/position';
 import type { Fields } from '../wire/json';
 import type { EventPage, Health, SessionPage, Stats, WholeSession } from '../wire/session';
 
@@ -45,6 +46,13 @@ export class Api {
   /** A session's events from its event number `at` on; a negative one counts from the end. */
   events(id: string, at: number, limit: number, signal?: AbortSignal): Promise<EventPage> {
     return this.#get(`api/sessions/${enc(id)}/events`, { at, limit }, signal);
+  }
+
+  /** Whether there is an event behind a position, among those that may be seen. */
+  async hasAfter(position: Position): Promise<boolean> {
+    const query = { after: formatPosition(position), limit: 1 };
+    const { events } = await this.#get<{ events: unknown[] }>('api/events', query);
+    return events.length > 0;
   }
 
   /** Records of a log before a seq, newest first. */

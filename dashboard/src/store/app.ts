@@ -8,12 +8,11 @@ import type { Status } from '../connection/status';
 import type { AccessStore } from './access';
 import { Feed } from './feed';
 import { HealthStore } from './health';
+import { Lag } from './lag';
 import { Painted } from './paint.svelte';
 import { SessionsStore } from './sessions';
 
 const RESYNC_MS = 2000;
-/** A connection whose position stays behind the service's for this many questions has lost its events. */
-const BEHIND = 2;
 
 export class AppStore {
   readonly painted = new Painted();
@@ -24,7 +23,6 @@ export class AppStore {
   /** The connection of the session that is looked at, beside the one to everything. */
   viewed: Connection | null = null;
   readonly api: Api;
-  #behind = 0;
   #loaded = false;
   #stopped = false;
 
@@ -34,6 +32,7 @@ export class AppStore {
     this.sessions = new SessionsStore(api);
     this.feed = new Feed((session) => this.sessions.userOf(session));
     this.health = new HealthStore(api);
+    const lag = new Lag(api);
     this.connection = new Connection(
       (since) => api.socketUrl(null, since),
       {
@@ -52,7 +51,7 @@ export class AppStore {
           this.painted.changed();
         },
       },
-      inBrowser((position) => this.#probe(position)),
+      inBrowser((position) => lag.isAlive(position)),
     );
   }
 
@@ -96,19 +95,5 @@ export class AppStore {
   #connected(): void {
     if (!this.#loaded || this.sessions.error !== '') void this.sessions.load();
     this.#loaded = true;
-  }
-
-  async #probe(position: Position | null): Promise<boolean> {
-    try {
-      const { storage } = await this.api.health();
-      // A key for some sessions is not told how far all of them are.
-      if (!storage) return true;
-      const behind = position !== null && storage.epoch === position.epoch && storage.offset > position.offset;
-      this.#behind = behind ? this.#behind + 1 : 0;
-      return this.#behind < BEHIND;
-    } catch {
-      // Not well: the connection is made anew, and says so.
-      return false;
-    }
   }
 }
