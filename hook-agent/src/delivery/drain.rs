@@ -47,7 +47,9 @@ enum Sent {
     /// Changed in some way, and to be sent at once.
     Again,
     Failed(Option<Duration>),
-    Locked,
+    Locked {
+        reason: String,
+    },
 }
 
 impl Drain {
@@ -95,16 +97,23 @@ impl Drain {
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
+        let mut locked = None;
         for index in 0..window.batches.len() {
             while self.head.left(window, index) > 0 {
                 match self.send(window, index, transport, answers, report) {
                     Sent::Settled | Sent::Again => {}
                     Sent::Failed(after) => return Turn::Failed { after },
-                    Sent::Locked => return Turn::Locked,
+                    // The next batch is another session's, for which the token may be good.
+                    Sent::Locked { reason } => {
+                        locked.get_or_insert(reason);
+                        break;
+                    }
                 }
             }
         }
-        Turn::Progress
+        let Some(reason) = locked else { return Turn::Progress };
+        report.locked(reason);
+        Turn::Locked
     }
 
     fn send(
@@ -137,7 +146,7 @@ impl Drain {
             Verdict::Delivered(results) => self.settle(at, results, true),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
-            Verdict::Locked { reason } => at.locked(reason),
+            Verdict::Locked { reason } => self.locked(at, reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
@@ -174,9 +183,39 @@ impl Drain {
         self.refused(at, "service_failed".to_owned(), reason)
     }
 
+    /// What has waited for as long as the spool keeps anything is set aside, so that it does not hold up what is behind
+    /// it for ever; the rest waits on.
+    fn locked(&mut self, at: &Settling<'_>, reason: String) -> Sent {
+        at.report.locked(reason.clone());
+        let too_old = self.spool.too_old();
+        let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
+        if old > 0 {
+            let refused = || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.clone() };
+            let results = std::iter::repeat_with(refused).take(old).collect();
+            // An earlier attempt may have been stored, its answer lost. So the number of a request that goes whole goes
+            // with it: one that the service never saw is a gap to it, and numbered anew.
+            let whole = old == at.lines.len();
+            self.close(&Settling { lines: &at.lines[..old], ..*at }, results, whole);
+            if whole {
+                return Sent::Settled;
+            }
+        }
+        Report::add(&at.report.retries, 1);
+        Sent::Locked { reason }
+    }
+
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
         (self.broken, self.renumbered) = (0, 0);
         at.report.let_in();
+        if let Some(answers) = at.answers {
+            answers.succeed();
+        }
+        self.close(at, results, stored);
+        Sent::Settled
+    }
+
+    /// These lines are done with, whatever they came to.
+    fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
         let outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);
@@ -185,14 +224,13 @@ impl Drain {
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if let Some(answers) = at.answers {
-            answers.succeed();
             answers.settle(outcomes);
         }
-        Sent::Settled
     }
 }
 
 /// The request that is being settled.
+#[derive(Clone, Copy)]
 struct Settling<'a> {
     window: &'a Window,
     index: usize,
@@ -207,12 +245,6 @@ impl Settling<'_> {
         Report::add(&self.report.retries, 1);
         self.report.failed(reason);
         Sent::Failed(after)
-    }
-
-    fn locked(&self, reason: String) -> Sent {
-        Report::add(&self.report.retries, 1);
-        self.report.locked(reason);
-        Sent::Locked
     }
 
     fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {

@@ -1,0 +1,99 @@
+//! A service that lets the token into some sessions only: their records go on, the others' wait until they are too old.
+
+use std::time::{Duration, Instant};
+
+use hook_agent::{Config, HookAgent, Stats};
+use serde_json::Value;
+
+use crate::service::Fault;
+use crate::setup::{DEADLINE, SESSION, Setup, freed, numbered, setup_with};
+
+const OTHER: &str = "other";
+
+fn locked(change: impl FnOnce(&mut Config)) -> Setup {
+    let setup = setup_with(|config| {
+        config.token = Some("a-token".into());
+        change(config);
+    });
+    setup.service.lock().locked.insert(OTHER.to_owned());
+    setup
+}
+
+fn log(agent: &HookAgent, session: &str, n: usize) -> hook_agent::Ticket {
+    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
+}
+
+fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let stats = agent.stats().unwrap();
+        if what(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ends the agent, and returns its folder once that is free.
+fn ended(agent: &HookAgent) -> String {
+    let path = agent.stats().unwrap().spool.path.unwrap();
+    agent.close(Duration::ZERO);
+    freed(&path);
+    path
+}
+
+/// The `n` of what is kept of a folder's rejected records.
+fn rejected(path: &str) -> Vec<u64> {
+    let kept = std::fs::read_to_string(format!("{path}/rejected/events.jsonl")).unwrap();
+    let lines = kept.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .inspect(|line| assert_eq!((&line["code"], &line["session"]), (&"not_let_in".into(), &OTHER.into())))
+        .map(|line| line["event"]["data"]["n"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn what_the_token_is_never_let_in_for_is_set_aside_in_the_end_and_what_is_behind_it_goes_on() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(3));
+    assert!(log(&setup.agent, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
+    std::thread::sleep(Duration::from_millis(1500));
+    // A window of its own, behind the one that is under way.
+    log(&setup.agent, SESSION, 1);
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.pending, stats.rejected, stats.locked), (2, 0, true), "{stats:?}");
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.rejected, stats.delivered, stats.expired, stats.pending), (1, 1, 0, 0), "{stats:?}");
+    assert_eq!(setup.service.numbers(SESSION), [1]);
+    // The number that was never stored is a gap to the service, and costs no record.
+    setup.service.lock().locked.clear();
+    assert!(!log(&setup.agent, OTHER, 2).wait(DEADLINE).unwrap().is_queued());
+    assert_eq!(setup.service.numbers(OTHER), [2]);
+    assert_eq!(rejected(&ended(&setup.agent)), [0]);
+}
+
+#[test]
+fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_goes() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(4));
+    let agent = &setup.agent;
+    // What is logged while an answer is awaited leaves as one window.
+    setup.service.lock().faults.push_back(Fault::Late(Duration::from_millis(2500)));
+    log(agent, SESSION, 0);
+    until(agent, |_| setup.service.lock().requests.len() == 1);
+    log(agent, OTHER, 1);
+    std::thread::sleep(Duration::from_secs(2));
+    log(agent, OTHER, 2);
+    log(agent, SESSION, 3);
+    let stats = until(agent, |stats| stats.delivered == 2 && stats.locked);
+    assert_eq!((stats.pending, stats.rejected, stats.reachable), (2, 0, false), "{stats:?}");
+    assert_eq!(setup.service.numbers(SESSION), [0, 3]);
+
+    until(agent, |stats| stats.rejected == 1);
+    setup.service.lock().locked.clear();
+    assert!(agent.flush(DEADLINE).unwrap());
+    let stats = agent.stats().unwrap();
+    assert_eq!((stats.locked, stats.delivered, stats.rejected), (false, 3, 1), "{stats:?}");
+    assert_eq!((setup.service.numbers(OTHER), setup.service.numbers(SESSION)), (vec![2], vec![0, 3]));
+    assert_eq!(rejected(&ended(agent)), [1]);
+}
