@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use hook_agent::{Config, HookAgent, Stats};
 use serde_json::Value;
 
+use crate::command::command;
 use crate::service::Fault;
-use crate::setup::{DEADLINE, SESSION, Setup, freed, numbered, setup_with};
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup_with};
 
 const OTHER: &str = "other";
 
@@ -96,4 +97,54 @@ fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_go
     assert_eq!((stats.locked, stats.delivered, stats.rejected), (false, 3, 1), "{stats:?}");
     assert_eq!((setup.service.numbers(OTHER), setup.service.numbers(SESSION)), (vec![2], vec![0, 3]));
     assert_eq!(rejected(&ended(agent)), [1]);
+}
+
+/// Leaves a folder with these records behind, and returns it.
+fn left_behind(setup: &Setup, records: &[(&str, usize)]) -> String {
+    let agent = HookAgent::new(config_with_token(setup, SESSION));
+    for (session, n) in records {
+        log(&agent, session, *n);
+    }
+    let path = ended(&agent);
+    // As if all had been there at the first attempt.
+    let _ = std::fs::remove_file(format!("{path}/state"));
+    path
+}
+
+fn config_with_token(setup: &Setup, session: &str) -> Config {
+    let session_id = Some(session.to_owned());
+    Config { token: Some("a-token".into()), session_id, ..config(&setup.service.url(), setup.dir.path()) }
+}
+
+#[test]
+fn a_folder_with_other_sessions_in_its_first_window_is_nobodys_own() {
+    let setup = locked(|_| {});
+    setup.service.down();
+    let mixed = left_behind(&setup, &[(SESSION, 0), (OTHER, 1)]);
+    setup.service.up();
+    let agent = HookAgent::new(config_with_token(&setup, SESSION));
+    assert!(!log(&agent, SESSION, 2).wait(DEADLINE).unwrap().is_queued());
+    assert_ne!(agent.stats().unwrap().spool.path.unwrap(), mixed);
+    assert!(!agent.flush_all(DEADLINE).unwrap(), "there is something left that is not for this token");
+    assert!(!log(&agent, SESSION, 3).wait(DEADLINE).unwrap().is_queued(), "its own go on");
+    // Which of the folders comes first is open.
+    let mut numbers = setup.service.numbers(SESSION);
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 2, 3]);
+}
+
+#[test]
+fn a_flush_without_a_session_delivers_everything_that_the_token_is_good_for() {
+    let setup = locked(|_| {});
+    setup.service.down();
+    let first = HookAgent::new(config_with_token(&setup, OTHER));
+    log(&first, OTHER, 0);
+    left_behind(&setup, &[(SESSION, 1), (SESSION, 2)]);
+    ended(&first);
+    setup.service.up();
+    let mut flush = command(&setup, &["flush"]);
+    let output = flush.env_remove("SESSION_ID").env("SESSION_TOKEN", "a-token").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(69) && said.contains("not for session `other`"), "{output:?}");
+    assert_eq!(setup.service.numbers(SESSION), [1, 2]);
 }
