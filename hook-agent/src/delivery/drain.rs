@@ -112,7 +112,7 @@ impl Drain {
             }
         }
         let Some(reason) = locked else { return Turn::Progress };
-        report.locked(reason);
+        tell(report, answers, reason);
         Turn::Locked
     }
 
@@ -186,7 +186,7 @@ impl Drain {
     /// What has waited for as long as the spool keeps anything is set aside, so that it does not hold up what is behind
     /// it for ever; the rest waits on.
     fn locked(&mut self, at: &Settling<'_>, reason: String) -> Sent {
-        at.report.locked(reason.clone());
+        tell(at.report, at.answers, reason.clone());
         let too_old = self.spool.too_old();
         let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
         if old > 0 {
@@ -289,6 +289,11 @@ impl Settling<'_> {
         }
         rejections.len() as u64
     }
+}
+
+/// Who is not let in: we are, if these are our own records; what was adopted may be for another's token.
+fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
+    if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
 }
 
 fn current<'a>(batch: &'a Batch, step: &Step) -> &'a [usize] {
