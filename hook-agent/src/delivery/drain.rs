@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::verdict::{Asked, LineResult, Verdict, judge, spawned};
 use super::{Answers, Outcome, Report};
 use crate::kind::Kind;
-use crate::spool::{Batch, Head, Rejection, Spool, Step, Window, keep};
+use crate::spool::{Batch, Head, Place, Rejection, Spool, Step, Window, keep};
 use crate::transport::{Producer, Request, Transport};
 
 /// A batch that the service keeps failing on is given up after so many attempts: it is split, and a single line
@@ -146,7 +146,7 @@ impl Drain {
             Verdict::Delivered(results) => self.settle(at, results, true),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
-            Verdict::Locked { reason } => self.locked(at, reason),
+            Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
@@ -183,25 +183,34 @@ impl Drain {
         self.refused(at, "service_failed".to_owned(), reason)
     }
 
-    /// What has waited for as long as the spool keeps anything is set aside, so that it does not hold up what is behind
-    /// it for ever; the rest waits on.
-    fn locked(&mut self, at: &Settling<'_>, reason: String) -> Sent {
-        tell(at.report, at.answers, reason.clone());
+    fn locked(&mut self, at: &Settling<'_>, reason: &str) -> Sent {
+        let told = match &self.spool.place {
+            Place::Disk(_) => format!("{reason}; nothing is lost, records wait in the spool"),
+            Place::Memory => reason.to_owned(),
+        };
+        tell(at.report, at.answers, told.clone());
+        if self.set_aside(at, reason) {
+            return Sent::Settled;
+        }
+        Report::add(&at.report.retries, 1);
+        Sent::Locked { reason: told }
+    }
+
+    /// What has waited for as long as the spool keeps anything goes, so that it does not hold up what is behind it for
+    /// ever; the rest waits on. True if that was all.
+    fn set_aside(&mut self, at: &Settling<'_>, reason: &str) -> bool {
         let too_old = self.spool.too_old();
         let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
+        let whole = old == at.lines.len();
         if old > 0 {
-            let refused = || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.clone() };
+            let refused =
+                || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.to_owned() };
             let results = std::iter::repeat_with(refused).take(old).collect();
             // An earlier attempt may have been stored, its answer lost. So the number of a request that goes whole goes
             // with it: one that the service never saw is a gap to it, and numbered anew.
-            let whole = old == at.lines.len();
             self.close(&Settling { lines: &at.lines[..old], ..*at }, results, whole);
-            if whole {
-                return Sent::Settled;
-            }
         }
-        Report::add(&at.report.retries, 1);
-        Sent::Locked { reason }
+        whole
     }
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {

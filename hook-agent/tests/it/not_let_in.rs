@@ -99,6 +99,19 @@ fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_go
     assert_eq!(rejected(&ended(agent)), [1]);
 }
 
+#[test]
+fn that_nothing_is_lost_is_said_of_a_spool_on_disk_alone() {
+    let on_disk = locked(|_| {});
+    let in_memory = locked(|config| config.spool_dirs = vec!["/dev/null/spool".into()]);
+    for (setup, kind) in [(on_disk, "disk"), (in_memory, "memory")] {
+        assert!(log(&setup.agent, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
+        let stats = setup.agent.stats().unwrap();
+        let said = stats.last_error.clone().unwrap();
+        assert!(stats.locked && stats.spool.kind == kind && said.contains("session `other`"), "{stats:?}");
+        assert_eq!(said.ends_with("; nothing is lost, records wait in the spool"), kind == "disk", "{said}");
+    }
+}
+
 /// Leaves a folder with these records behind, and returns it.
 fn left_behind(setup: &Setup, records: &[(&str, usize)]) -> String {
     let agent = HookAgent::new(config_with_token(setup, SESSION));
