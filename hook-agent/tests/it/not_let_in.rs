@@ -100,6 +100,19 @@ fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_go
 }
 
 #[test]
+fn what_was_stored_before_its_answer_was_lost_takes_nothing_with_it_when_it_is_set_aside() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(2));
+    let refusal = Fault::Answer(404, "", r#"{"error": "gone", "code": "session_not_found"}"#);
+    setup.service.lock().faults.push_back(Fault::CloseStored);
+    setup.service.lock().always = Some(refusal);
+    log(&setup.agent, SESSION, 0);
+    until(&setup.agent, |stats| stats.rejected == 1);
+    setup.service.lock().always = None;
+    assert!(!log(&setup.agent, SESSION, 1).wait(DEADLINE).unwrap().is_queued());
+    assert_eq!(setup.service.numbers(SESSION), [0, 1]);
+}
+
+#[test]
 fn that_nothing_is_lost_is_said_of_a_spool_on_disk_alone() {
     let on_disk = locked(|_| {});
     let in_memory = locked(|config| config.spool_dirs = vec!["/dev/null/spool".into()]);
