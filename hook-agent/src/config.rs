@@ -14,6 +14,9 @@ pub const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_LINES: usize = 1000;
 
+/// The variables that say which spool it is.
+const PLACE: [&str; 4] = ["SESSION_SERVICE_URL", "HOOK_AGENT_SPOOL_DIR", "XDG_STATE_HOME", "HOME"];
+
 /// What happens to a new event when the spool holds as much as it may.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -82,6 +85,15 @@ impl Config {
     /// The defaults, changed by what the environment sets. An empty variable counts as unset.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_vars(&environment)
+    }
+
+    /// The environment as far as it says which spool it is, for telling there what is wrong with the rest of it.
+    pub(crate) fn place_from_env() -> Result<Self, Error> {
+        Self::place_from_vars(&environment)
+    }
+
+    fn place_from_vars(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
+        Self::from_vars(&|name| PLACE.contains(&name).then(|| lookup(name)).flatten())
     }
 
     /// As [`from_env`](Self::from_env), with an environment of the caller's: a host language may have one of its own,
@@ -228,6 +240,8 @@ mod tests {
         assert!(!Config::from_vars(&off).unwrap().redaction);
         let wrong = |name: &str| (name == "HOOK_AGENT_REDACTION").then(|| "perhaps".to_owned());
         assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
+        let wrong = |name: &str| (name != "SESSION_SERVICE_URL").then(|| "9".to_owned());
+        assert_eq!(Config::place_from_vars(&wrong).unwrap().spool_dirs, [PathBuf::from("9")]);
         let wrong = |name: &str| (name == "HOOK_AGENT_SPOOL_MAX_BYTES").then(|| "9".to_owned());
         assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
     }

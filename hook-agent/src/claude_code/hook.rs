@@ -40,7 +40,7 @@ pub(crate) struct Hook {
     pub started: Instant,
 }
 
-/// Notes that the hook was called in a way that it does not know, in the default place.
+/// Notes in this place that the hook was called in a way that it does not know, or with settings that can't be read.
 pub(crate) fn unreadable_call(config: &Config, what: &str) {
     if let Some(folder) = open_folder(config) {
         note(&folder.path, what);

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use super::args::Options;
-use super::config::config;
+use super::config::{config, place};
 use super::exit::{Exit, Failure, print};
-use crate::Config;
 use crate::claude_code::{Done, Hook, Place, change, unreadable_call};
 use crate::redaction::Redaction;
+use crate::{Config, Error};
 
 /// Records the hook on the standard input. Ends with 0 whatever happens, as Claude Code takes other codes for a verdict.
 pub(super) fn hook(options: &Options) -> Exit {
@@ -19,7 +19,7 @@ pub(super) fn hook(options: &Options) -> Exit {
             let redaction = Redaction::of(&config);
             Hook { config, redaction, wait: options.wait, started }.run();
         }
-        Err(error) => note(&error.to_string()),
+        Err(error) => note(place(options), &error.to_string()),
     }
     Exit::Done
 }
@@ -30,9 +30,14 @@ pub(super) fn is_hook(arguments: &[OsString]) -> bool {
     words.next().is_some_and(|word| word == "claude-code")
 }
 
-/// For a hook that could not even begin: told where its records would have gone.
-pub(super) fn note(what: &str) {
-    if let Ok(config) = Config::from_env().or_else(|_| Config::new("http://localhost:9000")) {
+/// For a hook that was called in a way that it does not know.
+pub(super) fn unknown_call(what: &str) {
+    note(Config::place_from_env(), what);
+}
+
+/// For a hook that could not even begin: told where its records would have gone, if that much is known.
+fn note(place: Result<Config, Error>, what: &str) {
+    if let Ok(config) = place.or_else(|_| Config::new("http://localhost:9000")) {
         unreadable_call(&config, what);
     }
 }

@@ -1,18 +1,29 @@
 //! The agent's configuration as a command line has it.
 
 use super::args::Options;
-use crate::{Config, Error};
+use crate::{Config, Error, ServiceUrl};
 
 /// The environment, then the options.
 pub(super) fn config(options: &Options) -> Result<Config, Error> {
-    let mut config = match &options.url {
-        None => Config::from_env()?,
-        Some(url) => Config { service: crate::ServiceUrl::parse(url)?, ..Config::from_env()? },
-    };
-    config.session_id = options.session.clone().or(config.session_id);
-    config.user_id = options.user.clone().or(config.user_id);
-    if let Some(dir) = &options.spool_dir {
-        config.spool_dirs = vec![dir.clone()];
-    }
-    Ok(config)
+    let config = placed(Config::from_env, options)?;
+    Ok(Config {
+        session_id: options.session.clone().or(config.session_id),
+        user_id: options.user.clone().or(config.user_id),
+        ..config
+    })
+}
+
+/// Only which spool it is, for telling there what is wrong with the rest.
+pub(super) fn place(options: &Options) -> Result<Config, Error> {
+    placed(Config::place_from_env, options)
+}
+
+fn placed(environment: fn() -> Result<Config, Error>, options: &Options) -> Result<Config, Error> {
+    let url = options.url.as_deref().map(ServiceUrl::parse).transpose()?;
+    let config = environment()?;
+    Ok(Config {
+        service: url.unwrap_or(config.service),
+        spool_dirs: options.spool_dir.clone().map_or(config.spool_dirs, |dir| vec![dir]),
+        ..config
+    })
 }

@@ -24,7 +24,7 @@ pub fn run(arguments: Vec<OsString>) -> ExitCode {
         Ok(args::Asked::Version) => exit::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(args::Asked::Run(options, command)) => commands::run(&options, command),
         Err(failure) if is_hook => {
-            claude_code::note(&failure.message);
+            claude_code::unknown_call(&failure.message);
             Exit::Done
         }
         Err(failure) => failure.report(),

@@ -41,7 +41,8 @@ pub struct Stats {
     pub callback_panics: u64,
     /// False between a failed attempt and the next success.
     pub reachable: bool,
-    /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool.
+    /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. What was
+    /// left by others, and is not for our token, does not count.
     pub locked: bool,
     /// The latest trouble, kept after it is over.
     pub last_error: Option<String>,

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use super::verdict::{Asked, LineResult, Verdict, judge, spawned};
 use super::{Answers, Outcome, Report};
 use crate::kind::Kind;
-use crate::spool::{Batch, Head, Rejection, Spool, Step, Window, keep};
+use crate::spool::{Batch, Head, Place, Rejection, Spool, Step, Window, keep};
 use crate::transport::{Producer, Request, Transport};
 
 /// A batch that the service keeps failing on is given up after so many attempts: it is split, and a single line
@@ -47,7 +47,9 @@ enum Sent {
     /// Changed in some way, and to be sent at once.
     Again,
     Failed(Option<Duration>),
-    Locked,
+    Locked {
+        reason: String,
+    },
 }
 
 impl Drain {
@@ -95,16 +97,23 @@ impl Drain {
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
+        let mut locked = None;
         for index in 0..window.batches.len() {
             while self.head.left(window, index) > 0 {
                 match self.send(window, index, transport, answers, report) {
                     Sent::Settled | Sent::Again => {}
                     Sent::Failed(after) => return Turn::Failed { after },
-                    Sent::Locked => return Turn::Locked,
+                    // The next batch is another session's, for which the token may be good.
+                    Sent::Locked { reason } => {
+                        locked.get_or_insert(reason);
+                        break;
+                    }
                 }
             }
         }
-        Turn::Progress
+        let Some(reason) = locked else { return Turn::Progress };
+        tell(report, answers, reason);
+        Turn::Locked
     }
 
     fn send(
@@ -137,7 +146,7 @@ impl Drain {
             Verdict::Delivered(results) => self.settle(at, results, true),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
-            Verdict::Locked { reason } => at.locked(reason),
+            Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
@@ -174,9 +183,48 @@ impl Drain {
         self.refused(at, "service_failed".to_owned(), reason)
     }
 
+    fn locked(&mut self, at: &Settling<'_>, reason: &str) -> Sent {
+        let told = match &self.spool.place {
+            Place::Disk(_) => format!("{reason}; nothing is lost, records wait in the spool"),
+            Place::Memory => reason.to_owned(),
+        };
+        tell(at.report, at.answers, told.clone());
+        if self.set_aside(at, reason) {
+            return Sent::Settled;
+        }
+        Report::add(&at.report.retries, 1);
+        Sent::Locked { reason: told }
+    }
+
+    /// What has waited for as long as the spool keeps anything goes, so that it does not hold up what is behind it for
+    /// ever; the rest waits on. True if that was all.
+    fn set_aside(&mut self, at: &Settling<'_>, reason: &str) -> bool {
+        let too_old = self.spool.too_old();
+        let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
+        let whole = old == at.lines.len();
+        if old > 0 {
+            let refused =
+                || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.to_owned() };
+            let results = std::iter::repeat_with(refused).take(old).collect();
+            // An earlier attempt may have been stored, its answer lost. So the number of a request that goes whole goes
+            // with it: one that the service never saw is a gap to it, and numbered anew.
+            self.close(&Settling { lines: &at.lines[..old], ..*at }, results, whole);
+        }
+        whole
+    }
+
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
         (self.broken, self.renumbered) = (0, 0);
         at.report.let_in();
+        if let Some(answers) = at.answers {
+            answers.succeed();
+        }
+        self.close(at, results, stored);
+        Sent::Settled
+    }
+
+    /// These lines are done with, whatever they came to.
+    fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
         let outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);
@@ -185,14 +233,13 @@ impl Drain {
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if let Some(answers) = at.answers {
-            answers.succeed();
             answers.settle(outcomes);
         }
-        Sent::Settled
     }
 }
 
 /// The request that is being settled.
+#[derive(Clone, Copy)]
 struct Settling<'a> {
     window: &'a Window,
     index: usize,
@@ -207,12 +254,6 @@ impl Settling<'_> {
         Report::add(&self.report.retries, 1);
         self.report.failed(reason);
         Sent::Failed(after)
-    }
-
-    fn locked(&self, reason: String) -> Sent {
-        Report::add(&self.report.retries, 1);
-        self.report.locked(reason);
-        Sent::Locked
     }
 
     fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {
@@ -257,6 +298,11 @@ impl Settling<'_> {
         }
         rejections.len() as u64
     }
+}
+
+/// Who is not let in: we are, if these are our own records; what was adopted may be for another's token.
+fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
+    if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
 }
 
 fn current<'a>(batch: &'a Batch, step: &Step) -> &'a [usize] {

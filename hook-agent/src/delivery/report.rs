@@ -13,7 +13,7 @@ pub(crate) struct Report {
     pub adopted: AtomicU64,
     /// Something of the spool's own could not be read or written.
     pub spool_errors: AtomicU64,
-    /// The latest answer was that nobody is let in with this token.
+    /// The latest answer to our own records was that nobody is let in with this token.
     locked: AtomicBool,
     last_error: Mutex<Option<String>>,
 }

@@ -148,8 +148,7 @@ fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Optio
         }
         _ => return None,
     };
-    let reason = format!("not let in by the service: {why}; nothing is lost, records wait in the spool");
-    Some(Verdict::Locked { reason })
+    Some(Verdict::Locked { reason: format!("not let in by the service: {why}") })
 }
 
 /// 401 and 403 are never about the record, a 404 of the service's own is.
@@ -270,7 +269,7 @@ mod tests {
             (404, "session_not_found", true, "is not for session `s-1`"),
         ] {
             let reason = reason(status, code, token);
-            assert!(reason.contains(said) && reason.contains("nothing is lost"), "{status} {code}: {reason}");
+            assert!(reason.starts_with("not let in") && reason.contains(said), "{status} {code}: {reason}");
         }
         assert!(reason(404, "session_not_found", false).starts_with("Refused"), "no token could change that");
         assert!(reason(404, "goal_not_found", true).starts_with("Refused"));

@@ -96,12 +96,16 @@ fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
 }
 
 /// Whether what a folder holds may stand before our own records: a token may be for our session alone, and another's
-/// record would hold all of ours up. Such a folder is adopted later, and let go if the token is not good for it.
+/// record would hold all of ours up. Such a folder is adopted later, and let go if the token is not good for it; so is
+/// any, if no session of ours is known yet, and one that can't be read.
 fn suits(config: &Config, session: Option<&str>, folder: &Folder) -> bool {
-    let (Some(_), Some(ours)) = (&config.token, session) else { return true };
-    let Ok((spool, mut head)) = open_folder(config, folder) else { return true };
-    let window = head.window(&spool).ok().flatten();
-    window.is_none_or(|window| window.batches.first().is_none_or(|batch| batch.session == ours))
+    if config.token.is_none() {
+        return true;
+    }
+    let Some(ours) = session else { return false };
+    let Ok((spool, mut head)) = open_folder(config, folder) else { return false };
+    let Ok(window) = head.window(&spool) else { return false };
+    window.is_none_or(|window| window.batches.iter().all(|batch| batch.session == ours))
 }
 
 fn open_folder(config: &Config, folder: &Folder) -> io::Result<(Spool, Head)> {

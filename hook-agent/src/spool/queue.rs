@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::Head;
 use super::place::{Place, Segment};
-use super::progress::{Ledger, Position, Progress};
+use super::progress::{Ledger, Position, Progress, now_millis};
 use super::record::{behind_damage, decode, frame_length};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
@@ -141,6 +141,11 @@ impl Spool {
 
     pub(crate) fn path(&self) -> PathBuf {
         self.place.path().to_owned()
+    }
+
+    /// What was recorded before this is too old; Unix milliseconds.
+    pub(crate) fn too_old(&self) -> u64 {
+        now_millis().saturating_sub(self.limits.max_age.as_millis() as u64)
     }
 
     /// Whether anything is left to deliver.

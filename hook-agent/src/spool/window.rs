@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch, now_millis};
+use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch};
 use super::queue::{Meta, Spool};
 use super::record::{Record, behind_damage, decode, frame_length};
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
@@ -118,11 +118,12 @@ impl Head {
         window.batches[index].lines.len().saturating_sub(self.step(index).settled)
     }
 
-    /// So many more lines of a batch are settled; with `stored` the service has counted its number.
+    /// So many more lines of a batch are settled; with `stored` the service has counted its number. What is left of a
+    /// request is still sent as one, under the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
         self.change(index, |step| {
             step.settled += lines;
-            step.lines = 0;
+            step.lines = step.lines.saturating_sub(lines);
             step.seq += u64::from(stored);
         });
         let step = self.step(index);
@@ -196,7 +197,7 @@ impl Head {
         }
         let mut window = Window { bytes, records: Vec::new(), batches: Vec::new(), end: cursor };
         let mut sessions: Vec<&[u8]> = Vec::new();
-        let too_old = now_millis().saturating_sub(spool.limits.max_age.as_millis() as u64);
+        let too_old = spool.too_old();
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {

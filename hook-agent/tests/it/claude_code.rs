@@ -173,6 +173,24 @@ fn whatever_comes_in_the_hook_ends_well_and_says_nothing() {
 }
 
 #[test]
+fn settings_that_cannot_be_read_are_noted_where_the_records_would_have_gone() {
+    let setup = setup();
+    let mut hook = command(&setup, &["claude-code"]);
+    hook.env("HOOK_AGENT_REDACTION_RULES", setup.dir.path().join("no-such-rules.toml")).stdin(Stdio::null());
+    silent(&hook.output().unwrap());
+    assert_eq!(troubles(&setup).matches("no-such-rules.toml").count(), 1, "{}", troubles(&setup));
+
+    let (named, elsewhere) = (crate::setup::setup(), tempfile::tempdir().unwrap());
+    let (url, dir) = (named.service.url(), named.dir.path().to_str().unwrap());
+    let mut hook = command(&setup, &["claude-code", "--url", &url, "--spool-dir", dir]);
+    hook.env("HOOK_AGENT_SPOOL_MAX_BYTES", "9").env("HOME", elsewhere.path()).stdin(Stdio::null());
+    silent(&hook.output().unwrap());
+    assert!(troubles(&named).contains("HOOK_AGENT_SPOOL_MAX_BYTES"), "{}", troubles(&named));
+    assert_eq!(troubles(&setup).lines().count(), 1, "nothing in the place that the options replace");
+    assert_eq!(elsewhere.path().read_dir().unwrap().count(), 0);
+}
+
+#[test]
 fn without_a_spool_the_records_go_straight_to_the_service() {
     let setup = setup();
     let mut command = command(&setup, &["claude-code"]);

@@ -230,6 +230,7 @@ fn what_another_sessions_process_left_holds_nobody_up_and_waits_for_a_token_of_i
     let stats = agent.stats().unwrap();
     assert!(!done, "there is something left that is not for this token: {stats:?}");
     assert!(stats.last_error.unwrap().contains("not for session `other`"));
+    assert!(!stats.locked && stats.reachable, "nothing is wrong with its own");
     assert_eq!((stats.delivered, stats.rejected), (1, 0));
     assert!(stats.adopted >= 1, "it was looked at, and let go");
     let answer = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).unwrap();

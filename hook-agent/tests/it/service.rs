@@ -1,6 +1,6 @@
 //! A service on the loopback that stores in memory, keeps the producer protocol, and fails on demand.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard};
@@ -54,6 +54,8 @@ pub struct State {
     pub always: Option<Fault>,
     /// Exact answers, before anything else: status and body.
     pub scripted: VecDeque<(u16, String)>,
+    /// Sessions that no token is good for.
+    pub locked: HashSet<String>,
     /// Requests that got a plain answer.
     pub answered: u64,
     connections: Vec<TcpStream>,
@@ -248,6 +250,10 @@ impl State {
         let session = request.path.split(['/', '?']).nth(3).unwrap_or_default().to_owned();
         match (request.method.as_str(), request.path.as_str()) {
             ("POST", "/api/sessions") => self.create(&request.body),
+            ("POST", _) if self.locked.contains(&session) => {
+                let error = json!({"error": "no such session", "code": "session_not_found"});
+                (404, String::new(), error.to_string())
+            }
             ("POST", _) => self.sessions.entry(session).or_default().batch(request),
             ("GET", "/health") => (200, String::new(), json!({"status": "ok"}).to_string()),
             _ => (404, String::new(), json!({"error": "no such route", "code": "not_found"}).to_string()),

@@ -1,0 +1,176 @@
+//! A service that lets the token into some sessions only: their records go on, the others' wait until they are too old.
+
+use std::time::{Duration, Instant};
+
+use hook_agent::{Config, HookAgent, Stats};
+use serde_json::Value;
+
+use crate::command::command;
+use crate::service::Fault;
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup_with};
+
+const OTHER: &str = "other";
+
+fn locked(change: impl FnOnce(&mut Config)) -> Setup {
+    let setup = setup_with(|config| {
+        config.token = Some("a-token".into());
+        change(config);
+    });
+    setup.service.lock().locked.insert(OTHER.to_owned());
+    setup
+}
+
+fn log(agent: &HookAgent, session: &str, n: usize) -> hook_agent::Ticket {
+    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
+}
+
+fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let stats = agent.stats().unwrap();
+        if what(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Ends the agent, and returns its folder once that is free.
+fn ended(agent: &HookAgent) -> String {
+    let path = agent.stats().unwrap().spool.path.unwrap();
+    agent.close(Duration::ZERO);
+    freed(&path);
+    path
+}
+
+/// The `n` of what is kept of a folder's rejected records.
+fn rejected(path: &str) -> Vec<u64> {
+    let kept = std::fs::read_to_string(format!("{path}/rejected/events.jsonl")).unwrap();
+    let lines = kept.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    lines
+        .inspect(|line| assert_eq!((&line["code"], &line["session"]), (&"not_let_in".into(), &OTHER.into())))
+        .map(|line| line["event"]["data"]["n"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn what_the_token_is_never_let_in_for_is_set_aside_in_the_end_and_what_is_behind_it_goes_on() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(3));
+    assert!(log(&setup.agent, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
+    std::thread::sleep(Duration::from_millis(1500));
+    // A window of its own, behind the one that is under way.
+    log(&setup.agent, SESSION, 1);
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.pending, stats.rejected, stats.locked), (2, 0, true), "{stats:?}");
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.rejected, stats.delivered, stats.expired, stats.pending), (1, 1, 0, 0), "{stats:?}");
+    assert_eq!(setup.service.numbers(SESSION), [1]);
+    // The number that was never stored is a gap to the service, and costs no record.
+    setup.service.lock().locked.clear();
+    assert!(!log(&setup.agent, OTHER, 2).wait(DEADLINE).unwrap().is_queued());
+    assert_eq!(setup.service.numbers(OTHER), [2]);
+    assert_eq!(rejected(&ended(&setup.agent)), [0]);
+}
+
+#[test]
+fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_goes() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(4));
+    let agent = &setup.agent;
+    // What is logged while an answer is awaited leaves as one window.
+    setup.service.lock().faults.push_back(Fault::Late(Duration::from_millis(2500)));
+    log(agent, SESSION, 0);
+    until(agent, |_| setup.service.lock().requests.len() == 1);
+    log(agent, OTHER, 1);
+    std::thread::sleep(Duration::from_secs(2));
+    log(agent, OTHER, 2);
+    log(agent, SESSION, 3);
+    let stats = until(agent, |stats| stats.delivered == 2 && stats.locked);
+    assert_eq!((stats.pending, stats.rejected, stats.reachable), (2, 0, false), "{stats:?}");
+    assert_eq!(setup.service.numbers(SESSION), [0, 3]);
+
+    until(agent, |stats| stats.rejected == 1);
+    setup.service.lock().locked.clear();
+    assert!(agent.flush(DEADLINE).unwrap());
+    let stats = agent.stats().unwrap();
+    assert_eq!((stats.locked, stats.delivered, stats.rejected), (false, 3, 1), "{stats:?}");
+    assert_eq!((setup.service.numbers(OTHER), setup.service.numbers(SESSION)), (vec![2], vec![0, 3]));
+    assert_eq!(rejected(&ended(agent)), [1]);
+}
+
+#[test]
+fn what_was_stored_before_its_answer_was_lost_takes_nothing_with_it_when_it_is_set_aside() {
+    let setup = locked(|config| config.spool_max_age = Duration::from_secs(2));
+    let refusal = Fault::Answer(404, "", r#"{"error": "gone", "code": "session_not_found"}"#);
+    setup.service.lock().faults.push_back(Fault::CloseStored);
+    setup.service.lock().always = Some(refusal);
+    log(&setup.agent, SESSION, 0);
+    until(&setup.agent, |stats| stats.rejected == 1);
+    setup.service.lock().always = None;
+    assert!(!log(&setup.agent, SESSION, 1).wait(DEADLINE).unwrap().is_queued());
+    assert_eq!(setup.service.numbers(SESSION), [0, 1]);
+}
+
+#[test]
+fn that_nothing_is_lost_is_said_of_a_spool_on_disk_alone() {
+    let on_disk = locked(|_| {});
+    let in_memory = locked(|config| config.spool_dirs = vec!["/dev/null/spool".into()]);
+    for (setup, kind) in [(on_disk, "disk"), (in_memory, "memory")] {
+        assert!(log(&setup.agent, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
+        let stats = setup.agent.stats().unwrap();
+        let said = stats.last_error.clone().unwrap();
+        assert!(stats.locked && stats.spool.kind == kind && said.contains("session `other`"), "{stats:?}");
+        assert_eq!(said.ends_with("; nothing is lost, records wait in the spool"), kind == "disk", "{said}");
+    }
+}
+
+/// Leaves a folder with these records behind, and returns it.
+fn left_behind(setup: &Setup, records: &[(&str, usize)]) -> String {
+    let agent = HookAgent::new(config_with_token(setup, SESSION));
+    for (session, n) in records {
+        log(&agent, session, *n);
+    }
+    let path = ended(&agent);
+    // As if all had been there at the first attempt.
+    let _ = std::fs::remove_file(format!("{path}/state"));
+    path
+}
+
+fn config_with_token(setup: &Setup, session: &str) -> Config {
+    let session_id = Some(session.to_owned());
+    Config { token: Some("a-token".into()), session_id, ..config(&setup.service.url(), setup.dir.path()) }
+}
+
+#[test]
+fn a_folder_with_other_sessions_in_its_first_window_is_nobodys_own() {
+    let setup = locked(|_| {});
+    setup.service.down();
+    let mixed = left_behind(&setup, &[(SESSION, 0), (OTHER, 1)]);
+    setup.service.up();
+    let agent = HookAgent::new(config_with_token(&setup, SESSION));
+    assert!(!log(&agent, SESSION, 2).wait(DEADLINE).unwrap().is_queued());
+    assert_ne!(agent.stats().unwrap().spool.path.unwrap(), mixed);
+    assert!(!agent.flush_all(DEADLINE).unwrap(), "there is something left that is not for this token");
+    assert!(!log(&agent, SESSION, 3).wait(DEADLINE).unwrap().is_queued(), "its own go on");
+    // Which of the folders comes first is open.
+    let mut numbers = setup.service.numbers(SESSION);
+    numbers.sort_unstable();
+    assert_eq!(numbers, [0, 2, 3]);
+}
+
+#[test]
+fn a_flush_without_a_session_delivers_everything_that_the_token_is_good_for() {
+    let setup = locked(|_| {});
+    setup.service.down();
+    let first = HookAgent::new(config_with_token(&setup, OTHER));
+    log(&first, OTHER, 0);
+    left_behind(&setup, &[(SESSION, 1), (SESSION, 2)]);
+    ended(&first);
+    setup.service.up();
+    let mut flush = command(&setup, &["flush"]);
+    let output = flush.env_remove("SESSION_ID").env("SESSION_TOKEN", "a-token").output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(69) && said.contains("not for session `other`"), "{output:?}");
+    assert_eq!(setup.service.numbers(SESSION), [1, 2]);
+}
