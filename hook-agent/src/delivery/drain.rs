@@ -180,7 +180,12 @@ impl Drain {
         if self.broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
             return at.failed(None, reason);
         }
-        self.refused(at, "service_failed".to_owned(), reason)
+        let code = "service_failed".to_owned();
+        if at.lines.len() > 1 {
+            return self.refused(at, code, reason);
+        }
+        // An attempt may have been stored for all its bad answer: the number goes with the record, as in `set_aside`.
+        self.settle(at, vec![LineResult::Refused { code, message: reason }], true)
     }
 
     fn locked(&mut self, at: &Settling<'_>, reason: &str) -> Sent {
