@@ -49,7 +49,7 @@ struct Shared {
     /// The last offset that was offered to the topics.
     head: AtomicU64,
     closed: AtomicBool,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
     figures: Figures,
 }
 
@@ -60,7 +60,7 @@ impl Hub {
             registry: Mutex::default(),
             head: AtomicU64::new(0),
             closed: AtomicBool::new(false),
-            readers: Semaphore::new(config.readers.max(1)),
+            readers: Arc::new(Semaphore::new(config.readers.max(1))),
             figures: Figures::default(),
             config,
         }))
@@ -163,7 +163,7 @@ impl Hub {
     }
 
     /// Who may read the past from disk.
-    pub(super) fn readers(&self) -> &Semaphore {
+    pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
     }
 }

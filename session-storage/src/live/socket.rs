@@ -88,6 +88,11 @@ impl Socket {
             self.next_ping = now + ping;
             self.answer.get_or_insert_with(frame::ping);
         }
+        self.set_alarm();
+    }
+
+    fn set_alarm(&mut self) {
+        let idle = self.subscriber.hub().config().idle_timeout;
         self.subscriber.due(self.next_ping.min(self.last_heard + idle));
     }
 
@@ -148,6 +153,8 @@ impl MessageBody for Socket {
                 return Poll::Ready(None);
             }
             if this.refill(cx).is_pending() {
+                // The look at the leave may have brought its end forward.
+                this.set_alarm();
                 this.outbox.rested();
                 return Poll::Pending;
             }

@@ -223,21 +223,22 @@ impl Subscriber {
             (Arc::clone(&self.topic), Arc::clone(&self.history), self.pump.hub.clone());
         let cursor = self.cursor;
         rt::spawn(async move {
-            let _turn = hub.readers().acquire().await.map_err(|_| interrupted())?;
+            let turn = Arc::clone(hub.readers()).acquire_owned().await.map_err(|_| interrupted())?;
             if let Some(page) = topic.past.find(cursor) {
                 return Ok((None, page));
             }
             hub.figures().pages.increment();
-            let filter = topic.filter.clone();
+            // The turn lasts as long as the read, which goes on when the subscriber has gone.
             let read = move || {
-                catch_up::read(&*history, &filter, cursor, PAGE_EVENTS, PAGE_BYTES)
-                    .map(|piece| piece.into_page(cursor))
+                let _turn = turn;
+                let piece = catch_up::read(&*history, &topic.filter, cursor, PAGE_EVENTS, PAGE_BYTES)?;
+                let (gap, page) = piece.into_page(cursor);
+                if gap.is_none() {
+                    topic.past.keep(page.clone());
+                }
+                Ok((gap, page))
             };
-            let (gap, page) = web::block(read).await.map_err(|_| interrupted())??;
-            if gap.is_none() {
-                topic.past.keep(page.clone());
-            }
-            Ok((gap, page))
+            web::block(read).await.map_err(|_| interrupted())?
         })
     }
 }

@@ -91,9 +91,15 @@ impl Live {
         read: impl FnOnce(&dyn History) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
         let interrupted = || Refusal::new(Code::StorageUnavailable, "reading the history was interrupted");
-        let _turn = self.pump.hub.readers().acquire().await.map_err(|_| interrupted())?;
+        let readers = Arc::clone(self.pump.hub.readers());
+        let turn = readers.acquire_owned().await.map_err(|_| interrupted())?;
         let history = Arc::clone(&self.history);
-        web::block(move || read(&*history)).await.map_err(|_| interrupted())?
+        // The turn lasts as long as the read, which goes on when whoever asked has gone.
+        let read = move || {
+            let _turn = turn;
+            read(&*history)
+        };
+        web::block(read).await.map_err(|_| interrupted())?
     }
 }
 

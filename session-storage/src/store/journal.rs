@@ -156,12 +156,17 @@ impl Journal {
     /// A ticket for the commit of this offset; `None` if it is durable.
     pub fn ticket_of(&self, offset: u64) -> Option<Ticket> {
         let pending = self.pending.lock();
-        if offset <= self.durable() || pending.is_idle() {
+        if offset <= self.durable() {
             return None;
         }
+        // Asked once: a group may be done at any moment, and an empty one is never committed.
         let in_flight = pending.in_flight.as_ref().filter(|group| group.result().is_none());
-        let in_flight = in_flight.filter(|_| offset < pending.first_offset || pending.entries == 0);
-        Some(Ticket::new(Arc::clone(in_flight.unwrap_or(&pending.group))))
+        let group = if pending.entries == 0 {
+            in_flight?
+        } else {
+            in_flight.filter(|_| offset < pending.first_offset).unwrap_or(&pending.group)
+        };
+        Some(Ticket::new(Arc::clone(group)))
     }
 
     /// Lets no event have an offset up to this one, which a session that was put here from elsewhere has seen.

@@ -41,9 +41,11 @@ impl Store {
                 return Err(damage);
             }
         };
-        let is_dirty = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty());
+        // One whose deletion failed after the index had followed it is entered again.
+        let is_unlisted = self.index.get(cell.id.as_str()).is_none();
+        let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);
         *cell.slot.lock() = slot;
-        if is_dirty {
+        if is_due {
             self.queue_snapshot(cell);
         }
         Ok(())

@@ -99,8 +99,14 @@ fn is_still(snapshot: &Snapshot) -> bool {
 impl Store {
     /// Has a session's snapshots written soon.
     pub fn queue_snapshot(&self, cell: &Arc<Cell>) {
-        if !cell.queued.swap(true, Ordering::AcqRel) {
-            self.dirty.lock().push(Arc::clone(cell));
+        if cell.queued.load(Ordering::Acquire) {
+            return;
+        }
+        // It stands in the list before it says so: a checkpoint that believed it could otherwise pass it over.
+        let mut dirty = self.dirty.lock();
+        if !cell.queued.load(Ordering::Acquire) {
+            dirty.push(Arc::clone(cell));
+            cell.queued.store(true, Ordering::Release);
         }
     }
 
@@ -164,9 +170,9 @@ impl Store {
     /// The same for a session that was deleted, once that is durable.
     fn forget_deleted(&self, cell: &Cell) {
         let Slot::Absent(generation) = *cell.slot.lock() else { return };
-        let deleted = self.index.get(cell.id.as_str()).is_some()
-            && self.journal.wait_durable(self.journal.newest(), generation);
-        if deleted {
+        // Waited for even if the index has no row any more: the place is held meanwhile, so that nobody reads a folder
+        // anew that is about to go.
+        if self.journal.wait_durable(self.journal.newest(), generation) {
             self.refresh_index(cell);
         }
     }
