@@ -208,6 +208,7 @@ def test_a_thread_that_waits_lets_the_others_run_and_hears_signals(run: Run, ser
         """
 import os, signal, threading
 from hook_agent import SessionHookAgent
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this runs in the background
 agent = SessionHookAgent("s-1")
 agent.log_action({})
 threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
