@@ -255,7 +255,7 @@ impl Metadata {
 /// among the first.
 const EARLY: usize = 16;
 
-/// A field that mostly stands early, which is then found at less than the price of a hash.
+/// A field that mostly stands early, which is then found without hashing its name.
 fn early<'m>(map: &'m mut Map<String, Value>, key: &str) -> Option<&'m mut Value> {
     match map.keys().take(EARLY).position(|known| known == key) {
         Some(place) => map.iter_mut().nth(place).map(|(_, value)| value),

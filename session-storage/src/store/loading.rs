@@ -25,6 +25,8 @@ impl Store {
             Slot::Absent(_) | Slot::Unloaded => None,
         };
         let row = self.index.get(cell.id.as_str());
+        // One whose deletion failed after the index had followed it is entered again.
+        let is_unlisted = row.is_none();
         let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
         let opened = recovery::open_session(
             &self.layout,
@@ -41,8 +43,6 @@ impl Store {
                 return Err(damage);
             }
         };
-        // One whose deletion failed after the index had followed it is entered again.
-        let is_unlisted = self.index.get(cell.id.as_str()).is_none();
         let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);
         *cell.slot.lock() = slot;
         if is_due {
