@@ -235,13 +235,17 @@ async fn a_directory_in_use_and_a_damaged_bundle_are_refused_and_nothing_is_chan
     good(&beside(&server, &["export", text(&bundle)]).await);
     assert_eq!(server.setup.run(&["import", text(&bundle)]).code, Some(3), "in use");
     let len = fs::metadata(&bundle).unwrap().len() as usize;
+    let unpacked = zstd::decode_all(&fs::read(&bundle).unwrap()[..]).unwrap();
     let other = Setup::new();
     for at in [0, 10, len / 3, len / 2, len - 1] {
         let bad = server.setup.outside().join("bad");
         fs::copy(&bundle, &bad).unwrap();
         flip(&bad, at, 3);
-        let run = other.run(&["import", text(&bad)]);
-        assert_eq!(run.code, Some(1), "flipped at {at}: {}", run.said());
+        // The compression may say the same with another bit: a match elsewhere of the same bytes.
+        if zstd::decode_all(&fs::read(&bad).unwrap()[..]).ok().as_ref() != Some(&unpacked) {
+            let run = other.run(&["import", text(&bad)]);
+            assert_eq!(run.code, Some(1), "flipped at {at}: {}", run.said());
+        }
         fs::copy(&bundle, &bad).unwrap();
         cut(&bad, at);
         let run = other.run(&["import", text(&bad)]);
