@@ -54,6 +54,13 @@ fn contents(sessions: &Sessions, id: &SessionId) -> Option<BTreeMap<std::ffi::Os
     Some(files.map(|file| (file.file_name(), fs::read(file.path()).unwrap_or_default())).collect())
 }
 
+/// It could heal what is damaged.
+fn lose_the_journal(sessions: &Sessions) {
+    for entry in fs::read_dir(sessions.store.layout().journal()).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+}
+
 #[test]
 fn a_snapshot_of_a_deleted_session_brings_nothing_back_and_touches_no_other_of_its_name() {
     let dir = tempfile::tempdir().unwrap();
@@ -86,15 +93,37 @@ fn a_snapshot_of_a_session_that_was_set_aside_brings_nothing_back() {
         sessions.store.flush_snapshots(true);
         let late = snapshot(&sessions, &id);
         fs::write(sessions.store.layout().log(&id, session_model::LogKind::Changes), "").unwrap();
-        // The journal could heal it.
-        for entry in fs::read_dir(sessions.store.layout().journal()).unwrap() {
-            fs::remove_file(entry.unwrap().path()).unwrap();
-        }
+        lose_the_journal(&sessions);
         let cell = sessions.store.cells.get(&id);
         *cell.slot.lock() = Slot::Unloaded;
         sessions.store.load(&cell).unwrap_err();
         sessions.store.write_documents(&late).unwrap();
         assert_eq!(contents(&sessions, &id), None);
+        sessions.shutdown().await;
+    });
+}
+
+#[test]
+fn one_that_is_born_in_the_place_of_a_session_that_was_set_aside_has_logs_of_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let sessions = open(dir.path());
+        let id = SessionId::parse("s").unwrap();
+        fill(&sessions, &id).await;
+        let action = || Command::Action(RecordBody::parse(b"{}").unwrap());
+        sessions.submit(&id, action(), None).await.unwrap();
+        sessions.store.flush_snapshots(true);
+        let changes = sessions.store.layout().log(&id, session_model::LogKind::Changes);
+        // Cut off in its place: the file that the writer has open is this one.
+        fs::write(&changes, "").unwrap();
+        lose_the_journal(&sessions);
+        *sessions.store.cells.get(&id).slot.lock() = Slot::Unloaded;
+        sessions.store.load(&sessions.store.cells.get(&id)).unwrap_err();
+        sessions.submit(&id, action(), None).await.unwrap();
+        let actions = sessions.store.layout().log(&id, session_model::LogKind::Actions);
+        let found = fs::read_to_string(&actions).unwrap();
+        assert_eq!(found.lines().count(), 1, "{found}");
+        assert!(changes.is_file());
         sessions.shutdown().await;
     });
 }

@@ -5,9 +5,13 @@
 //! and whoever writes finds out inside whether the session is still the one that it came for. A session of the same
 //! name may have been born meanwhile.
 //!
+//! Who keeps files of a folder open learns from [`Folders::moved`] that it has gone elsewhere: what they have open went
+//! with it, and is not where the next session of that name writes.
+//!
 //! Order: a folder is entered before a session's slot is locked, never after. Inside nobody waits for a commit.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use session_model::SessionId;
@@ -17,6 +21,8 @@ use session_model::SessionId;
 pub struct Folders {
     occupied: Mutex<HashSet<SessionId>>,
     left: Condvar,
+    moved: Mutex<Vec<SessionId>>,
+    any_moved: AtomicBool,
 }
 
 /// Being in a folder, alone, until this is dropped.
@@ -35,6 +41,22 @@ impl Folders {
         }
         occupied.insert(id.clone());
         Inside { folders: self, id }
+    }
+
+    /// Notes that a session's folder goes elsewhere. To be called before another session can be born in its place.
+    pub fn note_moved(&self, id: &SessionId) {
+        self.moved.lock().push(id.clone());
+        self.any_moved.store(true, Ordering::Release);
+    }
+
+    /// The sessions whose folders were noted since the last call.
+    pub fn moved(&self) -> Vec<SessionId> {
+        if !self.any_moved.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut moved = self.moved.lock();
+        self.any_moved.store(false, Ordering::Release);
+        std::mem::take(&mut *moved)
     }
 }
 

@@ -85,6 +85,7 @@ impl Store {
         if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
             tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
         }
+        self.folders.note_moved(&cell.id);
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
         // Not before the folder has gone: from here on another session may be born in its place.

@@ -52,6 +52,7 @@ impl LogWriter {
 
     /// Writes the lines of a group. On an error some may be written: call [`LogWriter::undo`].
     pub fn write(&mut self, disk: &dyn Disk, events: &[PendingEvent], buffer: &[u8]) -> io::Result<()> {
+        self.folders.moved().iter().for_each(|session| self.forget(session));
         if events.iter().any(|e| e.kind == EventKind::SessionDeleted) {
             return events.iter().try_for_each(|event| self.write_one(disk, event, buffer));
         }

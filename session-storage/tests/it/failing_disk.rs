@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,17 +14,26 @@ use session_storage::store::disk::{Disk, RealDisk};
 use session_storage::store::retention::Policy;
 use session_storage::store::{Options, SyncPolicy};
 
+use crate::disk::copy_dir;
+
 /// The fault plan: which operations fail from now on.
 #[derive(Default)]
 struct FaultyDisk {
     real: RealDisk,
     sync: AtomicBool,
     write: AtomicBool,
+    /// Only the sessions' logs cannot be written.
+    logs: AtomicBool,
+}
+
+fn is_log(file: &File) -> bool {
+    let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
+    path.is_ok_and(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
 }
 
 impl Disk for FaultyDisk {
     fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        if self.write.load(Ordering::SeqCst) {
+        if self.write.load(Ordering::SeqCst) || (self.logs.load(Ordering::SeqCst) && is_log(file)) {
             // Half of it arrives, as on a disk that fills up.
             self.real.write_at(file, &bytes[..bytes.len() / 2], at)?;
             return Err(io::ErrorKind::StorageFull.into());
@@ -149,4 +159,32 @@ fn a_write_that_fails_leaves_nothing_behind_and_the_next_goes_on() {
     let found = stored(dir.path());
     assert_eq!((found.first(), found.last()), (Some(&1), Some(&6)));
     assert!(found.contains(&5), "{found:?}");
+}
+
+#[test]
+fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
+    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk::default());
+        let sessions = open(dir.path(), &disk);
+        append(&sessions, 1).await.unwrap();
+        disk.logs.store(true, Ordering::SeqCst);
+        for n in 2..4 {
+            assert_eq!(append(&sessions, n).await, Err(Code::StorageFull));
+            let id = SessionId::parse("s").unwrap();
+            assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
+            assert_eq!(stored(dir.path()), [1], "not half a line is left");
+        }
+        // As a crash at this moment would leave it.
+        copy_dir(dir.path(), copy.path());
+        disk.logs.store(false, Ordering::SeqCst);
+        append(&sessions, 4).await.unwrap();
+        sessions.shutdown().await;
+        assert_eq!(stored(dir.path()), [1, 4]);
+
+        let sessions = open(copy.path(), &Arc::new(RealDisk));
+        append(&sessions, 5).await.unwrap();
+        sessions.shutdown().await;
+        assert_eq!(stored(copy.path()), [1, 5], "what was refused does not come back");
+    });
 }

@@ -205,3 +205,42 @@ async fn unknown_fields_in_the_files_are_preserved() {
         assert_eq!(doc["addedByHand"], json!({"kept": [1, null]}), "{name}");
     }
 }
+
+/// While everybody writes at once, whoever has an answer finds the record, by asking and with `cat`.
+#[tokio::test]
+async fn who_has_an_answer_finds_the_record_however_many_write() {
+    const WRITERS: usize = 24;
+    const WRITES: usize = 30;
+    let server = TestServer::start();
+    let write = async |writer: usize| {
+        let session = format!("s{}", writer % 6);
+        for n in 0..WRITES {
+            let mark = format!("{writer}-{n}");
+            let seq = server.action(&session, json!({"mark": mark})).await;
+            if n % 3 == writer % 3 {
+                let found = server.actions(&session, &format!("?after={}&limit=1", seq - 1)).await;
+                assert_eq!(found[0]["mark"], mark, "{session} {seq}");
+            } else {
+                let file = read(&server.file(&session, "actions.jsonl"));
+                assert!(file.contains(&format!("\"mark\":\"{mark}\"")), "{session} {seq}");
+            }
+        }
+    };
+    let come_and_go = async || {
+        for n in 0..WRITES {
+            let seq = server.action("short", json!({"mark": n})).await;
+            assert_eq!(seq, 1, "the one before it has gone");
+            assert_eq!(server.actions("short", "").await.len(), 1);
+            server.delete("/api/sessions/short").await.ok();
+            server.get("/api/sessions/short").await.refused(404, "session_not_found");
+        }
+    };
+    let writers = futures_util::future::join_all((0..WRITERS).map(write));
+    futures_util::future::join(writers, come_and_go()).await;
+    for n in 0..6 {
+        let found = lines(&server.file(&format!("s{n}"), "actions.jsonl"));
+        assert_eq!(found.len(), WRITERS / 6 * WRITES);
+        assert!(found.iter().zip(1..).all(|(line, seq)| line["seq"] == seq), "dense, in order");
+    }
+    assert!(!server.storage().join("sessions/short").exists());
+}
