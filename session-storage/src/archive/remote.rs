@@ -13,7 +13,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path as Key;
-use object_store::{ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
+use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
 use session_model::SessionId;
 use sha2::{Digest as _, Sha256};
 
@@ -104,15 +104,7 @@ impl Archive {
             return Ok(());
         }
         let upload = self.objects.put_multipart(place).await?;
-        let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
-        let mut part = first;
-        while !part.is_empty() {
-            writer.wait_for_capacity(PARTS).await?;
-            writer.put(part);
-            part = read_part(Arc::clone(&file)).await?;
-        }
-        writer.finish().await?;
-        Ok(())
+        upload_parts(upload, first, || read_part(Arc::clone(&file))).await
     }
 
     /// Writes an object to a file and proves it.
@@ -154,6 +146,42 @@ impl Archive {
     }
 }
 
+/// Sends one part after the other. What cannot be sent whole is aborted: its parts would be kept, and paid for, unseen.
+async fn upload_parts<F>(
+    upload: Box<dyn MultipartUpload>,
+    first: Bytes,
+    mut next: impl FnMut() -> F,
+) -> Result<(), ArchiveError>
+where
+    F: Future<Output = Result<Bytes, ArchiveError>>,
+{
+    let mut writer = WriteMultipart::new_with_chunk_size(upload, PART);
+    let mut part = Ok(first);
+    loop {
+        match part {
+            Ok(bytes) if bytes.is_empty() => break,
+            Ok(bytes) => {
+                part = match writer.wait_for_capacity(PARTS).await {
+                    Ok(()) => {
+                        writer.put(bytes);
+                        next().await
+                    }
+                    Err(error) => Err(error.into()),
+                }
+            }
+            Err(error) => {
+                if let Err(leftover) = writer.abort().await {
+                    tracing::warn!(%leftover, "parts of an upload that failed stay in the archive");
+                }
+                return Err(error);
+            }
+        }
+    }
+    // Aborts by itself.
+    writer.finish().await?;
+    Ok(())
+}
+
 /// Reads on in a file, off the runtime.
 async fn read_part(file: Arc<File>) -> Result<Bytes, ArchiveError> {
     let read = move || {
@@ -166,3 +194,6 @@ async fn read_part(file: Arc<File>) -> Result<Bytes, ArchiveError> {
 async fn blocking<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Result<R, ArchiveError> {
     tokio::task::spawn_blocking(run).await.map_err(|error| ArchiveError::Local(std::io::Error::other(error)))
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use session_model::SessionId;
@@ -39,23 +40,22 @@ impl Sessions {
         let (store, name) = (Arc::clone(&self.store), id.clone());
         let path = self.store.layout().outgoing(id);
         let to = path.clone();
-        let written =
-            actix_web::web::block(move || pack(&store, &name, &to)).await.map_err(io::Error::other)?;
-        let archived = match written {
-            Ok(manifest) => archive.put(id, &manifest, &path).await.map(|put| (manifest.offset, put)),
-            Err(error) => {
-                discard(&path);
-                return Err(error);
-            }
-        };
-        discard(&path);
-        Ok(archived?)
+        let _file = Passing(path.clone());
+        let packed = actix_web::web::block(move || pack(&store, &name, &to)).await;
+        let manifest = packed.map_err(io::Error::other)??;
+        let archived = archive.put(id, &manifest, &path).await?;
+        Ok((manifest.offset, archived))
     }
 }
 
-fn discard(path: &std::path::Path) {
-    if let Err(error) = fs::remove_file(path) {
-        tracing::debug!(%error, "no outgoing file to remove");
+/// A file that is needed for as long as this lives, also if who needs it is dropped.
+struct Passing(PathBuf);
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::debug!(%error, "no outgoing file to remove");
+        }
     }
 }
 

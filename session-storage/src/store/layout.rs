@@ -112,9 +112,14 @@ impl Layout {
         self.root.join(".incoming")
     }
 
+    /// What is on its way into the archive.
+    pub fn outgoing_folder(&self) -> PathBuf {
+        self.root.join(".outgoing")
+    }
+
     /// A session on its way into the archive.
     pub fn outgoing(&self, id: &SessionId) -> PathBuf {
-        self.root.join(".outgoing").join(format!("{id}.tar.zst"))
+        self.outgoing_folder().join(format!("{id}.tar.zst"))
     }
 
     /// The marker of a restore that is not done.

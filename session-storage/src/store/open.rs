@@ -112,6 +112,9 @@ impl Store {
         if layout.restoring().exists() {
             return Err(OpenError::Restoring { path: options.path });
         }
+        if let Err(error) = recovery::empty_outgoing(&layout) {
+            tracing::warn!(%error, "what was on its way into the archive could not be removed");
+        }
         let index = Index::default();
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;

@@ -301,6 +301,14 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     }
 }
 
+/// Removes what was on its way into the archive when the service before this one ended: it is packed anew.
+pub fn empty_outgoing(layout: &Layout) -> io::Result<()> {
+    match fs::remove_dir_all(layout.outgoing_folder()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}
+
 /// Removes what deletions up to this offset have left behind: a later one may yet fail, and then its folder comes
 /// back. `.trash` itself stays: a deletion may be about to move a folder into it.
 pub fn empty_trash(layout: &Layout, durable: u64) -> io::Result<()> {

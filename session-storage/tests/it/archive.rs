@@ -107,10 +107,15 @@ async fn what_cannot_be_archived_stays() {
     let setup = server.stop();
     // A file where the session's folder would be.
     fs::write(folder.join("s"), "in the way").unwrap();
+    // What a service that was killed in the middle leaves.
+    let outgoing = setup.storage().join(".outgoing");
+    fs::create_dir(&outgoing).unwrap();
+    fs::write(outgoing.join("other.tar.zst"), "half of it").unwrap();
     let server = setup.env("RETENTION_MAX_SESSIONS", 0).start();
     eventually("it was tried", async || server.log_text().contains("could not be archived").then_some(()))
         .await;
     assert_eq!(server.get("/api/sessions/s").await.status, 200);
+    eventually("nothing is on its way", async || files_below(&outgoing).is_empty().then_some(())).await;
     fs::remove_file(folder.join("s")).unwrap();
 }
 
