@@ -1,7 +1,7 @@
 use super::*;
 use crate::access::Access;
 use crate::access::key_file::Folder;
-use actix_web::http::header::HeaderValue;
+use actix_web::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderMap, HeaderValue};
 use actix_web::test::TestRequest;
 use futures_util::stream;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -32,7 +32,7 @@ fn content_types_are_told_apart() {
         ("application/jsonx", Media::Other),
         ("multipart/form-data", Media::Other),
     ] {
-        assert_eq!(media(value.as_bytes()), expected, "{value}");
+        assert_eq!(media::media(value.as_bytes()), expected, "{value}");
     }
 }
 
@@ -65,7 +65,7 @@ fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
     let (sender, mut receiver) = unbounded_channel();
     let pieces = stream::poll_fn(move |context| receiver.poll_recv(context).map(|piece| piece.map(Ok)));
     let mut payload: Payload = Payload::Stream { payload: Box::pin(pieces) };
-    let state = begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
+    let state = Receiving::begin::<Json>(&HeaderMap::new(), bounds, &mut payload);
     let storage = tempfile::tempdir().unwrap();
     let access = Arc::new(Access::open(Folder::below(storage.path())).unwrap());
     let request = TestRequest::default().app_data(access).to_http_request();

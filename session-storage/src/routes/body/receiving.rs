@@ -1,0 +1,169 @@
+//! A body while it arrives: one chunk is taken as it is, several are joined, and who stalls is given up.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use actix_web::dev::Payload;
+use actix_web::error::PayloadError;
+use actix_web::http::header::{CONTENT_LENGTH, HeaderMap};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+use session_model::{Code, Refusal};
+use tokio::time::{Instant, Sleep, sleep_until};
+use tokio_util::sync::WaitForCancellationFutureOwned;
+
+use super::Bounds;
+use super::media::{self, Accepts, Media};
+
+/// How long a body in flight may stall once the service is stopping.
+const GRACE: Duration = Duration::from_millis(500);
+/// The most that is reserved because a client has announced it.
+const RESERVE: usize = 256 << 10;
+
+/// The bytes of a body as they arrive.
+pub(super) struct Receiving {
+    payload: Payload,
+    pub(super) media: Media,
+    /// The only chunk, or none.
+    received: Bytes,
+    /// All of them, once there are two.
+    more: BytesMut,
+    announced: usize,
+    pub(super) bounds: Bounds,
+    patience: Option<Patience>,
+    polled: bool,
+}
+
+impl Receiving {
+    /// Begins to receive a body of a type that the route reads, unless it is announced as too large.
+    pub(super) fn begin<A: Accepts>(
+        headers: &HeaderMap,
+        bounds: &Bounds,
+        payload: &mut Payload,
+    ) -> Result<Self, Refusal> {
+        let media = media::checked::<A>(headers)?;
+        let announced =
+            headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+        if announced.is_some_and(|length| length > bounds.bytes) {
+            return Err(too_large(bounds.bytes));
+        }
+        Ok(Self {
+            payload: payload.take(),
+            media,
+            received: Bytes::new(),
+            more: BytesMut::new(),
+            announced: announced.unwrap_or(0),
+            bounds: bounds.clone(),
+            patience: None,
+            polled: false,
+        })
+    }
+
+    /// Whether it has let the service wait.
+    pub(super) fn has_waited(&self) -> bool {
+        self.patience.is_some()
+    }
+
+    /// The whole of it, once it is there.
+    pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
+        loop {
+            match Pin::new(&mut self.payload).poll_next(context) {
+                Poll::Ready(Some(Ok(chunk))) => self.take(chunk)?,
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(broken(&error, self.bounds.bytes))),
+                Poll::Ready(None) => return Poll::Ready(Ok(self.whole())),
+                Poll::Pending => return self.wait(context),
+            }
+        }
+    }
+
+    fn take(&mut self, chunk: Bytes) -> Result<(), Refusal> {
+        if self.received.len() + self.more.len() + chunk.len() > self.bounds.bytes {
+            return Err(too_large(self.bounds.bytes));
+        }
+        if let Some(patience) = &mut self.patience {
+            patience.progress = Instant::now();
+        }
+        if self.received.is_empty() && self.more.is_empty() {
+            self.received = chunk;
+            return Ok(());
+        }
+        if self.more.is_empty() {
+            self.more.reserve(self.announced.min(RESERVE).max(self.received.len() + chunk.len()));
+            self.more.extend_from_slice(&self.received);
+            self.received = Bytes::new();
+        }
+        self.more.extend_from_slice(&chunk);
+        Ok(())
+    }
+
+    fn whole(&mut self) -> Bytes {
+        if self.more.is_empty() { std::mem::take(&mut self.received) } else { self.more.split().freeze() }
+    }
+
+    /// The connection polls a request once before it feeds it the body that came with the head, and again right
+    /// after: only who waits at the second time really waits.
+    fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
+        if !std::mem::replace(&mut self.polled, true) {
+            return Poll::Pending;
+        }
+        let bounds = &self.bounds;
+        let patience = self.patience.get_or_insert_with(|| Patience::new(bounds));
+        patience.poll(context).map(Err)
+    }
+}
+
+/// Runs out when nothing arrives for too long.
+struct Patience {
+    progress: Instant,
+    stall: Duration,
+    timer: Pin<Box<Sleep>>,
+    draining: Option<Pin<Box<WaitForCancellationFutureOwned>>>,
+}
+
+impl Patience {
+    fn new(bounds: &Bounds) -> Self {
+        let now = Instant::now();
+        Self {
+            progress: now,
+            stall: bounds.stall,
+            timer: Box::pin(sleep_until(now + bounds.stall)),
+            draining: Some(Box::pin(bounds.draining.clone().cancelled_owned())),
+        }
+    }
+
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Refusal> {
+        if self.draining.as_mut().is_some_and(|draining| draining.as_mut().poll(context).is_ready()) {
+            self.draining = None;
+            self.stall = GRACE;
+            self.timer.as_mut().reset(Instant::now() + GRACE);
+        }
+        loop {
+            ready!(self.timer.as_mut().poll(context));
+            let deadline = self.progress + self.stall;
+            if deadline <= Instant::now() {
+                return Poll::Ready(self.refusal());
+            }
+            self.timer.as_mut().reset(deadline);
+        }
+    }
+
+    fn refusal(&self) -> Refusal {
+        if self.draining.is_none() {
+            return Refusal::new(Code::StorageUnavailable, "the service is stopping");
+        }
+        let seconds = self.stall.as_secs_f32();
+        Refusal::new(Code::RequestTimeout, format!("the body made no progress for {seconds} s"))
+    }
+}
+
+fn too_large(bytes: usize) -> Refusal {
+    Refusal::new(Code::PayloadTooLarge, format!("the body is larger than {bytes} bytes"))
+}
+
+fn broken(error: &PayloadError, bytes: usize) -> Refusal {
+    match error {
+        PayloadError::Overflow => too_large(bytes),
+        _ => Refusal::new(Code::InvalidRequest, "the body broke off or is not framed as HTTP asks"),
+    }
+}
