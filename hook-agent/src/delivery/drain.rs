@@ -143,7 +143,7 @@ impl Drain {
 
     fn act(&mut self, verdict: Verdict, at: &Settling<'_>) -> Sent {
         match verdict {
-            Verdict::Delivered(results) => self.settle(at, results, true),
+            Verdict::Delivered(results) => self.delivered(at, results),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => at.failed(after, reason),
             Verdict::Locked { reason } => self.locked(at, &reason),
@@ -151,6 +151,20 @@ impl Drain {
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
         }
+    }
+
+    /// More results than lines are the answer to an earlier, larger request under the same number, which was stored and
+    /// its answer lost. Either that one was halved since, and all of it is settled now; or its first lines were set aside.
+    fn delivered(&mut self, at: &Settling<'_>, mut results: Vec<LineResult>) -> Sent {
+        let step = self.head.step(at.index);
+        let more = results.len().saturating_sub(at.lines.len());
+        if step.lines == 0 {
+            results.drain(..more);
+            return self.settle(at, results, true);
+        }
+        let left = &at.window.batches[at.index].lines[step.settled..];
+        let lines = &left[..left.len().min(at.lines.len() + more)];
+        self.settle(&Settling { lines, ..*at }, results, true)
     }
 
     /// At once, but a service that is content with no numbers at all is not asked without a pause.

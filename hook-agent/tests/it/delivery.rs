@@ -120,6 +120,30 @@ fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     assert!(setup.service.lock().requests.len() >= 5, "whole, halved, and halved again");
 }
 
+/// A batch was stored and its answer lost; then something on the way refuses it for its size.
+#[test]
+fn a_batch_that_was_stored_before_it_is_halved_is_stored_once() {
+    for refusals in 1..=2 {
+        let setup = setup();
+        let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+        let late = crate::service::Fault::Late(Duration::from_millis(500));
+        setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+        setup.service.lock().faults.extend(std::iter::repeat_n(too_large, refusals));
+        setup.agent.log_action(&numbered(0)).unwrap();
+        setup.service.wait(|state| !state.requests.is_empty());
+        let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+        for (ticket, seq) in tickets.into_iter().zip(2..) {
+            let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
+            assert_eq!(answer["seq"], seq, "each has its own answer");
+        }
+        setup.agent.log_action(&numbered(8)).unwrap();
+        assert!(setup.agent.flush(DEADLINE).unwrap());
+        assert_eq!(setup.service.numbers(SESSION), (0..9).collect::<Vec<u64>>());
+        let stats = setup.agent.stats().unwrap();
+        assert_eq!((stats.delivered, stats.rejected, stats.pending), (9, 0, 0));
+    }
+}
+
 #[test]
 fn a_service_that_forgot_us_gets_the_rest_once() {
     let setup = setup();
