@@ -30,13 +30,17 @@ struct Bookkeeping {
     finals: u32,
     #[serde(rename = "$final", default)]
     has_final: bool,
+    /// The time of that `final.json`.
+    #[serde(rename = "$finalAt", default, skip_serializing_if = "Option::is_none")]
+    final_at: Option<String>,
     #[serde(rename = "$keyframe", default)]
     keyframe: Keyframe,
     #[serde(rename = "$logs", default)]
     logs: Option<Logs>,
 }
 
-const OWN_KEYS: [&str; 6] = ["$offset", "$createdOffset", "$finals", "$final", "$keyframe", "$logs"];
+const OWN_KEYS: [&str; 7] =
+    ["$offset", "$createdOffset", "$finals", "$final", "$finalAt", "$keyframe", "$logs"];
 
 /// The document for `metadata.json`.
 pub fn metadata_document(view: &View) -> Map<String, Value> {
@@ -46,6 +50,7 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
         created_offset: view.created_offset,
         finals: view.finals,
         has_final: view.final_doc.is_some(),
+        final_at: view.final_doc.as_ref().and_then(time_of).map(str::to_owned),
         keyframe: view.keyframe,
         logs: Some(Logs { actions, responses, changes }),
     };
@@ -59,6 +64,15 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
 /// Whether a `metadata.json` says that there is a `final.json`.
 pub fn has_final(metadata: &Map<String, Value>) -> bool {
     metadata.get("$final").and_then(Value::as_bool).unwrap_or(false)
+}
+
+/// Whether a `final.json` is the one that a `metadata.json` speaks of. Older ones do not say which.
+pub fn is_final_of(metadata: &Map<String, Value>, final_doc: &Value) -> bool {
+    metadata.get("$finalAt").is_none_or(|at| at.as_str() == time_of(final_doc))
+}
+
+fn time_of(final_doc: &Value) -> Option<&str> {
+    final_doc.get("timestamp").and_then(Value::as_str)
 }
 
 /// Whether a `metadata.json` was written by this service.

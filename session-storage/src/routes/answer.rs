@@ -13,13 +13,21 @@ use crate::sessions::{JsonStream, Refused, Submitted};
 /// A handler's result.
 pub(super) type Answer = Result<HttpResponse, ApiError>;
 
+/// Borne by the answer to a request that repeats numbers: it is the answer to the first one with them, and nothing was
+/// stored now.
+const PRODUCER_DUPLICATE: &str = "producer-duplicate";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a write.
 pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
-    let Submitted { status, body, .. } = submitted?;
+    let Submitted { status, body, repeated, .. } = submitted?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    Ok(HttpResponse::build(status).insert_header((CONTENT_TYPE, JSON)).body(body))
+    let mut answer = HttpResponse::build(status);
+    answer.insert_header((CONTENT_TYPE, JSON));
+    if repeated {
+        answer.insert_header((PRODUCER_DUPLICATE, "true"));
+    }
+    Ok(answer.body(body))
 }
 
 /// The answer to a read.

@@ -57,22 +57,24 @@ impl Sessions {
         };
         let ticket = match loaded {
             Some(loaded) => {
-                if let Some(answer) = check_producer(&loaded.view, producer)? {
-                    return Ok(Attempt::Answered(answer));
+                if let Some(repeat) = check_producer(loaded, producer)? {
+                    return Ok(repeat);
                 }
-                self.append(loaded, at, fill)?
+                self.store.queue_snapshot(cell);
+                let owner = loaded.user.clone();
+                self.append(loaded, &owner, at, fill)?
             }
             None if self.settings.auto_create => {
                 check_unknown_producer(producer)?;
                 self.redaction.check_id(&cell.id)?;
                 let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                self.store.queue_snapshot(cell);
                 let ticket = self.append_birth(cell, slot, &created, at, fill)?;
                 indexed = true;
                 ticket
             }
             None => return Err(not_found(&cell.id).into()),
         };
-        self.store.queue_snapshot(cell);
         Ok(Attempt::Stored { ticket, answer, indexed })
     }
 }

@@ -69,12 +69,19 @@ pub struct Submitted {
     pub body: String,
     /// Why lines of a batch were refused, one code each.
     pub refused: Vec<Code>,
+    /// Whether nothing was stored, since a producer repeats itself.
+    pub repeated: bool,
 }
 
 impl Submitted {
     /// A success.
     fn ok(body: String) -> Self {
-        Self { status: 200, body, refused: Vec::new() }
+        Self { status: 200, body, refused: Vec::new(), repeated: false }
+    }
+
+    /// The answer to what was stored before.
+    fn repeated(self) -> Self {
+        Self { repeated: true, ..self }
     }
 }
 
@@ -164,6 +171,11 @@ impl Sessions {
 }
 
 fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
+    if matches!(damage, Damage::InTheWay) {
+        let message =
+            format!("there is no session `{id}`, and none can be made: a file in `sessions/` has its name");
+        return Refusal::new(Code::SessionNotFound, message);
+    }
     tracing::error!(session = %id, %damage, "session is damaged");
     Refusal::new(
         Code::SessionQuarantined,

@@ -1,29 +1,39 @@
 //! Idempotent producers: whether a request's numbers are the next, a repeat, a gap or of an old epoch.
 
 use session_model::producer::{Answer, ProducerNumbers, Verdict};
-use session_model::{Code, Refusal, View};
+use session_model::{Code, Refusal};
 
 use super::Submitted;
 use super::refused::Refused;
+use super::write::Attempt;
+use crate::store::cells::Loaded;
 use crate::store::segment::ProducerCommit;
+use crate::store::ticket::Ticket;
 
 pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> ProducerCommit {
     let answer = Answer { status: answer.status, body: answer.body.clone() };
     ProducerCommit { numbers: numbers.clone(), answer }
 }
 
-/// Judges a request's numbers; `Some`: the answer to give without storing anything.
+/// Judges a request's numbers; `Some`: the answer to give without storing anything. What is repeated may still be on
+/// its way to the disk, and then its repeat is answered no sooner, and no better, than it.
 pub(super) fn check_producer(
-    view: &View,
+    loaded: &Loaded,
     numbers: Option<&ProducerNumbers>,
-) -> Result<Option<Submitted>, Refused> {
+) -> Result<Option<Attempt>, Refused> {
     let Some(numbers) = numbers else { return Ok(None) };
-    match view.producers.check(numbers) {
+    let repeat = |answer| {
+        let ticket = loaded.commit_of(&numbers.id).map(Ticket::new);
+        Ok(Some(Attempt::Answered { ticket, answer }))
+    };
+    match loaded.view.producers.check(numbers) {
         Verdict::Accept => Ok(None),
         Verdict::Repeat(answer) => {
-            Ok(Some(Submitted { status: answer.status, ..Submitted::ok(answer.body.clone()) }))
+            repeat(Submitted { status: answer.status, ..Submitted::ok(answer.body.clone()).repeated() })
         }
-        Verdict::Duplicate => Ok(Some(Submitted::ok("{\"success\":true,\"duplicate\":true}".to_owned()))),
+        Verdict::Duplicate => {
+            repeat(Submitted::ok("{\"success\":true,\"duplicate\":true}".to_owned()).repeated())
+        }
         Verdict::Gap { expected } => Err(gap(numbers, expected)),
         Verdict::Stale { epoch } => Err(Refused {
             refusal: Refusal::new(

@@ -24,8 +24,8 @@ use crate::store::ticket::Ticket;
 pub(super) enum Attempt {
     /// The session has to be read first.
     Load,
-    /// Nothing is to be stored.
-    Answered(Submitted),
+    /// Nothing is to be stored; what the answer rests on is once the ticket says so.
+    Answered { ticket: Option<Ticket>, answer: Submitted },
     /// Stored once the ticket says so; `indexed`: the index has to follow.
     Stored { ticket: Ticket, answer: Submitted, indexed: bool },
 }
@@ -63,7 +63,12 @@ impl Sessions {
     pub(super) async fn outcome_of(&self, cell: &Cell, attempted: Attempt) -> Result<Submitted, Refused> {
         match attempted {
             Attempt::Load => Err(Refusal::new(Code::Internal, "a session could not be loaded").into()),
-            Attempt::Answered(answer) => Ok(answer),
+            Attempt::Answered { ticket, answer } => {
+                if let Some(ticket) = ticket {
+                    ticket.await.map_err(commit_refusal)?;
+                }
+                Ok(answer)
+            }
             Attempt::Stored { ticket, answer, indexed } => {
                 ticket.await.map_err(commit_refusal)?;
                 if indexed {
@@ -96,8 +101,8 @@ impl Sessions {
         match loaded {
             None => self.attempt_birth(cell, slot, command, producer),
             Some(loaded) => {
-                if let Some(answer) = check_producer(&loaded.view, producer)? {
-                    return Ok(Attempt::Answered(answer));
+                if let Some(repeat) = check_producer(loaded, producer)? {
+                    return Ok(repeat);
                 }
                 let at = now();
                 let outcome = transition::decide(&loaded.view, command, at)?;
@@ -126,10 +131,15 @@ impl Sessions {
         };
         let answer = render(&reply);
         if matches!(outcome, Outcome::Nothing(_)) && producer.is_none() {
-            return Ok(Attempt::Answered(answer));
+            // It is so already: in the view, which may be ahead of what is durable.
+            let ticket = self.store.journal.ticket_of(loaded.view.offset);
+            return Ok(Attempt::Answered { ticket, answer });
         }
         let indexed = matches!(&outcome, Outcome::Change(change, _) if is_indexed(change.kind));
-        let ticket = self.append(loaded, at, |txn| {
+        let owner = owner(loaded, &outcome);
+        // Before it is appended: a checkpoint in between would pass it over.
+        self.store.queue_snapshot(cell);
+        let ticket = self.append(loaded, &owner, at, |txn| {
             match outcome {
                 Outcome::Record(log, body) => txn.record(log, &body),
                 Outcome::Change(change, _) => txn.change(&change),
@@ -137,7 +147,6 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        self.store.queue_snapshot(cell);
         Ok(Attempt::Stored { ticket, answer, indexed })
     }
 
@@ -172,6 +181,7 @@ impl Sessions {
             Some(Outcome::Change(_, reply) | Outcome::Nothing(reply)) => reply.clone(),
         };
         let answer = render(&reply);
+        self.store.queue_snapshot(cell);
         let ticket = self.append_birth(cell, slot, &created, at, |txn| {
             match rest {
                 Some(Outcome::Record(log, body)) => txn.record(log, &body),
@@ -180,7 +190,6 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        self.store.queue_snapshot(cell);
         Ok(Attempt::Stored { ticket, answer, indexed: true })
     }
 
@@ -216,26 +225,37 @@ impl Sessions {
         Ok(ticket)
     }
 
-    /// Appends one entry for a session that exists; `fill` writes its events and lets the view follow.
+    /// Appends one entry for a session that exists, as `user`'s; `fill` writes its events and lets the view follow.
     pub(super) fn append(
         &self,
         loaded: &mut Loaded,
+        user: &UserId,
         at: Timestamp,
         fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
     ) -> Result<Ticket, CommitError> {
-        let (id, user, generation) = (loaded.view.id.clone(), loaded.user.clone(), loaded.generation);
+        let (id, generation) = (loaded.view.id.clone(), loaded.generation);
         let (ticket, ()) = self.store.journal.append(generation, |pending: &mut Pending| {
             let base = (loaded.checkpoint != pending.checkpoint())
                 .then(|| serde_json::to_vec(&loaded.view).expect("JSON values always serialize"));
             loaded.checkpoint = pending.checkpoint();
             let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
-            pending.entry((&id, &user), at, base.as_deref(), |writer, events| {
+            pending.entry((&id, user), at, base.as_deref(), |writer, events| {
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset });
                 accept(loaded, &group, commit.as_ref(), offset);
                 commit
             });
         })?;
         Ok(ticket)
+    }
+}
+
+/// Whose the outcome is: that of a claim is the new user's already, as it is for those who follow live.
+fn owner(loaded: &Loaded, outcome: &Outcome<'_>) -> UserId {
+    match outcome {
+        Outcome::Change(change, _) if change.kind == EventKind::SessionCreated => {
+            change.data["userId"].as_str().map_or_else(UserId::unknown, UserId::stored)
+        }
+        Outcome::Change(..) | Outcome::Record(..) | Outcome::Nothing(_) => loaded.user.clone(),
     }
 }
 

@@ -159,7 +159,7 @@ fn add_journal<W: Write>(
     bundle: &mut BundleWriter<W>,
 ) -> io::Result<()> {
     let firsts = store.segments.firsts();
-    let begin = firsts.partition_point(|first| *first <= checkpoint.next_offset).saturating_sub(1);
+    let begin = firsts.partition_point(|first| *first < checkpoint.next_offset).saturating_sub(1);
     let wanted: Vec<u64> = firsts.into_iter().skip(begin).filter(|first| *first <= position + 1).collect();
     for (n, first) in wanted.iter().enumerate() {
         let bytes = Bytes::from(fs::read(store.layout().segment(*first))?);

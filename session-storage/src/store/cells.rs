@@ -88,6 +88,12 @@ impl Loaded {
         self.undo.push_back(ProducerUndo { group, producer: producer.to_owned(), before });
     }
 
+    /// The commit of a producer's newest position, if that is not done yet.
+    pub fn commit_of(&self, producer: &str) -> Option<Arc<Group>> {
+        let newest = self.undo.iter().rev().find(|undo| undo.producer == producer)?;
+        newest.group.result().is_none().then(|| Arc::clone(&newest.group))
+    }
+
     /// The producers' positions without those of commits that failed.
     pub fn durable_producers(&mut self) -> Producers {
         while let Some(undo) = self.undo.pop_back() {

@@ -70,9 +70,11 @@ impl Committer {
         }
         self.check_room(group.buffer.len() as u64)?;
         let len = group.buffer.len() as u64;
-        self.tail
-            .make_room(&self.segments, self.disk.as_ref(), group.first_offset, len + END.len() as u64)
-            .map_err(write_failure)?;
+        if self.tail.is_full(group.first_offset, len + END.len() as u64) {
+            // It keeps what was allocated for it, so that it can be recycled. With `always` all of it is synced.
+            self.disk.sync_data(&self.tail.file).map_err(Failure::Sync)?;
+            self.tail = Tail::begin(&self.segments, group.first_offset).map_err(write_failure)?;
+        }
         write_group_header(&mut group.buffer, self.tail.segment, group.first_offset, group.entries);
         group.buffer.extend_from_slice(&END);
         self.disk.write_at(&self.tail.file, &group.buffer, self.tail.at).map_err(write_failure)?;
@@ -106,11 +108,11 @@ impl Committer {
             }
             Failure::Full => {
                 tracing::warn!("the disk is full: writes are refused until there is room");
-                self.erase(group).map_or(CommitError::Failed, |()| error)
+                self.erase().map_or(CommitError::Failed, |()| error)
             }
             Failure::Write(source) => {
                 tracing::error!(error = %source, "a commit could not be written");
-                self.erase(group).map_or(CommitError::Failed, |()| error)
+                self.erase().map_or(CommitError::Failed, |()| error)
             }
         };
         self.figures.failed(error);
@@ -118,10 +120,10 @@ impl Committer {
     }
 
     /// Takes a group that was written in part out of the journal and the logs again.
-    fn erase(&mut self, group: &Pending) -> io::Result<()> {
+    fn erase(&mut self) -> io::Result<()> {
         let erased = self
             .logs
-            .undo(&group.events)
+            .undo()
             .and_then(|()| self.tail.erase(self.disk.as_ref(), self.policy == SyncPolicy::Always));
         if let Err(error) = &erased {
             tracing::error!(%error, "a failed commit could not be undone: a restart has to recover");

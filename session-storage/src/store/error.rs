@@ -126,6 +126,9 @@ pub enum Damage {
         /// The first missing.
         seq: u64,
     },
+    /// There is no session, and none can be made: something else has its name. It is left where it is.
+    #[error("what lies in its place is no folder")]
+    InTheWay,
     /// The folder or a file could not be read.
     #[error("`{file}` cannot be read: {source}")]
     Io {

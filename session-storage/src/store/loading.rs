@@ -1,9 +1,10 @@
 //! Bringing a session into memory, or setting it aside if its files are damaged.
 
+use std::fs;
 use std::sync::Arc;
 
 use session_model::producer::Producers;
-use session_model::{LogKind, SessionId};
+use session_model::{LogKind, SessionId, View};
 
 use super::cells::{Cell, Loaded, Slot};
 use super::error::Damage;
@@ -12,17 +13,27 @@ use super::log_file::LogFile;
 use super::session_dir::Opened;
 use super::{Store, recovery};
 
+/// What was known of a session that is read again.
+enum Before {
+    Unknown,
+    /// Not there, as far as a commit that failed would have it.
+    Absent,
+    /// The offset of its creation, and its producers.
+    Loaded(u64, Producers),
+}
+
 impl Store {
     /// Brings a session into memory if it is not there or out of date. Blocks on the disk.
     pub fn load(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
         let _loading = cell.loading.lock();
         let generation = self.journal.generation();
-        let producers = match &mut *cell.slot.lock() {
+        let before = match &mut *cell.slot.lock() {
             Slot::Loaded(loaded) if loaded.generation == generation => return Ok(()),
             Slot::Absent(known) if *known == generation => return Ok(()),
             // Built on a commit that failed: what is durable is read again.
-            Slot::Loaded(loaded) => Some(loaded.durable_producers()),
-            Slot::Absent(_) | Slot::Unloaded => None,
+            Slot::Loaded(loaded) => Before::Loaded(loaded.view.created_offset, loaded.durable_producers()),
+            Slot::Absent(_) => Before::Absent,
+            Slot::Unloaded => Before::Unknown,
         };
         let row = self.index.get(cell.id.as_str());
         // One whose deletion failed after the index had followed it is entered again.
@@ -36,7 +47,13 @@ impl Store {
             &hint.unwrap_or_default(),
         );
         let slot = match opened {
-            Ok(Some(opened)) => Slot::Loaded(Box::new(self.loaded(opened, producers, generation))),
+            Ok(Some(opened)) => {
+                let producers = self.producers(before, &opened.view);
+                Slot::Loaded(Box::new(self.loaded(opened, producers, generation)))
+            }
+            Ok(None) if fs::symlink_metadata(self.layout.session(&cell.id)).is_ok() => {
+                return Err(Damage::InTheWay);
+            }
             Ok(None) => Slot::Absent(generation),
             Err(damage) => {
                 self.set_aside(cell, &damage);
@@ -49,6 +66,28 @@ impl Store {
             self.queue_snapshot(cell);
         }
         Ok(())
+    }
+
+    /// The producers' positions of a session that is read again. The file has them as of the last checkpoint; what
+    /// came since is in memory, or, where a deletion that failed has dropped it, in the journal.
+    fn producers(&self, before: Before, view: &View) -> Option<Producers> {
+        match before {
+            Before::Unknown => None,
+            Before::Loaded(born, producers) if born == view.created_offset => Some(producers),
+            Before::Loaded(..) | Before::Absent => {
+                let entries = recovery::entries_of(&self.layout, &view.id).unwrap_or_else(|error| {
+                    tracing::error!(session = %view.id, %error, "the journal could not be read: producers' newest positions are missing");
+                    Vec::new()
+                });
+                let mut producers = view.producers.clone();
+                for entry in entries {
+                    if let Some(commit) = entry.producer {
+                        producers.accept(commit.numbers, commit.answer, entry.first_offset);
+                    }
+                }
+                Some(producers)
+            }
+        }
     }
 
     fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {

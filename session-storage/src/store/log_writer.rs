@@ -42,17 +42,34 @@ pub struct LogWriter {
     folders: Arc<Folders>,
     open: LruCache<(SessionId, LogKind), File>,
     scratch: Vec<u8>,
+    /// What the group that is being written has changed so far, in its order.
+    touched: Vec<Touched>,
+}
+
+/// What a group has changed.
+enum Touched {
+    /// A log, from this place on.
+    Log(SessionId, LogKind, u64),
+    /// A folder, which the deletion of this offset has moved aside.
+    Folder(SessionId, u64),
 }
 
 impl LogWriter {
     /// None open yet.
     pub fn new(layout: Layout, folders: Arc<Folders>) -> Self {
-        Self { layout, folders, open: LruCache::new(OPEN_FILES), scratch: Vec::new() }
+        let open = LruCache::new(OPEN_FILES);
+        Self { layout, folders, open, scratch: Vec::new(), touched: Vec::new() }
     }
 
     /// Writes the lines of a group. On an error some may be written: call [`LogWriter::undo`].
     pub fn write(&mut self, disk: &dyn Disk, events: &[PendingEvent], buffer: &[u8]) -> io::Result<()> {
         self.folders.moved().iter().for_each(|session| self.forget(session));
+        self.write_all(disk, events, buffer)?;
+        self.touched.clear();
+        Ok(())
+    }
+
+    fn write_all(&mut self, disk: &dyn Disk, events: &[PendingEvent], buffer: &[u8]) -> io::Result<()> {
         if events.iter().any(|e| e.kind == EventKind::SessionDeleted) {
             return events.iter().try_for_each(|event| self.write_one(disk, event, buffer));
         }
@@ -80,6 +97,7 @@ impl LogWriter {
         if event.kind == EventKind::SessionDeleted {
             self.forget(&event.session);
             let _alone = self.folders.enter(&event.session);
+            self.touched.push(Touched::Folder(event.session.clone(), event.offset));
             discard(&self.layout, &event.session, event.offset)?;
         }
         Ok(())
@@ -87,15 +105,11 @@ impl LogWriter {
 
     fn write_line(&mut self, disk: &dyn Disk, event: &PendingEvent, bytes: &[u8]) -> io::Result<()> {
         let log = event.kind.log();
+        self.touched.push(Touched::Log(event.session.clone(), log, event.log_at));
         let layout = &self.layout;
         let open = || open(layout, &event.session, log).and_then(|file| prepare(disk, file, event.log_at));
         let file = self.open.try_get_or_insert((event.session.clone(), log), open)?;
         disk.write_at(file, bytes, event.log_at)
-    }
-
-    fn file(&mut self, session: &SessionId, log: LogKind) -> io::Result<&File> {
-        let layout = &self.layout;
-        self.open.try_get_or_insert((session.clone(), log), || open(layout, session, log))
     }
 
     /// Closes a session's logs.
@@ -105,21 +119,61 @@ impl LogWriter {
         }
     }
 
-    /// Cuts off what a failed group may have written, and brings back the folders that it moved aside.
-    pub fn undo(&mut self, events: &[PendingEvent]) -> io::Result<()> {
-        for event in events.iter().rev() {
-            if event.kind == EventKind::SessionDeleted {
-                self.forget(&event.session);
-                let _alone = self.folders.enter(&event.session);
-                bring_back(&self.layout, &event.session, event.offset)?;
+    /// Takes back what the group that failed has done so far, which may be nothing: cuts its lines off, removes the folders
+    /// that it made, and brings back those that it moved aside. Nothing is made or opened that was not there.
+    pub fn undo(&mut self) -> io::Result<()> {
+        let touched = std::mem::take(&mut self.touched);
+        for change in touched.iter().rev() {
+            match change {
+                Touched::Log(session, log, at) => self.cut_off(session, *log, *at)?,
+                Touched::Folder(session, offset) => {
+                    self.forget(session);
+                    let _alone = self.folders.enter(session);
+                    bring_back(&self.layout, session, *offset)?;
+                }
             }
-            let file = self.file(&event.session, event.kind.log())?;
-            if file.metadata()?.len() > event.log_at {
-                file.set_len(event.log_at)?;
+        }
+        for change in &touched {
+            if let Touched::Log(session, _, 0) = change {
+                self.remove_newborn(session)?;
             }
         }
         Ok(())
     }
+
+    fn cut_off(&mut self, session: &SessionId, log: LogKind, at: u64) -> io::Result<()> {
+        let path = self.layout.log(session, log);
+        match fs::metadata(&path) {
+            Ok(found) if found.len() > at => OpenOptions::new().write(true).open(path)?.set_len(at),
+            Ok(_) => Ok(()),
+            Err(error) if could_not_be_written(&error) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes the folder of a session that was not born after all, if nothing is in it but what was made for it.
+    fn remove_newborn(&mut self, session: &SessionId) -> io::Result<()> {
+        self.forget(session);
+        let _alone = self.folders.enter(session);
+        let entries = match fs::read_dir(self.layout.session(session)) {
+            Err(error) if could_not_be_written(&error) => return Ok(()),
+            entries => entries?.collect::<io::Result<Vec<_>>>()?,
+        };
+        let logs = LogKind::ALL.map(|log| self.layout.log(session, log));
+        for entry in &entries {
+            if !logs.contains(&entry.path()) || entry.metadata()?.len() > 0 {
+                return Ok(());
+            }
+        }
+        entries.iter().try_for_each(|entry| fs::remove_file(entry.path()))?;
+        fs::remove_dir(self.layout.session(session))
+    }
+}
+
+/// Whether a path that answers so cannot have been written to just before.
+fn could_not_be_written(error: &io::Error) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
+    matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
 /// Makes a log that was just opened end where the next line goes: a torn tail is cut off, and the last line of
@@ -191,11 +245,13 @@ mod tests {
         let mut writer = LogWriter::new(layout.clone(), Arc::default());
         writer.write(&RealDisk, &[event(EventKind::SessionCreated, 1, 0)], b"line\n").unwrap();
         let group = [event(EventKind::SessionDeleted, 2, 5), event(EventKind::SessionCreated, 3, 0)];
-        writer.write(&RealDisk, &group, b"next\n").unwrap();
+        writer.write_all(&RealDisk, &group, b"next\n").unwrap();
         let changes = layout.log(&group[0].session, LogKind::Changes);
         assert_eq!(fs::read(&changes).unwrap(), b"next\n", "the one that was born behind it");
-        writer.undo(&group).unwrap();
+        writer.undo().unwrap();
         assert_eq!(fs::read(&changes).unwrap(), b"line\n", "the one that was not deleted after all");
+        writer.undo().unwrap();
+        assert_eq!(fs::read(&changes).unwrap(), b"line\n", "a group that failed before it came to the logs");
         writer.write(&RealDisk, &group[..1], b"next\n").unwrap();
         assert!(!changes.exists() && layout.discarded(&group[0].session, 2).is_dir());
     }

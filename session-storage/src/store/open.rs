@@ -97,6 +97,13 @@ fn known_quarantined(layout: &Layout, mut now: BTreeMap<SessionId, String>) -> B
     now
 }
 
+/// The next offset whose segment is not there, or is empty: one that holds producers' positions and no events has used
+/// no offset up, and is not written over.
+fn free_offset(layout: &Layout, next: u64) -> u64 {
+    let is_used = fs::metadata(layout.segment(next)).is_ok_and(|found| found.len() > 0);
+    next + u64::from(is_used)
+}
+
 impl Store {
     /// Opens a directory, recovers what a crash left, and starts its two threads.
     pub fn open(
@@ -119,11 +126,11 @@ impl Store {
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
         let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
+        let next_offset = free_offset(&layout, recovered.next_offset);
         let segments = Segments::new(layout.clone(), size, recovered.segments);
-        let tail = Tail::begin(&segments, recovered.next_offset)
-            .map_err(OpenError::io("write", layout.journal()))?;
+        let tail = Tail::begin(&segments, next_offset).map_err(OpenError::io("write", layout.journal()))?;
         let segments = Arc::new(segments);
-        let journal = Arc::new(Journal::new(recovered.next_offset));
+        let journal = Arc::new(Journal::new(next_offset));
         let store = Arc::new(Self {
             root: root.try_clone().map_err(OpenError::io("open", layout.root()))?,
             epoch: recovered.epoch,

@@ -65,7 +65,11 @@ impl Walked {
                     self.deleted.insert(entry.session.clone(), deletion.offset);
                     self.entries.remove(&entry.session);
                 } else {
-                    self.entries.entry(entry.session.clone()).or_default().push(*entry);
+                    let entries = self.entries.entry(entry.session.clone()).or_default();
+                    if session_dir::is_birth(&entry) {
+                        entries.clear();
+                    }
+                    entries.push(*entry);
                 }
             }
             Found::Damaged { at, session } => {
@@ -90,7 +94,8 @@ pub fn segment_firsts(layout: &Layout) -> io::Result<Vec<u64>> {
 /// Walks over the segments that may hold entries from `from` on.
 fn walk_journal(layout: &Layout, firsts: &[u64], from: u64) -> io::Result<Walked> {
     let mut walked = Walked { next_offset: 1, ..Walked::default() };
-    let begin = firsts.partition_point(|first| *first <= from).saturating_sub(1);
+    // An entry without events uses no offset up: one of this offset may stand at the end of the segment before.
+    let begin = firsts.partition_point(|first| *first < from).saturating_sub(1);
     for (n, first) in firsts.iter().enumerate().skip(begin) {
         walked.next_offset = walked.next_offset.max(*first);
         let bytes = Bytes::from(fs::read(layout.segment(*first))?);
@@ -137,9 +142,11 @@ pub fn entries_of(layout: &Layout, id: &SessionId) -> io::Result<Vec<Entry>> {
         let bytes = Bytes::from(fs::read(layout.segment(first))?);
         segment::walk(&bytes, first, 0, true, |_, found| match found {
             Found::Entry(entry) if entry.session == *id => {
-                if entry.events.iter().any(|e| e.kind == EventKind::SessionDeleted) {
+                let is_deletion = entry.events.iter().any(|e| e.kind == EventKind::SessionDeleted);
+                if is_deletion || session_dir::is_birth(&entry) {
                     entries.clear();
-                } else {
+                }
+                if !is_deletion {
                     entries.push(*entry);
                 }
             }

@@ -200,7 +200,7 @@ impl Segments {
             let firsts = self.firsts();
             let [oldest, next, ..] = firsts[..] else { return Ok(()) };
             let held = self.holders.load(Ordering::SeqCst) > 0;
-            if held || next > keep_from || self.total_bytes() <= max_bytes {
+            if held || next >= keep_from || self.total_bytes() <= max_bytes {
                 return Ok(());
             }
             let path = self.layout.segment(oldest);
@@ -252,7 +252,7 @@ mod tests {
     fn a_recycled_segment_begins_empty() {
         let root = tempfile::tempdir().unwrap();
         let segments = segments(root.path(), 1 << 20);
-        segments.trim(9, 0).unwrap();
+        segments.trim(10, 0).unwrap();
         assert_eq!(segments.firsts(), [9]);
         let spare = segments.spares().next().unwrap();
         assert_eq!(fs::read(&spare).unwrap()[..END.len()], END);
@@ -267,10 +267,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let segments = segments(root.path(), 1 << 20);
         let held = segments.hold();
-        segments.trim(9, 0).unwrap();
+        segments.trim(10, 0).unwrap();
         assert_eq!(segments.firsts(), [1, 9]);
         drop(held);
-        segments.trim(9, 0).unwrap();
+        segments.trim(10, 0).unwrap();
         assert_eq!(segments.firsts(), [9]);
     }
 

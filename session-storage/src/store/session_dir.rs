@@ -92,9 +92,16 @@ pub fn open(
 
 /// Whether the entries begin with the session's creation.
 fn is_born_in(journaled: &[Entry]) -> bool {
-    let first = journaled.first().and_then(|entry| entry.events.first());
-    first.is_some_and(|event| {
-        event.kind == EventKind::SessionCreated && line::head(&event.line).is_some_and(|head| head.seq == 1)
+    journaled.first().is_some_and(is_birth)
+}
+
+/// Whether an entry begins with the creation of a session where there was none. What the journal holds under the name
+/// before it is of another life: one that was deleted, or set aside.
+pub fn is_birth(entry: &Entry) -> bool {
+    entry.events.first().is_some_and(|event| {
+        event.kind == EventKind::SessionCreated
+            && line::head(&event.line).is_some_and(|head| head.seq == 1)
+            && ChangeLine::parse(event.line.trim_ascii_end()).is_some_and(|line| line.metadata.is_none())
     })
 }
 
@@ -107,8 +114,11 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Option<View> {
     let metadata = Metadata::from_value(read_json(layout, id, METADATA)?)?;
     let state = State::from_value(read_json(layout, id, STATE)?)?;
     let ours = documents::is_ours(metadata.doc());
-    let final_doc = read_json(layout, id, FINAL);
-    if final_doc.is_none() && documents::has_final(metadata.doc()) {
+    // A file that is newer than the metadata, or left behind by them, is that of another moment.
+    let final_doc = read_json(layout, id, FINAL).filter(|_| !ours || documents::has_final(metadata.doc()));
+    if documents::has_final(metadata.doc())
+        && !final_doc.as_ref().is_some_and(|doc| documents::is_final_of(metadata.doc(), doc))
+    {
         return None;
     }
     let mut view = documents::read(id.clone(), metadata, state)?;

@@ -4,17 +4,22 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 
-use session_model::{Code, Command, RecordBody, SessionId};
+use futures_util::poll;
+use session_model::event::Birth;
+use session_model::producer::ProducerNumbers;
+use session_model::{Code, Command, RecordBody, SessionId, UserId};
 use session_storage::live::{Hub, LiveConfig};
 use session_storage::sessions::{Sessions, Settings};
 use session_storage::store::disk::{Disk, RealDisk};
 use session_storage::store::retention::Policy;
 use session_storage::store::{Options, SyncPolicy};
 
-use crate::disk::copy_dir;
+use crate::disk::{self, copy_dir};
+use crate::server::eventually;
 
 /// The fault plan: which operations fail from now on.
 #[derive(Default)]
@@ -24,6 +29,23 @@ struct FaultyDisk {
     write: AtomicBool,
     /// Only the sessions' logs cannot be written.
     logs: AtomicBool,
+    /// Nothing is free.
+    full: AtomicBool,
+    /// No `metadata.json` can be replaced.
+    metadata: AtomicBool,
+    /// The size of the file system, if it is not as it is.
+    size: Option<u64>,
+    /// Whether syncs wait.
+    closed: Mutex<bool>,
+    opened: Condvar,
+}
+
+impl FaultyDisk {
+    /// Lets syncs wait, or go on.
+    fn close(&self, closed: bool) {
+        *self.closed.lock().unwrap() = closed;
+        self.opened.notify_all();
+    }
 }
 
 fn is_log(file: &File) -> bool {
@@ -42,6 +64,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_data(&self, file: &File) -> io::Result<()> {
+        drop(self.opened.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
         if self.sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("the plan says no"));
         }
@@ -56,22 +79,26 @@ impl Disk for FaultyDisk {
     }
 
     fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
+        if self.metadata.load(Ordering::SeqCst) && path.ends_with("metadata.json") {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
         self.real.replace(path, bytes, durable)
     }
 
     fn free_space(&self, dir: &File) -> io::Result<(u64, u64)> {
-        self.real.free_space(dir)
+        let (free, size) = self.real.free_space(dir)?;
+        let free = if self.full.load(Ordering::SeqCst) { 0 } else { free };
+        Ok((free, self.size.unwrap_or(size)))
     }
 }
 
 /// The sessions of a directory, in this process and on a disk of the test's own.
 pub(crate) fn open(path: &Path, disk: &Arc<impl Disk>) -> Arc<Sessions> {
-    let store = Options {
-        path: path.to_owned(),
-        sync: SyncPolicy::Always,
-        recent_limit: 10,
-        journal_max_bytes: 64 << 20,
-    };
+    open_with(path, disk, SyncPolicy::Always)
+}
+
+fn open_with(path: &Path, disk: &Arc<impl Disk>, sync: SyncPolicy) -> Arc<Sessions> {
+    let store = Options { path: path.to_owned(), sync, recent_limit: 10, journal_max_bytes: 64 << 20 };
     let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
@@ -187,4 +214,188 @@ fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
         sessions.shutdown().await;
         assert_eq!(stored(copy.path()), [1, 5], "what was refused does not come back");
     });
+}
+
+fn id(name: &str) -> SessionId {
+    SessionId::parse(name).unwrap()
+}
+
+fn action() -> Command<'static> {
+    Command::Action(RecordBody::parse(b"{}").unwrap())
+}
+
+fn numbers(seq: u64) -> ProducerNumbers {
+    ProducerNumbers { id: "p".into(), epoch: 0, seq }
+}
+
+#[test]
+fn a_session_whose_birth_was_refused_is_not_there() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk::default());
+        let sessions = open(dir.path(), &disk);
+        for fault in [&disk.full, &disk.logs] {
+            fault.store(true, Ordering::SeqCst);
+            assert_eq!(append(&sessions, 1).await, Err(Code::StorageFull));
+            fault.store(false, Ordering::SeqCst);
+            assert!(!dir.path().join("sessions/s").exists());
+            assert_eq!(sessions.storage_health()["status"], "ok");
+            // What follows soon after has followed by then.
+            let sessions = &sessions;
+            eventually("all snapshots are written", async || {
+                (sessions.figures().awaiting_snapshots == 0).then_some(())
+            })
+            .await;
+            assert!(!sessions.exists(&id("s")));
+            let refused = sessions.state(&id("s")).await.unwrap_err();
+            assert_eq!(refused.refusal.code, Code::SessionNotFound);
+        }
+        sessions.shutdown().await;
+    });
+}
+
+#[test]
+fn a_repeat_is_answered_no_sooner_than_what_it_repeats() {
+    for fails in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        actix_web::rt::System::new().block_on(async {
+            let disk = Arc::new(FaultyDisk::default());
+            let sessions = open(dir.path(), &disk);
+            append(&sessions, 1).await.unwrap();
+            let s = id("s");
+            disk.close(true);
+            let mut first = pin!(sessions.submit(&s, action(), Some(numbers(0))));
+            let mut again = pin!(sessions.submit(&s, action(), Some(numbers(0))));
+            let mut done = pin!(sessions.submit(&s, Command::Finalize(serde_json::Map::new()), None));
+            let mut reopen = pin!(sessions.submit(&s, Command::Reopen, None));
+            let mut open_already = pin!(sessions.submit(&s, Command::Reopen, None));
+            assert!(poll!(&mut first).is_pending());
+            assert!(poll!(&mut again).is_pending(), "nothing is durable yet");
+            assert!(poll!(&mut done).is_pending());
+            assert!(poll!(&mut reopen).is_pending());
+            assert!(poll!(&mut open_already).is_pending(), "nor is what it finds to be so already");
+            disk.sync.store(fails, Ordering::SeqCst);
+            disk.close(false);
+            let (first, again, open_already) = (first.await, again.await, open_already.await);
+            assert_eq!(first.is_err(), fails);
+            assert_eq!(open_already.is_err(), fails);
+            match (first, again) {
+                (Ok(first), Ok(again)) => {
+                    assert_eq!((first.body, first.repeated, again.repeated), (again.body, false, true));
+                }
+                (first, again) => assert!(first.is_err() && again.is_err()),
+            }
+            disk.sync.store(false, Ordering::SeqCst);
+            sessions.shutdown().await;
+        });
+    }
+}
+
+#[test]
+fn a_deletion_that_failed_leaves_the_producers_their_numbers() {
+    for reborn in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        actix_web::rt::System::new().block_on(async {
+            let disk = Arc::new(FaultyDisk::default());
+            let sessions = open(dir.path(), &disk);
+            let s = id("s");
+            let first = sessions.submit(&s, action(), Some(numbers(0))).await.unwrap();
+            disk.full.store(true, Ordering::SeqCst);
+            let mut deletion = pin!(sessions.submit(&s, Command::Delete, None));
+            if reborn {
+                disk.close(true);
+                assert!(poll!(&mut deletion).is_pending());
+                let create = Command::Create { user: UserId::stored("u"), birth: Birth::default() };
+                let mut birth = pin!(sessions.submit(&s, create, None));
+                // Refused with the deletion, or, if that was refused already, for another user's session.
+                let _ = poll!(&mut birth);
+                disk.close(false);
+                drop(birth.await);
+            }
+            assert_eq!(deletion.await.unwrap_err().refusal.code, Code::StorageFull);
+            disk.full.store(false, Ordering::SeqCst);
+            let again = sessions.submit(&s, action(), Some(numbers(0))).await.unwrap();
+            assert_eq!((again.repeated, again.body), (true, first.body));
+            sessions.submit(&s, action(), Some(numbers(1))).await.unwrap();
+            sessions.shutdown().await;
+        });
+        let log = disk::lines(&dir.path().join("sessions/s/actions.jsonl"));
+        assert_eq!(log.len(), 2, "{reborn} {log:?}");
+    }
+}
+
+#[test]
+fn a_final_document_that_is_newer_than_the_metadata_is_not_taken_for_an_earlier_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("sessions/s");
+    let outcome =
+        |text: &str| Command::Finalize(serde_json::Map::from_iter([("outcome".to_owned(), text.into())]));
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk::default());
+        let sessions = open(dir.path(), &disk);
+        sessions.submit(&id("s"), outcome("one"), None).await.unwrap();
+        eventually("the first is written", async || folder.join("final.json").exists().then_some(())).await;
+        eventually("all of it", async || (sessions.figures().awaiting_snapshots == 0).then_some(())).await;
+        disk.metadata.store(true, Ordering::SeqCst);
+        sessions.submit(&id("s"), outcome("two"), None).await.unwrap();
+        eventually("the second is written", async || {
+            (disk::json(&folder.join("final.json"))["outcome"] == "two").then_some(())
+        })
+        .await;
+        disk.full.store(true, Ordering::SeqCst);
+        assert_eq!(append(&sessions, 1).await, Err(Code::StorageFull), "so that the session is read again");
+        assert_eq!(sessions.state(&id("s")).await.unwrap().0, 1);
+        disk.full.store(false, Ordering::SeqCst);
+        disk.metadata.store(false, Ordering::SeqCst);
+        append(&sessions, 2).await.unwrap();
+        sessions.shutdown().await;
+    });
+    assert_eq!(disk::json(&folder.join("final.json"))["outcome"], "two");
+    assert_eq!(disk::json(&folder.join("final-1.json"))["outcome"], "one");
+    assert!(!folder.join("final-2.json").exists());
+}
+
+#[test]
+fn a_sync_that_fails_where_a_segment_ends_is_a_failed_sync() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk { size: Some(1 << 20), ..FaultyDisk::default() });
+        let sessions = open_with(dir.path(), &disk, SyncPolicy::Never);
+        append(&sessions, 1).await.unwrap();
+        disk.sync.store(true, Ordering::SeqCst);
+        let pad = format!("{{\"pad\":\"{}\"}}", "x".repeat(8000));
+        let mut refused = None;
+        for _ in 0..100 {
+            let command = Command::Action(RecordBody::parse(pad.as_bytes()).unwrap());
+            if let Err(error) = sessions.submit(&id("s"), command, None).await {
+                refused = Some(error.refusal.code);
+                break;
+            }
+        }
+        assert_eq!(refused, Some(Code::StorageUnavailable));
+        assert_eq!(sessions.storage_health()["status"], "failed");
+        sessions.shutdown().await;
+    });
+}
+
+#[test]
+fn an_old_log_without_a_newline_keeps_its_last_record_when_a_write_fails_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().join("sessions/s");
+    std::fs::create_dir_all(&folder).unwrap();
+    let metadata =
+        serde_json::json!({"sessionId": "s", "userId": "u", "created": "2024-01-01T00:00:00.000Z"});
+    std::fs::write(folder.join("metadata.json"), metadata.to_string()).unwrap();
+    std::fs::write(folder.join("state.json"), r#"{"version":1}"#).unwrap();
+    std::fs::write(folder.join("actions.jsonl"), r#"{"seq":1,"n":0}"#).unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk::default());
+        let sessions = open(dir.path(), &disk);
+        disk.full.store(true, Ordering::SeqCst);
+        assert_eq!(append(&sessions, 1).await, Err(Code::StorageFull));
+        disk.full.store(false, Ordering::SeqCst);
+        append(&sessions, 2).await.unwrap();
+        sessions.shutdown().await;
+    });
+    assert_eq!(stored(dir.path()), [0, 2]);
 }

@@ -134,12 +134,19 @@ async fn strangers_in_the_directory_are_left_alone() {
     let setup = written().await.stop();
     let storage = setup.storage().to_owned();
     fs::write(storage.join("sessions/README.txt"), "not a session").unwrap();
+    std::os::unix::fs::symlink("gone", storage.join("sessions/nowhere")).unwrap();
     fs::create_dir_all(storage.join("sessions/empty-dir")).unwrap();
     fs::create_dir_all(storage.join("sessions/.hidden")).unwrap();
     fs::write(storage.join("sessions/s/notes.md"), "mine").unwrap();
     fs::write(storage.join("sessions/s/state.json.tmp"), "{\"half\":").unwrap();
     let server = setup.allow(ANYTHING).start();
     assert_eq!(server.session("s").await["actions"].as_array().unwrap().len(), 5);
+    for in_the_way in ["README.txt", "nowhere"] {
+        let path = format!("/api/actions/{in_the_way}");
+        server.post(&path, serde_json::json!({})).await.refused(404, "session_not_found");
+        server.action("s", serde_json::json!({})).await;
+    }
+    assert_eq!(server.get("/health").await.ok()["storage"]["status"], "ok");
     assert!(server.get("/api/query/stats").await.ok()["total"].as_u64().unwrap() <= 3);
     let _setup = server.stop();
     assert_eq!(fs::read_to_string(storage.join("sessions/README.txt")).unwrap(), "not a session");

@@ -48,6 +48,7 @@ mod keys;
 mod late_snapshots;
 mod limits;
 mod live;
+mod lives;
 mod lost_files;
 mod observe;
 mod operation;

@@ -36,21 +36,10 @@ impl Tail {
         Ok(Self { file, segment: first_offset, at: 0, capacity })
     }
 
-    /// Goes on to a new segment if a group of this length does not fit any more. The old one keeps what was
-    /// allocated for it, so that it can be recycled.
-    pub fn make_room(
-        &mut self,
-        segments: &Segments,
-        disk: &dyn Disk,
-        first_offset: u64,
-        len: u64,
-    ) -> io::Result<()> {
-        if self.at == 0 || self.at + len <= self.capacity {
-            return Ok(());
-        }
-        disk.sync_data(&self.file)?;
-        *self = Self::begin(segments, first_offset)?;
-        Ok(())
+    /// Whether a group of this length goes into the next segment. A segment of the same name is none: what is here has
+    /// used no offset up, so that it holds no event, and grows.
+    pub fn is_full(&self, first_offset: u64, len: u64) -> bool {
+        self.at > 0 && first_offset != self.segment && self.at + len > self.capacity
     }
 
     /// Cuts off what was allocated and not used.
