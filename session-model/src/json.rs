@@ -91,6 +91,16 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
+/// The deepest nesting of a value; that of a scalar is 0.
+pub fn depth_of(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth_of).max(),
+        Value::Object(fields) => fields.values().map(depth_of).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    deepest.unwrap_or(0) + 1
+}
+
 /// The refusal of a body that is JSON but no object.
 pub fn not_an_object() -> Refusal {
     Refusal::new(Code::InvalidRequest, "body must be a JSON object")

@@ -1,5 +1,6 @@
 //! The three forms of a patch, and the state after one of them.
 
+use json_patch::PatchOperation;
 use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
@@ -7,8 +8,24 @@ use crate::event::PatchFormat;
 use crate::merge;
 use crate::state::{self, State, without_own_keys};
 
-/// The state after a patch, its known fields checked; `version` and `timestamp` are still the old ones.
+mod operations;
+
+/// Refuses a patch that does not apply, would give a known field another type, or nest the state too deeply.
+pub fn check(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
+    successor(state, format, data, operations::check_depth).map(drop)
+}
+
+/// The state after a patch that was let pass when it came; `version` and `timestamp` are still the old ones.
 pub fn patched(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
+    successor(state, format, data, |_, _| Ok(()))
+}
+
+fn successor(
+    state: &State,
+    format: PatchFormat,
+    data: &Map<String, Value>,
+    admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
+) -> Result<State, Refusal> {
     let mut next = state.clone();
     let doc = next.doc_mut();
     match (format, data.get("patch")) {
@@ -16,7 +33,7 @@ pub fn patched(state: &State, format: PatchFormat, data: &Map<String, Value>) ->
         (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
             merge::merge_patch(doc, &without_own_keys(patch.clone()));
         }
-        (PatchFormat::JsonPatch, Some(patch)) => apply_json_patch(doc, patch, state.doc())?,
+        (PatchFormat::JsonPatch, Some(patch)) => apply_json_patch(doc, patch, state.doc(), admit)?,
         (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
             return Err(crate::json::not_an_object());
         }
@@ -29,12 +46,10 @@ fn apply_json_patch(
     doc: &mut Map<String, Value>,
     patch: &Value,
     own: &Map<String, Value>,
+    admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-        .map_err(|e| Refusal::new(Code::InvalidRequest, format!("body is not a JSON Patch: {e}")))?;
     let mut whole = Value::Object(std::mem::take(doc));
-    json_patch::patch(&mut whole, &patch)
-        .map_err(|e| Refusal::new(Code::PatchConflict, format!("the JSON Patch does not apply: {e}")))?;
+    operations::apply(&mut whole, patch, admit)?;
     let Value::Object(next) = whole else {
         return Err(Refusal::new(
             Code::InvalidState,

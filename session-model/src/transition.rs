@@ -9,6 +9,7 @@ use crate::code::{Code, Refusal};
 use crate::command::{Command, StatePatch};
 use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
 use crate::id::{SessionId, UserId};
+use crate::metadata;
 use crate::record::RecordBody;
 use crate::state::without_own_keys;
 use crate::state_patch;
@@ -141,7 +142,7 @@ fn patch_state<'a>(
             Map::from_iter([("patch".to_owned(), patch), ("version".to_owned(), version.into())])
         }
     };
-    state_patch::patched(&view.state, format, &data)?;
+    state_patch::check(&view.state, format, &data)?;
     let change = Change { format, ..Change::new(EventKind::StateUpdated, Value::Object(data)) };
     Ok(Outcome::Change(change, Reply::Version(version)))
 }
@@ -268,7 +269,8 @@ fn complete_agent<'a>(
 }
 
 fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
-    view.metadata.clone().patch(&patch)?;
+    metadata::check_depth(&patch)?;
+    view.metadata.patched(&patch)?;
     Ok(done(EventKind::MetadataUpdated, Value::Object(patch)))
 }
 
