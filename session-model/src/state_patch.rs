@@ -10,9 +10,13 @@ use crate::state::{self, State, without_own_keys};
 
 mod operations;
 
-/// Refuses a patch that does not apply, would give a known field another type, or nest the state too deeply.
+use operations::Bill;
+
+/// Refuses a patch that does not apply, would give a known field another type, nest the state too deeply, or make
+/// too much of it.
 pub fn check(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
-    successor(state, format, data, operations::check_depth).map(drop)
+    let mut bill = Bill::default();
+    successor(state, format, data, |whole, operation| bill.admit(whole, operation)).map(drop)
 }
 
 /// The state after a patch that was let pass when it came; `version` and `timestamp` are still the old ones.

@@ -6,7 +6,8 @@ fn levels(n: usize) -> Value {
 }
 
 fn applied(mut whole: Value, patch: &Value) -> Result<Value, Refusal> {
-    apply(&mut whole, patch, check_depth)?;
+    let mut bill = Bill::default();
+    apply(&mut whole, patch, |whole, operation| bill.admit(whole, operation))?;
     Ok(whole)
 }
 
@@ -61,4 +62,39 @@ fn what_is_stored_already_is_applied_however_deep() {
     let deep = json!([{"op": "add", "path": "/y", "value": levels(140)}]);
     apply(&mut whole, &deep, |_, _| Ok(())).unwrap();
     assert_eq!(json::depth_of(&whole), 141);
+}
+
+#[test]
+fn a_patch_may_not_make_or_move_more_than_it_may() {
+    let list = |n: usize| json!({"l": vec![1; n], "t": "x".repeat(6 << 20)});
+    let copy = |from: &str, to: &str| json!({"op": "copy", "from": from, "path": to});
+    let insert = json!({"op": "add", "path": "/l/0", "value": 1});
+    let shift = json!({"op": "move", "from": "/l/0", "path": "/l/1"});
+    for (patch, fails_at) in [
+        (json!([copy("/t", "/a")]), None),
+        (json!([copy("/t", "/a"), copy("/l", "/b"), copy("/t", "/c")]), Some(2)),
+        (json!([copy("", "/a"), copy("/a", "/b")]), Some(1)),
+        (
+            json!([{"op": "move", "from": "/t", "path": "/a"}, {"op": "move", "from": "/a", "path": "/t"}]),
+            None,
+        ),
+        (json!(vec![insert.clone(); 500]), None),
+        (json!(vec![insert; 1_100]), Some(995)),
+        (json!(vec![shift; 600]), Some(500)),
+        (json!(vec![json!({"op": "test", "path": "/u", "value": 1}); 10_001]), Some(0)),
+        (json!(vec![json!({"op": "test", "path": "/l/0", "value": 1}); 10_001]), Some(10_000)),
+    ] {
+        let result = applied(list(100_000), &patch);
+        let refusal = result.err().map(|refusal| refusal.message);
+        let at = fails_at.map(|index| format!("operation '/{index}' "));
+        assert_eq!(refusal.is_some(), at.is_some(), "{refusal:?}");
+        assert!(refusal.iter().zip(&at).all(|(refusal, at)| refusal.contains(at)), "{refusal:?} {at:?}");
+    }
+}
+
+#[test]
+fn the_size_of_a_value_is_about_that_of_its_json() {
+    let value = json!({"a": [1_234_567, null, true, "text"], "b": {"c": [], "d": {}}});
+    let (about, exactly) = (json::size_of(&value), value.to_string().len());
+    assert!(about.abs_diff(exactly) < 10, "{about} {exactly}");
 }
