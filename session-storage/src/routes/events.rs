@@ -1,7 +1,7 @@
 //! `GET /api/events` and `GET /api/sessions/{id}/events`: the same events as a stream or as pages.
 
-use actix_http::body::MessageBody;
-use actix_web::http::header;
+use actix_http::body::{self, MessageBody};
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde::Deserialize;
@@ -61,6 +61,9 @@ async fn answer(
     let filter = Filter { reach: caller.who.reach.clone(), ..filter };
     let query = query::<Query>(request)?;
     let position = position(request, &query)?;
+    if wants_stream(request) && request.method() == Method::HEAD {
+        return Ok(stream(body::None::new()));
+    }
     if wants_stream(request) {
         let follower = Follower::new(caller, request)?;
         let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
@@ -78,7 +81,8 @@ fn number(at: &str) -> Result<i64, Refusal> {
     at.parse().map_err(|_| Refusal::new(Code::InvalidParameter, "`at` must be a whole number"))
 }
 
-fn stream(events: EventStream) -> HttpResponse {
+/// The head of a stream, and the events that follow it.
+fn stream(events: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(EVENT_STREAM)
         .insert_header((header::CACHE_CONTROL, "no-store"))
