@@ -81,7 +81,7 @@ async fn a_page_ends_where_the_next_begins() {
     assert_eq!(numbers, [2, 3, 4, 5]);
     let end = position(&second["next"]);
     assert_eq!(server.get(&format!("/api/sessions/s/events?after={end}")).await.ok()["events"], json!([]));
-    for query in ["after=x", "limit=x"] {
+    for query in ["after=x", "limit=x", "after=%ff", "limit=1&limit=2"] {
         server.get(&format!("/api/events?{query}")).await.refused(400, "invalid_parameter");
     }
 }
