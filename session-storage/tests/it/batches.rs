@@ -218,3 +218,20 @@ async fn a_batch_has_at_most_a_hundred_thousand_lines() {
     let one_more = server.send(Method::POST, path, &kind, Some(line.repeat(100_001).into_bytes())).await;
     one_more.refused(413, "payload_too_large");
 }
+
+#[tokio::test]
+async fn a_creation_with_a_producers_numbers_names_its_session() {
+    let server = TestServer::start();
+    let body = json!({"userId": "u", "initial": {}});
+    for _ in 0..2 {
+        let nameless = server.post_with("/api/sessions", &producer("p", 0, 0), body.clone()).await;
+        assert!(nameless.refused(400, "invalid_request").contains("`sessionId`"), "{}", nameless.text);
+    }
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 0);
+    server.post("/api/sessions", body).await.ok();
+    let named = json!({"sessionId": "s", "userId": "u", "initial": {}});
+    for _ in 0..2 {
+        server.post_with("/api/sessions", &producer("p", 0, 0), named.clone()).await.ok();
+    }
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
+}
