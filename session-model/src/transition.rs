@@ -3,6 +3,8 @@
 //! Pure: the view and the command go in, the event to store (or nothing, or a refusal) comes out. The
 //! keeper stores the event first and then lets the view [`apply`](crate::view::View::apply) it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::code::{Code, Refusal};
@@ -171,10 +173,7 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
             return Err(Refusal::new(Code::GoalExists, format!("goal `{id}` exists already")));
         }
         Some(id) => id,
-        None => free_id(view.state.goals().len() as u64 + 1, |n| {
-            let id = format!("goal-{n}");
-            view.state.goal(&id).is_none().then_some(id)
-        }),
+        None => free_id(view.state.goals(), "id", 1, |n| format!("goal-{n}")),
     };
     let mut goal = Map::from_iter([("id".to_owned(), Value::from(id))]);
     goal.extend(body);
@@ -188,8 +187,17 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
     Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
 }
 
-fn free_id(from: u64, mut is_free: impl FnMut(u64) -> Option<String>) -> String {
-    (from..).find_map(&mut is_free).expect("fewer ids are in use than there are numbers")
+/// The first name that nobody has, counted on from where it is if all before were made so: the names of a batch
+/// have the same time, and are not to be tried one by one, each among all.
+fn free_id(items: &[Value], key: &str, from: u64, name: impl Fn(u64) -> String) -> String {
+    let from = from + items.len() as u64;
+    let first = name(from);
+    if !items.iter().any(|item| item[key] == first.as_str()) {
+        return first;
+    }
+    let taken: HashSet<&str> = items.iter().filter_map(|item| item[key].as_str()).collect();
+    let free = |n| Some(name(n)).filter(|id| !taken.contains(id.as_str()));
+    (from + 1..).find_map(free).expect("fewer ids are in use than there are numbers")
 }
 
 fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
@@ -211,10 +219,8 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
         Some(id) => id,
         None => {
             let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
-            free_id(at.as_millis().unsigned_abs(), |n| {
-                let id = format!("agent-{kind}-{}", base36(n));
-                view.state.agent(&id).is_none().then_some(id)
-            })
+            let from = at.as_millis().unsigned_abs();
+            free_id(view.state.agents(), "agentId", from, |n| format!("agent-{kind}-{}", base36(n)))
         }
     };
     let subsession = body.shift_remove("subsession").unwrap_or_default();
