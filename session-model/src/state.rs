@@ -87,12 +87,12 @@ impl State {
 
     /// A goal by its id.
     pub fn goal(&self, id: &str) -> Option<&Value> {
-        self.goals().iter().find(|g| g["id"] == id)
+        self.goals().iter().find(|goal| is_named(goal, "id", id))
     }
 
     /// An agent by its id.
     pub fn agent(&self, id: &str) -> Option<&Value> {
-        self.agents().iter().find(|a| a["agentId"] == id)
+        self.agents().iter().find(|agent| is_named(agent, "agentId", id))
     }
 
     pub(crate) fn push_goal(&mut self, goal: Value) {
@@ -207,11 +207,20 @@ pub(crate) fn array_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m mu
     slot.as_array_mut().expect("was made an array above")
 }
 
+/// Whether `key` of an object is `id`. It mostly stands first, where it is found without hashing its name.
+pub(crate) fn is_named(item: &Value, key: &str, id: &str) -> bool {
+    let Value::Object(fields) = item else { return false };
+    match fields.iter().next() {
+        Some((first, value)) if first == key => value == id,
+        _ => fields.get(key).is_some_and(|value| value == id),
+    }
+}
+
 /// The object of a list whose `key` is `id`.
 pub(crate) fn find_mut<'v>(
     items: &'v mut [Value],
     key: &str,
     id: &str,
 ) -> Option<&'v mut Map<String, Value>> {
-    items.iter_mut().find(|item| item[key] == id).and_then(Value::as_object_mut)
+    items.iter_mut().find(|item| is_named(item, key, id)).and_then(Value::as_object_mut)
 }

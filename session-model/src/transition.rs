@@ -13,7 +13,7 @@ use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
 use crate::id::{SessionId, UserId};
 use crate::metadata;
 use crate::record::RecordBody;
-use crate::state::without_own_keys;
+use crate::state::{is_named, without_own_keys};
 use crate::state_patch;
 use crate::timestamp::Timestamp;
 use crate::view::{self, View};
@@ -192,7 +192,7 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
 fn free_id(items: &[Value], key: &str, from: u64, name: impl Fn(u64) -> String) -> String {
     let from = from + items.len() as u64;
     let first = name(from);
-    if !items.iter().any(|item| item[key] == first.as_str()) {
+    if !items.iter().any(|item| is_named(item, key, &first)) {
         return first;
     }
     let taken: HashSet<&str> = items.iter().filter_map(|item| item[key].as_str()).collect();
