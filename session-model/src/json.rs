@@ -91,6 +91,29 @@ fn depth(bytes: &[u8]) -> usize {
     deepest
 }
 
+/// The deepest nesting of a value; that of a scalar is 0.
+pub fn depth_of(value: &Value) -> usize {
+    let deepest = match value {
+        Value::Array(items) => items.iter().map(depth_of).max(),
+        Value::Object(fields) => fields.values().map(depth_of).max(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return 0,
+    };
+    deepest.unwrap_or(0) + 1
+}
+
+/// About how many bytes a value takes as JSON: escapes are not counted, and every number as one of eight digits.
+pub fn size_of(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) => 4,
+        Value::Number(_) => 8,
+        Value::String(text) => text.len() + 2,
+        Value::Array(items) => items.iter().map(|item| size_of(item) + 1).sum::<usize>() + 2,
+        Value::Object(fields) => {
+            fields.iter().map(|(key, value)| key.len() + 4 + size_of(value)).sum::<usize>() + 2
+        }
+    }
+}
+
 /// The refusal of a body that is JSON but no object.
 pub fn not_an_object() -> Refusal {
     Refusal::new(Code::InvalidRequest, "body must be a JSON object")

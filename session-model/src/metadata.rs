@@ -9,8 +9,8 @@ use serde_json::{Map, Value, json};
 use crate::code::{Code, Refusal};
 use crate::event::Birth;
 use crate::id::{SessionId, UserId};
-use crate::merge;
 use crate::timestamp::Timestamp;
+use crate::{json as model, merge};
 
 /// The `$schema` of `metadata.json`.
 pub const SCHEMA: &str = "session-metadata-v1";
@@ -228,6 +228,12 @@ impl Metadata {
 
     /// Applies a patch of dotted keys; `"+N"` on a number adds to it. Nothing is changed if any key is refused.
     pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<(), Refusal> {
+        *self = self.patched(patch)?;
+        Ok(())
+    }
+
+    /// The metadata after a patch.
+    pub fn patched(&self, patch: &Map<String, Value>) -> Result<Self, Refusal> {
         let mut doc = self.0.clone();
         for (path, value) in patch {
             let top = path.split('.').next().unwrap_or(path);
@@ -246,10 +252,27 @@ impl Metadata {
             })?;
         }
         check_known_fields(&doc)?;
-        self.0 = doc;
-        Ok(())
+        Ok(Self(doc))
     }
 }
+
+/// Refuses a new patch of dotted keys that would nest the metadata deeper than a body may be. One that is stored
+/// already is not asked.
+pub fn check_depth(patch: &Map<String, Value>) -> Result<(), Refusal> {
+    for (path, value) in patch {
+        if path.split('.').count() + model::depth_of(value) > model::MAX_DEPTH {
+            let shown: String = path.chars().take(SHOWN).collect();
+            return Err(Refusal::new(
+                Code::InvalidRequest,
+                format!("metadata field `{shown}` would be nested deeper than {} levels", model::MAX_DEPTH),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// How much of a key that is refused for its length is said.
+const SHOWN: usize = 64;
 
 /// How many fields are looked through in their order before a key is hashed: those that every record changes stand
 /// among the first.

@@ -87,12 +87,12 @@ impl State {
 
     /// A goal by its id.
     pub fn goal(&self, id: &str) -> Option<&Value> {
-        self.goals().iter().find(|g| g["id"] == id)
+        self.goals().iter().find(|goal| is_named(goal, "id", id))
     }
 
     /// An agent by its id.
     pub fn agent(&self, id: &str) -> Option<&Value> {
-        self.agents().iter().find(|a| a["agentId"] == id)
+        self.agents().iter().find(|agent| is_named(agent, "agentId", id))
     }
 
     pub(crate) fn push_goal(&mut self, goal: Value) {
@@ -114,29 +114,69 @@ impl State {
 
     /// Refuses a successor in which a known field got another type; what was odd before may stay so.
     pub fn check_successor(&self, next: &Map<String, Value>) -> Result<(), Refusal> {
-        for (field, fits, kind) in KNOWN_FIELDS {
-            let value = next.get(*field);
-            if value != self.0.get(*field) && !value.is_some_and(fits) {
-                return Err(Refusal::new(
-                    Code::InvalidState,
-                    format!("state field `{field}` must be {kind}"),
-                ));
+        KNOWN_FIELDS.iter().try_for_each(|known| known.check(self.0.get(known.name), next.get(known.name)))
+    }
+
+    /// The same for the successor by one of the two merges, of which only the known fields that the patch touches
+    /// are made: a merge treats each key of the document by itself.
+    pub(crate) fn check_merge(&self, patch: &Map<String, Value>, merge: Merge) -> Result<(), Refusal> {
+        for known in KNOWN_FIELDS {
+            let (old, Some(new)) = (self.0.get(known.name), patch.get(known.name)) else { continue };
+            let both_objects = old.is_some_and(Value::is_object) && new.is_object();
+            if both_objects && known.any_object {
+                continue;
             }
+            let mut field = Map::new();
+            if let Some(old) = old.filter(|_| both_objects) {
+                field.insert(known.name.to_owned(), old.clone());
+            }
+            merge(&mut field, &Map::from_iter([(known.name.to_owned(), new.clone())]));
+            known.check(old, field.get(known.name))?;
         }
         Ok(())
     }
 }
 
-type Fits = fn(&Value) -> bool;
+/// One of the merges of [`crate::merge`].
+pub(crate) type Merge = fn(&mut Map<String, Value>, &Map<String, Value>);
 
-const KNOWN_FIELDS: &[(&str, Fits, &str)] = &[
-    ("phase", Value::is_string, "a string"),
-    ("goals", |v| all_have_text(v, "id"), "an array of objects, each with a string `id`"),
-    ("priorities", Value::is_object, "an object"),
-    ("agents", are_agents, "an object with `spawned` (objects with `agentId`), `active` and `completed`"),
-    ("mcp", Value::is_object, "an object"),
-    ("workspace", Value::is_object, "an object"),
-    ("errors", Value::is_array, "an array"),
+/// A field of the state that has to be of a kind.
+struct Known {
+    name: &'static str,
+    fits: fn(&Value) -> bool,
+    kind: &'static str,
+    /// Whether every object fits, whatever is in it.
+    any_object: bool,
+}
+
+impl Known {
+    const fn new(name: &'static str, fits: fn(&Value) -> bool, kind: &'static str) -> Self {
+        Self { name, fits, kind, any_object: false }
+    }
+
+    const fn object(name: &'static str) -> Self {
+        Self { name, fits: Value::is_object, kind: "an object", any_object: true }
+    }
+
+    fn check(&self, old: Option<&Value>, new: Option<&Value>) -> Result<(), Refusal> {
+        if new == old || new.is_some_and(self.fits) {
+            return Ok(());
+        }
+        let message = format!("state field `{}` must be {}", self.name, self.kind);
+        Err(Refusal::new(Code::InvalidState, message))
+    }
+}
+
+const AGENTS: &str = "an object with `spawned` (objects with `agentId`), `active` and `completed`";
+
+const KNOWN_FIELDS: &[Known] = &[
+    Known::new("phase", Value::is_string, "a string"),
+    Known::new("goals", |v| all_have_text(v, "id"), "an array of objects, each with a string `id`"),
+    Known::object("priorities"),
+    Known::new("agents", are_agents, AGENTS),
+    Known::object("mcp"),
+    Known::object("workspace"),
+    Known::new("errors", Value::is_array, "an array"),
 ];
 
 fn all_have_text(value: &Value, key: &str) -> bool {
@@ -167,11 +207,20 @@ pub(crate) fn array_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m mu
     slot.as_array_mut().expect("was made an array above")
 }
 
+/// Whether `key` of an object is `id`. It mostly stands first, where it is found without hashing its name.
+pub(crate) fn is_named(item: &Value, key: &str, id: &str) -> bool {
+    let Value::Object(fields) = item else { return false };
+    match fields.iter().next() {
+        Some((first, value)) if first == key => value == id,
+        _ => fields.get(key).is_some_and(|value| value == id),
+    }
+}
+
 /// The object of a list whose `key` is `id`.
 pub(crate) fn find_mut<'v>(
     items: &'v mut [Value],
     key: &str,
     id: &str,
 ) -> Option<&'v mut Map<String, Value>> {
-    items.iter_mut().find(|item| item[key] == id).and_then(Value::as_object_mut)
+    items.iter_mut().find(|item| is_named(item, key, id)).and_then(Value::as_object_mut)
 }

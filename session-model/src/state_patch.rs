@@ -1,26 +1,73 @@
 //! The three forms of a patch, and the state after one of them.
 
+use json_patch::PatchOperation;
 use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
 use crate::event::PatchFormat;
 use crate::merge;
-use crate::state::{self, State, without_own_keys};
+use crate::state::{self, Merge, State, without_own_keys};
 
-/// The state after a patch, its known fields checked; `version` and `timestamp` are still the old ones.
-pub fn patched(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
-    let mut next = state.clone();
-    let doc = next.doc_mut();
-    match (format, data.get("patch")) {
-        (PatchFormat::DeepMerge, _) => merge::deep_merge(doc, &without_own_keys(data.clone())),
-        (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
-            merge::merge_patch(doc, &without_own_keys(patch.clone()));
-        }
-        (PatchFormat::JsonPatch, Some(patch)) => apply_json_patch(doc, patch, state.doc())?,
-        (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
-            return Err(crate::json::not_an_object());
+mod operations;
+
+use operations::Bill;
+
+/// Refuses a patch that does not apply, would give a known field another type, nest the state too deeply, or make
+/// too much of it.
+pub fn check(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
+    match Patch::read(format, data)? {
+        Patch::Merge(patch, merge) => state.check_merge(&patch, merge),
+        Patch::Operations(patch) => {
+            let mut bill = Bill::default();
+            operated(state, patch, |whole, operation| bill.admit(whole, operation)).map(drop)
         }
     }
+}
+
+/// Applies a patch that was let pass when it came; `version` and `timestamp` are still the old ones. A refusal
+/// leaves the state as it was.
+pub fn apply(state: &mut State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
+    match Patch::read(format, data)? {
+        Patch::Merge(patch, merge) => {
+            state.check_merge(&patch, merge)?;
+            merge(state.doc_mut(), &patch);
+        }
+        Patch::Operations(patch) => *state = operated(state, patch, |_, _| Ok(()))?,
+    }
+    Ok(())
+}
+
+/// A patch, of whichever form.
+enum Patch<'a> {
+    Merge(Map<String, Value>, Merge),
+    Operations(&'a Value),
+}
+
+impl<'a> Patch<'a> {
+    fn read(format: PatchFormat, data: &'a Map<String, Value>) -> Result<Self, Refusal> {
+        match (format, data.get("patch")) {
+            (PatchFormat::DeepMerge, _) => {
+                Ok(Patch::Merge(without_own_keys(data.clone()), merge::deep_merge))
+            }
+            (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
+                Ok(Patch::Merge(without_own_keys(patch.clone()), merge::merge_patch))
+            }
+            (PatchFormat::JsonPatch, Some(patch)) => Ok(Patch::Operations(patch)),
+            (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
+                Err(crate::json::not_an_object())
+            }
+        }
+    }
+}
+
+/// The state after the operations of a JSON Patch, its known fields checked.
+fn operated(
+    state: &State,
+    patch: &Value,
+    admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
+) -> Result<State, Refusal> {
+    let mut next = state.clone();
+    apply_json_patch(next.doc_mut(), patch, state.doc(), admit)?;
     state.check_successor(next.doc())?;
     Ok(next)
 }
@@ -29,12 +76,10 @@ fn apply_json_patch(
     doc: &mut Map<String, Value>,
     patch: &Value,
     own: &Map<String, Value>,
+    admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
 ) -> Result<(), Refusal> {
-    let patch: json_patch::Patch = serde_json::from_value(patch.clone())
-        .map_err(|e| Refusal::new(Code::InvalidRequest, format!("body is not a JSON Patch: {e}")))?;
     let mut whole = Value::Object(std::mem::take(doc));
-    json_patch::patch(&mut whole, &patch)
-        .map_err(|e| Refusal::new(Code::PatchConflict, format!("the JSON Patch does not apply: {e}")))?;
+    operations::apply(&mut whole, patch, admit)?;
     let Value::Object(next) = whole else {
         return Err(Refusal::new(
             Code::InvalidState,
@@ -49,3 +94,6 @@ fn apply_json_patch(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

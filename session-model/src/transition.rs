@@ -3,14 +3,17 @@
 //! Pure: the view and the command go in, the event to store (or nothing, or a refusal) comes out. The
 //! keeper stores the event first and then lets the view [`apply`](crate::view::View::apply) it.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 
 use crate::code::{Code, Refusal};
 use crate::command::{Command, StatePatch};
 use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
 use crate::id::{SessionId, UserId};
+use crate::metadata;
 use crate::record::RecordBody;
-use crate::state::without_own_keys;
+use crate::state::{is_named, without_own_keys};
 use crate::state_patch;
 use crate::timestamp::Timestamp;
 use crate::view::{self, View};
@@ -141,7 +144,7 @@ fn patch_state<'a>(
             Map::from_iter([("patch".to_owned(), patch), ("version".to_owned(), version.into())])
         }
     };
-    state_patch::patched(&view.state, format, &data)?;
+    state_patch::check(&view.state, format, &data)?;
     let change = Change { format, ..Change::new(EventKind::StateUpdated, Value::Object(data)) };
     Ok(Outcome::Change(change, Reply::Version(version)))
 }
@@ -170,10 +173,7 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
             return Err(Refusal::new(Code::GoalExists, format!("goal `{id}` exists already")));
         }
         Some(id) => id,
-        None => free_id(view.state.goals().len() as u64 + 1, |n| {
-            let id = format!("goal-{n}");
-            view.state.goal(&id).is_none().then_some(id)
-        }),
+        None => free_id(view.state.goals(), "id", 1, |n| format!("goal-{n}")),
     };
     let mut goal = Map::from_iter([("id".to_owned(), Value::from(id))]);
     goal.extend(body);
@@ -187,8 +187,17 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
     Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
 }
 
-fn free_id(from: u64, mut is_free: impl FnMut(u64) -> Option<String>) -> String {
-    (from..).find_map(&mut is_free).expect("fewer ids are in use than there are numbers")
+/// The first name that nobody has, counted on from where it is if all before were made so: the names of a batch
+/// have the same time, and are not to be tried one by one, each among all.
+fn free_id(items: &[Value], key: &str, from: u64, name: impl Fn(u64) -> String) -> String {
+    let from = from + items.len() as u64;
+    let first = name(from);
+    if !items.iter().any(|item| is_named(item, key, &first)) {
+        return first;
+    }
+    let taken: HashSet<&str> = items.iter().filter_map(|item| item[key].as_str()).collect();
+    let free = |n| Some(name(n)).filter(|id| !taken.contains(id.as_str()));
+    (from + 1..).find_map(free).expect("fewer ids are in use than there are numbers")
 }
 
 fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
@@ -210,10 +219,8 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
         Some(id) => id,
         None => {
             let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
-            free_id(at.as_millis().unsigned_abs(), |n| {
-                let id = format!("agent-{kind}-{}", base36(n));
-                view.state.agent(&id).is_none().then_some(id)
-            })
+            let from = at.as_millis().unsigned_abs();
+            free_id(view.state.agents(), "agentId", from, |n| format!("agent-{kind}-{}", base36(n)))
         }
     };
     let subsession = body.shift_remove("subsession").unwrap_or_default();
@@ -268,7 +275,8 @@ fn complete_agent<'a>(
 }
 
 fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
-    view.metadata.clone().patch(&patch)?;
+    metadata::check_depth(&patch)?;
+    view.metadata.patched(&patch)?;
     Ok(done(EventKind::MetadataUpdated, Value::Object(patch)))
 }
 

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::code::{Code, Refusal};
-use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
+use crate::event::{Birth, Change, EventKind, LogKind};
 use crate::id::{SessionId, UserId};
 use crate::metadata::{Metadata, Metric};
 use crate::producer::Producers;
@@ -180,7 +180,7 @@ impl View {
     fn apply_data(&mut self, change: &Change, at: Timestamp) -> Result<(), Refusal> {
         let data = change.data.as_object().ok_or_else(crate::json::not_an_object)?;
         match change.kind {
-            EventKind::StateUpdated => patch_state(&mut self.state, change.format, data)?,
+            EventKind::StateUpdated => state_patch::apply(&mut self.state, change.format, data)?,
             EventKind::GoalAdded => self.state.push_goal(change.data.clone()),
             EventKind::GoalUpdated => update_goal(&mut self.state, data, at),
             EventKind::AgentSpawned => self.spawn(data),
@@ -280,11 +280,6 @@ pub fn is_same_final(stored: &Value, body: &Map<String, Value>) -> bool {
         !FINAL_COMPUTED.contains(&key.as_str()) && stored.get(key) != Some(value)
     };
     !core.iter().any(differs) && stored.len() == core.len()
-}
-
-fn patch_state(state: &mut State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
-    *state = state_patch::patched(state, format, data)?;
-    Ok(())
 }
 
 fn update_goal(state: &mut State, data: &Map<String, Value>, at: Timestamp) {

@@ -51,3 +51,21 @@ fn identity_and_types_are_defended_and_nothing_is_half_changed() {
         assert_eq!(metadata, before);
     }
 }
+
+#[test]
+fn a_dotted_key_may_nest_as_deep_as_a_body_and_no_deeper() {
+    let nested = |path: usize, value: usize| {
+        let value = (0..value).fold(json!(1), |inner, _| json!([inner]));
+        into_map(json!({ vec!["a"; path].join("."): value }))
+    };
+    for (path, value) in [(1, 0), (127, 0), (1, 126), (100, 27)] {
+        assert_eq!(check_depth(&nested(path, value)), Ok(()), "{path} {value}");
+        metadata().patch(&nested(path, value)).unwrap();
+    }
+    for (path, value) in [(128, 0), (1, 127), (100, 28), (1_000_000, 0)] {
+        let refusal = check_depth(&nested(path, value)).unwrap_err();
+        assert_eq!(refusal.code, Code::InvalidRequest);
+        assert!(refusal.message.contains("127 levels") && refusal.message.len() < 150, "{}", refusal.message);
+    }
+    metadata().patch(&nested(130, 0)).unwrap();
+}

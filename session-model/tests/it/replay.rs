@@ -243,3 +243,35 @@ fn a_long_session_has_key_frames_from_which_any_version_is_near() {
     assert_eq!(session.replay(), session.view);
     assert!(EventKind::StateUpdated.changes_state());
 }
+
+#[test]
+fn many_nameless_goals_and_agents_of_one_moment_get_names_of_their_own() {
+    let mut session = Session::create();
+    let at = Timestamp::from_millis(5_000);
+    let mut ask = |command: Command<'_>| {
+        let Ok(Outcome::Change(change, _)) = transition::decide(&session.view, command, at) else {
+            panic!("refused");
+        };
+        let offset = session.view.offset + 1;
+        let seq = session.view.next_seq(LogKind::Changes);
+        session.view.apply(&change, Stamp { seq, offset, at, bytes: 0, keyframe: false }).unwrap();
+    };
+    // Names given on purpose that stand in the way of those that would be made.
+    for n in 1_200..1_300 {
+        ask(Command::AddGoal(fields(&json!({"id": format!("goal-{n}")}))));
+    }
+    for _ in 0..2_000 {
+        ask(Command::AddGoal(fields(&json!({}))));
+        ask(Command::SpawnAgent(fields(&json!({"type": "t"}))));
+    }
+    let names = |items: &[Value], key: &str| {
+        items
+            .iter()
+            .map(|item| item[key].as_str().unwrap().to_owned())
+            .collect::<std::collections::HashSet<_>>()
+    };
+    let state = &session.view.state;
+    let (goals, agents) = (names(state.goals(), "id"), names(state.agents(), "agentId"));
+    assert_eq!((goals.len(), agents.len()), (2_100, 2_000));
+    assert!(goals.contains("goal-101") && agents.contains("agent-t-3uw"), "{:?}", agents.iter().min());
+}

@@ -1,15 +1,14 @@
 //! `GET /api/events` and `GET /api/sessions/{id}/events`: the same events as a stream or as pages.
 
-use actix_http::body::MessageBody;
-use actix_web::http::header;
+use actix_http::body::{self, MessageBody};
+use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
 use bytes::Bytes;
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use session_model::{Code, Refusal, SessionId};
 
 use super::caller::Caller;
 use super::follower::Follower;
+use super::parameters::Parameters;
 use crate::error::ApiError;
 use crate::live::{EventStream, Filter, Live, Position, Transport};
 
@@ -19,12 +18,23 @@ const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
 /// `?after=&limit=`; `since` is another name of `after`. `at` is for pages of one session.
-#[derive(Deserialize)]
 struct Query {
     after: Option<String>,
     since: Option<String>,
     limit: Option<String>,
     at: Option<String>,
+}
+
+impl Query {
+    fn read(request: &HttpRequest) -> Result<Self, Refusal> {
+        let given = Parameters(request.query_string());
+        Ok(Self {
+            after: given.one("after")?,
+            since: given.one("since")?,
+            limit: given.one("limit")?,
+            at: given.one("at")?,
+        })
+    }
 }
 
 /// The events of all sessions.
@@ -45,7 +55,7 @@ pub async fn of_session(
 ) -> Result<HttpResponse, ApiError> {
     let id = SessionId::parse(&id)?;
     live.known(&id)?;
-    let query = query::<Query>(&request)?;
+    let query = Query::read(&request)?;
     if let Some(at) = query.at.as_ref().filter(|_| !wants_stream(&request)) {
         return Ok(page(live.page_at(id, number(at)?, limit(&query)?).await?));
     }
@@ -59,8 +69,11 @@ async fn answer(
     filter: Filter,
 ) -> Result<HttpResponse, ApiError> {
     let filter = Filter { reach: caller.who.reach.clone(), ..filter };
-    let query = query::<Query>(request)?;
+    let query = Query::read(request)?;
     let position = position(request, &query)?;
+    if wants_stream(request) && request.method() == Method::HEAD {
+        return Ok(stream(body::None::new()));
+    }
     if wants_stream(request) {
         let follower = Follower::new(caller, request)?;
         let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
@@ -78,7 +91,8 @@ fn number(at: &str) -> Result<i64, Refusal> {
     at.parse().map_err(|_| Refusal::new(Code::InvalidParameter, "`at` must be a whole number"))
 }
 
-fn stream(events: EventStream) -> HttpResponse {
+/// The head of a stream, and the events that follow it.
+fn stream(events: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(EVENT_STREAM)
         .insert_header((header::CACHE_CONTROL, "no-store"))
@@ -110,11 +124,4 @@ fn limit(query: &Query) -> Result<usize, Refusal> {
     limit.ok_or_else(|| {
         Refusal::new(Code::InvalidParameter, format!("`limit` must be a number from 1 to {MAX_LIMIT}"))
     })
-}
-
-/// The query's known parameters; unknown ones are ignored.
-pub(super) fn query<T: DeserializeOwned>(request: &HttpRequest) -> Result<T, Refusal> {
-    web::Query::<T>::from_query(request.query_string())
-        .map(web::Query::into_inner)
-        .map_err(|error| Refusal::new(Code::InvalidParameter, format!("malformed query: {error}")))
 }

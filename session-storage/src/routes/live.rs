@@ -4,18 +4,17 @@ use actix_http::body::MessageBody;
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
 use actix_web::{HttpRequest, HttpResponse, web};
-use serde::Deserialize;
 use session_model::{Code, Refusal, SessionId, UserId};
 
 use super::body::Bounds;
 use super::caller::{BEARER_PROTOCOL, Caller};
 use super::follower::Follower;
+use super::parameters::Parameters;
 use crate::clock::now;
 use crate::error::ApiError;
 use crate::live::{Filter, Live, Position, Socket, Transport};
 
 /// `?session=&user=&since=`; the old dashboard sends empty ones for none.
-#[derive(Deserialize)]
 struct Query {
     session: Option<String>,
     user: Option<String>,
@@ -23,6 +22,11 @@ struct Query {
 }
 
 impl Query {
+    fn read(request: &HttpRequest) -> Result<Self, Refusal> {
+        let given = Parameters(request.query_string());
+        Ok(Self { session: given.one("session")?, user: given.one("user")?, since: given.one("since")? })
+    }
+
     /// A user whose id is a secret is looked for as they are stored.
     fn filter(&self, request: &HttpRequest) -> Result<Filter, Refusal> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -48,7 +52,7 @@ pub async fn follow(
     payload: web::Payload,
     live: web::Data<Live>,
 ) -> Result<HttpResponse, ApiError> {
-    let query = super::events::query::<Query>(&request)?;
+    let query = Query::read(&request)?;
     let filter = Filter { reach: caller.who.reach.clone(), ..query.filter(&request)? };
     let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
     let mut response = handshake(request.head()).map_err(no_upgrade)?;

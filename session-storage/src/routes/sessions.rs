@@ -45,6 +45,18 @@ impl Creation {
     }
 }
 
+/// Whoever repeats a creation must say of which session: a new name each time would make a new session.
+fn id_or_new(id: Option<SessionId>, producer: &Producer) -> Result<SessionId, Refusal> {
+    match (id, &producer.0) {
+        (Some(id), _) => Ok(id),
+        (None, None) => Sessions::new_id(),
+        (None, Some(_)) => {
+            let message = "`sessionId` is required with a producer's numbers: a repetition would not find it";
+            Err(Refusal::new(Code::InvalidRequest, message))
+        }
+    }
+}
+
 fn missing(field: &str) -> Refusal {
     Refusal::new(Code::InvalidRequest, format!("`{field}` is required"))
 }
@@ -58,7 +70,7 @@ pub async fn create(
     limits: web::Data<Limits>,
 ) -> Answer {
     let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
-    let id = id.map_or_else(Sessions::new_id, Ok)?;
+    let id = id_or_new(id, &producer)?;
     caller.concerns(&id);
     caller.may_create(&sessions, &id, &user)?;
     let place = if sessions.user_of(&id).as_ref() == Some(&user) {

@@ -14,6 +14,9 @@ use super::write::{Attempt, Txn, is_indexed};
 use super::{Sessions, Submitted, not_found, now};
 use crate::store::cells::{Cell, Slot};
 
+/// The most lines of a batch: all of them are decided in one step, for which every other write waits.
+const MAX_LINES: usize = 100_000;
+
 /// The commands of a batch; a line that cannot be read keeps its place.
 type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
 
@@ -27,9 +30,11 @@ impl Sessions {
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let text = json::text(&lines)?;
-        let commands: Commands<'_> = rows(text)
-            .map(|line| line.trim_matches([' ', '\t', '\r']))
-            .filter(|line| !line.is_empty())
+        if lines_of(text).nth(MAX_LINES).is_some() {
+            let message = format!("a batch may have at most {MAX_LINES} lines");
+            return Err(Refusal::new(Code::PayloadTooLarge, message).into());
+        }
+        let commands: Commands<'_> = lines_of(text)
             .map(|line| Command::parse_line(line).map(|command| command.marked(marked)))
             .collect();
         let mut commands = Some(commands);
@@ -49,7 +54,7 @@ impl Sessions {
         let mut answer = Submitted::ok(String::new());
         let mut indexed = false;
         let fill = |txn: &mut Txn<'_, '_>| {
-            let results = Results::run(txn, commands);
+            let mut results = Results::run(txn, commands);
             indexed = results.indexed;
             answer.body = results.render(txn.offset - 1);
             answer.refused = results.refused;
@@ -79,6 +84,11 @@ impl Sessions {
     }
 }
 
+/// The lines with anything in them.
+fn lines_of(text: &str) -> impl Iterator<Item = &str> {
+    rows(text).map(|line| line.trim_matches([' ', '\t', '\r'])).filter(|line| !line.is_empty())
+}
+
 /// The text between the newlines.
 fn rows(text: &str) -> impl Iterator<Item = &str> {
     let mut begin = 0;
@@ -88,6 +98,8 @@ fn rows(text: &str) -> impl Iterator<Item = &str> {
         row
     })
 }
+
+const OPENING: &str = "{\"results\":[";
 
 /// The results of the lines, in order.
 struct Results {
@@ -99,10 +111,11 @@ struct Results {
 impl Results {
     fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
         let mut results = Self {
-            body: String::with_capacity(commands.len() * 28 + 32),
+            body: String::with_capacity(commands.len() * 28 + 64),
             indexed: false,
             refused: Vec::new(),
         };
+        results.body.push_str(OPENING);
         for command in commands {
             let result = command.and_then(|command| results.apply(txn, command));
             results.push(&result);
@@ -127,7 +140,7 @@ impl Results {
 
     fn push(&mut self, result: &Result<Reply, Refusal>) {
         use std::fmt::Write;
-        let comma = if self.body.is_empty() { "" } else { "," };
+        let comma = if self.body.len() == OPENING.len() { "" } else { "," };
         match result {
             Ok(Reply::Seq(seq)) => {
                 self.body.push_str(comma);
@@ -147,7 +160,9 @@ impl Results {
         .expect("writing to a String cannot fail");
     }
 
-    fn render(&self, offset: u64) -> String {
-        format!("{{\"results\":[{}],\"offset\":{offset}}}", self.body)
+    fn render(&mut self, offset: u64) -> String {
+        use std::fmt::Write;
+        write!(self.body, "],\"offset\":{offset}}}").expect("writing to a String cannot fail");
+        std::mem::take(&mut self.body)
     }
 }

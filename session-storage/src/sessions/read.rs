@@ -72,17 +72,18 @@ impl Sessions {
         if version == current {
             return Ok(state);
         }
+        let unknown = || {
+            let message = format!("the state of session `{id}` has no version {version}");
+            Refusal::new(Code::VersionNotFound, message)
+        };
+        if version > current {
+            return Err(unknown().into());
+        }
         let store = Arc::clone(&self.store);
         let name = id.clone();
         let found = actix_web::web::block(move || state_at(&store, &name, version)).await;
         let found = found.map_err(|_| Refusal::new(Code::Internal, "the history could not be read"))??;
-        let state = found.filter(|_| version < current).ok_or_else(|| {
-            Refusal::new(
-                Code::VersionNotFound,
-                format!("the state of session `{id}` has no version {version}"),
-            )
-        })?;
-        Ok(to_json(&state))
+        Ok(to_json(&found.ok_or_else(unknown)?))
     }
 
     /// The whole session as one JSON object; the logs, if wanted, are streamed.

@@ -202,3 +202,36 @@ async fn a_batch_of_two_thousand_lines_is_one_step() {
     assert_eq!(server.batch("s", &producer("p", 0, 0), &lines).await.text, answer.text);
     assert_eq!(server.actions("s", "").await.len(), 2000);
 }
+
+#[tokio::test]
+async fn a_batch_has_at_most_a_hundred_thousand_lines() {
+    let server = TestServer::start();
+    let path = "/api/sessions/s/events";
+    let kind = [("Content-Type", "application/x-ndjson".to_owned())];
+    let ones = "1\n".repeat(5_000_000).into_bytes();
+    let refused = server.send(Method::POST, path, &kind, Some(ones)).await;
+    assert!(refused.refused(413, "payload_too_large").contains("100000 lines"), "{}", refused.text);
+    server.get("/api/sessions/s").await.refused(404, "session_not_found");
+    let line = "{\"type\":\"action\",\"data\":{}}\n \n";
+    let many = server.send(Method::POST, path, &kind, Some(line.repeat(100_000).into_bytes())).await.ok();
+    assert_eq!(many["results"][99_999], json!({"success": true, "seq": 100_000}));
+    let one_more = server.send(Method::POST, path, &kind, Some(line.repeat(100_001).into_bytes())).await;
+    one_more.refused(413, "payload_too_large");
+}
+
+#[tokio::test]
+async fn a_creation_with_a_producers_numbers_names_its_session() {
+    let server = TestServer::start();
+    let body = json!({"userId": "u", "initial": {}});
+    for _ in 0..2 {
+        let nameless = server.post_with("/api/sessions", &producer("p", 0, 0), body.clone()).await;
+        assert!(nameless.refused(400, "invalid_request").contains("`sessionId`"), "{}", nameless.text);
+    }
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 0);
+    server.post("/api/sessions", body).await.ok();
+    let named = json!({"sessionId": "s", "userId": "u", "initial": {}});
+    for _ in 0..2 {
+        server.post_with("/api/sessions", &producer("p", 0, 0), named.clone()).await.ok();
+    }
+    assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
+}

@@ -151,6 +151,42 @@ async fn deep_nesting_is_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn what_is_shallow_in_the_body_and_deep_when_applied_is_refused() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let before = server.session("s").await;
+    let dotted = json!({vec!["a"; 1_000_000].join("."): 1});
+    let refused = server.patch("/api/sessions/s/metadata", dotted.clone()).await;
+    assert!(refused.refused(400, "invalid_request").contains("127 levels"), "{}", refused.text);
+    let answer = server.batch("s", &[], &[json!({"type": "metadata_update", "data": dotted})]).await.ok();
+    assert_eq!(answer["results"][0]["code"], "invalid_request");
+    let kind = [("Content-Type", "application/json-patch+json".to_owned())];
+    let into_itself = vec![json!({"op": "copy", "from": "", "path": "/x"}); 200];
+    server.patch_with("/api/state/s", &kind, json!(into_itself)).await.refused(400, "invalid_request");
+    server.get("/health").await.ok();
+    assert_eq!(server.session("s").await, before);
+    let server = server.crash();
+    assert_eq!(server.session("s").await, before);
+}
+
+#[tokio::test]
+async fn a_state_does_not_grow_deeper_from_patch_to_patch() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let kind = [("Content-Type", "application/json-patch+json".to_owned())];
+    let levels = |n: usize| (0..n).fold(json!(1), |inner, _| json!({ "d": inner }));
+    let add = |depth: usize, value| json!([{"op": "add", "path": "/d".repeat(depth), "value": value}]);
+    server.patch_with("/api/state/s", &kind, add(1, levels(100))).await.ok();
+    let before = server.state("s").await;
+    server.patch_with("/api/state/s", &kind, add(100, levels(28))).await.refused(400, "invalid_request");
+    assert_eq!(server.state("s").await, before);
+    server.patch_with("/api/state/s", &kind, add(100, levels(27))).await.ok();
+    let deepest = server.state("s").await;
+    let server = server.crash();
+    assert_eq!(server.state("s").await, deepest);
+}
+
+#[tokio::test]
 async fn bytes_that_are_no_text_are_refused_with_their_place() {
     let server = TestServer::start();
     let kind = [("Content-Type", "application/json".to_owned())];

@@ -257,3 +257,17 @@ async fn a_reader_that_falls_behind_is_caught_up_and_slows_nobody() {
         assert_eq!(slow.next().await["data"]["n"].as_u64(), expected.next());
     }
 }
+
+#[tokio::test]
+async fn a_filter_that_is_no_text_is_refused() {
+    let server = TestServer::start();
+    for query in ["?user=%ff", "?session=%ff", "?since=%ff", "?user=a&user=b", "?user=a%2"] {
+        let refused = Tail::with_headers(&server.address.to_string(), query, &[]).await;
+        assert_eq!(refused.err(), Some(400), "{query}");
+    }
+    server.create("s", "a b").await;
+    let mut tail = Tail::connect(&server, "?user=a+b&session=&colour=%ff").await;
+    assert_eq!(tail.connected["userId"], "a b");
+    server.action("s", json!({"n": 1})).await;
+    assert_eq!(tail.next().await["data"]["n"], 1);
+}

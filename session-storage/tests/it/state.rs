@@ -126,6 +126,27 @@ async fn a_json_patch_is_applied_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_json_patch_may_not_make_much_out_of_little() {
+    let server = TestServer::start();
+    server.patch_state("s", json!({"custom": {"note": "x".repeat(1000)}})).await;
+    let before = server.state("s").await;
+    let kind = [("Content-Type", "application/json-patch+json".to_owned())];
+    let copy = |n: usize| json!({"op": "copy", "from": "", "path": format!("/k{n}")});
+    let doubling: Vec<Value> = (0..35).map(copy).collect();
+    let refused = server.patch_with("/api/state/s", &kind, json!(doubling)).await;
+    assert!(refused.refused(413, "payload_too_large").contains("operation '/1"), "{}", refused.text);
+    let add = json!({"op": "add", "path": "/n", "value": 1});
+    let many = json!(vec![add.clone(); 10_001]);
+    server.patch_with("/api/state/s", &kind, many).await.refused(413, "payload_too_large");
+    assert_eq!(server.state("s").await, before);
+    let most = json!(vec![add; 10_000]);
+    assert_eq!(server.patch_with("/api/state/s", &kind, most).await.ok()["version"], 3);
+    let one = json!([{"op": "copy", "from": "/custom", "path": "/copied"}]);
+    assert_eq!(server.patch_with("/api/state/s", &kind, one).await.ok()["version"], 4);
+    assert_eq!(server.state("s").await["copied"], before["custom"]);
+}
+
+#[tokio::test]
 async fn every_accepted_change_adds_exactly_one_to_the_version() {
     let server = TestServer::start();
     server.create("s", "u").await;
@@ -173,6 +194,8 @@ async fn the_state_at_every_version_is_the_one_that_was_answered_then() {
     }
     server.get("/api/state/s?version=62").await.refused(404, "version_not_found");
     server.get("/api/state/s?version=0").await.refused(404, "version_not_found");
+    let last = format!("/api/state/s?version={}", u64::MAX);
+    server.get(&last).await.refused(404, "version_not_found");
     server.get("/api/state/s?version=new").await.refused(400, "invalid_parameter");
 }
 

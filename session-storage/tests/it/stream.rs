@@ -1,10 +1,17 @@
 //! The same events as server-sent events and as pages.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::client::{position, texts};
-use crate::server::TestServer;
+use crate::server::{PATIENCE, TestServer};
 use crate::socket::{Sse, Tail};
+
+/// What a WebSocket client sends.
+const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+                       Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
 async fn with_history() -> TestServer {
     let server = TestServer::start();
@@ -74,7 +81,7 @@ async fn a_page_ends_where_the_next_begins() {
     assert_eq!(numbers, [2, 3, 4, 5]);
     let end = position(&second["next"]);
     assert_eq!(server.get(&format!("/api/sessions/s/events?after={end}")).await.ok()["events"], json!([]));
-    for query in ["after=x", "limit=x"] {
+    for query in ["after=x", "limit=x", "after=%ff", "limit=1&limit=2"] {
         server.get(&format!("/api/events?{query}")).await.refused(400, "invalid_parameter");
     }
 }
@@ -112,6 +119,33 @@ async fn a_sessions_whole_history_outlives_restarts() {
     let before = server.events("/api/sessions/s/events").await;
     let server = server.restart().restart().crash();
     assert_eq!(server.events("/api/sessions/s/events").await, before);
+}
+
+#[tokio::test]
+async fn a_head_of_a_stream_is_answered_and_frees_its_connection() {
+    let server = with_history().await;
+    for path in ["/api/events", "/api/sessions/s/events"] {
+        let answers = answers_to_head(&server, path, "Accept: text/event-stream\r\n").await;
+        let (first, second) = answers.split_once("\r\n\r\n").unwrap();
+        assert!(first.starts_with("HTTP/1.1 200 ") && first.contains("text/event-stream"), "{answers}");
+        assert!(second.starts_with("HTTP/1.1 200 ") && second.contains("\"status\":\"ok\""), "{answers}");
+    }
+    let socket = answers_to_head(&server, "/ws", UPGRADE).await;
+    assert!(socket.starts_with("HTTP/1.1 400 "), "{socket}");
+}
+
+/// All that comes back on a connection that asks for a head and then for `/health`.
+async fn answers_to_head(server: &TestServer, path: &str, headers: &str) -> String {
+    let asked = format!(
+        "HEAD {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\
+         GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    );
+    let mut stream = TcpStream::connect(server.address).await.unwrap();
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    let mut answers = String::new();
+    let read = timeout(PATIENCE, stream.read_to_string(&mut answers)).await;
+    assert!(read.is_ok(), "HEAD {path} holds its connection");
+    answers
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 #[derive(ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in crate::openapi) struct NewSession {
-    /// One is made if it is left out.
+    /// One is made if it is left out; with a producer's numbers it is required.
     #[schema(pattern = "^(?!user$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", max_length = 128)]
     session_id: Option<String>,
     /// At most 256 bytes, without control characters.

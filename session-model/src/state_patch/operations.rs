@@ -1,0 +1,117 @@
+//! JSON Patch (RFC 6902), operation by operation: few bytes of it can make much of a document, so each
+//! operation of a new patch is looked at before it is applied. What is stored already is applied as it is.
+
+use json_patch::{Patch, PatchOperation, jsonptr::Pointer};
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::code::{Code, Refusal};
+use crate::json::{self, MAX_DEPTH};
+
+/// Applies the operations in order, each after `admit` has let it pass. What a failure leaves is good for nothing.
+pub(super) fn apply(
+    whole: &mut Value,
+    patch: &Value,
+    mut admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let patch = Patch::deserialize(patch)
+        .map_err(|e| Refusal::new(Code::InvalidRequest, format!("body is not a JSON Patch: {e}")))?;
+    for (index, operation) in patch.iter().enumerate() {
+        admit(whole, operation).map_err(|refusal| at(index, &refusal))?;
+        json_patch::patch_unsafe(whole, std::slice::from_ref(operation)).map_err(|mut error| {
+            error.operation = index;
+            Refusal::new(Code::PatchConflict, format!("the JSON Patch does not apply: {error}"))
+        })?;
+    }
+    Ok(())
+}
+
+fn at(index: usize, refusal: &Refusal) -> Refusal {
+    Refusal::new(refusal.code, format!("operation '/{index}' of the JSON Patch {}", refusal.message))
+}
+
+/// The most operations of a patch.
+const MAX_OPERATIONS: usize = 10_000;
+/// The most that a patch may copy, or move deeper, in bytes of JSON.
+const MAX_COPIED: usize = 10 << 20;
+/// The most elements of arrays that a patch may make room among.
+const MAX_SHIFTED: usize = 100_000_000;
+
+/// What the operations of one patch have cost so far.
+#[derive(Default)]
+pub(super) struct Bill {
+    operations: usize,
+    copied: usize,
+    shifted: usize,
+}
+
+impl Bill {
+    /// Refuses an operation that would nest the document deeper than a body may be, or with which the patch would
+    /// make or move more than it may.
+    pub(super) fn admit(&mut self, whole: &Value, operation: &PatchOperation) -> Result<(), Refusal> {
+        self.operations += 1;
+        if self.operations > MAX_OPERATIONS {
+            return Err(too_large(format!("is one too many: at most {MAX_OPERATIONS} are allowed")));
+        }
+        let path = operation.path();
+        match operation {
+            PatchOperation::Test(_) => Ok(()),
+            PatchOperation::Remove(_) => self.shifts(whole, path),
+            PatchOperation::Replace(replace) => reaches(path, json::depth_of(&replace.value)),
+            PatchOperation::Add(add) => {
+                reaches(path, json::depth_of(&add.value))?;
+                self.shifts(whole, path)
+            }
+            PatchOperation::Copy(copy) => {
+                reaches(path, self.copies(whole, &copy.from)?)?;
+                self.shifts(whole, path)
+            }
+            PatchOperation::Move(moved) => {
+                // Nothing gets deeper than it is by moving up.
+                if path.count() > moved.from.count() {
+                    reaches(path, self.copies(whole, &moved.from)?)?;
+                }
+                self.shifts(whole, &moved.from)?;
+                self.shifts(whole, path)
+            }
+        }
+    }
+
+    /// Counts what stands there as copied, and answers its depth.
+    fn copies(&mut self, whole: &Value, from: &Pointer) -> Result<usize, Refusal> {
+        let Some(source) = whole.pointer(from.as_str()) else { return Ok(0) };
+        self.copied = self.copied.saturating_add(json::size_of(source));
+        if self.copied > MAX_COPIED {
+            return Err(too_large(format!(
+                "copies too much: a patch may copy {MAX_COPIED} bytes of the state"
+            )));
+        }
+        Ok(json::depth_of(source))
+    }
+
+    /// Counts the elements that may have to make room, or to close ranks.
+    fn shifts(&mut self, whole: &Value, path: &Pointer) -> Result<(), Refusal> {
+        let list = path.parent().and_then(|parent| whole.pointer(parent.as_str())).and_then(Value::as_array);
+        self.shifted += list.map_or(0, Vec::len);
+        if self.shifted > MAX_SHIFTED {
+            return Err(too_large("moves too many elements of lists; patch the list as a whole".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a value that would reach too deep where it is put.
+fn reaches(path: &Pointer, depth: usize) -> Result<(), Refusal> {
+    if path.count() + depth > MAX_DEPTH {
+        let message = format!("would nest the state deeper than {MAX_DEPTH} levels");
+        return Err(Refusal::new(Code::InvalidRequest, message));
+    }
+    Ok(())
+}
+
+fn too_large(message: String) -> Refusal {
+    Refusal::new(Code::PayloadTooLarge, message)
+}
+
+#[cfg(test)]
+mod tests;
