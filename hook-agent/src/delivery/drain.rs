@@ -81,6 +81,7 @@ impl Drain {
         if let Some(answers) = answers {
             answers.passed(self.head.cursor());
         }
+        Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
         let Some(window) = window else { return Turn::Idle };
         let turn = self.send_window(&window, transport, answers, report);
         Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));

@@ -169,7 +169,7 @@ struct Worker {
     transport: Option<Box<dyn Transport>>,
     own: Drain,
     adopted: Option<(Drain, Folder)>,
-    /// Folders whose records are not for our token: somebody else's, until the next look.
+    /// Folders that are left alone until the next look: their records are not for our token, or they can't be finished.
     passed_over: HashSet<String>,
     failures: u32,
     idle_since: Instant,
@@ -249,12 +249,14 @@ impl Worker {
     fn locked(&mut self) {
         match self.adopted.as_ref().map(|(_, folder)| folder.producer.clone()) {
             None => self.failed(None),
-            Some(producer) => {
-                self.passed_over.insert(producer);
-                self.let_go();
-                self.looked = None;
-            }
+            Some(producer) => self.pass_over(producer),
         }
+    }
+
+    fn pass_over(&mut self, producer: String) {
+        self.passed_over.insert(producer);
+        self.let_go();
+        self.looked = None;
     }
 
     fn let_go(&mut self) {
@@ -265,7 +267,11 @@ impl Worker {
     }
 
     fn idle(&mut self) {
-        self.let_go();
+        match self.adopted.as_ref().map(|(_, folder)| folder) {
+            // Its state can't be written. Taken up again at once it would only keep the others waiting.
+            Some(folder) if folder.holds_records() => self.pass_over(folder.producer.clone()),
+            _ => self.let_go(),
+        }
         let asked = self.shared.sweep.asked.load(Ordering::SeqCst);
         let sweeping = self.shared.sweep.done.load(Ordering::SeqCst) < asked;
         let due = self.looked.is_some_and(|looked| looked.elapsed() > ADOPT_EVERY);

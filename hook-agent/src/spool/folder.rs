@@ -73,6 +73,11 @@ impl Folder {
         trouble
     }
 
+    /// Whether anything in it is to be delivered. One that can't be read is taken to hold something.
+    pub(crate) fn holds_records(&self) -> bool {
+        holds_records(&self.path).unwrap_or(true)
+    }
+
     /// What there is in a spool directory, for people to look at.
     pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
         let mut found = Vec::new();

@@ -23,6 +23,8 @@ const MAX_REMEMBERED: usize = 10_000;
 pub(crate) struct Head {
     ledger: Ledger,
     progress: Progress,
+    /// The cursor as it is on disk: one that passed what was too old is saved with the next plan, or at the end.
+    saved: Position,
     /// This life's epoch, once something was numbered in it.
     epoch: Option<u64>,
     /// Each session's epoch and next number.
@@ -76,8 +78,8 @@ impl Window {
 
 impl Head {
     pub(super) fn new(ledger: Ledger, progress: Progress) -> Self {
-        let inherited = progress.plan.is_some();
-        Self { ledger, progress, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
+        let (inherited, saved) = (progress.plan.is_some(), progress.cursor);
+        Self { ledger, progress, saved, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
     }
 
     /// The number of the first record that is not settled.
@@ -93,7 +95,12 @@ impl Head {
             if before != self.progress.cursor {
                 self.progress.plan = None;
             }
-            let Some((meta, end)) = found else { return Ok(None) };
+            let Some((meta, end)) = found else {
+                if self.progress.cursor != self.saved {
+                    self.save();
+                }
+                return Ok(None);
+            };
             if let Some(mut window) = self.read(spool, &meta)? {
                 window.group();
                 self.plan(&window);
@@ -159,8 +166,9 @@ impl Head {
 
     /// Delivery goes on without the state: only a crash before the next success could then repeat a batch.
     fn save(&mut self) {
-        if self.ledger.save(&mut self.progress).is_err() {
-            self.unsaved += 1;
+        match self.ledger.save(&mut self.progress) {
+            Ok(()) => self.saved = self.progress.cursor,
+            Err(_) => self.unsaved += 1,
         }
     }
 
