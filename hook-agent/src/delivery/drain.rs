@@ -22,9 +22,7 @@ pub(crate) struct Drain {
     pub spool: Arc<Spool>,
     head: Head,
     window: Option<Window>,
-    /// Attempts in a row that broke on the current request.
-    broken: u32,
-    /// Times in a row that it was numbered anew.
+    /// Times in a row that the current request was numbered anew.
     renumbered: u32,
 }
 
@@ -54,7 +52,7 @@ enum Sent {
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, broken: 0, renumbered: 0 }
+        Self { spool, head, window: None, renumbered: 0 }
     }
 
     /// The number of the first record that is not settled.
@@ -181,7 +179,6 @@ impl Drain {
 
     /// A batch that is refused whole is halved until the line at fault stands alone.
     fn refused(&mut self, at: &Settling<'_>, code: String, message: String) -> Sent {
-        self.broken = 0;
         if at.lines.len() > 1 {
             self.head.split(at.index, at.lines.len() / 2);
             return Sent::Again;
@@ -190,9 +187,9 @@ impl Drain {
     }
 
     fn broke(&mut self, at: &Settling<'_>, reason: String) -> Sent {
-        self.broken += 1;
+        let broken = self.head.broke();
         let split = self.head.step(at.index).lines > 0;
-        if self.broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
+        if broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
             return at.failed(None, reason);
         }
         let code = "service_failed".to_owned();
@@ -234,7 +231,7 @@ impl Drain {
     }
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
-        (self.broken, self.renumbered) = (0, 0);
+        self.renumbered = 0;
         at.report.let_in();
         if let Some(answers) = at.answers {
             answers.succeed();

@@ -26,6 +26,9 @@ pub(crate) struct Progress {
     /// The largest epoch that any batch of this folder was numbered with.
     pub epoch: u64,
     pub cursor: Position,
+    /// Attempts in a row that broke on the current request, whoever made them.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub broken: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
 }
@@ -57,6 +60,11 @@ pub(crate) struct Step {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
 fn is_zero(number: &usize) -> bool {
     *number == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_never(times: &u32) -> bool {
+    *times == 0
 }
 
 /// The state file.

@@ -94,6 +94,7 @@ impl Head {
             let found = spool.locate(&mut self.progress.cursor);
             if before != self.progress.cursor {
                 self.progress.plan = None;
+                self.progress.broken = 0;
             }
             let Some((meta, end)) = found else {
                 if self.progress.cursor != self.saved {
@@ -128,6 +129,7 @@ impl Head {
     /// So many more lines of a batch are settled; with `stored` the service has counted its number. What is left of a
     /// request is still sent as one, under the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
+        self.progress.broken = 0;
         self.change(index, |step| {
             step.settled += lines;
             step.lines = step.lines.saturating_sub(lines);
@@ -147,7 +149,15 @@ impl Head {
     /// From now on this batch's requests carry so many lines.
     pub(crate) fn split(&mut self, index: usize, lines: usize) {
         self.change(index, |step| step.lines = lines);
+        self.progress.broken = 0;
         self.save();
+    }
+
+    /// The service failed on the current request once more; so often in a row, counting those who went before us.
+    pub(crate) fn broke(&mut self) -> u32 {
+        self.progress.broken = self.progress.broken.saturating_add(1);
+        self.save();
+        self.progress.broken
     }
 
     /// Numbers a batch anew, in an epoch above both ours and the one that the service knows.
@@ -213,6 +223,7 @@ impl Head {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
+                    self.progress.broken = 0;
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
                     continue;
@@ -244,6 +255,7 @@ impl Head {
     /// that was for it is void.
     fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
+        self.progress.broken = 0;
         let cursor = self.progress.cursor;
         let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
         if decode(&bytes, 0, 0).is_some() {
