@@ -52,8 +52,8 @@ pub(crate) fn start(config: &Arc<Config>, session: Option<&str>) -> Result<Arc<S
     let shared = Arc::new(Shared {
         config: Arc::clone(config),
         cursor: AtomicU64::new(opened.head.cursor()),
+        answers: Answers::from(opened.spool.next()),
         spool: Arc::new(opened.spool),
-        answers: Answers::default(),
         bell: Bell::default(),
         report: Report::default(),
         sweep: Sweep::default(),

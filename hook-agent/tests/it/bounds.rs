@@ -28,6 +28,27 @@ fn a_full_spool_lets_the_oldest_go_and_counts_them() {
 }
 
 #[test]
+fn a_ticket_of_what_was_dropped_is_told_so_however_late() {
+    let setup = setup_with(|config| config.spool_max_bytes = 64 * 1024);
+    setup.service.down();
+    let tickets: Vec<_> = (0..3000).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+    let dropped = setup.agent.stats().unwrap().dropped;
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for n in 3000..3020 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    let stored = setup.service.numbers(SESSION);
+    let mut told = 0;
+    for (n, ticket) in (0..).zip(tickets) {
+        let answer = ticket.wait(DEADLINE);
+        assert_eq!(answer.is_ok(), stored.contains(&n), "{n}: {answer:?}");
+        told += u64::from(answer.is_err_and(|error| error.code() == "event_dropped"));
+    }
+    assert!(told == dropped && dropped > 0, "{told} of {dropped}");
+}
+
+#[test]
 fn a_full_spool_refuses_what_is_new_when_told_to() {
     let setup = setup_with(|config| {
         config.spool_max_bytes = 64 * 1024;

@@ -96,6 +96,19 @@ fn a_ticket_taken_up_late_still_has_its_answer() {
 }
 
 #[test]
+fn a_ticket_taken_up_after_many_more_batches_is_never_told_success_for_what_was_refused() {
+    let setup = setup();
+    let stored = setup.agent.log_action(&numbered(0)).unwrap();
+    let refused = setup.agent.update_goal("unknown", &json!({"status": "completed"})).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for n in 1..20 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    assert_eq!(refused.wait(DEADLINE).unwrap_err().code(), "goal_not_found");
+    assert_eq!(stored.wait(DEADLINE).unwrap().json(), r#"{"success":true}"#);
+}
+
+#[test]
 fn a_ticket_can_be_made_again_from_its_number() {
     let setup = setup();
     let number = setup.agent.log_action(&numbered(0)).unwrap().number().unwrap();
