@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Place, read_slot, write_slot};
+use super::step::Step;
 
 /// A place between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -38,28 +39,6 @@ pub(crate) struct Progress {
 pub(crate) struct Plan {
     pub end: Position,
     pub batches: Vec<Step>,
-}
-
-/// How far one session's batch is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    /// The epoch that `seq` counts in.
-    #[serde(rename = "e")]
-    pub epoch: u64,
-    /// The number that its current request carries.
-    #[serde(rename = "q")]
-    pub seq: u64,
-    /// Lines that are settled.
-    #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
-    pub settled: usize,
-    /// Lines of the current request; 0 is all that are left.
-    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
-    pub lines: usize,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]

@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch};
+use super::progress::{Ledger, Plan, Position, Progress, next_epoch};
 use super::queue::{Meta, Spool};
 use super::record::{Record, behind_damage, decode, frame_length};
+use super::step::Step;
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
 
@@ -130,11 +132,7 @@ impl Head {
     /// request is still sent as one, under the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
         self.progress.broken = 0;
-        self.change(index, |step| {
-            step.settled += lines;
-            step.lines = step.lines.saturating_sub(lines);
-            step.seq += u64::from(stored);
-        });
+        self.change(index, |step| step.settle(lines, stored));
         let step = self.step(index);
         if !self.inherited && !window.is_create() {
             self.numbers.insert(window.batches[index].session.clone(), (step.epoch, step.seq));
@@ -144,6 +142,19 @@ impl Head {
             self.progress.plan = None;
         }
         self.save();
+    }
+
+    /// A request is about to be sent. What an earlier life sent last, nobody knows the answer of.
+    pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>) {
+        if self.inherited {
+            self.doubt(index, request);
+        }
+    }
+
+    /// A request got no answer that tells whether it is stored. Not worth a write: whoever goes on after us takes the
+    /// request under way for such a one anyway.
+    pub(crate) fn doubt(&mut self, index: usize, request: &Range<usize>) {
+        self.change(index, |step| step.doubt(request));
     }
 
     /// From now on this batch's requests carry so many lines.
@@ -164,7 +175,7 @@ impl Head {
     pub(crate) fn renumber(&mut self, index: usize, known: u64) {
         let epoch = next_epoch(self.progress.epoch.max(known));
         self.progress.epoch = epoch;
-        self.change(index, |step| (step.epoch, step.seq) = (epoch, 0));
+        self.change(index, |step| step.number(epoch, 0));
         self.save();
     }
 
@@ -194,7 +205,7 @@ impl Head {
         self.progress.epoch = self.progress.epoch.max(epoch);
         let number = |batch: &Batch| {
             let (epoch, seq) = self.numbers.get(&batch.session).copied().unwrap_or((epoch, 0));
-            Step { epoch, seq, settled: 0, lines: 0 }
+            Step::new(epoch, seq)
         };
         let batches = window.batches.iter().map(number).collect();
         self.progress.plan = Some(Plan { end: window.end, batches });
