@@ -208,7 +208,9 @@ impl Worker {
         }
         // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
         self.shared.answers.fail();
-        self.shared.lock.lock().take();
+        if let Some(lock) = self.shared.lock.lock().take() {
+            release(&lock);
+        }
         *self.shared.turned.0.lock() = true;
         self.shared.turned.1.notify_all();
     }
@@ -262,7 +264,7 @@ impl Worker {
     fn let_go(&mut self) {
         if let Some((drain, folder)) = self.adopted.take() {
             self.shared.absorb(&drain.spool);
-            drop(folder);
+            release(&folder.lock);
         }
     }
 
@@ -313,6 +315,12 @@ impl Worker {
         Report::add(&self.shared.report.adopted, u64::from(adopted.is_some()));
         adopted
     }
+}
+
+/// Closing alone would leave the folder locked for as long as a fork of this process has a copy of the open file.
+fn release(lock: &File) {
+    // What can't be unlocked is free once the last copy is closed.
+    let _ = lock.unlock();
 }
 
 fn open_once<'a>(
