@@ -220,8 +220,8 @@ impl Drain {
     /// What has waited for as long as the spool keeps anything goes, so that it does not hold up what is behind it for
     /// ever; the rest waits on. True if that was all.
     fn set_aside(&mut self, at: &Settling<'_>, reason: &str) -> bool {
-        let too_old = self.spool.too_old();
-        let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
+        let old =
+            at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count();
         let whole = old == at.lines.len();
         if old > 0 {
             let refused =

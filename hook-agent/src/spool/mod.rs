@@ -31,11 +31,13 @@
 //!   segment if nothing can be told apart in it any more.
 //!
 //! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
-//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`).
+//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`), a clock that is set
+//! forward aside ([`age`]).
 //! A window that is under way is kept for as long as the service is away, but where it does not let the token in, what
 //! is as old as that goes to `rejected/`.
 //! The same code works in memory when no directory can be written.
 
+mod age;
 mod folder;
 mod place;
 mod progress;

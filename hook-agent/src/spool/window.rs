@@ -226,11 +226,10 @@ impl Head {
         }
         let mut window = Window { bytes, records: Vec::new(), batches: Vec::new(), end: cursor };
         let mut sessions: Vec<&[u8]> = Vec::new();
-        let too_old = spool.too_old();
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {
-                if window.records.is_empty() && record.time < too_old {
+                if window.records.is_empty() && spool.is_too_old(&record) {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
