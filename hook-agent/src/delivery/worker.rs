@@ -78,11 +78,11 @@ struct Opened {
 fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
     let mut reasons = Vec::new();
     for dir in &config.spool_dirs {
-        let claimed = Folder::claim(dir, config.service.as_str(), |folder| suits(config, session, folder))
-            .and_then(|folder| {
-                let (spool, head) = open_folder(config, &folder)?;
-                Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
-            });
+        let suits = |folder: &Folder| suits(config, session, folder);
+        let claimed = Folder::claim(dir, config.service.as_str(), session, suits).and_then(|folder| {
+            let (spool, head) = open_folder(config, &folder)?;
+            Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
+        });
         match claimed {
             Ok(opened) => return Ok(opened),
             Err(error) => reasons.push(format!("`{}`: {error}", dir.display())),

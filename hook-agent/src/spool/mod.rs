@@ -52,7 +52,7 @@ pub(crate) use folder::Folder;
 pub(crate) use place::Place;
 pub(crate) use progress::now_millis;
 pub(crate) use queue::{Limits, Spool};
-pub(crate) use record::{HEADER_BYTES, begin_frame, finish_frame};
+pub(crate) use record::{begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
 pub(crate) use shared::{Held, SharedFolder};
 pub(crate) use step::Step;

@@ -14,7 +14,7 @@ use super::Head;
 use super::age::Age;
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress, now_millis};
-use super::record::{Record, behind_damage, decode, frame_length};
+use super::record::{MAX_HEAD_BYTES, Record, behind_damage, decode, frame_length, session};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
@@ -286,18 +286,19 @@ fn count_records(bytes: &[u8]) -> (u64, usize) {
     (count, at)
 }
 
-/// Whether a folder that nobody has open holds something to deliver, without opening it whole.
-pub(super) fn holds_records(folder: &Path) -> io::Result<bool> {
+/// The session of the first record that a folder is to deliver, if there is one; for a folder that nobody has open, and
+/// without opening it whole. A damaged record may name any.
+pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     let place = Place::Disk(folder.to_owned());
     let (_, progress) = Ledger::open(&place)?;
     let cursor = progress.cursor;
     for first in place.list()? {
         let offset = if first == cursor.segment { cursor.offset } else { 0 };
         let Some(segment) = if_there(place.open(first))? else { continue };
-        let head = segment.read(offset, super::HEADER_BYTES)?;
+        let head = segment.read(offset, MAX_HEAD_BYTES)?;
         if first >= cursor.segment && frame_length(&head, 0).is_some() {
-            return Ok(true);
+            return Ok(Some(session(&head).to_vec()));
         }
     }
-    Ok(false)
+    Ok(None)
 }

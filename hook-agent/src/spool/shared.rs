@@ -22,7 +22,7 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::queue::holds_records;
+use super::queue::waiting;
 use super::{Head, Limits, Place, Spool};
 
 /// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
@@ -89,7 +89,7 @@ impl SharedFolder {
 
     /// Whether anything is to be delivered.
     pub(crate) fn pending(&self) -> io::Result<bool> {
-        holds_records(&self.path)
+        waiting(&self.path).map(|first| first.is_some())
     }
 
     fn lock_file(&self, name: &str) -> io::Result<File> {
