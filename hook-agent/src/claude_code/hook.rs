@@ -16,7 +16,7 @@ use crate::client::check_session;
 use crate::config::MAX_EVENT_BYTES;
 use crate::delivery::{Delivered, Drain, Once, Report};
 use crate::redaction::Redaction;
-use crate::spool::{Held, Limits, SharedFolder, Spool};
+use crate::spool::{Held, Limits, SharedFolder, Spool, check_trust};
 use crate::{Config, Error, transport};
 
 /// `SessionEnd` has 1.5 seconds, after which Claude Code kills the hook.
@@ -205,10 +205,11 @@ impl Hook {
     }
 
     fn note(&self, folder: Option<&SharedFolder>, what: &str) {
-        match folder {
-            Some(folder) => note(&folder.path, what),
-            None => self.config.spool_dirs.iter().for_each(|dir| note(dir, what)),
+        if let Some(folder) = folder {
+            return note(&folder.path, what);
         }
+        let trusted = self.config.spool_dirs.iter().filter(|dir| check_trust(dir).is_ok());
+        trusted.for_each(|dir| note(dir, what));
     }
 }
 

@@ -7,6 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::queue::waiting;
+use super::trust;
 
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
@@ -40,7 +41,7 @@ impl Folder {
         session: Option<&str>,
         suits: impl Fn(&Self) -> bool,
     ) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(spool_dir)?;
+        trust::make(spool_dir)?;
         let (mut empty, mut anothers) = (None, None);
         for name in names(spool_dir)? {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };

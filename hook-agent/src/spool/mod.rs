@@ -46,6 +46,7 @@ mod record;
 mod rejected;
 mod shared;
 mod step;
+mod trust;
 mod window;
 
 pub(crate) use folder::Folder;
@@ -56,4 +57,5 @@ pub(crate) use record::{begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
 pub(crate) use shared::{Held, SharedFolder};
 pub(crate) use step::Step;
+pub(crate) use trust::{check as check_trust, make as make_trusted};
 pub(crate) use window::{Batch, Head, Window};

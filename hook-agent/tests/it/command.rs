@@ -174,3 +174,23 @@ fn exec_passes_signals_through_and_runs_without_a_recorder() {
     assert_eq!((alone.status.code(), alone.stdout.as_slice()), (Some(0), &b"runs\n"[..]));
     assert!(String::from_utf8(alone.stderr).unwrap().contains("SESSION_ID"));
 }
+
+#[test]
+fn a_directory_in_the_temporary_one_that_others_can_write_is_not_used() {
+    for open_to_all in [true, false] {
+        let setup = setup();
+        let user = rustix::process::geteuid().as_raw();
+        let spool = setup.dir.path().join(format!("hook-agent-{user}"));
+        if open_to_all {
+            std::fs::create_dir(&spool).unwrap();
+            std::fs::set_permissions(&spool, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        for arguments in [vec!["action", "{\"n\":0}", "--strict", "--wait", "20000"], vec!["claude-code"]] {
+            let mut command = command(&setup, &arguments);
+            command.env_remove("HOOK_AGENT_SPOOL_DIR").env("TMPDIR", setup.dir.path()).stdin(Stdio::null());
+            silent(&command.output().unwrap(), 0);
+        }
+        assert!(setup.service.lock().sessions[SESSION].lines.len() >= 2, "what is recorded is delivered");
+        assert_eq!(spool.read_dir().unwrap().count() == 0, open_to_all);
+    }
+}
