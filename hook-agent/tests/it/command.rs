@@ -194,3 +194,22 @@ fn a_directory_in_the_temporary_one_that_others_can_write_is_not_used() {
         assert_eq!(spool.read_dir().unwrap().count() == 0, open_to_all);
     }
 }
+
+#[test]
+fn exec_records_no_private_key_that_the_program_prints() {
+    let setup = setup();
+    let line = "A1b2C3d4".repeat(8);
+    let body = format!("{line}\n").repeat(20);
+    let key = format!("-----BEGIN {0}-----\n{body}-----END {0}-----\n", ["RSA", "PRIVATE", "KEY"].join(" "));
+    let path = setup.dir.path().join("key.pem");
+    std::fs::write(&path, format!("before\n{key}after\n")).unwrap();
+    let output = run(&setup, &["exec", "--wait", "20000", "--", "cat", path.to_str().unwrap()], "");
+    assert_eq!(output.stdout, std::fs::read(&path).unwrap(), "what is passed through is untouched");
+    let data = setup.service.data(SESSION);
+    assert!(!json!(data).to_string().contains(&line), "{data:?}");
+    let texts: Vec<&str> = data.iter().filter_map(|data| data["text"].as_str()).collect();
+    assert!(
+        matches!(texts[..], ["before", key, "after"] if key.starts_with("[redacted:private_key:")),
+        "{texts:?}"
+    );
+}
