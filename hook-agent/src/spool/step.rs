@@ -7,8 +7,9 @@
 //!
 //! - While a number is in doubt, no request under it ends later than the smallest one whose answer is missing: all that
 //!   is sent is then part of whatever is stored, and settles nothing that is not.
-//! - How many results an answer has tells which request it is for. Where it can't be told, only what was sent is
-//!   settled, and the rest is sent under the next number.
+//! - How many results an answer has tells which request it is for: fewer than the lines that were sent are a line's
+//!   that was sent alone, and has been set aside since. Where it can't be told, only what was sent is settled, and the
+//!   rest is sent under the next number.
 //!
 //! Once every line below that end is set aside, the number goes along: it may be used up. If it is not, the service says
 //! so (a gap), and the rest is numbered anew.
@@ -41,6 +42,9 @@ pub(crate) struct Step {
     /// Where the smallest of them ended, those of one line aside.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     bound: usize,
+    /// One line was sent alone and its answer is missing: its place, counted from 1; 0 if there was none.
+    #[serde(rename = "a", default, skip_serializing_if = "is_zero")]
+    alone: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -73,10 +77,16 @@ impl Step {
         } else if sent.len() > 1 {
             self.bound = self.bound.min(sent.end);
         }
+        if sent.len() == 1 {
+            self.alone = sent.end;
+        }
     }
 
     /// The lines that an answer with so many results settles, and how many of the results are for lines before them.
     pub(crate) fn answered(&self, sent: &Range<usize>, results: usize) -> (Range<usize>, usize) {
+        if self.alone > 0 && results < sent.len() {
+            return (sent.start..sent.start, 0);
+        }
         let before = sent.start - self.from.min(sent.start);
         let known = before == 0 || results == self.reach - self.from || results == self.bound - self.from;
         let end = self.from + results;
@@ -91,6 +101,21 @@ impl Step {
         self.settled += lines;
         self.lines = self.lines.saturating_sub(lines);
         if counted || self.in_doubt() && self.settled >= self.bound {
+            self.number(self.epoch, self.seq + 1);
+        }
+        self.tell_apart();
+    }
+
+    /// From now on requests carry so many lines.
+    pub(crate) fn split(&mut self, lines: usize) {
+        self.lines = lines;
+        self.tell_apart();
+    }
+
+    /// Two lines that were sent alone under one number have answers alike: the second has the next number.
+    fn tell_apart(&mut self) {
+        let next = self.request(usize::MAX);
+        if self.alone > 0 && next.len() == 1 && next.end != self.alone {
             self.number(self.epoch, self.seq + 1);
         }
     }
@@ -132,5 +157,84 @@ mod tests {
         assert_eq!(step.answered(&(1..4), 4), (1..4, 1), "the second");
         assert_eq!(step.answered(&(1..4), 3), (1..4, 0), "this one");
         assert_eq!(step.answered(&(1..2), 3), (1..2, 2), "not known");
+    }
+
+    const TOTAL: usize = 6;
+
+    /// A batch on its way, and a service.
+    #[derive(Clone, Default)]
+    struct Way {
+        step: Step,
+        /// The service's epoch, the number that it expects, and how many lines it stored under the one before.
+        known: (u64, u64, usize),
+        stored: [u32; TOTAL],
+        delivered: [bool; TOTAL],
+        unanswered: u32,
+    }
+
+    impl Way {
+        /// The results of its answer; `None` is a gap.
+        fn arrive(&mut self, sent: &Range<usize>) -> Option<usize> {
+            let (epoch, expected, last) = self.known;
+            if self.step.epoch == epoch && self.step.seq + 1 == expected {
+                return Some(last);
+            }
+            let expected = if self.step.epoch > epoch { 0 } else { expected };
+            (self.step.seq == expected).then(|| {
+                sent.clone().for_each(|line| self.stored[line] += 1);
+                self.known = (self.step.epoch, expected + 1, sent.len());
+                sent.len()
+            })
+        }
+
+        fn answered(&mut self, sent: &Range<usize>) {
+            let Some(results) = self.arrive(sent) else { return self.step.number(self.step.epoch + 1, 0) };
+            let (lines, _) = self.step.answered(sent, results);
+            lines.clone().for_each(|line| self.delivered[line] = true);
+            self.step.settle(lines.len(), true);
+        }
+
+        fn lost(&mut self, sent: &Range<usize>, arrives: bool) {
+            if arrives {
+                self.arrive(sent);
+            }
+            self.unanswered += 1;
+            self.step.doubt(sent);
+        }
+
+        fn refused(&mut self, sent: &Range<usize>) {
+            match sent.len() {
+                1 => self.step.settle(1, false),
+                lines => self.step.split(lines / 2),
+            }
+        }
+
+        fn go(&self, more: u32) {
+            if self.step.settled == TOTAL {
+                for (stored, delivered) in self.stored.iter().zip(self.delivered) {
+                    assert!(*stored > 0 || !delivered, "lost: {:?}", self.stored);
+                    assert!(*stored < 2 || self.unanswered > 1, "stored twice: {:?}", self.stored);
+                }
+                return;
+            }
+            let sent = self.step.request(TOTAL);
+            assert!(!sent.is_empty());
+            let after = |act: &dyn Fn(&mut Self)| {
+                let mut way = self.clone();
+                act(&mut way);
+                way.go(more.saturating_sub(1));
+            };
+            after(&|way| way.answered(&sent));
+            if more > 0 {
+                after(&|way| way.lost(&sent, true));
+                after(&|way| way.lost(&sent, false));
+                after(&|way| way.refused(&sent));
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_happens_on_the_way_nothing_counts_as_delivered_that_is_not_stored() {
+        Way { step: Step::new(1, 0), ..Way::default() }.go(12);
     }
 }

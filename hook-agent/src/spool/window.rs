@@ -159,7 +159,7 @@ impl Head {
 
     /// From now on this batch's requests carry so many lines.
     pub(crate) fn split(&mut self, index: usize, lines: usize) {
-        self.change(index, |step| step.lines = lines);
+        self.change(index, |step| step.split(lines));
         self.progress.broken = 0;
         self.save();
     }
