@@ -165,7 +165,7 @@ export interface Stats {
  *
  * Thrown at the call: `missing_session`, `invalid_session_id`, `invalid_json`, `invalid_argument`, `invalid_config`,
  * `event_too_large`, `agent_closed`. Told to whoever awaits: `spool_full`, `spool_write_failed`, `thread_failed`,
- * `event_dropped`, `service_unreachable` (reads only) and the service's own codes.
+ * `event_dropped`, `event_forgotten`, `service_unreachable` (reads only) and the service's own codes.
  */
 export class HookAgentError extends Error {
   constructor(code: string, message: string, options?: ErrorOptions);

@@ -27,6 +27,7 @@ fn class(error: &Error) -> &'static str {
         | Error::Thread { .. }
         | Error::Closed
         | Error::Dropped { .. }
+        | Error::Forgotten
         | Error::Config { .. } => "HookAgentError",
     }
 }

@@ -51,7 +51,7 @@ pub struct Config {
     pub token: Option<Token>,
     /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool, the first one that can be written is taken. Unset, they
     /// are `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the system's
-    /// temporary directory. Set, it is the only one.
+    /// temporary directory, unless others can write to that. Set, it is the only one.
     pub spool_dirs: Vec<PathBuf>,
     /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB; a sixteenth of it when the spool is in memory.
     pub spool_max_bytes: u64,
@@ -148,6 +148,12 @@ impl Config {
     }
 }
 
+/// The spool directory where there is no home: in a place where others can make one of that name.
+pub(crate) fn fallback_dir() -> PathBuf {
+    let user = rustix::process::geteuid().as_raw();
+    std::env::temp_dir().join(format!("hook-agent-{user}"))
+}
+
 fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
@@ -205,9 +211,7 @@ impl Vars<'_> {
             .text("XDG_STATE_HOME")
             .map(PathBuf::from)
             .or_else(|| self.text("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-        let user = rustix::process::geteuid().as_raw();
-        let temporary = std::env::temp_dir().join(format!("hook-agent-{user}"));
-        state.map(|dir| dir.join("hook-agent")).into_iter().chain([temporary]).collect()
+        state.map(|dir| dir.join("hook-agent")).into_iter().chain([fallback_dir()]).collect()
     }
 }
 

@@ -77,6 +77,9 @@ pub enum Error {
         /// The spool's folder.
         path: PathBuf,
     },
+    /// A ticket that was taken up so late that it is no longer known whether the event was stored.
+    #[error("waited for too late: it is no longer known whether the service took the event")]
+    Forgotten,
     /// A read that the service answered with an error.
     #[error("`{path}` was answered with status {status}: {message}")]
     Refused {
@@ -127,6 +130,7 @@ impl Error {
             Self::Closed => "agent_closed",
             Self::Rejected { code, .. } | Self::Refused { code, .. } => code,
             Self::Dropped { .. } => "event_dropped",
+            Self::Forgotten => "event_forgotten",
             Self::Unreachable { .. } => "service_unreachable",
             Self::Timeout { .. } => "timeout",
             Self::Config { .. } => "invalid_config",

@@ -5,15 +5,16 @@
 //! long as the process. The service leaves these tags as they are; its own come from a key of its own.
 
 use std::borrow::Cow;
-use std::fs::{DirBuilder, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
 use session_model::redact::{Key, Redactor, Rules, is_suspicious, prepare};
 
+use crate::spool::make_trusted;
 use crate::{Config, Error};
 
 const KEY_FILE: &str = "redaction.key";
@@ -100,8 +101,8 @@ fn draw() -> Key {
 /// The directory's key. Of several processes that make one at the same time the first one's stays.
 fn read_or_make(dir: &Path) -> io::Result<Key> {
     let path = dir.join(KEY_FILE);
+    make_trusted(dir)?;
     if !path.exists() {
-        DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
         let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
         let written = writeln!(file, "{}", draw().to_hex()).and_then(|()| std::fs::hard_link(&spare, &path));

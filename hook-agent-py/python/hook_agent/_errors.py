@@ -7,7 +7,7 @@ class HookAgentError(Exception):
     """Any failure; `code` tells which.
 
     Of its own: `missing_session`, `invalid_session_id`, `invalid_config`, `agent_closed`, `spool_full`,
-    `spool_write_failed`, `event_dropped`, `thread_failed`.
+    `spool_write_failed`, `event_dropped`, `event_forgotten`, `thread_failed`.
     """
 
     def __init__(self, message: str, code: str = "unknown") -> None:

@@ -16,7 +16,7 @@ use crate::client::check_session;
 use crate::config::MAX_EVENT_BYTES;
 use crate::delivery::{Delivered, Drain, Once, Report};
 use crate::redaction::Redaction;
-use crate::spool::{Held, Limits, SharedFolder, Spool};
+use crate::spool::{Held, Limits, SharedFolder, Spool, check_trust};
 use crate::{Config, Error, transport};
 
 /// `SessionEnd` has 1.5 seconds, after which Claude Code kills the hook.
@@ -38,6 +38,20 @@ pub(crate) struct Hook {
     /// How long delivery may take, when the payload is small and the run goes on.
     pub wait: Duration,
     pub started: Instant,
+}
+
+/// Why a hook's records are not in the spool, or not all of them.
+struct Unkept {
+    reason: String,
+    /// Those that are not, if some may be: what is in the spool is delivered from there, and must not go another way too.
+    left: Option<Vec<Vec<u8>>>,
+}
+
+impl From<io::Error> for Unkept {
+    /// Nothing was written.
+    fn from(error: io::Error) -> Self {
+        Self { reason: error.to_string(), left: None }
+    }
 }
 
 /// Notes in this place that the hook was called in a way that it does not know, or with settings that can't be read.
@@ -94,15 +108,16 @@ impl Hook {
 
     fn record(&self, folder: Option<&SharedFolder>, session: &str, payload: &Payload<'_>, scene: &Scene<'_>) {
         let last = Meaning::of(&payload.hook_event_name) == Meaning::SessionEnd;
-        let kept = folder.map_or(Err("no spool directory can be written".to_owned()), |folder| {
-            self.keep(folder, session, payload, scene).map(|()| folder)
-        });
+        let kept = folder
+            .map_or(Err(io::Error::other("no spool directory can be written").into()), |folder| {
+                self.keep(folder, session, payload, scene).map(|()| folder)
+            });
         match kept {
             Ok(folder) => self.deliver(folder, last, scene.stamp.raw.len()),
-            Err(reason) => {
+            Err(Unkept { reason, left }) => {
                 self.note(folder, &format!("spool: {reason}"));
-                let drafts = map(payload, scene, &mut Run::default());
-                if let Err(error) = self.pass_by(session, &drafts) {
+                let anew = || self.frames(folder, session, &map(payload, scene, &mut Run::default()));
+                if let Err(error) = self.pass_by(&left.unwrap_or_else(anew)) {
                     self.note(folder, &format!("lost: {error}"));
                 }
             }
@@ -116,18 +131,17 @@ impl Hook {
         session: &str,
         payload: &Payload<'_>,
         scene: &Scene<'_>,
-    ) -> Result<(), String> {
+    ) -> Result<(), Unkept> {
         let meaning = Meaning::of(&payload.hook_event_name);
-        let told = |error: io::Error| error.to_string();
         if !meaning.remembers() {
-            let frames = self.frames(folder, session, &map(payload, scene, &mut Run::default()));
-            return self.append(&folder.hold().map_err(told)?, &frames);
+            let frames = self.frames(Some(folder), session, &map(payload, scene, &mut Run::default()));
+            return self.append(&folder.hold()?, frames);
         }
-        let held = folder.hold().map_err(told)?;
+        let held = folder.hold()?;
         let before = Run::load(&folder.path, session);
         let mut run = before.clone();
         let drafts = map(payload, scene, &mut run);
-        self.append(&held, &self.frames(folder, session, &drafts))?;
+        self.append(&held, self.frames(Some(folder), session, &drafts))?;
         let saved = if run == before { Ok(()) } else { run.save(&folder.path, session) };
         let forgot = if meaning == Meaning::SessionEnd { forget_silent(&folder.path) } else { Ok(()) };
         for error in saved.err().into_iter().chain(forgot.err()) {
@@ -138,16 +152,19 @@ impl Hook {
         Ok(())
     }
 
-    fn frames(&self, folder: &SharedFolder, session: &str, drafts: &[Draft<'_>]) -> Vec<Vec<u8>> {
+    fn frames(&self, folder: Option<&SharedFolder>, session: &str, drafts: &[Draft<'_>]) -> Vec<Vec<u8>> {
         let framed = drafts.iter().map(|draft| draft.call.frame(session, &draft.json, &self.redaction));
-        framed
-            .filter_map(|frame| frame.map_err(|error| self.note(Some(folder), &error.to_string())).ok())
-            .collect()
+        framed.filter_map(|frame| frame.map_err(|error| self.note(folder, &error.to_string())).ok()).collect()
     }
 
-    fn append(&self, held: &Held<'_>, frames: &[Vec<u8>]) -> Result<(), String> {
-        let (spool, _) = held.open(self.limits(false)).map_err(|error| error.to_string())?;
-        frames.iter().try_for_each(|frame| spool.append(frame).map(drop)).map_err(|error| error.to_string())
+    fn append(&self, held: &Held<'_>, mut frames: Vec<Vec<u8>>) -> Result<(), Unkept> {
+        let (spool, _) = held.open(self.limits(false))?;
+        for written in 0..frames.len() {
+            if let Err(error) = spool.append(&frames[written]) {
+                return Err(Unkept { reason: error.to_string(), left: Some(frames.split_off(written)) });
+            }
+        }
+        Ok(())
     }
 
     fn deliver(&self, folder: &SharedFolder, last: bool, bytes: usize) {
@@ -163,12 +180,12 @@ impl Hook {
     }
 
     /// Without a spool the records go straight to the service, or are lost.
-    fn pass_by(&self, session: &str, drafts: &[Draft<'_>]) -> Result<(), Error> {
+    fn pass_by(&self, frames: &[Vec<u8>]) -> Result<(), Error> {
         let producer = uuid::Uuid::new_v4().simple().to_string();
         let in_memory = |source| Error::SpoolWrite { path: PathBuf::from("(memory)"), source };
         let (spool, head) = Spool::in_memory(producer, self.limits(true)).map_err(in_memory)?;
-        for draft in drafts {
-            spool.append(&draft.call.frame(session, &draft.json, &self.redaction)?)?;
+        for frame in frames {
+            spool.append(frame)?;
         }
         let config =
             Config { connect_timeout: LAST_WAIT / 2, answer_timeout: LAST_WAIT, ..self.config.clone() };
@@ -188,10 +205,11 @@ impl Hook {
     }
 
     fn note(&self, folder: Option<&SharedFolder>, what: &str) {
-        match folder {
-            Some(folder) => note(&folder.path, what),
-            None => self.config.spool_dirs.iter().for_each(|dir| note(dir, what)),
+        if let Some(folder) = folder {
+            return note(&folder.path, what);
         }
+        let trusted = self.config.spool_dirs.iter().filter(|dir| check_trust(dir).is_ok());
+        trusted.for_each(|dir| note(dir, what));
     }
 }
 

@@ -1,4 +1,4 @@
-//! `exec`: runs a program as if it ran alone, and records its start, its output lines, its end.
+//! `exec`: runs a program as if it ran alone, and records its start, its output ([`lines`](super::lines)), its end.
 //!
 //! Its standard input is ours; its output passes through untouched and at once. Whatever is wrong with the recorder,
 //! the program runs. Signals that reach us are passed on, except those that a terminal sends to both.
@@ -18,10 +18,9 @@ use signal_hook::iterator::{Handle, Signals};
 use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, tell};
+use super::lines::Lines;
 use crate::HookAgent;
 
-/// Longer lines are recorded in pieces.
-const MAX_LINE: usize = 64 * 1024;
 /// Once the program has ended, a background child of its may keep its output open: it is followed for this long
 /// after its last byte.
 const LEFT_OPEN: Duration = Duration::from_secs(1);
@@ -124,7 +123,7 @@ fn copy(
     told: mpsc::Sender<Copied>,
 ) -> bool {
     let body = move || {
-        let mut lines = Lines { stream, recorder, held: Vec::new() };
+        let mut lines = Lines::new(|text: &str, goes_on| recorder.output(stream, text, goes_on));
         let mut buffer = vec![0; 32 * 1024];
         // Our own output may be closed: the program is to be read all the same, or it would stall.
         while let Ok(read @ 1..) = from.read(&mut buffer) {
@@ -138,42 +137,6 @@ fn copy(
     std::thread::Builder::new().name(format!("hook-agent-{stream}")).spawn(body).is_ok()
 }
 
-/// Cuts a stream into the lines to record.
-struct Lines {
-    stream: &'static str,
-    recorder: Recorder,
-    held: Vec<u8>,
-}
-
-impl Lines {
-    fn add(&mut self, bytes: &[u8]) {
-        for piece in bytes.split_inclusive(|byte| *byte == b'\n') {
-            self.held.extend_from_slice(piece);
-            if piece.ends_with(b"\n") || self.held.len() >= MAX_LINE {
-                self.record();
-            }
-        }
-    }
-
-    fn end(&mut self) {
-        if !self.held.is_empty() {
-            self.record();
-        }
-    }
-
-    fn record(&mut self) {
-        let whole = self.held.ends_with(b"\n");
-        let text = String::from_utf8_lossy(&self.held);
-        let text = text.trim_end_matches(['\n', '\r']);
-        let mut line = json!({"type": "output", "stream": self.stream, "text": text});
-        if !whole && self.held.len() >= MAX_LINE {
-            line["continues"] = true.into();
-        }
-        self.recorder.response(&line);
-        self.held.clear();
-    }
-}
-
 /// Records what it can and tells what it cannot once; the program is none the wiser.
 #[derive(Clone)]
 struct Recorder {
@@ -185,6 +148,14 @@ impl Recorder {
         if let Some(Err(error)) = self.agent.as_ref().map(|agent| agent.log_action(action)) {
             tell(&format!("not recorded: {error}"));
         }
+    }
+
+    fn output(&self, stream: &str, text: &str, goes_on: bool) {
+        let mut line = json!({"type": "output", "stream": stream, "text": text});
+        if goes_on {
+            line["continues"] = true.into();
+        }
+        self.response(&line);
     }
 
     fn response(&self, response: &serde_json::Value) {

@@ -45,7 +45,9 @@ impl Exit {
             | Error::SpoolWrite { .. }
             | Error::Thread { .. }
             | Error::Dropped { .. } => Self::Spool,
-            Error::Closed | Error::Unreachable { .. } | Error::Timeout { .. } => Self::Unavailable,
+            Error::Closed | Error::Forgotten | Error::Unreachable { .. } | Error::Timeout { .. } => {
+                Self::Unavailable
+            }
             Error::Rejected { .. } | Error::Refused { .. } => Self::Refused,
         }
     }

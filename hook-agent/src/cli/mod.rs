@@ -9,6 +9,7 @@ mod commands;
 mod config;
 mod exec;
 mod exit;
+mod lines;
 mod shared;
 
 use std::ffi::OsString;

@@ -28,6 +28,7 @@ impl Answer {
             Outcome::Queued => Ok(Self::queued()),
             Outcome::Rejected { call, code, message } => Err(Error::Rejected { call, code, message }),
             Outcome::Dropped => Err(Error::Dropped { path: shared.spool.path() }),
+            Outcome::Forgotten => Err(Error::Forgotten),
         }
     }
 

@@ -43,7 +43,8 @@
 //! the latest after connect plus answer time-out, and at once for as long as the service is known to be away.
 //! Errors of a write are: at the call, what the caller can mend (`missing_session`, `invalid_session_id`,
 //! `invalid_json`, `event_too_large`, `spool_full`, `spool_write_failed`, `agent_closed`); at the ticket, what the
-//! service refused (its own code, as `goal_not_found`) and `event_dropped`.
+//! service refused (its own code, as `goal_not_found`) and `event_dropped`. A ticket may be taken up at any time: the last
+//! 4096 refusals and drops are remembered, and what lies before them fails with `event_forgotten`.
 //!
 //! **Reads.** [`HookAgent::get_state`], [`restore`](HookAgent::restore) and
 //! [`test_connection`](HookAgent::test_connection) return a ticket too; they run on threads of their own, never

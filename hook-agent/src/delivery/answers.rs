@@ -1,12 +1,13 @@
 //! Who waits for which record, and what the latest records were answered.
 //!
 //! A call that nobody awaits costs nothing here. One that is awaited later than its answer came still finds it,
-//! as long as it is among the last few batches.
+//! as long as it is among the last few batches; after that it still learns whether the record was stored ([`misses`](super::misses)).
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use super::misses::Misses;
 use crate::sync::Mutex;
 
 /// So many settled batches are remembered, and of each answer at most so many bytes.
@@ -28,13 +29,14 @@ pub(crate) enum Outcome {
         message: String,
     },
     Dropped,
+    /// It is settled, and too long ago to say how.
+    Forgotten,
 }
 
 /// Called once, on the delivery thread or on the one that registers it.
 pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
 
 /// The waiting and the remembered.
-#[derive(Default)]
 pub(crate) struct Answers {
     inner: Mutex<Inner>,
     /// Set between a failed attempt and the next success: whoever asks now is told `queued` at once.
@@ -42,15 +44,29 @@ pub(crate) struct Answers {
     panics: AtomicU64,
 }
 
-#[derive(Default)]
 struct Inner {
     waiting: HashMap<u64, Callback>,
     recent: VecDeque<Vec<(u64, Outcome)>>,
     /// Records below are settled, whether remembered or not.
     settled: u64,
+    /// Those that are settled beyond it.
+    ahead: Vec<u64>,
+    misses: Misses,
 }
 
 impl Answers {
+    /// For a process whose first record will have this number.
+    pub(crate) fn from(first: u64) -> Self {
+        let inner = Inner {
+            waiting: HashMap::new(),
+            recent: VecDeque::new(),
+            settled: first,
+            ahead: Vec::new(),
+            misses: Misses::from(first),
+        };
+        Self { inner: Mutex::new(inner), failing: AtomicBool::new(false), panics: AtomicU64::new(0) }
+    }
+
     /// Calls back once the record's outcome is known; true if that is still to come.
     pub(crate) fn register(&self, record: u64, callback: Callback) -> bool {
         let mut inner = self.inner.lock();
@@ -70,6 +86,10 @@ impl Answers {
         let mut due = Vec::new();
         for (record, outcome) in &outcomes {
             due.extend(inner.waiting.remove(record).map(|callback| (callback, outcome.clone())));
+            inner.ahead.push(*record);
+            if let Outcome::Rejected { .. } = outcome {
+                inner.misses.add(*record, record + 1, outcome.clone().shortened());
+            }
         }
         inner
             .recent
@@ -84,7 +104,7 @@ impl Answers {
     /// Delivery has come to this record: who still waits for one before it waits for what was dropped.
     pub(crate) fn passed(&self, cursor: u64) {
         let mut inner = self.inner.lock();
-        inner.settled = inner.settled.max(cursor);
+        inner.pass(cursor);
         let gone: Vec<u64> = inner.waiting.keys().copied().filter(|record| *record < cursor).collect();
         let dropped =
             gone.iter().filter_map(|record| Some((inner.waiting.remove(record)?, Outcome::Dropped)));
@@ -139,12 +159,28 @@ impl Inner {
         self.waiting.insert(record, both);
     }
 
+    /// What was passed and never settled was let go.
+    fn pass(&mut self, cursor: u64) {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        ahead.sort_unstable();
+        let beyond = ahead.split_off(ahead.partition_point(|record| *record < cursor));
+        for record in ahead.into_iter().chain([cursor]) {
+            if record > self.settled {
+                self.misses.add(self.settled, record, Outcome::Dropped);
+            }
+            self.settled = self.settled.max(record + u64::from(record < cursor));
+        }
+        self.ahead = beyond;
+    }
+
     fn known(&self, record: u64) -> Option<Outcome> {
         let remembered = self.recent.iter().find_map(|batch| {
             let at = batch.binary_search_by_key(&record, |(number, _)| *number).ok()?;
             Some(batch[at].1.clone())
         });
-        remembered.or_else(|| (record < self.settled).then_some(Outcome::Stored))
+        remembered.or_else(|| {
+            (record < self.settled || self.ahead.contains(&record)).then(|| self.misses.of(record))
+        })
     }
 }
 
@@ -152,6 +188,10 @@ impl Outcome {
     fn shortened(self) -> Self {
         match self {
             Self::Answer(json) if json.len() > REMEMBERED_BYTES => Self::Stored,
+            Self::Rejected { call, code, mut message } => {
+                message.truncate(message.floor_char_boundary(REMEMBERED_BYTES));
+                Self::Rejected { call, code, message }
+            }
             other => other,
         }
     }
@@ -171,7 +211,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_found_before_and_after_it_came() {
-        let answers = Answers::default();
+        let answers = Answers::from(0);
         let early = ask(&answers, 1);
         let outcome = Outcome::Answer("{}".into());
         answers.settle(vec![(0, Outcome::Stored), (1, outcome.clone())]);
@@ -181,7 +221,7 @@ mod tests {
 
     #[test]
     fn all_who_wait_for_a_record_are_told() {
-        let answers = Answers::default();
+        let answers = Answers::from(0);
         let waiting = [ask(&answers, 1), ask(&answers, 1), ask(&answers, 1)];
         answers.settle(vec![(1, Outcome::Stored)]);
         assert!(waiting.iter().all(|one| one.try_recv() == Ok(Outcome::Stored)));
@@ -189,15 +229,26 @@ mod tests {
 
     #[test]
     fn who_waits_for_a_dropped_record_is_told() {
-        let answers = Answers::default();
+        let answers = Answers::from(0);
         let waiting = ask(&answers, 3);
         answers.passed(4);
         assert_eq!(waiting.try_recv(), Ok(Outcome::Dropped));
     }
 
     #[test]
+    fn what_was_settled_within_a_window_of_many_batches_is_known_before_the_window_is_passed() {
+        let answers = Answers::from(0);
+        (0..32).for_each(|record| answers.settle(vec![(record, Outcome::Stored)]));
+        assert_eq!(ask(&answers, 0).try_recv(), Ok(Outcome::Stored));
+        answers.settle(vec![(40, Outcome::Stored)]);
+        answers.passed(41);
+        let told = [31, 32, 39, 40].map(|record| ask(&answers, record).try_recv().unwrap());
+        assert_eq!(told, [Outcome::Stored, Outcome::Dropped, Outcome::Dropped, Outcome::Stored]);
+    }
+
+    #[test]
     fn while_the_service_is_away_nobody_waits() {
-        let answers = Answers::default();
+        let answers = Answers::from(0);
         let waiting = ask(&answers, 3);
         answers.fail();
         assert_eq!(waiting.try_recv(), Ok(Outcome::Queued));
@@ -206,7 +257,7 @@ mod tests {
 
     #[test]
     fn a_callback_that_panics_is_counted() {
-        let answers = Answers::default();
+        let answers = Answers::from(0);
         answers.settle(vec![(0, Outcome::Stored)]);
         answers.register(0, Box::new(|_| panic!("as a test")));
         assert_eq!(answers.panics(), 1);

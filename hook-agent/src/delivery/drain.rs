@@ -1,5 +1,6 @@
 //! Draining one spool: its window, its batches, their answers.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,9 +23,7 @@ pub(crate) struct Drain {
     pub spool: Arc<Spool>,
     head: Head,
     window: Option<Window>,
-    /// Attempts in a row that broke on the current request.
-    broken: u32,
-    /// Times in a row that it was numbered anew.
+    /// Times in a row that the current request was numbered anew.
     renumbered: u32,
 }
 
@@ -54,7 +53,7 @@ enum Sent {
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, broken: 0, renumbered: 0 }
+        Self { spool, head, window: None, renumbered: 0 }
     }
 
     /// The number of the first record that is not settled.
@@ -81,6 +80,7 @@ impl Drain {
         if let Some(answers) = answers {
             answers.passed(self.head.cursor());
         }
+        Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
         let Some(window) = window else { return Turn::Idle };
         let turn = self.send_window(&window, transport, answers, report);
         Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
@@ -126,18 +126,23 @@ impl Drain {
     ) -> Sent {
         let step = self.head.step(index);
         let batch = &window.batches[index];
-        let lines = current(batch, &step);
+        let sent = step.request(batch.lines.len());
+        let lines = &batch.lines[sent.clone()];
+        self.head.sending(index, &sent);
         let seq = (!window.is_create()).then_some(step.seq);
         let body = body(window, lines);
         let request = request(&self.spool.producer, batch, &step, seq, &body);
         Report::add(&report.batches, 1);
         let verdict = match transport.send(&request) {
             Ok(response) => {
+                if response.repeated {
+                    self.head.doubt(index, &sent);
+                }
                 judge(&response, Asked { session: &batch.session, seq, token: transport.shows_token() })
             }
             Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
         };
-        let settling = Settling { window, index, lines, answers, report };
+        let settling = Settling { window, index, sent: &sent, lines, answers, report };
         self.act(verdict, &settling)
     }
 
@@ -145,7 +150,10 @@ impl Drain {
         match verdict {
             Verdict::Delivered(results) => self.delivered(at, results),
             Verdict::Stored => self.settle(at, Vec::new(), true),
-            Verdict::Retry { after, reason } => at.failed(after, reason),
+            Verdict::Retry { after, reason } => {
+                self.head.doubt(at.index, at.sent);
+                at.failed(after, reason)
+            }
             Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
@@ -153,17 +161,12 @@ impl Drain {
         }
     }
 
-    /// More results than lines are the answer to an earlier, larger request under the same number, which was stored and
-    /// its answer lost. Either that one was halved since, and all of it is settled now; or its first lines were set aside.
+    /// More results than lines are the answer to an earlier, larger request under the same number.
     fn delivered(&mut self, at: &Settling<'_>, mut results: Vec<LineResult>) -> Sent {
         let step = self.head.step(at.index);
-        let more = results.len().saturating_sub(at.lines.len());
-        if step.lines == 0 {
-            results.drain(..more);
-            return self.settle(at, results, true);
-        }
-        let left = &at.window.batches[at.index].lines[step.settled..];
-        let lines = &left[..left.len().min(at.lines.len() + more)];
+        let (stored, before) = step.answered(at.sent, results.len());
+        results.drain(..before);
+        let lines = &at.window.batches[at.index].lines[stored];
         self.settle(&Settling { lines, ..*at }, results, true)
     }
 
@@ -180,7 +183,6 @@ impl Drain {
 
     /// A batch that is refused whole is halved until the line at fault stands alone.
     fn refused(&mut self, at: &Settling<'_>, code: String, message: String) -> Sent {
-        self.broken = 0;
         if at.lines.len() > 1 {
             self.head.split(at.index, at.lines.len() / 2);
             return Sent::Again;
@@ -189,17 +191,17 @@ impl Drain {
     }
 
     fn broke(&mut self, at: &Settling<'_>, reason: String) -> Sent {
-        self.broken += 1;
+        self.head.doubt(at.index, at.sent);
+        let broken = self.head.broke();
         let split = self.head.step(at.index).lines > 0;
-        if self.broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
+        if broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
             return at.failed(None, reason);
         }
         let code = "service_failed".to_owned();
         if at.lines.len() > 1 {
             return self.refused(at, code, reason);
         }
-        // An attempt may have been stored for all its bad answer: the number goes with the record, as in `set_aside`.
-        self.settle(at, vec![LineResult::Refused { code, message: reason }], true)
+        self.settle(at, vec![LineResult::Refused { code, message: reason }], false)
     }
 
     fn locked(&mut self, at: &Settling<'_>, reason: &str) -> Sent {
@@ -218,22 +220,23 @@ impl Drain {
     /// What has waited for as long as the spool keeps anything goes, so that it does not hold up what is behind it for
     /// ever; the rest waits on. True if that was all.
     fn set_aside(&mut self, at: &Settling<'_>, reason: &str) -> bool {
-        let too_old = self.spool.too_old();
-        let old = at.lines.iter().take_while(|index| at.window.records[**index].time < too_old).count();
+        let old =
+            at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count();
         let whole = old == at.lines.len();
         if old > 0 {
             let refused =
                 || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.to_owned() };
             let results = std::iter::repeat_with(refused).take(old).collect();
-            // An earlier attempt may have been stored, its answer lost. So the number of a request that goes whole goes
-            // with it: one that the service never saw is a gap to it, and numbered anew.
-            self.close(&Settling { lines: &at.lines[..old], ..*at }, results, whole);
+            // The number of a request that goes whole goes with it: one that the service never saw is a gap to it, and
+            // numbered anew. One that more may be stored under stays.
+            let counted = whole && !self.head.step(at.index).in_doubt();
+            self.close(&Settling { lines: &at.lines[..old], ..*at }, results, counted);
         }
         whole
     }
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
-        (self.broken, self.renumbered) = (0, 0);
+        self.renumbered = 0;
         at.report.let_in();
         if let Some(answers) = at.answers {
             answers.succeed();
@@ -262,6 +265,8 @@ impl Drain {
 struct Settling<'a> {
     window: &'a Window,
     index: usize,
+    /// Which of the batch's lines were sent.
+    sent: &'a Range<usize>,
     /// Indexes into the window's records.
     lines: &'a [usize],
     answers: Option<&'a Answers>,
@@ -322,11 +327,6 @@ impl Settling<'_> {
 /// Who is not let in: we are, if these are our own records; what was adopted may be for another's token.
 fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
     if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
-}
-
-fn current<'a>(batch: &'a Batch, step: &Step) -> &'a [usize] {
-    let left = &batch.lines[step.settled.min(batch.lines.len())..];
-    if step.lines == 0 { left } else { &left[..step.lines.min(left.len())] }
 }
 
 fn body(window: &Window, lines: &[usize]) -> Vec<u8> {

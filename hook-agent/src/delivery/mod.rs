@@ -17,6 +17,7 @@ mod answers;
 mod backoff;
 mod bell;
 mod drain;
+mod misses;
 mod once;
 mod report;
 mod verdict;

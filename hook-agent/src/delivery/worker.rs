@@ -52,8 +52,8 @@ pub(crate) fn start(config: &Arc<Config>, session: Option<&str>) -> Result<Arc<S
     let shared = Arc::new(Shared {
         config: Arc::clone(config),
         cursor: AtomicU64::new(opened.head.cursor()),
+        answers: Answers::from(opened.spool.next()),
         spool: Arc::new(opened.spool),
-        answers: Answers::default(),
         bell: Bell::default(),
         report: Report::default(),
         sweep: Sweep::default(),
@@ -78,11 +78,11 @@ struct Opened {
 fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
     let mut reasons = Vec::new();
     for dir in &config.spool_dirs {
-        let claimed = Folder::claim(dir, config.service.as_str(), |folder| suits(config, session, folder))
-            .and_then(|folder| {
-                let (spool, head) = open_folder(config, &folder)?;
-                Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
-            });
+        let suits = |folder: &Folder| suits(config, session, folder);
+        let claimed = Folder::claim(dir, config.service.as_str(), session, suits).and_then(|folder| {
+            let (spool, head) = open_folder(config, &folder)?;
+            Ok(Opened { spool, head, folder: Some(folder), memory_because: None })
+        });
         match claimed {
             Ok(opened) => return Ok(opened),
             Err(error) => reasons.push(format!("`{}`: {error}", dir.display())),
@@ -169,7 +169,7 @@ struct Worker {
     transport: Option<Box<dyn Transport>>,
     own: Drain,
     adopted: Option<(Drain, Folder)>,
-    /// Folders whose records are not for our token: somebody else's, until the next look.
+    /// Folders that are left alone until the next look: their records are not for our token, or they can't be finished.
     passed_over: HashSet<String>,
     failures: u32,
     idle_since: Instant,
@@ -208,7 +208,9 @@ impl Worker {
         }
         // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
         self.shared.answers.fail();
-        self.shared.lock.lock().take();
+        if let Some(lock) = self.shared.lock.lock().take() {
+            release(&lock);
+        }
         *self.shared.turned.0.lock() = true;
         self.shared.turned.1.notify_all();
     }
@@ -249,23 +251,29 @@ impl Worker {
     fn locked(&mut self) {
         match self.adopted.as_ref().map(|(_, folder)| folder.producer.clone()) {
             None => self.failed(None),
-            Some(producer) => {
-                self.passed_over.insert(producer);
-                self.let_go();
-                self.looked = None;
-            }
+            Some(producer) => self.pass_over(producer),
         }
+    }
+
+    fn pass_over(&mut self, producer: String) {
+        self.passed_over.insert(producer);
+        self.let_go();
+        self.looked = None;
     }
 
     fn let_go(&mut self) {
         if let Some((drain, folder)) = self.adopted.take() {
             self.shared.absorb(&drain.spool);
-            drop(folder);
+            release(&folder.lock);
         }
     }
 
     fn idle(&mut self) {
-        self.let_go();
+        match self.adopted.as_ref().map(|(_, folder)| folder) {
+            // Its state can't be written. Taken up again at once it would only keep the others waiting.
+            Some(folder) if folder.holds_records() => self.pass_over(folder.producer.clone()),
+            _ => self.let_go(),
+        }
         let asked = self.shared.sweep.asked.load(Ordering::SeqCst);
         let sweeping = self.shared.sweep.done.load(Ordering::SeqCst) < asked;
         let due = self.looked.is_some_and(|looked| looked.elapsed() > ADOPT_EVERY);
@@ -307,6 +315,12 @@ impl Worker {
         Report::add(&self.shared.report.adopted, u64::from(adopted.is_some()));
         adopted
     }
+}
+
+/// Closing alone would leave the folder locked for as long as a fork of this process has a copy of the open file.
+fn release(lock: &File) {
+    // What can't be unlocked is free once the last copy is closed.
+    let _ = lock.unlock();
 }
 
 fn open_once<'a>(

@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::queue::holds_records;
+use super::queue::waiting;
+use super::trust;
 
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
@@ -32,20 +33,32 @@ pub(crate) struct FolderInfo {
 }
 
 impl Folder {
-    /// Takes a free folder of this service, one that still holds records and `suits` if there is one; or makes one.
-    pub(crate) fn claim(spool_dir: &Path, service: &str, suits: impl Fn(&Self) -> bool) -> io::Result<Self> {
-        DirBuilder::new().recursive(true).mode(0o700).create(spool_dir)?;
-        let mut empty = None;
+    /// Takes a free folder of this service, one that still holds records and `suits` if there is one, of this session
+    /// rather than of another: what is recorded now then follows what the session left there. Or makes one.
+    pub(crate) fn claim(
+        spool_dir: &Path,
+        service: &str,
+        session: Option<&str>,
+        suits: impl Fn(&Self) -> bool,
+    ) -> io::Result<Self> {
+        trust::make(spool_dir)?;
+        let (mut empty, mut anothers) = (None, None);
         for name in names(spool_dir)? {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             // One that can't be read is left for `adopt`, which tells.
-            if !holds_records(&folder.path).unwrap_or_default() {
+            let Some(first) = waiting(&folder.path).unwrap_or_default() else {
                 empty.get_or_insert(folder);
-            } else if suits(&folder) {
-                return Ok(folder);
+                continue;
+            };
+            let ours = session.is_none_or(|session| session.as_bytes() == first);
+            if (ours || anothers.is_none()) && suits(&folder) {
+                if ours {
+                    return Ok(folder);
+                }
+                anothers = Some(folder);
             }
         }
-        empty.map_or_else(|| Self::make(spool_dir, service), Ok)
+        anothers.or(empty).map_or_else(|| Self::make(spool_dir, service), Ok)
     }
 
     /// Takes a free folder that still holds records, if there is one and it is not to be passed over. Removes empty
@@ -60,17 +73,22 @@ impl Folder {
         let mut trouble = Ok(None);
         for name in names.into_iter().filter(|name| !passed_over.contains(name)) {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
-            match holds_records(&folder.path) {
-                Ok(true) => return Ok(Some(folder)),
-                Ok(false) if surplus > 0 && !folder.path.join("rejected").exists() => {
+            match waiting(&folder.path) {
+                Ok(Some(_)) => return Ok(Some(folder)),
+                Ok(None) if surplus > 0 && !folder.path.join("rejected").exists() => {
                     surplus -= 1;
                     std::fs::remove_dir_all(&folder.path)?;
                 }
-                Ok(false) => {}
+                Ok(None) => {}
                 Err(error) => trouble = Err(error),
             }
         }
         trouble
+    }
+
+    /// Whether anything in it is to be delivered. One that can't be read is taken to hold something.
+    pub(crate) fn holds_records(&self) -> bool {
+        !waiting(&self.path).is_ok_and(|first| first.is_none())
     }
 
     /// What there is in a spool directory, for people to look at.
@@ -81,7 +99,7 @@ impl Folder {
             let service =
                 std::fs::read_to_string(path.join("service")).unwrap_or_default().trim_end().to_owned();
             let owned = Self::try_own(&path, producer.clone(), &service).is_none();
-            let pending = holds_records(&path)?;
+            let pending = waiting(&path)?.is_some();
             found.push(FolderInfo { producer, service, owned, pending });
         }
         Ok(found)
@@ -130,20 +148,20 @@ mod tests {
     #[test]
     fn a_folder_has_one_owner_and_is_claimed_again_once_free() {
         let dir = tempfile::tempdir().unwrap();
-        let first = Folder::claim(dir.path(), "http://a:1", |_| true).unwrap();
-        let second = Folder::claim(dir.path(), "http://a:1", |_| true).unwrap();
-        let other = Folder::claim(dir.path(), "http://b:1", |_| true).unwrap();
+        let first = Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap();
+        let second = Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap();
+        let other = Folder::claim(dir.path(), "http://b:1", None, |_| true).unwrap();
         assert_ne!(first.producer, second.producer);
         let freed = second.producer.clone();
         drop((second, other));
-        assert_eq!(Folder::claim(dir.path(), "http://a:1", |_| true).unwrap().producer, freed);
+        assert_eq!(Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap().producer, freed);
     }
 
     #[test]
     fn empty_folders_do_not_pile_up() {
         let dir = tempfile::tempdir().unwrap();
         let held: Vec<Folder> =
-            (0..40).map(|_| Folder::claim(dir.path(), "http://a:1", |_| true).unwrap()).collect();
+            (0..40).map(|_| Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap()).collect();
         drop(held);
         assert!(Folder::adopt(dir.path(), "http://a:1", &HashSet::new()).unwrap().is_none());
         assert_eq!(names(dir.path()).unwrap().len(), KEPT_EMPTY);

@@ -17,7 +17,8 @@
 //! batches, each under one `Producer-Seq`. The window's end and the numbers are in `state` *before* a batch is
 //! sent, and its progress after each answer, so whoever delivers the folder next repeats exactly the batches that
 //! were under way, under exactly their numbers. Every opening takes a new, larger epoch (the clock in ms), which
-//! numbers every session from 0 again; a window from before keeps the epoch that it was planned with.
+//! numbers every session from 0 again; a window from before keeps the epoch that it was planned with. [`step`] tells what
+//! holds when something on the way refuses a batch for its size.
 //!
 //! **Crash cases**, each with its test:
 //! - killed after `write(2)`: the record is there, the next owner delivers it;
@@ -30,11 +31,13 @@
 //!   segment if nothing can be told apart in it any more.
 //!
 //! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
-//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`).
+//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`), a clock that is set
+//! forward aside ([`age`]).
 //! A window that is under way is kept for as long as the service is away, but where it does not let the token in, what
 //! is as old as that goes to `rejected/`.
 //! The same code works in memory when no directory can be written.
 
+mod age;
 mod folder;
 mod place;
 mod progress;
@@ -42,13 +45,17 @@ mod queue;
 mod record;
 mod rejected;
 mod shared;
+mod step;
+mod trust;
 mod window;
 
 pub(crate) use folder::Folder;
 pub(crate) use place::Place;
-pub(crate) use progress::{Step, now_millis};
+pub(crate) use progress::now_millis;
 pub(crate) use queue::{Limits, Spool};
-pub(crate) use record::{HEADER_BYTES, begin_frame, finish_frame};
+pub(crate) use record::{begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
 pub(crate) use shared::{Held, SharedFolder};
+pub(crate) use step::Step;
+pub(crate) use trust::{check as check_trust, make as make_trusted};
 pub(crate) use window::{Batch, Head, Window};

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 
 use super::place::{Place, read_slot, write_slot};
+use super::step::Step;
 
 /// A place between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +27,9 @@ pub(crate) struct Progress {
     /// The largest epoch that any batch of this folder was numbered with.
     pub epoch: u64,
     pub cursor: Position,
+    /// Attempts in a row that broke on the current request, whoever made them.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub broken: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
 }
@@ -37,26 +41,9 @@ pub(crate) struct Plan {
     pub batches: Vec<Step>,
 }
 
-/// How far one session's batch is.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Step {
-    /// The epoch that `seq` counts in.
-    #[serde(rename = "e")]
-    pub epoch: u64,
-    /// The number that its current request carries.
-    #[serde(rename = "q")]
-    pub seq: u64,
-    /// Lines that are settled.
-    #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
-    pub settled: usize,
-    /// Lines of the current request; 0 is all that are left.
-    #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
-    pub lines: usize,
-}
-
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
-fn is_zero(number: &usize) -> bool {
-    *number == 0
+fn is_never(times: &u32) -> bool {
+    *times == 0
 }
 
 /// The state file.

@@ -8,12 +8,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Head;
+use super::age::Age;
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress, now_millis};
-use super::record::{behind_damage, decode, frame_length};
+use super::record::{MAX_HEAD_BYTES, Record, behind_damage, decode, frame_length, session};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
@@ -61,6 +62,8 @@ pub(crate) struct Spool {
     pub(crate) counters: Counters,
     pub(super) limits: Limits,
     pub(super) tail: Mutex<Tail>,
+    age: Age,
+    opened: Instant,
 }
 
 #[derive(Debug)]
@@ -88,7 +91,9 @@ impl Spool {
         let (ledger, progress) = Ledger::open(&place)?;
         let (tail, pending) = Tail::open(&place, &progress)?;
         let counters = Counters { pending: AtomicU64::new(pending), ..Counters::default() };
-        let spool = Self { place, producer, counters, limits, tail: Mutex::new(tail) };
+        let age = Age { most: limits.max_age, first: tail.next };
+        let (tail, opened) = (Mutex::new(tail), Instant::now());
+        let spool = Self { place, producer, counters, limits, tail, age, opened };
         Ok((spool, Head::new(ledger, progress)))
     }
 
@@ -143,9 +148,9 @@ impl Spool {
         self.place.path().to_owned()
     }
 
-    /// What was recorded before this is too old; Unix milliseconds.
-    pub(crate) fn too_old(&self) -> u64 {
-        now_millis().saturating_sub(self.limits.max_age.as_millis() as u64)
+    /// Whether it has been here for longer than the limit.
+    pub(crate) fn is_too_old(&self, record: &Record) -> bool {
+        self.age.is_past(record, now_millis(), self.opened.elapsed())
     }
 
     /// Whether anything is left to deliver.
@@ -281,18 +286,19 @@ fn count_records(bytes: &[u8]) -> (u64, usize) {
     (count, at)
 }
 
-/// Whether a folder that nobody has open holds something to deliver, without opening it whole.
-pub(super) fn holds_records(folder: &Path) -> io::Result<bool> {
+/// The session of the first record that a folder is to deliver, if there is one; for a folder that nobody has open, and
+/// without opening it whole. A damaged record may name any.
+pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     let place = Place::Disk(folder.to_owned());
     let (_, progress) = Ledger::open(&place)?;
     let cursor = progress.cursor;
     for first in place.list()? {
         let offset = if first == cursor.segment { cursor.offset } else { 0 };
         let Some(segment) = if_there(place.open(first))? else { continue };
-        let head = segment.read(offset, super::HEADER_BYTES)?;
+        let head = segment.read(offset, MAX_HEAD_BYTES)?;
         if first >= cursor.segment && frame_length(&head, 0).is_some() {
-            return Ok(true);
+            return Ok(Some(session(&head).to_vec()));
         }
     }
-    Ok(false)
+    Ok(None)
 }

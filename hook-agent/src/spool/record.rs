@@ -9,6 +9,8 @@ use crate::kind::Kind;
 /// Length and checksum.
 pub(crate) const HEADER_BYTES: usize = 8;
 const FIXED_BYTES: usize = 10;
+/// All that stands before the line, at most.
+pub(crate) const MAX_HEAD_BYTES: usize = HEADER_BYTES + FIXED_BYTES + u8::MAX as usize;
 
 /// A record inside the bytes that it was read with.
 #[derive(Debug, Clone)]
@@ -43,6 +45,13 @@ pub(crate) fn finish_frame(frame: &mut [u8]) {
 pub(crate) fn frame_length(bytes: &[u8], at: usize) -> Option<usize> {
     let length = bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)?;
     Some(HEADER_BYTES + length as usize)
+}
+
+/// The session of the frame that the bytes start with, by its head alone: unchecked.
+pub(crate) fn session(head: &[u8]) -> &[u8] {
+    let length = head.get(HEADER_BYTES + 1).copied().unwrap_or_default();
+    let from = HEADER_BYTES + FIXED_BYTES;
+    head.get(from..from + usize::from(length)).unwrap_or_default()
 }
 
 /// The record at `at`, and where the next one starts. `None`: torn, damaged, or of a kind not known here.

@@ -22,8 +22,8 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::queue::holds_records;
-use super::{Head, Limits, Place, Spool};
+use super::queue::waiting;
+use super::{Head, Limits, Place, Spool, trust};
 
 /// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -44,6 +44,7 @@ pub(crate) struct Held<'a> {
 impl SharedFolder {
     /// Opens it, or makes it.
     pub(crate) fn open(spool_dir: &Path, service: &str) -> io::Result<Self> {
+        trust::make(spool_dir)?;
         let folder = Self::at(spool_dir, service);
         if !folder.path.join("service").exists() {
             DirBuilder::new().recursive(true).mode(0o700).create(&folder.path)?;
@@ -54,6 +55,7 @@ impl SharedFolder {
 
     /// The one that is there already.
     pub(crate) fn find(spool_dir: &Path, service: &str) -> Option<Self> {
+        trust::check(spool_dir).ok()?;
         Some(Self::at(spool_dir, service)).filter(|folder| folder.path.is_dir())
     }
 
@@ -89,7 +91,7 @@ impl SharedFolder {
 
     /// Whether anything is to be delivered.
     pub(crate) fn pending(&self) -> io::Result<bool> {
-        holds_records(&self.path)
+        waiting(&self.path).map(|first| first.is_some())
     }
 
     fn lock_file(&self, name: &str) -> io::Result<File> {

@@ -5,11 +5,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::Ordering;
 
-use super::progress::{Ledger, Plan, Position, Progress, Step, next_epoch};
+use super::progress::{Ledger, Plan, Position, Progress, next_epoch};
 use super::queue::{Meta, Spool};
 use super::record::{Record, behind_damage, decode, frame_length};
+use super::step::Step;
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
 
@@ -23,6 +25,8 @@ const MAX_REMEMBERED: usize = 10_000;
 pub(crate) struct Head {
     ledger: Ledger,
     progress: Progress,
+    /// The cursor as it is on disk: one that passed what was too old is saved with the next plan, or at the end.
+    saved: Position,
     /// This life's epoch, once something was numbered in it.
     epoch: Option<u64>,
     /// Each session's epoch and next number.
@@ -76,8 +80,8 @@ impl Window {
 
 impl Head {
     pub(super) fn new(ledger: Ledger, progress: Progress) -> Self {
-        let inherited = progress.plan.is_some();
-        Self { ledger, progress, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
+        let (inherited, saved) = (progress.plan.is_some(), progress.cursor);
+        Self { ledger, progress, saved, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
     }
 
     /// The number of the first record that is not settled.
@@ -92,8 +96,14 @@ impl Head {
             let found = spool.locate(&mut self.progress.cursor);
             if before != self.progress.cursor {
                 self.progress.plan = None;
+                self.progress.broken = 0;
             }
-            let Some((meta, end)) = found else { return Ok(None) };
+            let Some((meta, end)) = found else {
+                if self.progress.cursor != self.saved {
+                    self.save();
+                }
+                return Ok(None);
+            };
             if let Some(mut window) = self.read(spool, &meta)? {
                 window.group();
                 self.plan(&window);
@@ -121,11 +131,8 @@ impl Head {
     /// So many more lines of a batch are settled; with `stored` the service has counted its number. What is left of a
     /// request is still sent as one, under the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
-        self.change(index, |step| {
-            step.settled += lines;
-            step.lines = step.lines.saturating_sub(lines);
-            step.seq += u64::from(stored);
-        });
+        self.progress.broken = 0;
+        self.change(index, |step| step.settle(lines, stored));
         let step = self.step(index);
         if !self.inherited && !window.is_create() {
             self.numbers.insert(window.batches[index].session.clone(), (step.epoch, step.seq));
@@ -137,17 +144,38 @@ impl Head {
         self.save();
     }
 
+    /// A request is about to be sent. What an earlier life sent last, nobody knows the answer of.
+    pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>) {
+        if self.inherited {
+            self.doubt(index, request);
+        }
+    }
+
+    /// A request got no answer that tells whether it is stored. Not worth a write: whoever goes on after us takes the
+    /// request under way for such a one anyway.
+    pub(crate) fn doubt(&mut self, index: usize, request: &Range<usize>) {
+        self.change(index, |step| step.doubt(request));
+    }
+
     /// From now on this batch's requests carry so many lines.
     pub(crate) fn split(&mut self, index: usize, lines: usize) {
-        self.change(index, |step| step.lines = lines);
+        self.change(index, |step| step.split(lines));
+        self.progress.broken = 0;
         self.save();
+    }
+
+    /// The service failed on the current request once more; so often in a row, counting those who went before us.
+    pub(crate) fn broke(&mut self) -> u32 {
+        self.progress.broken = self.progress.broken.saturating_add(1);
+        self.save();
+        self.progress.broken
     }
 
     /// Numbers a batch anew, in an epoch above both ours and the one that the service knows.
     pub(crate) fn renumber(&mut self, index: usize, known: u64) {
         let epoch = next_epoch(self.progress.epoch.max(known));
         self.progress.epoch = epoch;
-        self.change(index, |step| (step.epoch, step.seq) = (epoch, 0));
+        self.change(index, |step| step.number(epoch, 0));
         self.save();
     }
 
@@ -159,8 +187,9 @@ impl Head {
 
     /// Delivery goes on without the state: only a crash before the next success could then repeat a batch.
     fn save(&mut self) {
-        if self.ledger.save(&mut self.progress).is_err() {
-            self.unsaved += 1;
+        match self.ledger.save(&mut self.progress) {
+            Ok(()) => self.saved = self.progress.cursor,
+            Err(_) => self.unsaved += 1,
         }
     }
 
@@ -176,7 +205,7 @@ impl Head {
         self.progress.epoch = self.progress.epoch.max(epoch);
         let number = |batch: &Batch| {
             let (epoch, seq) = self.numbers.get(&batch.session).copied().unwrap_or((epoch, 0));
-            Step { epoch, seq, settled: 0, lines: 0 }
+            Step::new(epoch, seq)
         };
         let batches = window.batches.iter().map(number).collect();
         self.progress.plan = Some(Plan { end: window.end, batches });
@@ -197,14 +226,14 @@ impl Head {
         }
         let mut window = Window { bytes, records: Vec::new(), batches: Vec::new(), end: cursor };
         let mut sessions: Vec<&[u8]> = Vec::new();
-        let too_old = spool.too_old();
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {
-                if window.records.is_empty() && record.time < too_old {
+                if window.records.is_empty() && spool.is_too_old(&record) {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
+                    self.progress.broken = 0;
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
                     continue;
@@ -236,6 +265,7 @@ impl Head {
     /// that was for it is void.
     fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
+        self.progress.broken = 0;
         let cursor = self.progress.cursor;
         let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
         if decode(&bytes, 0, 0).is_some() {

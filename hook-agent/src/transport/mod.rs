@@ -45,6 +45,8 @@ pub(crate) struct Response {
     pub retry_after: Option<Duration>,
     pub producer_epoch: Option<u64>,
     pub expected_seq: Option<u64>,
+    /// It had been sent before, to no answer, and may be stored from then.
+    pub repeated: bool,
     pub body: Vec<u8>,
 }
 

@@ -102,14 +102,15 @@ impl Transport for Plain {
 
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
         let head = self.head(request);
+        let mut repeated = false;
         if let Some(kept) = self.kept.take() {
             match self.exchange(kept, &head, request.body) {
-                Err(TransportError::Closed(_)) => {}
+                Err(TransportError::Closed(_)) => repeated = true,
                 settled => return settled,
             }
         }
         let fresh = self.connect()?;
-        self.exchange(fresh, &head, request.body)
+        Ok(Response { repeated, ..self.exchange(fresh, &head, request.body)? })
     }
 }
 

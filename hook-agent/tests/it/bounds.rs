@@ -1,13 +1,14 @@
 //! A spool that is full, cannot be written, or is not there.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hook_agent::{FullPolicy, HookAgent};
 use serde_json::json;
 
-use crate::setup::{DEADLINE, SESSION, config, freed, numbered, setup, setup_with};
+use crate::command::command;
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup, setup_with};
 
 #[test]
 fn a_full_spool_lets_the_oldest_go_and_counts_them() {
@@ -24,6 +25,27 @@ fn a_full_spool_lets_the_oldest_go_and_counts_them() {
     let numbers = setup.service.numbers(SESSION);
     assert!(numbers.is_sorted() && numbers.last() == Some(&2999), "{numbers:?}");
     assert_eq!(numbers.len() as u64, 3000 - stats.dropped);
+}
+
+#[test]
+fn a_ticket_of_what_was_dropped_is_told_so_however_late() {
+    let setup = setup_with(|config| config.spool_max_bytes = 64 * 1024);
+    setup.service.down();
+    let tickets: Vec<_> = (0..3000).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+    let dropped = setup.agent.stats().unwrap().dropped;
+    setup.service.up();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for n in 3000..3020 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    let stored = setup.service.numbers(SESSION);
+    let mut told = 0;
+    for (n, ticket) in (0..).zip(tickets) {
+        let answer = ticket.wait(DEADLINE);
+        assert_eq!(answer.is_ok(), stored.contains(&n), "{n}: {answer:?}");
+        told += u64::from(answer.is_err_and(|error| error.code() == "event_dropped"));
+    }
+    assert!(told == dropped && dropped > 0, "{told} of {dropped}");
 }
 
 #[test]
@@ -67,6 +89,71 @@ fn what_is_too_old_is_let_go_and_counted() {
     let stats = next.stats().unwrap();
     assert_eq!((stats.expired, stats.pending, stats.delivered), (5, 0, 0));
     assert!(setup.service.numbers(SESSION).is_empty());
+}
+
+#[test]
+fn folders_whose_records_are_all_too_old_hold_no_other_up() {
+    let setup = setup();
+    setup.service.down();
+    let agents: Vec<HookAgent> =
+        (0..3).map(|_| HookAgent::new(config(&setup.service.url(), setup.dir.path()))).collect();
+    let mut paths = Vec::new();
+    for (n, agent) in agents.iter().enumerate() {
+        agent.log_action(&numbered(n)).unwrap();
+        paths.push(agent.stats().unwrap().spool.path.unwrap());
+    }
+    for (agent, path) in agents.iter().zip(&paths) {
+        agent.close(Duration::ZERO);
+        freed(path);
+    }
+    paths.sort_unstable();
+    paths[..2].iter().for_each(|path| age(Path::new(path)));
+    setup.service.up();
+    assert!(setup.agent.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION).len(), 1, "the fresh one");
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.expired, stats.delivered, stats.pending), (2, 1, 0));
+    assert!(stats.adopted <= 2, "{stats:?}");
+}
+
+#[test]
+fn flush_is_done_at_once_with_a_shared_folder_whose_records_are_all_too_old() {
+    let setup = setup();
+    setup.service.down();
+    let mut hook = command(&setup, &["claude-code"]);
+    assert!(hook.stdin(Stdio::null()).status().unwrap().success());
+    let mut found = setup.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+    age(&found.find(|path| path.join("producer").exists()).unwrap());
+    setup.service.up();
+    assert!(run_flush(&setup));
+    assert!(run_flush(&setup));
+    assert!(setup.service.lock().sessions.is_empty());
+}
+
+fn run_flush(setup: &Setup) -> bool {
+    command(setup, &["flush", "--timeout", "5000"]).status().unwrap().success()
+}
+
+/// Makes all records of a folder as old as can be, and as if none had ever been planned.
+fn age(folder: &Path) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "seg") {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        let mut rest = &mut bytes[..];
+        while !rest.is_empty() {
+            let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+            let (frame, next) = rest.split_at_mut(8 + length);
+            frame[10..18].copy_from_slice(&1_u64.to_le_bytes());
+            let checksum = crc32c::crc32c(&frame[8..]);
+            frame[4..8].copy_from_slice(&checksum.to_le_bytes());
+            rest = next;
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let _ = std::fs::remove_file(folder.join("state"));
 }
 
 #[test]

@@ -202,6 +202,54 @@ fn without_a_spool_the_records_go_straight_to_the_service() {
 }
 
 #[test]
+fn what_did_not_fit_goes_straight_to_the_service_and_what_fitted_is_stored_once() {
+    let setup = setup();
+    let bounded = |payload: &str| {
+        let mut command = command(&setup, &["claude-code", "--wait", "1000"]);
+        command.env("HOOK_AGENT_SPOOL_MAX_BYTES", "1048576").env("HOOK_AGENT_SPOOL_FULL", "reject-new");
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
+        assert!(child.wait().unwrap().success());
+    };
+    let of = |event: &str, size: usize| {
+        json!({"session_id": "c", "hook_event_name": event, "agent_id": "a", "agent_type": "t", "more": "x".repeat(size)})
+            .to_string()
+    };
+    setup.service.down();
+    bounded(&of("Notification", 1_040_000));
+    setup.service.up();
+    bounded(&of("SubagentStart", 20_000));
+    assert!(troubles(&setup).contains("is full"), "{}", troubles(&setup));
+    flush(&setup);
+    let lines = lines(&setup);
+    let count = |what: &dyn Fn(&Value) -> bool| lines.iter().filter(|line| what(line)).count();
+    assert_eq!(count(&|line| line["type"] == "agent_spawn"), 1, "fitted");
+    assert_eq!(count(&|line| line["data"]["type"] == "subagent_start"), 1, "did not");
+    assert_eq!(lines.len(), 3);
+}
+
+#[test]
+fn a_record_that_keeps_breaking_the_service_does_not_hold_the_rest_back_for_ever() {
+    for breaking in ["t1", "\"userId\""] {
+        let setup = setup();
+        setup.service.lock().breaks_on = Some(breaking);
+        setup.service.down();
+        hook(&setup, &json!({"session_id": "c", "hook_event_name": "SessionStart"}).to_string());
+        (1..4).for_each(|n| hook(&setup, &call(n)));
+        setup.service.up();
+        // One attempt each.
+        let flush = || command(&setup, &["flush", "--timeout", "100"]).output().unwrap().status.success();
+        let attempts = (0..60).take_while(|_| !flush()).count();
+        assert!((10..60).contains(&attempts), "{attempts}");
+        let all = ["t1", "t2", "t3"];
+        assert_eq!(calls(&setup), all[usize::from(breaking == "t1")..]);
+        let rejected = std::fs::read_to_string(folder(&setup).join("rejected/events.jsonl")).unwrap();
+        assert!(rejected.contains("service_failed") && rejected.contains(breaking), "{rejected}");
+        assert_eq!(rejected.lines().count(), 1);
+    }
+}
+
+#[test]
 fn a_service_that_hangs_costs_a_hook_its_bounded_moment_and_the_end_its_second() {
     let setup = setup();
     setup.service.lock().faults.extend((0..50).map(|_| Fault::Hang));

@@ -174,3 +174,42 @@ fn exec_passes_signals_through_and_runs_without_a_recorder() {
     assert_eq!((alone.status.code(), alone.stdout.as_slice()), (Some(0), &b"runs\n"[..]));
     assert!(String::from_utf8(alone.stderr).unwrap().contains("SESSION_ID"));
 }
+
+#[test]
+fn a_directory_in_the_temporary_one_that_others_can_write_is_not_used() {
+    for open_to_all in [true, false] {
+        let setup = setup();
+        let user = rustix::process::geteuid().as_raw();
+        let spool = setup.dir.path().join(format!("hook-agent-{user}"));
+        if open_to_all {
+            std::fs::create_dir(&spool).unwrap();
+            std::fs::set_permissions(&spool, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+        }
+        for arguments in [vec!["action", "{\"n\":0}", "--strict", "--wait", "20000"], vec!["claude-code"]] {
+            let mut command = command(&setup, &arguments);
+            command.env_remove("HOOK_AGENT_SPOOL_DIR").env("TMPDIR", setup.dir.path()).stdin(Stdio::null());
+            silent(&command.output().unwrap(), 0);
+        }
+        assert!(setup.service.lock().sessions[SESSION].lines.len() >= 2, "what is recorded is delivered");
+        assert_eq!(spool.read_dir().unwrap().count() == 0, open_to_all);
+    }
+}
+
+#[test]
+fn exec_records_no_private_key_that_the_program_prints() {
+    let setup = setup();
+    let line = "A1b2C3d4".repeat(8);
+    let body = format!("{line}\n").repeat(20);
+    let key = format!("-----BEGIN {0}-----\n{body}-----END {0}-----\n", ["RSA", "PRIVATE", "KEY"].join(" "));
+    let path = setup.dir.path().join("key.pem");
+    std::fs::write(&path, format!("before\n{key}after\n")).unwrap();
+    let output = run(&setup, &["exec", "--wait", "20000", "--", "cat", path.to_str().unwrap()], "");
+    assert_eq!(output.stdout, std::fs::read(&path).unwrap(), "what is passed through is untouched");
+    let data = setup.service.data(SESSION);
+    assert!(!json!(data).to_string().contains(&line), "{data:?}");
+    let texts: Vec<&str> = data.iter().filter_map(|data| data["text"].as_str()).collect();
+    assert!(
+        matches!(texts[..], ["before", key, "after"] if key.starts_with("[redacted:private_key:")),
+        "{texts:?}"
+    );
+}

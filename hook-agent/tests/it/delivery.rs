@@ -96,6 +96,19 @@ fn a_ticket_taken_up_late_still_has_its_answer() {
 }
 
 #[test]
+fn a_ticket_taken_up_after_many_more_batches_is_never_told_success_for_what_was_refused() {
+    let setup = setup();
+    let stored = setup.agent.log_action(&numbered(0)).unwrap();
+    let refused = setup.agent.update_goal("unknown", &json!({"status": "completed"})).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for n in 1..20 {
+        setup.agent.log_action(&numbered(n)).unwrap().wait(DEADLINE).unwrap();
+    }
+    assert_eq!(refused.wait(DEADLINE).unwrap_err().code(), "goal_not_found");
+    assert_eq!(stored.wait(DEADLINE).unwrap().json(), r#"{"success":true}"#);
+}
+
+#[test]
 fn a_ticket_can_be_made_again_from_its_number() {
     let setup = setup();
     let number = setup.agent.log_action(&numbered(0)).unwrap().number().unwrap();
@@ -142,6 +155,61 @@ fn a_batch_that_was_stored_before_it_is_halved_is_stored_once() {
         let stats = setup.agent.stats().unwrap();
         assert_eq!((stats.delivered, stats.rejected, stats.pending), (9, 0, 0));
     }
+}
+
+/// Four of eight were stored, their answer lost; then each size down to one line is refused.
+#[test]
+fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_with_it() {
+    let setup = setup();
+    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+    let late = crate::service::Fault::Late(Duration::from_millis(500));
+    setup.service.lock().faults.extend([late, too_large.clone(), crate::service::Fault::CloseStored]);
+    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 3));
+    setup.agent.log_action(&numbered(0)).unwrap();
+    setup.service.wait(|state| !state.requests.is_empty());
+    (1..9).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    setup.agent.log_action(&numbered(9)).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..10).collect::<Vec<u64>>());
+}
+
+/// All were stored, their answer lost; a line is refused alone, and what is left of the batch is halved again.
+#[test]
+fn each_has_its_own_answer_also_when_what_a_refused_line_leaves_is_halved() {
+    let setup = setup();
+    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+    let late = crate::service::Fault::Late(Duration::from_millis(500));
+    setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 5));
+    setup.agent.log_action(&numbered(0)).unwrap();
+    setup.service.wait(|state| !state.requests.is_empty());
+    let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    for (ticket, seq) in tickets.into_iter().zip(2..).skip(1) {
+        let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
+        assert_eq!(answer["seq"], seq);
+    }
+    assert_eq!(setup.service.numbers(SESSION), (0..8).collect::<Vec<u64>>());
+}
+
+/// All were stored, their answer lost; then the service fails until a line is given up.
+#[test]
+fn a_line_that_is_given_up_leaves_the_number_to_what_may_be_stored_under_it() {
+    let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
+    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+    let broken = crate::service::Fault::Answer(500, "", r#"{"error":"oops","code":"internal"}"#);
+    let late = crate::service::Fault::Late(Duration::from_millis(500));
+    setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 2));
+    setup.service.lock().faults.extend(std::iter::repeat_n(broken, 3));
+    setup.agent.log_action(&numbered(0)).unwrap();
+    setup.service.wait(|state| !state.requests.is_empty());
+    (1..8).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    setup.agent.log_action(&numbered(8)).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..9).collect::<Vec<u64>>());
 }
 
 #[test]

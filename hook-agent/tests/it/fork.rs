@@ -1,8 +1,9 @@
 //! After `fork`, parent and child both work and neither hangs.
 
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
-use crate::setup::{DEADLINE, SESSION, as_child, child, numbered, setup};
+use crate::setup::{DEADLINE, SESSION, as_child, child, is_free, numbered, setup};
 
 /// As a child of the test: forks in the middle of deliveries, with other threads calling all the while.
 #[test]
@@ -56,4 +57,50 @@ fn parent_and_children_of_a_fork_all_deliver() {
         assert_eq!(setup.service.numbers(&format!("forked-{n}")), [0, 1]);
     }
     assert_eq!(setup.service.numbers(SESSION), [0]);
+}
+
+/// As a child of the test: forks a process that never calls the agent and outlives this one, which closes in order.
+#[test]
+#[expect(unsafe_code, reason = "fork is what is tested; the forked child only sleeps and ends")]
+fn client_that_leaves_a_fork_behind() {
+    let Some((agent, left_behind)) = as_child() else { return };
+    agent.log_action(&numbered(0)).unwrap();
+    let path = agent.stats().unwrap().spool.path.unwrap();
+    // SAFETY: the child calls nothing but what is allowed after a fork.
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // SAFETY: as above; the alarm ends it if the test does not.
+        unsafe {
+            libc::alarm(60);
+            libc::pause();
+            libc::_exit(0)
+        }
+    }
+    std::fs::write(left_behind, pid.to_string()).unwrap();
+    agent.close(Duration::ZERO);
+    let closed = Instant::now();
+    while !is_free(&path) && closed.elapsed() < Duration::from_secs(5) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_fork_that_never_calls_does_not_keep_the_folder_of_who_closed() {
+    let setup = setup();
+    setup.service.down();
+    let pid = setup.dir.path().join("pid");
+    let role = "fork::client_that_leaves_a_fork_behind";
+    let mut parent = child(role, &setup.service.url(), setup.dir.path(), pid.to_str().unwrap());
+    assert!(parent.wait().unwrap().success());
+    setup.service.up();
+    assert!(setup.agent.flush_all(DEADLINE).unwrap());
+    let delivered = setup.service.numbers(SESSION);
+    kill(&pid);
+    assert_eq!(delivered, [0]);
+}
+
+fn kill(pid: &Path) {
+    let pid = std::fs::read_to_string(pid).unwrap().parse().unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
 }

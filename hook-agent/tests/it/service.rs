@@ -54,6 +54,8 @@ pub struct State {
     pub always: Option<Fault>,
     /// Exact answers, before anything else: status and body.
     pub scripted: VecDeque<(u16, String)>,
+    /// Requests with this in their body are not stored and answered 500.
+    pub breaks_on: Option<&'static str>,
     /// Sessions that no token is good for.
     pub locked: HashSet<String>,
     /// Requests that got a plain answer.
@@ -178,6 +180,10 @@ fn act(
     request: &Request,
     fault: Option<&Fault>,
 ) -> bool {
+    if state.breaks_on.is_some_and(|what| request.body.contains(what)) {
+        drop(state);
+        return answer(writer, 500, "", r#"{"error":"oops","code":"internal"}"#);
+    }
     match fault {
         Some(Fault::Close) => return false,
         Some(Fault::Answer(status, headers, body)) => {

@@ -64,9 +64,13 @@ pub fn as_child() -> Option<(HookAgent, String)> {
 
 /// Waits until the folder's owner has let go of it.
 pub fn freed(path: &str) {
-    while std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_err() {
+    while !is_free(path) {
         std::thread::yield_now();
     }
+}
+
+pub fn is_free(path: &str) -> bool {
+    std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_ok()
 }
 
 pub fn numbered(n: usize) -> serde_json::Value {

@@ -73,3 +73,25 @@ fn folders_without_an_owner_are_adopted_only_for_their_own_service() {
         (0..3).map(stored).sum::<usize>() == 15
     });
 }
+
+#[test]
+fn who_starts_again_goes_on_in_its_own_folder_before_anothers() {
+    let setup = setup();
+    setup.service.down();
+    let agents = ["x", SESSION].map(|session| {
+        let agent = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+        let speaking = agent.for_session(session).unwrap();
+        (0..5).for_each(|n| drop(speaking.log_action(&numbered(n)).unwrap()));
+        agent
+    });
+    for agent in agents {
+        let path = agent.stats().unwrap().spool.path.unwrap();
+        agent.close(std::time::Duration::ZERO);
+        freed(&path);
+    }
+    setup.service.up();
+    (5..10).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    assert!(setup.agent.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..10).collect::<Vec<u64>>());
+    assert_eq!(setup.service.numbers("x"), (0..5).collect::<Vec<u64>>());
+}

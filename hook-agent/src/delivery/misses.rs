@@ -1,0 +1,70 @@
+//! Which records did not get through, for whoever asks long after.
+//!
+//! Most records are stored, so only the others are remembered: what was refused, each with its reason, and the
+//! stretches that were let go. When there are too many of them the lowest numbers are forgotten, and for everything
+//! up to there nothing is claimed any more.
+
+use std::collections::BTreeMap;
+
+use super::Outcome;
+
+/// So many stretches are remembered.
+const REMEMBERED: usize = 4096;
+
+/// The records that were not stored.
+#[derive(Debug)]
+pub(super) struct Misses {
+    /// By its first record: where a stretch ends, and what became of it.
+    stretches: BTreeMap<u64, (u64, Outcome)>,
+    /// Nothing is known of the records below.
+    known_from: u64,
+}
+
+impl Misses {
+    /// Of records from this number on.
+    pub(super) fn from(known_from: u64) -> Self {
+        Self { stretches: BTreeMap::new(), known_from }
+    }
+
+    /// The records from `first` to below `end` came to this.
+    pub(super) fn add(&mut self, first: u64, end: u64, outcome: Outcome) {
+        self.stretches.insert(first, (end, outcome));
+        if self.stretches.len() > REMEMBERED
+            && let Some((_, (end, _))) = self.stretches.pop_first()
+        {
+            self.known_from = self.known_from.max(end);
+        }
+    }
+
+    /// What a record that is settled came to.
+    pub(super) fn of(&self, record: u64) -> Outcome {
+        if record < self.known_from {
+            return Outcome::Forgotten;
+        }
+        match self.stretches.range(..=record).next_back() {
+            Some((_, (end, outcome))) if record < *end => outcome.clone(),
+            _ => Outcome::Stored,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beyond_its_bound_nothing_is_claimed() {
+        let mut misses = Misses::from(5);
+        misses.add(10, 20, Outcome::Dropped);
+        let of = |misses: &Misses| [4, 5, 9, 10, 19, 20].map(|record| misses.of(record));
+        let (forgotten, stored, dropped) = (Outcome::Forgotten, Outcome::Stored, Outcome::Dropped);
+        let told = [&forgotten, &stored, &stored, &dropped, &dropped, &stored].map(Clone::clone);
+        assert_eq!(of(&misses), told);
+        for n in 0..REMEMBERED as u64 {
+            misses.add(100 + 2 * n, 101 + 2 * n, Outcome::Dropped);
+        }
+        let told = [&forgotten, &forgotten, &forgotten, &forgotten, &forgotten, &stored].map(Clone::clone);
+        assert_eq!(of(&misses), told);
+        assert_eq!((misses.of(100), misses.of(101)), (dropped, stored));
+    }
+}

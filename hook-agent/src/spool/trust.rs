@@ -1,0 +1,61 @@
+//! Whether a directory may be trusted with what is recorded.
+//!
+//! The last candidate lies in the system's temporary directory, where anybody may have made something of that name
+//! before us: who can write there could read records, plant some, or keep the key of the redaction. So it is used only
+//! if it is ours alone. A directory that the settings name is its operator's choice, and taken as it is.
+
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::Path;
+
+use crate::config::fallback_dir;
+
+/// Makes the directory, unless it is there.
+pub(crate) fn make(dir: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    check(dir)
+}
+
+/// Fails if this is the place that anybody can take, and it is not ours alone.
+pub(crate) fn check(dir: &Path) -> io::Result<()> {
+    if dir == fallback_dir() { check_owner(dir, rustix::process::geteuid().as_raw()) } else { Ok(()) }
+}
+
+fn check_owner(dir: &Path, user: u32) -> io::Result<()> {
+    let found = dir.symlink_metadata()?;
+    let wrong = if !found.is_dir() {
+        "it is no directory"
+    } else if found.uid() != user {
+        "it is another user's"
+    } else if found.mode() & 0o022 != 0 {
+        "others can write to it"
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, wrong))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    #[test]
+    fn only_a_directory_of_our_own_that_nobody_else_can_write_is_trusted() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, user) = (dir.path().join("spool"), dir.path().metadata().unwrap().uid());
+        let told = |path: &Path, user| check_owner(path, user).map_err(|error| error.to_string());
+        make(&path).unwrap();
+        assert_eq!(told(&path, user), Ok(()));
+        assert_eq!(told(&path, user + 1), Err("it is another user's".to_owned()));
+        symlink(&path, dir.path().join("link")).unwrap();
+        assert_eq!(told(&dir.path().join("link"), user), Err("it is no directory".to_owned()));
+        for mode in [0o777, 0o770, 0o702] {
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(told(&path, user), Err("others can write to it".to_owned()), "{mode:o}");
+            check(&path).unwrap();
+        }
+    }
+}
