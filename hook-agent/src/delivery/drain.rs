@@ -25,6 +25,8 @@ pub(crate) struct Drain {
     window: Option<Window>,
     /// Times in a row that the current request was numbered anew.
     renumbered: u32,
+    /// How long the service has to have failed on a request before that is given up.
+    patience: Duration,
 }
 
 /// What one turn came to.
@@ -53,7 +55,13 @@ enum Sent {
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, renumbered: 0 }
+        Self { spool, head, window: None, renumbered: 0, patience: Duration::ZERO }
+    }
+
+    /// Gives nothing up before the service has failed on it for so long. For one who has no pauses of minutes between
+    /// the attempts, and would have made them all while the service is being mended.
+    pub(crate) fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The number of the first record that is not settled.
@@ -192,9 +200,9 @@ impl Drain {
 
     fn broke(&mut self, at: &Settling<'_>, reason: String) -> Sent {
         self.head.doubt(at.index, at.sent);
-        let broken = self.head.broke();
+        let (broken, time) = self.head.broke();
         let split = self.head.step(at.index).lines > 0;
-        if broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
+        if time < self.patience || broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
             return at.failed(None, reason);
         }
         let code = "service_failed".to_owned();

@@ -18,6 +18,9 @@ use crate::transport;
 
 /// Hooks come often; after an outage the first one that comes later than this delivers.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
+/// A request that the service fails on is given up after this part of the time that records are kept for: with seven
+/// days after five minutes.
+const PATIENCE: u32 = 2000;
 
 /// How it ended.
 #[derive(Debug, PartialEq, Eq)]
@@ -68,7 +71,8 @@ impl Once<'_> {
 
     fn drain(&self) -> io::Result<Delivered> {
         let (spool, head) = self.folder.hold()?.open(Limits::of(self.config, false))?;
-        let mut drain = Drain::new(Arc::new(spool), head);
+        let patience = self.config.spool_max_age / PATIENCE;
+        let mut drain = Drain::new(Arc::new(spool), head).with_patience(patience);
         let report = Report::default();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());

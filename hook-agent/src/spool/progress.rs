@@ -30,8 +30,18 @@ pub(crate) struct Progress {
     /// Attempts in a row that broke on the current request, whoever made them.
     #[serde(default, skip_serializing_if = "is_never")]
     pub broken: u32,
+    /// When the first attempt broke since something was settled, in Unix milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broken_since: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+}
+
+impl Progress {
+    /// Whatever broke, it is not the current request any more.
+    pub(super) fn mended(&mut self) {
+        (self.broken, self.broken_since) = (0, None);
+    }
 }
 
 /// A window that is under way: the records from the cursor to `end`, one batch a session in order of appearance.

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use super::progress::{Ledger, Plan, Position, Progress, next_epoch};
+use super::progress::{Ledger, Plan, Position, Progress, next_epoch, now_millis};
 use super::queue::{Meta, Spool};
 use super::record::{Record, behind_damage, decode, frame_length};
 use super::step::Step;
@@ -96,7 +97,7 @@ impl Head {
             let found = spool.locate(&mut self.progress.cursor);
             if before != self.progress.cursor {
                 self.progress.plan = None;
-                self.progress.broken = 0;
+                self.progress.mended();
             }
             let Some((meta, end)) = found else {
                 if self.progress.cursor != self.saved {
@@ -131,7 +132,7 @@ impl Head {
     /// So many more lines of a batch are settled; with `stored` the service has counted its number. What is left of a
     /// request is still sent as one, under the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
-        self.progress.broken = 0;
+        self.progress.mended();
         self.change(index, |step| step.settle(lines, stored));
         let step = self.step(index);
         if !self.inherited && !window.is_create() {
@@ -164,11 +165,14 @@ impl Head {
         self.save();
     }
 
-    /// The service failed on the current request once more; so often in a row, counting those who went before us.
-    pub(crate) fn broke(&mut self) -> u32 {
+    /// The service failed on the current request once more: so often in a row, and for so long, counting those who went
+    /// before us. A request that was halved has not failed so often yet, but for as long.
+    pub(crate) fn broke(&mut self) -> (u32, Duration) {
+        let now = now_millis();
         self.progress.broken = self.progress.broken.saturating_add(1);
+        let since = *self.progress.broken_since.get_or_insert(now);
         self.save();
-        self.progress.broken
+        (self.progress.broken, Duration::from_millis(now.saturating_sub(since)))
     }
 
     /// Numbers a batch anew, in an epoch above both ours and the one that the service knows.
@@ -233,7 +237,7 @@ impl Head {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
-                    self.progress.broken = 0;
+                    self.progress.mended();
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
                     continue;
@@ -265,7 +269,7 @@ impl Head {
     /// that was for it is void.
     fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
-        self.progress.broken = 0;
+        self.progress.mended();
         let cursor = self.progress.cursor;
         let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
         if decode(&bytes, 0, 0).is_some() {

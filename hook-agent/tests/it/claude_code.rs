@@ -238,9 +238,14 @@ fn a_record_that_keeps_breaking_the_service_does_not_hold_the_rest_back_for_ever
         (1..4).for_each(|n| hook(&setup, &call(n)));
         setup.service.up();
         // One attempt each.
-        let flush = || command(&setup, &["flush", "--timeout", "100"]).output().unwrap().status.success();
-        let attempts = (0..60).take_while(|_| !flush()).count();
-        assert!((10..60).contains(&attempts), "{attempts}");
+        let flush = |max_age: &str| {
+            let mut flush = command(&setup, &["flush", "--timeout", "100"]);
+            flush.env("HOOK_AGENT_SPOOL_MAX_AGE", max_age).output().unwrap().status.success()
+        };
+        assert!((0..30).all(|_| !flush("604800")), "five minutes are not over");
+        assert!(!folder(&setup).join("rejected").exists());
+        let attempts = (0..200).take_while(|_| !flush("600")).count();
+        assert!((1..200).contains(&attempts), "{attempts}");
         let all = ["t1", "t2", "t3"];
         assert_eq!(calls(&setup), all[usize::from(breaking == "t1")..]);
         let rejected = std::fs::read_to_string(folder(&setup).join("rejected/events.jsonl")).unwrap();
