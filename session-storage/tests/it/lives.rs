@@ -56,6 +56,8 @@ async fn a_claim_is_the_new_users_event_live_and_afterwards() {
     server.create("s", "ann").await;
     server.action("s", json!({"mark": "hers"})).await;
     let seen = live.take(2).await;
+    // What is asked for from now on comes from the disk.
+    let server = server.restart();
     let mut later = Tail::connect(&server, "?user=ann&since=0").await;
     assert_eq!(later.take(2).await, seen);
     assert_eq!(seen[0]["type"], "session_created");

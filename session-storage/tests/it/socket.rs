@@ -3,7 +3,7 @@
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
@@ -63,8 +63,10 @@ impl Tail {
 
     /// The next frame that is no ping or pong.
     pub(crate) async fn frame(&mut self) -> Frame {
+        // One deadline for all: pings are no reason to go on waiting.
+        let deadline = Instant::now() + PATIENCE;
         loop {
-            match timeout(PATIENCE, self.stream.next()).await.expect("a frame before the deadline") {
+            match timeout_at(deadline, self.stream.next()).await.expect("a frame before the deadline") {
                 Some(Ok(Message::Text(text))) => return Frame::Json(serde_json::from_str(&text).unwrap()),
                 Some(Ok(Message::Close(close))) => return Frame::Closed(close.map(|c| c.code.into())),
                 Some(Ok(Message::Binary(bytes))) => panic!("a binary frame: {bytes:?}"),
