@@ -79,9 +79,12 @@ function hooks() {
 /** A hook that ended before another began is recorded before it. */
 function order() {
   const nameOf = (record) => {
-    const of = record.event.startsWith('PostToolUse') || record.event === 'PreToolUse' ? record.tool : undefined;
+    const isTool = record.event.startsWith('PostToolUse') || record.event === 'PreToolUse';
+    // Two agents may begin at once: which of their hooks is which, only their types tell.
+    const of = isTool ? record.tool : record.event === 'SubagentStart' ? record.payload.agent_type : undefined;
     return of ? `${record.event}:${of}` : record.event;
   };
+  const isNamed = ({ event }) => (event.includes('Tool') && event !== 'PostToolBatch') || event === 'SubagentStart';
   for (const { number, lines, records } of runs) {
     const rows = new Map();
     for (const [at, record] of records.entries()) rows.set(nameOf(record), [...(rows.get(nameOf(record)) ?? []), at]);
@@ -89,7 +92,7 @@ function order() {
     const misplaced = [];
     let latestEnded = -1;
     for (const line of lines.filter((line) => line.kind === 'hook')) {
-      const name = line.event.includes('Tool') && line.event !== 'PostToolBatch' ? line.name : line.event;
+      const name = isNamed(line) ? line.name : line.event;
       if (line.phase === 'started') {
         place.set(line.id, rows.get(name)?.shift() ?? Infinity);
         if (place.get(line.id) < latestEnded) misplaced.push(line.name);
