@@ -31,6 +31,27 @@ impl StoreHistory {
     }
 }
 
+impl StoreHistory {
+    /// What a cursor from before the session's birth has missed of earlier sessions of its name, as far back as the
+    /// journal reaches; `None`: it asks for this life alone. Costs the way from the cursor to the birth.
+    fn earlier_lives(
+        &self,
+        filter: &Filter,
+        after: u64,
+        born: u64,
+        limit: PageLimit,
+    ) -> Result<Option<HistoryPage>, Refusal> {
+        let oldest = self.store.segments.firsts().first().map_or(u64::MAX, |first| first - 1);
+        if after == 0 || after + 1 >= born || after < oldest {
+            return Ok(None);
+        }
+        let wanted = |entry: &crate::store::segment::Entry| filter.wants(&entry.session, &entry.user);
+        let page = journal_reader::read(&self.store.segments, after, born - 1, limit, wanted)
+            .map_err(|e| failed(&e))?;
+        Ok(Some(HistoryPage { events: page.events, next: page.next }))
+    }
+}
+
 fn failed(error: &io::Error) -> Refusal {
     tracing::error!(%error, "events could not be read");
     Refusal::new(Code::Internal, "events could not be read")
@@ -62,7 +83,14 @@ impl History for StoreHistory {
         let until = self.store.journal.durable();
         let limit = PageLimit { events: limit, bytes: max_bytes };
         if let Some(id) = self.whole_session(filter) {
-            return session_page(&self.store, id, after, until, limit);
+            let born = self.store.index.get(id.as_str()).map_or(0, |row| row.created_offset);
+            let Some(earlier) = self.earlier_lives(filter, after, born, limit)? else {
+                return session_page(&self.store, id, after, until, limit);
+            };
+            if !earlier.events.is_empty() {
+                return Ok(earlier);
+            }
+            return session_page(&self.store, id, earlier.next, until, limit);
         }
         let wanted = |entry: &crate::store::segment::Entry| filter.wants(&entry.session, &entry.user);
         let page = journal_reader::read(&self.store.segments, after, until, limit, wanted)

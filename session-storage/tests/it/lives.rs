@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::client::{producer, texts};
+use crate::client::{array, position, producer, texts};
 use crate::disk::{cut, names};
 use crate::server::{ANYTHING, TestServer};
 use crate::socket::Tail;
@@ -61,4 +61,34 @@ async fn a_claim_is_the_new_users_event_live_and_afterwards() {
     let mut later = Tail::connect(&server, "?user=ann&since=0").await;
     assert_eq!(later.take(2).await, seen);
     assert_eq!(seen[0]["type"], "session_created");
+}
+
+#[tokio::test]
+async fn a_cursor_from_an_earlier_life_sees_how_it_ended() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    server.action("s", json!({"mark": "before"})).await;
+    let seen = Tail::connect(&server, "?session=s").await.position();
+    server.action("s", json!({"mark": "after"})).await;
+    server.delete("/api/sessions/s").await.ok();
+    server.action("other", json!({})).await;
+    server.action("s", json!({"mark": "another life"})).await;
+    // What is asked for from now on comes from the disk.
+    let server = server.restart();
+    let mut all = Tail::connect(&server, &format!("?since={seen}")).await;
+    let expected: Vec<_> = all.take(6).await.into_iter().filter(|event| event["sessionId"] == "s").collect();
+    let kinds: Vec<_> = expected.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["action", "session_deleted", "session_created", "action"]);
+    let mut tail = Tail::connect(&server, &format!("?session=s&since={seen}")).await;
+    assert_eq!(tail.take(4).await, expected);
+    let (mut pages, mut after) = (Vec::new(), seen);
+    while pages.len() < 4 {
+        let mut page = server.get(&format!("/api/sessions/s/events?after={after}")).await.ok();
+        let events = array(page["events"].take());
+        assert!(!events.is_empty(), "there is more");
+        pages.extend(events);
+        after = position(&page["next"]);
+    }
+    assert_eq!(pages, expected);
+    assert_eq!(server.events("/api/sessions/s/events").await.len(), 2, "from the beginning: this life");
 }
