@@ -71,15 +71,15 @@ async fn answer(
     let filter = Filter { reach: caller.who.reach.clone(), ..filter };
     let query = Query::read(request)?;
     let position = position(request, &query)?;
-    if wants_stream(request) && request.method() == Method::HEAD {
+    if !wants_stream(request) {
+        return Ok(page(live.page(filter, position, limit(&query)?).await?));
+    }
+    if request.method() == Method::HEAD {
         return Ok(stream(body::None::new()));
     }
-    if wants_stream(request) {
-        let follower = Follower::new(caller, request)?;
-        let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
-        return Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))));
-    }
-    Ok(page(live.page(filter, position, limit(&query)?).await?))
+    let follower = Follower::new(caller, request)?;
+    let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
+    Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))))
 }
 
 fn page(json: Bytes) -> HttpResponse {

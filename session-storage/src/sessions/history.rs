@@ -12,6 +12,7 @@ use crate::live::{Filter, History, HistoryPage, Place};
 use crate::store::Store;
 use crate::store::journal_reader::{self, PageLimit};
 use crate::store::log_file::{CHUNK, LogFile, by_offset};
+use crate::store::segment::Entry;
 
 /// The store as the live feed sees it.
 pub(super) struct StoreHistory {
@@ -23,32 +24,31 @@ impl StoreHistory {
         Self { store }
     }
 
-    /// The session whose own logs hold all that the filter asks for.
-    fn whole_session<'f>(&self, filter: &'f Filter) -> Option<&'f SessionId> {
+    /// The session whose own logs hold all that the filter asks for, and the offset of its birth.
+    fn whole_session<'f>(&self, filter: &'f Filter) -> Option<(&'f SessionId, u64)> {
         let id = filter.session.as_ref().filter(|_| filter.user.is_none())?;
         let row = self.store.index.get(id.as_str())?;
-        filter.may_see(id, &row.user).then_some(id)
+        filter.may_see(id, &row.user).then_some((id, row.created_offset))
     }
-}
 
-impl StoreHistory {
-    /// What a cursor from before the session's birth has missed of earlier sessions of its name, as far back as the
-    /// journal reaches; `None`: it asks for this life alone. Costs the way from the cursor to the birth.
-    fn earlier_lives(
+    /// What the journal holds for a filter, from a position on.
+    fn journaled(
         &self,
         filter: &Filter,
         after: u64,
-        born: u64,
+        until: u64,
         limit: PageLimit,
-    ) -> Result<Option<HistoryPage>, Refusal> {
+    ) -> Result<HistoryPage, Refusal> {
+        let wanted = |entry: &Entry| filter.wants(&entry.session, &entry.user);
+        let page = journal_reader::read(&self.store.segments, after, until, limit, wanted);
+        page.map(|page| HistoryPage { events: page.events, next: page.next }).map_err(|e| failed(&e))
+    }
+
+    /// Whether a position is of before a session was born, and the journal still tells what it has missed of earlier
+    /// ones of that name. Whoever begins at 0 asks for this life alone.
+    fn is_of_an_earlier_life(&self, after: u64, born: u64) -> bool {
         let oldest = self.store.segments.firsts().first().map_or(u64::MAX, |first| first - 1);
-        if after == 0 || after + 1 >= born || after < oldest {
-            return Ok(None);
-        }
-        let wanted = |entry: &crate::store::segment::Entry| filter.wants(&entry.session, &entry.user);
-        let page = journal_reader::read(&self.store.segments, after, born - 1, limit, wanted)
-            .map_err(|e| failed(&e))?;
-        Ok(Some(HistoryPage { events: page.events, next: page.next }))
+        after > 0 && after + 1 < born && after >= oldest
     }
 }
 
@@ -82,20 +82,18 @@ impl History for StoreHistory {
     ) -> Result<HistoryPage, Refusal> {
         let until = self.store.journal.durable();
         let limit = PageLimit { events: limit, bytes: max_bytes };
-        if let Some(id) = self.whole_session(filter) {
-            let born = self.store.index.get(id.as_str()).map_or(0, |row| row.created_offset);
-            let Some(earlier) = self.earlier_lives(filter, after, born, limit)? else {
-                return session_page(&self.store, id, after, until, limit);
-            };
-            if !earlier.events.is_empty() {
-                return Ok(earlier);
-            }
-            return session_page(&self.store, id, earlier.next, until, limit);
+        let Some((id, born)) = self.whole_session(filter) else {
+            return self.journaled(filter, after, until, limit);
+        };
+        if !self.is_of_an_earlier_life(after, born) {
+            return session_page(&self.store, id, after, until, limit);
         }
-        let wanted = |entry: &crate::store::segment::Entry| filter.wants(&entry.session, &entry.user);
-        let page = journal_reader::read(&self.store.segments, after, until, limit, wanted)
-            .map_err(|e| failed(&e))?;
-        Ok(HistoryPage { events: page.events, next: page.next })
+        // Costs the way from the position to the birth. An empty page has come to its end.
+        let earlier = self.journaled(filter, after, born - 1, limit)?;
+        if earlier.events.is_empty() {
+            return session_page(&self.store, id, born - 1, until, limit);
+        }
+        Ok(earlier)
     }
 
     fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal> {

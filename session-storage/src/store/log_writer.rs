@@ -66,6 +66,7 @@ impl LogWriter {
         self.folders.moved().iter().for_each(|session| self.forget(session));
         self.write_all(disk, events, buffer)?;
         self.touched.clear();
+        self.touched.shrink_to(4096);
         Ok(())
     }
 

@@ -186,6 +186,10 @@ pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Resul
     let folder = layout.quarantine();
     fs::create_dir_all(&folder)?;
     let mut name = id.to_string();
+    if !layout.session(id).exists() && folder.join(&name).exists() {
+        // It was moved before, and only the journal still speaks of it.
+        return Ok(());
+    }
     let mut n = 1;
     while folder.join(&name).exists() {
         n += 1;

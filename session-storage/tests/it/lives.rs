@@ -20,6 +20,8 @@ async fn one_that_is_born_in_the_place_of_one_that_was_set_aside_survives_a_kill
     cut(&setup.storage().join("sessions/s/actions.jsonl"), 200);
     let server = setup.start();
     server.get("/api/sessions/s").await.refused(410, "session_quarantined");
+    let server = server.crash();
+    server.get("/api/sessions/s").await.refused(410, "session_quarantined");
     assert_eq!(server.action("s", json!({"mark": "born again"})).await, 1);
     let quarantine = server.storage().join("quarantine");
     assert_eq!(names(&quarantine).len(), 2, "the folder and the reason");
