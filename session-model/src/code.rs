@@ -78,7 +78,7 @@ codes! {
     SessionQuarantined => "session_quarantined", 410, false;
     /// `If-Match` names a version that is no longer the current one.
     VersionMismatch => "version_mismatch", 412, false;
-    /// The body is larger than allowed.
+    /// The body, or what it asks for, is larger than allowed.
     PayloadTooLarge => "payload_too_large", 413, false;
     /// The content type is not one this route reads.
     UnsupportedMediaType => "unsupported_media_type", 415, false;

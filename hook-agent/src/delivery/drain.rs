@@ -1,16 +1,14 @@
 //! Draining one spool: its window, its batches, their answers.
 
-use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::value::RawValue;
-
-use super::verdict::{Asked, LineResult, Verdict, judge, spawned};
-use super::{Answers, Outcome, Report};
-use crate::kind::Kind;
-use crate::spool::{Batch, Head, Place, Rejection, Spool, Step, Window, keep};
-use crate::transport::{Producer, Request, Transport};
+use super::request::{body, request};
+use super::settling::Settling;
+use super::verdict::{Asked, LineResult, Verdict, judge};
+use super::{Answers, Report};
+use crate::spool::{Head, Place, Spool, Window};
+use crate::transport::Transport;
 
 /// A batch that the service keeps failing on is given up after so many attempts: it is split, and a single line
 /// rejected. An unreachable or overloaded service is no such failure.
@@ -160,7 +158,8 @@ impl Drain {
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => {
                 self.head.doubt(at.index, at.sent);
-                at.failed(after, reason)
+                at.failed(reason);
+                Sent::Failed(after)
             }
             Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
@@ -184,7 +183,8 @@ impl Drain {
         self.head.renumber(at.index, known);
         self.renumbered += 1;
         if self.renumbered > MAX_RENUMBERED {
-            return at.failed(None, "the service refuses every producer number".to_owned());
+            at.failed("the service refuses every producer number".to_owned());
+            return Sent::Failed(None);
         }
         Sent::Again
     }
@@ -203,7 +203,8 @@ impl Drain {
         let (broken, time) = self.head.broke();
         let split = self.head.step(at.index).lines > 0;
         if time < self.patience || broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
-            return at.failed(None, reason);
+            at.failed(reason);
+            return Sent::Failed(None);
         }
         let code = "service_failed".to_owned();
         if at.lines.len() > 1 {
@@ -268,99 +269,7 @@ impl Drain {
     }
 }
 
-/// The request that is being settled.
-#[derive(Clone, Copy)]
-struct Settling<'a> {
-    window: &'a Window,
-    index: usize,
-    /// Which of the batch's lines were sent.
-    sent: &'a Range<usize>,
-    /// Indexes into the window's records.
-    lines: &'a [usize],
-    answers: Option<&'a Answers>,
-    report: &'a Report,
-}
-
-impl Settling<'_> {
-    fn failed(&self, after: Option<Duration>, reason: String) -> Sent {
-        Report::add(&self.report.retries, 1);
-        self.report.failed(reason);
-        Sent::Failed(after)
-    }
-
-    fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {
-        let mut results = results.into_iter();
-        let outcome = |index: &usize| {
-            let record = &self.window.records[*index];
-            let outcome = match results.next() {
-                None => Outcome::Stored,
-                Some(LineResult::Done(json)) if record.kind == Kind::AgentSpawn => {
-                    Outcome::Answer(spawned(json))
-                }
-                Some(LineResult::Done(json)) => Outcome::Answer(json),
-                Some(LineResult::Refused { code, message }) => {
-                    Outcome::Rejected { call: record.kind.name(), code, message }
-                }
-            };
-            (record.number, outcome)
-        };
-        self.lines.iter().map(outcome).collect()
-    }
-
-    /// Keeps what was refused; returns how many that were.
-    fn keep_rejected(&self, spool: &Spool, outcomes: &[(u64, Outcome)]) -> u64 {
-        let mut rejections = Vec::new();
-        for ((_, outcome), index) in outcomes.iter().zip(self.lines) {
-            let Outcome::Rejected { code, message, .. } = outcome else { continue };
-            let record = &self.window.records[*index];
-            let Ok(event) = serde_json::from_slice::<&RawValue>(self.window.line(record)) else { continue };
-            let session = &self.window.batches[self.index].session;
-            let at =
-                jiff::Timestamp::from_millisecond(record.time.cast_signed()).unwrap_or_default().to_string();
-            rejections.push(Rejection { at, session, code, reason: message, event });
-        }
-        if rejections.is_empty() {
-            return 0;
-        }
-        let first = &rejections[0];
-        self.report.failed(format!("rejected: {} ({})", first.reason, first.code));
-        if let Err(error) = keep(&spool.place, &rejections) {
-            Report::add(&self.report.spool_errors, 1);
-            self.report.failed(format!("`{}`: {error}", spool.path().join("rejected").display()));
-        }
-        rejections.len() as u64
-    }
-}
-
 /// Who is not let in: we are, if these are our own records; what was adopted may be for another's token.
 fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
     if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
-}
-
-fn body(window: &Window, lines: &[usize]) -> Vec<u8> {
-    let length = lines.iter().map(|index| window.records[*index].line.len() + 1).sum();
-    let mut body = Vec::with_capacity(length);
-    for index in lines {
-        let record = &window.records[*index];
-        body.extend_from_slice(window.line(record));
-        if record.kind != Kind::CreateSession {
-            body.push(b'\n');
-        }
-    }
-    body
-}
-
-fn request<'a>(
-    producer: &'a str,
-    batch: &Batch,
-    step: &Step,
-    seq: Option<u64>,
-    body: &'a [u8],
-) -> Request<'a> {
-    let (path, content_type) = match seq {
-        Some(_) => (format!("/api/sessions/{}/events", batch.session), "application/x-ndjson"),
-        None => ("/api/sessions".to_owned(), "application/json"),
-    };
-    let producer = seq.map(|seq| Producer { id: producer, epoch: step.epoch, seq });
-    Request { method: "POST", path, content_type, producer, body }
 }

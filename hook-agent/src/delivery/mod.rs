@@ -20,6 +20,8 @@ mod drain;
 mod misses;
 mod once;
 mod report;
+mod request;
+mod settling;
 mod verdict;
 mod worker;
 

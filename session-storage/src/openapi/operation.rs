@@ -121,7 +121,13 @@ impl Operation {
         )
     }
 
-    fn answered(self, status: &str, answer: ResponseBuilder) -> Self {
+    fn answered(self, status: &str, mut answer: ResponseBuilder) -> Self {
+        if self.repeats {
+            answer = answer.header(
+                "producer-duplicate",
+                header("`true`: the numbers were repeated, nothing was stored."),
+            );
+        }
         let answer = answer.header("x-request-id", header("The name of the request."));
         Self { builder: self.builder.response(status, answer.build()), ..self }
     }

@@ -1,0 +1,35 @@
+//! The request that carries a batch, or a part of it.
+
+use crate::kind::Kind;
+use crate::spool::{Batch, Step, Window};
+use crate::transport::{Producer, Request};
+
+/// The lines as they are sent.
+pub(super) fn body(window: &Window, lines: &[usize]) -> Vec<u8> {
+    let length = lines.iter().map(|index| window.records[*index].line.len() + 1).sum();
+    let mut body = Vec::with_capacity(length);
+    for index in lines {
+        let record = &window.records[*index];
+        body.extend_from_slice(window.line(record));
+        if record.kind != Kind::CreateSession {
+            body.push(b'\n');
+        }
+    }
+    body
+}
+
+/// Where they go, under which number; without one it is a `create_session`, which has a route of its own.
+pub(super) fn request<'a>(
+    producer: &'a str,
+    batch: &Batch,
+    step: &Step,
+    seq: Option<u64>,
+    body: &'a [u8],
+) -> Request<'a> {
+    let (path, content_type) = match seq {
+        Some(_) => (format!("/api/sessions/{}/events", batch.session), "application/x-ndjson"),
+        None => ("/api/sessions".to_owned(), "application/json"),
+    };
+    let producer = seq.map(|seq| Producer { id: producer, epoch: step.epoch, seq });
+    Request { method: "POST", path, content_type, producer, body }
+}

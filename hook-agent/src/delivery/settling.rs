@@ -1,0 +1,75 @@
+//! What the answer to one request came to, record by record, and keeping what was refused.
+
+use std::ops::Range;
+
+use serde_json::value::RawValue;
+
+use super::verdict::{LineResult, spawned};
+use super::{Answers, Outcome, Report};
+use crate::kind::Kind;
+use crate::spool::{Rejection, Spool, Window, keep};
+
+/// The request that is being settled.
+#[derive(Clone, Copy)]
+pub(super) struct Settling<'a> {
+    pub window: &'a Window,
+    pub index: usize,
+    /// Which of the batch's lines were sent.
+    pub sent: &'a Range<usize>,
+    /// Indexes into the window's records.
+    pub lines: &'a [usize],
+    pub answers: Option<&'a Answers>,
+    pub report: &'a Report,
+}
+
+impl Settling<'_> {
+    /// It was not answered, or not so that it is settled.
+    pub(super) fn failed(&self, reason: String) {
+        Report::add(&self.report.retries, 1);
+        self.report.failed(reason);
+    }
+
+    /// What became of each record.
+    pub(super) fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {
+        let mut results = results.into_iter();
+        let outcome = |index: &usize| {
+            let record = &self.window.records[*index];
+            let outcome = match results.next() {
+                None => Outcome::Stored,
+                Some(LineResult::Done(json)) if record.kind == Kind::AgentSpawn => {
+                    Outcome::Answer(spawned(json))
+                }
+                Some(LineResult::Done(json)) => Outcome::Answer(json),
+                Some(LineResult::Refused { code, message }) => {
+                    Outcome::Rejected { call: record.kind.name(), code, message }
+                }
+            };
+            (record.number, outcome)
+        };
+        self.lines.iter().map(outcome).collect()
+    }
+
+    /// Keeps what was refused; returns how many that were.
+    pub(super) fn keep_rejected(&self, spool: &Spool, outcomes: &[(u64, Outcome)]) -> u64 {
+        let mut rejections = Vec::new();
+        for ((_, outcome), index) in outcomes.iter().zip(self.lines) {
+            let Outcome::Rejected { code, message, .. } = outcome else { continue };
+            let record = &self.window.records[*index];
+            let Ok(event) = serde_json::from_slice::<&RawValue>(self.window.line(record)) else { continue };
+            let session = &self.window.batches[self.index].session;
+            let at =
+                jiff::Timestamp::from_millisecond(record.time.cast_signed()).unwrap_or_default().to_string();
+            rejections.push(Rejection { at, session, code, reason: message, event });
+        }
+        if rejections.is_empty() {
+            return 0;
+        }
+        let first = &rejections[0];
+        self.report.failed(format!("rejected: {} ({})", first.reason, first.code));
+        if let Err(error) = keep(&spool.place, &rejections) {
+            Report::add(&self.report.spool_errors, 1);
+            self.report.failed(format!("`{}`: {error}", spool.path().join("rejected").display()));
+        }
+        rejections.len() as u64
+    }
+}
