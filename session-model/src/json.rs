@@ -1,5 +1,6 @@
 //! From bytes to JSON: the one place where a client's body is found to be text and well-formed.
 
+use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
@@ -70,6 +71,17 @@ pub fn stored<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_j
         }
         result => result,
     }
+}
+
+/// The JSON object that a damaged document begins with, if it does: a document that was written twice, or with
+/// something behind it.
+pub fn leading_object(bytes: &[u8]) -> Option<Value> {
+    if depth(bytes) > MAX_STORED_DEPTH {
+        return None;
+    }
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    deserializer.disable_recursion_limit();
+    Value::deserialize(&mut deserializer).ok().filter(Value::is_object)
 }
 
 /// The deepest nesting of brackets outside of strings.
@@ -184,6 +196,15 @@ mod tests {
         assert!(stored::<Value>(nested(MAX_STORED_DEPTH).as_bytes()).is_ok());
         assert!(stored::<Value>(nested(MAX_STORED_DEPTH + 1).as_bytes()).is_err());
         assert!(stored::<Value>("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_damaged_document_is_read_as_far_as_it_is_one() {
+        assert_eq!(leading_object(b"{\"a\":1}}"), Some(serde_json::json!({"a": 1})));
+        assert_eq!(leading_object(b"{\"a\":1}\0\0\0"), Some(serde_json::json!({"a": 1})));
+        for bytes in [&b""[..], b"{\"a\":", b"5}", b"\0{}"] {
+            assert_eq!(leading_object(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

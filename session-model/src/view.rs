@@ -103,6 +103,9 @@ impl View {
             Metadata::at_birth(id, &user, &birth, stamp.at),
             State::at_birth(stamp.at),
         );
+        if let Some(earlier) = change.data.get("quarantined") {
+            view.metadata.doc_mut().insert("quarantined".into(), earlier.clone());
+        }
         view.metadata.count_redactions(tags_of(change));
         view.outbox.push(OutFile::Initial(initial::document(&birth.initial, stamp.at)));
         view.created_offset = stamp.offset;

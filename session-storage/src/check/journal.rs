@@ -17,7 +17,7 @@ pub(super) fn check(layout: &Layout) -> anyhow::Result<Vec<Fault>> {
     if !layout.journal().is_dir() {
         return Ok(faults);
     }
-    if layout.checkpoint().exists() && Checkpoint::read(layout).is_none() {
+    if layout.checkpoint().exists() && Checkpoint::read(layout)?.is_none() {
         faults.push(Fault::new(
             "journal/checkpoint.json",
             "file",

@@ -14,6 +14,7 @@ use crate::store::disk::{Disk, RealDisk};
 use crate::store::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
 use crate::store::legacy::Hint;
 use crate::store::log_file::LogFile;
+use crate::store::session_dir::Journaled;
 use crate::store::{recovery, snapshots};
 
 /// What a walk over a log finds.
@@ -77,7 +78,7 @@ fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
 
 /// Writes the snapshots anew from the logs.
 fn rebuild(layout: &Layout, id: &SessionId) -> anyhow::Result<()> {
-    let opened = recovery::open_session(layout, &RealDisk, id, &[], &Hint::default());
+    let opened = recovery::open_session(layout, &RealDisk, id, Journaled::NOTHING, &Hint::default());
     let Ok(Some(opened)) = opened else { return Ok(()) };
     for (name, bytes) in snapshots::documents(&opened.view) {
         let file = layout.file(id, &name);

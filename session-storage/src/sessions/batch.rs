@@ -72,7 +72,8 @@ impl Sessions {
             None if self.settings.auto_create => {
                 check_unknown_producer(producer)?;
                 self.redaction.check_id(&cell.id)?;
-                let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                self.mention_quarantined(&cell.id, &mut created);
                 self.store.queue_snapshot(cell);
                 let ticket = self.append_birth(cell, slot, &created, at, fill)?;
                 indexed = true;

@@ -156,7 +156,7 @@ impl Sessions {
         let id = cell.id.clone();
         match actix_web::web::block(move || store.load(&cell)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(damage)) => Err(quarantined(&id, &damage)),
+            Ok(Err(damage)) => Err(unopened(&id, &damage)),
             Err(_) => Err(Refusal::new(Code::Internal, "a session could not be loaded")),
         }
     }
@@ -170,11 +170,29 @@ impl Sessions {
     }
 }
 
-fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
-    if matches!(damage, Damage::InTheWay) {
-        let message =
-            format!("there is no session `{id}`, and none can be made: a file in `sessions/` has its name");
-        return Refusal::new(Code::SessionNotFound, message);
+/// Why a session could not be opened, without the system's words, which go to the log.
+fn unopened(id: &SessionId, damage: &Damage) -> Refusal {
+    match damage {
+        Damage::InTheWay => {
+            let message = format!(
+                "there is no session `{id}`, and none can be made: a file in `sessions/` has its name"
+            );
+            return Refusal::new(Code::SessionNotFound, message);
+        }
+        Damage::Io { file, source } => {
+            tracing::error!(session = %id, file, error = %source, "session cannot be read now; it is left as it is");
+            return if source.kind() == std::io::ErrorKind::StorageFull {
+                Refusal::new(
+                    Code::StorageFull,
+                    format!("session `{id}` cannot be completed: the disk is full"),
+                )
+            } else {
+                let message =
+                    format!("session `{id}` cannot be read now: ask again; the service's log says why");
+                Refusal::new(Code::StorageUnavailable, message)
+            };
+        }
+        Damage::Record { .. } | Damage::Short { .. } | Damage::Gap { .. } => {}
     }
     tracing::error!(session = %id, %damage, "session is damaged");
     Refusal::new(

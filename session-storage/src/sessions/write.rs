@@ -160,7 +160,7 @@ impl Sessions {
     ) -> Result<Attempt, Refused> {
         let at = now();
         self.redaction.check_id(&cell.id)?;
-        let (created, rest) = match command {
+        let (mut created, rest) = match command {
             Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
             Command::Delete | Command::Retire { .. } | Command::LinkChild { .. } => {
                 return Err(not_found(&cell.id).into());
@@ -174,6 +174,7 @@ impl Sessions {
                 (created, Some(transition::decide(&newborn, command, at)?))
             }
         };
+        self.mention_quarantined(&cell.id, &mut created);
         check_unknown_producer(producer)?;
         let reply = match &rest {
             None => Reply::Created(Existing::New),
@@ -191,6 +192,14 @@ impl Sessions {
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
         Ok(Attempt::Stored { ticket, answer, indexed: true })
+    }
+
+    /// Lets the creation of a session say that one of its name was quarantined: whoever goes on with it must not take
+    /// the new one for the old.
+    pub(super) fn mention_quarantined(&self, id: &SessionId, created: &mut Change) {
+        if let Some((folder, reason)) = self.store.quarantined_as(id) {
+            created.data["quarantined"] = serde_json::json!({"folder": folder, "reason": reason});
+        }
     }
 
     /// Appends the first entry of a session: its creation and what follows at once.

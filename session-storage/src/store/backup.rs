@@ -56,8 +56,8 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     let generation = store.journal.generation();
     let set_aside = store.quarantined().len();
     let held = store.segments.hold();
-    let checkpoint = Checkpoint::read(store.layout())
-        .ok_or_else(|| io::Error::other("`journal/checkpoint.json` cannot be read"))?;
+    let checkpoint = Checkpoint::read(store.layout())?
+        .ok_or_else(|| io::Error::other("`journal/checkpoint.json` is missing or damaged"))?;
     add_sessions(store, &mut bundle)?;
     add_quarantine(store, &mut bundle)?;
     let overtaken = !store.journal.wait_durable(store.journal.newest(), generation);
@@ -159,7 +159,7 @@ fn add_journal<W: Write>(
     bundle: &mut BundleWriter<W>,
 ) -> io::Result<()> {
     let firsts = store.segments.firsts();
-    let begin = firsts.partition_point(|first| *first < checkpoint.next_offset).saturating_sub(1);
+    let begin = firsts.partition_point(|first| *first < checkpoint.needs_from()).saturating_sub(1);
     let wanted: Vec<u64> = firsts.into_iter().skip(begin).filter(|first| *first <= position + 1).collect();
     for (n, first) in wanted.iter().enumerate() {
         let bytes = Bytes::from(fs::read(store.layout().segment(*first))?);

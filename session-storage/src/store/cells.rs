@@ -47,6 +47,9 @@ pub struct Loaded {
     pub producers_dirty: bool,
     /// Whether a checkpoint will come to write them.
     pub producers_queued: bool,
+    /// The documents that were found damaged: they are left as they are until the session changes, and are kept beside
+    /// what is written then.
+    pub damaged: Vec<&'static str>,
     /// Producers' positions before commits that may still fail.
     pub undo: VecDeque<ProducerUndo>,
 }
@@ -75,6 +78,7 @@ impl Loaded {
             final_dirty: false,
             producers_dirty: false,
             producers_queued: false,
+            damaged: Vec::new(),
             undo: VecDeque::new(),
         }
     }

@@ -5,7 +5,6 @@
 //! the metadata of every session is read once.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +15,7 @@ use session_model::metadata::Metadata;
 use session_model::{SessionId, Timestamp, UserId, View};
 
 use super::disk::Disk;
+use super::files;
 use super::layout::Layout;
 
 /// What the index knows of a session.
@@ -194,10 +194,21 @@ pub struct FoundIndex {
 
 /// Reads `index.json`; a missing or damaged one is empty.
 pub fn read(layout: &Layout) -> FoundIndex {
-    let Ok(bytes) = fs::read(layout.index()) else { return FoundIndex::default() };
-    let Ok(mut map) = serde_json::from_slice::<HashMap<String, serde_json::Value>>(&bytes) else {
-        tracing::warn!("index.json is damaged and is rebuilt");
-        return FoundIndex::default();
+    let Ok(bytes) = files::read(&layout.index()) else { return FoundIndex::default() };
+    let mut map = match serde_json::from_slice::<HashMap<String, serde_json::Value>>(&bytes) {
+        Ok(map) => map,
+        Err(error) => {
+            tracing::warn!(%error, "index.json is damaged and is rebuilt");
+            // That of the older service is the only one to know some sessions' users.
+            if let Err(error) = files::keep_file(&layout.index()) {
+                tracing::warn!(%error, "the damaged index.json could not be kept");
+            }
+            let leading = session_model::json::leading_object(&bytes);
+            let leading = leading.and_then(|rows| serde_json::from_value::<HashMap<_, _>>(rows).ok());
+            let mut rows = leading.unwrap_or_default();
+            rows.remove("$offset");
+            rows
+        }
     };
     let epoch = map.remove("$epoch").and_then(|v| v.as_str().map(str::to_owned));
     let offset = map.remove("$offset").and_then(|v| v.as_u64());

@@ -15,6 +15,9 @@ pub const FINAL: &str = "final.json";
 /// The idempotent producers' positions, as of the last checkpoint.
 pub const PRODUCERS: &str = "producers.json";
 
+/// The lines that the journal held of a quarantined session.
+pub const QUARANTINED_LINES: &str = "journal.jsonl";
+
 /// The storage directory.
 #[derive(Clone, Debug)]
 pub struct Layout {

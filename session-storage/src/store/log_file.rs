@@ -10,6 +10,8 @@ use std::path::Path;
 
 use session_model::line;
 
+use super::files;
+
 /// How much one probe of a bisection reads at first.
 const PROBE: usize = 1024;
 /// Once the place is known this closely, lines are walked.
@@ -44,7 +46,7 @@ impl LogFile {
     /// Opens a log of which the first `legacy` bytes were written by the older service. One that is not there is
     /// empty.
     pub fn open(path: &Path, legacy: u64) -> io::Result<Self> {
-        match File::open(path) {
+        match files::open(path) {
             Ok(file) => {
                 let len = file.metadata()?.len();
                 let open_end = legacy > len;

@@ -1,7 +1,10 @@
 //! The store's second thread: snapshots, checkpoints, the next segment, letting go of idle sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use session_model::SessionId;
 
 use super::checkpoint::{Checkpoint, boot_id};
 use super::{Store, SyncPolicy, recovery};
@@ -16,6 +19,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
 const INDEX_SHARE: u32 = 50;
 /// and is not done more often than this.
 const INDEX_PAUSE: Duration = Duration::from_millis(500);
+
+/// The most sessions that a checkpoint leaves behind because they cannot be written.
+const MAX_LEFT_BEHIND: usize = 1000;
 
 /// What the thread remembers between ticks.
 struct Progress {
@@ -101,16 +107,18 @@ impl Store {
         let waiting = std::mem::take(&mut *self.awaiting_checkpoint.lock());
         waiting.iter().for_each(|cell| self.queue_snapshot(cell));
         let failed = self.flush_snapshots(true);
-        if failed > 0 {
-            tracing::warn!(failed, "no checkpoint: some snapshots could not be written");
+        if failed.len() > MAX_LEFT_BEHIND {
+            tracing::warn!(failed = failed.len(), "no checkpoint: many snapshots could not be written");
             return;
         }
+        // One session that cannot be written holds up no checkpoint: the journal is kept for it.
+        let behind = self.behind.after(&failed);
         if let Err(error) = self.disk.sync_file_system(&self.root) {
             tracing::error!(%error, "a sync failed: nothing is acknowledged until a restart has recovered");
             self.journal.poison();
             return;
         }
-        match self.finish_checkpoint(next_offset, clean) {
+        match self.finish_checkpoint(next_offset, clean, behind) {
             Ok(()) => self.figures.checkpointed(begun),
             Err(error) => {
                 tracing::warn!(%error, "no checkpoint: the journal could not be marked or trimmed");
@@ -118,20 +126,39 @@ impl Store {
         }
     }
 
-    fn finish_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+    fn finish_checkpoint(
+        &self,
+        next_offset: u64,
+        clean: bool,
+        behind: BTreeMap<SessionId, u64>,
+    ) -> std::io::Result<()> {
         if clean {
             self.index.write(&self.layout, self.disk.as_ref(), &self.epoch, next_offset)?;
         }
-        self.write_checkpoint(next_offset, clean)?;
+        if !behind.is_empty() {
+            tracing::warn!(
+                sessions = behind.len(),
+                "the journal is kept for sessions whose files cannot be read or written"
+            );
+        }
+        self.write_checkpoint(next_offset, clean, behind.clone())?;
+        let keep_from = behind.values().copied().chain([next_offset]).min().unwrap_or(next_offset);
+        self.behind.checkpointed(behind, next_offset);
         let (_, size) = self.disk.free_space(&self.root)?;
-        self.segments.trim(next_offset, self.options.journal_max_bytes.min(size / 4))
+        self.segments.trim(keep_from, self.options.journal_max_bytes.min(size / 4))
     }
 
     /// Marks up to where the session files are complete.
-    pub(super) fn write_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+    pub(super) fn write_checkpoint(
+        &self,
+        next_offset: u64,
+        clean: bool,
+        behind: BTreeMap<SessionId, u64>,
+    ) -> std::io::Result<()> {
         let synced = self.options.sync == SyncPolicy::Always;
+        let behind = behind.into_iter().map(|(id, from)| (id.to_string(), from)).collect();
         let checkpoint =
-            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced };
+            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced, behind };
         checkpoint.write(&self.layout, self.disk.as_ref())
     }
 }

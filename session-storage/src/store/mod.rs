@@ -27,6 +27,7 @@
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
 
 pub mod backup;
+mod behind;
 pub mod cells;
 pub mod checkpoint;
 pub mod committer;
@@ -34,6 +35,7 @@ pub mod disk;
 pub mod error;
 pub mod export;
 pub mod figures;
+pub mod files;
 pub mod folders;
 pub mod index;
 pub mod journal;

@@ -9,9 +9,10 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use session_model::SessionId;
 use session_model::redact::Key;
-use session_model::{SessionId, View};
 
+use super::behind::Behind;
 use super::cells::{Cell, Cells, Loaded, Slot};
 use super::checkpoint::Checkpoint;
 use super::committer::{Committer, Observer};
@@ -25,6 +26,7 @@ use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
 use super::segments::{Segments, Tail};
+use super::session_dir::Opened;
 use super::{committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
@@ -80,6 +82,7 @@ pub struct Store {
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
+    pub(super) behind: Behind,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
     #[expect(dead_code, reason = "holding it is its purpose")]
@@ -146,6 +149,7 @@ impl Store {
             snapshots_fail: AtomicBool::new(false),
             probed: Mutex::default(),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
+            behind: Behind::new(recovered.behind, recovered.checkpoint),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
             lock,
@@ -154,7 +158,7 @@ impl Store {
             options,
         });
         store.begin_life(recovered.checkpoint)?;
-        store.keep(recovered.views);
+        store.keep(recovered.opened);
         let policy = store.options.sync;
         let logs = LogWriter::new(layout, Arc::clone(&store.folders));
         let figures = Arc::clone(&store.figures);
@@ -166,11 +170,13 @@ impl Store {
     /// The life of the directory has to be known even if it ends before the first checkpoint. Where it is known
     /// already, a disk that is full does not stop the start.
     fn begin_life(&self, checkpoint: u64) -> Result<(), OpenError> {
-        let known = Checkpoint::read(&self.layout).filter(|known| known.epoch == self.epoch);
+        let known =
+            Checkpoint::read(&self.layout).map_err(OpenError::io("read", self.layout.checkpoint()))?;
+        let known = known.filter(|known| known.epoch == self.epoch);
         if known.as_ref().is_some_and(|known| !known.clean) {
             return Ok(());
         }
-        match self.write_checkpoint(checkpoint, false) {
+        match self.write_checkpoint(checkpoint, false, self.behind.all()) {
             Err(error) if known.is_some() => {
                 tracing::warn!(%error, "the checkpoint could not be marked as in use");
                 Ok(())
@@ -180,11 +186,12 @@ impl Store {
     }
 
     /// Recovered sessions stay in memory until their snapshots are written.
-    fn keep(&self, views: Vec<View>) {
+    fn keep(&self, recovered: Vec<Opened>) {
         let generation = self.journal.generation();
-        for view in views {
+        for Opened { view, damaged, .. } in recovered {
             let cell = self.cells.get(&view.id);
-            *cell.slot.lock() = Slot::Loaded(Box::new(Loaded::dirty(view, generation)));
+            let loaded = Loaded { damaged, ..Loaded::dirty(view, generation) };
+            *cell.slot.lock() = Slot::Loaded(Box::new(loaded));
             self.queue_snapshot(&cell);
         }
     }
@@ -245,6 +252,12 @@ impl Store {
     /// The sessions set aside since the start, and why.
     pub fn quarantined(&self) -> BTreeMap<SessionId, String> {
         self.quarantined.lock().clone()
+    }
+
+    /// The newest folder in `quarantine/` of a session of this name, and why it is there.
+    pub fn quarantined_as(&self, id: &SessionId) -> Option<(String, String)> {
+        let reason = self.quarantined.lock().get(id).cloned()?;
+        Some((recovery::newest_quarantined(&self.layout, id)?, reason))
     }
 
     /// How many sessions wait for their snapshots to be written.

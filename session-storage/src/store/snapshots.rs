@@ -13,6 +13,7 @@ use session_model::{SessionId, View, documents};
 
 use super::Store;
 use super::cells::{Cell, Slot};
+use super::files;
 use super::index::Row;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
 use super::recent;
@@ -27,6 +28,8 @@ pub(crate) struct Snapshot {
     whole: Vec<(String, Vec<u8>)>,
     remove_final: bool,
     children: Option<Vec<String>>,
+    /// The files to be kept when they are replaced.
+    keep: Vec<&'static str>,
 }
 
 pub(super) fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
@@ -56,6 +59,13 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     cell.queued.store(false, Ordering::Release);
     let mut slot = cell.slot.lock();
     let Slot::Loaded(loaded) = &mut *slot else { return None };
+    let keep = if loaded.is_dirty() { std::mem::take(&mut loaded.damaged) } else { Vec::new() };
+    if !keep.is_empty() {
+        // What was found damaged is replaced now, changed or not.
+        (loaded.metadata_dirty, loaded.state_dirty, loaded.final_dirty) = (true, true, true);
+        loaded.producers_dirty |= !loaded.view.producers.is_empty();
+    }
+    let with_producers = with_producers || keep.contains(&PRODUCERS);
     let view = &mut loaded.view;
     let mut whole: Vec<_> = view.outbox.drain(..).map(|file| out_file(&file)).collect();
     if std::mem::take(&mut loaded.state_dirty) {
@@ -84,6 +94,7 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
         whole,
         remove_final: final_dirty && view.final_doc.is_none(),
         children,
+        keep,
     })
 }
 
@@ -110,11 +121,15 @@ impl Store {
         }
     }
 
-    /// Writes all snapshots that are due; answers how many could not be written and are tried again.
-    pub fn flush_snapshots(&self, with_producers: bool) -> usize {
+    /// Writes all snapshots that are due; answers those that could not be written and are tried again.
+    pub fn flush_snapshots(&self, with_producers: bool) -> Vec<SessionId> {
         let cells = std::mem::take(&mut *self.dirty.lock());
-        let failed = cells.iter().filter(|cell| !self.flush_one(cell, with_producers)).count();
-        if failed == 0 && !cells.is_empty() && self.snapshots_fail.swap(false, Ordering::AcqRel) {
+        let failed: Vec<SessionId> = cells
+            .iter()
+            .filter(|cell| !self.flush_one(cell, with_producers))
+            .map(|cell| cell.id.clone())
+            .collect();
+        if failed.is_empty() && !cells.is_empty() && self.snapshots_fail.swap(false, Ordering::AcqRel) {
             tracing::info!("snapshots are written again");
         }
         self.update_recent();
@@ -196,6 +211,9 @@ impl Store {
             return Ok(());
         }
         for (name, bytes) in &snapshot.whole {
+            if snapshot.keep.contains(&name.as_str()) {
+                files::keep_file(&folder.join(name))?;
+            }
             self.disk.replace(&folder.join(name), bytes, false)?;
         }
         if snapshot.remove_final {
@@ -218,6 +236,7 @@ impl Store {
             loaded.state_dirty = true;
             loaded.final_dirty = true;
             loaded.producers_dirty = !loaded.view.producers.is_empty();
+            loaded.damaged.clone_from(&snapshot.keep);
             for (name, bytes) in &snapshot.whole {
                 let Ok(doc) = serde_json::from_slice(bytes) else { continue };
                 let archive = name.strip_prefix("final-").and_then(|n| n.strip_suffix(".json")?.parse().ok());

@@ -19,7 +19,8 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
     let lock = from.journal().is_dir().then(|| DirLock::take(&from)).transpose()?;
     if lock.is_some() {
         ensure!(
-            Checkpoint::read(&from).is_some_and(|checkpoint| checkpoint.clean),
+            Checkpoint::read(&from)?
+                .is_some_and(|checkpoint| checkpoint.clean && checkpoint.behind.is_empty()),
             "`{}` was not stopped in order: start and stop its service once, or export from it",
             source.display()
         );

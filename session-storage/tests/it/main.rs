@@ -42,6 +42,7 @@ mod errors;
 mod failing_disk;
 mod files;
 mod goals_agents;
+mod histories;
 mod hostile;
 mod kept_back;
 mod keys;
