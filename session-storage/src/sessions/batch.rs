@@ -48,7 +48,7 @@ impl Sessions {
         commands: &mut Option<Commands<'_>>,
         producer: Option<&ProducerNumbers>,
     ) -> Result<Attempt, Refused> {
-        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(Attempt::Load) };
         let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
         let at = now();
         let mut answer = Submitted::ok(String::new());

@@ -52,13 +52,13 @@ impl Sessions {
             let attempted = self.attempt_both(&cell, &parents, kin, &mut attempt)?;
             match attempted {
                 Both::LoadParent => {
-                    match self.load(&parents).await {
+                    match self.load_to_write(&parents).await {
                         // It was set aside just now, and has no list any more.
                         Err(refusal) if refusal.code == Code::SessionQuarantined => {}
                         loaded => loaded?,
                     }
                 }
-                Both::Done(Attempt::Load, _) => self.load(&cell).await?,
+                Both::Done(Attempt::Load, _) => self.load_to_write(&cell).await?,
                 Both::Done(own, list) => {
                     let answer = self.outcome_of(&cell, own).await?;
                     if let Some(Attempt::Stored { ticket, .. }) = list {
@@ -78,7 +78,9 @@ impl Sessions {
         attempt: &mut impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
     ) -> Result<Both, Refused> {
         let (mut slot, mut parents_slot) = both(cell, parents);
-        let Some(parent) = self.ready(&mut parents_slot) else { return Ok(Both::LoadParent) };
+        let Some(parent) = self.ready_to_write(parents, &mut parents_slot) else {
+            return Ok(Both::LoadParent);
+        };
         let _together = self.store.journal.together().map_err(commit_refusal)?;
         let own = attempt(cell, &mut slot)?;
         let is_gone = matches!(&*slot, Slot::Absent(_));

@@ -9,7 +9,7 @@ use futures_core::Stream;
 use session_model::line::{self, Seal};
 use session_model::{Code, LogKind, Refusal, SessionId};
 
-use super::{Refused, Sessions, not_found};
+use super::{Refused, Sessions, not_found, open_log};
 use crate::store::layout::log_name;
 use crate::store::legacy::legacy_seq;
 use crate::store::log_file::{CHUNK, LogFile, by_seq};
@@ -67,13 +67,7 @@ pub(super) struct Scan {
 
 impl Scan {
     /// Finds where the page begins. Blocks on the disk.
-    pub(super) fn open(
-        path: &std::path::Path,
-        log: LogKind,
-        legacy: u64,
-        query: LogQuery,
-    ) -> io::Result<Self> {
-        let file = LogFile::open(path, legacy)?;
+    pub(super) fn open(file: LogFile, log: LogKind, query: LogQuery) -> io::Result<Self> {
         let start = match query.after {
             Some(after) => file.find(after.saturating_add(1), by_seq)?,
             None => file.legacy(),
@@ -239,9 +233,7 @@ impl Sessions {
         let store = std::sync::Arc::clone(&self.store);
         let name = id.clone();
         let opened = actix_web::web::block(move || {
-            let legacy = store.legacy_bytes(&name, log);
-            let mut scan =
-                Scan::open(&store.layout().log(&name, log), log, legacy, query).map_err(|e| failed(&e))?;
+            let mut scan = Scan::open(open_log(&store, &name, log)?, log, query).map_err(|e| failed(&e))?;
             // The first piece is read before the answer begins, so that most errors are answers.
             let first = scan.piece()?;
             Ok::<_, Refusal>((scan, first))

@@ -31,13 +31,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use session_model::redact::Rules;
-use session_model::{Code, Refusal, SessionId};
+use session_model::{Code, LogKind, Refusal, SessionId};
 
 use crate::clock::now;
 use crate::live::{History, Hub};
 use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::error::{CommitError, Damage, OpenError};
+use crate::store::log_file::LogFile;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
@@ -152,9 +153,22 @@ impl Sessions {
 
     /// Brings a session into memory, off the runtime's threads.
     async fn load(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
+        self.with_cell(cell, Store::load).await
+    }
+
+    /// The same for a write, with what has to be done for the session's files before.
+    async fn load_to_write(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
+        self.with_cell(cell, |store, cell| store.load(cell).and_then(|()| store.complete(cell))).await
+    }
+
+    async fn with_cell(
+        &self,
+        cell: &Arc<Cell>,
+        open: impl FnOnce(&Store, &Arc<Cell>) -> Result<(), Damage> + Send + 'static,
+    ) -> Result<(), Refusal> {
         let (store, cell) = (Arc::clone(&self.store), Arc::clone(cell));
         let id = cell.id.clone();
-        match actix_web::web::block(move || store.load(&cell)).await {
+        match actix_web::web::block(move || open(&store, &cell)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(damage)) => Err(unopened(&id, &damage)),
             Err(_) => Err(Refusal::new(Code::Internal, "a session could not be loaded")),
@@ -168,6 +182,12 @@ impl Sessions {
             Some(ticket) => ticket.await.is_ok(),
         }
     }
+}
+
+/// Opens a log of a session that is there. Blocks on the disk.
+fn open_log(store: &Store, id: &SessionId, log: LogKind) -> Result<LogFile, Refusal> {
+    let opened = store.open_log(&store.cells.get(id), log).map_err(|damage| unopened(id, &damage))?;
+    opened.ok_or_else(|| not_found(id))
 }
 
 /// Why a session could not be opened, without the system's words, which go to the log.

@@ -11,8 +11,9 @@ use session_model::view::OutFile;
 use session_model::{Code, EventKind, LogKind, Refusal, SessionId, Stamp, View, documents, json};
 
 use super::logs::{self, JsonStream, LogQuery, Scan, damaged};
-use super::{Refused, Sessions, not_found};
+use super::{Refused, Sessions, not_found, open_log};
 use crate::store::Store;
+use crate::store::files;
 use crate::store::layout::INITIAL;
 use crate::store::log_file::{LogFile, by_seq};
 
@@ -103,9 +104,7 @@ impl Sessions {
             let initial = initial.unwrap_or_else(|| initial_document(&store, &name));
             let mut scans = Vec::new();
             for log in [LogKind::Actions, LogKind::Responses].into_iter().filter(|_| with_logs) {
-                let path = store.layout().log(&name, log);
-                let legacy = store.legacy_bytes(&name, log);
-                let scan = Scan::open(&path, log, legacy, LogQuery::default());
+                let scan = Scan::open(open_log(&store, &name, log)?, log, LogQuery::default());
                 let mut scan = scan.map_err(|_| Refusal::new(Code::Internal, "a log could not be read"))?;
                 let first = scan.piece()?;
                 scans.push((log, scan, first));
@@ -137,10 +136,10 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Bytes {
 
 /// `initial.json`, or what it will hold once it is written.
 fn initial_document(store: &Store, id: &SessionId) -> Bytes {
-    let file = std::fs::read(store.layout().file(id, INITIAL)).ok();
+    let file = files::read(&store.layout().file(id, INITIAL)).ok();
     let stored = file.and_then(|bytes| json::stored::<Value>(&bytes).ok());
     let born = || {
-        let log = LogFile::open(&store.layout().log(id, LogKind::Changes), 0).ok()?;
+        let log = open_log(store, id, LogKind::Changes).ok()?;
         let (_, line) = log.line(1, by_seq).ok()??;
         let line = ChangeLine::parse(&line)?;
         Some(session_model::initial::document(&line.change()?.birth?.initial, line.at()))
@@ -151,7 +150,7 @@ fn initial_document(store: &Store, id: &SessionId) -> Bytes {
 /// Computes an old state from the nearest key frame. Blocks on the disk.
 fn state_at(store: &Store, id: &SessionId, version: u64) -> Result<Option<State>, Refusal> {
     let failed = |_| Refusal::new(Code::Internal, "the history could not be read");
-    let log = LogFile::open(&store.layout().log(id, LogKind::Changes), 0).map_err(failed)?;
+    let log = open_log(store, id, LogKind::Changes)?;
     // The last line that leaves the state at this version or below; its successor is the first above.
     let end = log.find(version + 1, change_line::version_of).map_err(failed)?;
     let mut last = None;

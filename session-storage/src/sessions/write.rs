@@ -52,7 +52,7 @@ impl Sessions {
         loop {
             let attempted = attempt(&cell, &mut cell.slot.lock())?;
             match attempted {
-                Attempt::Load => self.load(&cell).await?,
+                Attempt::Load => self.load_to_write(&cell).await?,
                 attempted => return self.outcome_of(&cell, attempted).await,
             }
         }
@@ -89,6 +89,19 @@ impl Sessions {
         }
     }
 
+    /// The same for a write: nothing may have to be done for the session's files before.
+    #[expect(clippy::option_option, reason = "unread and absent are different things")]
+    pub(super) fn ready_to_write<'s>(
+        &self,
+        cell: &Cell,
+        slot: &'s mut Slot,
+    ) -> Option<Option<&'s mut Loaded>> {
+        if self.store.behind.pending(&cell.id).is_some() {
+            return None;
+        }
+        self.ready(slot)
+    }
+
     pub(super) fn attempt(
         &self,
         cell: &Arc<Cell>,
@@ -96,7 +109,7 @@ impl Sessions {
         command: &mut Option<Command<'_>>,
         producer: Option<&ProducerNumbers>,
     ) -> Result<Attempt, Refused> {
-        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(Attempt::Load) };
         let Some(command) = command.take() else { return Ok(Attempt::Load) };
         match loaded {
             None => self.attempt_birth(cell, slot, command, producer),

@@ -39,13 +39,14 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use session_model::SessionId;
+use session_model::{LogKind, SessionId, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
 use super::checkpoint::Checkpoint;
 use super::error::CopyError;
-use super::layout::Layout;
+use super::files;
+use super::layout::{Layout, METADATA};
 use super::segment;
 use crate::bundle::manifest::{KeptBack, hex};
 use crate::bundle::place::{REASON, is_file_name, is_folder_name};
@@ -84,14 +85,30 @@ pub fn kept_back(layout: &Layout) -> io::Result<KeptBack> {
     Ok(KeptBack { access_keys: layout.access_keys().is_file(), redaction_key })
 }
 
-fn add_sessions<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::Result<()> {
+fn add_sessions<W: Write>(store: &Arc<Store>, bundle: &mut BundleWriter<W>) -> Result<(), CopyError> {
     for entry in fs::read_dir(store.layout().sessions())? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else {
             tracing::warn!(?name, "is no session and is not backed up");
             continue;
         };
+        complete_logs(store, &id)?;
         add_folder(&store.layout().session(&id), &format!("sessions/{id}"), bundle)?;
+    }
+    Ok(())
+}
+
+/// Has the logs of a session completed that another program has cut, as far as its snapshot tells.
+fn complete_logs(store: &Arc<Store>, id: &SessionId) -> Result<(), CopyError> {
+    let Ok(metadata) = files::read(&store.layout().file(id, METADATA)) else { return Ok(()) };
+    let Ok(metadata) = json::stored::<serde_json::Value>(&metadata) else { return Ok(()) };
+    for log in LogKind::ALL {
+        let expected = metadata["$logs"][log.as_str()]["bytes"].as_u64().unwrap_or(0);
+        let found = fs::symlink_metadata(store.layout().log(id, log)).map_or(0, |found| found.len());
+        if found + 1 < expected {
+            let damaged = |damage| CopyError::Damaged { id: id.to_string(), damage };
+            store.open_log(&store.cells.get(id), log).map_err(damaged)?;
+        }
     }
     Ok(())
 }

@@ -9,7 +9,7 @@
 //! first and are good if the view still bears no event afterwards, because only events change them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,6 +19,7 @@ use session_model::{LogKind, SessionId, View};
 use super::Store;
 use super::cells::Slot;
 use super::error::CopyError;
+use super::files;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, log_name};
 use super::snapshots::{self, pretty};
 use crate::bundle::BundleWriter;
@@ -46,6 +47,9 @@ pub fn session<W: Write>(
         bundle.bytes(format!("sessions/{id}/{name}"), bytes)?;
     }
     for log in LogKind::ALL {
+        // Completed from the journal, if another program has cut it.
+        let cell = store.cells.get(id);
+        store.open_log(&cell, log).map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?;
         add_log(store, &view, log, bundle)?;
     }
     let status = if view.metadata.is_completed() { "completed" } else { "active" };
@@ -145,7 +149,7 @@ fn add_log<W: Write>(
     if head.bytes == 0 {
         return Ok(());
     }
-    let file = File::open(store.layout().log(&view.id, log))?;
+    let file = files::open(&store.layout().log(&view.id, log))?;
     let found = file.metadata()?.len();
     // The last line of the older service may lack its newline, which is counted all the same.
     let len = if head.bytes == head.legacy && head.bytes == found + 1 { found } else { head.bytes };

@@ -3,13 +3,13 @@
 use std::fs;
 use std::sync::Arc;
 
+use session_model::View;
 use session_model::producer::Producers;
-use session_model::{LogKind, SessionId, View};
 
+use super::behind::Pending;
 use super::cells::{Cell, Loaded, Slot};
 use super::error::Damage;
 use super::legacy::Hint;
-use super::log_file::LogFile;
 use super::session_dir::{Journaled, Opened};
 use super::{Store, recovery};
 
@@ -40,14 +40,21 @@ impl Store {
         let is_unlisted = row.is_none();
         let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
         let (layout, disk, hint) = (&self.layout, self.disk.as_ref(), hint.unwrap_or_default());
-        let opened = match self.behind.unrecovered(&cell.id) {
-            Some(from) => recovery::open_behind(layout, disk, &cell.id, from, &hint),
-            None => recovery::open_session(layout, disk, &cell.id, Journaled::NOTHING, &hint),
+        let opened = match self.behind.pending(&cell.id) {
+            Some(Pending::Unrecovered(from)) => recovery::open_behind(layout, disk, &cell.id, from, &hint),
+            // Its folder is still there, but it is deleted.
+            Some(Pending::Undeleted(offset)) if self.discard_again(cell, offset).is_err() => Ok(None),
+            Some(Pending::Undeleted(_) | Pending::LogsShort) | None => {
+                recovery::open_session(layout, disk, &cell.id, Journaled::NOTHING, &hint)
+            }
         };
         let slot = match opened {
             Ok(Some(opened)) => {
                 let producers = self.producers(before, &opened.view);
                 Slot::Loaded(Box::new(self.loaded(opened, producers, generation)))
+            }
+            Ok(None) if matches!(self.behind.pending(&cell.id), Some(Pending::Undeleted(_))) => {
+                Slot::Absent(generation)
             }
             Ok(None) if fs::symlink_metadata(self.layout.session(&cell.id)).is_ok() => {
                 return Err(Damage::InTheWay);
@@ -60,7 +67,9 @@ impl Store {
                 return Err(damage);
             }
         };
-        self.behind.recovered(&cell.id);
+        if matches!(self.behind.pending(&cell.id), Some(Pending::Unrecovered(_))) {
+            self.behind.done(&cell.id);
+        }
         let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);
         *cell.slot.lock() = slot;
         if is_due {
@@ -105,35 +114,15 @@ impl Store {
         Loaded { damaged, ..loaded }
     }
 
-    /// How much of a log, from its start, the older service wrote. Blocks on the disk.
-    pub fn legacy_bytes(self: &Arc<Self>, id: &SessionId, log: LogKind) -> u64 {
-        let known = |cell: &Arc<Cell>| match &*cell.slot.lock() {
-            Slot::Loaded(loaded) => Some(loaded.view.logs[log.index()].legacy),
-            Slot::Absent(_) | Slot::Unloaded => None,
-        };
-        if let Some(legacy) = self.cells.peek(id).and_then(|cell| known(&cell)) {
-            return legacy;
-        }
-        let first = LogFile::open(&self.layout.log(id, log), 0).and_then(|file| file.bytes(0, 256));
-        if first.is_ok_and(|line| line.is_empty() || session_model::line::head(&line).is_some()) {
-            return 0;
-        }
-        let cell = self.cells.get(id);
-        match self.load(&cell) {
-            Ok(()) => known(&cell).unwrap_or(0),
-            Err(_) => 0,
-        }
-    }
-
     /// Quarantines a damaged session; from then on it is not there. Where that fails it is left where it is, damaged,
     /// and its name is not free.
-    fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
+    pub(super) fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
         let _alone = self.folders.enter(&cell.id);
         if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
             tracing::error!(session = %cell.id, %damage, %error, "a damaged session cannot be set aside now: it is left as it is");
             return;
         }
-        self.behind.recovered(&cell.id);
+        self.behind.done(&cell.id);
         self.folders.note_moved(&cell.id);
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());

@@ -59,6 +59,13 @@ impl LogFile {
         }
     }
 
+    /// The log up to a place: what was appended since is not looked at.
+    #[must_use]
+    pub fn up_to(mut self, end: u64) -> Self {
+        self.len = self.len.min(end);
+        self
+    }
+
     /// Its length.
     pub fn len(&self) -> u64 {
         self.len

@@ -106,6 +106,7 @@ impl Store {
         let begun = Instant::now();
         let waiting = std::mem::take(&mut *self.awaiting_checkpoint.lock());
         waiting.iter().for_each(|cell| self.queue_snapshot(cell));
+        self.complete_pending();
         let failed = self.flush_snapshots(true);
         if failed.len() > MAX_LEFT_BEHIND {
             tracing::warn!(failed = failed.len(), "no checkpoint: many snapshots could not be written");

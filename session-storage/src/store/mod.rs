@@ -27,7 +27,7 @@
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
 
 pub mod backup;
-mod behind;
+pub mod behind;
 pub mod cells;
 pub mod checkpoint;
 pub mod committer;
@@ -56,6 +56,7 @@ pub mod session_dir;
 pub mod snapshots;
 pub mod ticket;
 
+mod healing;
 mod loading;
 mod open;
 

@@ -82,7 +82,8 @@ pub struct Store {
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
-    pub(super) behind: Behind,
+    /// The sessions whose files do not hold all that the journal says of them.
+    pub behind: Arc<Behind>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
     #[expect(dead_code, reason = "holding it is its purpose")]
@@ -149,7 +150,7 @@ impl Store {
             snapshots_fail: AtomicBool::new(false),
             probed: Mutex::default(),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
-            behind: Behind::new(recovered.behind, recovered.checkpoint),
+            behind: Arc::new(Behind::new(recovered.behind, recovered.checkpoint)),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
             lock,
@@ -160,7 +161,7 @@ impl Store {
         store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.opened);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout, Arc::clone(&store.folders));
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders), Arc::clone(&store.behind));
         let figures = Arc::clone(&store.figures);
         let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
         store.start(committer)?;
@@ -321,6 +322,7 @@ impl Store {
             "status": status, "epoch": self.epoch, "offset": self.journal.durable(), "sessions": sessions,
             "active": sessions - completed, "resident": self.cells.len(), "freeBytes": free,
             "journalBytes": self.segments.total_bytes(), "quarantined": self.quarantined.lock().len(),
+            "behind": self.behind.count(),
         })
     }
 }

@@ -133,6 +133,24 @@ pub fn open(
     Ok(Some(Opened { view, is_ahead, damaged }))
 }
 
+/// Completes the logs of a session whose view is known, and durable, from what the journal holds of it.
+pub fn complete_logs(
+    layout: &Layout,
+    disk: &dyn Disk,
+    view: &View,
+    journaled: Journaled<'_>,
+) -> Result<(), Damage> {
+    for log in LogKind::ALL {
+        let mut lines = LogLines::read(layout, &view.id, log, Some(view), journaled)?;
+        let head = view.logs[log.index()];
+        lines.settle(head, journaled)?;
+        lines
+            .complete(layout, disk, &view.id, head, true)
+            .map_err(|source| Damage::Io { file: log_name(log), source })?;
+    }
+    Ok(())
+}
+
 /// Chooses what the view is built on.
 fn base(layout: &Layout, id: &SessionId, entries: &[Entry]) -> Result<Base, Damage> {
     if entries.first().is_some_and(is_birth) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use session_model::view::OutFile;
-use session_model::{SessionId, View, documents};
+use session_model::{LogHead, SessionId, View, documents};
 
 use super::Store;
 use super::cells::{Cell, Slot};
@@ -28,6 +28,8 @@ pub(crate) struct Snapshot {
     whole: Vec<(String, Vec<u8>)>,
     remove_final: bool,
     children: Option<Vec<String>>,
+    /// How long its logs are.
+    logs: [LogHead; 3],
     /// The files to be kept when they are replaced.
     keep: Vec<&'static str>,
 }
@@ -94,6 +96,7 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
         whole,
         remove_final: final_dirty && view.final_doc.is_none(),
         children,
+        logs: view.logs,
         keep,
     })
 }
@@ -154,6 +157,7 @@ impl Store {
             return false;
         }
         self.refresh_index(cell);
+        self.check_logs(cell, snapshot.logs);
         if let Err(error) = self.write_documents(&snapshot) {
             // Tried again ten times a second: the first failure is told, and the end of them.
             if self.snapshots_fail.swap(true, Ordering::AcqRel) {
