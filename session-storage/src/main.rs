@@ -57,7 +57,7 @@ impl Failure {
                 | ServerError::Unguarded(_),
             ) => USAGE,
             Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_))
-            | Failure::Server(ServerError::Io(_)) => FAILED,
+            | Failure::Server(ServerError::Io(_) | ServerError::Clock(_)) => FAILED,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Access(_) | Failure::Server(ServerError::Open(_) | ServerError::Access(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,

@@ -68,6 +68,9 @@ pub enum ServerError {
          create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
     )]
     Unguarded(String),
+    /// The clock is set to before 1970.
+    #[error(transparent)]
+    Clock(#[from] crate::clock::ClockError),
     /// The keys could not be read.
     #[error(transparent)]
     Access(#[from] FileError),
@@ -87,6 +90,7 @@ pub enum Ended {
 
 /// Serves until a signal; tells `announce` one line for each address.
 pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
+    crate::clock::check(std::time::SystemTime::now())?;
     let mut signals = Signals::new()?;
     let guards = guards::open(config)?;
     refuse_unguarded(config, &guards.access)?;

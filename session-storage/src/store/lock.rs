@@ -28,8 +28,10 @@ impl DirLock {
             Err(TryLockError::WouldBlock) => return Err(in_use(layout, &mut file)),
             Err(TryLockError::Error(error)) => return Err(OpenError::io("lock", path)(error)),
         }
-        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(OpenError::io("write", path))?;
+        // The pid is for people: a full disk is no reason not to start.
+        if let Err(error) = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id())) {
+            tracing::warn!(%error, "the pid could not be written into `.lock`");
+        }
         Ok(Self(file))
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -132,7 +133,15 @@ impl Store {
         let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
         let next_offset = free_offset(&layout, recovered.next_offset);
         let segments = Segments::new(layout.clone(), size, recovered.segments);
-        let tail = Tail::begin(&segments, next_offset).map_err(OpenError::io("write", layout.journal()))?;
+        let tail = match Tail::begin(&segments, next_offset) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                tracing::warn!(
+                    "the disk is full: what is stored is served, writes are refused until there is room"
+                );
+                None
+            }
+            begun => Some(begun.map_err(OpenError::io("write", layout.journal()))?),
+        };
         let segments = Arc::new(segments);
         let journal = Arc::new(Journal::new(next_offset));
         let store = Arc::new(Self {
@@ -178,7 +187,7 @@ impl Store {
             return Ok(());
         }
         match self.write_checkpoint(checkpoint, false, self.behind.all()) {
-            Err(error) if known.is_some() => {
+            Err(error) if known.is_some() || error.kind() == io::ErrorKind::StorageFull => {
                 tracing::warn!(%error, "the checkpoint could not be marked as in use");
                 Ok(())
             }

@@ -366,7 +366,15 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
         if trail.deleted.is_some() {
             found.rows.remove(id.as_str());
         }
-        match open_trail(layout, disk, &id, &trail, walked.next_offset, &hint) {
+        let open = || open_trail(layout, disk, &id, &trail, walked.next_offset, &hint);
+        let opened = open().or_else(|damage| match damage {
+            // Completing a log takes little room: the spare segments have some.
+            Damage::Io { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                if free_spares(layout) { open() } else { Err(damage) }
+            }
+            damage => Err(damage),
+        });
+        match opened {
             Ok(opened) => recovered.extend(opened),
             Err(damage) if damage.is_passing() => {
                 tracing::error!(session = %id, %damage, "a session cannot be recovered now: it is left as it is, and the journal is kept for it");
@@ -390,6 +398,15 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     let segments = segment_firsts(layout).map_err(journal())?;
     let next_offset = walked.next_offset;
     Ok(Recovered { epoch, checkpoint: from, next_offset, segments, opened: recovered, quarantined, behind })
+}
+
+/// Removes the spare segments of a disk that is full; answers whether there were any.
+fn free_spares(layout: &Layout) -> bool {
+    let removed = super::segments::spares(layout).filter(|spare| fs::remove_file(spare).is_ok()).count();
+    if removed > 0 {
+        tracing::warn!(removed, "the disk is full: spare segments were removed to complete the logs");
+    }
+    removed > 0
 }
 
 /// The same life goes on unless something that may have been shown is lost.

@@ -108,13 +108,12 @@ pub fn open(
     }
     let mut damaged = base.damaged;
     let mut is_ahead = base.is_image || !entries.is_empty() || base.view.is_none();
-    let view = match base.view {
-        Some(view) => view,
-        None => {
-            let mut view = found_view(layout, id, &logs, hint, &mut damaged)?;
-            view.producers = base.producers;
-            view
-        }
+    let view = if let Some(view) = base.view {
+        view
+    } else {
+        let mut view = found_view(layout, id, &logs, hint, &mut damaged)?;
+        view.producers = base.producers;
+        view
     };
     for lines in &mut logs {
         lines.settle(view.logs[lines.log.index()], journaled)?;
@@ -156,8 +155,8 @@ fn base(layout: &Layout, id: &SessionId, entries: &[Entry]) -> Result<Base, Dama
     if entries.first().is_some_and(is_birth) {
         return Ok(Base::default());
     }
-    let images = entries.iter().filter_map(|entry| entry.base.as_ref());
-    match images.filter_map(|image| json::stored::<View>(image).ok()).next() {
+    let mut images = entries.iter().filter_map(|entry| entry.base.as_ref());
+    match images.find_map(|image| json::stored::<View>(image).ok()) {
         Some(image) => Ok(Base { view: Some(image), is_image: true, ..Base::default() }),
         None => read_snapshots(layout, id),
     }

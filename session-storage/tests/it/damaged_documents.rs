@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::producer;
 use crate::disk::names;
-use crate::server::{ANYTHING, Setup, TestServer};
+use crate::server::{ANYTHING, Setup};
 
 /// A session as the older service left it.
 fn legacy(setup: &Setup) {

@@ -97,9 +97,9 @@ async fn every_damage_of_a_log_is_healed_where_the_journal_has_all_lines() {
             copy_dir(setup.storage(), damaged.storage());
             let log = damaged.storage().join("sessions/s/actions.jsonl");
             if flipped {
-                flip(&log, at, 0)
+                flip(&log, at, 0);
             } else {
-                cut(&log, at)
+                cut(&log, at);
             }
             let server = damaged.start();
             let found = server.get("/api/actions/s").await;

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::client::{array, position, producer, texts};
-use crate::disk::{cut, names};
+use crate::disk::{cut, files_below, names};
 use crate::server::{ANYTHING, TestServer};
 use crate::socket::Tail;
 
@@ -16,8 +16,10 @@ async fn one_that_is_born_in_the_place_of_one_that_was_set_aside_survives_a_kill
     // With a checkpoint in between, the journal bears an image of the first life.
     let setup = server.stop().allow(ANYTHING);
     // What is older than the checkpoint is in the session's files alone.
-    for name in names(&setup.storage().join("journal")).iter().filter(|name| name.ends_with(".seg")) {
-        std::fs::remove_file(setup.storage().join("journal").join(name)).unwrap();
+    for file in files_below(&setup.storage().join("journal")) {
+        if file.extension().is_some_and(|extension| extension == "seg") {
+            std::fs::remove_file(file).unwrap();
+        }
     }
     let server = setup.start();
     server.action("s", json!({"mark": "5"})).await;
