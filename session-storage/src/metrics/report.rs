@@ -108,6 +108,8 @@ fn sessions(page: &mut Exposition, figures: &Figures<'_>) {
     page.gauge("session_storage_sessions_loaded", "Sessions in memory.", figures.loaded);
     let help = "Sessions that are set aside because their files are damaged.";
     page.gauge("session_storage_sessions_quarantined", help, figures.quarantined);
+    let help = "Sessions whose files cannot be read, written or completed now; what was stored of them is in the journal.";
+    page.gauge("session_storage_sessions_behind", help, figures.behind);
     let help = "Sessions whose snapshots are still to be written.";
     page.gauge("session_storage_snapshots_pending", help, figures.awaiting_snapshots);
 }

@@ -29,6 +29,8 @@ impl Sessions {
             };
             match seen {
                 None => self.load(&cell).await?,
+                // Its deletion may not be durable yet, and if that fails it is there.
+                Some(None) if !self.settled(self.store.journal.newest()).await => {}
                 Some(None) => {
                     drop(cell);
                     self.store.cells.forget_absent(id);

@@ -120,9 +120,11 @@ impl Sessions {
                 let at = now();
                 let outcome = transition::decide(&loaded.view, command, at)?;
                 let is_delete = matches!(&outcome, Outcome::Change(change, _) if change.kind == EventKind::SessionDeleted);
+                // Not the generation of afterwards: the commit may fail at any moment, and then the session is there.
+                let generation = loaded.generation;
                 let attempt = self.store_outcome(cell, loaded, outcome, at, producer)?;
                 if is_delete {
-                    *slot = Slot::Absent(self.store.journal.generation());
+                    *slot = Slot::Absent(generation);
                 }
                 Ok(attempt)
             }

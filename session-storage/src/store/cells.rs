@@ -135,6 +135,8 @@ pub struct Cell {
     pub loading: Mutex<()>,
     /// Whether it waits for the snapshot thread.
     pub queued: AtomicBool,
+    /// Whether its snapshots could not be written the last time, for a reason of its own.
+    pub snapshot_failed: AtomicBool,
     touched: AtomicBool,
 }
 
@@ -157,6 +159,7 @@ impl Cells {
                 slot: Mutex::default(),
                 loading: Mutex::new(()),
                 queued: AtomicBool::new(false),
+                snapshot_failed: AtomicBool::new(false),
                 touched: AtomicBool::new(true),
             })
         });

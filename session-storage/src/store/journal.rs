@@ -188,13 +188,13 @@ impl Journal {
         pending.next_offset
     }
 
-    /// Blocks until the event of this offset is durable; false if its commit failed.
+    /// Blocks until the event of this offset is durable; false if its commit failed, or one since this generation.
     pub fn wait_durable(&self, offset: u64, generation: u64) -> bool {
         let mut pending = self.pending.lock();
         while self.durable() < offset && self.generation() == generation && !pending.is_idle() {
             self.done.wait(&mut pending);
         }
-        self.generation() == generation
+        self.generation() == generation && self.durable() >= offset
     }
 
     /// Refuses what comes from now on; the commit thread ends when the rest is done.

@@ -98,8 +98,9 @@ fn sync_every_second(store: &Arc<Store>, progress: &mut Progress) {
 impl Store {
     /// Makes everything committed so far durable in the session files, and the journal shorter.
     pub fn checkpoint(&self, clean: bool) {
-        let next_offset = self.journal.begin_checkpoint();
+        // Known before: offsets of a commit that fails from here on are used again, and no checkpoint may cover them.
         let generation = self.journal.generation();
+        let next_offset = self.journal.begin_checkpoint();
         if !self.journal.wait_durable(next_offset - 1, generation) {
             return;
         }

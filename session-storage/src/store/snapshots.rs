@@ -159,8 +159,15 @@ impl Store {
         self.refresh_index(cell);
         self.check_logs(cell, snapshot.logs);
         if let Err(error) = self.write_documents(&snapshot) {
-            // Tried again ten times a second: the first failure is told, and the end of them.
-            if self.snapshots_fail.swap(true, Ordering::AcqRel) {
+            // Tried again ten times a second: the first failure is told, and the end of them. A full disk is everybody's
+            // and makes the service unready; anything else is this session's alone.
+            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let is_known = if is_full {
+                self.snapshots_fail.swap(true, Ordering::AcqRel)
+            } else {
+                snapshot.cell.snapshot_failed.swap(true, Ordering::AcqRel)
+            };
+            if is_known {
                 tracing::debug!(session = %cell.id, %error, "a snapshot could not be written again");
             } else {
                 tracing::warn!(session = %cell.id, %error, "a snapshot could not be written; it is tried again");
@@ -168,6 +175,7 @@ impl Store {
             self.requeue(&snapshot);
             return false;
         }
+        cell.snapshot_failed.store(false, Ordering::Release);
         if !with_producers {
             self.queue_producers(cell);
         }

@@ -85,6 +85,13 @@ impl Setup {
     }
 
     pub(crate) fn start(&self) -> TestServer {
+        self.try_start().unwrap_or_else(|ended| {
+            panic!("the service did not say `listening on http://…`; its log:\n{}", ended.stderr)
+        })
+    }
+
+    /// The service, or how it ended where it refused to start.
+    pub(crate) fn try_start(&self) -> Result<TestServer, Finished> {
         let mut child = self
             .command()
             .stdin(Stdio::null())
@@ -126,12 +133,17 @@ impl Setup {
         };
         let Some(address) = address.ok().and_then(|a| a.trim_end_matches('/').parse().ok()) else {
             server.judged = true;
+            let ended = wait(&mut server.child, Duration::from_secs(1));
             let _ = server.child.kill();
             let _ = server.child.wait();
-            panic!("the service did not say `listening on http://…`; its log:\n{}", server.log_text());
+            for reader in server.readers.drain(..) {
+                reader.join().unwrap();
+            }
+            let code = ended.and_then(|status| status.code());
+            return Err(Finished { code, stdout: String::new(), stderr: server.log_text() });
         };
         server.address = address;
-        server
+        Ok(server)
     }
 }
 
@@ -241,6 +253,11 @@ impl TestServer {
         assert_eq!(status.code(), Some(0), "SIGTERM must end with 0; log:\n{log}");
         self.judge();
         self.setup.clone()
+    }
+
+    /// SIGKILL, while others go on asking.
+    pub(crate) fn kill_now(&self) {
+        self.signal(Signal::KILL);
     }
 
     /// SIGKILL.
