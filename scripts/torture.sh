@@ -62,12 +62,15 @@ for campaign in "${campaigns[@]}"; do
     cargo test --release --quiet -p session-storage --test it "$test" -- --nocapture --test-threads 1
 done
 
+# Passes the output of `cargo test` on; fails if it says that no test was run.
+some_tests() { awk '{ print } /^running [1-9]/ { some = 1 } END { if (!some) print "torture: no test was run"; exit !some }'; }
+
 if ((kills)); then
   TORTURE_KILLS=$kills timeout $((600 + kills * 10)) \
-    cargo test --release --quiet -p session-storage --test it recovery:: -- --nocapture --test-threads 1
+    cargo test --release --quiet -p session-storage --test it recovery:: -- --nocapture --test-threads 1 | some_tests
 fi
 if [[ $damage == yes ]]; then
-  TORTURE_ALL=1 timeout 7200 cargo test --release --quiet -p session-storage --test it damage:: -- --nocapture
+  TORTURE_ALL=1 timeout 7200 cargo test --release --quiet -p session-storage --test it damage:: -- --nocapture | some_tests
 fi
 [[ $power == yes ]] || exit 0
 

@@ -25,13 +25,20 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultServer]:
-    """The server that fails on demand; the environment names it, with short time-outs."""
+    """The server that fails on demand; the environment names it. A busy machine may be as slow as it likes."""
     server = FaultServer()
     monkeypatch.setenv("SESSION_SERVICE_URL", server.url)
-    monkeypatch.setenv("HOOK_AGENT_ANSWER_TIMEOUT_MS", "200")
-    monkeypatch.setenv("HOOK_AGENT_CONNECT_TIMEOUT_MS", "200")
+    monkeypatch.setenv("HOOK_AGENT_ANSWER_TIMEOUT_MS", str(int(DEADLINE * 1000)))
+    monkeypatch.setenv("HOOK_AGENT_CONNECT_TIMEOUT_MS", str(int(DEADLINE * 1000)))
     yield server
     server.close()
+
+
+@pytest.fixture
+def impatient(server: FaultServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that does not come is soon given up: for tests of what happens then."""
+    monkeypatch.setenv("HOOK_AGENT_ANSWER_TIMEOUT_MS", "200")
+    monkeypatch.setenv("HOOK_AGENT_CONNECT_TIMEOUT_MS", "200")
 
 
 @pytest.fixture

@@ -94,7 +94,7 @@ export class Service {
   }
 
   async #until(holds: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 60_000;
     while (!(await holds())) {
       if (Date.now() > end) throw new Error('the service did not take note of its keys');
       await new Promise((done) => setTimeout(done, 20));
