@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use session_storage::access::key_file::FileError;
 use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
+use session_storage::permissions;
 use session_storage::server::{self, Ended, ServerError};
 use session_storage::sessions::ExportQuery;
 use session_storage::store::error::OpenError;
@@ -98,6 +99,7 @@ fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, Co
 
 fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
     let config = &loaded.config;
+    permissions::apply(config.storage_mode);
     match request {
         Request::PrintConfig => {
             let _ = loaded.print(&mut std::io::stdout());

@@ -28,8 +28,10 @@ use crate::app::{Guards, Parts};
 use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
+use crate::permissions;
 use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
+use crate::store::layout::Layout;
 use crate::store::{Options, SyncPolicy, retention};
 use crate::traces::{self, Traces, TracesError};
 use listen::Listeners;
@@ -94,6 +96,7 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
     let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(serving(config)?, hub)?;
+    permissions::warn_if_wider(&Layout::new(&config.storage_path), config.storage_mode);
     let outcome =
         serve(config, &sessions, certificates, traces.clone(), &guards, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {

@@ -53,6 +53,7 @@ mod lost_files;
 mod observe;
 mod operation;
 mod origins;
+mod permissions;
 mod query;
 mod recovery;
 mod retention;
