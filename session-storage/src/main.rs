@@ -107,18 +107,18 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         }
         Request::HealthCheck => Ok(health_check::run(config)),
         Request::Check { repair } => check(config, repair),
-        Request::Access(request) => access_command::run(config, request).map(|()| 0).map_err(Failure::from),
+        Request::Access(request) => access_command::run(loaded, request).map(|()| 0),
         Request::Serve => serve(config),
-        Request::Retention { dry_run } => moving::retention(config, dry_run),
+        Request::Retention { dry_run } => moving::retention(loaded, dry_run),
         Request::Export { ids, user, output } => {
-            moving::write(config, &Asked::Export(ExportQuery { ids, user }), &output)
+            moving::write(loaded, &Asked::Export(ExportQuery { ids, user }), &output)
         }
-        Request::Backup(output) => moving::write(config, &Asked::Backup, &output),
+        Request::Backup(output) => moving::write(loaded, &Asked::Backup, &output),
         Request::Import { source, skip_existing, as_new } => {
-            moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
+            moving::import(loaded, &source, Existing::from_flags(skip_existing, as_new))
         }
-        Request::Archive(asked) => moving::archive(config, asked),
-        Request::Restore { file } => moving::restore(config, &file),
+        Request::Archive(asked) => moving::archive(loaded, asked),
+        Request::Restore { file } => moving::restore(loaded, &file),
     }
 }
 

@@ -66,8 +66,8 @@ pub enum ServerError {
     Tls(#[from] TlsError),
     /// Others could reach the service and nobody would be asked for a key.
     #[error(
-        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key \
-         create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
+        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key create` \
+         (with `--init` before the first start), or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
     )]
     Unguarded(String),
     /// The keys could not be read.

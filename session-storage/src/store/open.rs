@@ -83,7 +83,6 @@ pub struct Store {
     pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
-    #[expect(dead_code, reason = "holding it is its purpose")]
     lock: DirLock,
 }
 
@@ -232,6 +231,11 @@ impl Store {
     /// The life of the directory.
     pub fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// The name of this opening of the directory (see [`super::lock`]).
+    pub fn run(&self) -> &str {
+        self.lock.run()
     }
 
     /// The key of the tags that stand in the place of secrets.

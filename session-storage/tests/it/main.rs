@@ -37,6 +37,7 @@ mod compat;
 mod configuration;
 mod crowd;
 mod damage;
+mod directories;
 mod disk_full;
 mod errors;
 mod failing_disk;
