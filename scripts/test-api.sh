@@ -40,7 +40,7 @@ done
 [ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
 
 # With a key, so that what the description says of who may do what is tested as well.
-key=$(STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
+key=$(PORT=0 STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
 for _ in $(seq 100); do
   [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ] && break
   sleep 0.1
