@@ -27,7 +27,7 @@ trap 'end_serving; rm -rf "$work"' EXIT
 RUST_LOG=info ACCESS_LOG=true LOG_FORMAT=json serve "$binary" "$work"
 
 # With a key, so that what the description says of who may do what is tested as well.
-key=$(STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
+key=$(PORT=0 STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
 end=$((SECONDS + 60))
 until [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ]; do
   ((SECONDS < end)) || { echo 'the service never asked for the key that was made' >&2; exit 1; }

@@ -77,7 +77,7 @@ class Service:
 
     def command(self, *words: str) -> str:
         """Runs one of the service's commands beside it and returns what it prints."""
-        environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data")}
+        environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data"), "PORT": "0"}
         ended = subprocess.run([binary(), *words], env=environ, capture_output=True, text=True, check=True)
         return ended.stdout.strip()
 

@@ -65,7 +65,8 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
         writeln!(out, "{}: {}: {}{mended}", fault.file, fault.place, fault.what)?;
     }
     let left = faults.iter().filter(|f| !f.mended).count();
-    writeln!(out, "{} sessions checked, {} faults, {} mended", ids.len(), faults.len(), faults.len() - left)?;
+    let (mended, path) = (faults.len() - left, path.display());
+    writeln!(out, "{} sessions checked, {} faults, {mended} mended, in `{path}`", ids.len(), faults.len())?;
     Ok(left)
 }
 

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use session_storage::access::key_file::FileError;
 use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
+use session_storage::permissions;
 use session_storage::server::{self, Ended, ServerError};
 use session_storage::sessions::ExportQuery;
 use session_storage::store::error::OpenError;
@@ -98,6 +99,7 @@ fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, Co
 
 fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
     let config = &loaded.config;
+    permissions::apply(config.storage_mode);
     match request {
         Request::PrintConfig => {
             let _ = loaded.print(&mut std::io::stdout());
@@ -105,18 +107,18 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         }
         Request::HealthCheck => Ok(health_check::run(config)),
         Request::Check { repair } => check(config, repair),
-        Request::Access(request) => access_command::run(config, request).map(|()| 0).map_err(Failure::from),
+        Request::Access(request) => access_command::run(loaded, request).map(|()| 0),
         Request::Serve => serve(config),
-        Request::Retention { dry_run } => moving::retention(config, dry_run),
+        Request::Retention { dry_run } => moving::retention(loaded, dry_run),
         Request::Export { ids, user, output } => {
-            moving::write(config, &Asked::Export(ExportQuery { ids, user }), &output)
+            moving::write(loaded, &Asked::Export(ExportQuery { ids, user }), &output)
         }
-        Request::Backup(output) => moving::write(config, &Asked::Backup, &output),
+        Request::Backup(output) => moving::write(loaded, &Asked::Backup, &output),
         Request::Import { source, skip_existing, as_new } => {
-            moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
+            moving::import(loaded, &source, Existing::from_flags(skip_existing, as_new))
         }
-        Request::Archive(asked) => moving::archive(config, asked),
-        Request::Restore { file } => moving::restore(config, &file),
+        Request::Archive(asked) => moving::archive(loaded, asked),
+        Request::Restore { file } => moving::restore(loaded, &file),
     }
 }
 

@@ -28,8 +28,10 @@ use crate::app::{Guards, Parts};
 use crate::archive::{Archive, ArchiveError};
 use crate::config::{Config, StorageSync};
 use crate::live::{Hub, LiveConfig};
+use crate::permissions;
 use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
+use crate::store::layout::Layout;
 use crate::store::{Options, SyncPolicy, retention};
 use crate::traces::{self, Traces, TracesError};
 use listen::Listeners;
@@ -64,8 +66,8 @@ pub enum ServerError {
     Tls(#[from] TlsError),
     /// Others could reach the service and nobody would be asked for a key.
     #[error(
-        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key \
-         create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
+        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key create` \
+         (with `--init` before the first start), or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
     )]
     Unguarded(String),
     /// The clock is set to before 1970.
@@ -98,6 +100,7 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
     let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
     let sessions = Sessions::open(serving(config)?, hub)?;
+    permissions::warn_if_wider(&Layout::new(&config.storage_path), config.storage_mode);
     let outcome =
         serve(config, &sessions, certificates, traces.clone(), &guards, &mut signals, announce).await;
     if !matches!(outcome, Ok(Ended::Forced)) {

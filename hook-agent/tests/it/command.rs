@@ -1,6 +1,8 @@
 //! The command, as a hook or a shell calls it.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -217,4 +219,52 @@ fn exec_records_no_private_key_that_the_program_prints() {
         matches!(texts[..], ["before", key, "after"] if key.starts_with("[redacted:private_key:")),
         "{texts:?}"
     );
+}
+
+/// Everything below a folder that others than its owner may use, with its mode.
+fn open_to_others(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            found.push((path.clone(), format!("{mode:03o}")));
+        }
+        if metadata.is_dir() {
+            found.extend(open_to_others(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_in_the_spool_is_readable_by_others_whatever_the_umask() {
+    let setup = setup();
+    let open = |arguments: &[&str], input: &str| {
+        let command = command(&setup, arguments);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(command.get_program()).args(arguments);
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    // A record that is refused for good, then a service that is away: all kinds of files are there.
+    let refused = r#"{"error":"no","code":"invalid_request","requestId":"1"}"#;
+    setup.service.lock().always = Some(Fault::Answer(400, "", refused));
+    let hook = json!({"session_id": "c", "hook_event_name": "StopFailure", "error": "overloaded"});
+    assert!(open(&["action", "{\"n\":0}"], "").status.success());
+    setup.service.lock().always = Some(Fault::Answer(503, "", refused));
+    silent(&open(&["claude-code"], &hook.to_string()), 0);
+    assert!(open(&["exec", "--", "true"], "").status.success());
+    let below = |name: &str| {
+        let folders = setup.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        folders.map(|folder| folder.join(name)).any(|path| path.exists())
+    };
+    for name in ["service", "producer", "runs", "state", "rejected/events.jsonl", "lock"] {
+        assert!(below(name), "{name} is there");
+    }
+    assert_eq!(open_to_others(setup.dir.path()), []);
 }

@@ -43,6 +43,7 @@ impl Locked {
         let output = Command::new(&self.binary)
             .args(words)
             .env("STORAGE_PATH", self.dir.path().join("data"))
+            .env("PORT", "0")
             .output()
             .unwrap();
         assert!(output.status.success(), "{words:?}: {output:?}");

@@ -29,6 +29,12 @@ pub enum FileError {
         /// What is wrong.
         why: String,
     },
+    /// The directory is none that a service keeps.
+    #[error(
+        "`{0}` is no storage directory: it has no `sessions`. Set STORAGE_PATH to the directory of the service; before \
+         its first start `key create --init` makes it"
+    )]
+    NoDirectory(PathBuf),
     /// There is no key of this id.
     #[error("there is no key `{0}`; `session-storage key list` shows them all")]
     NoSuchKey(String),

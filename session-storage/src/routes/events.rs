@@ -100,7 +100,8 @@ fn stream(events: impl MessageBody + 'static) -> HttpResponse {
         .body(events.boxed())
 }
 
-fn wants_stream(request: &HttpRequest) -> bool {
+/// Whether a stream is asked for rather than a page.
+pub(crate) fn wants_stream(request: &HttpRequest) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|value| value.split(','))

@@ -10,7 +10,7 @@ use session_model::{Code, Command, LogKind, Refusal, SessionId, UserId, json};
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
 use super::refused::Refused;
-use super::write::{Attempt, Txn, is_indexed};
+use super::write::{Attempt, Txn};
 use super::{Sessions, Submitted, not_found, now};
 use crate::store::cells::{Cell, Slot};
 
@@ -52,10 +52,8 @@ impl Sessions {
         let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
         let at = now();
         let mut answer = Submitted::ok(String::new());
-        let mut indexed = false;
         let fill = |txn: &mut Txn<'_, '_>| {
             let mut results = Results::run(txn, commands);
-            indexed = results.indexed;
             answer.body = results.render(txn.offset - 1);
             answer.refused = results.refused;
             producer.map(|numbers| commit_of(numbers, &answer))
@@ -75,13 +73,11 @@ impl Sessions {
                 let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
                 self.mention_quarantined(&cell.id, &mut created);
                 self.store.queue_snapshot(cell);
-                let ticket = self.append_birth(cell, slot, &created, at, fill)?;
-                indexed = true;
-                ticket
+                self.append_birth(cell, slot, &created, at, fill)?
             }
             None => return Err(not_found(&cell.id).into()),
         };
-        Ok(Attempt::Stored { ticket, answer, indexed })
+        Ok(Attempt::Stored { ticket, answer })
     }
 }
 
@@ -105,26 +101,21 @@ const OPENING: &str = "{\"results\":[";
 /// The results of the lines, in order.
 struct Results {
     body: String,
-    indexed: bool,
     refused: Vec<Code>,
 }
 
 impl Results {
     fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
-        let mut results = Self {
-            body: String::with_capacity(commands.len() * 28 + 64),
-            indexed: false,
-            refused: Vec::new(),
-        };
+        let mut results = Self { body: String::with_capacity(commands.len() * 28 + 64), refused: Vec::new() };
         results.body.push_str(OPENING);
         for command in commands {
-            let result = command.and_then(|command| results.apply(txn, command));
+            let result = command.and_then(|command| Self::apply(txn, command));
             results.push(&result);
         }
         results
     }
 
-    fn apply(&mut self, txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
+    fn apply(txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
         match transition::decide(&txn.loaded.view, command, txn.at)? {
             Outcome::Record(log, body) => {
                 txn.record(log, &body);
@@ -132,7 +123,6 @@ impl Results {
             }
             Outcome::Change(change, reply) => {
                 txn.change(&change);
-                self.indexed |= is_indexed(change.kind);
                 Ok(reply)
             }
             Outcome::Nothing(reply) => Ok(reply),

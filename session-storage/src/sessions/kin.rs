@@ -60,7 +60,7 @@ impl Sessions {
                 }
                 Both::Done(Attempt::Load, _) => self.load_to_write(&cell).await?,
                 Both::Done(own, list) => {
-                    let answer = self.outcome_of(&cell, own).await?;
+                    let answer = self.outcome_of(own).await?;
                     if let Some(Attempt::Stored { ticket, .. }) = list {
                         ticket.await.map_err(commit_refusal)?;
                     }

@@ -136,6 +136,17 @@ impl Sessions {
         self.store.health()
     }
 
+    /// The name of this run of the service, by which a command knows whose directory it keeps.
+    pub fn run(&self) -> &str {
+        self.store.run()
+    }
+
+    /// The storage directory, as it is found from anywhere on this machine.
+    pub fn directory(&self) -> PathBuf {
+        let root = self.store.layout().root();
+        std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned())
+    }
+
     /// Whether a session is known; loads nothing.
     pub fn exists(&self, id: &SessionId) -> bool {
         self.store.index.get(id.as_str()).is_some()

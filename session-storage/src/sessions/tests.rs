@@ -221,3 +221,36 @@ fn two_parents_of_each_other_are_made_at_once_and_one_of_its_own_is_no_child() {
         sessions.shutdown().await;
     });
 }
+
+/// Whoever wrote may be gone before the commit: the lists follow it all the same, and at once.
+#[actix_web::test]
+async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let sessions = open(dir.path());
+    let id = SessionId::parse("left").unwrap();
+    for (command, is_there, is_completed) in [
+        (
+            Command::Create { user: UserId::stored("u"), birth: Birth { initial: Map::new(), parent: None } },
+            true,
+            false,
+        ),
+        (Command::Finalize(Map::new()), true, true),
+        (Command::Delete, false, false),
+    ] {
+        {
+            let mut request = pin!(sessions.submit(&id, command, None));
+            // The session is read first, if it has to be; then the change is appended.
+            let before = sessions.store.journal.newest();
+            while sessions.store.journal.newest() == before {
+                poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
+                tokio::task::yield_now().await;
+            }
+        }
+        let (newest, generation) = (sessions.store.journal.newest(), sessions.store.journal.generation());
+        assert!(sessions.store.journal.wait_durable(newest, generation));
+        let row = sessions.store.index.get(id.as_str());
+        assert_eq!(row.is_some(), is_there, "{row:?}");
+        assert_eq!(row.is_some_and(|row| row.completed), is_completed);
+    }
+    sessions.shutdown().await;
+}

@@ -15,6 +15,7 @@ use super::refused::Refused;
 use super::{Sessions, Submitted, commit_refusal, not_found, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 use crate::store::error::CommitError;
+use crate::store::index::Row;
 use crate::store::journal::Pending;
 use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, ProducerCommit};
@@ -26,8 +27,8 @@ pub(super) enum Attempt {
     Load,
     /// Nothing is to be stored; what the answer rests on is once the ticket says so.
     Answered { ticket: Option<Ticket>, answer: Submitted },
-    /// Stored once the ticket says so; `indexed`: the index has to follow.
-    Stored { ticket: Ticket, answer: Submitted, indexed: bool },
+    /// Stored once the ticket says so.
+    Stored { ticket: Ticket, answer: Submitted },
 }
 
 impl Sessions {
@@ -53,14 +54,13 @@ impl Sessions {
             let attempted = attempt(&cell, &mut cell.slot.lock())?;
             match attempted {
                 Attempt::Load => self.load_to_write(&cell).await?,
-                attempted => return self.outcome_of(&cell, attempted).await,
+                attempted => return self.outcome_of(attempted).await,
             }
         }
     }
 
-    /// Waits for the commit. What comes after it does so in the store's own time too (see
-    /// [`crate::store::Store::refresh_index`]): whoever has asked may be gone by then.
-    pub(super) async fn outcome_of(&self, cell: &Cell, attempted: Attempt) -> Result<Submitted, Refused> {
+    /// Waits for the commit, which the index follows by itself: whoever has asked may be gone by then.
+    pub(super) async fn outcome_of(&self, attempted: Attempt) -> Result<Submitted, Refused> {
         match attempted {
             Attempt::Load => Err(Refusal::new(Code::Internal, "a session could not be loaded").into()),
             Attempt::Answered { ticket, answer } => {
@@ -69,11 +69,8 @@ impl Sessions {
                 }
                 Ok(answer)
             }
-            Attempt::Stored { ticket, answer, indexed } => {
+            Attempt::Stored { ticket, answer } => {
                 ticket.await.map_err(commit_refusal)?;
-                if indexed {
-                    self.store.refresh_index(cell);
-                }
                 Ok(answer)
             }
         }
@@ -150,7 +147,6 @@ impl Sessions {
             let ticket = self.store.journal.ticket_of(loaded.view.offset);
             return Ok(Attempt::Answered { ticket, answer });
         }
-        let indexed = matches!(&outcome, Outcome::Change(change, _) if is_indexed(change.kind));
         let owner = owner(loaded, &outcome);
         // Before it is appended: a checkpoint in between would pass it over.
         self.store.queue_snapshot(cell);
@@ -162,7 +158,7 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        Ok(Attempt::Stored { ticket, answer, indexed })
+        Ok(Attempt::Stored { ticket, answer })
     }
 
     /// A session that does not exist: made by its creation, or by the first write if that is wanted.
@@ -206,7 +202,7 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        Ok(Attempt::Stored { ticket, answer, indexed: true })
+        Ok(Attempt::Stored { ticket, answer })
     }
 
     /// Lets the creation of a session say that one of its name was quarantined: whoever goes on with it must not take
@@ -240,6 +236,7 @@ impl Sessions {
             });
             born.map(|mut loaded| {
                 loaded.checkpoint = checkpoint;
+                pending.index(&cell.id, Some(Row::of(&loaded.view)));
                 loaded
             })
         })?;
@@ -263,11 +260,19 @@ impl Sessions {
                 .then(|| serde_json::to_vec(&loaded.view).expect("JSON values always serialize"));
             loaded.checkpoint = pending.checkpoint();
             let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
+            let mut changed = Indexed::Same;
             pending.entry((&id, user), at, base.as_deref(), |writer, events| {
+                let before = events.len();
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset });
                 accept(loaded, &group, commit.as_ref(), offset);
+                changed = Indexed::by(&events[before..]);
                 commit
             });
+            match changed {
+                Indexed::Same => {}
+                Indexed::Changed => pending.index(&id, Some(Row::of(&loaded.view))),
+                Indexed::Gone => pending.index(&id, None),
+            }
         })?;
         Ok(ticket)
     }
@@ -363,16 +368,32 @@ impl Txn<'_, '_> {
     }
 }
 
-/// Whether the index knows something that events of this kind change.
-pub(super) fn is_indexed(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::SessionCreated
+/// What events mean for a session's row in the index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Indexed {
+    /// It stays as it is.
+    Same,
+    /// It says something else.
+    Changed,
+    /// There is none any more.
+    Gone,
+}
+
+impl Indexed {
+    fn by(events: &[PendingEvent]) -> Self {
+        events.iter().map(|event| Self::by_one(event.kind)).max().unwrap_or(Self::Same)
+    }
+
+    fn by_one(kind: EventKind) -> Self {
+        match kind {
+            EventKind::SessionDeleted => Self::Gone,
+            EventKind::SessionCreated
             | EventKind::MetadataUpdated
             | EventKind::SessionFinalized
-            | EventKind::SessionReopened
-            | EventKind::SessionDeleted
-    )
+            | EventKind::SessionReopened => Self::Changed,
+            _ => Self::Same,
+        }
+    }
 }
 
 pub(super) fn render(reply: &Reply) -> Submitted {

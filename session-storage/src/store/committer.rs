@@ -1,7 +1,7 @@
 //! The commit thread: write, sync, let the logs follow, tell.
 //!
 //! One group after the other, in this order: room on the disk → one write to the segment → one sync (with
-//! `always`) → the sessions' logs → `durable` moves, tickets are answered → the observer is told. A crash before
+//! `always`) → the sessions' logs → the index → `durable` moves, tickets are answered → the observer is told. A crash before
 //! the sync ends leaves a torn tail, which nobody was told of; after it, recovery completes the logs.
 
 use std::fs::File;
@@ -13,6 +13,7 @@ use super::SyncPolicy;
 use super::disk::Disk;
 use super::error::CommitError;
 use super::figures::Figures;
+use super::index::Index;
 use super::journal::{Journal, Pending, Spare};
 use super::log_writer::{LogWriter, PendingEvent};
 use super::segment::{END, write_group_header};
@@ -35,6 +36,7 @@ pub struct Committer {
     pub(super) tail: Option<Tail>,
     pub(super) logs: LogWriter,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) index: Arc<Index>,
     pub(super) figures: Arc<Figures>,
 }
 
@@ -52,6 +54,9 @@ impl Committer {
             let begun = Instant::now();
             match self.commit(&mut group) {
                 Ok(()) => {
+                    for (session, row) in group.rows.drain(..) {
+                        self.index.follow(&session, row);
+                    }
                     self.journal.succeed(&group);
                     self.figures.committed(&group, begun);
                     self.observer.committed(&group.events, &group.buffer);

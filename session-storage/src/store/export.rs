@@ -20,11 +20,10 @@ use super::Store;
 use super::cells::Slot;
 use super::error::CopyError;
 use super::files;
-use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, log_name};
+use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, is_session_file, log_name};
 use super::snapshots::{self, pretty};
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Exported;
-use crate::bundle::place::is_file_name;
 
 /// How long a file that is written once may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
@@ -92,8 +91,8 @@ fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
         if is_log || name.starts_with('.') || !entry.file_type()?.is_file() {
             continue;
         }
-        if !is_file_name(&name) {
-            tracing::warn!(session = %id, name, "a file of this name cannot be in a bundle: it is left out");
+        if !is_session_file(&name) {
+            tracing::warn!(session = %id, name, "is no file of a session: it is left out of the bundle");
             continue;
         }
         match fs::read(entry.path()) {

@@ -104,6 +104,14 @@ impl Index {
         true
     }
 
+    /// Says of a session what a commit has made of it; `None`: it is gone.
+    pub fn follow(&self, id: &SessionId, row: Option<Row>) {
+        match row {
+            Some(row) => drop(self.upsert(id, row)),
+            None => self.remove(id),
+        }
+    }
+
     /// How often it has changed.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)

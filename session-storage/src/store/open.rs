@@ -26,6 +26,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
+use super::recent::Links;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
 use super::{committer, maintenance, recovery, redaction_key};
@@ -72,13 +73,13 @@ pub struct Store {
     /// What it counts.
     pub figures: Arc<Figures>,
     /// One row a session.
-    pub index: Index,
+    pub index: Arc<Index>,
     /// The sessions in memory.
     pub cells: Cells,
     pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
-    pub(super) linked: Mutex<Option<Vec<SessionId>>>,
+    pub(super) linked: Mutex<Links>,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
@@ -87,7 +88,6 @@ pub struct Store {
     pub behind: Arc<Behind>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
-    #[expect(dead_code, reason = "holding it is its purpose")]
     lock: DirLock,
 }
 
@@ -117,7 +117,7 @@ impl Store {
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Self>, OpenError> {
         let layout = Layout::new(&options.path);
-        for folder in [layout.root().to_owned(), layout.sessions(), layout.recent(), layout.journal()] {
+        for folder in [layout.root().to_owned(), layout.sessions(), layout.journal()] {
             fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
         }
         let lock = DirLock::take(&layout)?;
@@ -127,7 +127,7 @@ impl Store {
         if let Err(error) = recovery::empty_outgoing(&layout) {
             tracing::warn!(%error, "what was on its way into the archive could not be removed");
         }
-        let index = Index::default();
+        let index = Arc::new(Index::default());
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
         let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
@@ -171,8 +171,9 @@ impl Store {
         store.keep(recovered.opened);
         let policy = store.options.sync;
         let logs = LogWriter::new(layout, Arc::clone(&store.folders), Arc::clone(&store.behind));
-        let figures = Arc::clone(&store.figures);
-        let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
+        let (index, figures) = (Arc::clone(&store.index), Arc::clone(&store.figures));
+        let committer =
+            Committer { journal, disk, policy, root, segments, tail, logs, observer, index, figures };
         store.start(committer)?;
         Ok(store)
     }
@@ -247,6 +248,11 @@ impl Store {
     /// The life of the directory.
     pub fn epoch(&self) -> &str {
         &self.epoch
+    }
+
+    /// The name of this opening of the directory (see [`super::lock`]).
+    pub fn run(&self) -> &str {
+        self.lock.run()
     }
 
     /// The key of the tags that stand in the place of secrets.

@@ -262,22 +262,4 @@ impl Store {
         drop(slot);
         self.queue_snapshot(&snapshot.cell);
     }
-
-    /// Makes `recent/` link to the newest sessions, if they have changed.
-    fn update_recent(&self) {
-        let newest: Vec<SessionId> = self
-            .index
-            .newest(None, self.options.recent_limit, |_, _| true)
-            .into_iter()
-            .map(|((_, _, id), _)| id)
-            .collect();
-        let mut linked = self.linked.lock();
-        if linked.as_ref() == Some(&newest) {
-            return;
-        }
-        match recent::update(&self.layout, &newest) {
-            Ok(()) => *linked = Some(newest),
-            Err(error) => tracing::warn!(%error, "`recent/` could not be updated; it is tried again"),
-        }
-    }
 }

@@ -247,3 +247,65 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
     }
     assert!(!server.storage().join("sessions/short").exists());
 }
+
+/// `recent/` as names and targets.
+fn recent(server: &TestServer) -> Vec<(String, String)> {
+    let folder = server.storage().join("recent");
+    let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
+    let link = |name: String| Some((fs::read_link(folder.join(&name)).ok()?.to_str()?.to_owned(), name));
+    let mut links: Vec<_> = entries
+        .filter_map(|entry| link(entry.ok()?.file_name().into_string().ok()?))
+        .map(|(t, n)| (n, t))
+        .collect();
+    links.sort();
+    links
+}
+
+async fn recent_becomes(server: &TestServer, newest: &[&str]) {
+    let numbered = |(n, id): (usize, &&str)| (format!("{:02}-{id}", n + 1), format!("../sessions/{id}"));
+    let wanted: Vec<_> = newest.iter().enumerate().map(numbered).collect();
+    eventually(&format!("recent/ is {newest:?}"), async || (recent(server) == wanted).then_some(())).await;
+}
+
+#[tokio::test]
+async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
+    let server = crate::server::Setup::new().allow("`recent/` is not as it should be").start();
+    let folder = server.storage().join("recent");
+    let (link, aside) = (|name: &str| folder.join(name), server.setup.outside().join("aside"));
+    for id in ["a", "b"] {
+        server.action(id, json!({})).await;
+    }
+    recent_becomes(&server, &["b", "a"]).await;
+    // By hand.
+    fs::remove_file(link("02-a")).unwrap();
+    std::os::unix::fs::symlink("/etc", link("07-x")).unwrap();
+    fs::remove_file(link("01-b")).unwrap();
+    std::os::unix::fs::symlink("/etc", link("01-b")).unwrap();
+    recent_becomes(&server, &["b", "a"]).await;
+    fs::remove_dir_all(&folder).unwrap();
+    recent_becomes(&server, &["b", "a"]).await;
+    // One link fails, then all of them; the sessions are those of before when they can be made again.
+    fs::create_dir(link("01-c")).unwrap();
+    fs::write(link("notes"), "mine").unwrap();
+    server.action("c", json!({})).await;
+    eventually("the others are made", async || {
+        (link("03-a").is_symlink() && link("02-b").is_symlink()).then_some(())
+    })
+    .await;
+    eventually("what is in the way is named", async || server.log_text().contains("01-c").then_some(()))
+        .await;
+    fs::remove_dir(link("01-c")).unwrap();
+    recent_becomes(&server, &["c", "b", "a"]).await;
+    assert_eq!(read(&link("notes")), "mine");
+    fs::rename(&folder, &aside).unwrap();
+    fs::write(&folder, "in its place").unwrap();
+    server.action("d", json!({})).await;
+    eventually("what is wrong is told", async || server.log_text().contains("is no folder").then_some(()))
+        .await;
+    server.delete("/api/sessions/d").await.ok();
+    let server = server.restart();
+    fs::remove_file(&folder).unwrap();
+    recent_becomes(&server, &["c", "b", "a"]).await;
+    let told = server.log_text().lines().filter(|line| line.contains("is not as it should be")).count();
+    assert_eq!(told, 1, "once, not at each attempt:\n{}", server.log_text());
+}

@@ -10,11 +10,11 @@ use crate::socket::{Frame, Tail};
 
 /// A key as it is printed.
 pub(crate) fn make_key(setup: &Setup, arguments: &[&str]) -> String {
-    printed(setup, &[&["key", "create", "--name", "test"], arguments].concat())
+    printed(setup, &[&["key", "create", "--init", "--name", "test"], arguments].concat())
 }
 
 pub(crate) fn issue_token(setup: &Setup, arguments: &[&str]) -> String {
-    printed(setup, &[&["token", "issue"], arguments].concat())
+    printed(setup, &[&["token", "issue", "--init"], arguments].concat())
 }
 
 fn printed(setup: &Setup, arguments: &[&str]) -> String {

@@ -155,6 +155,45 @@ async fn health_and_root_say_who_answers() {
     }
 }
 
+/// Who writes and who reads are two, on connections of their own: the reader may be answered first.
+#[tokio::test]
+async fn what_a_read_shows_the_lists_show_too() {
+    let server = TestServer::start();
+    let lists =
+        ["/api/sessions?limit=1", "/api/query/recent", "/api/query/active", "/api/sessions/user/unknown"];
+    let listed = async |id: &str, list: &str| {
+        let reply = server.get(list).await;
+        assert_eq!(reply.status, 200, "{list}");
+        reply.text.contains(&format!("\"{id}\""))
+    };
+    for n in 0..150 {
+        let id = format!("quick-{n}");
+        let (action, end) =
+            (server.url(&format!("/api/actions/{id}")), server.url(&format!("/api/sessions/{id}/finalize")));
+        let post = |url: String| {
+            let request = server.http.post(url).header("Content-Type", "application/json").body("{}");
+            tokio::spawn(async move { request.send().await.unwrap().status() })
+        };
+        let list = lists[n % lists.len()];
+        let write = post(action);
+        eventually("it can be read", async || {
+            (server.get(&format!("/api/state/{id}")).await.status == 200).then_some(())
+        })
+        .await;
+        assert!(listed(&id, list).await, "{id} is read and not in {list}");
+        assert_eq!(write.await.unwrap(), 200);
+        let write = post(end);
+        eventually("it is completed", async || {
+            (server.metadata(&id).await["status"] == "completed").then_some(())
+        })
+        .await;
+        assert!(!listed(&id, "/api/query/active").await, "{id} is completed and active");
+        assert_eq!(write.await.unwrap(), 200);
+        server.delete(&format!("/api/sessions/{id}")).await.ok();
+        assert!(!listed(&id, "/api/sessions?limit=1").await, "{id} is deleted and listed");
+    }
+}
+
 /// A connection that is cut takes its request with it, however far that has come: what was stored is listed all the same.
 #[tokio::test]
 async fn a_session_whose_first_writer_left_at_once_is_listed() {

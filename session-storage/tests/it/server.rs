@@ -36,6 +36,8 @@ impl Setup {
 
     /// An existing directory.
     pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
+        // Directories that tests make are as closed as those of the service, which warns of others.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new() }
     }
 
@@ -92,13 +94,21 @@ impl Setup {
 
     /// The service, or how it ended where it refused to start.
     pub(crate) fn try_start(&self) -> Result<TestServer, Finished> {
-        let mut child = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.start_as(self.command())
+    }
+
+    /// Starts it with the umask that hides nothing.
+    pub(crate) fn start_open(&self) -> TestServer {
+        let command = self.command();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "umask 000; exec \"$0\""]).arg(command.get_program()).env_clear();
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.start_as(shell).unwrap_or_else(|ended| panic!("the service did not start: {}", ended.stderr))
+    }
+
+    fn start_as(&self, mut command: Command) -> Result<TestServer, Finished> {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (tell, listening) = mpsc::channel();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
