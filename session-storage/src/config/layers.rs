@@ -117,6 +117,14 @@ pub struct Loaded {
     pub sources: Vec<Source>,
 }
 
+impl Loaded {
+    /// Whether somebody has given the option of this key.
+    pub fn is_given(&self, key: &str) -> bool {
+        let rows = Config::OPTIONS.iter().zip(&self.sources);
+        rows.into_iter().any(|(spec, source)| spec.key == key && !matches!(source, Source::Default))
+    }
+}
+
 impl Layers {
     /// Adds the file.
     pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +25,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
+use super::readers::Readers;
 use super::segments::{Segments, Tail};
 use super::{committer, maintenance, recovery, redaction_key};
 
@@ -53,6 +55,23 @@ pub struct Options {
     pub recent_limit: usize,
     /// How long the journal may grow once it is checkpointed.
     pub journal_max_bytes: u64,
+    /// How many files may be kept open.
+    pub files: OpenFiles,
+}
+
+/// How many files may be kept open besides those that are being used at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenFiles {
+    /// Logs that are written to.
+    pub logs: NonZeroUsize,
+    /// Logs that are read by clients.
+    pub readers: usize,
+}
+
+impl Default for OpenFiles {
+    fn default() -> Self {
+        Self { logs: NonZeroUsize::new(512).expect("is not zero"), readers: 256 }
+    }
 }
 
 /// An open storage directory.
@@ -72,6 +91,8 @@ pub struct Store {
     pub index: Index,
     /// The sessions in memory.
     pub cells: Cells,
+    /// The logs that readers keep open.
+    pub readers: Arc<Readers>,
     pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
@@ -139,6 +160,7 @@ impl Store {
             figures: Arc::default(),
             index,
             cells: Cells::default(),
+            readers: Readers::new(options.files.readers),
             folders: Arc::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
@@ -156,7 +178,7 @@ impl Store {
         store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.views);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout, Arc::clone(&store.folders));
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders), store.options.files.logs);
         let figures = Arc::clone(&store.figures);
         let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
         store.start(committer)?;

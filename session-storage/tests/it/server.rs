@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     keep: Option<Arc<TempDir>>,
     env: Vec<(String, String)>,
     allowed: Vec<String>,
+    open_files: Option<usize>,
 }
 
 impl Setup {
@@ -36,7 +37,7 @@ impl Setup {
 
     /// An existing directory.
     pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
-        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new() }
+        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new(), open_files: None }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
@@ -47,6 +48,12 @@ impl Setup {
     /// Lets WARN and ERROR lines that contain this text pass.
     pub(crate) fn allow(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Lets the process have so many descriptors and no more.
+    pub(crate) fn open_files(mut self, most: usize) -> Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -61,7 +68,15 @@ impl Setup {
 
     /// The binary with this environment and nothing of ours.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_session-storage"));
+        let binary = env!("CARGO_BIN_EXE_session-storage");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
         command.env_clear().env("PORT", "0").env("HOST", "127.0.0.1").env("STORAGE_PATH", &self.storage);
         command.env("RUST_LOG", "info").env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
