@@ -51,7 +51,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers(["x-request-id", "etag", "producer-expected-seq", "producer-epoch", "retry-after"])
-        .expose_headers(["producer-duplicate"])
+        .expose_headers(["producer-duplicate", "next-cursor"])
         .expose_headers(["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"])
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {

@@ -21,7 +21,7 @@ const FILES_OF_A_THREAD: usize = 3;
 const OWN: usize = 64;
 /// The same for each worker.
 const OWN_OF_A_WORKER: usize = 8;
-/// The least that is left for files beside that.
+/// The least that is left for files beside that, and those of a thread of each worker.
 const LEAST_FILES: usize = 32;
 /// The least that is left for connections.
 const LEAST_CONNECTIONS: usize = 16;
@@ -64,8 +64,9 @@ pub(super) fn share_out(limit: usize, config: &Config) -> Result<Shares, usize> 
     let kept = OpenFiles::default();
     let of_threads = FILES_OF_A_THREAD * BLOCKING_THREADS * config.workers;
     let most = kept.logs.get() + kept.readers + of_threads;
-    let files = (limit / 2).saturating_sub(own).clamp(LEAST_FILES, most);
-    let least = own + LEAST_FILES + LEAST_CONNECTIONS * 2;
+    let least_files = LEAST_FILES + FILES_OF_A_THREAD * config.workers;
+    let files = (limit / 2).saturating_sub(own).clamp(least_files, most);
+    let least = own + least_files + LEAST_CONNECTIONS * 2;
     let room = limit.checked_sub(own + files).filter(|room| *room >= LEAST_CONNECTIONS * 2).ok_or(least)?;
     let beyond = (room / 8).clamp(LEAST_CONNECTIONS / 2, BEYOND);
     let share = |of: usize| (of * files / most).max(1);
