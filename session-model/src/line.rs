@@ -63,17 +63,21 @@ pub fn number(out: &mut Vec<u8>, number: u64) {
 
 /// Judges a line, given without its newline.
 pub fn check(line: &[u8]) -> Seal {
-    if let Some(body) = line.len().checked_sub(SEAL_LEN) {
-        let (body, seal) = line.split_at(body);
-        if seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
-            let sum = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
-                .ok()
-                .filter(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
-                .and_then(|hex| u32::from_str_radix(hex, 16).ok());
-            return if sum == Some(crc32c::crc32c(body)) { Seal::Whole } else { Seal::Damaged };
-        }
+    let (body, seal) = line.split_at(line.len().saturating_sub(SEAL_LEN));
+    check_parts(line, seal, || crc32c::crc32c(body))
+}
+
+/// Judges a line that is not all in memory: by its first bytes, its last [`SEAL_LEN`] bytes, and the checksum of what
+/// stands before these.
+pub fn check_parts(start: &[u8], seal: &[u8], sum: impl FnOnce() -> u32) -> Seal {
+    if seal.len() == SEAL_LEN && seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
+        let written = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
+            .ok()
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        return if written == Some(sum()) { Seal::Whole } else { Seal::Damaged };
     }
-    if head(line).is_some() { Seal::Damaged } else { Seal::Legacy }
+    if head(start).is_some() { Seal::Damaged } else { Seal::Legacy }
 }
 
 /// Reads the head of a line of ours; `None` for a line of the older service.

@@ -55,7 +55,8 @@ impl Failure {
                 | ServerError::Traces(_)
                 | ServerError::Rules(_)
                 | ServerError::Tls(_)
-                | ServerError::Unguarded(_),
+                | ServerError::Unguarded(_)
+                | ServerError::TooFewFiles { .. },
             ) => USAGE,
             Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_))
             | Failure::Server(ServerError::Io(_) | ServerError::Clock(_)) => FAILED,
@@ -108,7 +109,7 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         Request::HealthCheck => Ok(health_check::run(config)),
         Request::Check { repair } => check(config, repair),
         Request::Access(request) => access_command::run(loaded, request).map(|()| 0),
-        Request::Serve => serve(config),
+        Request::Serve => serve(loaded),
         Request::Retention { dry_run } => moving::retention(loaded, dry_run),
         Request::Export { ids, user, output } => {
             moving::write(loaded, &Asked::Export(ExportQuery { ids, user }), &output)
@@ -128,24 +129,11 @@ fn check(config: &Config, repair: bool) -> Result<u8, Failure> {
     Ok(if faults == 0 { 0 } else { FAILED })
 }
 
-fn serve(config: &Config) -> Result<u8, Failure> {
-    telemetry::init(config)?;
-    allow_many_files();
-    let ended = actix_web::rt::System::new().block_on(server::run(config, &mut std::io::stdout()))?;
+fn serve(loaded: &Loaded) -> Result<u8, Failure> {
+    telemetry::init(&loaded.config)?;
+    let ended = actix_web::rt::System::new().block_on(server::run(loaded, &mut std::io::stdout()))?;
     Ok(match ended {
         Ended::InOrder => 0,
         Ended::Forced => FAILED,
     })
-}
-
-/// Each connection is a file: takes as many as the system lets this process have.
-fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return;
-    }
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }

@@ -12,6 +12,7 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::connections::Activity;
 use super::hosts::Hosts;
 use super::request_id;
 use super::trace::Trace;
@@ -147,6 +148,11 @@ impl Gatekeeper {
             Err(_) if !counted => return Ok(()),
             Err(denied) => return Err(caller::refused(denied)),
         };
+        if access.is_on()
+            && let Some(activity) = request.conn_data::<Arc<Activity>>()
+        {
+            activity.has_shown_a_key();
+        }
         trace.deed.who = Some(Arc::clone(&caller.who.name));
         caller.named.clone_from(&trace.named);
         if counted {

@@ -3,10 +3,11 @@
 use super::exposition::{Exposition, Labels};
 use super::process;
 use super::requests::{Requests, Row};
+use crate::app::connections::Connections;
 use crate::sessions::figures::Figures;
 
 /// The page.
-pub fn report(requests: &Requests, connections: usize, figures: &Figures<'_>) -> String {
+pub(crate) fn report(requests: &Requests, connections: &Connections, figures: &Figures<'_>) -> String {
     let mut page = Exposition::default();
     build(&mut page);
     answered(&mut page, requests, connections);
@@ -24,7 +25,7 @@ fn build(page: &mut Exposition) {
     page.info("session_storage_build_info", "What was built.", &labels);
 }
 
-fn answered(page: &mut Exposition, requests: &Requests, connections: usize) {
+fn answered(page: &mut Exposition, requests: &Requests, connections: &Connections) {
     let rows = requests.read();
     let labels = |row: &Row| [("route", row.route), ("method", row.method), ("status", row.class)];
     let labels: Vec<_> = rows.iter().map(labels).collect();
@@ -40,7 +41,15 @@ fn answered(page: &mut Exposition, requests: &Requests, connections: usize) {
         "code",
         requests.errors.read(),
     );
-    page.gauge("session_storage_http_connections", "Open connections.", connections);
+    page.gauge("session_storage_http_connections", "Open connections.", connections.count());
+    let help =
+        "The most connections that there may be: MAX_CONNECTIONS, or what the limit of open files allows.";
+    page.gauge("session_storage_http_connections_max", help, connections.most());
+    page.counter(
+        "session_storage_http_connections_ended_total",
+        "Idle connections that were ended to make room for others.",
+        connections.ended_for_others(),
+    );
 }
 
 fn commits(page: &mut Exposition, figures: &Figures<'_>) {

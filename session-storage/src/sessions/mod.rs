@@ -39,11 +39,12 @@ use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::error::{CommitError, Damage, OpenError};
 use crate::store::log_file::LogFile;
+use crate::store::readers::Readers;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
 pub use copy::ExportQuery;
-pub use lists::{ListQuery, Within};
+pub use lists::{ListQuery, Listed, PageQuery, Within};
 pub use logs::{JsonStream, LogQuery};
 pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
@@ -150,6 +151,11 @@ impl Sessions {
     /// Whether a session is known; loads nothing.
     pub fn exists(&self, id: &SessionId) -> bool {
         self.store.index.get(id.as_str()).is_some()
+    }
+
+    /// How many files clients may keep open by reading slowly.
+    pub(crate) fn readers(&self) -> &Arc<Readers> {
+        &self.store.readers
     }
 
     /// Where a session's files are, as the configuration names it.

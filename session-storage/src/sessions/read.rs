@@ -10,7 +10,7 @@ use session_model::state::State;
 use session_model::view::OutFile;
 use session_model::{Code, EventKind, LogKind, Refusal, SessionId, Stamp, View, documents, json};
 
-use super::logs::{self, JsonStream, LogQuery, Scan, damaged};
+use super::logs::{self, JsonStream, LogQuery, Scan, Source, damaged};
 use super::{Refused, Sessions, not_found, open_log};
 use crate::store::Store;
 use crate::store::files;
@@ -97,16 +97,19 @@ impl Sessions {
                 OutFile::FinalArchive(..) => None,
             });
             let metadata = to_json(&documents::metadata_document(view));
-            (metadata, initial, to_json(&view.state), to_json(&view.final_doc))
+            let lengths = view.logs.map(|head| head.bytes);
+            (metadata, initial, to_json(&view.state), to_json(&view.final_doc), lengths)
         };
-        let (metadata, initial, state, final_doc) = self.read(id, look).await?;
+        let (metadata, initial, state, final_doc, lengths) = self.read(id, look).await?;
         let store = Arc::clone(&self.store);
         let name = id.clone();
         let opened = actix_web::web::block(move || {
             let initial = initial.unwrap_or_else(|| initial_document(&store, &name));
             let mut scans = Vec::new();
             for log in [LogKind::Actions, LogKind::Responses].into_iter().filter(|_| with_logs) {
-                let scan = Scan::open(open_log(&store, &name, log)?, log, LogQuery::default());
+                // The logs as of the moment at which the documents were looked at.
+                let source = Source::open(&store, &name, log)?.up_to(lengths[log.index()]);
+                let scan = Scan::open(source, LogQuery::default());
                 let mut scan = scan.map_err(|_| Refusal::new(Code::Internal, "a log could not be read"))?;
                 let first = scan.piece()?;
                 scans.push((log, scan, first));

@@ -14,13 +14,19 @@ use session_model::{Command, RecordBody, UserId};
 
 use super::*;
 use crate::live::LiveConfig;
-use crate::store::SyncPolicy;
 use crate::store::cells::Slot;
 use crate::store::snapshots::{Snapshot, take};
+use crate::store::{OpenFiles, SyncPolicy};
 
 fn open(path: &std::path::Path) -> Arc<Sessions> {
     let path = path.to_owned();
-    let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
+    let store = Options {
+        path,
+        sync: SyncPolicy::Always,
+        recent_limit: 10,
+        journal_max_bytes: 64 << 20,
+        files: OpenFiles::default(),
+    };
     let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
     Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap()
 }

@@ -52,12 +52,15 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
     Ok(view)
 }
 
+/// What of a record bears its number.
+#[derive(serde::Deserialize)]
+pub struct Numbered {
+    /// Its number, if it is a whole one.
+    pub seq: Option<u64>,
+}
+
 /// The seq that the older service, or its client, gave.
 pub fn legacy_seq(line: &[u8]) -> Option<u64> {
-    #[derive(serde::Deserialize)]
-    struct Numbered {
-        seq: Option<u64>,
-    }
     serde_json::from_slice::<Numbered>(line).ok()?.seq
 }
 

@@ -1,7 +1,7 @@
 //! Appending committed lines to the sessions' logs, one write a file and group.
 //!
 //! Belongs to the commit thread. The place of each line is known from the session's view, so a write never
-//! depends on what stands behind the end of a file. At most [`OPEN_FILES`] logs are kept open.
+//! depends on what stands behind the end of a file. A bounded number of logs is kept open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -19,9 +19,6 @@ use super::disk::Disk;
 use super::files;
 use super::folders::Folders;
 use super::layout::Layout;
-
-/// The most logs kept open.
-const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(512).expect("is not zero");
 
 /// An event of a group, and where its line stands and goes.
 #[derive(Clone, Debug)]
@@ -60,9 +57,9 @@ enum Touched {
 }
 
 impl LogWriter {
-    /// None open yet.
-    pub fn new(layout: Layout, folders: Arc<Folders>, behind: Arc<Behind>) -> Self {
-        let open = LruCache::new(OPEN_FILES);
+    /// None open yet, and never more than `most` at a time.
+    pub fn new(layout: Layout, folders: Arc<Folders>, behind: Arc<Behind>, most: NonZeroUsize) -> Self {
+        let open = LruCache::new(most);
         Self { layout, folders, behind, open, scratch: Vec::new(), touched: Vec::new() }
     }
 
@@ -310,7 +307,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
         let behind = Arc::new(Behind::new(BTreeMap::new(), 1));
-        let mut writer = LogWriter::new(layout.clone(), Arc::default(), behind);
+        let mut writer = LogWriter::new(layout.clone(), Arc::default(), behind, NonZeroUsize::MIN);
         writer.write(&RealDisk, &[event(EventKind::SessionCreated, 1, 0)], b"line\n").unwrap();
         let group = [event(EventKind::SessionDeleted, 2, 5), event(EventKind::SessionCreated, 3, 0)];
         writer.write_all(&RealDisk, &group, b"next\n").unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use session_model::SessionId;
@@ -33,6 +34,8 @@ struct Progress {
     index_at: Instant,
     index_pause: Duration,
     index_changes: u64,
+    /// Up to where the index that was written last is good.
+    index_offset: u64,
 }
 
 /// Runs until the store stops.
@@ -43,10 +46,12 @@ pub fn run(store: &Arc<Store>) {
         checkpoint_at: now,
         synced_at: now,
         synced_bytes: 0,
-        durable: 0,
+        // Nobody has written yet, and the index has all that was recovered.
+        durable: store.journal.durable(),
         index_at: now,
         index_pause: Duration::ZERO,
         index_changes: u64::MAX,
+        index_offset: 0,
     };
     if let Err(error) = recovery::empty_trash(&store.layout, store.journal.durable()) {
         tracing::warn!(%error, "what deletions left could not be removed");
@@ -161,21 +166,24 @@ impl Store {
         let behind = behind.into_iter().map(|(id, from)| (id.to_string(), from)).collect();
         let checkpoint =
             Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced, behind };
-        checkpoint.write(&self.layout, self.disk.as_ref())
+        checkpoint.write(&self.layout, self.disk.as_ref())?;
+        self.checkpointed.store(next_offset, Ordering::Relaxed);
+        Ok(())
     }
 }
 
-/// Writes the index if it has changed, taking up a small share of the time at most. It is said to be good up to
-/// what was durable a tick ago: rows follow their commits with a short delay.
+/// Writes the index if it has changed, or is good up to before the last checkpoint only, taking up a small share of the
+/// time at most. It is said to be good for what was durable a tick ago: rows follow their commits with a short delay.
 fn write_index(store: &Arc<Store>, progress: &mut Progress) {
-    let good_up_to = std::mem::replace(&mut progress.durable, store.journal.durable());
+    let good_before = std::mem::replace(&mut progress.durable, store.journal.durable()) + 1;
     let changes = store.index.changes();
-    if changes == progress.index_changes || progress.index_at.elapsed() < progress.index_pause {
+    let is_old = progress.index_offset < store.checkpointed.load(Ordering::Relaxed);
+    if changes == progress.index_changes && !is_old || progress.index_at.elapsed() < progress.index_pause {
         return;
     }
     progress.index_at = Instant::now();
-    match store.index.write(&store.layout, store.disk.as_ref(), &store.epoch, good_up_to) {
-        Ok(()) => progress.index_changes = changes,
+    match store.index.write(&store.layout, store.disk.as_ref(), &store.epoch, good_before) {
+        Ok(()) => (progress.index_changes, progress.index_offset) = (changes, good_before),
         Err(error) => tracing::warn!(%error, "`index.json` could not be written; it is tried again"),
     }
     progress.index_pause = (progress.index_at.elapsed() * INDEX_SHARE).max(INDEX_PAUSE);

@@ -46,6 +46,7 @@ pub mod lock;
 pub mod log_file;
 pub mod log_writer;
 pub mod maintenance;
+pub mod readers;
 pub mod recent;
 pub mod recovery;
 mod redaction_key;
@@ -60,4 +61,4 @@ mod healing;
 mod loading;
 mod open;
 
-pub use open::{Options, Store, SyncPolicy};
+pub use open::{OpenFiles, Options, Store, SyncPolicy};

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
+use super::readers::Readers;
 use super::recent::Links;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
@@ -57,6 +59,23 @@ pub struct Options {
     pub recent_limit: usize,
     /// How long the journal may grow once it is checkpointed.
     pub journal_max_bytes: u64,
+    /// How many files may be kept open.
+    pub files: OpenFiles,
+}
+
+/// How many files may be kept open besides those that are being used at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenFiles {
+    /// Logs that are written to.
+    pub logs: NonZeroUsize,
+    /// Logs that are read by clients.
+    pub readers: usize,
+}
+
+impl Default for OpenFiles {
+    fn default() -> Self {
+        Self { logs: NonZeroUsize::new(512).expect("is not zero"), readers: 256 }
+    }
 }
 
 /// An open storage directory.
@@ -76,10 +95,14 @@ pub struct Store {
     pub index: Arc<Index>,
     /// The sessions in memory.
     pub cells: Cells,
+    /// The logs that readers keep open.
+    pub readers: Arc<Readers>,
     pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Links>,
+    /// From which offset on the journal is replayed.
+    pub(super) checkpointed: AtomicU64,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
@@ -152,10 +175,12 @@ impl Store {
             figures: Arc::default(),
             index,
             cells: Cells::default(),
+            readers: Readers::new(options.files.readers),
             folders: Arc::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
+            checkpointed: AtomicU64::new(0),
             snapshots_fail: AtomicBool::new(false),
             probed: Mutex::default(),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
@@ -170,7 +195,8 @@ impl Store {
         store.begin_life(recovered.checkpoint)?;
         store.keep(recovered.opened);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout, Arc::clone(&store.folders), Arc::clone(&store.behind));
+        let (behind, most) = (Arc::clone(&store.behind), store.options.files.logs);
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders), behind, most);
         let (index, figures) = (Arc::clone(&store.index), Arc::clone(&store.figures));
         let committer =
             Committer { journal, disk, policy, root, segments, tail, logs, observer, index, figures };

@@ -430,8 +430,9 @@ fn hint(found: &FoundIndex, id: &SessionId) -> Hint {
     Hint { user: row.map(|r| r.user.as_str().to_owned()), created: row.map(|r| r.created) }
 }
 
-/// Completes the index: rows as found, where they are good; else the session's metadata is read. Answers the newest
-/// offset that was met in doing so.
+/// Completes the index: rows as found, where they are good; else the session's metadata is read. A row is good if the
+/// journal is about its session neither between the file and the checkpoint nor, as the views show, behind it. Answers
+/// the newest offset that was met in doing so.
 fn fill_index(
     layout: &Layout,
     disk: &dyn Disk,
@@ -441,7 +442,15 @@ fn fill_index(
     from: u64,
     recovered: &[Opened],
 ) -> Result<u64, OpenError> {
-    let good = found.position.as_ref().is_some_and(|(e, offset)| e == epoch && *offset >= from);
+    let touched = match &found.position {
+        Some((of, offset)) if of == epoch => segment_firsts(layout)
+            .and_then(|segments| index::touched(layout, &segments, *offset, from))
+            .map_err(OpenError::io("read", layout.journal()))?,
+        Some(_) | None => None,
+    };
+    if touched.is_none() {
+        tracing::info!("`index.json` is missing or too old: the metadata of every session is read");
+    }
     let mut newest = 0;
     let read = OpenError::io("read", layout.sessions());
     let entries =
@@ -450,8 +459,11 @@ fn fill_index(
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else { continue };
         let row = match found.rows.get(id.as_str()) {
-            Some(row) if good => Some((row.clone(), 0)),
-            _ => read_row(layout, disk, &id, &hint(found, &id)),
+            Some(row) if touched.as_ref().is_some_and(|touched| !touched.contains(&id)) => {
+                Some((row.clone(), 0))
+            }
+            // One that cannot be read now is listed as it was.
+            row => read_row(layout, disk, &id, &hint(found, &id)).or_else(|| Some((row?.clone(), 0))),
         };
         if let Some((row, offset)) = row {
             newest = newest.max(offset);

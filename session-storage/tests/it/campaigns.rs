@@ -244,7 +244,9 @@ const DAMAGES: [(&str, Damage); 15] = [
     ("garbage behind", |path, _| rewrite(path, |b| [&b[..], b"}garbage"].concat())),
     ("zeros behind", |path, _| rewrite(path, |b| [&b[..], &[0; 100]].concat())),
     ("twice", |path, _| rewrite(path, |b| [&b[..], &b[..]].concat())),
-    ("another file's content", |path, other| drop(fs::copy(other, path).unwrap())),
+    ("another file's content", |path, other| {
+        fs::copy(other, path).unwrap();
+    }),
     ("gone", |path, _| fs::remove_file(path).unwrap()),
     ("a folder", |path, _| {
         fs::remove_file(path).unwrap();

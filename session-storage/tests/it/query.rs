@@ -218,3 +218,57 @@ async fn a_session_whose_first_writer_left_at_once_is_listed() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn long_lists_are_answered_whole_or_in_pages() {
+    let server = with_sessions(Setup::new(), 7).await;
+    server.finalize("s03", json!({})).await.ok();
+    let newest = ["s07", "s06", "s05", "s04", "s02", "s01"];
+    for (path, expected) in
+        [("/api/query/active", &newest[..]), ("/api/sessions/user/odd", &["s01", "s03", "s05", "s07"])]
+    {
+        let all = server.get(path).await;
+        assert_eq!(all.header("next-cursor"), "", "without a limit there is no page");
+        let all = array(all.ok());
+        assert_eq!(texts(&all, "sessionId"), expected);
+        for limit in 1..=8 {
+            let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
+            loop {
+                let page = server.get(&format!("{path}?{query}")).await;
+                let rows = array(page.ok());
+                assert!(rows.len() <= limit);
+                pages.extend(rows);
+                let next = page.header("next-cursor");
+                if next.is_empty() {
+                    break;
+                }
+                query = format!("limit={limit}&cursor={next}");
+            }
+            assert_eq!(pages, all, "{path} by {limit}");
+        }
+        for bad in ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=1~2~..", "limit=1&limit=2"] {
+            server.get(&format!("{path}?{bad}")).await.refused(400, "invalid_parameter");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_longer_than_a_piece_are_whole() {
+    let server = Setup::new().start();
+    let note = "n".repeat(3000);
+    for n in 0..150 {
+        let id = format!("s{n:03}");
+        server.create(&id, "u").await;
+        server.patch_metadata(&id, json!({"note": note})).await.ok();
+    }
+    let expected: Vec<String> = (0..150).rev().map(|n| format!("s{n:03}")).collect();
+    let active = array(server.get("/api/query/active").await.ok());
+    assert_eq!(texts(&active, "sessionId"), expected);
+    assert!(active.iter().all(|metadata| metadata["note"] == note.as_str()));
+    let page = server.get("/api/sessions?limit=149").await.ok();
+    assert_eq!(texts(&array(page["sessions"].clone()), "sessionId"), expected[..149]);
+    assert!(page["next"].is_string());
+    let stats = server.get("/api/query/stats").await.ok();
+    assert_eq!(stats["activeSessions"], json!(expected));
+    assert_eq!(server.get("/api/sessions/user/u").await.ok().as_array().map(Vec::len), Some(150));
+}

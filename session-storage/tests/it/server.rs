@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     keep: Option<Arc<TempDir>>,
     env: Vec<(String, String)>,
     allowed: Vec<String>,
+    open_files: Option<usize>,
 }
 
 impl Setup {
@@ -38,7 +39,7 @@ impl Setup {
     pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
         // Directories that tests make are as closed as those of the service, which warns of others.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new() }
+        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new(), open_files: None }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
@@ -49,6 +50,12 @@ impl Setup {
     /// Lets WARN and ERROR lines that contain this text pass.
     pub(crate) fn allow(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Lets the process have so many descriptors and no more.
+    pub(crate) fn open_files(mut self, most: usize) -> Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -63,7 +70,15 @@ impl Setup {
 
     /// The binary with this environment and nothing of ours.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_session-storage"));
+        let binary = env!("CARGO_BIN_EXE_session-storage");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
         command.env_clear().env("PORT", "0").env("HOST", "127.0.0.1").env("STORAGE_PATH", &self.storage);
         command.env("RUST_LOG", "info").env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
