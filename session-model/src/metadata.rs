@@ -70,7 +70,7 @@ impl Metric {
 /// A session's metadata.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Metadata(Map<String, Value>);
+pub struct Metadata(#[serde(deserialize_with = "crate::json::exact_object")] Map<String, Value>);
 
 impl Metadata {
     /// The metadata of a session at its birth.
@@ -80,12 +80,14 @@ impl Metadata {
             Metric::ALL.iter().map(|m| (m.as_str().to_owned(), 0.into())).collect();
         let doc = json!({
             "$schema": SCHEMA, "sessionId": id.as_str(), "userId": user.as_str(),
-            "sandboxId": birth.initial.get("sandboxId").cloned().unwrap_or(Value::Null),
-            "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
+            "sandboxId": null, "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
             "tokenUsage": {"input": 0, "output": 0, "total": 0}, "metrics": metrics, "tags": [],
             "parentSession": birth.parent, "subsessions": [], "duration": null,
         });
         let mut metadata = Self(into_map(doc));
+        if let Some(sandbox) = birth.initial.get("sandboxId") {
+            metadata.0.insert("sandboxId".into(), sandbox.clone());
+        }
         metadata.read_config(birth);
         metadata
     }

@@ -20,7 +20,7 @@ pub(crate) fn without_own_keys(mut patch: Map<String, Value>) -> Map<String, Val
 /// A session's state.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct State(Map<String, Value>);
+pub struct State(#[serde(deserialize_with = "crate::json::exact_object")] Map<String, Value>);
 
 impl State {
     /// The state of a session at its birth, version 1.

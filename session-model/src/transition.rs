@@ -65,11 +65,16 @@ impl Reply {
             Reply::Created(Existing::Same) => json!({"success": true, "existing": true}),
             Reply::Created(Existing::Claimed) => json!({"success": true, "existing": true, "claimed": true}),
             Reply::Version(version) => json!({"success": true, "version": version}),
-            Reply::Goal(goal) => json!({"success": true, "goal": goal}),
-            Reply::Agent(agent) => json!({"success": true, "agent": agent}),
+            Reply::Goal(goal) => success_with("goal", goal),
+            Reply::Agent(agent) => success_with("agent", agent),
             Reply::Seq(seq) => json!({"success": true, "seq": seq}),
         }
     }
+}
+
+/// What was stored is shown as it is: `json!` would write its numbers anew.
+fn success_with(key: &str, stored: &Value) -> Value {
+    Value::Object(Map::from_iter([("success".to_owned(), true.into()), (key.to_owned(), stored.clone())]))
 }
 
 /// The change that makes a session.

@@ -4,7 +4,7 @@
 //! [`Stamp`] and nothing else, so that replaying a session's logs gives the same view again.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
 use crate::event::{Birth, Change, EventKind, LogKind};
@@ -14,7 +14,7 @@ use crate::producer::Producers;
 use crate::redact;
 use crate::state::{State, array_at, find_mut};
 use crate::timestamp::Timestamp;
-use crate::{initial, state_patch};
+use crate::{initial, json, state_patch};
 
 /// The `$schema` of `final.json`.
 pub const FINAL_SCHEMA: &str = "session-final-v1";
@@ -61,9 +61,9 @@ pub struct LogHead {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum OutFile {
     /// `initial.json`
-    Initial(Value),
+    Initial(#[serde(deserialize_with = "json::exact")] Value),
     /// `final-<n>.json`
-    FinalArchive(u32, Value),
+    FinalArchive(u32, #[serde(deserialize_with = "json::exact")] Value),
 }
 
 /// A session.
@@ -76,6 +76,7 @@ pub struct View {
     /// `state.json`
     pub state: State,
     /// `final.json`, while there is one.
+    #[serde(default, deserialize_with = "json::exact_or_null")]
     pub final_doc: Option<Value>,
     /// How many `final-<n>.json` there are.
     pub finals: u32,
@@ -91,6 +92,12 @@ pub struct View {
     pub producers: Producers,
     /// Files to be written with the next snapshot.
     pub outbox: Vec<OutFile>,
+}
+
+impl json::Stored for View {
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
 }
 
 impl View {
@@ -258,12 +265,19 @@ fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
         None | Some(Value::Null) => default,
         Some(value) => value.clone(),
     };
-    let doc = json!({
-        "$schema": FINAL_SCHEMA, "timestamp": null, "status": given("status", "success".into()),
-        "outcome": given("outcome", Value::Null), "goalsAchieved": [], "finalResponse": given("response", Value::Null),
-        "metrics": {}, "subsessions": [],
-    });
-    let mut doc = doc.as_object().cloned().unwrap_or_default();
+    let mut doc = Map::from_iter(
+        [
+            ("$schema", FINAL_SCHEMA.into()),
+            ("timestamp", Value::Null),
+            ("status", given("status", "success".into())),
+            ("outcome", given("outcome", Value::Null)),
+            ("goalsAchieved", Value::Array(Vec::new())),
+            ("finalResponse", given("response", Value::Null)),
+            ("metrics", Value::Object(Map::new())),
+            ("subsessions", Value::Array(Vec::new())),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
     for (key, value) in body {
         if key != "response" {
             doc.entry(key.clone()).or_insert_with(|| value.clone());
