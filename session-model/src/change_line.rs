@@ -42,7 +42,7 @@ struct Payload<'a> {
 }
 
 /// Whether the next change line of this view bears the state before it.
-fn wants_keyframe(view: &View) -> bool {
+pub fn wants_keyframe(view: &View) -> bool {
     let frame = view.keyframe;
     frame.seq == 0 || frame.bytes >= KEYFRAME_BYTES + 2 * frame.state_bytes
 }

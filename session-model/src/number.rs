@@ -9,6 +9,8 @@ use serde_json::{Number, Value};
 
 /// The most digits that a sum may have. Beyond it an exponent would make much of few bytes.
 pub const MAX_DIGITS: usize = 1_000;
+/// The longest text of a number that is added to: not even read if it is longer.
+pub(crate) const MAX_TEXT: usize = 2 * MAX_DIGITS;
 
 /// Whether two values are the same, their numbers compared by value, as RFC 6902 has it.
 pub fn is_same(one: &Value, other: &Value) -> bool {
@@ -36,7 +38,7 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
 /// The number that a text is, digit for digit; `None` if it is no JSON number.
 pub fn of_text(text: &str) -> Option<Number> {
     let starts_well = text.strip_prefix('-').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit());
-    match starts_well.then(|| crate::json::value(text.as_bytes()).ok())?? {
+    match starts_well.then(|| crate::scanner::Scanner::document(text, 0))?? {
         // White space behind it would have been read over.
         Value::Number(number) if number.as_str() == text => Some(number),
         _ => None,
@@ -59,8 +61,16 @@ pub fn add(number: &Number, amount: &str) -> Result<Number, NoSum> {
     {
         return Ok(sum.into());
     }
+    if number.as_str().len() > MAX_TEXT {
+        return Err(NoSum::TooLong);
+    }
     let amount = Decimal::parse(amount)?;
     Decimal::parse(number.as_str())?.plus(&amount).ok_or(NoSum::TooLong)
+}
+
+/// A number that nothing can be added to.
+pub(crate) fn too_long() -> Number {
+    Number::from_string_unchecked(format!("1e{MAX_TEXT}"))
 }
 
 /// A number: `digits` × 10^`exponent`, the digits without zeros at either end. Zero has none, and no sign.

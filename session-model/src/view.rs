@@ -12,7 +12,7 @@ use crate::id::{SessionId, UserId};
 use crate::metadata::{Metadata, Metric};
 use crate::producer::Producers;
 use crate::redact;
-use crate::state::{State, array_at, find_mut};
+use crate::state::State;
 use crate::timestamp::Timestamp;
 use crate::{initial, json, state_patch};
 
@@ -159,22 +159,39 @@ impl View {
 
     /// A change was stored. Fails, without any effect, only for a change that no transition has made.
     pub fn apply(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
-        self.replay(change, stamp, self.state.version() + 1)
+        let applied = self.apply_one(change, stamp);
+        self.settle();
+        applied
+    }
+
+    /// The same for one of many changes: [`View::settle`] is called after the last one, and before a key frame is
+    /// written.
+    pub fn apply_one(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
+        self.replay_one(change, stamp, self.state.version() + 1)
+    }
+
+    /// Completes what many changes have left for one walk.
+    pub fn settle(&mut self) {
+        self.state.settle();
     }
 
     /// The same for a stored change that left the state at `version`: if the state is there already (its snapshot
     /// was newer than that of the metadata), only the rest is applied.
-    pub fn replay(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
-        let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
-        let known =
-            (change.kind.changes_state() && version <= self.state.version()).then(|| self.state.clone());
-        self.apply_data(change, stamp.at)?;
-        self.metadata.count_redactions(tags_of(change));
-        match known {
-            Some(state) => self.state = state,
-            None if change.kind.changes_state() => self.state.advance(stamp.at),
-            None => {}
+    pub fn replay_one(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
+        if stamp.keyframe {
+            self.settle();
         }
+        let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
+        if !change.kind.changes_state() {
+            self.apply_data(change, stamp.at)?;
+        } else if version > self.state.version() {
+            self.apply_data(change, stamp.at)?;
+            self.state.advance(stamp.at);
+        } else if change.kind == EventKind::AgentSpawned {
+            // The only one that changes more than the state.
+            self.count_agent(change.data.as_object().ok_or_else(json::not_an_object)?);
+        }
+        self.metadata.count_redactions(tags_of(change));
         if stamp.keyframe {
             self.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes };
         } else {
@@ -190,7 +207,10 @@ impl View {
             EventKind::StateUpdated => state_patch::apply(&mut self.state, change.format, data)?,
             EventKind::GoalAdded => self.state.push_goal(change.data.clone()),
             EventKind::GoalUpdated => update_goal(&mut self.state, data, at),
-            EventKind::AgentSpawned => self.spawn(data),
+            EventKind::AgentSpawned => {
+                self.count_agent(data);
+                self.state.push_agent(data.clone());
+            }
             EventKind::AgentCompleted => complete_agent(&mut self.state, data, at),
             EventKind::MetadataUpdated => self.metadata.patch(data)?,
             EventKind::SessionFinalized => self.finalize(data, at),
@@ -207,15 +227,11 @@ impl View {
         Ok(())
     }
 
-    fn spawn(&mut self, agent: &Map<String, Value>) {
+    fn count_agent(&mut self, agent: &Map<String, Value>) {
         let child = agent.get("subsession").and_then(Value::as_str);
         if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
             self.metadata.add_subsession(child);
         }
-        let id = agent.get("agentId").cloned().unwrap_or_default();
-        let agents = self.state.agents_doc_mut();
-        array_at(agents, "spawned").push(Value::Object(agent.clone()));
-        array_at(agents, "active").push(id);
         self.metadata.bump(Metric::AgentsSpawned);
     }
 
@@ -308,11 +324,8 @@ fn update_goal(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
 }
 
 fn complete_agent(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
-    let id = data.get("agentId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let agents = state.agents_doc_mut();
-    array_at(agents, "active").retain(|active| active != id.as_str());
-    array_at(agents, "completed").push(id.as_str().into());
-    if let Some(agent) = find_mut(array_at(agents, "spawned"), "agentId", &id) {
+    let id = data.get("agentId").and_then(Value::as_str).unwrap_or_default();
+    if let Some(agent) = state.finish_agent(id) {
         for (key, value) in data {
             agent.insert(key.clone(), value.clone());
         }
