@@ -7,7 +7,7 @@ use serde_json::Value;
 use session_model::line::{self, Seal};
 use session_model::metadata::Metadata;
 use session_model::state::State;
-use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View};
+use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View, json};
 
 use super::layout::{FINAL, Layout, METADATA, STATE};
 use super::log_file::LogFile;
@@ -37,7 +37,7 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
             true
         })?;
         let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
-        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
+        if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object())
             && line::head(&rest).is_none()
         {
             // The last line lacks its newline, which it gets when the next one is written.

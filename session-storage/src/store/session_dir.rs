@@ -272,6 +272,7 @@ fn replay(mut view: View, lines: &[NewLine], journaled: &[Entry]) -> Result<View
             LogKind::Changes => apply_change(&mut view, new, text)?,
         }
     }
+    view.settle();
     for entry in journaled {
         if let Some(producer) = entry.producer.clone() {
             view.producers.accept(producer.numbers, producer.answer, entry.first_offset);
@@ -288,7 +289,7 @@ fn apply_change(view: &mut View, new: &NewLine, text: &[u8]) -> Result<(), Damag
         *view = View::at_birth(&view.id, &change, stamp);
         return Ok(());
     }
-    view.replay(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
+    view.replay_one(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
 }
 
 /// Makes a log hold just the lines chosen after `start`.
