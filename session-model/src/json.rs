@@ -94,7 +94,9 @@ pub(crate) fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value,
 }
 
 /// The same for one that has to be an object.
-pub(crate) fn exact_object<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Map<String, Value>, D::Error> {
+pub(crate) fn exact_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
     match exact(deserializer)? {
         Value::Object(fields) => Ok(fields),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {

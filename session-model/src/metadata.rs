@@ -378,7 +378,8 @@ fn read_digits(path: &str, value: &Value) -> Value {
             number::of_text(text).map_or_else(|| value.clone(), Value::Number)
         }
         Value::Object(fields) => {
-            let read = |(key, value): (&String, &Value)| (key.clone(), read_digits(&format!("{path}.{key}"), value));
+            let read =
+                |(key, value): (&String, &Value)| (key.clone(), read_digits(&format!("{path}.{key}"), value));
             Value::Object(fields.iter().map(read).collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => value.clone(),

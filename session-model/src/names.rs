@@ -72,14 +72,24 @@ impl Names {
 
     /// The first name that nobody has, counted on from where it is if all before were made so. Numbers that were
     /// found to be taken once are not tried again: many names may be asked for at the same time.
-    pub(crate) fn free(&self, items: &[Value], stem: &str, from: u64, digits: impl Fn(u64) -> String) -> String {
+    pub(crate) fn free(
+        &self,
+        items: &[Value],
+        stem: &str,
+        from: u64,
+        digits: impl Fn(u64) -> String,
+    ) -> String {
         let named = |number| format!("{stem}{}", digits(number));
         let mut number = from.saturating_add(items.len() as u64);
         if self.place(items, &named(number)).is_none() {
             return named(number);
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        let (first, end) = taken.get(stem).copied().filter(|(first, end)| (*first..*end).contains(&number)).unwrap_or((number, number));
+        let (first, end) = taken
+            .get(stem)
+            .copied()
+            .filter(|(first, end)| (*first..*end).contains(&number))
+            .unwrap_or((number, number));
         number = end;
         while self.place(items, &named(number)).is_some() {
             number = number.checked_add(1).expect("fewer names are in use than there are numbers");

@@ -37,7 +37,8 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
 
 /// The number that a text is, digit for digit; `None` if it is no JSON number.
 pub fn of_text(text: &str) -> Option<Number> {
-    let starts_well = text.strip_prefix('-').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit());
+    let starts_well =
+        text.strip_prefix('-').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit());
     match starts_well.then(|| crate::scanner::Scanner::document(text, 0))?? {
         // White space behind it would have been read over.
         Value::Number(number) if number.as_str() == text => Some(number),
@@ -238,7 +239,10 @@ mod tests {
             assert!(!are_same(one, other), "{one} {other}");
         }
         let document = |text: &str| crate::json::value(text.as_bytes()).unwrap();
-        assert!(is_same(&document(r#"{"a":[1,{"b":2.0}],"c":"1"}"#), &document(r#"{"c":"1","a":[1.0,{"b":2}]}"#)));
+        assert!(is_same(
+            &document(r#"{"a":[1,{"b":2.0}],"c":"1"}"#),
+            &document(r#"{"c":"1","a":[1.0,{"b":2}]}"#)
+        ));
         assert!(!is_same(&document(r#"{"a":1}"#), &document(r#"{"b":1}"#)));
         assert!(!is_same(&document("[1]"), &document("[1,1]")));
         assert!(!is_same(&document("1"), &document("\"1\"")));
@@ -274,7 +278,9 @@ mod tests {
         ] {
             assert_eq!(add(&number(old), amount), Err(NoSum::TooLong), "{old} + {amount}");
         }
-        for amount in ["", "-", "x", "1x", "1 ", " 1", "1.", ".5", "inf", "NaN", "1e", "+1", "--1", "0x1", "1e1e1"] {
+        for amount in
+            ["", "-", "x", "1x", "1 ", " 1", "1.", ".5", "inf", "NaN", "1e", "+1", "--1", "0x1", "1e1e1"]
+        {
             assert_eq!(add(&number("5"), amount), Err(NoSum::NoNumber), "{amount:?}");
         }
     }

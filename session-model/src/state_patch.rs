@@ -49,9 +49,7 @@ enum Patch<'a> {
 impl<'a> Patch<'a> {
     fn read(format: PatchFormat, data: &'a Map<String, Value>) -> Result<Self, Refusal> {
         match (format, data.get("patch")) {
-            (PatchFormat::DeepMerge, _) => {
-                Ok(Patch::Merge(without_own_keys(data.clone()), Merge::Deep))
-            }
+            (PatchFormat::DeepMerge, _) => Ok(Patch::Merge(without_own_keys(data.clone()), Merge::Deep)),
             (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
                 Ok(Patch::Merge(without_own_keys(patch.clone()), Merge::Patch))
             }

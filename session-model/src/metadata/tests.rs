@@ -88,7 +88,11 @@ fn digits_as_text_are_numbers_in_numeric_fields_and_text_elsewhere() {
         (json!({"tokenUsage.cacheRead": "+12"}), "tokenUsage.cacheRead", "12"),
         (json!({"metrics.label": "twelve"}), "metrics.label", "\"twelve\""),
         (json!({"metrics.own.deep": "+3"}), "metrics.own.deep", "3"),
-        (json!({"tokenUsage": {"input": "25000000000000000001"}}), "tokenUsage.input", "25000000000000000001"),
+        (
+            json!({"tokenUsage": {"input": "25000000000000000001"}}),
+            "tokenUsage.input",
+            "25000000000000000001",
+        ),
         (json!({"duration": "+1.5"}), "duration", "1.5"),
         (json!({"duration": null}), "duration", "null"),
         (json!({"phone": "+4366412345678"}), "phone", "\"+4366412345678\""),
@@ -140,7 +144,10 @@ fn increments_are_exact_or_refused() {
     let stored = into_map(json!({"far": "+1", "note": 1}));
     let mut replayed = birth.clone();
     replayed.patch(&stored).unwrap();
-    assert_eq!((replayed.doc()["far"].to_string(), &replayed.doc()["note"]), ("1e999999999".into(), &json!(1)));
+    assert_eq!(
+        (replayed.doc()["far"].to_string(), &replayed.doc()["note"]),
+        ("1e999999999".into(), &json!(1))
+    );
 }
 
 #[test]
@@ -164,6 +171,13 @@ fn counters_count_on_from_whatever_number_they_were_set_to() {
 fn what_an_earlier_version_let_pass_is_applied_again() {
     let mut metadata = metadata();
     metadata.patch(&into_map(json!({"tokenUsage.input": "many", "note": 1}))).unwrap();
-    assert_eq!((&metadata.doc()["tokenUsage"]["input"], &metadata.doc()["note"]), (&json!("many"), &json!(1)));
-    assert_eq!(patched(&metadata, json!({"other": 1})).unwrap().doc()["other"], 1, "it is not in the way of others");
+    assert_eq!(
+        (&metadata.doc()["tokenUsage"]["input"], &metadata.doc()["note"]),
+        (&json!("many"), &json!(1))
+    );
+    assert_eq!(
+        patched(&metadata, json!({"other": 1})).unwrap().doc()["other"],
+        1,
+        "it is not in the way of others"
+    );
 }

@@ -136,7 +136,8 @@ impl Results {
 
     fn apply(&mut self, txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
         if matches!(command, Command::Finalize(_)) && self.finals > MAX_FINALS {
-            let message = "the lines before this one have ended the session often enough: send it in another batch";
+            let message =
+                "the lines before this one have ended the session often enough: send it in another batch";
             return Err(Refusal::new(Code::PayloadTooLarge, message));
         }
         match transition::decide(&txn.loaded.view, command, txn.at)? {

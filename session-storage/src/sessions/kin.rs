@@ -52,7 +52,8 @@ impl Sessions {
         };
         let (cell, parents) = (self.store.cells.get(id), self.store.cells.get(parent));
         loop {
-            let attempted = self.attempt_both(both(&cell, &parents).await, &cell, &parents, kin, &mut attempt)?;
+            let attempted =
+                self.attempt_both(both(&cell, &parents).await, &cell, &parents, kin, &mut attempt)?;
             match attempted {
                 Both::LoadParent => {
                     match self.load(&parents).await {

@@ -206,7 +206,8 @@ impl Staged {
         let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
         let next = self.next;
         self.is_birth = true;
-        let mut writer = EntryWriter::begin(&mut self.lines, (&cell.id, &UserId::unknown()), self.at, next, None);
+        let mut writer =
+            EntryWriter::begin(&mut self.lines, (&cell.id, &UserId::unknown()), self.at, next, None);
         let loaded = birth(cell, &mut writer, &mut self.events, &created, self.at, next, generation);
         self.next = next + 1;
         loaded

@@ -20,9 +20,9 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::error::CommitError;
 use super::ticket::Ticket;
 
+use pending::FIRST_CHECKPOINT;
 pub use pending::Pending;
 pub(super) use pending::Spare;
-use pending::FIRST_CHECKPOINT;
 
 /// The most bytes that may wait for a commit.
 const MAX_PENDING: usize = 64 << 20;

@@ -37,9 +37,7 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
             true
         })?;
         let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
-        if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object())
-            && line::head(&rest).is_none()
-        {
+        if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object()) && line::head(&rest).is_none() {
             // The last line lacks its newline, which it gets when the next one is written.
             head.bytes = file.len() + 1;
             head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);

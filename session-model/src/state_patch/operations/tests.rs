@@ -115,7 +115,10 @@ fn a_test_compares_numbers_by_value() {
         let mut operation = json::value(test.as_bytes()).unwrap();
         operation["op"] = "test".into();
         let result = applied(whole(), &Value::Array(vec![operation]));
-        assert_eq!(result.map_err(|refusal| refusal.code), if holds { Ok(whole()) } else { Err(Code::PatchConflict) });
+        assert_eq!(
+            result.map_err(|refusal| refusal.code),
+            if holds { Ok(whole()) } else { Err(Code::PatchConflict) }
+        );
     }
 }
 
