@@ -56,6 +56,17 @@ pub fn seal(out: &mut Vec<u8>, start: usize) {
     out.extend_from_slice(b"\"}\n");
 }
 
+/// Appends a line of ours, given with its newline, with another offset. It may get longer or shorter.
+pub fn restamp(out: &mut Vec<u8>, line: &[u8], offset: u64) {
+    let start = out.len();
+    let head = head(line).expect("a line that was just written has a head");
+    let digits = itoa::Buffer::new().format(head.offset).len();
+    out.extend_from_slice(&line[..head.payload - digits]);
+    number(out, offset);
+    out.extend_from_slice(&line[head.payload..line.len() - SEAL_LEN - 1]);
+    seal(out, start);
+}
+
 /// Appends a number in decimal.
 pub fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
@@ -147,6 +158,19 @@ mod tests {
         let start = text.windows(12).position(|w| w == b"\"$offset\":91").unwrap() + 12;
         for cut in start..text.len() {
             assert_eq!(check(&text[..cut]), Seal::Damaged, "cut at {cut}");
+        }
+    }
+
+    #[test]
+    fn a_line_with_another_offset_is_the_one_that_is_written_with_it() {
+        for offset in [1, 91, 100, u64::MAX] {
+            let mut wanted = Vec::new();
+            open(&mut wanted, 7, "2026-11-21T04:00:00.000Z", offset);
+            wanted.extend_from_slice(b",\"type\":\"tool_call\"");
+            seal(&mut wanted, 0);
+            let mut found = Vec::new();
+            restamp(&mut found, &sample(), offset);
+            assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
         }
     }
 

@@ -174,8 +174,7 @@ fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
                 walk.version = change_line::version_of(text);
             }
         }
-        (Seal::Legacy, _)
-            if !walk.ours && serde_json::from_slice::<Value>(text).is_ok_and(|v| v.is_object()) => {}
+        (Seal::Legacy, _) if !walk.ours && json::stored::<Value>(text).is_ok_and(|v| v.is_object()) => {}
         (Seal::Whole | Seal::Legacy | Seal::Damaged, _) => {
             fault("the record is damaged".to_owned());
             walk.damaged.push((at, at + text.len() as u64 + 1));

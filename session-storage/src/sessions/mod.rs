@@ -1,7 +1,7 @@
 //! The heart: the one place that sees the store and the live feed.
 //!
 //! A write takes the session's lock, decides, appends to the journal, lets the view follow, lets go of the lock,
-//! and waits for the commit. A read waits until what it shows is durable. Nothing blocks on the disk while it is
+//! and waits for the commit. A large batch does so on a thread of its own: see [`staged`]. A read waits until what it shows is durable. Nothing blocks on the disk while it is
 //! polled: reading files happens on the blocking pool, entered once per request.
 
 mod archiving;
@@ -20,6 +20,7 @@ mod read;
 mod redaction;
 mod refused;
 mod retain;
+mod staged;
 mod usage;
 mod write;
 
@@ -32,6 +33,7 @@ use std::sync::Arc;
 use serde_json::Value;
 use session_model::redact::Rules;
 use session_model::{Code, LogKind, Refusal, SessionId};
+use tokio::sync::Semaphore;
 
 use crate::clock::now;
 use crate::live::{History, Hub};
@@ -88,11 +90,14 @@ impl Submitted {
 }
 
 /// All sessions.
+#[derive(Clone)]
 pub struct Sessions {
     store: Arc<Store>,
     hub: Arc<Hub>,
     redaction: Arc<Redaction>,
     settings: Settings,
+    /// Who may work on a large batch.
+    large: Arc<Semaphore>,
 }
 
 impl Sessions {
@@ -106,7 +111,8 @@ impl Sessions {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
         let redaction = Arc::new(Redaction::open(&store, settings.redaction.as_ref())?);
-        Ok(Arc::new(Self { store, hub, redaction, settings }))
+        let large = Arc::new(Semaphore::new(staged::AT_ONCE));
+        Ok(Arc::new(Self { store, hub, redaction, settings, large }))
     }
 
     /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.

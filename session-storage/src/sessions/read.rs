@@ -22,7 +22,7 @@ impl Sessions {
     pub(super) async fn read<R>(&self, id: &SessionId, look: impl Fn(&View) -> R) -> Result<R, Refusal> {
         let cell = self.store.cells.get(id);
         loop {
-            let seen = match self.ready(&mut cell.slot.lock()) {
+            let seen = match self.ready(&mut *cell.short().await) {
                 None => None,
                 Some(None) => Some(None),
                 Some(Some(loaded)) => Some(Some((loaded.view.offset, loaded.generation, look(&loaded.view)))),
@@ -193,7 +193,10 @@ fn replay(log: &LogFile, from: u64, version: u64, id: &SessionId) -> Result<Opti
     walked.map_err(|_| Refusal::new(Code::Internal, "the history could not be read"))?;
     match refused {
         Some(refusal) => Err(refusal),
-        None => Ok(view.map(|v| v.state).filter(|state| state.version() == version)),
+        None => {
+            view.iter_mut().for_each(View::settle);
+            Ok(view.map(|v| v.state).filter(|state| state.version() == version))
+        }
     }
 }
 
@@ -223,7 +226,7 @@ fn step(
         return Ok(false);
     }
     if change.kind.changes_state() {
-        view.apply(&change, stamp)?;
+        view.apply_one(&change, stamp)?;
     }
     Ok(view.state.version() < version)
 }

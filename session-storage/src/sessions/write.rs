@@ -51,7 +51,7 @@ impl Sessions {
     ) -> Result<Submitted, Refused> {
         let cell = self.store.cells.get(id);
         loop {
-            let attempted = attempt(&cell, &mut cell.slot.lock())?;
+            let attempted = attempt(&cell, &mut *cell.short().await)?;
             match attempted {
                 Attempt::Load => self.load_to_write(&cell).await?,
                 attempted => return self.outcome_of(attempted).await,
@@ -231,6 +231,7 @@ impl Sessions {
             pending.entry((&cell.id, &user), at, None, |writer, events| {
                 let loaded = born.insert(birth(cell, writer, events, created, at, offset, generation));
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset: offset + 1 });
+                loaded.view.settle();
                 accept(loaded, &group, commit.as_ref(), offset);
                 commit
             });
@@ -255,27 +256,31 @@ impl Sessions {
         fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
     ) -> Result<Ticket, CommitError> {
         let (id, generation) = (loaded.view.id.clone(), loaded.generation);
+        // Made before every other write has to wait for it, unless a checkpoint begins this moment.
+        let made = (loaded.checkpoint != self.store.journal.checkpoint()).then(|| image(&loaded.view));
         let (ticket, ()) = self.store.journal.append(generation, |pending: &mut Pending| {
             let base = (loaded.checkpoint != pending.checkpoint())
-                .then(|| serde_json::to_vec(&loaded.view).expect("JSON values always serialize"));
+                .then(|| made.unwrap_or_else(|| image(&loaded.view)));
             loaded.checkpoint = pending.checkpoint();
             let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
             let mut changed = Indexed::Same;
             pending.entry((&id, user), at, base.as_deref(), |writer, events| {
                 let before = events.len();
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset });
+                loaded.view.settle();
                 accept(loaded, &group, commit.as_ref(), offset);
                 changed = Indexed::by(&events[before..]);
                 commit
             });
-            match changed {
-                Indexed::Same => {}
-                Indexed::Changed => pending.index(&id, Some(Row::of(&loaded.view))),
-                Indexed::Gone => pending.index(&id, None),
-            }
+            changed.note(pending, &loaded.view);
         })?;
         Ok(ticket)
     }
+}
+
+/// What the first entry of a session after a checkpoint bears.
+pub(super) fn image(view: &View) -> Vec<u8> {
+    serde_json::to_vec(view).expect("JSON values always serialize")
 }
 
 /// Whose the outcome is: that of a claim is the new user's already, as it is for those who follow live.
@@ -288,7 +293,7 @@ fn owner(loaded: &Loaded, outcome: &Outcome<'_>) -> UserId {
     }
 }
 
-fn birth(
+pub(super) fn birth(
     cell: &Cell,
     writer: &mut EntryWriter<'_>,
     events: &mut Vec<PendingEvent>,
@@ -306,7 +311,7 @@ fn birth(
     loaded
 }
 
-fn accept(
+pub(super) fn accept(
     loaded: &mut Loaded,
     group: &Arc<crate::store::ticket::Group>,
     commit: Option<&ProducerCommit>,
@@ -321,8 +326,8 @@ fn accept(
 
 /// An entry being written, and the view that follows it.
 pub(super) struct Txn<'t, 'b> {
-    writer: &'t mut EntryWriter<'b>,
-    events: &'t mut Vec<PendingEvent>,
+    pub(super) writer: &'t mut EntryWriter<'b>,
+    pub(super) events: &'t mut Vec<PendingEvent>,
     pub(super) loaded: &'t mut Loaded,
     pub(super) at: Timestamp,
     pub(super) offset: u64,
@@ -342,15 +347,18 @@ impl Txn<'_, '_> {
         self.push(kind, line, log_at);
     }
 
-    /// Appends a change.
+    /// Appends a change; the view is settled after the last one.
     pub(super) fn change(&mut self, change: &Change) {
         let view = &mut self.loaded.view;
+        if change_line::wants_keyframe(view) {
+            view.settle();
+        }
         let (seq, at, offset) = (view.next_seq(LogKind::Changes), self.at, self.offset);
         let write = |out: &mut Vec<u8>| change_line::write(out, Some(view), change, seq, at, offset);
         let (line, keyframe) = self.writer.event(change.kind, write);
         let log_at = view.logs[LogKind::Changes.index()].bytes;
         let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe };
-        if let Err(refusal) = view.apply(change, stamp) {
+        if let Err(refusal) = view.apply_one(change, stamp) {
             tracing::error!(session = %view.id, %refusal, "a change that was decided does not apply");
         }
         self.loaded.user = view.metadata.user();
@@ -370,7 +378,7 @@ impl Txn<'_, '_> {
 
 /// What events mean for a session's row in the index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Indexed {
+pub(super) enum Indexed {
     /// It stays as it is.
     Same,
     /// It says something else.
@@ -380,7 +388,16 @@ enum Indexed {
 }
 
 impl Indexed {
-    fn by(events: &[PendingEvent]) -> Self {
+    /// Lets the index follow once the group is durable.
+    pub(super) fn note(self, pending: &mut Pending, view: &View) {
+        match self {
+            Self::Same => {}
+            Self::Changed => pending.index(&view.id, Some(Row::of(view))),
+            Self::Gone => pending.index(&view.id, None),
+        }
+    }
+
+    pub(super) fn by(events: &[PendingEvent]) -> Self {
         events.iter().map(|event| Self::by_one(event.kind)).max().unwrap_or(Self::Same)
     }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use session_model::line::{self, Seal};
 use session_model::metadata::Metadata;
 use session_model::state::State;
-use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View};
+use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View, json};
 
 use super::error::Damage;
 use super::layout::{FINAL, Layout, METADATA, STATE, log_name};
@@ -40,9 +40,7 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
         });
         head.bytes = walked.map_err(read)?;
         let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize).map_err(read)?;
-        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
-            && line::head(&rest).is_none()
-        {
+        if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object()) && line::head(&rest).is_none() {
             // The last line lacks its newline, which it gets when the next one is written.
             head.bytes = file.len() + 1;
             head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);

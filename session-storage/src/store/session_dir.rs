@@ -472,6 +472,7 @@ fn replay(mut view: View, logs: &[LogLines], entries: &[Entry]) -> Result<View, 
             LogKind::Changes => apply_change(&mut view, new, text)?,
         }
     }
+    view.settle();
     for entry in entries {
         if let Some(producer) = entry.producer.clone() {
             view.producers.accept(producer.numbers, producer.answer, entry.first_offset);
@@ -490,7 +491,7 @@ fn apply_change(view: &mut View, new: &NewLine, text: &[u8]) -> Result<(), Damag
         view.producers = producers;
         return Ok(());
     }
-    view.replay(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
+    view.replay_one(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
 }
 
 /// `initial.json` is written once; if it has gone, or is no document, it is written again with the next snapshot.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use session_model::view::OutFile;
-use session_model::{LogHead, SessionId, View, documents};
+use session_model::{LogHead, SessionId, View, documents, json};
 
 use super::Store;
 use super::cells::{Cell, Slot};
@@ -140,6 +140,12 @@ impl Store {
     }
 
     fn flush_one(&self, cell: &Arc<Cell>, with_producers: bool) -> bool {
+        // Whoever has the turn may take long: others' snapshots do not wait for it, unless all have to be written.
+        let turn = cell.turn.try_lock();
+        if turn.is_err() && !with_producers && cell.slot.is_locked() {
+            self.dirty.lock().push(Arc::clone(cell));
+            return true;
+        }
         let outdated = match &*cell.slot.lock() {
             Slot::Loaded(loaded) => loaded.generation != self.journal.generation(),
             Slot::Unloaded | Slot::Absent(_) => false,
@@ -149,9 +155,11 @@ impl Store {
             return false;
         }
         let Some(snapshot) = take(cell, with_producers) else {
+            drop(turn);
             self.forget_deleted(cell);
             return true;
         };
+        drop(turn);
         if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
             self.requeue(&snapshot);
             return false;
@@ -185,7 +193,12 @@ impl Store {
     /// Lets the index say what the session's view says. Whoever wrote does so as soon as that is durable; but their
     /// request may have been broken off before, so that this comes with the snapshots too.
     pub fn refresh_index(&self, cell: &Cell) {
-        match &*cell.slot.lock() {
+        self.index_slot(cell, &cell.slot.lock());
+    }
+
+    /// The same with the slot at hand.
+    pub fn index_slot(&self, cell: &Cell, slot: &Slot) {
+        match slot {
             Slot::Loaded(loaded) => {
                 self.index.upsert(&cell.id, Row::of(&loaded.view));
             }
@@ -250,7 +263,7 @@ impl Store {
             loaded.producers_dirty = !loaded.view.producers.is_empty();
             loaded.damaged.clone_from(&snapshot.keep);
             for (name, bytes) in &snapshot.whole {
-                let Ok(doc) = serde_json::from_slice(bytes) else { continue };
+                let Ok(doc) = json::stored(bytes) else { continue };
                 let archive = name.strip_prefix("final-").and_then(|n| n.strip_suffix(".json")?.parse().ok());
                 match archive {
                     Some(n) => loaded.view.outbox.push(OutFile::FinalArchive(n, doc)),

@@ -56,6 +56,7 @@ mod limits;
 mod live;
 mod lives;
 mod lost_files;
+mod numbers;
 mod observe;
 mod operation;
 mod origins;

@@ -69,7 +69,7 @@ fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {
     let storage = tempfile::tempdir().unwrap();
     let access = Arc::new(Access::open(Folder::below(storage.path())).unwrap());
     let request = TestRequest::default().app_data(access).to_http_request();
-    (sender, Reading { request, state: Some(state), counted: None, accepts: PhantomData })
+    (sender, Reading { request, state: Some(state), screening: None, counted: None, accepts: PhantomData })
 }
 
 async fn piecewise(pieces: &[&'static str], limit: usize) -> Result<Bytes, Code> {

@@ -13,6 +13,9 @@ use crate::store::ticket::Group;
 /// How much of a group's buffer is kept for the next one.
 const KEPT_BUFFER: usize = 4 << 20;
 
+/// The number of the checkpoint that the service starts with.
+pub(super) const FIRST_CHECKPOINT: u64 = 1;
+
 /// What waits for the next commit.
 #[derive(Debug)]
 pub struct Pending {
@@ -51,7 +54,7 @@ impl Pending {
             next_offset,
             group: Arc::default(),
             in_flight: None,
-            checkpoint: 1,
+            checkpoint: FIRST_CHECKPOINT,
             held: 0,
             stopping: false,
         }
