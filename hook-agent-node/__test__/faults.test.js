@@ -31,7 +31,7 @@ for (const [what, fault] of Object.entries(FAULTS)) {
   test(`a service that ${what} gets everything once and in order`, async (t) => {
     const service = await FaultService.start(t);
     const agent = agentFor(t, service.url, impatient);
-    await agent.testConnection();
+    await until(() => agent.testConnection().then(() => true, () => false), 'the service is reached');
     service.faults.push(fault, fault, fault);
     const awaited = [];
     for (const n of range(0, 20)) {
