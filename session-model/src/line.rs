@@ -50,9 +50,7 @@ pub fn open(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64) {
 pub fn seal(out: &mut Vec<u8>, start: usize) {
     let sum = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(SEAL_START);
-    for shift in (0..8).rev() {
-        out.push(b"0123456789abcdef"[(sum >> (shift * 4) & 0xf) as usize]);
-    }
+    out.extend_from_slice(&hex(sum));
     out.extend_from_slice(b"\"}\n");
 }
 
@@ -65,6 +63,21 @@ pub fn restamp(out: &mut Vec<u8>, line: &[u8], offset: u64) {
     number(out, offset);
     out.extend_from_slice(&line[head.payload..line.len() - SEAL_LEN - 1]);
     seal(out, start);
+}
+
+/// Gives a line of ours, with its newline, another offset of as many digits.
+pub fn restamp_in_place(line: &mut [u8], offset: u64) {
+    let payload = head(line).expect("a line that was just written has a head").payload;
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(offset).as_bytes();
+    line[payload - digits.len()..payload].copy_from_slice(digits);
+    let seal = line.len() - SEAL_LEN - 1;
+    let (body, seal) = line.split_at_mut(seal);
+    seal[SEAL_START.len()..SEAL_START.len() + 8].copy_from_slice(&hex(crc32c::crc32c(body)));
+}
+
+fn hex(sum: u32) -> [u8; 8] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(sum >> (28 - place * 4) & 0xf) as usize])
 }
 
 /// Appends a number in decimal.
@@ -172,6 +185,10 @@ mod tests {
             restamp(&mut found, &sample(), offset);
             assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
         }
+        let (mut found, mut wanted) = (sample(), Vec::new());
+        restamp_in_place(&mut found, 47);
+        restamp(&mut wanted, &sample(), 47);
+        assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
     }
 
     #[test]

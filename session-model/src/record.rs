@@ -311,6 +311,7 @@ mod tests {
             ("{\"a\":}", Code::InvalidJson),
             ("{} {}", Code::InvalidJson),
             ("{\"a\":tru}", Code::InvalidJson),
+            ("{\"a\":1,\"b\":1.5,\"c\":-1,\"d\":}", Code::InvalidJson),
             ("{", Code::InvalidJson),
         ] {
             assert_eq!(RecordBody::parse(body.as_bytes()).unwrap_err().code, code, "{body}");

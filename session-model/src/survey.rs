@@ -138,8 +138,8 @@ impl<'de> Deserialize<'de> for Walked {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("any JSON value")
             }
-            // A number comes as a map, since serde_json keeps its digits.
-            plain!(visit_bool: bool);
+            // A number that is no whole one of 64 bits comes as a map, since serde_json keeps its digits.
+            plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
             fn visit_unit<E>(self) -> Result<Walked, E> {
                 Ok(Walked(Metric::default()))
             }

@@ -116,11 +116,8 @@ pub(super) struct Results {
 
 impl Results {
     pub(super) fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
-        let mut results = Self {
-            body: String::with_capacity(commands.len() * 28 + 64),
-            refused: Vec::new(),
-            finals: 0,
-        };
+        let mut results =
+            Self { body: String::with_capacity(commands.len() * 28 + 64), refused: Vec::new(), finals: 0 };
         results.body.push_str(OPENING);
         for command in commands {
             let result = command.and_then(|command| results.apply(txn, command));

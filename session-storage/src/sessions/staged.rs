@@ -13,7 +13,9 @@ use std::sync::Arc;
 use bytes::Bytes;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
-use session_model::{Change, Code, LogKind, Refusal, SessionId, Timestamp, UserId, View, json, line, transition};
+use session_model::{
+    Change, Code, LogKind, Refusal, SessionId, Timestamp, UserId, View, json, line, transition,
+};
 
 use super::batch::{Commands, Results, parse};
 use super::producers::{check_producer, check_unknown_producer, commit_of};
@@ -133,8 +135,8 @@ impl Sessions {
         let Some(loaded) = loaded else {
             let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
             self.mention_quarantined(&cell.id, &mut created);
-            let mut born = staged.birth(cell, &created, self.store.journal.generation());
-            staged.run(&mut born, commands);
+            let generation = self.store.journal.generation();
+            let mut born = staged.birth(cell, &created, generation, commands);
             let worked = self.append_staged(&mut born, None, staged, producer)?;
             *slot = Slot::Loaded(Box::new(born));
             return Ok(Some(worked));
@@ -190,10 +192,12 @@ impl Drop for Kept<'_> {
 /// Lines that are written and not yet appended.
 #[derive(Default)]
 struct Staged {
-    /// The lines, as an entry of a group that is never committed.
-    lines: Vec<u8>,
+    /// The lines, in an entry that is not committed itself.
+    entry: Vec<u8>,
+    /// Where the entry's events begin, and how many they are.
+    region: (usize, u32),
     events: Vec<PendingEvent>,
-    /// The offset of the next event, if nobody else writes meanwhile.
+    /// The offset of the first event, if nobody else writes meanwhile.
     next: u64,
     results: Option<Results>,
     owner: Option<UserId>,
@@ -202,28 +206,40 @@ struct Staged {
 }
 
 impl Staged {
-    /// Writes the creation of a session that a first write makes.
-    fn birth(&mut self, cell: &Cell, created: &Change, generation: u64) -> Loaded {
-        let next = self.next;
+    /// Makes a session as a first write does, and then as [`Staged::run`].
+    fn birth(&mut self, cell: &Cell, created: &Change, generation: u64, commands: Commands<'_>) -> Loaded {
         self.is_birth = true;
-        let mut writer =
-            EntryWriter::begin(&mut self.lines, (&cell.id, &UserId::unknown()), self.at, next, None);
-        let loaded = birth(cell, &mut writer, &mut self.events, created, self.at, next, generation);
-        self.next = next + 1;
+        let user = UserId::unknown();
+        let mut entry = std::mem::take(&mut self.entry);
+        let mut writer = EntryWriter::begin(&mut entry, (&cell.id, &user), self.at, self.next, None);
+        let mut loaded = birth(cell, &mut writer, &mut self.events, created, self.at, self.next, generation);
+        self.fill(&mut loaded, writer, self.next + 1, commands);
+        self.entry = entry;
         loaded
     }
 
     /// Decides the commands and writes their lines.
     fn run(&mut self, loaded: &mut Loaded, commands: Commands<'_>) {
         let (id, owner) = (loaded.view.id.clone(), loaded.user.clone());
-        let (at, offset) = (self.at, self.next);
-        let mut writer = EntryWriter::begin(&mut self.lines, (&id, &owner), at, offset, None);
-        let mut txn = Txn { writer: &mut writer, events: &mut self.events, loaded, at, offset };
+        let mut entry = std::mem::take(&mut self.entry);
+        let writer = EntryWriter::begin(&mut entry, (&id, &owner), self.at, self.next, None);
+        self.fill(loaded, writer, self.next, commands);
+        self.entry = entry;
+    }
+
+    fn fill(
+        &mut self,
+        loaded: &mut Loaded,
+        mut writer: EntryWriter<'_>,
+        offset: u64,
+        commands: Commands<'_>,
+    ) {
+        self.owner = Some(loaded.user.clone());
+        let mut txn = Txn { writer: &mut writer, events: &mut self.events, loaded, at: self.at, offset };
         let results = Results::run(&mut txn, commands);
-        self.next = txn.offset;
         loaded.view.settle();
         self.results = Some(results);
-        self.owner = Some(owner);
+        self.region = writer.staged();
     }
 
     /// Appends the lines under the journal's lock, with the offsets that are theirs, and lets the view know them.
@@ -247,7 +263,12 @@ impl Staged {
         let mut changed = Indexed::Same;
         pending.entry((&id, &owner), self.at, base, |writer, events| {
             let before = events.len();
-            let grown = self.restamp(first, writer, events, loaded.view.keyframe.seq);
+            let grown = if self.fits(first) {
+                self.copy(first, writer, events);
+                Grown::default()
+            } else {
+                self.restamp(first, writer, events, loaded.view.keyframe.seq)
+            };
             let view = &mut loaded.view;
             if next > first {
                 view.offset = next - 1;
@@ -268,7 +289,27 @@ impl Staged {
         answer
     }
 
-    /// Copies the lines with offsets from this one on.
+    /// Whether offsets from this one on have as many digits as those that the lines have.
+    fn fits(&self, first: u64) -> bool {
+        let digits = |offset: u64| offset.checked_ilog10();
+        let last = (self.events.len() as u64).saturating_sub(1);
+        let wanted = digits(first);
+        [first + last, self.next, self.next + last].into_iter().all(|offset| digits(offset) == wanted)
+    }
+
+    /// Copies the lines at once and then gives them offsets from this one on.
+    fn copy(&mut self, first: u64, writer: &mut EntryWriter<'_>, events: &mut Vec<PendingEvent>) {
+        let (start, count) = self.region;
+        let at = writer.events(&self.entry[start..], count);
+        for (event, offset) in self.events.iter_mut().zip(first..) {
+            event.line = event.line.start - start + at..event.line.end - start + at;
+            event.offset = offset;
+            line::restamp_in_place(writer.line(event.line.clone()), offset);
+        }
+        events.append(&mut self.events);
+    }
+
+    /// Copies the lines one by one with offsets from this one on, where some of them have more digits or fewer.
     fn restamp(
         &self,
         first: u64,
@@ -279,7 +320,7 @@ impl Staged {
         let mut grown = Grown::default();
         events.reserve(self.events.len());
         for (event, offset) in self.events.iter().zip(first..) {
-            let staged = &self.lines[event.line.clone()];
+            let staged = &self.entry[event.line.clone()];
             let (line, ()) = writer.event(event.kind, |out| line::restamp(out, staged, offset));
             let log = event.kind.log();
             let log_at = event.log_at.wrapping_add_signed(grown.logs[log.index()]);
