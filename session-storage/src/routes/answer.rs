@@ -40,7 +40,10 @@ pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
 
 /// The answer to a read.
 pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(Sliced(body.into()))
+    let body = body.into();
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, JSON));
+    if body.len() <= SLICE { answer.body(body) } else { answer.body(Sliced(body)) }
 }
 
 /// How much of an answer the connection is given at a time: it copies what it is given.
@@ -60,10 +63,6 @@ impl MessageBody for Sliced {
         let rest = &mut self.0;
         let slice = rest.split_to(SLICE.min(rest.len()));
         Poll::Ready((!slice.is_empty()).then_some(Ok(slice)))
-    }
-
-    fn try_into_bytes(self) -> Result<Bytes, Self> {
-        Ok(self.0)
     }
 }
 

@@ -277,7 +277,7 @@ fn fill_index(
         Some(_) | None => None,
     };
     if touched.is_none() {
-        tracing::info!("`index.json` is missing or too old: the metadata of every session is read");
+        tracing::debug!("`index.json` is missing or too old: the metadata of every session is read");
     }
     let mut newest = 0;
     let read = OpenError::io("read", layout.sessions());
