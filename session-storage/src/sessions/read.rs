@@ -191,13 +191,11 @@ fn replay(log: &LogFile, from: u64, version: u64, id: &SessionId) -> Result<Opti
         }
     });
     walked.map_err(|_| Refusal::new(Code::Internal, "the history could not be read"))?;
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => {
-            view.iter_mut().for_each(View::settle);
-            Ok(view.map(|v| v.state).filter(|state| state.version() == version))
-        }
+    if let Some(refusal) = refused {
+        return Err(refusal);
     }
+    view.iter_mut().for_each(View::settle);
+    Ok(view.map(|v| v.state).filter(|state| state.version() == version))
 }
 
 fn step(

@@ -97,13 +97,11 @@ impl Sessions {
     ) -> Result<Worked, Refused> {
         let mut commands = Some(parse(json::text(lines)?, marked));
         loop {
-            match cell.long(|slot| self.stage(cell, slot, &mut commands, producer))? {
-                Some(worked) => return Ok(worked),
-                None => {
-                    let opened = self.store.load(cell).and_then(|()| self.store.complete(cell));
-                    opened.map_err(|damage| unopened(&cell.id, &damage))?;
-                }
+            if let Some(worked) = cell.long(|slot| self.stage(cell, slot, &mut commands, producer))? {
+                return Ok(worked);
             }
+            let opened = self.store.load(cell).and_then(|()| self.store.complete(cell));
+            opened.map_err(|damage| unopened(&cell.id, &damage))?;
         }
     }
 
@@ -324,7 +322,7 @@ impl Staged {
             let (line, ()) = writer.event(event.kind, |out| line::restamp(out, staged, offset));
             let log = event.kind.log();
             let log_at = event.log_at.wrapping_add_signed(grown.logs[log.index()]);
-            let more = line.len() as i64 - staged.len() as i64;
+            let more = line.len().cast_signed() as i64 - staged.len().cast_signed() as i64;
             grown.logs[log.index()] += more;
             if more != 0
                 && log == LogKind::Changes

@@ -338,6 +338,7 @@ fn a_large_batch_that_cannot_be_appended_leaves_the_session_as_it_was() {
 }
 
 #[test]
+#[expect(clippy::await_holding_lock, reason = "that somebody else holds it is what is tested")]
 fn whoever_asks_for_the_session_of_a_large_batch_waits_and_holds_up_nobody() {
     let dir = tempfile::tempdir().unwrap();
     actix_web::rt::System::new().block_on(async {

@@ -245,7 +245,8 @@ fn many_lines(lines: usize) -> Vec<u8> {
             1 => json!({"type": "agent_spawn", "data": {"agentId": format!("a{n}"), "type": "t"}}),
             _ => json!({"type": "agent_complete", "data": {"agentId": format!("a{}", n - 1)}}),
         };
-        body += &format!("{line}\n");
+        body.push_str(&line.to_string());
+        body.push('\n');
     }
     body.into_bytes()
 }

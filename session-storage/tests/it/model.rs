@@ -204,7 +204,7 @@ async fn send(server: &TestServer, id: &str, asked: &Asked) -> Answer {
         }
     };
     let request = server.http.request(method.parse().unwrap(), server.url(&path));
-    let request = request.header("Content-Type", kind).timeout(Duration::from_secs(60)).body(body);
+    let request = request.header("Content-Type", kind).timeout(Duration::from_mins(1)).body(body);
     let Ok(response) = request.send().await else { return Answer::Unknown };
     let status = response.status().as_u16();
     let Ok(text) = response.text().await else { return Answer::Unknown };
