@@ -353,7 +353,7 @@ mod tests {
     fn numbers_and_private_markers_stay_as_they_were_sent() {
         for text in [
             r#"{"a":1E5,"b":-0,"c":25000000000000000001,"d":0.1000000000000000055511151231257827,"e":1e400}"#,
-            r#"[1.0,1.10,1e5,1e+5,1E-05,0e0,-0.0,100000000000000000000000000000000000000000]"#,
+            r"[1.0,1.10,1e5,1e+5,1E-05,0e0,-0.0,100000000000000000000000000000000000000000]",
             r#"{"$serde_json::private::Number":"12"}"#,
             r#"{"a":{"$serde_json::private::Number":"not one"}}"#,
             r#"{"$serde_json::private::RawValue":"[1]"}"#,
