@@ -94,8 +94,9 @@ async fn a_snapshot_follows_within_a_second_unless_the_machine_is_busy() {
 #[tokio::test]
 async fn a_reader_never_meets_half_a_document() {
     let server = lived_in().await;
-    let state = server.file("s", "state.json");
-    eventually("the files are there", async || state.exists().then_some(())).await;
+    // The metadata is written last.
+    let metadata = server.file("s", "metadata.json");
+    eventually("the files are there", async || metadata.exists().then_some(())).await;
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let readers: Vec<_> = ["metadata.json", "state.json", "actions.jsonl", "changes.jsonl"]
         .map(|name| {
