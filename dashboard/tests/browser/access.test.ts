@@ -8,7 +8,7 @@ import { eventually, launch, Tab } from './chromium';
 import { fleet, scatter } from './fleet';
 import { Service } from './service';
 
-const pictures = process.env['PICTURES'];
+const pictures = process.env['PICTURES'] || undefined;
 const WIDTHS = [360, 1440, 3840];
 
 let service: Service;
