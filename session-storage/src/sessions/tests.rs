@@ -27,7 +27,13 @@ fn open(path: &std::path::Path) -> Arc<Sessions> {
         journal_max_bytes: 64 << 20,
         files: OpenFiles::default(),
     };
-    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
+    let settings = Settings {
+        store,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: None,
+        redaction_key_required: false,
+    };
     Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap()
 }
 

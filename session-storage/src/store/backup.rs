@@ -33,7 +33,7 @@
 //! log. The manifest says whether there were any ([`KeptBack`]). A restored directory begins another life: the service went on after the position, and other events
 //! have those offsets.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
@@ -160,7 +160,7 @@ fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>
 
 /// As much of a file as there is at this moment; one that has just gone is left out.
 fn add_file<W: Write>(path: &Path, place: String, bundle: &mut BundleWriter<W>) -> io::Result<()> {
-    let file = match File::open(path) {
+    let file = match files::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
     };
@@ -179,7 +179,7 @@ fn add_journal<W: Write>(
     let begin = firsts.partition_point(|first| *first < checkpoint.needs_from()).saturating_sub(1);
     let wanted: Vec<u64> = firsts.into_iter().skip(begin).filter(|first| *first <= position + 1).collect();
     for (n, first) in wanted.iter().enumerate() {
-        let bytes = Bytes::from(fs::read(store.layout().segment(*first))?);
+        let bytes = Bytes::from(files::read(&store.layout().segment(*first))?);
         // Those before the last are copied as they are, damage and all.
         let is_last = n + 1 == wanted.len();
         let end = if is_last { segment::end_of(&bytes, *first, position) } else { bytes.len() };

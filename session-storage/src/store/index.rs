@@ -8,7 +8,6 @@
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs;
 use std::io::{self, Write};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -254,7 +253,7 @@ pub fn touched(
     let begin = segments.partition_point(|first| *first < from).saturating_sub(1);
     let (mut next, mut whole) = (from, true);
     for (n, first) in segments.iter().enumerate().skip(begin).take_while(|(_, first)| **first < until) {
-        let bytes = Bytes::from(fs::read(layout.segment(*first))?);
+        let bytes = Bytes::from(files::read(&layout.segment(*first))?);
         let is_last = n + 1 == segments.len();
         segment::walk(&bytes, *first, 0, is_last, |_, found| match found {
             Found::Entry(entry) => {

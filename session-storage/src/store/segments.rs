@@ -125,7 +125,7 @@ impl Segments {
 
     /// Opens a segment for reading.
     pub fn open(&self, segment: u64) -> io::Result<File> {
-        File::open(self.layout.segment(segment))
+        super::files::open(&self.layout.segment(segment))
     }
 
     /// The length of all segments together.

@@ -105,7 +105,13 @@ fn open_with(path: &Path, disk: &Arc<impl Disk>, sync: SyncPolicy) -> Arc<Sessio
         journal_max_bytes: 64 << 20,
         files: OpenFiles::default(),
     };
-    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
+    let settings = Settings {
+        store,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: None,
+        redaction_key_required: false,
+    };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
 }

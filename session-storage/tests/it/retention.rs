@@ -195,7 +195,8 @@ fn a_session_that_was_opened_again_after_the_choice_stays() {
             files: OpenFiles::default(),
         };
         let retention = Policy { max_sessions: Some(0), ..Policy::default() };
-        let settings = Settings { store, auto_create: true, retention, redaction: None };
+        let settings =
+            Settings { store, auto_create: true, retention, redaction: None, redaction_key_required: false };
         let sessions = Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap();
         let id = SessionId::parse("s").unwrap();
         let body = RecordBody::parse(b"{}").unwrap();
