@@ -85,6 +85,11 @@ pub fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Whether bytes are the seal that a line of ours ends with; whether the sum fits is not looked at.
+pub fn is_seal(bytes: &[u8]) -> bool {
+    bytes.len() == SEAL_LEN && bytes.starts_with(SEAL_START) && bytes.ends_with(b"\"}")
+}
+
 /// Judges a line, given without its newline.
 pub fn check(line: &[u8]) -> Seal {
     let (body, seal) = line.split_at(line.len().saturating_sub(SEAL_LEN));

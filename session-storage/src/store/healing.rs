@@ -6,9 +6,10 @@
 //! its view stands still and nothing is held locked. What the journal has no more is lost, and the session is
 //! quarantined. A log that cannot be opened now is neither.
 
+use std::io;
 use std::sync::Arc;
 
-use session_model::{LogHead, LogKind, View};
+use session_model::{LogHead, LogKind, View, line};
 
 use super::behind::Pending;
 use super::cells::{Cell, Slot};
@@ -19,9 +20,18 @@ use super::log_writer::discard;
 use super::session_dir::{self, Journaled};
 use super::{Store, recovery};
 
-/// Whether a log of this length holds what a view counts. The last line of the older service may lack its newline.
-fn covers(file: &LogFile, head: LogHead) -> bool {
-    file.len() + u64::from(head.bytes == head.legacy) >= head.bytes
+/// Whether a log holds what a view counts, as far as its length and its end tell: its last line must end there with its
+/// seal. The last line of the older service may lack its newline.
+fn covers(file: &LogFile, head: LogHead) -> io::Result<bool> {
+    if head.bytes == head.legacy {
+        return Ok(file.len() + 1 >= head.bytes);
+    }
+    let end = line::SEAL_LEN as u64 + 1;
+    if file.len() < head.bytes || head.bytes < end {
+        return Ok(false);
+    }
+    let last = file.bytes(head.bytes - end, end as usize)?;
+    Ok(last.strip_suffix(b"\n").is_some_and(line::is_seal))
 }
 
 impl Store {
@@ -38,12 +48,10 @@ impl Store {
                 Slot::Absent(_) => return Ok(None),
                 Slot::Unloaded => continue,
             };
-            let open = || {
-                LogFile::open(&self.layout.log(&cell.id, log), head.legacy)
-                    .map_err(|source| Damage::Io { file: log_name(log), source })
-            };
+            let io = |source| Damage::Io { file: log_name(log), source };
+            let open = || LogFile::open(&self.layout.log(&cell.id, log), head.legacy).map_err(io);
             let file = open()?;
-            if covers(&file, head) {
+            if covers(&file, head).map_err(io)? {
                 return Ok(Some(file.up_to(head.bytes)));
             }
             // The newest lines may be on their way.
@@ -54,7 +62,7 @@ impl Store {
                 continue;
             }
             let file = open()?;
-            if covers(&file, head) {
+            if covers(&file, head).map_err(io)? {
                 return Ok(Some(file.up_to(head.bytes)));
             }
             if healed {
@@ -131,7 +139,16 @@ impl Store {
         let entries = recovery::entries_of(&self.layout, &view.id)
             .map_err(|source| Damage::Io { file: "journal", source })?;
         let journaled = Journaled { entries: &entries, end: u64::MAX };
-        session_dir::complete_logs(&self.layout, self.disk.as_ref(), view, journaled)
+        session_dir::complete_logs(&self.layout, self.disk.as_ref(), view, journaled)?;
+        for log in LogKind::ALL {
+            let (path, head) = (self.layout.log(&view.id, log), view.logs[log.index()]);
+            let io = |source| Damage::Io { file: log_name(log), source };
+            if !covers(&LogFile::open(&path, head.legacy).map_err(io)?, head).map_err(io)? {
+                let what = format!("the record with seq {} should end here", head.seq);
+                return Err(Damage::Record { file: log_name(log), at: head.bytes, what });
+            }
+        }
+        Ok(())
     }
 
     /// Whether the logs hold what a durable view counts, and, if that is asked for, can be written.
@@ -142,7 +159,7 @@ impl Store {
             if writable && head.bytes > head.legacy {
                 super::files::open_for_writing(&path).map_err(io)?;
             }
-            if !covers(&LogFile::open(&path, head.legacy).map_err(io)?, head) {
+            if !covers(&LogFile::open(&path, head.legacy).map_err(io)?, head).map_err(io)? {
                 return Ok(false);
             }
         }

@@ -112,6 +112,26 @@ async fn a_truncated_log_of_a_cold_session_is_completed_or_refused_and_never_ser
 }
 
 #[tokio::test]
+async fn a_log_of_zeros_is_completed_or_refused_and_never_served_as_empty() {
+    for journal in [true, false] {
+        let server = TestServer::start();
+        three(&server, "s").await;
+        let setup = server.stop().allow(ANYTHING);
+        if !journal {
+            fs::remove_dir_all(setup.storage().join("journal")).unwrap();
+        }
+        let log = setup.storage().join("sessions/s/actions.jsonl");
+        fs::write(&log, vec![0; fs::metadata(&log).unwrap().len() as usize]).unwrap();
+        let server = setup.start();
+        if journal {
+            assert_eq!(server.actions("s", "").await.len(), 3);
+        } else {
+            server.get("/api/actions/s").await.refused(410, "session_quarantined");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_log_that_is_cut_or_moved_while_the_service_runs_is_completed_from_the_journal() {
     type Deed = fn(&Path);
     let deeds: [(&str, Deed); 4] = [
