@@ -268,22 +268,29 @@ async fn recent_becomes(server: &TestServer, newest: &[&str]) {
     eventually(&format!("recent/ is {newest:?}"), async || (recent(server) == wanted).then_some(())).await;
 }
 
+/// Each of two paths becomes what the other was, in one step.
+fn exchange(one: &Path, other: &Path) {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
+}
+
 #[tokio::test]
 async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
     let server = crate::server::Setup::new().allow("`recent/` is not as it should be").start();
     let folder = server.storage().join("recent");
-    let (link, aside) = (|name: &str| folder.join(name), server.setup.outside().join("aside"));
+    let link = |name: &str| folder.join(name);
+    let (aside, file) = (server.setup.outside().join("aside"), server.setup.outside().join("file"));
     for id in ["a", "b"] {
         server.action(id, json!({})).await;
     }
     recent_becomes(&server, &["b", "a"]).await;
-    // By hand.
+    // By hand, each in one step: the service may make a link again between two of them.
     fs::remove_file(link("02-a")).unwrap();
     std::os::unix::fs::symlink("/etc", link("07-x")).unwrap();
-    fs::remove_file(link("01-b")).unwrap();
-    std::os::unix::fs::symlink("/etc", link("01-b")).unwrap();
+    std::os::unix::fs::symlink("/etc", &aside).unwrap();
+    fs::rename(&aside, link("01-b")).unwrap();
     recent_becomes(&server, &["b", "a"]).await;
-    fs::remove_dir_all(&folder).unwrap();
+    fs::rename(&folder, &aside).unwrap();
     recent_becomes(&server, &["b", "a"]).await;
     // One link fails, then all of them; the sessions are those of before when they can be made again.
     fs::create_dir(link("01-c")).unwrap();
@@ -298,13 +305,14 @@ async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
     fs::remove_dir(link("01-c")).unwrap();
     recent_becomes(&server, &["c", "b", "a"]).await;
     assert_eq!(read(&link("notes")), "mine");
-    fs::rename(&folder, &aside).unwrap();
-    fs::write(&folder, "in its place").unwrap();
+    fs::write(&file, "in its place").unwrap();
+    exchange(&file, &folder);
     server.action("d", json!({})).await;
-    eventually("what is wrong is told", async || server.log_text().contains("is no folder").then_some(()))
-        .await;
+    let told = "what is wrong is told";
+    eventually(told, async || server.log_text().contains("is no folder").then_some(())).await;
     server.delete("/api/sessions/d").await.ok();
     let server = server.restart();
+    eventually(told, async || server.log_text().contains("is no folder").then_some(())).await;
     fs::remove_file(&folder).unwrap();
     recent_becomes(&server, &["c", "b", "a"]).await;
     let told = server.log_text().lines().filter(|line| line.contains("is not as it should be")).count();
