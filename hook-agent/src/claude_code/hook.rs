@@ -1,15 +1,17 @@
 //! One hook from its start to its end: read, stamp, map, append, deliver for a moment. The only place with effects.
 
 use std::borrow::Cow;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::draft::{Draft, Stamp};
+use super::input::{read_object, text};
 use super::map::{Scene, map};
 use super::meaning::Meaning;
 use super::payload::{AgentNote, Payload};
+use super::process;
 use super::run::{Run, forget_silent};
 use super::trouble::{note, note_once};
 use crate::client::check_session;
@@ -28,7 +30,7 @@ const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
 /// Room for the fields around a payload.
 const FIELDS: usize = 192 * 1024;
 /// What is read at most; far more than an event may have.
-const MAX_INPUT: u64 = 64 * 1024 * 1024;
+const MAX_INPUT: usize = 64 * 1024 * 1024;
 
 /// What one hook needs to know.
 pub(crate) struct Hook {
@@ -65,14 +67,13 @@ impl Hook {
     /// Records what stands on the standard input. Trouble is noted, never raised.
     pub(crate) fn run(&self) {
         let at = format!("{:.3}", jiff::Timestamp::now());
-        let mut input = Vec::new();
-        let read = io::stdin().lock().take(MAX_INPUT).read_to_end(&mut input);
+        let (input, read) = read_object(&mut io::stdin().lock(), MAX_INPUT);
         let folder = open_folder(&self.config);
         if let Err(error) = read {
             self.note(folder.as_ref(), &format!("standard input: {error}"));
         }
-        let text = String::from_utf8_lossy(&input);
-        let text = self.redaction.text(text.trim());
+        let text = text(&input);
+        let text = self.redaction.text(&text);
         let raw = bounded(&text);
         let (raw, payload) = match Payload::parse(&raw) {
             Ok(payload) => (Cow::Borrowed(&*raw), payload),
@@ -88,7 +89,9 @@ impl Hook {
         let note = agent_note(&payload);
         let user = self.config.user_id.as_deref().unwrap_or("unknown");
         let named = self.config.session_id.as_deref() == Some(&session);
-        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note };
+        let is_start = Meaning::of(&payload.hook_event_name) == Meaning::SessionStart;
+        let process = if is_start { process::caller() } else { None };
+        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note, process };
         self.record(folder.as_ref(), &session, &payload, &scene);
     }
 

@@ -1,11 +1,11 @@
 //! Which hook becomes what. Pure: the payload, what is remembered and the agent's note in, records out.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::draft::{Draft, Stamp};
 use super::meaning::{Meaning, action_type, snake_case};
-use super::payload::{AgentNote, Payload, shortened};
-use super::run::Run;
+use super::payload::{AgentNote, Payload, shortened, summary};
+use super::run::{OpenCall, Run};
 use crate::Call;
 
 /// A whole text is in the payload; beside it stands so much.
@@ -21,6 +21,8 @@ pub(super) struct Scene<'a> {
     /// The session is named by `SESSION_ID`: it spans several of Claude Code's.
     pub named: bool,
     pub note: AgentNote,
+    /// The process that runs the session, where it starts.
+    pub process: Option<Value>,
 }
 
 /// The records of one hook, in order.
@@ -28,16 +30,18 @@ pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run
     let stamp = scene.stamp;
     match Meaning::of(&payload.hook_event_name) {
         Meaning::SessionStart => session_start(payload, scene, run),
-        Meaning::Prompt => vec![said(payload, stamp, "prompt", payload.prompt.as_deref())],
+        Meaning::Prompt => prompt(payload, stamp, run),
         Meaning::Message => vec![said(payload, stamp, "message", payload.delta.as_deref())],
         Meaning::Stop => {
-            (run.failed, run.message) = (false, content(payload.last_assistant_message.as_deref()));
+            (run.failed, run.prompted) = (false, false);
+            run.message = content(payload.last_assistant_message.as_deref());
             vec![said(payload, stamp, "stop", payload.last_assistant_message.as_deref())]
         }
         Meaning::StopFailure => stop_failure(payload, stamp, run),
-        Meaning::ToolCall => vec![tool(payload, stamp, action_type(payload.tool_name.as_deref()), None)],
-        Meaning::ToolResult => tool_result(payload, stamp),
+        Meaning::ToolCall => tool_call(payload, stamp, run),
+        Meaning::ToolResult => tool_result(payload, stamp, run),
         Meaning::ToolError => tool_error(payload, stamp, run),
+        Meaning::ToolBatch => tool_batch(payload, stamp, run),
         Meaning::AgentStart => agent_start(payload, stamp),
         Meaning::AgentStop => agent_stop(payload, scene),
         Meaning::SessionEnd => session_end(payload, scene, run),
@@ -52,7 +56,7 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     if payload.source.as_deref() == Some("compact") {
         return vec![action];
     }
-    (run.failed, run.message) = (false, None);
+    *run = Run { errors: std::mem::take(&mut run.errors), follows: true, ..Run::default() };
     let skips = payload.permission_mode.as_deref() == Some("bypassPermissions");
     let mut config = json!({"permissionMode": payload.permission_mode, "dangerouslySkipPermissions": skips});
     if let Some(model) = &payload.model {
@@ -64,7 +68,9 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     });
     let state = json!({
         "workspace": {"cwd": payload.cwd},
-        "claudeCode": {"sessionId": payload.session_id, "transcriptPath": payload.transcript_path},
+        "claudeCode": {
+            "sessionId": payload.session_id, "transcriptPath": payload.transcript_path, "process": scene.process,
+        },
     });
     vec![
         Draft::of(Call::CreateSession { user_id: scene.user, parent: None }, initial),
@@ -76,15 +82,64 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
 
 /// `SESSION_ID` names a run that may be several of Claude Code's sessions: one that makes way for the next is not
 /// the end of it.
-fn session_end<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &Run) -> Vec<Draft<'a>> {
-    let action = other(payload, scene.stamp);
+fn session_end<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
+    let is_interrupted = run.prompted || !run.open.is_empty();
+    let mut drafts = interrupted(payload, scene.stamp, run, |_| true);
+    run.prompted = false;
+    drafts.push(other(payload, scene.stamp));
     let reason = payload.reason.as_deref().unwrap_or("other");
     if scene.named && matches!(reason, "clear" | "resume") {
-        return vec![action];
+        return drafts;
     }
-    let status = if run.failed { "error" } else { "success" };
+    let status = match (run.failed, is_interrupted) {
+        (true, _) => "error",
+        (false, true) => "interrupted",
+        (false, false) => "success",
+    };
     let end = json!({"status": status, "outcome": {"reason": reason}, "response": run.message});
-    vec![action, Draft::of(Call::Finalize, end)]
+    drafts.push(Draft::of(Call::Finalize, end));
+    drafts
+}
+
+/// Claude Code tells nothing of a turn that its user broke off: it shows by the calls that are open when the next
+/// prompt comes. Those of agents in the background may go on.
+fn prompt<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    let mut drafts = interrupted(payload, stamp, run, |call| call.agent.is_none());
+    run.prompted = true;
+    drafts.push(said(payload, stamp, "prompt", payload.prompt.as_deref()));
+    drafts
+}
+
+/// The results of calls that will get none any more.
+fn interrupted<'a>(
+    payload: &Payload<'_>,
+    stamp: Stamp<'_>,
+    run: &mut Run,
+    which: impl Fn(&OpenCall) -> bool,
+) -> Vec<Draft<'a>> {
+    let ended: Vec<OpenCall> = run.open.iter().filter(|call| which(call)).cloned().collect();
+    let result = |call: OpenCall| {
+        run.closed(&call.id);
+        result_without_hook(payload, stamp, &call, "interrupted", None)
+    };
+    ended.into_iter().map(result).collect()
+}
+
+/// The result of a call that no hook of its own tells of.
+fn result_without_hook<'a>(
+    payload: &Payload<'_>,
+    stamp: Stamp<'_>,
+    call: &OpenCall,
+    status: &str,
+    error: Option<&str>,
+) -> Draft<'a> {
+    let fields = json!({
+        "timestamp": stamp.at, "type": "tool_error", "event": payload.hook_event_name, "tool": call.tool,
+        "toolUseId": call.id, "agentId": call.agent, "success": false, "status": status,
+        "interrupted": (status == "interrupted").then_some(true),
+        "error": error.map(|error| shortened(error.to_owned(), MAX_ERROR)),
+    });
+    Draft::of(Call::Action, fields)
 }
 
 fn said<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, text: Option<&str>) -> Draft<'a> {
@@ -100,12 +155,57 @@ fn said<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, text: Option<&s
 fn stop_failure<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     let told = payload.last_assistant_message.as_deref().or(payload.error.as_deref()).unwrap_or("unknown");
     let error = shortened(told.to_owned(), MAX_ERROR);
-    (run.failed, run.message) = (true, content(Some(told)));
+    (run.failed, run.prompted, run.message) = (true, false, content(Some(told)));
     let action = json!({
         "type": "stop_failure", "event": payload.hook_event_name, "error": error, "agentId": payload.agent(),
     });
     let errors = run.add_error(json!({"timestamp": stamp.at, "error": error}));
     vec![stamp.record(Call::Action, action), errors_of(errors)]
+}
+
+fn tool_call<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    if let Some(id) = &payload.tool_use_id {
+        run.opened(id, payload.tool_name.as_deref(), payload.agent());
+    }
+    vec![tool(payload, stamp, action_type(payload.tool_name.as_deref()), None)]
+}
+
+/// The one hook that tells of calls which were denied, or never begun because their input is not valid. What it says
+/// of the others is known by then.
+fn tool_batch<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    let mut drafts = Vec::new();
+    for call in payload.tool_calls.iter().filter(|_| run.follows).collect::<Vec<_>>() {
+        let Some(id) = call.tool_use_id.as_deref().filter(|id| !run.is_closed(id)) else { continue };
+        let is_begun = run.closed(id);
+        let status = if is_begun.is_some() { "denied" } else { "error" };
+        let open = is_begun.unwrap_or_else(|| {
+            let open = OpenCall {
+                id: id.to_owned(),
+                tool: call.tool_name.clone(),
+                agent: payload.agent().map(str::to_owned),
+            };
+            drafts.push(Draft::of(
+                Call::Action,
+                json!({
+                    "timestamp": stamp.at, "type": action_type(open.tool.as_deref()),
+                    "event": payload.hook_event_name, "tool": open.tool, "toolUseId": id, "agentId": open.agent,
+                    "summary": call.tool_input.and_then(summary), "input": call.tool_input,
+                }),
+            ));
+            open
+        });
+        let error = call.response.as_deref();
+        drafts.push(result_without_hook(payload, stamp, &open, status, error));
+        if status == "error" {
+            let error = shortened(error.unwrap_or("unknown").to_owned(), MAX_ERROR);
+            let errors = run.add_error(json!({
+                "timestamp": stamp.at, "tool": open.tool, "toolUseId": id, "agentId": open.agent, "error": error,
+            }));
+            drafts.push(errors_of(errors));
+        }
+    }
+    drafts.push(other(payload, stamp));
+    drafts
 }
 
 fn tool<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, success: Option<bool>) -> Draft<'a> {
@@ -114,15 +214,28 @@ fn tool<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, success: Option
         json!({
             "type": kind, "event": payload.hook_event_name, "tool": payload.tool_name,
             "toolUseId": payload.tool_use_id, "agentId": payload.agent(), "agentType": payload.agent_type,
-            "summary": payload.summary(), "success": success, "durationMs": payload.duration_ms,
+            "summary": payload.summary(), "success": success, "status": status_of(payload, success),
+            "durationMs": payload.duration_ms,
             "error": payload.error.as_deref().map(|error| shortened(error.to_owned(), MAX_ERROR)),
             "interrupted": payload.is_interrupt, "startedAgentId": payload.started_agent(),
         }),
     )
 }
 
+/// How a call came out, as its own hook says.
+fn status_of(payload: &Payload<'_>, success: Option<bool>) -> Option<&'static str> {
+    match success? {
+        true => Some("ok"),
+        false if payload.is_interrupt == Some(true) => Some("interrupted"),
+        false => Some("error"),
+    }
+}
+
 /// The result of an `Agent` call is where its agent and its caller are known for certain, whatever the CLI's version.
-fn tool_result<'a>(payload: &Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
+fn tool_result<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    if let Some(id) = &payload.tool_use_id {
+        run.closed(id);
+    }
     let mut drafts = vec![tool(payload, stamp, "tool_result", Some(true))];
     if let Some(agent) = payload.started_agent() {
         let place = json!({"toolUseId": payload.tool_use_id, "parentAgentId": payload.agent()});
@@ -133,6 +246,9 @@ fn tool_result<'a>(payload: &Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
 }
 
 fn tool_error<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
+    if let Some(id) = &payload.tool_use_id {
+        run.closed(id);
+    }
     let error = payload.error.as_deref().unwrap_or("unknown");
     let errors = run.add_error(json!({
         "timestamp": stamp.at, "tool": payload.tool_name, "toolUseId": payload.tool_use_id,

@@ -13,7 +13,7 @@ fn mapped(raw: &str, run: &mut Run) -> Vec<(String, Value)> {
 
 fn mapped_as(raw: &str, run: &mut Run, named: bool, note: AgentNote) -> Vec<(String, Value)> {
     let payload = Payload::parse(raw).unwrap();
-    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note };
+    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note, process: None };
     let told =
         |draft: &Draft<'_>| (format!("{:?}", draft.call.kind()), serde_json::from_str(&draft.json).unwrap());
     map(&payload, &scene, run).iter().map(told).collect()
@@ -78,7 +78,7 @@ fn every_log_record_has_the_payload_as_it_came_and_the_stamp() {
     for raw in FIXTURE.lines() {
         let payload = Payload::parse(raw).unwrap();
         let stamp = Stamp { at: AT, raw };
-        let scene = Scene { stamp, user: "ann", named: false, note: AgentNote::default() };
+        let scene = Scene { stamp, user: "ann", named: false, note: AgentNote::default(), process: None };
         let drafts = map(&payload, &scene, &mut Run::default());
         let logs = drafts.iter().filter(|draft| matches!(draft.call, Call::Action | Call::Response));
         assert_eq!(logs.clone().count(), 1, "{raw}");
@@ -159,10 +159,108 @@ fn what_is_not_known_is_an_action_with_its_payload() {
     for (raw, kind) in [
         (r#"{"hook_event_name":"SomethingNew","session_id":"s","x":[1]}"#, "something_new"),
         (r#"{"session_id":"s"}"#, "unknown_hook"),
-        (r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_name":7}"#, "pre_tool_use"),
+        (r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_name":7}"#, "tool_call"),
     ] {
         let (call, data) = mapped(raw, &mut Run::default()).remove(0);
         assert_eq!((call.as_str(), data["type"].as_str()), ("Action", Some(kind)));
         assert_eq!(data["payload"], serde_json::from_str::<Value>(raw).unwrap());
     }
+}
+
+/// A payload of session `s` with these fields.
+fn hook(event: &str, fields: Value) -> String {
+    let mut payload = json!({"hook_event_name": event, "session_id": "s"});
+    payload.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    payload.to_string()
+}
+
+/// The records of several hooks, as `kind:type`, results with their call and status.
+fn told(hooks: &[String]) -> Vec<String> {
+    let mut run = Run::default();
+    let mut told = Vec::new();
+    for raw in hooks {
+        for record in mapped(raw, &mut run) {
+            let name = names(std::slice::from_ref(&record));
+            let text = |key: &str| record.1[key].as_str().map(|text| format!(" {text}")).unwrap_or_default();
+            if matches!(name.as_str(), "Action:tool_result" | "Action:tool_error" | "Finalize") {
+                told.push(format!("{name}{}{}", text("toolUseId"), text("status")));
+            }
+        }
+    }
+    told
+}
+
+fn call(id: &str) -> String {
+    hook("PreToolUse", json!({"tool_name": "Bash", "tool_use_id": id, "tool_input": {"command": "x"}}))
+}
+
+fn done(id: &str) -> String {
+    hook("PostToolUse", json!({"tool_name": "Bash", "tool_use_id": id, "tool_response": {}}))
+}
+
+fn batch(ids: &[&str]) -> String {
+    let calls: Vec<Value> = ids
+        .iter()
+        .map(|id| json!({"tool_name": "Bash", "tool_use_id": id, "tool_input": {"command": "x"}, "tool_response": "no"}))
+        .collect();
+    hook("PostToolBatch", json!({"tool_calls": calls}))
+}
+
+#[test]
+fn calls_without_a_result_of_their_own_get_one_once() {
+    let (prompt, stop) = (hook("UserPromptSubmit", json!({"prompt": "go"})), hook("Stop", json!({})));
+    let end = hook("SessionEnd", json!({"reason": "other"}));
+    let start = hook("SessionStart", json!({"source": "startup"}));
+    for (hooks, wanted) in [
+        // Done, denied, not valid.
+        (
+            vec![&start, &prompt, &call("a"), &done("a"), &call("b"), &batch(&["a", "b", "c"]), &stop, &end],
+            vec![
+                "Action:tool_result a ok",
+                "Action:tool_error b denied",
+                "Action:tool_error c error",
+                "Finalize success",
+            ],
+        ),
+        // Told twice.
+        (
+            vec![&start, &call("b"), &batch(&["b"]), &batch(&["b"]), &stop, &end],
+            vec!["Action:tool_error b denied", "Finalize success"],
+        ),
+        // A signal in the middle of a tool, and of an answer.
+        (
+            vec![&start, &prompt, &call("a"), &end],
+            vec!["Action:tool_error a interrupted", "Finalize interrupted"],
+        ),
+        (vec![&start, &prompt, &end], vec!["Finalize interrupted"]),
+        // Broken off by the user, who goes on.
+        (
+            vec![&start, &prompt, &call("a"), &prompt, &stop, &end],
+            vec!["Action:tool_error a interrupted", "Finalize success"],
+        ),
+        // Nothing is made up of what was before it was recorded.
+        (vec![&batch(&["a"]), &stop, &end], vec!["Finalize success"]),
+        (vec![&start, &end], vec!["Finalize success"]),
+        (
+            vec![&start, &prompt, &call("a"), &hook("StopFailure", json!({"error": "rate limit"})), &end],
+            vec!["Action:tool_error a interrupted", "Finalize error"],
+        ),
+    ] {
+        let hooks: Vec<String> = hooks.into_iter().cloned().collect();
+        assert_eq!(told(&hooks), wanted, "{hooks:?}");
+    }
+}
+
+#[test]
+fn a_field_that_is_not_what_it_was_spoils_no_other() {
+    let failure = hook("StopFailure", json!({"error": {"kind": "overloaded"}, "duration_ms": "soon"}));
+    let record = mapped(&failure, &mut Run::default()).remove(0).1;
+    assert_eq!(
+        (&record["type"], &record["error"]),
+        (&json!("stop_failure"), &json!(r#"{"kind":"overloaded"}"#))
+    );
+    let prompt = hook("UserPromptSubmit", json!({"prompt": "hi", "agent_id": [1], "is_interrupt": "no"}));
+    assert_eq!(mapped(&prompt, &mut Run::default()).remove(0).1["content"], "hi");
+    let twice = r#"{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt":"a","prompt":"b"}"#;
+    assert_eq!(mapped(twice, &mut Run::default()).remove(0).1["content"], "b");
 }

@@ -11,6 +11,7 @@ pub(super) enum Meaning {
     ToolCall,
     ToolResult,
     ToolError,
+    ToolBatch,
     AgentStart,
     AgentStop,
     SessionEnd,
@@ -61,6 +62,7 @@ impl Meaning {
             "PreToolUse" => Self::ToolCall,
             "PostToolUse" => Self::ToolResult,
             "PostToolUseFailure" => Self::ToolError,
+            "PostToolBatch" => Self::ToolBatch,
             "SubagentStart" => Self::AgentStart,
             "SubagentStop" => Self::AgentStop,
             "SessionEnd" => Self::SessionEnd,
@@ -70,10 +72,7 @@ impl Meaning {
 
     /// Whether it goes by what is remembered of the session, or changes it.
     pub(super) fn remembers(self) -> bool {
-        matches!(
-            self,
-            Self::SessionStart | Self::Stop | Self::StopFailure | Self::ToolError | Self::SessionEnd
-        )
+        !matches!(self, Self::Message | Self::AgentStart | Self::AgentStop | Self::Other)
     }
 }
 

@@ -21,10 +21,12 @@
 
 mod draft;
 mod hook;
+mod input;
 mod install;
 mod map;
 mod meaning;
 mod payload;
+mod process;
 mod run;
 mod settings;
 mod trouble;

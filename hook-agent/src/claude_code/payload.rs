@@ -1,11 +1,13 @@
 //! What is read of a payload. Large values are borrowed as they stand, never made into trees.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 /// The fields that mean something here; all others are in the raw text.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Default)]
 pub(super) struct Payload<'a> {
     pub hook_event_name: String,
     pub session_id: String,
@@ -27,31 +29,78 @@ pub(super) struct Payload<'a> {
     pub agent_type: Option<String>,
     pub tool_name: Option<String>,
     pub tool_use_id: Option<String>,
-    #[serde(borrow)]
     pub tool_input: Option<&'a RawValue>,
-    #[serde(borrow)]
     pub tool_response: Option<&'a RawValue>,
+    /// Of a `PostToolBatch`.
+    pub tool_calls: Vec<BatchCall<'a>>,
 }
 
-/// Only the name and the session, for a payload whose other fields are not what they were.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Bare {
-    hook_event_name: String,
-    session_id: String,
+/// One call of a batch, with the response that the model was shown.
+#[derive(Debug)]
+pub(super) struct BatchCall<'a> {
+    pub tool_name: Option<String>,
+    pub tool_use_id: Option<String>,
+    pub tool_input: Option<&'a RawValue>,
+    pub response: Option<String>,
+}
+
+/// The fields of an object, each as it stands: one that is not what it should be spoils no other.
+struct Fields<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
+
+impl<'a> Fields<'a> {
+    fn of(raw: &'a str) -> Result<Self, serde_json::Error> {
+        #[derive(Deserialize)]
+        struct Object<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+        serde_json::from_str::<Object<'a>>(raw).map(|Object(fields)| Self(fields))
+    }
+
+    fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied().filter(|value| value.get() != "null")
+    }
+
+    fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+        serde_json::from_str(self.raw(name)?.get()).ok()
+    }
+
+    /// A text; what is none is told as it stands.
+    fn text(&self, name: &str) -> Option<String> {
+        let raw = self.raw(name)?.get();
+        Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
+    }
 }
 
 impl<'a> Payload<'a> {
-    /// Reads a JSON object; a field of another type than known leaves the name and the session alone.
+    /// Reads a JSON object, each field for itself.
     pub(super) fn parse(raw: &'a str) -> Result<Self, serde_json::Error> {
         if !raw.starts_with('{') {
             return Err(serde::de::Error::custom("not a JSON object"));
         }
-        serde_json::from_str(raw).or_else(|_| {
-            let Bare { hook_event_name, session_id } = serde_json::from_str(raw)?;
-            let name =
-                if hook_event_name.is_empty() { hook_event_name } else { format!("{hook_event_name}?") };
-            Ok(Self { hook_event_name: name, session_id, ..Self::default() })
+        let fields = Fields::of(raw)?;
+        let calls: Vec<&RawValue> = fields.get("tool_calls").unwrap_or_default();
+        Ok(Self {
+            hook_event_name: fields.get("hook_event_name").unwrap_or_default(),
+            session_id: fields.get("session_id").unwrap_or_default(),
+            transcript_path: fields.get("transcript_path"),
+            cwd: fields.get("cwd"),
+            permission_mode: fields.text("permission_mode"),
+            model: fields.text("model"),
+            source: fields.text("source"),
+            reason: fields.text("reason"),
+            prompt_id: fields.text("prompt_id"),
+            prompt: fields.text("prompt"),
+            delta: fields.text("delta"),
+            message: fields.text("message"),
+            last_assistant_message: fields.text("last_assistant_message"),
+            error: fields.text("error"),
+            is_interrupt: fields.get("is_interrupt"),
+            duration_ms: fields.get("duration_ms"),
+            agent_id: fields.text("agent_id"),
+            agent_type: fields.text("agent_type"),
+            tool_name: fields.text("tool_name"),
+            tool_use_id: fields.text("tool_use_id"),
+            tool_input: fields.raw("tool_input"),
+            tool_response: fields.raw("tool_response"),
+            tool_calls: calls.into_iter().filter_map(BatchCall::of).collect(),
         })
     }
 
@@ -60,12 +109,9 @@ impl<'a> Payload<'a> {
         self.agent_id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// A few words on what the tool is asked to do: its command, its file, its pattern.
+    /// A few words on what the tool is asked to do.
     pub(super) fn summary(&self) -> Option<String> {
-        let Input { command, file_path, notebook_path, pattern, url, query, description, prompt } =
-            serde_json::from_str(self.tool_input?.get()).ok()?;
-        let told = [command, file_path, notebook_path, pattern, url, query, description, prompt];
-        told.into_iter().flatten().next().map(|text| shortened(text, 200))
+        summary(self.tool_input?)
     }
 
     /// The agent that a finished `Agent` call has started.
@@ -76,17 +122,24 @@ impl<'a> Payload<'a> {
     }
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Input {
-    command: Option<String>,
-    file_path: Option<String>,
-    notebook_path: Option<String>,
-    pattern: Option<String>,
-    url: Option<String>,
-    query: Option<String>,
-    description: Option<String>,
-    prompt: Option<String>,
+impl<'a> BatchCall<'a> {
+    fn of(raw: &'a RawValue) -> Option<Self> {
+        let fields = Fields::of(raw.get()).ok()?;
+        Some(Self {
+            tool_name: fields.text("tool_name"),
+            tool_use_id: fields.text("tool_use_id"),
+            tool_input: fields.raw("tool_input"),
+            response: fields.text("tool_response"),
+        })
+    }
+}
+
+/// What a tool's input tells most with: its command, its file, its pattern.
+pub(super) fn summary(input: &RawValue) -> Option<String> {
+    let fields = Fields::of(input.get()).ok()?;
+    let telling =
+        ["command", "file_path", "notebook_path", "pattern", "url", "query", "description", "prompt"];
+    telling.into_iter().find_map(|name| fields.get::<String>(name)).map(|text| shortened(text, 200))
 }
 
 #[derive(Debug, Deserialize)]

@@ -49,7 +49,9 @@ fn lines(setup: &Setup) -> Vec<Value> {
 
 /// The `toolUseId`s of the actions that the service has, in order.
 fn calls(setup: &Setup) -> Vec<String> {
-    lines(setup).iter().filter_map(|line| line["data"]["toolUseId"].as_str().map(str::to_owned)).collect()
+    let is_call = |line: &&Value| line["data"]["type"] != "tool_error";
+    let id = |line: &Value| line["data"]["toolUseId"].as_str().map(str::to_owned);
+    lines(setup).iter().filter(is_call).filter_map(id).collect()
 }
 
 fn folder(setup: &Setup) -> PathBuf {
@@ -157,6 +159,45 @@ fn what_is_larger_than_an_event_is_kept_by_its_start() {
 }
 
 #[test]
+fn a_payload_is_recorded_though_its_pipe_stays_open() {
+    let setup = setup();
+    let mut hook = command(&setup, &["claude-code"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
+    let mut pipe = hook.stdin.take().unwrap();
+    pipe.write_all(br#"{"session_id":"c","hook_event_name":"UserPromptSubmit","prompt":"}\"{"}"#).unwrap();
+    sooner_or_later(|| {
+        let ended = hook.try_wait().unwrap();
+        ended.filter(std::process::ExitStatus::success).map(|_| ()).ok_or_else(|| format!("{ended:?}"))
+    });
+    drop(pipe);
+    flush(&setup);
+    assert_eq!(lines(&setup)[0]["data"]["content"], "}\"{");
+}
+
+#[test]
+fn half_a_character_spoils_neither_the_record_nor_the_end() {
+    let setup = setup();
+    for payload in [
+        r#"{"session_id":"c","hook_event_name":"UserPromptSubmit","prompt":"go \ud83d on"}"#,
+        r#"{"session_id":"c","hook_event_name":"PostToolUseFailure","tool_name":"Bash","tool_use_id":"t","error":"bad \udc00"}"#,
+        "\u{feff}{\"session_id\":\"c\",\"hook_event_name\":\"StopFailure\",\"error\":\"rate \\ud83d limit\"}",
+        r#"{"session_id":"c","hook_event_name":"SessionEnd","reason":"other"}"#,
+    ] {
+        hook(&setup, payload);
+    }
+    flush(&setup);
+    let lines = lines(&setup);
+    let of = |kind: &str| &lines.iter().find(|line| line["data"]["type"] == kind).unwrap()["data"];
+    assert_eq!(of("prompt")["content"], "go \u{fffd} on");
+    assert_eq!(
+        (&of("tool_error")["error"], &of("tool_error")["tool"]),
+        (&json!("bad \u{fffd}"), &json!("Bash"))
+    );
+    assert_eq!(of("stop_failure")["error"], "rate \u{fffd} limit");
+    let end = lines.iter().find(|line| line["type"] == "finalize").unwrap();
+    assert_eq!(end["data"]["status"], "error");
+}
+
+#[test]
 fn whatever_comes_in_the_hook_ends_well_and_says_nothing() {
     let setup = setup();
     for payload in ["", "{", "[]", "null", "{}", "\u{0}\u{7}", "{\"hook_event_name\":7}"] {
@@ -164,8 +205,8 @@ fn whatever_comes_in_the_hook_ends_well_and_says_nothing() {
     }
     flush(&setup);
     let kinds: Vec<Value> = lines(&setup).iter().map(|line| line["data"]["type"].clone()).collect();
-    assert_eq!(kinds.iter().filter(|kind| *kind == "unreadable_hook").count(), 6, "{kinds:?}");
-    assert!(troubles(&setup).lines().count() >= 6);
+    assert_eq!(kinds.iter().filter(|kind| *kind == "unreadable_hook").count(), 5, "{kinds:?}");
+    assert!(troubles(&setup).lines().count() >= 5);
     for arguments in
         [vec!["claude-code", "--nope"], vec!["claude-code", "more"], vec!["--wait", "x", "claude-code"]]
     {
