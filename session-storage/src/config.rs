@@ -168,6 +168,8 @@ options! {
     redaction: bool = "on", Switch;
     /// A file with further forms of secrets, in TOML or JSON
     redaction_rules: Option<PathBuf> = "off", Off(Place);
+    /// Whether a redaction key that is lost or damaged stops the start; else a new one is made, with other tags
+    redaction_key_required: bool = "false", Switch;
     /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
     tls_cert: Option<PathBuf> = "off", Off(Place);
     /// File of the certificate's private key (PEM)

@@ -237,6 +237,7 @@ pub fn settings(config: &Config) -> Settings {
             dry_run: config.retention_dry_run,
         },
         redaction: config.redaction.then(Arc::default),
+        redaction_key_required: config.redaction_key_required,
     }
 }
 

@@ -27,6 +27,33 @@ pub(super) fn is_secret(value: &[u8], trust: Trust) -> bool {
         && (trust == Trust::Strong || !is_uuid(judged))
 }
 
+/// Whether a value is one at all that stands where only a secret can stand: not what stands for one.
+pub(super) fn is_given(value: &[u8]) -> bool {
+    const NONE: [&[u8]; 10] = [
+        b"password",
+        b"passwd",
+        b"pass",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"api_key",
+        b"apikey",
+        b"changeme",
+    ];
+    let first = value.first().copied().unwrap_or_default();
+    let bears = |part: &[u8]| memchr::memmem::find(value, part).is_some();
+    value.len() >= 3
+        && value.iter().all(|byte| byte.is_ascii_graphic() || !byte.is_ascii() || *byte == b' ')
+        && !matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'*' | b'-')
+        && !(first == b'%' && value.last() == Some(&b'%'))
+        && ![&b"${"[..], b"$(", b"{{", b"[redacted:"].iter().any(|part| bears(part))
+        && !value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
+        && !NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
+        && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your-")
+        && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your_")
+}
+
 /// What stands where a secret will stand: `$TOKEN`, `<token>`, `{{token}}`, `%s`, a path, an address, code.
 fn is_placeholder(value: &[u8]) -> bool {
     let first = value.first().copied().unwrap_or_default();

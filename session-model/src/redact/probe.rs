@@ -5,15 +5,17 @@
 
 use std::ops::Range;
 
-use super::anchors::{self, Shape, Sign};
-use super::assignment;
-use super::scan::run;
+use super::anchors::{Anchor, Anchors, Sign};
+use super::command::COMMANDS;
+use super::plain::Plain;
+use super::scan::{is_word, run};
 use super::url::is_userinfo;
+use super::{assignment, cookie, providers, table, webhook};
 
 /// How much of a secret has to follow its anchor.
 const FOLLOWS: usize = 8;
 /// How far back an escape may stand that ends where a word seems to go on.
-const ESCAPE: usize = 12;
+const ESCAPE: usize = 16;
 
 /// What a raw document shows.
 pub(super) struct Probed {
@@ -23,46 +25,75 @@ pub(super) struct Probed {
     pub(super) marked: bool,
 }
 
-/// Looks from `from` on.
+/// Looks from `from` on for signs other than those of providers' tokens.
 pub(super) fn probe(raw: &[u8], from: usize) -> Probed {
     let (mut at, mut marked) = (from, false);
-    while let Some((found, literal, sign)) = anchors::next(raw, at) {
-        if is_plausible(raw, found, literal, sign) {
-            return Probed { at: Some(found), marked };
+    // How far each program's options were looked for.
+    let mut searched = [0; COMMANDS.len()];
+    let mut anchors = Anchors::of(raw, from);
+    while let Some(anchor) = anchors.next(at) {
+        if is_plausible(raw, anchor, &mut searched) {
+            return Probed { at: Some(anchor.at), marked };
         }
-        marked |= matches!(sign, Sign::Tag | Sign::Escape);
-        at = found + 1;
+        marked |= matches!(anchor.sign, Sign::Tag | Sign::Escape);
+        at = anchor.at + 1;
     }
     Probed { at: None, marked }
 }
 
-fn is_plausible(raw: &[u8], at: usize, literal: &str, sign: Sign) -> bool {
-    let after = at + literal.len();
+fn is_plausible(raw: &[u8], anchor: Anchor, searched: &mut [usize]) -> bool {
+    let Anchor { at, length, sign } = anchor;
+    let after = at + length;
     match sign {
-        Sign::Shape(Shape::Slack) => may_begin(raw, at, literal) && raw.get(after + 1) == Some(&b'-'),
-        Sign::Token | Sign::Shape(Shape::Jwt | Shape::SendGrid) => {
-            may_begin(raw, at, literal) && goes_on(raw, after)
+        Sign::Token(number) => {
+            providers::find_anchored(raw, at, number).is_some()
+                || raw[after..raw.len().min(after + FOLLOWS)].contains(&b'\\') && goes_on(raw, after)
         }
-        Sign::Shape(Shape::Telegram) => {
-            at.checked_sub(1).is_some_and(|before| raw[before].is_ascii_digit()) && goes_on(raw, after)
-        }
-        Sign::Shape(Shape::Azure) => goes_on(raw, after),
-        Sign::Pem | Sign::Shape(Shape::SlackWebhook) => true,
-        Sign::Url => has_user(raw, after),
+        Sign::Pem | Sign::Pem64 | Sign::SlackWebhook => true,
+        Sign::Url => has_user(raw, after) || webhook::may_begin(raw, after),
         Sign::Header => goes_on(raw, run(raw, after, 8, |b| matches!(b, b' ' | b'"' | b'\'' | b'\\'))),
         Sign::Name => is_assigned(raw, at),
-        Sign::Escape => raw.get(after).is_some_and(|digit| (b'2'..=b'7').contains(digit)),
+        Sign::Cookie => {
+            let name = assignment::name_around(raw, at);
+            cookie::is_name(&raw[name.clone()])
+                && (cookie::begins(raw, name.end).is_some() || assignment::is_listed(raw, &name))
+        }
+        Sign::Command(number) => {
+            if at < searched[number] {
+                return false;
+            }
+            let (may_begin, until) = COMMANDS[number].may_begin(raw, at);
+            searched[number] = until;
+            may_begin
+        }
+        Sign::Escape => match raw.get(after) {
+            Some(b'2'..=b'7') => true,
+            Some(b'1' | b'a' | b'A') => is_within(raw, at, ESCAPED),
+            _ => false,
+        },
+        Sign::Hidden => is_within(raw, at, if raw[at] == b'\\' { ESCAPED } else { length }),
         Sign::Tag => false,
     }
 }
 
-/// Not in the middle of a word, unless an escape or the rest of a longer prefix may end here.
-fn may_begin(raw: &[u8], at: usize, literal: &str) -> bool {
-    let Some(before) = at.checked_sub(1) else { return true };
-    let in_prefix = matches!(literal, "k_live_" | "k_test_" | "_pat_");
-    in_prefix
-        || !raw[before].is_ascii_alphanumeric()
-        || raw[at.saturating_sub(ESCAPE)..at].iter().any(|byte| matches!(byte, b'\\' | b'%' | b'['))
+/// How long a character is that is escaped.
+const ESCAPED: usize = 6;
+/// So much of a token stands before and behind a colour in its middle.
+const AROUND: usize = 12;
+
+/// Whether what does not show, so long at `at`, stands amid what could be a token.
+fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
+    let escape = &raw[at..raw.len().min(at + length)];
+    let is_code = escape.ends_with(b"1b") || escape.ends_with(b"1B");
+    let is_hidden = is_code || Plain::of(escape).is_some_and(|plain| plain.text.is_empty());
+    let mut after = at + length;
+    if is_code {
+        after = run(raw, after, 32, |byte| matches!(byte, 0x20..=0x3f | b'['));
+        after += 1;
+    }
+    let before = raw[..at].iter().rev().take(AROUND).take_while(|byte| is_word(**byte)).count();
+    let behind = run(raw, after, AROUND, is_word) - after.min(raw.len());
+    is_hidden && before > 0 && behind > 0 && (!is_code || before + behind >= AROUND)
 }
 
 /// Enough follows of what secrets are made of.
@@ -80,8 +111,12 @@ fn has_user(raw: &[u8], from: usize) -> bool {
 fn is_assigned(raw: &[u8], at: usize) -> bool {
     let name = assignment::name_around(raw, at);
     let behind = |from: usize| &raw[from.min(raw.len())..(from + ESCAPE).min(raw.len())];
-    let has_escape = |from| behind(from).windows(2).any(|two| two[0] == b'\\' && b"tnr/".contains(&two[1]));
+    let has_escape = |from| behind(from).windows(2).any(|two| two[0] == b'\\' && b"tnru/".contains(&two[1]));
     let has_value = |value: Range<usize>| value.len() >= FOLLOWS || has_escape(value.start);
     assignment::classify(&raw[name.clone()]).is_some()
-        && (assignment::value_after(raw, &name).is_some_and(has_value) || has_escape(name.end))
+        && (assignment::is_listed(raw, &name)
+            || assignment::netrc(raw, &name).is_some()
+            || table::is_cell(raw, &name)
+            || assignment::value_after(raw, &name).is_some_and(has_value)
+            || has_escape(name.end))
 }

@@ -37,6 +37,7 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
         auto_create: true,
         retention: Policy::default(),
         redaction: Some(Arc::default()),
+        redaction_key_required: false,
     };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     let access = Arc::new(Access::open(Folder::below(dir)).unwrap());

@@ -58,6 +58,8 @@ pub struct Settings {
     pub retention: Policy,
     /// The rules of redaction beside the built-in ones; `None`: nothing is redacted.
     pub redaction: Option<Arc<Rules>>,
+    /// Whether the start fails if the key of the tags is lost or damaged, instead of making a new one.
+    pub redaction_key_required: bool,
 }
 
 /// What a write answers, given again byte for byte when a producer repeats itself.
@@ -103,7 +105,7 @@ impl Sessions {
     pub fn open_on(settings: Settings, hub: Arc<Hub>, disk: Arc<dyn Disk>) -> Result<Arc<Self>, OpenError> {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
-        let redaction = Arc::new(Redaction::open(&store, settings.redaction.as_ref())?);
+        let redaction = Arc::new(Redaction::open(&store, &settings)?);
         Ok(Arc::new(Self { store, hub, redaction, settings }))
     }
 

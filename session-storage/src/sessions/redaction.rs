@@ -10,6 +10,7 @@ use bytes::Bytes;
 use session_model::redact::{Redactor, RuleError, Rules, may_bear};
 use session_model::{Code, Refusal, SessionId};
 
+use super::Settings;
 use crate::store::Store;
 use crate::store::error::OpenError;
 
@@ -47,9 +48,10 @@ pub struct Redaction(Option<Redactor>);
 
 impl Redaction {
     /// With these rules beside the built-in ones and the key of the store's directory; `None`: off.
-    pub(super) fn open(store: &Store, rules: Option<&Arc<Rules>>) -> Result<Self, OpenError> {
-        let with = |rules: &Arc<Rules>| Ok(Redactor::with_rules(store.redaction_key()?, Arc::clone(rules)));
-        Ok(Self(rules.map(with).transpose()?))
+    pub(super) fn open(store: &Store, settings: &Settings) -> Result<Self, OpenError> {
+        let key = || store.redaction_key(settings.redaction_key_required);
+        let with = |rules: &Arc<Rules>| Ok(Redactor::with_rules(key()?, Arc::clone(rules)));
+        Ok(Self(settings.redaction.as_ref().map(with).transpose()?))
     }
 
     /// Lets everything pass.

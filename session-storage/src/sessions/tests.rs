@@ -21,7 +21,13 @@ use crate::store::snapshots::{Snapshot, take};
 fn open(path: &std::path::Path) -> Arc<Sessions> {
     let path = path.to_owned();
     let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
-    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
+    let settings = Settings {
+        store,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: None,
+        redaction_key_required: false,
+    };
     Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap()
 }
 

@@ -22,6 +22,17 @@ pub enum OpenError {
         /// The directory.
         path: PathBuf,
     },
+    /// There is no key to make tags with, and none may be made.
+    #[error(
+        "`{path}` {fault}: put the key back from its copy, or start without REDACTION_KEY_REQUIRED, and a new one is made, \
+         whose tags match none from before"
+    )]
+    RedactionKey {
+        /// The key.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: &'static str,
+    },
     /// A file or directory could not be read or written.
     #[error("failed to {action} `{path}`: {source}")]
     Io {

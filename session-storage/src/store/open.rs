@@ -24,6 +24,7 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
+use super::redaction_key::Demand;
 use super::segments::{Segments, Tail};
 use super::{committer, maintenance, recovery, redaction_key};
 
@@ -233,8 +234,11 @@ impl Store {
     }
 
     /// The key of the tags that stand in the place of secrets.
-    pub fn redaction_key(&self) -> Result<Key, OpenError> {
-        redaction_key::read_or_make(&self.layout)
+    ///
+    /// `required`: none is made in the place of one that is lost or damaged.
+    pub fn redaction_key(&self, required: bool) -> Result<Key, OpenError> {
+        let has_sessions = self.index.counts().0 > 0;
+        redaction_key::read_or_make(&self.layout, Demand { required, has_sessions })
     }
 
     /// Where everything lies.

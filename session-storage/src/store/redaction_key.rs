@@ -1,44 +1,112 @@
 //! The key of the tags that stand in the place of secrets: made once, at the first start, for its owner alone.
 //!
-//! Without it a tag says nothing about its secret; with it, guesses can be tried. If it is lost a new one is made, and the
-//! same secret has another tag from then on.
+//! Without it a tag says nothing about its secret; with it, guesses can be tried. If it is lost or damaged a new one is
+//! made, unless it is required, and the same secret has another tag from then on. What a damaged file holds is kept
+//! beside it. A key that cannot be read now is neither: the start fails, and nothing is replaced.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use rustix::fs::OFlags;
 use session_model::redact::Key;
 
 use super::disk::sync_dir;
 use super::error::OpenError;
 use super::layout::Layout;
 
+/// More than any key has; what is longer is none.
+const LONGEST: u64 = 4096;
+
+/// Whether tags were made with a key that is not there any more, as far as is known.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Demand {
+    /// No new key is made in the place of one that is lost or damaged.
+    pub(super) required: bool,
+    /// The directory has sessions, so there was a key if it is required.
+    pub(super) has_sessions: bool,
+}
+
 /// Reads the key, or makes it. The directory's lock is held.
-pub(super) fn read_or_make(layout: &Layout) -> Result<Key, OpenError> {
+pub(super) fn read_or_make(layout: &Layout, demand: Demand) -> Result<Key, OpenError> {
     let path = layout.redaction_key();
-    match fs::read_to_string(&path) {
-        Ok(text) => Key::from_hex(&text).ok_or_else(|| OpenError::io("read", &path)(malformed())),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make(&path, layout.root()).map_err(OpenError::io("write", &path))
+    match read(&path).map_err(OpenError::io("read", &path))? {
+        Found::Key(key) => Ok(key),
+        Found::Nothing if demand.required && demand.has_sessions => {
+            Err(OpenError::RedactionKey { path, fault: "is missing" })
         }
-        Err(error) => Err(OpenError::io("read", &path)(error)),
+        Found::Nothing => replace(&path, layout.root(), None),
+        Found::Damaged if demand.required => Err(OpenError::RedactionKey { path, fault: "is damaged" }),
+        Found::Damaged => {
+            let kept = unused(&path).map_err(OpenError::io("examine", &path))?;
+            let key = replace(&path, layout.root(), Some(&kept))?;
+            tracing::error!(
+                path = %path.display(),
+                kept = %kept.display(),
+                "the redaction key is damaged and a new one was made: tags in records from before no longer match the tags of \
+                 the same secrets in new ones; what the file held is kept, and a copy of the key can be put back before a start"
+            );
+            Ok(key)
+        }
     }
 }
 
-fn malformed() -> io::Error {
-    let what = "it does not hold 32 hexadecimal digits; without it a new key is made at the next start";
-    io::Error::new(io::ErrorKind::InvalidData, what)
+/// What lies where the key should.
+enum Found {
+    Key(Key),
+    Nothing,
+    /// It was read, and is no key.
+    Damaged,
 }
 
-fn make(path: &Path, root: &Path) -> io::Result<Key> {
-    let key = Key::new(uuid::Uuid::new_v4().into_bytes());
+/// Reads the file, which may be anything: a pipe is not waited for.
+fn read(path: &Path) -> io::Result<Found> {
+    let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
+    let file = match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Nothing),
+        file => file?,
+    };
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file: move it away, or put the key in its place"));
+    }
+    let mut content = Vec::new();
+    file.take(LONGEST).read_to_end(&mut content)?;
+    let key = std::str::from_utf8(&content).ok().and_then(Key::from_hex);
+    Ok(key.map_or(Found::Damaged, Found::Key))
+}
+
+/// The first name of a damaged key's file that is not taken.
+fn unused(path: &Path) -> io::Result<PathBuf> {
+    let mut number = 0_u32;
+    loop {
+        let end = if number == 0 { "damaged".to_owned() } else { format!("damaged.{number}") };
+        let name = path.with_extension(end);
+        match fs::symlink_metadata(&name) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
+            found => found?,
+        };
+        number += 1;
+    }
+}
+
+/// Makes a key, and keeps what lies in its place under another name; first there is a new one, then the old one goes.
+fn replace(path: &Path, root: &Path, keep: Option<&Path>) -> Result<Key, OpenError> {
     let spare = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&spare)?;
+    let key = make(&spare).map_err(OpenError::io("write", &spare))?;
+    if let Some(keep) = keep {
+        fs::rename(path, keep).map_err(OpenError::io("set aside", path))?;
+    }
+    let placed = fs::rename(&spare, path).and_then(|()| sync_dir(root));
+    placed.map_err(OpenError::io("write", path))?;
+    Ok(key)
+}
+
+fn make(path: &Path) -> io::Result<Key> {
+    let key = Key::new(uuid::Uuid::new_v4().into_bytes());
+    let mut file: File = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
     writeln!(file, "{}", key.to_hex())?;
     file.sync_all()?;
-    fs::rename(&spare, path)?;
-    sync_dir(root)?;
     Ok(key)
 }
 
@@ -47,17 +115,46 @@ mod tests {
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
+    const ANY: Demand = Demand { required: false, has_sessions: true };
+
     #[test]
-    fn a_key_is_made_once_for_its_owner_alone_and_never_replaced() {
+    fn a_key_is_made_once_for_its_owner_alone() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let made = read_or_make(&layout).unwrap();
-        assert_eq!(read_or_make(&layout).unwrap().to_hex(), made.to_hex());
+        let made = read_or_make(&layout, ANY).unwrap();
+        assert_eq!(read_or_make(&layout, ANY).unwrap().to_hex(), made.to_hex());
         let mode = fs::metadata(layout.redaction_key()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn whatever_a_damaged_file_holds_is_kept_beside_the_new_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let long = "0".repeat(10_000).into_bytes();
+        let damages = [&b"torn"[..], b"", &[0xff; 32], &long];
+        for (number, damage) in damages.iter().enumerate() {
+            fs::write(layout.redaction_key(), damage).unwrap();
+            let made = read_or_make(&layout, ANY).unwrap();
+            assert_eq!(read_or_make(&layout, ANY).unwrap().to_hex(), made.to_hex());
+            let name = if number == 0 { String::new() } else { format!(".{number}") };
+            assert_eq!(fs::read(dir.path().join(format!(".redaction-key.damaged{name}"))).unwrap(), *damage);
+        }
+    }
+
+    #[test]
+    fn a_required_key_is_not_replaced_once_there_are_sessions() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let required = |has_sessions| Demand { required: true, has_sessions };
+        let error = read_or_make(&layout, required(true)).unwrap_err().to_string();
+        assert!(error.contains(".redaction-key` is missing") && error.contains("REDACTION_KEY_REQUIRED"), "{error}");
+        read_or_make(&layout, required(false)).unwrap();
+        read_or_make(&layout, required(true)).unwrap();
         fs::write(layout.redaction_key(), "torn").unwrap();
-        let error = read_or_make(&layout).unwrap_err().to_string();
-        assert!(error.contains(".redaction-key") && error.contains("hexadecimal"), "{error}");
-        assert_eq!(fs::read_to_string(layout.redaction_key()).unwrap(), "torn");
+        let error = read_or_make(&layout, required(false)).unwrap_err().to_string();
+        assert!(error.contains(".redaction-key` is damaged"), "{error}");
+        assert_eq!(fs::read(layout.redaction_key()).unwrap(), b"torn");
     }
 }

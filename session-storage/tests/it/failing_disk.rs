@@ -99,7 +99,13 @@ pub(crate) fn open(path: &Path, disk: &Arc<impl Disk>) -> Arc<Sessions> {
 
 fn open_with(path: &Path, disk: &Arc<impl Disk>, sync: SyncPolicy) -> Arc<Sessions> {
     let store = Options { path: path.to_owned(), sync, recent_limit: 10, journal_max_bytes: 64 << 20 };
-    let settings = Settings { store, auto_create: true, retention: Policy::default(), redaction: None };
+    let settings = Settings {
+        store,
+        auto_create: true,
+        retention: Policy::default(),
+        redaction: None,
+        redaction_key_required: false,
+    };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
 }

@@ -189,7 +189,8 @@ fn a_session_that_was_opened_again_after_the_choice_stays() {
         let path = dir.path().to_owned();
         let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
         let retention = Policy { max_sessions: Some(0), ..Policy::default() };
-        let settings = Settings { store, auto_create: true, retention, redaction: None };
+        let settings =
+            Settings { store, auto_create: true, retention, redaction: None, redaction_key_required: false };
         let sessions = Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap();
         let id = SessionId::parse("s").unwrap();
         let body = RecordBody::parse(b"{}").unwrap();

@@ -324,3 +324,93 @@ async fn rules_of_ones_own_come_from_a_file() {
         refused.stderr
     );
 }
+
+fn key_file(setup: &Setup) -> PathBuf {
+    setup.storage().join(".redaction-key")
+}
+
+/// The tag that stands in the place of the same secret in a new record.
+async fn tag(server: &TestServer) -> String {
+    let answer = server.actions("s", "").await.len();
+    server.action("s", json!({"x": secret("action")})).await;
+    server.actions("s", "").await[answer]["x"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_damaged_redaction_key_is_kept_and_replaced_and_the_service_says_what_is_lost() {
+    let server = TestServer::start();
+    let before = tag(&server).await;
+    assert_eq!(tag(&server).await, before);
+    let setup = server.stop();
+    for (kept, damage) in [(".redaction-key.damaged", &b"torn\xff"[..]), (".redaction-key.damaged.1", b"")] {
+        std::fs::write(key_file(&setup), damage).unwrap();
+        let server = setup.clone().allow("the redaction key is damaged").start();
+        assert_eq!(std::fs::read(setup.storage().join(kept)).unwrap(), damage);
+        let log = server.log_text();
+        assert!(log.contains(kept) && log.contains("no longer match"), "{log}");
+        let after = tag(&server).await;
+        assert_ne!(after, before, "another key");
+        assert_eq!(server.actions("s", "").await[0]["x"], before, "what was stored stays");
+        let server = server.restart();
+        assert_eq!(tag(&server).await, after, "the new key stays");
+        server.stop();
+    }
+    let check = setup.run(&["check"]);
+    assert_eq!(check.code, Some(0), "{}", check.said());
+}
+
+#[tokio::test]
+async fn a_required_redaction_key_stops_the_start_instead_of_being_replaced() {
+    let setup = Setup::new().env("REDACTION_KEY_REQUIRED", "true");
+    let server = setup.start();
+    let before = tag(&server).await;
+    server.stop();
+    let key = std::fs::read(key_file(&setup)).unwrap();
+    for (damage, fault) in [(Some(&b"torn"[..]), "is damaged"), (None, "is missing")] {
+        std::fs::remove_file(key_file(&setup)).unwrap();
+        if let Some(damage) = damage {
+            std::fs::write(key_file(&setup), damage).unwrap();
+        }
+        let refused = setup.run(&[]);
+        assert_eq!(refused.code, Some(4), "{}", refused.said());
+        let names = refused.stderr.contains(".redaction-key`") && refused.stderr.contains(fault);
+        assert!(names && refused.stderr.contains("REDACTION_KEY_REQUIRED"), "{}", refused.said());
+        assert_eq!(std::fs::read(key_file(&setup)).ok().as_deref(), damage, "nothing is replaced");
+        std::fs::write(key_file(&setup), &key).unwrap();
+    }
+    let server = setup.start();
+    assert_eq!(tag(&server).await, before);
+}
+
+#[tokio::test]
+async fn a_redaction_key_that_cannot_be_read_stops_the_start_and_stays() {
+    let server = TestServer::start();
+    let before = tag(&server).await;
+    let setup = server.stop();
+    let elsewhere = setup.outside().join("key");
+    std::fs::rename(key_file(&setup), &elsewhere).unwrap();
+    let pipe = || rustix::fs::mkfifoat(rustix::fs::CWD, key_file(&setup), rustix::fs::Mode::RUSR.union(rustix::fs::Mode::WUSR)).unwrap();
+    let in_its_place: [(&dyn Fn(), &str); 3] = [
+        (&|| std::fs::create_dir(key_file(&setup)).unwrap(), "it is no file"),
+        (&pipe, "it is no file"),
+        (&|| std::os::unix::fs::symlink(".redaction-key", key_file(&setup)).unwrap(), "symbolic link"),
+    ];
+    for (put, fault) in in_its_place {
+        put();
+        let refused = setup.run(&[]);
+        assert_eq!(refused.code, Some(4), "{}", refused.said());
+        assert!(refused.stderr.contains(".redaction-key`") && refused.stderr.contains(fault), "{}", refused.said());
+        assert!(!setup.storage().join(".redaction-key.damaged").exists(), "nothing is set aside");
+        std::fs::rename(key_file(&setup), setup.outside().join(format!("was-{fault}-{}", uuid::Uuid::new_v4()))).unwrap();
+    }
+    std::fs::rename(&elsewhere, key_file(&setup)).unwrap();
+    assert_eq!(tag(&setup.start()).await, before);
+}
+
+#[test]
+fn the_printed_configuration_says_of_when_the_shapes_of_tokens_are() {
+    let printed = Setup::new().run(&["--print-config"]);
+    let (version, date) = session_model::redact::list_version();
+    let line = printed.stdout.lines().find(|line| line.starts_with("# the built-in shapes of providers' tokens"));
+    assert!(line.is_some_and(|line| line.contains(version) && line.contains(date)), "{}", printed.said());
+}
