@@ -10,6 +10,7 @@
 )]
 
 mod redaction;
+mod redaction_providers;
 mod redaction_rules;
 mod replay;
 mod wire_fixtures;
