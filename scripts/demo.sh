@@ -28,7 +28,7 @@ for tool in curl jq; do
 done
 
 recording=session-model/tests/fixtures/claude_code_hooks.jsonl
-deadline=20
+deadline=60
 url=${1:-}
 url=${url%/}
 run=$(mktemp -d)
@@ -189,7 +189,7 @@ stored() {
 [[ $url ]] || start_service
 requests >"$run/requests"
 mapfile -t ids < <(jq -rn --arg prefix "$prefix" '[inputs.session_id] | unique[] | $prefix + .' "$recording")
-position=$(curl -sS "$url/health" | jq -er '.storage | "\(.epoch)-\(.offset)"') || fail "no service at $url"
+position=$(curl -sS "$url/health" | jq -er '.storage | "\(.epoch)-\(.offset)"') && [[ $position ]] || fail "no service at $url"
 follow "$position"
 
 while IFS=$'\t' read -r method path body; do

@@ -10,10 +10,12 @@
 # recorder refuses no evidence). Needs Python 3.10 or later; schemathesis is installed into target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/service.sh
+source scripts/service.sh
 
 binary=${1:-${CARGO_TARGET_DIR:-target}/release/session-storage}
 [ -x "$binary" ] || { echo "there is no $binary: build it first (cargo build --release -p session-storage)" >&2; exit 1; }
-venv=${CARGO_TARGET_DIR:-target}/api-venv
+venv=$(realpath -m "${CARGO_TARGET_DIR:-target}/api-venv")
 version=4.32.5
 if [ "$("$venv/bin/schemathesis" --version 2>/dev/null)" != "schemathesis, version $version" ]; then
   python3 -m venv "$venv"
@@ -21,28 +23,14 @@ if [ "$("$venv/bin/schemathesis" --version 2>/dev/null)" != "schemathesis, versi
 fi
 
 work=$(mktemp -d)
-service=
-cleanup() {
-  [ -n "$service" ] && kill "$service" 2>/dev/null && wait "$service" || true
-  rm -rf "$work"
-}
-trap cleanup EXIT
-: >"$work/out"
-PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=info ACCESS_LOG=true LOG_FORMAT=json \
-  "$binary" >"$work/out" 2>"$work/log" &
-service=$!
-url=
-for _ in $(seq 100); do
-  url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out")
-  [ -n "$url" ] && break
-  sleep 0.1
-done
-[ -n "$url" ] || { cat "$work/log" >&2; exit 1; }
+trap 'end_serving; rm -rf "$work"' EXIT
+RUST_LOG=info ACCESS_LOG=true LOG_FORMAT=json serve "$binary" "$work"
 
 # With a key, so that what the description says of who may do what is tested as well.
-key=$(STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
-for _ in $(seq 100); do
-  [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ] && break
+key=$(PORT=0 STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
+end=$((SECONDS + 60))
+until [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ]; do
+  ((SECONDS < end)) || { echo 'the service never asked for the key that was made' >&2; exit 1; }
   sleep 0.1
 done
 
@@ -55,11 +43,13 @@ post() { curl -sS --fail -o /dev/null "$url$1" -H "Authorization: Bearer $key" -
 post /api/state/kept/goals '{"id":"known-goal"}'
 post /api/state/kept/agents '{"agentId":"known-agent","type":"x","task":"y"}'
 
-SCHEMATHESIS_HOOKS=scripts/api_hooks.py "$venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer $key" \
+# From a folder of its own: it keeps a cache wherever it is started.
+hooks=$PWD/scripts/api_hooks.py
+(cd "$work" && SCHEMATHESIS_HOOKS=$hooks "$venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer $key" \
   --phases examples,coverage,fuzzing --max-time "${SECONDS_MAX:-120}" --max-examples "${EXAMPLES:-60}" \
   --exclude-checks positive_data_acceptance,negative_data_rejection \
-  --request-timeout 10 --seed "${SEED:-1}" --continue-on-failure --warnings off --no-color \
-  --generation-database "$work/examples" || { echo "the service's errors:" >&2; grep '"ERROR"\|panicked' "$work/log" >&2; exit 1; }
+  --request-timeout 60 --seed "${SEED:-1}" --continue-on-failure --warnings off --no-color \
+  --generation-database "$work/examples") || { echo "the service's errors:" >&2; grep '"ERROR"\|panicked' "$work/log" >&2; exit 1; }
 
 if grep -q '"level":"ERROR"\|panicked at' "$work/log"; then
   echo 'the service has logged errors:' >&2
@@ -75,6 +65,4 @@ jq -r '.paths | to_entries[] | .key as $path | .value | keys[] | ascii_upcase + 
   comm -23 - "$work/answered" | sed 's/^/no success from: /'
 echo "$answered of $routes operations have answered with success"
 [ "$answered" -ge $((routes - 1)) ]
-kill "$service"
-wait "$service"
-service=
+stop_serving

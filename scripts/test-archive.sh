@@ -16,7 +16,7 @@ python3 -m venv "$work/venv"
 : >"$work/log"
 "$work/venv/bin/moto_server" -H 127.0.0.1 -p 0 >"$work/log" 2>&1 &
 server=$!
-for _ in $(seq 300); do
+for _ in $(seq 600); do
   endpoint=$(sed -n 's#.*Running on \(http://127.0.0.1:[0-9]*\).*#\1#p' "$work/log" | head -1)
   [ -n "$endpoint" ] && break
   sleep 0.1

@@ -5,8 +5,8 @@
 #
 #   SESSION_STORAGE_BIN   the service (default target/release/session-storage, built if it is missing)
 #   CHROMIUM              the browser (default /usr/bin/chromium, installed with apt if it is missing)
-#   PICTURES              a folder for pictures of every view in both themes and three widths; without it only those
-#                         of the README are taken, into dashboard/screenshots
+#   PICTURES              a folder for pictures of every view in both themes and three widths; those of the README are
+#                         renewed with: for f in dashboard/screenshots/*; do cp "$PICTURES/${f##*/}" "$f"; done
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -2,9 +2,10 @@
 # The whole system at work: the service, the dashboard and three agent applications in containers, checked in twelve
 # steps that can each fail. docs/E2E.md says what they check and how to read a failure.
 #
-#   scripts/test-e2e.sh [--no-docker] [--keep] [--sabotage NAME]
+#   scripts/test-e2e.sh [--no-docker] [--short] [--keep] [--sabotage NAME]
 #
 #   --no-docker       the same as plain processes, with the service's own dashboard
+#   --short           one undisturbed run of the applications: neither a browser, nor killed applications or service
 #   --keep            leaves containers or processes, volumes and the work folder where they are
 #   --sabotage NAME   breaks one thing on purpose, so that a step has to fail: no-hook-agent, service-stopped,
 #                     silent-node, dropped-event, dashboard-elsewhere
@@ -13,15 +14,16 @@
 #   CHROMIUM          the browser (default /usr/bin/chromium)
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN, HOOK_AGENT_WHEEL, CLAUDE_BIN_DIR   --no-docker: built already
 #
-# Exit codes: 0 all twelve hold, 1 one does not, 2 wrong use.
+# Exit codes: 0 all steps hold, 1 one does not, 2 wrong use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 usage() { sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"; }
-mode=containers keep='' sabotage=''
+mode=containers short='' keep='' sabotage=''
 while (($#)); do
   case $1 in
     --no-docker) mode=processes ;;
+    --short) short=1 ;;
     --keep) keep=1 ;;
     --sabotage) sabotage=${2:?--sabotage needs a name} && shift ;;
     -h | --help) usage && exit 0 ;;
@@ -33,6 +35,13 @@ case $sabotage in
   '' | no-hook-agent | service-stopped | silent-node | dropped-event | dashboard-elsewhere) ;;
   *) echo "unknown sabotage: $sabotage" >&2 && usage >&2 && exit 2 ;;
 esac
+steps=(prerequisites build start healthy status sessions states records dashboard resume outage logs)
+rounds=(calm killed outage)
+if [[ $short ]]; then
+  steps=(prerequisites build start healthy status sessions states records logs)
+  rounds=(calm)
+  [[ $sabotage != dashboard-elsewhere ]] || { echo "--short does not look at the dashboard" >&2 && exit 2; }
+fi
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 TIMESTAMP=$(date -u +%Y%m%dt%H%M%S)
@@ -46,6 +55,8 @@ fi
 export CHROMIUM=${CHROMIUM:-/usr/bin/chromium}
 unset SESSION_ID SESSION_USER_ID SESSION_TOKEN SESSION_SERVICE_URL HOOK_AGENT_SPOOL_DIR SOCKET_PATH
 
+# shellcheck source=scripts/service.sh
+source scripts/service.sh
 # shellcheck source=scripts/e2e/checks.sh
 source scripts/e2e/checks.sh
 # shellcheck source=scripts/e2e/steps.sh
@@ -57,17 +68,6 @@ source "scripts/e2e/$mode.sh"
 trap 'ended $?' EXIT
 trap 'exit 130' INT TERM
 
-echo "test-e2e: $mode, sessions test-…-$TIMESTAMP${sabotage:+, sabotage: $sabotage}"
-step prerequisites
-step build
-step start
-step healthy
-step status
-step sessions
-step states
-step records
-step dashboard
-step resume
-step outage
-step logs
+echo "test-e2e: $mode${short:+, short}, sessions test-…-$TIMESTAMP${sabotage:+, sabotage: $sabotage}"
+for name in "${steps[@]}"; do step "$name"; done
 summary

@@ -9,6 +9,8 @@
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN, HOOK_AGENT_WHEEL   built already
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/service.sh
+source scripts/service.sh
 
 target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 storage=${SESSION_STORAGE_BIN:-$target/release/session-storage}
@@ -21,22 +23,9 @@ if ! [[ -f hook-agent-node/hook-agent.node ]]; then
 fi
 
 work=$(mktemp -d)
-service=
-clean_up() {
-  if [[ $service ]]; then kill "$service" 2>/dev/null || true; wait "$service" || true; fi
-  rm -rf "$work"
-}
-trap clean_up EXIT
+trap 'end_serving; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
-
-: >"$work/out"
-PORT=0 HOST=127.0.0.1 STORAGE_PATH=$work/data "$storage" >"$work/out" 2>"$work/log" &
-service=$!
-end=$((SECONDS + 20))
-until url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out") && [[ $url ]]; do
-  ((SECONDS < end)) || { cat "$work/log" >&2 && exit 1; }
-  sleep 0.05
-done
+serve "$storage" "$work"
 
 # The clients as a project of one's own has them.
 python3 -m venv "$work/venv"
@@ -53,7 +42,7 @@ example() {
   said=$(env PATH="$work/bin:$PATH" SESSION_ID="example-$name" SESSION_SERVICE_URL="$url" HOOK_AGENT_SPOOL_DIR="$work/spool-$name" "$@")
   [[ ${said##*$'\n'} == recorded ]] || { echo "FAIL $name said: $said" && exit 1; }
   curl -sSf "$url/api/sessions/example-$name" >"$work/$name.json"
-  jq -e "$filter" "$work/$name.json" >/dev/null || { echo "FAIL $name: not $filter:" && jq -c . "$work/$name.json" && exit 1; }
+  satisfies "$filter" <"$work/$name.json" || { echo "FAIL $name: not $filter:" && jq -c . "$work/$name.json" && exit 1; }
   echo "ok   $name"
 }
 counted='.metadata.userId == "ada" and .metadata.status == "completed" and .final.status == "success"
@@ -66,5 +55,6 @@ example python "$counted" "$work/venv/bin/python" examples/agent.py
 example node "$counted" node "$work/node/agent.mjs"
 example program '.metadata.status == "completed" and [.state.goals[].status] == ["completed"] and .actions[0].command == ["wc", "-w"]
   and ([.responses[] | select(.type == "tool_result") | .words] == [4]) and any(.responses[]; .exitCode == 0)' examples/agent.sh
+[[ -s $work/log ]] || { echo 'FAIL the service has no log' && exit 1; }
 if grep -E ' (WARN|ERROR) ' "$work/log"; then echo 'FAIL the service complained' && exit 1; fi
 echo '5 passed, 0 failed'

@@ -16,4 +16,4 @@ npm ci --ignore-scripts --no-audit --no-fund >"$log" 2>&1 || { cat "$log" >&2; e
 npm run --silent build >"$log" 2>&1 || { cat "$log" >&2; exit 1; }
 size=$(wc -c <hook-agent.node)
 [ "$size" -le $((8 * 1024 * 1024)) ] || { echo "the addon has $size bytes, more than 8 MiB" >&2; exit 1; }
-timeout --kill-after=10 600 npm run --silent test
+timeout --kill-after=10 1800 npm run --silent test

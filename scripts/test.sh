@@ -1,11 +1,156 @@
 #!/usr/bin/env bash
-# Sets up and passes all tests: format, lints, the twelve API steps, the API against its own description, the monitoring
-# files and the demo against the release build, unit, property and integration tests, then the Python and Node.js
-# bindings, the dashboard in a real browser, the test applications, and the whole system end to end: in containers where
-# Docker answers, else as plain processes (with E2E_DOCKER=required it has to be Docker). Needs Rust, Node.js 20 and
-# Python 3.10 or later; installs curl, jq, promtool, Chromium and a mail server with apt if they are missing.
+# Sets up and passes all tests, section by section. A red section does not keep the others from being run; at the end
+# stands one line for each, and the script fails if any was red.
+#
+#   scripts/test.sh [--from SECTION] [--only SECTION]...
+#   scripts/test.sh --list                                 the sections, in their order
+#
+# Needs Rust, Node.js 20 and Python 3.10 or later; installs curl, jq, promtool, Chromium and a mail server with apt if
+# they are missing. The whole system runs in containers where Docker answers and, in a shorter form, as plain processes;
+# without Docker as plain processes alone.
+#
+#   E2E_DOCKER=required   red without Docker, instead of skipped
+#   E2E_ATTEMPTS=2        a red end-to-end run is told, and made once more: a shared machine may stall beyond any deadline
+#
+# Exit codes: 0 all green, 1 a section is red, 2 wrong use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# shellcheck source=scripts/service.sh
+source scripts/service.sh
+
+# A section is its line here and its function `section_NAME`, which ends with 75 if it can't be run on this machine.
+sections=(
+  'format          the code is formatted'
+  'lints           clippy, and the service without the export of traces'
+  'build           the release build'
+  'checks          the checks themselves are red where they have to be'
+  'api             the twelve API steps, on the release build'
+  'description     the description of the API against the service'
+  'monitoring      figures, alert rules and dashboard of docs/monitoring'
+  'demo            the demo, on the release build'
+  'hook-agent      unit, property and integration tests of the client'
+  'service         unit, property and integration tests of the model and the service'
+  'archive         the archive, against an S3 server'
+  'deploy          files to deploy by'
+  'licences        licences and sources of the dependencies'
+  'python          the Python binding'
+  'node            the Node.js binding'
+  'dashboard       the dashboard, in Chromium against the service'
+  'examples        the examples'
+  'applications    the test applications'
+  'containers      the whole system, end to end, in containers'
+  'processes       the whole system, end to end, as plain processes'
+  'checkout        the tests have left the checkout as it was'
+)
+
+section_format() { cargo fmt --all --check; }
+
+section_lints() {
+  cargo clippy --quiet --workspace --all-targets -- -D warnings
+  cargo check --quiet -p session-storage --bins --no-default-features
+}
+
+section_build() { release_build; }
+
+section_checks() { ./scripts/test-checks.sh; }
+
+section_api() {
+  release_build
+  trap end_serving EXIT
+  RUST_LOG=warn serve "$SESSION_STORAGE_BIN" "$work"
+  ./scripts/test-session-storage.sh "$url"
+  stop_serving
+}
+
+section_description() { release_build && ./scripts/test-api.sh "$SESSION_STORAGE_BIN"; }
+section_monitoring() { release_build && ./scripts/test-monitoring.sh "$SESSION_STORAGE_BIN"; }
+
+section_demo() {
+  release_build
+  ./scripts/demo.sh >"$work/demo" || { tail -30 "$work/demo" && return 1; }
+  tail -1 "$work/demo"
+}
+
+# The service's and the agent's tests want different features of the same library: one build each.
+section_hook-agent() { release_build && cargo test -p hook-agent; }
+section_service() { cargo test -p session-model -p session-storage --features session-storage/archive; }
+
+section_archive() { ./scripts/test-archive.sh; }
+section_deploy() { ./scripts/test-deploy.sh; }
+
+section_licences() {
+  command -v cargo-deny >/dev/null || { echo 'cargo-deny is not installed: scripts/audit.sh does that' && return 75; }
+  ./scripts/audit.sh --offline
+}
+
+section_python() { release_build && ./scripts/test-hook-agent-py.sh; }
+section_node() { release_build && ./scripts/test-hook-agent-node.sh; }
+section_dashboard() { release_build && ./scripts/test-dashboard.sh; }
+section_examples() { release_build && ./scripts/test-examples.sh; }
+section_applications() { release_build && ./test-containers/test-apps.sh; }
+
+section_containers() {
+  if ! has_docker; then
+    echo 'No Docker engine answers: images and compose files are NOT tested. With Docker installed, or with'
+    # shellcheck disable=SC2016 # to be read, not run
+    echo '`eval "$(scripts/docker-engine.sh start)"` as root, they are.'
+    [[ ${E2E_DOCKER:-} == required ]] && return 1
+    return 75
+  fi
+  end_to_end
+}
+
+section_processes() {
+  release_build
+  if has_docker; then end_to_end --no-docker --short; else end_to_end --no-docker; fi
+}
+
+section_checkout() {
+  local after
+  after=$(checkout)
+  [[ $after == "$before" ]] || { diff <(echo "$before") <(echo "$after") || echo 'files changed while the tests ran' && return 1; }
+}
+
+# What several sections need. The build is done once; after that cargo finds nothing to do.
+release_build() {
+  cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
+}
+has_docker() { docker info >/dev/null 2>&1; }
+end_to_end() {
+  local attempt
+  for attempt in $(seq "${E2E_ATTEMPTS:-1}"); do
+    ./scripts/test-e2e.sh "$@" && return
+    echo "!! the end-to-end test is red in run $attempt" >&2
+  done
+  return 1
+}
+# Every file that differs from the last commit, or is not part of it, with a sum of its content.
+checkout() {
+  git rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 0
+  git status --porcelain --untracked-files=all
+  git diff HEAD --no-ext-diff | cksum
+}
+
+usage() { sed -n '2,/^set /{/^set /!s/^# \{0,1\}//p}' "$0"; }
+wrong() { echo "test: $*" >&2 && usage >&2 && exit 2; }
+names=() chosen=() from=''
+for section in "${sections[@]}"; do names+=("${section%% *}"); done
+known() { [[ " ${names[*]} " == *" $1 "* ]] || wrong "there is no section \`$1\`: --list shows them"; }
+while (($#)); do
+  case $1 in
+    --list) printf '%s\n' "${sections[@]}" && exit 0 ;;
+    --from | --only)
+      [[ ${2:-} ]] || wrong "$1 needs a section: --list shows them"
+      known "$2"
+      if [[ $1 == --from ]]; then from=$2; else chosen+=("$2"); fi
+      shift
+      ;;
+    -h | --help) usage && exit 0 ;;
+    *) wrong "unknown option: $1" ;;
+  esac
+  shift
+done
+[[ ! $from || ${#chosen[@]} == 0 ]] || wrong '--from and --only exclude each other'
 
 command -v cargo >/dev/null || { echo "Rust is missing: see https://rustup.rs" >&2; exit 1; }
 command -v npm >/dev/null || { echo "Node.js is missing: see https://nodejs.org" >&2; exit 1; }
@@ -17,87 +162,39 @@ if [ ${#missing[@]} -gt 0 ]; then
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq "${missing[@]}"
 fi
 
-echo '== format'
-cargo fmt --all --check
-echo '== lints'
-cargo clippy --quiet --workspace --all-targets -- -D warnings
-# The service without the export of traces.
-cargo check --quiet -p session-storage --bins --no-default-features
-echo '== release build'
-cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
-
-echo '== the twelve API steps, on the release build'
 work=$(mktemp -d)
-service=
-cleanup() {
-  if [ -n "$service" ]; then kill "$service" 2>/dev/null || true; wait "$service" || true; fi
-  rm -rf "$work"
-}
-trap cleanup EXIT
-: >"$work/out"
-PORT=0 HOST=127.0.0.1 STORAGE_PATH="$work/data" RUST_LOG=warn \
-  ./target/release/session-storage >"$work/out" 2>"$work/err" &
-service=$!
-for _ in $(seq 100); do
-  url=$(sed -n 's/^listening on \(http.*\)$/\1/p' "$work/out")
-  [ -n "$url" ] && break
-  sleep 0.1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+SESSION_STORAGE_BIN=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/session-storage
+export SESSION_STORAGE_BIN
+# A test that names no service and no spool must not come upon those of whoever runs it.
+export SESSION_SERVICE_URL=http://127.0.0.1:9 HOOK_AGENT_SPOOL_DIR=$work/spool
+unset SESSION_ID SESSION_USER_ID SESSION_TOKEN
+before=$(checkout)
+
+results=() red=0
+for section in "${sections[@]}"; do
+  name=${section%% *}
+  if [[ $from == "$name" ]]; then from=''; fi
+  if [[ $from ]] || { ((${#chosen[@]})) && [[ " ${chosen[*]} " != *" $name "* ]]; }; then continue; fi
+  printf '\n== %s\n' "$section"
+  begun=$SECONDS
+  # Within a condition `set -e` would be off.
+  set +e
+  (set -e; "section_$name")
+  status=$?
+  set -e
+  case $status in
+    0) said='passed' ;;
+    75) said='skipped' ;;
+    *) said='FAILED' red=$((red + 1)) ;;
+  esac
+  results+=("$(printf '%-14s %5d s  %s' "$name" $((SECONDS - begun)) "$said")")
 done
-[ -n "$url" ] || { cat "$work/err" >&2; exit 1; }
-./scripts/test-session-storage.sh "$url"
-kill "$service"
-wait "$service"
-service=
 
-echo '== the description of the API against the service'
-./scripts/test-api.sh
-
-echo '== figures, alert rules and dashboard'
-./scripts/test-monitoring.sh
-
-echo '== the demo, on the release build'
-./scripts/demo.sh >"$work/demo" || { tail -30 "$work/demo"; exit 1; }
-tail -1 "$work/demo"
-
-echo '== tests'
-# The service's and the agent's tests want different features of the same library: one build each.
-cargo test -p hook-agent
-cargo test -p session-model -p session-storage --features session-storage/archive
-echo '== the archive, against an S3 server'
-./scripts/test-archive.sh
-echo '== files to deploy by'
-./scripts/test-deploy.sh
-if command -v cargo-deny >/dev/null; then
-  echo '== licences and sources of the dependencies'
-  ./scripts/audit.sh --offline
+printf '\n== all sections\n' && printf '%s\n' "${results[@]}"
+if ((red)); then
+  echo "test: $red of ${#results[@]} sections are red"
+  exit 1
 fi
-echo '== the Python binding'
-./scripts/test-hook-agent-py.sh
-echo '== the Node.js binding'
-./scripts/test-hook-agent-node.sh
-echo '== the dashboard'
-./scripts/test-dashboard.sh
-echo '== the examples'
-./scripts/test-examples.sh
-echo '== the test applications'
-./test-containers/test-apps.sh
-echo '== the whole system, end to end'
-# A shared machine may stall beyond any deadline: with E2E_ATTEMPTS=2 a red run is told, and made once more.
-end_to_end() {
-  local attempt
-  for attempt in $(seq "${E2E_ATTEMPTS:-1}"); do
-    ./scripts/test-e2e.sh "$@" && return
-    echo "!! the end-to-end test is red in run $attempt" >&2
-  done
-  return 1
-}
-if [ "${E2E_DOCKER:-}" = required ] || docker info >/dev/null 2>&1; then
-  end_to_end
-else
-  echo '!!' >&2
-  echo '!! No Docker engine answers: the end-to-end test runs as plain processes. Images and compose files are NOT tested.' >&2
-  # shellcheck disable=SC2016 # to be read, not run
-  echo '!! With Docker installed, or `eval "$(scripts/docker-engine.sh start)"` as root, they are.' >&2
-  echo '!!' >&2
-  end_to_end --no-docker
-fi
+echo "test: no section is red, $SECONDS s"

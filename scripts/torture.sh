@@ -2,18 +2,46 @@
 # The proofs of durability in their nightly form.
 #
 #   scripts/torture.sh [--kills [N]]          kill the service N times under load (200)
-#   scripts/torture.sh --power [--cuts N]     cut the power N times (50): needs root, loop devices, mkfs.ext4
+#   scripts/torture.sh --power [--cuts N]     cut the power N times (50), with kills and starts in between: needs root,
+#                                             loop devices, mkfs.ext4
 #   scripts/torture.sh --damage               every byte of the last records cut off and flipped in turn
+#   scripts/torture.sh --histories [N]        N rounds of deletions, creations and writes with a fault and a kill (200)
+#   scripts/torture.sh --checkpoints [N]      N kills during checkpoints (60)
+#   scripts/torture.sh --full [N]             N rounds of two kills and starts each on a full disk (30): needs root
+#   scripts/torture.sh --calls [N]            N runs in each of which one file operation fails once (320)
+#   scripts/torture.sh --files [N]            N damages of every kind of file, fifteen ways each (400)
+#   scripts/torture.sh --descriptors          connections until no descriptor is left
+#   scripts/torture.sh --campaigns            the last six
 #
 # The options add up; with none, --kills. Loopback only; ends only what it started; unmounts what it mounted.
+# TORTURE_SEED repeats a run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kills=0 cuts=50 power=no damage=no
-usage() { sed -n '2,8s/^# \{0,1\}//p' "$0"; }
+campaigns=() # name, test, rounds
+usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; }
 number() { [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "$1 wants a number" >&2; exit 2; }; }
+# campaign TEST ROUNDS [GIVEN]: sets $taken to how many arguments GIVEN was.
+campaign() {
+  taken=1
+  local rounds=$2
+  if [[ ${3:-} && ${3:-} != --* ]]; then number "$1" "$3"; rounds=$3 taken=2; fi
+  campaigns+=("$1 $rounds")
+}
 while (($#)); do
   case $1 in
+    --histories) campaign campaigns::histories 200 "${2:-}"; shift "$taken" ;;
+    --checkpoints) campaign campaigns::kills_during_checkpoints 60 "${2:-}"; shift "$taken" ;;
+    --full) campaign campaigns::a_full_disk 30 "${2:-}"; shift "$taken" ;;
+    --calls) campaign campaigns::each_call 320 "${2:-}"; shift "$taken" ;;
+    --files) campaign campaigns::every_kind_of_file 400 "${2:-}"; shift "$taken" ;;
+    --descriptors) campaign descriptors:: 10 "${2:-}"; shift "$taken" ;;
+    --campaigns)
+      campaigns+=('campaigns::histories 200' 'campaigns::kills_during_checkpoints 60' 'campaigns::a_full_disk 30'
+        'campaigns::each_call 320' 'campaigns::every_kind_of_file 400' 'descriptors:: 10')
+      shift
+      ;;
     --kills)
       kills=200
       if [[ ${2:-} && ${2:-} != --* ]]; then number "$1" "$2"; kills=$2; shift; fi
@@ -26,21 +54,31 @@ while (($#)); do
     *) echo "unknown option $1" >&2; usage >&2; exit 2 ;;
   esac
 done
-if [[ $kills == 0 && $power == no && $damage == no ]]; then kills=200; fi
+if [[ $kills == 0 && $power == no && $damage == no && ${#campaigns[@]} == 0 ]]; then kills=200; fi
+
+for campaign in "${campaigns[@]}"; do
+  read -r test rounds <<<"$campaign"
+  TORTURE_ROUNDS=$rounds timeout $((600 + rounds * 30)) \
+    cargo test --release --quiet -p session-storage --test it "$test" -- --nocapture --test-threads 1
+done
+
+# Passes the output of `cargo test` on; fails if it says that no test was run.
+some_tests() { awk '{ print } /^running [1-9]/ { some = 1 } END { if (!some) print "torture: no test was run"; exit !some }'; }
 
 if ((kills)); then
   TORTURE_KILLS=$kills timeout $((600 + kills * 10)) \
-    cargo test --release --quiet -p session-storage --test it recovery:: -- --nocapture --test-threads 1
+    cargo test --release --quiet -p session-storage --test it recovery:: -- --nocapture --test-threads 1 | some_tests
 fi
 if [[ $damage == yes ]]; then
-  TORTURE_ALL=1 timeout 7200 cargo test --release --quiet -p session-storage --test it damage:: -- --nocapture
+  TORTURE_ALL=1 timeout 7200 cargo test --release --quiet -p session-storage --test it damage:: -- --nocapture | some_tests
 fi
 [[ $power == yes ]] || exit 0
 
 # --- power cuts -------------------------------------------------------------------------------------------------
 # The service runs on an ext4 file system in a file. A cut stops the service (SIGSTOP) at a random moment under
 # load, copies that file, and lets it go on: what the kernel still held in memory is not in the copy, as after a
-# power cut. A copy is good only if nothing wrote to the file meanwhile, so it is compared and, if need be, taken
+# power cut. Before two of three cuts the service is killed and started again, so that what recovery wrote, and what was
+# written since, is as unsynced as can be. A copy is good only if nothing wrote to the file meanwhile, so it is compared and, if need be, taken
 # again. Everything that was acknowledged before the cut must be in the copy.
 [[ $(id -u) == 0 ]] || { echo "--power mounts file systems: run it as root" >&2; exit 2; }
 for tool in mkfs.ext4 fsck.ext4 losetup mount; do
@@ -77,10 +115,10 @@ detach() {
   umount "$1"
   losetup -d "$2"
 }
-# serve STORAGE NAME: starts the service; sets $pid and $address.
+# serve STORAGE NAME [PORT]: starts the service; sets $pid and $address.
 serve() {
   : >"$work/$2.out" # what the one before said must not be read
-  PORT=0 HOST=127.0.0.1 STORAGE_PATH=$1 RUST_LOG=info NO_COLOR=1 "$service_bin" >"$work/$2.out" 2>"$work/$2.log" &
+  PORT=${3:-0} HOST=127.0.0.1 STORAGE_PATH=$1 RUST_LOG=info NO_COLOR=1 "$service_bin" >"$work/$2.out" 2>"$work/$2.log" &
   pid=$!
   pids+=("$pid")
   for _ in $(seq 600); do
@@ -111,8 +149,15 @@ service=$pid
 load=$!
 pids+=("$load")
 
-repeated=0
+repeated=0 restarts=0 port=${address##*:}
 for cut in $(seq "$cuts"); do
+  for _ in $(seq $((cut % 3))); do
+    sleep "$(milliseconds $((RANDOM % 300)))"
+    kill -KILL "$service"
+    wait "$service" 2>/dev/null || true
+    serve "$work/disk/store" service "$port"
+    service=$pid restarts=$((restarts + 1))
+  done
   before=$(wc -l <"$work/acks")
   sleep "$(milliseconds $((150 + RANDOM % 500)))"
   for try in 1 2 3 4 5 6; do
@@ -155,4 +200,5 @@ end "$service" || { echo "the service did not stop in good order" >&2; exit 1; }
 pids=()
 detach "$work/disk" "$disk_loop"
 mounts=() loops=()
-echo "power: $cuts cuts ($repeated copies taken again), $(wc -l <"$work/acks") writes acknowledged, nothing lost, every seq dense"
+echo "power: $cuts cuts with $restarts kills and starts in between ($repeated copies taken again)," \
+  "$(wc -l <"$work/acks") writes acknowledged, nothing lost, every seq dense"

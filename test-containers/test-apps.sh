@@ -16,7 +16,8 @@ service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
 [ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
 [ -x "$service" ] || { echo "test-apps: no service at \`$service\`" >&2; exit 1; }
 
-if ! PATH=$PATH:/usr/sbin command -v exim4 dovecot >/dev/null; then
+# One at a time: of several, `command -v` is content with any.
+if ! (PATH=$PATH:/usr/sbin && command -v exim4 && command -v dovecot) >/dev/null; then
   command -v apt-get >/dev/null || { echo "test-apps: please install exim4 and dovecot" >&2; exit 1; }
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
     exim4-daemon-light dovecot-imapd

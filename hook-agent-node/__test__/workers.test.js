@@ -17,8 +17,16 @@ function worker(source, settings) {
   });
 }
 
+/** As `agentFor` has them: agents whose settings differ share nothing. */
 function settings(service, spool, session) {
-  return { SESSION_ID: session, SESSION_SERVICE_URL: service.url, HOOK_AGENT_SPOOL_DIR: spool };
+  const patience = String(DEADLINE_MS);
+  return {
+    SESSION_ID: session,
+    SESSION_SERVICE_URL: service.url,
+    HOOK_AGENT_SPOOL_DIR: spool,
+    HOOK_AGENT_ANSWER_TIMEOUT_MS: patience,
+    HOOK_AGENT_CONNECT_TIMEOUT_MS: patience,
+  };
 }
 
 async function exit(thread) {

@@ -212,5 +212,8 @@ def read(reader: Any) -> Request | None:
     while (line := reader.readline().decode().strip()) != "":
         name, value = line.split(": ", 1)
         headers[name.lower()] = value
-    body = reader.read(int(headers.get("content-length", 0))).decode()
-    return Request(method, path, headers, body)
+    length = int(headers.get("content-length", 0))
+    body = reader.read(length)
+    if len(body) < length:
+        return None  # The client was killed in the middle of its request, which the service does not store either.
+    return Request(method, path, headers, body.decode())

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import threading
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -76,7 +77,7 @@ class Service:
 
     def command(self, *words: str) -> str:
         """Runs one of the service's commands beside it and returns what it prints."""
-        environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data")}
+        environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data"), "PORT": "0"}
         ended = subprocess.run([binary(), *words], env=environ, capture_output=True, text=True, check=True)
         return ended.stdout.strip()
 
@@ -110,12 +111,19 @@ class Service:
 
 def until(condition: Callable[[], object]) -> None:
     """Waits for what can only be asked for again and again."""
-    clock = threading.Event()
-    for _ in range(int(DEADLINE / 0.005)):
+    clock, deadline = threading.Event(), time.monotonic() + DEADLINE
+    while time.monotonic() < deadline:
         if condition():
             return
         clock.wait(0.005)
     raise AssertionError("it never came about")
+
+
+def sooner_or_later(attempt: Callable[[], bool]) -> None:
+    """Tries until it holds: what takes a moment on an idle machine may take longer on a busy one, but not each time."""
+    deadline = time.monotonic() + DEADLINE
+    while not attempt():
+        assert time.monotonic() < deadline, "it took too long each time"
 
 
 def free_port() -> int:

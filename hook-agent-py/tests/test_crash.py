@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from fault_server import DEADLINE, HANG, FaultServer
 from hook_agent import SessionHookAgent
 
@@ -23,6 +24,7 @@ while True:
 """
 
 
+@pytest.mark.usefixtures("impatient")
 def test_a_program_killed_right_after_its_call_returned_loses_nothing(server: FaultServer) -> None:
     """Twenty of them, one after the other on one spool; what a call had returned for is there, once, in order."""
     returned = 0

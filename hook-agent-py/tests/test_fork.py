@@ -63,6 +63,7 @@ assert agent.sync.flush(30)
 """
 
 
+@pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", [None, HANG, LATE], ids=["", "hanging", "late"])
 def test_forks_in_the_middle_of_deliveries(server: FaultServer, fault: object) -> None:
     if fault:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 from conftest import Run
+from fault_server import FaultServer
 from service import Service
 
 PROGRAM = """
@@ -22,7 +23,7 @@ async def record(agent, tag="1"):
     await agent.complete_agent("a" + tag)
     # What programs do with coroutines.
     task = asyncio.create_task(agent.log_action({"type": "file_write"}))
-    await asyncio.wait_for(agent.log_action({"type": "file_edit"}), timeout=10)
+    await asyncio.wait_for(agent.log_action({"type": "file_edit"}), timeout=30)
     await asyncio.gather(task, agent.log_action({"type": "bash_exec"}))
     await agent.close()
 
@@ -48,25 +49,28 @@ def test_a_program_of_the_old_client_runs_unchanged(service: Service, run: Run) 
         assert whole["state"]["agents"]["completed"] == ["a1", "a2"][:times]
 
 
-def test_importing_needs_no_variable_and_a_call_without_a_session_says_so(run: Run) -> None:
+def test_importing_needs_no_variable_and_a_call_without_a_session_says_so(run: Run, server: FaultServer) -> None:
     environ = {name: "" for name in os.environ if name.startswith(("SESSION_", "HOOK_AGENT_"))}
     environ["SESSION_STORAGE_BIN"] = ""
     run(
-        """
+        f"""
 import asyncio, os
 from hook_agent import HookAgentError, hook_agent
-for call in (lambda: hook_agent.log_action({}), lambda: asyncio.run(hook_agent.get_state())):
+for call in (lambda: hook_agent.log_action({{}}), lambda: asyncio.run(hook_agent.get_state())):
     try:
         call()
     except HookAgentError as error:
         print(error.code)
 os.environ["SESSION_ID"] = "late"
-hook_agent.log_action({})
+# Never the default: whoever runs the tests may have a service there.
+os.environ["SESSION_SERVICE_URL"] = {server.url!r}
+hook_agent.log_action({{}})
 print(hook_agent.session_id)
 """,
         out="missing_session\nmissing_session\nlate\n",
         **{**environ, "HOOK_AGENT_SPOOL_DIR": os.environ["HOOK_AGENT_SPOOL_DIR"]},
     )
+    server.wait(lambda server: "late" in server.sessions)
 
 
 def test_a_variable_that_cannot_be_used_is_told_at_the_first_call(run: Run) -> None:

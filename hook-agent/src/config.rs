@@ -30,7 +30,7 @@ pub enum FullPolicy {
 
 /// Where to deliver to, where to keep what is not delivered yet, and how long to wait.
 ///
-/// ```
+/// ```no_run
 /// use hook_agent::{Config, HookAgent};
 ///
 /// let mut config = Config::new("http://localhost:9000")?;

@@ -110,7 +110,12 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
         return Ok(key);
     }
     // What a damaged file holds is kept, and the directory gets a key that stays, instead of one in every process.
-    std::fs::rename(&path, dir.join(format!("{KEY_FILE}.damaged.{}", uuid::Uuid::new_v4().simple())))?;
+    let aside = dir.join(format!("{KEY_FILE}.damaged.{}", uuid::Uuid::new_v4().simple()));
+    std::fs::rename(&path, &aside)?;
+    // Another process may have replaced it since it was read: that one's key goes back.
+    if Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&aside)?)).is_some() {
+        link(&aside, &path)?;
+    }
     make(dir, &path)?;
     read()?.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
@@ -119,9 +124,14 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
-    let written = writeln!(file, "{}", draw().to_hex()).and_then(|()| std::fs::hard_link(&spare, path));
-    std::fs::remove_file(&spare)?;
-    written.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+    writeln!(file, "{}", draw().to_hex()).and_then(|()| link(&spare, path))
+}
+
+/// Moves a key to its place; one that is there already stays.
+fn link(from: &Path, path: &Path) -> io::Result<()> {
+    let linked = std::fs::hard_link(from, path);
+    std::fs::remove_file(from)?;
+    linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 #[cfg(test)]

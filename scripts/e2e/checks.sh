@@ -19,7 +19,7 @@ step() {
     results+=("--   $number  $title: not run")
     return
   fi
-  printf '\n== %s/12 %s\n' "$number" "$title"
+  printf '\n== %s/%s %s\n' "$number" ${#steps[@]} "$title"
   "step_$name" || red=1
   if [[ $red ]]; then
     stopped=1
@@ -37,7 +37,7 @@ check() {
     echo "  ok    $what"
     return
   fi
-  red=1 failures+=("$number/12: $what")
+  red=1 failures+=("$number/${#steps[@]}: $what")
   echo "  FAIL  $what"
   tail -n 40 "$work/check.out" | cut -c1-600 | sed 's/^/        /'
   return 1
@@ -58,14 +58,14 @@ until_ok() {
 }
 
 # api PATH: what the service answers.
-api() { curl -sS -m 20 --fail-with-body "$(service_url)$1"; }
+api() { curl -sS -m 60 --fail-with-body "$(service_url)$1"; }
 
 # holds PATH FILTER [JQ_OPTION...]: the answer satisfies the jq filter; if not, it is shown.
 holds() {
   local path=$1 filter=$2 answer
   shift 2
   answer=$(api "$path") || { echo "GET $path: $answer" && return 1; }
-  jq -e "$@" "$filter" >/dev/null <<<"$answer" && return
+  satisfies "$filter" "$@" <<<"$answer" && return
   echo "GET $path does not satisfy $filter:"
   jq -c 'del(.actions, .responses, .initial.input)' <<<"$answer" 2>/dev/null || echo "$answer"
   return 1
@@ -78,7 +78,7 @@ summary() {
   ok=$(printf '%s\n' "${results[@]}" | grep -c ^ok) || true
   failed=$(printf '%s\n' "${results[@]}" | grep -c ^FAIL) || true
   echo
-  echo "test-e2e: $mode, $((SECONDS - begun)) s"
+  echo "test-e2e: $mode${short:+, short}, $((SECONDS - begun)) s"
   echo "$ok passed, $failed failed, $((number - ok - failed)) skipped"
   exit $((failed > 0))
 }

@@ -20,7 +20,7 @@ parts_build() {
   if [[ -z ${SESSION_STORAGE_BIN:-} || -z ${HOOK_AGENT_BIN:-} ]]; then
     cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent || return
   fi
-  python=$(test-containers/test-apps.sh --no-tests | tail -1)/bin/python || return
+  python=$(SESSION_STORAGE_BIN=$storage test-containers/test-apps.sh --no-tests | tail -1)/bin/python || return
   build_dashboard || return
   mkdir -p "$bin" "$work/home"
   ln -sf "$(realpath "$agent")" "$bin/hook-agent"
@@ -95,6 +95,7 @@ mail_start() {
   [[ -z ${pids[mail-$1]:-} ]] || return 0
   # Not below the work folder: the mail server is nobody, who may not be let in there.
   dir=$(mktemp -d) && mail_dirs+=("$dir")
+  mkdir -p "$work/$1" # its log goes there, before the round's first application makes the folder
   mail_port=("$(free_port)" "$(free_port)")
   (cd test-containers && MAIL_DIR=$dir POST_DIR=email_solver/mailbox SMTP_PORT=${mail_port[0]} IMAP_PORT=${mail_port[1]} \
     PYTHONPATH=.:email_solver exec "$python" -m mail_server) >"$work/$1/mail.log" 2>&1 </dev/null &

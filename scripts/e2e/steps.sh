@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2016 # sourced by test-e2e.sh
-# The twelve steps. A round is one run of the three applications: `calm`, `killed` (step 10), `outage` (step 11).
+# The steps. A round is one run of the three applications: `calm`, `killed` (step 10), `outage` (step 11).
 
 apps=(customer email claude)
 claude_home=test-containers/fly_achensee_claude
@@ -88,7 +88,11 @@ compare_claude() {
     return
   grep -v '^ok' "$work/compare.out" && return 1
 }
-mail_delivered() { diff <(jq -S . test-containers/email_solver/mailbox/delivered.json) <(mail_counts | jq -S .); }
+mail_delivered() {
+  local counts
+  counts=$(mail_counts) && [[ $counts ]] || { echo 'the mail server does not say what was delivered' && return 1; }
+  diff <(jq -S . test-containers/email_solver/mailbox/delivered.json) <(jq -S . <<<"$counts")
+}
 
 # All of a round against what the applications wrote down themselves.
 records_of() {
@@ -185,11 +189,17 @@ service_is_away() { ! api /health; }
 
 step_logs() {
   local name round
+  # An empty log has no error either.
+  check 'the service has kept a log' has_logged service_log
   check "the service's log has no warning and no error" no_line ' (WARN|ERROR) |"level":"(WARN|ERROR)"|panicked' service_log
   check "the dashboard's log has no error" no_line '\[(error|crit|alert|emerg)\]' dashboard_log
-  for round in calm killed outage; do
+  for round in "${rounds[@]}"; do
     for name in "${apps[@]}"; do
-      app_fetch "$name" "$round" >/dev/null 2>&1 || continue
+      if ! app_fetch "$name" "$round" >"$work/fetch.out" 2>&1; then
+        # After a step that failed there may be none; after all that passed there has to be.
+        [[ $stopped ]] || check "$name, $round: its files are there" cat_and_fail "$work/fetch.out"
+        continue
+      fi
       check "$name, $round: nothing in its log that should not be" no_line 'Traceback|Error|ERROR|WARN|warning:|damaged|panicked|is away' app_log "$name" "$round"
       check "$name, $round: nothing rejected, no hook in trouble" node "$claude_home/trouble.mjs" "$(spool_dir "$name" "$round")" \
         "$([[ $round == outage ]] && echo "$outage_from" || echo 0)" "$([[ $round == outage ]] && echo "$outage_to" || echo 0)"
@@ -197,6 +207,8 @@ step_logs() {
   done
   [[ $keep ]] || check 'everything that was started is gone' parts_remove
 }
+has_logged() { grep -q . <("$@") || { echo "nothing from $*" && return 1; }; }
+cat_and_fail() { cat "$1" && return 1; }
 # no_line PATTERN COMMAND...: no line that it prints matches; those that do are shown.
 no_line() {
   local pattern=$1 text

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::{Birth, Change, EventKind, PatchFormat};
+use crate::json;
 use crate::line;
 use crate::metadata::Metadata;
 use crate::state::State;
@@ -41,7 +42,7 @@ struct Payload<'a> {
 }
 
 /// Whether the next change line of this view bears the state before it.
-fn wants_keyframe(view: &View) -> bool {
+pub fn wants_keyframe(view: &View) -> bool {
     let frame = view.keyframe;
     frame.seq == 0 || frame.bytes >= KEYFRAME_BYTES + 2 * frame.state_bytes
 }
@@ -93,6 +94,7 @@ pub struct ChangeLine {
     pub version: u64,
     #[serde(rename = "type")]
     kind: String,
+    #[serde(deserialize_with = "json::exact")]
     data: Value,
     #[serde(default)]
     format: Option<String>,
@@ -109,10 +111,16 @@ pub struct ChangeLine {
     pub metadata: Option<Metadata>,
 }
 
+impl json::Stored for ChangeLine {
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
 impl ChangeLine {
     /// Parses a line without its newline; `None` if it is none of ours.
     pub fn parse(line: &[u8]) -> Option<Self> {
-        crate::json::stored(line).ok()
+        json::stored(line).ok()
     }
 
     /// The change it holds.

@@ -153,7 +153,7 @@ pub struct Change {
 #[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Birth {
     /// The creator's `initial`.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::json::exact_object")]
     pub initial: Map<String, Value>,
     /// The session this one is a child of.
     #[serde(default, skip_serializing_if = "Option::is_none")]

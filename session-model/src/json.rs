@@ -1,8 +1,16 @@
 //! From bytes to JSON: the one place where a client's body is found to be text and well-formed.
+//!
+//! Every document, sent or stored, is read by the [`Scanner`], so that its numbers keep the digits that were sent.
+//! serde_json's own reading of a [`Value`] rewrites exponents: derived types read theirs with [`exact`] and
+//! [`exact_object`], and a `Value` of a client's is put into another by hand, never by `json!` or `to_value`, which
+//! read it once more.
 
+use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
+use crate::scanner::Scanner;
 
 /// The deepest nesting accepted; deeper bodies could not be read back by most clients.
 pub const MAX_DEPTH: usize = 127;
@@ -33,13 +41,18 @@ pub fn malformed(error: &serde_json::Error) -> Refusal {
 /// Parses any JSON value.
 pub fn value(bytes: &[u8]) -> Result<Value, Refusal> {
     let text = text(bytes)?;
-    match serde_json::from_str(text) {
+    match read(text, MAX_DEPTH) {
         Ok(value) => Ok(value),
         Err(error) => match mend_surrogates(text) {
-            Some(mended) => serde_json::from_str(&mended).map_err(|e| malformed(&e)),
+            Some(mended) => read(&mended, MAX_DEPTH).map_err(|e| malformed(&e)),
             None => Err(malformed(&error)),
         },
     }
+}
+
+/// Reads a text that may nest `levels` deep; what the scanner does not take is serde_json's to explain.
+fn read(text: &str, levels: usize) -> Result<Value, serde_json::Error> {
+    Scanner::document(text, levels).map_or_else(|| serde_json::from_str(text), Ok)
 }
 
 /// Parses a JSON object; an empty body counts as `{}`.
@@ -55,40 +68,54 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// Parses a document of our own files. What was accepted as a body may stand some levels deeper there, so the
-/// depth is bounded by [`MAX_STORED_DEPTH`] instead of the parser's own limit.
-pub fn stored<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T, serde_json::Error> {
-    match serde_json::from_slice(bytes) {
-        Err(error)
-            if error.to_string().starts_with("recursion limit") && depth(bytes) <= MAX_STORED_DEPTH =>
-        {
-            let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-            deserializer.disable_recursion_limit();
-            let value = T::deserialize(&mut deserializer)?;
-            deserializer.end()?;
-            Ok(value)
-        }
-        result => result,
+/// What is read from our own files and from the journal.
+pub trait Stored: Sized {
+    /// Reads it from JSON that is not nested too deeply.
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error>;
+}
+
+impl Stored for Value {
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+        read(text, MAX_STORED_DEPTH)
     }
 }
 
-/// The deepest nesting of brackets outside of strings.
-fn depth(bytes: &[u8]) -> usize {
-    let (mut depth, mut deepest, mut in_string, mut escaped) = (0usize, 0, false, false);
-    for byte in bytes {
-        match byte {
-            _ if escaped => escaped = false,
-            b'\\' if in_string => escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
+/// The JSON object that a damaged document begins with, if it does: a document that was written twice, or with
+/// something behind it.
+pub fn leading_object(bytes: &[u8]) -> Option<Value> {
+    let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
+    values.next()?.ok()?;
+    stored::<Value>(bytes.get(..values.byte_offset())?).ok().filter(Value::is_object)
+}
+
+/// Parses a document of our own files. What was accepted as a body may stand some levels deeper there, so the
+/// depth is bounded by [`MAX_STORED_DEPTH`] instead of the parser's own limit.
+pub fn stored<T: Stored>(bytes: &[u8]) -> Result<T, serde_json::Error> {
+    T::read(bytes)
+}
+
+/// Reads a document within a derived type, which has to be read from text.
+pub(crate) fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
+    let text = <&RawValue>::deserialize(deserializer)?;
+    read(text.get(), MAX_STORED_DEPTH).map_err(D::Error::custom)
+}
+
+/// The same for one that has to be an object.
+pub(crate) fn exact_object<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Map<String, Value>, D::Error> {
+    match exact(deserializer)? {
+        Value::Object(fields) => Ok(fields),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Err(D::Error::custom("not a JSON object"))
         }
     }
-    deepest
+}
+
+/// The same for one that may be null or missing.
+pub(crate) fn exact_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    exact(deserializer).map(|value| Some(value).filter(|value| !value.is_null()))
 }
 
 /// The deepest nesting of a value; that of a scalar is 0.
@@ -101,11 +128,11 @@ pub fn depth_of(value: &Value) -> usize {
     deepest.unwrap_or(0) + 1
 }
 
-/// About how many bytes a value takes as JSON: escapes are not counted, and every number as one of eight digits.
+/// About how many bytes a value takes as JSON: escapes are not counted.
 pub fn size_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 4,
-        Value::Number(_) => 8,
+        Value::Number(number) => number.as_str().len(),
         Value::String(text) => text.len() + 2,
         Value::Array(items) => items.iter().map(|item| size_of(item) + 1).sum::<usize>() + 2,
         Value::Object(fields) => {
@@ -184,6 +211,15 @@ mod tests {
         assert!(stored::<Value>(nested(MAX_STORED_DEPTH).as_bytes()).is_ok());
         assert!(stored::<Value>(nested(MAX_STORED_DEPTH + 1).as_bytes()).is_err());
         assert!(stored::<Value>("[".repeat(1_000_000).as_bytes()).is_err());
+    }
+
+    #[test]
+    fn a_damaged_document_is_read_as_far_as_it_is_one() {
+        assert_eq!(leading_object(b"{\"a\":1}}"), Some(serde_json::json!({"a": 1})));
+        assert_eq!(leading_object(b"{\"a\":1}\0\0\0"), Some(serde_json::json!({"a": 1})));
+        for bytes in [&b""[..], b"{\"a\":", b"5}", b"\0{}"] {
+            assert_eq!(leading_object(bytes), None, "{bytes:?}");
+        }
     }
 
     #[test]

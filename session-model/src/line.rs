@@ -50,10 +50,34 @@ pub fn open(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64) {
 pub fn seal(out: &mut Vec<u8>, start: usize) {
     let sum = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(SEAL_START);
-    for shift in (0..8).rev() {
-        out.push(b"0123456789abcdef"[(sum >> (shift * 4) & 0xf) as usize]);
-    }
+    out.extend_from_slice(&hex(sum));
     out.extend_from_slice(b"\"}\n");
+}
+
+/// Appends a line of ours, given with its newline, with another offset. It may get longer or shorter.
+pub fn restamp(out: &mut Vec<u8>, line: &[u8], offset: u64) {
+    let start = out.len();
+    let head = head(line).expect("a line that was just written has a head");
+    let digits = itoa::Buffer::new().format(head.offset).len();
+    out.extend_from_slice(&line[..head.payload - digits]);
+    number(out, offset);
+    out.extend_from_slice(&line[head.payload..line.len() - SEAL_LEN - 1]);
+    seal(out, start);
+}
+
+/// Gives a line of ours, with its newline, another offset of as many digits.
+pub fn restamp_in_place(line: &mut [u8], offset: u64) {
+    let payload = head(line).expect("a line that was just written has a head").payload;
+    let mut buffer = itoa::Buffer::new();
+    let digits = buffer.format(offset).as_bytes();
+    line[payload - digits.len()..payload].copy_from_slice(digits);
+    let seal = line.len() - SEAL_LEN - 1;
+    let (body, seal) = line.split_at_mut(seal);
+    seal[SEAL_START.len()..SEAL_START.len() + 8].copy_from_slice(&hex(crc32c::crc32c(body)));
+}
+
+fn hex(sum: u32) -> [u8; 8] {
+    std::array::from_fn(|place| b"0123456789abcdef"[(sum >> (28 - place * 4) & 0xf) as usize])
 }
 
 /// Appends a number in decimal.
@@ -61,19 +85,28 @@ pub fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
+/// Whether bytes are the seal that a line of ours ends with; whether the sum fits is not looked at.
+pub fn is_seal(bytes: &[u8]) -> bool {
+    bytes.len() == SEAL_LEN && bytes.starts_with(SEAL_START) && bytes.ends_with(b"\"}")
+}
+
 /// Judges a line, given without its newline.
 pub fn check(line: &[u8]) -> Seal {
-    if let Some(body) = line.len().checked_sub(SEAL_LEN) {
-        let (body, seal) = line.split_at(body);
-        if seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
-            let sum = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
-                .ok()
-                .filter(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
-                .and_then(|hex| u32::from_str_radix(hex, 16).ok());
-            return if sum == Some(crc32c::crc32c(body)) { Seal::Whole } else { Seal::Damaged };
-        }
+    let (body, seal) = line.split_at(line.len().saturating_sub(SEAL_LEN));
+    check_parts(line, seal, || crc32c::crc32c(body))
+}
+
+/// Judges a line that is not all in memory: by its first bytes, its last [`SEAL_LEN`] bytes, and the checksum of what
+/// stands before these.
+pub fn check_parts(start: &[u8], seal: &[u8], sum: impl FnOnce() -> u32) -> Seal {
+    if seal.len() == SEAL_LEN && seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
+        let written = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
+            .ok()
+            .filter(|hex| hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
+            .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+        return if written == Some(sum()) { Seal::Whole } else { Seal::Damaged };
     }
-    if head(line).is_some() { Seal::Damaged } else { Seal::Legacy }
+    if head(start).is_some() { Seal::Damaged } else { Seal::Legacy }
 }
 
 /// Reads the head of a line of ours; `None` for a line of the older service.
@@ -144,6 +177,23 @@ mod tests {
         for cut in start..text.len() {
             assert_eq!(check(&text[..cut]), Seal::Damaged, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn a_line_with_another_offset_is_the_one_that_is_written_with_it() {
+        for offset in [1, 91, 100, u64::MAX] {
+            let mut wanted = Vec::new();
+            open(&mut wanted, 7, "2026-11-21T04:00:00.000Z", offset);
+            wanted.extend_from_slice(b",\"type\":\"tool_call\"");
+            seal(&mut wanted, 0);
+            let mut found = Vec::new();
+            restamp(&mut found, &sample(), offset);
+            assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
+        }
+        let (mut found, mut wanted) = (sample(), Vec::new());
+        restamp_in_place(&mut found, 47);
+        restamp(&mut wanted, &sample(), 47);
+        assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
     }
 
     #[test]

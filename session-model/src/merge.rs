@@ -1,6 +1,37 @@
 //! Merging JSON documents: the service's own deep merge, RFC 7396, and dotted keys.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
+
+/// How a patch is merged into a document.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Merge {
+    /// [`deep_merge`]
+    Deep,
+    /// [`merge_patch`]
+    Patch,
+}
+
+impl Merge {
+    pub(crate) fn apply(self, target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+        match self {
+            Merge::Deep => deep_merge(target, patch),
+            Merge::Patch => merge_patch(target, patch),
+        }
+    }
+
+    /// Whether a merge would make anything else of what stands there.
+    pub(crate) fn changes(self, old: Option<&Value>, patch: &Value) -> bool {
+        match (old, patch) {
+            (Some(Value::Object(old)), Value::Object(patch)) => {
+                patch.iter().any(|(key, patch)| self.changes(old.get(key), patch))
+            }
+            (old, Value::Null) if self == Merge::Patch => old.is_some(),
+            (old, patch) => old != Some(patch),
+        }
+    }
+}
 
 /// Objects merge, arrays and scalars replace, null is stored as null.
 pub fn deep_merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
@@ -17,11 +48,15 @@ pub fn deep_merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
 
 /// RFC 7396: as above, but null removes.
 pub fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
+    // All of them in one walk: each by itself would move those behind it.
+    let removed: HashSet<&str> =
+        patch.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key.as_str()).collect();
+    if !removed.is_empty() {
+        target.retain(|key, _| !removed.contains(key.as_str()));
+    }
     for (key, value) in patch {
         match value {
-            Value::Null => {
-                target.shift_remove(key);
-            }
+            Value::Null => {}
             Value::Object(new) => {
                 let slot = target.entry(key.clone()).or_insert(Value::Null);
                 if !slot.is_object() {

@@ -3,12 +3,14 @@
 //! The document is kept as JSON, so that fields of other writers survive; the accessors know the fields that
 //! the service itself reads and writes. Keys that begin with `$` are the service's own.
 
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Number, Value, json};
 
 use crate::code::{Code, Refusal};
 use crate::event::Birth;
 use crate::id::{SessionId, UserId};
+use crate::names::Names;
+use crate::number::{self, MAX_DIGITS, MAX_TEXT, NoSum};
 use crate::timestamp::Timestamp;
 use crate::{json as model, merge};
 
@@ -68,11 +70,31 @@ impl Metric {
 }
 
 /// A session's metadata.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
-pub struct Metadata(Map<String, Value>);
+pub struct Metadata {
+    doc: Map<String, Value>,
+    #[serde(skip)]
+    children: Names,
+}
+
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.doc == other.doc
+    }
+}
+
+impl<'de> Deserialize<'de> for Metadata {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        model::exact_object(deserializer).map(Self::of)
+    }
+}
 
 impl Metadata {
+    fn of(doc: Map<String, Value>) -> Self {
+        Self { doc, children: Names::of(None) }
+    }
+
     /// The metadata of a session at its birth.
     pub fn at_birth(id: &SessionId, user: &UserId, birth: &Birth, at: Timestamp) -> Self {
         let at = at.to_string();
@@ -80,12 +102,14 @@ impl Metadata {
             Metric::ALL.iter().map(|m| (m.as_str().to_owned(), 0.into())).collect();
         let doc = json!({
             "$schema": SCHEMA, "sessionId": id.as_str(), "userId": user.as_str(),
-            "sandboxId": birth.initial.get("sandboxId").cloned().unwrap_or(Value::Null),
-            "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
+            "sandboxId": null, "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
             "tokenUsage": {"input": 0, "output": 0, "total": 0}, "metrics": metrics, "tags": [],
             "parentSession": birth.parent, "subsessions": [], "duration": null,
         });
-        let mut metadata = Self(into_map(doc));
+        let mut metadata = Self::of(into_map(doc));
+        if let Some(sandbox) = birth.initial.get("sandboxId") {
+            metadata.doc.insert("sandboxId".into(), sandbox.clone());
+        }
         metadata.read_config(birth);
         metadata
     }
@@ -93,7 +117,7 @@ impl Metadata {
     /// What a stored document says; anything but an object is none.
     pub fn from_value(value: Value) -> Option<Self> {
         match value {
-            Value::Object(doc) => Some(Self(doc)),
+            Value::Object(doc) => Some(Self::of(doc)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
         }
     }
@@ -101,35 +125,36 @@ impl Metadata {
     fn read_config(&mut self, birth: &Birth) {
         let config = birth.initial.get("config").and_then(Value::as_object);
         if let Some(model) = config.and_then(|c| c.get("model")).filter(|m| m.is_string()) {
-            self.0.insert("model".into(), model.clone());
+            self.doc.insert("model".into(), model.clone());
         }
         if let Some(yolo) = config.and_then(|c| c.get("dangerouslySkipPermissions")).and_then(Value::as_bool)
         {
-            self.0.insert("yoloMode".into(), yolo.into());
+            self.doc.insert("yoloMode".into(), yolo.into());
         }
     }
 
     /// A session that a first write had created is claimed by its user.
     pub fn claim(&mut self, user: &UserId, birth: &Birth) {
-        self.0.insert("userId".into(), user.as_str().into());
+        self.doc.insert("userId".into(), user.as_str().into());
         if let Some(parent) = &birth.parent {
-            self.0.insert("parentSession".into(), parent.as_str().into());
+            self.doc.insert("parentSession".into(), parent.as_str().into());
         }
         self.read_config(birth);
     }
 
     /// The document.
     pub fn doc(&self) -> &Map<String, Value> {
-        &self.0
+        &self.doc
     }
 
     /// The document, to be completed by its keeper.
     pub fn doc_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
+        self.children.forget();
+        &mut self.doc
     }
 
     fn text(&self, key: &str) -> Option<&str> {
-        self.0.get(key).and_then(Value::as_str)
+        self.doc.get(key).and_then(Value::as_str)
     }
 
     /// Who it belongs to.
@@ -164,18 +189,18 @@ impl Metadata {
 
     /// The texts of a list, such as `tags` or `subsessions`.
     pub fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
-        self.0.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+        self.doc.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
     /// Adds one to a counter.
     pub fn bump(&mut self, metric: Metric) {
-        match early(&mut self.0, "metrics") {
+        match early(&mut self.doc, "metrics") {
             Some(Value::Object(metrics)) => match early(metrics, metric.as_str()) {
-                Some(slot) => *slot = (slot.as_u64().unwrap_or(0) + 1).into(),
+                Some(slot) => count(slot, 1),
                 None => drop(metrics.insert(metric.as_str().to_owned(), 1.into())),
             },
             Some(_) => {}
-            None => drop(self.0.insert("metrics".to_owned(), json!({ metric.as_str(): 1 }))),
+            None => drop(self.doc.insert("metrics".to_owned(), json!({ metric.as_str(): 1 }))),
         }
     }
 
@@ -184,75 +209,195 @@ impl Metadata {
         if tags == 0 {
             return;
         }
-        let Some(Value::Object(metrics)) = self.0.get_mut("metrics") else { return };
-        let known = metrics.get("redactions").and_then(Value::as_u64).unwrap_or(0);
-        metrics.insert("redactions".to_owned(), known.saturating_add(tags).into());
+        let Some(Value::Object(metrics)) = self.doc.get_mut("metrics") else { return };
+        count(metrics.entry("redactions").or_insert(Value::Null), tags);
     }
 
     /// Notes when something happened.
     pub fn touch(&mut self, at: Timestamp) {
-        at.with_text(|at| match early(&mut self.0, "updated") {
+        at.with_text(|at| match early(&mut self.doc, "updated") {
             Some(Value::String(text)) => {
                 text.clear();
                 text.push_str(at);
             }
-            _ => drop(self.0.insert("updated".into(), at.into())),
+            _ => drop(self.doc.insert("updated".into(), at.into())),
         });
     }
 
     /// Adds a child session, once.
     pub fn add_subsession(&mut self, child: &str) {
-        if self.texts("subsessions").any(|c| c == child) {
+        if let Some(Value::Array(known)) = self.doc.get_mut("subsessions") {
+            if self.children.place(known, child).is_none() {
+                let child = child.into();
+                self.children.add(&child, known.len());
+                known.push(child);
+            }
             return;
         }
-        match self.0.get_mut("subsessions") {
-            Some(Value::Array(children)) => children.push(child.into()),
-            _ => {
-                self.0.insert("subsessions".into(), json!([child]));
-            }
-        }
+        self.children.forget();
+        self.doc.insert("subsessions".into(), json!([child]));
     }
 
     /// Closes the session.
     pub fn complete(&mut self, at: Timestamp) {
         let duration = at.as_millis() - self.created().as_millis();
-        self.0.insert("status".into(), "completed".into());
-        self.0.insert("duration".into(), duration.max(0).into());
+        self.doc.insert("status".into(), "completed".into());
+        self.doc.insert("duration".into(), duration.max(0).into());
     }
 
     /// Opens the session again.
     pub fn reopen(&mut self) {
-        self.0.insert("status".into(), "active".into());
-        self.0.insert("duration".into(), Value::Null);
+        self.doc.insert("status".into(), "active".into());
+        self.doc.insert("duration".into(), Value::Null);
     }
 
-    /// Applies a patch of dotted keys; `"+N"` on a number adds to it. Nothing is changed if any key is refused.
+    /// Applies a stored patch of dotted keys: `"+N"` on a numeric field adds to it. Nothing is changed if any key is
+    /// refused; what [`Metadata::check`] alone refuses may have been let pass by an earlier version.
     pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<(), Refusal> {
-        *self = self.patched(patch)?;
-        Ok(())
+        set_all(&mut outline(&self.doc, patch), patch, Patch::Stored)?;
+        if patch.keys().any(|path| top_of(path) == "subsessions") {
+            self.children.forget();
+        }
+        set_all(&mut self.doc, patch, Patch::Stored)
     }
 
-    /// The metadata after a patch.
-    pub fn patched(&self, patch: &Map<String, Value>) -> Result<Self, Refusal> {
-        let mut doc = self.0.clone();
-        for (path, value) in patch {
-            let top = path.split('.').next().unwrap_or(path);
-            if IDENTITY.contains(&top) || top.starts_with('$') {
-                return Err(Refusal::new(
-                    Code::ImmutableField,
-                    format!("metadata field `{top}` cannot be changed"),
-                ));
-            }
-            let value = increment(merge::get_dotted(&doc, path), value);
-            merge::set_dotted(&mut doc, path, value).map_err(|head| {
-                Refusal::new(
-                    Code::InvalidState,
-                    format!("metadata field `{head}` of `{path}` is not an object"),
-                )
-            })?;
+    /// Refuses a new patch that cannot be applied. Only what it touches is looked at.
+    pub fn check(&self, patch: &Map<String, Value>) -> Result<(), Refusal> {
+        set_all(&mut outline(&self.doc, patch), patch, Patch::New)
+    }
+}
+
+/// Whether a patch comes from a client or from a log, where it was let pass before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patch {
+    New,
+    Stored,
+}
+
+fn top_of(path: &str) -> &str {
+    path.split('.').next().unwrap_or(path)
+}
+
+/// What of a document a patch may come across: the objects on its ways and the values at their ends, without what is
+/// in them.
+fn outline(doc: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
+    fn trace(doc: &Map<String, Value>, path: &str, outline: &mut Map<String, Value>) {
+        let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+        let Some(found) = doc.get(head) else { return };
+        let shape = match found {
+            Value::Object(_) => Value::Object(Map::new()),
+            Value::Array(_) => Value::Array(Vec::new()),
+            // Of a longer one it does not matter what it is.
+            Value::String(text) if text.len() > MAX_TEXT => Value::String(String::new()),
+            Value::Number(number) if number.as_str().len() > MAX_TEXT => number::too_long().into(),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => found.clone(),
+        };
+        let slot = outline.entry(head).or_insert(shape);
+        if let (Value::Object(inner), Some(rest), Value::Object(slot)) = (found, rest, slot) {
+            trace(inner, rest, slot);
         }
-        check_known_fields(&doc)?;
-        Ok(Self(doc))
+    }
+    let mut outline = Map::new();
+    patch.keys().for_each(|path| trace(doc, path, &mut outline));
+    outline
+}
+
+fn set_all(doc: &mut Map<String, Value>, patch: &Map<String, Value>, kind: Patch) -> Result<(), Refusal> {
+    for (path, value) in patch {
+        let top = top_of(path);
+        if IDENTITY.contains(&top) || top.starts_with('$') {
+            return Err(Refusal::new(
+                Code::ImmutableField,
+                format!("metadata field `{top}` cannot be changed"),
+            ));
+        }
+        let value = new_value(path, merge::get_dotted(doc, path), value, kind)?;
+        merge::set_dotted(doc, path, value).map_err(|head| {
+            Refusal::new(Code::InvalidState, format!("metadata field `{head}` of `{path}` is not an object"))
+        })?;
+    }
+    check_known_fields(doc, patch)
+}
+
+/// The fields of which the service knows that they are numbers.
+const NUMBERS: [&str; 10] = [
+    "duration",
+    "tokenUsage.input",
+    "tokenUsage.output",
+    "tokenUsage.total",
+    "metrics.agentsSpawned",
+    "metrics.toolCalls",
+    "metrics.mcpCalls",
+    "metrics.filesModified",
+    "metrics.bashCommands",
+    "metrics.redactions",
+];
+
+/// Whether digits given as text are a number in this field.
+fn is_numeric(path: &str) -> bool {
+    NUMBERS.contains(&path) || path.starts_with("tokenUsage.") || path.starts_with("metrics.")
+}
+
+/// What a patch makes of a field: on a number, `"+N"` is a sum; in a numeric field, digits given as text are a number.
+fn new_value(path: &str, old: Option<&Value>, given: &Value, kind: Patch) -> Result<Value, Refusal> {
+    let value = match given {
+        Value::String(text) => match (text.strip_prefix('+'), base(path, old)) {
+            (Some(amount), Some(base)) => match number::add(&base, amount) {
+                Ok(sum) => Value::Number(sum),
+                Err(NoSum::NoNumber) => given.clone(),
+                Err(NoSum::TooLong) if kind == Patch::Stored => Value::Number(base),
+                Err(NoSum::TooLong) => {
+                    let message = format!(
+                        "metadata field `{path}`: the sum would have more than {MAX_DIGITS} digits; set it instead"
+                    );
+                    return Err(Refusal::new(Code::InvalidRequest, message));
+                }
+            },
+            _ => read_digits(path, given),
+        },
+        Value::Object(_) if is_numeric(&format!("{path}.")) => read_digits(path, given),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => given.clone(),
+    };
+    if kind == Patch::New { check_numbers(path, &value).map(|()| value) } else { Ok(value) }
+}
+
+/// The number that a sum in this field begins with.
+fn base(path: &str, old: Option<&Value>) -> Option<Number> {
+    match old {
+        Some(Value::Number(number)) => Some(number.clone()),
+        Some(Value::String(text)) if is_numeric(path) => number::of_text(text),
+        Some(Value::Null) | None => is_numeric(path).then(|| 0.into()),
+        Some(Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_)) => None,
+    }
+}
+
+/// The same value with the digits that stand in numeric fields as numbers.
+fn read_digits(path: &str, value: &Value) -> Value {
+    match value {
+        Value::String(text) if is_numeric(path) => {
+            number::of_text(text).map_or_else(|| value.clone(), Value::Number)
+        }
+        Value::Object(fields) => {
+            let read =
+                |(key, value): (&String, &Value)| (key.clone(), read_digits(&format!("{path}.{key}"), value));
+            Value::Object(fields.iter().map(read).collect())
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => value.clone(),
+    }
+}
+
+/// Refuses anything but a number, or null, in a field of which the service knows that it is one.
+fn check_numbers(path: &str, value: &Value) -> Result<(), Refusal> {
+    match value {
+        Value::Null | Value::Number(_) => Ok(()),
+        _ if NUMBERS.contains(&path) => {
+            let message = format!("metadata field `{path}` must be a number, or \"+N\" to add to it");
+            Err(Refusal::new(Code::InvalidState, message))
+        }
+        Value::Object(fields) if matches!(path, "tokenUsage" | "metrics") => {
+            fields.iter().try_for_each(|(key, value)| check_numbers(&format!("{path}.{key}"), value))
+        }
+        Value::Bool(_) | Value::String(_) | Value::Array(_) | Value::Object(_) => Ok(()),
     }
 }
 
@@ -293,34 +438,43 @@ fn into_map(value: Value) -> Map<String, Value> {
     }
 }
 
-/// `"+N"` on a number, or on nothing, is a sum; everything else is the value itself.
-fn increment(old: Option<&Value>, new: &Value) -> Value {
-    let Some(amount) = new.as_str().and_then(|t| t.strip_prefix('+')) else { return new.clone() };
-    let zero = Value::from(0);
-    let old = old.unwrap_or(&zero);
-    if let (Some(old), Ok(amount)) = (old.as_i64(), amount.parse::<i64>()) {
-        return old.saturating_add(amount).into();
-    }
-    match (old.as_f64(), amount.parse::<f64>()) {
-        (Some(old), Ok(amount)) if (old + amount).is_finite() => (old + amount).into(),
-        (Some(_) | None, Ok(_) | Err(_)) => new.clone(),
+/// Adds to a counter. One that is too long to be counted on stays as it was set.
+fn count(counter: &mut Value, more: u64) {
+    let sum = match counter {
+        Value::Number(known) => match known.as_u64().and_then(|known| known.checked_add(more)) {
+            Some(sum) => Some(sum.into()),
+            None => number::add(known, &more.to_string()).ok(),
+        },
+        Value::String(text) => match number::of_text(text) {
+            Some(known) => number::add(&known, &more.to_string()).ok(),
+            None => Some(more.into()),
+        },
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => Some(more.into()),
+    };
+    if let Some(sum) = sum {
+        *counter = Value::Number(sum);
     }
 }
 
-fn check_known_fields(doc: &Map<String, Value>) -> Result<(), Refusal> {
+/// Refuses known fields of the wrong type, of those that the patch touches: what was odd before may stay so.
+fn check_known_fields(doc: &Map<String, Value>, patch: &Map<String, Value>) -> Result<(), Refusal> {
+    let touched = |field: &&str| patch.keys().any(|path| top_of(path) == *field);
     let is_texts = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(Value::is_string));
     let wrong = |field: &str, kind: &str| {
         Err(Refusal::new(Code::InvalidState, format!("metadata field `{field}` must be {kind}")))
     };
-    for field in ["tags", "subsessions"] {
+    for field in ["tags", "subsessions"].into_iter().filter(|field| touched(field)) {
         if doc.get(field).is_some_and(|v| !is_texts(v)) {
             return wrong(field, "an array of strings");
         }
     }
-    for field in ["tokenUsage", "metrics"] {
+    for field in ["tokenUsage", "metrics"].into_iter().filter(|field| touched(field)) {
         if doc.get(field).is_some_and(|v| !v.is_object()) {
             return wrong(field, "an object");
         }
+    }
+    if !touched(&"status") {
+        return Ok(());
     }
     match doc.get("status").map(Value::as_str) {
         Some(Some("active" | "completed")) | None => Ok(()),

@@ -6,6 +6,7 @@
 //! nothing is lost. A valid `timestamp` stays.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 use serde::Deserialize;
@@ -95,14 +96,14 @@ impl<'a> RecordBody<'a> {
         let fields: Fields<'_> = serde_json::from_str(&self.text).expect("was parsed when it was received");
         let kept = fields.0.iter().rev().find_map(|(key, value)| valid_timestamp(key, value));
         line::open(out, seq, kept.as_deref().unwrap_or(&at.to_string()), offset);
-        let mut names: Vec<String> = fields.0.iter().map(|(key, _)| key.clone()).collect();
+        let mut names = FreeNames::beside(&fields);
         for (key, value) in &fields.0 {
             if valid_timestamp(key, value).is_some() {
                 continue;
             }
             let name = match reserved_as(key) {
-                Some(renamed) => free_name(renamed, &mut names),
-                None => key.clone(),
+                Some(renamed) => Cow::Owned(names.take(renamed)),
+                None => Cow::Borrowed(key.as_str()),
             };
             out.push(b',');
             serde_json::to_writer(&mut *out, &name).expect("writing to a Vec cannot fail");
@@ -155,13 +156,32 @@ fn valid_timestamp(key: &str, value: &RawValue) -> Option<String> {
     Timestamp::parse(&text).filter(|_| !text.contains(['"', '\\'])).map(|_| text)
 }
 
-fn free_name(wanted: &str, names: &mut Vec<String>) -> String {
-    let mut name = wanted.to_owned();
-    while names.contains(&name) {
-        name.push('_');
+/// The names that no field has: `clientSeq`, `clientSeq_`, `clientSeq_2`, `clientSeq_3` and so on.
+struct FreeNames<'f> {
+    fields: HashSet<&'f str>,
+    /// How many were tried of each.
+    tried: HashMap<&'static str, u64>,
+}
+
+impl<'f> FreeNames<'f> {
+    fn beside(fields: &'f Fields<'_>) -> Self {
+        Self { fields: fields.0.iter().map(|(key, _)| key.as_str()).collect(), tried: HashMap::new() }
     }
-    names.push(name.clone());
-    name
+
+    fn take(&mut self, wanted: &'static str) -> String {
+        let tried = self.tried.entry(wanted).or_default();
+        loop {
+            let name = match *tried {
+                0 => wanted.to_owned(),
+                1 => format!("{wanted}_"),
+                number => format!("{wanted}_{number}"),
+            };
+            *tried += 1;
+            if !self.fields.contains(name.as_str()) {
+                return name;
+            }
+        }
+    }
 }
 
 /// A body's fields in order, values untouched.
@@ -251,6 +271,12 @@ mod tests {
     }
 
     #[test]
+    fn a_reserved_key_that_stands_a_hundred_thousand_times_is_kept_each_time() {
+        let body = format!("{{{}}}", vec![r#""seq":1"#; 100_000].join(","));
+        assert_eq!(stored(&body).as_object().unwrap().len(), 100_000 + 3);
+    }
+
+    #[test]
     fn a_body_that_begins_with_its_time_is_stored_like_one_that_has_it_elsewhere() {
         let claimed = "2024-05-01T10:00:00.250Z";
         for (body, expected) in [
@@ -285,6 +311,7 @@ mod tests {
             ("{\"a\":}", Code::InvalidJson),
             ("{} {}", Code::InvalidJson),
             ("{\"a\":tru}", Code::InvalidJson),
+            ("{\"a\":1,\"b\":1.5,\"c\":-1,\"d\":}", Code::InvalidJson),
             ("{", Code::InvalidJson),
         ] {
             assert_eq!(RecordBody::parse(body.as_bytes()).unwrap_err().code, code, "{body}");

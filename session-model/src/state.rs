@@ -1,9 +1,14 @@
 //! `state.json`: phase, goals, agents, workspace; what an agent wanted and was doing next.
 
-use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::code::{Code, Refusal};
+use crate::json as model;
+use crate::merge::Merge;
+use crate::names::Names;
 use crate::timestamp::Timestamp;
 
 /// The `$schema` of `state.json`.
@@ -18,11 +23,44 @@ pub(crate) fn without_own_keys(mut patch: Map<String, Value>) -> Map<String, Val
 }
 
 /// A session's state.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
-pub struct State(Map<String, Value>);
+pub struct State {
+    doc: Map<String, Value>,
+    #[serde(skip)]
+    goal_names: Names,
+    #[serde(skip)]
+    agent_names: Names,
+    /// Agents that are done and yet in the list of the active: see [`State::settle`].
+    #[serde(skip)]
+    leaving: HashSet<String>,
+}
+
+impl PartialEq for State {
+    fn eq(&self, other: &Self) -> bool {
+        self.doc == other.doc
+    }
+}
+
+impl<'de> Deserialize<'de> for State {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        model::exact_object(deserializer).map(Self::of)
+    }
+}
+
+/// The largest version that counting on from is safe.
+const MAX_VERSION: u64 = u64::MAX / 2;
 
 impl State {
+    fn of(doc: Map<String, Value>) -> Self {
+        Self {
+            doc,
+            goal_names: Names::of(Some("id")),
+            agent_names: Names::of(Some("agentId")),
+            leaving: HashSet::new(),
+        }
+    }
+
     /// The state of a session at its birth, version 1.
     pub fn at_birth(at: Timestamp) -> Self {
         let doc = json!({
@@ -40,37 +78,62 @@ impl State {
     /// What a stored document says; anything but an object is none.
     pub fn from_value(value: Value) -> Option<Self> {
         match value {
-            Value::Object(doc) => Some(Self(doc)),
+            Value::Object(doc) => Some(Self::of(doc)),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => None,
         }
     }
 
     /// The document.
     pub fn doc(&self) -> &Map<String, Value> {
-        &self.0
+        &self.doc
     }
 
-    /// The document, to be changed by [`crate::view`] alone.
-    pub(crate) fn doc_mut(&mut self) -> &mut Map<String, Value> {
-        &mut self.0
+    /// The document after a change of any kind.
+    pub(crate) fn with_doc(doc: Map<String, Value>) -> Self {
+        Self::of(doc)
     }
 
     /// How many changes it has seen, plus one.
     pub fn version(&self) -> u64 {
-        self.0.get("version").and_then(Value::as_u64).unwrap_or(1)
+        self.doc.get("version").and_then(Value::as_u64).unwrap_or(1).min(MAX_VERSION)
     }
 
     /// Notes an accepted change.
     pub(crate) fn advance(&mut self, at: Timestamp) {
         let version = self.version() + 1;
-        self.0.insert("version".into(), version.into());
-        self.0.insert("timestamp".into(), at.to_string().into());
+        self.doc.insert("version".into(), version.into());
+        self.doc.insert("timestamp".into(), at.to_string().into());
+    }
+
+    /// Merges a patch into it that [`State::check_merge`] has let pass.
+    pub(crate) fn merge(&mut self, patch: &Map<String, Value>, merge: Merge) {
+        if patch.contains_key("goals") {
+            self.goal_names.forget();
+        }
+        if let Some(agents) = patch.get("agents") {
+            self.settle();
+            if agents.as_object().is_none_or(|agents| agents.contains_key("spawned")) {
+                self.agent_names.forget();
+            }
+        }
+        merge.apply(&mut self.doc, patch);
+    }
+
+    /// Takes agents that are done out of the list of the active, all of them in one walk. To be called after the last
+    /// of many changes, and before the document is read.
+    pub(crate) fn settle(&mut self) {
+        if self.leaving.is_empty() {
+            return;
+        }
+        let leaving = std::mem::take(&mut self.leaving);
+        array_at(object_at(&mut self.doc, "agents"), "active")
+            .retain(|active| active.as_str().is_none_or(|active| !leaving.contains(active)));
     }
 
     fn list(&self, outer: Option<&str>, key: &str) -> &[Value] {
         let holder = match outer {
-            None => Some(&self.0),
-            Some(outer) => self.0.get(outer).and_then(Value::as_object),
+            None => Some(&self.doc),
+            Some(outer) => self.doc.get(outer).and_then(Value::as_object),
         };
         holder.and_then(|h| h.get(key)).and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
@@ -87,24 +150,60 @@ impl State {
 
     /// A goal by its id.
     pub fn goal(&self, id: &str) -> Option<&Value> {
-        self.goals().iter().find(|goal| is_named(goal, "id", id))
+        let goals = self.goals();
+        self.goal_names.place(goals, id).map(|place| &goals[place])
     }
 
     /// An agent by its id.
     pub fn agent(&self, id: &str) -> Option<&Value> {
-        self.agents().iter().find(|agent| is_named(agent, "agentId", id))
+        let agents = self.agents();
+        self.agent_names.place(agents, id).map(|place| &agents[place])
+    }
+
+    /// An id that no goal has.
+    pub(crate) fn free_goal_id(&self) -> String {
+        self.goal_names.free(self.goals(), "goal-", 1, |number| number.to_string())
+    }
+
+    /// An id that no agent has, with digits of a number from this one on.
+    pub(crate) fn free_agent_id(&self, stem: &str, from: u64, digits: impl Fn(u64) -> String) -> String {
+        self.agent_names.free(self.agents(), stem, from, digits)
     }
 
     pub(crate) fn push_goal(&mut self, goal: Value) {
-        array_at(&mut self.0, "goals").push(goal);
+        let goals = array_at(&mut self.doc, "goals");
+        self.goal_names.add(&goal, goals.len());
+        goals.push(goal);
     }
 
     pub(crate) fn goal_mut(&mut self, id: &str) -> Option<&mut Map<String, Value>> {
-        find_mut(array_at(&mut self.0, "goals"), "id", id)
+        let goals = array_at(&mut self.doc, "goals");
+        let place = self.goal_names.place(goals, id)?;
+        goals[place].as_object_mut()
     }
 
-    pub(crate) fn agents_doc_mut(&mut self) -> &mut Map<String, Value> {
-        object_at(&mut self.0, "agents")
+    pub(crate) fn push_agent(&mut self, agent: Map<String, Value>) {
+        let id = agent.get("agentId").cloned().unwrap_or_default();
+        if id.as_str().is_some_and(|id| self.leaving.contains(id)) {
+            self.settle();
+        }
+        let agents = object_at(&mut self.doc, "agents");
+        let spawned = array_at(agents, "spawned");
+        let agent = Value::Object(agent);
+        self.agent_names.add(&agent, spawned.len());
+        spawned.push(agent);
+        array_at(agents, "active").push(id);
+    }
+
+    /// Moves an agent from the active to the completed, from the former with the next [`State::settle`].
+    pub(crate) fn finish_agent(&mut self, id: &str) -> Option<&mut Map<String, Value>> {
+        let agents = object_at(&mut self.doc, "agents");
+        array_at(agents, "active");
+        self.leaving.insert(id.to_owned());
+        array_at(agents, "completed").push(id.into());
+        let spawned = array_at(agents, "spawned");
+        let place = self.agent_names.place(spawned, id)?;
+        spawned[place].as_object_mut()
     }
 
     /// The goals that are reached.
@@ -114,79 +213,90 @@ impl State {
 
     /// Refuses a successor in which a known field got another type; what was odd before may stay so.
     pub fn check_successor(&self, next: &Map<String, Value>) -> Result<(), Refusal> {
-        KNOWN_FIELDS.iter().try_for_each(|known| known.check(self.0.get(known.name), next.get(known.name)))
+        KNOWN_FIELDS.iter().try_for_each(|known| {
+            let (old, new) = (at(&self.doc, known.path), at(next, known.path));
+            if new == old || new.is_some_and(known.fits) { Ok(()) } else { Err(known.refusal()) }
+        })
     }
 
-    /// The same for the successor by one of the two merges, of which only the known fields that the patch touches
-    /// are made: a merge treats each key of the document by itself.
+    /// The same for the successor by a merge, of which only what the patch touches is looked at: a large state is
+    /// changed by many small patches.
     pub(crate) fn check_merge(&self, patch: &Map<String, Value>, merge: Merge) -> Result<(), Refusal> {
-        for known in KNOWN_FIELDS {
-            let (old, Some(new)) = (self.0.get(known.name), patch.get(known.name)) else { continue };
-            let both_objects = old.is_some_and(Value::is_object) && new.is_object();
-            if both_objects && known.any_object {
-                continue;
-            }
-            let mut field = Map::new();
-            if let Some(old) = old.filter(|_| both_objects) {
-                field.insert(known.name.to_owned(), old.clone());
-            }
-            merge(&mut field, &Map::from_iter([(known.name.to_owned(), new.clone())]));
-            known.check(old, field.get(known.name))?;
+        let fits = |known: &&Known| {
+            let touched = at(patch, known.path);
+            touched.is_none_or(|patch| known.takes(at(&self.doc, known.path), patch, merge))
+        };
+        match KNOWN_FIELDS.iter().find(|known| !fits(known)) {
+            None => Ok(()),
+            Some(known) => Err(known.refusal()),
         }
-        Ok(())
     }
 }
-
-/// One of the merges of [`crate::merge`].
-pub(crate) type Merge = fn(&mut Map<String, Value>, &Map<String, Value>);
 
 /// A field of the state that has to be of a kind.
 struct Known {
-    name: &'static str,
+    path: &'static [&'static str],
     fits: fn(&Value) -> bool,
     kind: &'static str,
-    /// Whether every object fits, whatever is in it.
-    any_object: bool,
 }
 
 impl Known {
-    const fn new(name: &'static str, fits: fn(&Value) -> bool, kind: &'static str) -> Self {
-        Self { name, fits, kind, any_object: false }
+    const fn new(path: &'static [&'static str], fits: fn(&Value) -> bool, kind: &'static str) -> Self {
+        Self { path, fits, kind }
     }
 
-    const fn object(name: &'static str) -> Self {
-        Self { name, fits: Value::is_object, kind: "an object", any_object: true }
+    const fn object(path: &'static [&'static str]) -> Self {
+        Self { path, fits: Value::is_object, kind: "an object" }
     }
 
-    fn check(&self, old: Option<&Value>, new: Option<&Value>) -> Result<(), Refusal> {
-        if new == old || new.is_some_and(self.fits) {
-            return Ok(());
+    fn refusal(&self) -> Refusal {
+        let message = format!("state field `{}` must be {}", self.path[0], self.kind);
+        Refusal::new(Code::InvalidState, message)
+    }
+
+    /// Whether what a merge makes of the field is as it was or fits.
+    fn takes(&self, old: Option<&Value>, patch: &Value, merge: Merge) -> bool {
+        if !merge.changes(old, patch) {
+            return true;
         }
-        let message = format!("state field `{}` must be {}", self.name, self.kind);
-        Err(Refusal::new(Code::InvalidState, message))
+        match patch {
+            Value::Null if merge == Merge::Patch => false,
+            // What is in an object does not matter for any field.
+            Value::Object(_) if merge == Merge::Patch || old.is_some_and(Value::is_object) => {
+                (self.fits)(&Value::Object(Map::new()))
+            }
+            new => (self.fits)(new),
+        }
     }
 }
 
 const AGENTS: &str = "an object with `spawned` (objects with `agentId`), `active` and `completed`";
 
 const KNOWN_FIELDS: &[Known] = &[
-    Known::new("phase", Value::is_string, "a string"),
-    Known::new("goals", |v| all_have_text(v, "id"), "an array of objects, each with a string `id`"),
-    Known::object("priorities"),
-    Known::new("agents", are_agents, AGENTS),
-    Known::object("mcp"),
-    Known::object("workspace"),
-    Known::new("errors", Value::is_array, "an array"),
+    Known::new(&["phase"], Value::is_string, "a string"),
+    Known::new(&["goals"], |v| all_have_text(v, "id"), "an array of objects, each with a string `id`"),
+    Known::object(&["priorities"]),
+    Known::new(&["agents"], Value::is_object, AGENTS),
+    Known::new(&["agents", "spawned"], |v| all_have_text(v, "agentId"), AGENTS),
+    Known::new(&["agents", "active"], are_texts, AGENTS),
+    Known::new(&["agents", "completed"], are_texts, AGENTS),
+    Known::object(&["mcp"]),
+    Known::object(&["workspace"]),
+    Known::new(&["errors"], Value::is_array, "an array"),
 ];
+
+/// What stands under a path of keys.
+fn at<'v>(doc: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(doc.get(*first)?, |value, key| value.as_object()?.get(*key))
+}
 
 fn all_have_text(value: &Value, key: &str) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(|i| i.get(key).is_some_and(Value::is_string)))
 }
 
-fn are_agents(value: &Value) -> bool {
-    let texts =
-        |key: &str| value.get(key).and_then(Value::as_array).is_some_and(|a| a.iter().all(Value::is_string));
-    value.get("spawned").is_some_and(|s| all_have_text(s, "agentId")) && texts("active") && texts("completed")
+fn are_texts(value: &Value) -> bool {
+    value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
 }
 
 /// The object under a key, made if something else stands there.
@@ -214,13 +324,4 @@ pub(crate) fn is_named(item: &Value, key: &str, id: &str) -> bool {
         Some((first, value)) if first == key => value == id,
         _ => fields.get(key).is_some_and(|value| value == id),
     }
-}
-
-/// The object of a list whose `key` is `id`.
-pub(crate) fn find_mut<'v>(
-    items: &'v mut [Value],
-    key: &str,
-    id: &str,
-) -> Option<&'v mut Map<String, Value>> {
-    items.iter_mut().find(|item| is_named(item, key, id)).and_then(Value::as_object_mut)
 }

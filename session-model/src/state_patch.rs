@@ -5,8 +5,8 @@ use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
 use crate::event::PatchFormat;
-use crate::merge;
-use crate::state::{self, Merge, State, without_own_keys};
+use crate::merge::Merge;
+use crate::state::{self, State, without_own_keys};
 
 mod operations;
 
@@ -30,9 +30,12 @@ pub fn apply(state: &mut State, format: PatchFormat, data: &Map<String, Value>) 
     match Patch::read(format, data)? {
         Patch::Merge(patch, merge) => {
             state.check_merge(&patch, merge)?;
-            merge(state.doc_mut(), &patch);
+            state.merge(&patch, merge);
         }
-        Patch::Operations(patch) => *state = operated(state, patch, |_, _| Ok(()))?,
+        Patch::Operations(patch) => {
+            state.settle();
+            *state = operated(state, patch, |_, _| Ok(()))?;
+        }
     }
     Ok(())
 }
@@ -46,11 +49,9 @@ enum Patch<'a> {
 impl<'a> Patch<'a> {
     fn read(format: PatchFormat, data: &'a Map<String, Value>) -> Result<Self, Refusal> {
         match (format, data.get("patch")) {
-            (PatchFormat::DeepMerge, _) => {
-                Ok(Patch::Merge(without_own_keys(data.clone()), merge::deep_merge))
-            }
+            (PatchFormat::DeepMerge, _) => Ok(Patch::Merge(without_own_keys(data.clone()), Merge::Deep)),
             (PatchFormat::MergePatch, Some(Value::Object(patch))) => {
-                Ok(Patch::Merge(without_own_keys(patch.clone()), merge::merge_patch))
+                Ok(Patch::Merge(without_own_keys(patch.clone()), Merge::Patch))
             }
             (PatchFormat::JsonPatch, Some(patch)) => Ok(Patch::Operations(patch)),
             (PatchFormat::MergePatch, _) | (PatchFormat::JsonPatch, None) => {
@@ -66,10 +67,10 @@ fn operated(
     patch: &Value,
     admit: impl FnMut(&Value, &PatchOperation) -> Result<(), Refusal>,
 ) -> Result<State, Refusal> {
-    let mut next = state.clone();
-    apply_json_patch(next.doc_mut(), patch, state.doc(), admit)?;
-    state.check_successor(next.doc())?;
-    Ok(next)
+    let mut next = state.doc().clone();
+    apply_json_patch(&mut next, patch, state.doc(), admit)?;
+    state.check_successor(&next)?;
+    Ok(State::with_doc(next))
 }
 
 fn apply_json_patch(

@@ -6,7 +6,9 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
+use crate::json::MAX_DEPTH;
 use crate::metadata::Metric;
+use crate::scanner::Scanner;
 
 /// Which keys a body bears that a line has a meaning of its own for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -29,9 +31,38 @@ pub(crate) struct Survey {
     pub(crate) reserved: Reserved,
 }
 
-/// Walks over a body once.
+/// Walks over a body once; over one that is refused a second time, for the place and the reason.
 pub(crate) fn survey(text: &str) -> Result<Survey, serde_json::Error> {
-    serde_json::from_str(text)
+    scanned(text).map_or_else(|| serde_json::from_str(text), Ok)
+}
+
+fn scanned(text: &str) -> Option<Survey> {
+    let mut scanner = Scanner::new(text, MAX_DEPTH);
+    let mut survey = Survey::default();
+    let mut is_first = true;
+    scanner.peek()?;
+    scanner.object(|scanner, key| {
+        let key = Key::of(&key.decoded()?);
+        let metric = match scanner.peek()? {
+            b'"' if matches!(key, Key::Type) => Metric::of_action(&scanner.string()?.decoded()?),
+            _ => scanner.skip().map(|()| Metric::default())?,
+        };
+        survey.note(&key, metric, std::mem::take(&mut is_first));
+        Some(())
+    })?;
+    scanner.end()?;
+    Some(survey)
+}
+
+impl Survey {
+    fn note(&mut self, key: &Key, metric: Metric, is_first: bool) {
+        match key {
+            Key::Type => self.metric = metric,
+            Key::Timestamp if is_first => self.reserved = Reserved::TimeFirst,
+            Key::Timestamp | Key::Reserved => self.reserved = Reserved::Some,
+            Key::Other => {}
+        }
+    }
 }
 
 impl<'de> Deserialize<'de> for Survey {
@@ -47,13 +78,7 @@ impl<'de> Deserialize<'de> for Survey {
                 let mut is_first = true;
                 while let Some(key) = map.next_key::<Key>()? {
                     let walked: Walked = map.next_value()?;
-                    match key {
-                        Key::Type => survey.metric = walked.0,
-                        Key::Timestamp if is_first => survey.reserved = Reserved::TimeFirst,
-                        Key::Timestamp | Key::Reserved => survey.reserved = Reserved::Some,
-                        Key::Other => {}
-                    }
-                    is_first = false;
+                    survey.note(&key, walked.0, std::mem::take(&mut is_first));
                 }
                 Ok(survey)
             }
@@ -69,6 +94,17 @@ enum Key {
     Other,
 }
 
+impl Key {
+    fn of(key: &str) -> Self {
+        match key {
+            "type" => Key::Type,
+            "timestamp" => Key::Timestamp,
+            key if reserved_as(key).is_some() => Key::Reserved,
+            _ => Key::Other,
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for Key {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct KeyVisitor;
@@ -78,12 +114,7 @@ impl<'de> Deserialize<'de> for Key {
                 f.write_str("a key")
             }
             fn visit_str<E>(self, key: &str) -> Result<Key, E> {
-                Ok(match key {
-                    "type" => Key::Type,
-                    "timestamp" => Key::Timestamp,
-                    key if reserved_as(key).is_some() => Key::Reserved,
-                    _ => Key::Other,
-                })
+                Ok(Key::of(key))
             }
         }
         deserializer.deserialize_str(KeyVisitor)
@@ -107,6 +138,7 @@ impl<'de> Deserialize<'de> for Walked {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("any JSON value")
             }
+            // A number that is no whole one of 64 bits comes as a map, since serde_json keeps its digits.
             plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
             fn visit_unit<E>(self) -> Result<Walked, E> {
                 Ok(Walked(Metric::default()))

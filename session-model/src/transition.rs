@@ -3,8 +3,6 @@
 //! Pure: the view and the command go in, the event to store (or nothing, or a refusal) comes out. The
 //! keeper stores the event first and then lets the view [`apply`](crate::view::View::apply) it.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
 use crate::code::{Code, Refusal};
@@ -13,7 +11,7 @@ use crate::event::{Birth, Change, EventKind, LogKind, PatchFormat};
 use crate::id::{SessionId, UserId};
 use crate::metadata;
 use crate::record::RecordBody;
-use crate::state::{is_named, without_own_keys};
+use crate::state::without_own_keys;
 use crate::state_patch;
 use crate::timestamp::Timestamp;
 use crate::view::{self, View};
@@ -65,11 +63,16 @@ impl Reply {
             Reply::Created(Existing::Same) => json!({"success": true, "existing": true}),
             Reply::Created(Existing::Claimed) => json!({"success": true, "existing": true, "claimed": true}),
             Reply::Version(version) => json!({"success": true, "version": version}),
-            Reply::Goal(goal) => json!({"success": true, "goal": goal}),
-            Reply::Agent(agent) => json!({"success": true, "agent": agent}),
+            Reply::Goal(goal) => success_with("goal", goal),
+            Reply::Agent(agent) => success_with("agent", agent),
             Reply::Seq(seq) => json!({"success": true, "seq": seq}),
         }
     }
+}
+
+/// What was stored is shown as it is: `json!` would write its numbers anew.
+fn success_with(key: &str, stored: &Value) -> Value {
+    Value::Object(Map::from_iter([("success".to_owned(), true.into()), (key.to_owned(), stored.clone())]))
 }
 
 /// The change that makes a session.
@@ -173,7 +176,7 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
             return Err(Refusal::new(Code::GoalExists, format!("goal `{id}` exists already")));
         }
         Some(id) => id,
-        None => free_id(view.state.goals(), "id", 1, |n| format!("goal-{n}")),
+        None => view.state.free_goal_id(),
     };
     let mut goal = Map::from_iter([("id".to_owned(), Value::from(id))]);
     goal.extend(body);
@@ -185,19 +188,6 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
     }
     let goal = Value::Object(goal);
     Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
-}
-
-/// The first name that nobody has, counted on from where it is if all before were made so: the names of a batch
-/// have the same time, and are not to be tried one by one, each among all.
-fn free_id(items: &[Value], key: &str, from: u64, name: impl Fn(u64) -> String) -> String {
-    let from = from + items.len() as u64;
-    let first = name(from);
-    if !items.iter().any(|item| is_named(item, key, &first)) {
-        return first;
-    }
-    let taken: HashSet<&str> = items.iter().filter_map(|item| item[key].as_str()).collect();
-    let free = |n| Some(name(n)).filter(|id| !taken.contains(id.as_str()));
-    (from + 1..).find_map(free).expect("fewer ids are in use than there are numbers")
 }
 
 fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
@@ -220,7 +210,7 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
         None => {
             let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
             let from = at.as_millis().unsigned_abs();
-            free_id(view.state.agents(), "agentId", from, |n| format!("agent-{kind}-{}", base36(n)))
+            view.state.free_agent_id(&format!("agent-{kind}-"), from, base36)
         }
     };
     let subsession = body.shift_remove("subsession").unwrap_or_default();
@@ -276,7 +266,7 @@ fn complete_agent<'a>(
 
 fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
     metadata::check_depth(&patch)?;
-    view.metadata.patched(&patch)?;
+    view.metadata.check(&patch)?;
     Ok(done(EventKind::MetadataUpdated, Value::Object(patch)))
 }
 

@@ -4,7 +4,7 @@
 //! [`Stamp`] and nothing else, so that replaying a session's logs gives the same view again.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::code::{Code, Refusal};
 use crate::event::{Birth, Change, EventKind, LogKind};
@@ -12,9 +12,9 @@ use crate::id::{SessionId, UserId};
 use crate::metadata::{Metadata, Metric};
 use crate::producer::Producers;
 use crate::redact;
-use crate::state::{State, array_at, find_mut};
+use crate::state::State;
 use crate::timestamp::Timestamp;
-use crate::{initial, state_patch};
+use crate::{initial, json, state_patch};
 
 /// The `$schema` of `final.json`.
 pub const FINAL_SCHEMA: &str = "session-final-v1";
@@ -61,9 +61,9 @@ pub struct LogHead {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum OutFile {
     /// `initial.json`
-    Initial(Value),
+    Initial(#[serde(deserialize_with = "json::exact")] Value),
     /// `final-<n>.json`
-    FinalArchive(u32, Value),
+    FinalArchive(u32, #[serde(deserialize_with = "json::exact")] Value),
 }
 
 /// A session.
@@ -76,6 +76,7 @@ pub struct View {
     /// `state.json`
     pub state: State,
     /// `final.json`, while there is one.
+    #[serde(default, deserialize_with = "json::exact_or_null")]
     pub final_doc: Option<Value>,
     /// How many `final-<n>.json` there are.
     pub finals: u32,
@@ -93,6 +94,12 @@ pub struct View {
     pub outbox: Vec<OutFile>,
 }
 
+impl json::Stored for View {
+    fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
 impl View {
     /// A session at its birth.
     pub fn at_birth(id: &SessionId, change: &Change, stamp: Stamp) -> Self {
@@ -103,6 +110,9 @@ impl View {
             Metadata::at_birth(id, &user, &birth, stamp.at),
             State::at_birth(stamp.at),
         );
+        if let Some(earlier) = change.data.get("quarantined") {
+            view.metadata.doc_mut().insert("quarantined".into(), earlier.clone());
+        }
         view.metadata.count_redactions(tags_of(change));
         view.outbox.push(OutFile::Initial(initial::document(&birth.initial, stamp.at)));
         view.created_offset = stamp.offset;
@@ -152,22 +162,39 @@ impl View {
 
     /// A change was stored. Fails, without any effect, only for a change that no transition has made.
     pub fn apply(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
-        self.replay(change, stamp, self.state.version() + 1)
+        let applied = self.apply_one(change, stamp);
+        self.settle();
+        applied
+    }
+
+    /// The same for one of many changes: [`View::settle`] is called after the last one, and before a key frame is
+    /// written.
+    pub fn apply_one(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
+        self.replay_one(change, stamp, self.state.version() + 1)
+    }
+
+    /// Completes what many changes have left for one walk.
+    pub fn settle(&mut self) {
+        self.state.settle();
     }
 
     /// The same for a stored change that left the state at `version`: if the state is there already (its snapshot
     /// was newer than that of the metadata), only the rest is applied.
-    pub fn replay(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
-        let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
-        let known =
-            (change.kind.changes_state() && version <= self.state.version()).then(|| self.state.clone());
-        self.apply_data(change, stamp.at)?;
-        self.metadata.count_redactions(tags_of(change));
-        match known {
-            Some(state) => self.state = state,
-            None if change.kind.changes_state() => self.state.advance(stamp.at),
-            None => {}
+    pub fn replay_one(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
+        if stamp.keyframe {
+            self.settle();
         }
+        let state_bytes = if stamp.keyframe { json_len(&self.state) } else { 0 };
+        if !change.kind.changes_state() {
+            self.apply_data(change, stamp.at)?;
+        } else if version > self.state.version() {
+            self.apply_data(change, stamp.at)?;
+            self.state.advance(stamp.at);
+        } else if change.kind == EventKind::AgentSpawned {
+            // The only one that changes more than the state.
+            self.count_agent(change.data.as_object().ok_or_else(json::not_an_object)?);
+        }
+        self.metadata.count_redactions(tags_of(change));
         if stamp.keyframe {
             self.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes };
         } else {
@@ -183,7 +210,10 @@ impl View {
             EventKind::StateUpdated => state_patch::apply(&mut self.state, change.format, data)?,
             EventKind::GoalAdded => self.state.push_goal(change.data.clone()),
             EventKind::GoalUpdated => update_goal(&mut self.state, data, at),
-            EventKind::AgentSpawned => self.spawn(data),
+            EventKind::AgentSpawned => {
+                self.count_agent(data);
+                self.state.push_agent(data.clone());
+            }
             EventKind::AgentCompleted => complete_agent(&mut self.state, data, at),
             EventKind::MetadataUpdated => self.metadata.patch(data)?,
             EventKind::SessionFinalized => self.finalize(data, at),
@@ -200,15 +230,11 @@ impl View {
         Ok(())
     }
 
-    fn spawn(&mut self, agent: &Map<String, Value>) {
+    fn count_agent(&mut self, agent: &Map<String, Value>) {
         let child = agent.get("subsession").and_then(Value::as_str);
         if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
             self.metadata.add_subsession(child);
         }
-        let id = agent.get("agentId").cloned().unwrap_or_default();
-        let agents = self.state.agents_doc_mut();
-        array_at(agents, "spawned").push(Value::Object(agent.clone()));
-        array_at(agents, "active").push(id);
         self.metadata.bump(Metric::AgentsSpawned);
     }
 
@@ -258,12 +284,19 @@ fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
         None | Some(Value::Null) => default,
         Some(value) => value.clone(),
     };
-    let doc = json!({
-        "$schema": FINAL_SCHEMA, "timestamp": null, "status": given("status", "success".into()),
-        "outcome": given("outcome", Value::Null), "goalsAchieved": [], "finalResponse": given("response", Value::Null),
-        "metrics": {}, "subsessions": [],
-    });
-    let mut doc = doc.as_object().cloned().unwrap_or_default();
+    let mut doc = Map::from_iter(
+        [
+            ("$schema", FINAL_SCHEMA.into()),
+            ("timestamp", Value::Null),
+            ("status", given("status", "success".into())),
+            ("outcome", given("outcome", Value::Null)),
+            ("goalsAchieved", Value::Array(Vec::new())),
+            ("finalResponse", given("response", Value::Null)),
+            ("metrics", Value::Object(Map::new())),
+            ("subsessions", Value::Array(Vec::new())),
+        ]
+        .map(|(key, value)| (key.to_owned(), value)),
+    );
     for (key, value) in body {
         if key != "response" {
             doc.entry(key.clone()).or_insert_with(|| value.clone());
@@ -294,11 +327,8 @@ fn update_goal(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
 }
 
 fn complete_agent(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
-    let id = data.get("agentId").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let agents = state.agents_doc_mut();
-    array_at(agents, "active").retain(|active| active != id.as_str());
-    array_at(agents, "completed").push(id.as_str().into());
-    if let Some(agent) = find_mut(array_at(agents, "spawned"), "agentId", &id) {
+    let id = data.get("agentId").and_then(Value::as_str).unwrap_or_default();
+    if let Some(agent) = state.finish_agent(id) {
         for (key, value) in data {
             agent.insert(key.clone(), value.clone());
         }

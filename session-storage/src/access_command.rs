@@ -11,10 +11,36 @@ use session_storage::access::key_file::{FileError, Folder};
 use session_storage::access::record::{Record, Standing, Stored};
 use session_storage::access::{Scope, Scopes, issue_as_operator, new_key, secret};
 use session_storage::audit::{self, Deed, file::Place};
-use session_storage::config::{AccessRequest, AuditLog, Config, NewKey};
+use session_storage::config::{AccessRequest, AuditLog, Config, Loaded, NewKey};
+use session_storage::transfer::is_storage_directory;
+
+use super::{Failure, moving};
 
 /// Does what is asked.
-pub(crate) fn run(config: &Config, request: AccessRequest) -> Result<(), FileError> {
+pub(crate) fn run(loaded: &Loaded, request: AccessRequest) -> Result<(), Failure> {
+    let config = &loaded.config;
+    let may_make = match &request {
+        AccessRequest::CreateKey(key) => key.init,
+        AccessRequest::IssueToken { init, .. } => *init,
+        AccessRequest::ListKeys { .. }
+        | AccessRequest::RevokeKey { .. }
+        | AccessRequest::RotateKey { .. }
+        | AccessRequest::EndTokens => false,
+    };
+    // Not noted in the audit log, which would be made in there as well.
+    if !may_make && !is_storage_directory(&config.storage_path) {
+        return Err(FileError::NoDirectory(config.storage_path.clone()).into());
+    }
+    let is_change = !matches!(request, AccessRequest::ListKeys { .. });
+    answer(config, request)?;
+    if is_change {
+        say(&format!("in `{}`", config.storage_path.display()));
+        moving::tell_if_elsewhere(loaded);
+    }
+    Ok(())
+}
+
+fn answer(config: &Config, request: AccessRequest) -> Result<(), FileError> {
     let folder = Folder::below(&config.storage_path);
     let mut deed = Deed { method: "CLI", ..Deed::default() };
     let done = match request {
@@ -31,7 +57,7 @@ pub(crate) fn run(config: &Config, request: AccessRequest) -> Result<(), FileErr
             (deed.route, deed.about) = ("key rotate", Some(id.as_str().into()));
             rotate(&folder, &id, grace)
         }
-        AccessRequest::IssueToken { session, scopes, lifetime } => {
+        AccessRequest::IssueToken { session, scopes, lifetime, init: _ } => {
             (deed.route, deed.session) = ("token issue", Some(session.clone()));
             issue(&folder, session, scopes, lifetime).map(|name| deed.about = Some(name.into()))
         }
@@ -122,7 +148,9 @@ fn create(folder: &Folder, wanted: NewKey) -> Result<String, FileError> {
     print(&key);
     say(&format!("key {id}: shown this once; send it as `Authorization: Bearer …`"));
     if first {
-        say("from now on every request needs a key or token, on loopback too");
+        say(
+            "from now on every request to the service of this directory needs a key or token, on loopback too",
+        );
     }
     Ok(id)
 }

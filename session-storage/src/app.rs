@@ -152,13 +152,13 @@ endpoints! {
         POST sessions::reopen, APPEND, "opens a session again";
     }
     "/api/sessions/user/{user}" {
-        GET sessions::of_user, LIST, "the user's sessions";
+        GET sessions::of_user, LIST, "the user's sessions; ?limit, cursor";
     }
     "/api/query/recent" {
         GET query::recent, LIST, "metadata of the newest sessions";
     }
     "/api/query/active" {
-        GET query::active, LIST, "metadata of the active sessions";
+        GET query::active, LIST, "metadata of the active sessions; ?limit, cursor";
     }
     "/api/query/stats" {
         GET query::stats, LIST, "how many sessions there are";
@@ -233,7 +233,7 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
         .app_data(web::Data::new(parts.probed()));
     config.service(users());
     endpoints(config);
-    dashboard::configure(config, parts.dashboard.as_deref());
+    dashboard::configure(config, parts.dashboard.as_deref(), parts.sessions.readers());
     config.default_service(web::to(|| async { no_route() }));
 }
 

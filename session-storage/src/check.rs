@@ -14,6 +14,7 @@ use std::io::Write;
 use anyhow::Context;
 use session_model::SessionId;
 
+use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::lock::DirLock;
 
@@ -45,11 +46,18 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
         path.display()
     );
     let _lock = repair.then(|| DirLock::take(&layout)).transpose()?;
-    let mut faults = journal::check(&layout)?;
+    let (mut faults, journal) = journal::check(&layout)?;
     let ids = sessions(&layout, &mut faults)?;
+    let nothing = journal::Witnessed::default();
     for id in &ids {
-        faults.extend(session::check(&layout, id, repair)?);
+        let witnessed = journal.sessions.get(id).unwrap_or(&nothing);
+        let checked = session::check(&layout, id, witnessed, repair);
+        // One session that cannot be read keeps no other from being checked.
+        faults.extend(checked.unwrap_or_else(|error| {
+            vec![Fault::new(format!("sessions/{id}"), "folder", format!("cannot be checked: {error:#}"))]
+        }));
     }
+    faults.extend(missing(&layout, &journal, &ids));
     faults.extend(index(&layout, &ids, repair)?);
     faults.extend(quarantine(&layout)?);
     for fault in &faults {
@@ -57,21 +65,42 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
         writeln!(out, "{}: {}: {}{mended}", fault.file, fault.place, fault.what)?;
     }
     let left = faults.iter().filter(|f| !f.mended).count();
-    writeln!(out, "{} sessions checked, {} faults, {} mended", ids.len(), faults.len(), faults.len() - left)?;
+    let (mended, path) = (faults.len() - left, path.display());
+    writeln!(out, "{} sessions checked, {} faults, {mended} mended, in `{path}`", ids.len(), faults.len())?;
     Ok(left)
 }
 
 /// The faults of one session, which is only read.
 pub fn session_faults(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
-    session::check(layout, id, false)
+    session::check(layout, id, &journal::Witnessed::default(), false)
+}
+
+/// The sessions that the journal speaks of and that are not there. One that the next start makes again is none of them,
+/// nor is one that is quarantined, which is a fault of its own.
+fn missing(layout: &Layout, journal: &journal::Journal, ids: &[SessionId]) -> Vec<Fault> {
+    let gone = journal.sessions.iter().filter(|(id, session)| {
+        let is_lost = session.records.values().any(|record| record.offset < session.recovered_from);
+        is_lost && ids.binary_search(id).is_err() && !layout.quarantine().join(id.as_str()).exists()
+    });
+    gone.map(|(id, session)| {
+        let what = format!("is missing, though the journal holds {} records of it", session.records.len());
+        Fault::new(format!("sessions/{id}"), "folder", what)
+    })
+    .collect()
 }
 
 fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<SessionId>> {
     let mut ids = Vec::new();
     for entry in fs::read_dir(layout.sessions()).context("failed to read `sessions`")? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
+        let entry = entry?;
+        let name = entry.file_name().to_string_lossy().into_owned();
         match SessionId::parse(&name) {
-            Ok(id) => ids.push(id),
+            Ok(id) if entry.path().is_dir() => ids.push(id),
+            Ok(_) => faults.push(Fault::new(
+                format!("sessions/{name}"),
+                "entry",
+                "is no folder; no session of this name can be made while it is there",
+            )),
             Err(_) => faults.push(Fault::new(
                 format!("sessions/{name}"),
                 "name",
@@ -85,7 +114,7 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
 
 /// The index is derived: what it says falsely is mended by removing it.
 fn index(layout: &Layout, ids: &[SessionId], repair: bool) -> anyhow::Result<Vec<Fault>> {
-    let bytes = match fs::read(layout.index()) {
+    let bytes = match files::read(&layout.index()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         bytes => bytes.context("failed to read `index.json`")?,
     };

@@ -62,6 +62,15 @@ pub enum AuditLog {
     Off,
 }
 
+/// Who may read what the service stores.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StorageMode {
+    /// The service's user alone.
+    Private,
+    /// The group of the service's user too.
+    Group,
+}
+
 /// One row of the table.
 #[derive(Debug)]
 pub struct Spec {
@@ -145,6 +154,9 @@ options! {
     allowed_hosts: Vec<String> = "off", Hosts;
     /// Where the sessions are kept
     storage_path | sessions_dir: PathBuf = "/var/claude-sessions", Place;
+    /// Who may read what is stored: the service's user alone, or its group too; never others
+    storage_mode: StorageMode = "private",
+        Choice(&[("private", StorageMode::Private), ("group", StorageMode::Group)]);
     /// When a commit is synced: before its answer, about once a second, or when the system sees fit
     storage_sync: StorageSync = "always",
         Choice(&[("always", StorageSync::Always), ("everysec", StorageSync::EverySec), ("no", StorageSync::No)]);

@@ -1,7 +1,7 @@
 //! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
 //!
 //! Floors, arrows only point down: [`server`], [`app`], [`routes`], [`metrics`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`bundle`], [`access`], [`limits`], [`audit`], [`config`], [`secure`], [`telemetry`] → [`meter`] → `session_model`.
+//! [`live`], [`bundle`], [`access`], [`limits`], [`audit`], [`config`], [`permissions`], [`secure`], [`telemetry`] → [`meter`] → `session_model`.
 //! [`store`], [`live`] and [`access`] never name each other.
 
 pub mod access;
@@ -20,6 +20,7 @@ pub mod live;
 pub mod meter;
 pub mod metrics;
 pub mod openapi;
+pub mod permissions;
 pub mod retention;
 pub mod routes;
 pub mod secure;

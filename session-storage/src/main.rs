@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use session_storage::access::key_file::FileError;
 use session_storage::config::{Config, ConfigError, Layers, Loaded, Request, read_command_line};
+use session_storage::permissions;
 use session_storage::server::{self, Ended, ServerError};
 use session_storage::sessions::ExportQuery;
 use session_storage::store::error::OpenError;
@@ -54,10 +55,11 @@ impl Failure {
                 | ServerError::Traces(_)
                 | ServerError::Rules(_)
                 | ServerError::Tls(_)
-                | ServerError::Unguarded(_),
+                | ServerError::Unguarded(_)
+                | ServerError::TooFewFiles { .. },
             ) => USAGE,
             Failure::Access(FileError::NoSuchKey(_) | FileError::KeyRevoked(_))
-            | Failure::Server(ServerError::Io(_)) => FAILED,
+            | Failure::Server(ServerError::Io(_) | ServerError::Clock(_)) => FAILED,
             Failure::Server(ServerError::Open(OpenError::InUse { .. })) => IN_USE,
             Failure::Access(_) | Failure::Server(ServerError::Open(_) | ServerError::Access(_)) => STORAGE,
             Failure::Server(ServerError::Listen { .. }) => ADDRESS,
@@ -98,6 +100,7 @@ fn load(mut layers: Layers, file: Option<&std::path::Path>) -> Result<Loaded, Co
 
 fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
     let config = &loaded.config;
+    permissions::apply(config.storage_mode);
     match request {
         Request::PrintConfig => {
             let _ = loaded.print(&mut std::io::stdout());
@@ -105,18 +108,18 @@ fn answer(request: Request, loaded: &Loaded) -> Result<u8, Failure> {
         }
         Request::HealthCheck => Ok(health_check::run(config)),
         Request::Check { repair } => check(config, repair),
-        Request::Access(request) => access_command::run(config, request).map(|()| 0).map_err(Failure::from),
-        Request::Serve => serve(config),
-        Request::Retention { dry_run } => moving::retention(config, dry_run),
+        Request::Access(request) => access_command::run(loaded, request).map(|()| 0),
+        Request::Serve => serve(loaded),
+        Request::Retention { dry_run } => moving::retention(loaded, dry_run),
         Request::Export { ids, user, output } => {
-            moving::write(config, &Asked::Export(ExportQuery { ids, user }), &output)
+            moving::write(loaded, &Asked::Export(ExportQuery { ids, user }), &output)
         }
-        Request::Backup(output) => moving::write(config, &Asked::Backup, &output),
+        Request::Backup(output) => moving::write(loaded, &Asked::Backup, &output),
         Request::Import { source, skip_existing, as_new } => {
-            moving::import(config, &source, Existing::from_flags(skip_existing, as_new))
+            moving::import(loaded, &source, Existing::from_flags(skip_existing, as_new))
         }
-        Request::Archive(asked) => moving::archive(config, asked),
-        Request::Restore { file } => moving::restore(config, &file),
+        Request::Archive(asked) => moving::archive(loaded, asked),
+        Request::Restore { file } => moving::restore(loaded, &file),
     }
 }
 
@@ -126,24 +129,11 @@ fn check(config: &Config, repair: bool) -> Result<u8, Failure> {
     Ok(if faults == 0 { 0 } else { FAILED })
 }
 
-fn serve(config: &Config) -> Result<u8, Failure> {
-    telemetry::init(config)?;
-    allow_many_files();
-    let ended = actix_web::rt::System::new().block_on(server::run(config, &mut std::io::stdout()))?;
+fn serve(loaded: &Loaded) -> Result<u8, Failure> {
+    telemetry::init(&loaded.config)?;
+    let ended = actix_web::rt::System::new().block_on(server::run(loaded, &mut std::io::stdout()))?;
     Ok(match ended {
         Ended::InOrder => 0,
         Ended::Forced => FAILED,
     })
-}
-
-/// Each connection is a file: takes as many as the system lets this process have.
-fn allow_many_files() {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    if current == maximum {
-        return;
-    }
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
-        tracing::warn!(%error, "the limit of open files could not be raised");
-    }
 }

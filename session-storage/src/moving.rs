@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context;
 use session_model::SessionId;
 use session_storage::archive::{Archive, Archived};
-use session_storage::config::{ArchiveRequest, Config, Output, Remote};
+use session_storage::config::{ArchiveRequest, Config, Loaded, Output, Remote};
 use session_storage::sessions::ExportQuery;
 use session_storage::store::Options;
 use session_storage::transfer::{self, Asked, Door, Existing};
@@ -27,12 +27,16 @@ fn remark(remarks: &[String]) {
     remarks.iter().for_each(|remark| drop(writeln!(io::stderr(), "session-storage: {remark}")));
 }
 
-pub(super) fn retention(config: &Config, dry_run: bool) -> Result<u8, Failure> {
+pub(super) fn retention(loaded: &Loaded, dry_run: bool) -> Result<u8, Failure> {
+    let config = &loaded.config;
     telemetry::init(config)?;
     let settings = server::settings(config);
     let mut out = io::stdout();
     let archive = config.archive_url.as_deref();
     actix_web::rt::System::new().block_on(retention::run(settings, archive, dry_run, &mut out))?;
+    if !dry_run && !config.retention_dry_run {
+        tell_if_elsewhere(loaded);
+    }
     Ok(0)
 }
 
@@ -55,16 +59,25 @@ fn read_key(remote: &Remote) -> anyhow::Result<Option<String>> {
     Ok(Some(key.to_owned()).filter(|key| !key.is_empty()))
 }
 
-fn door<'c>(config: &'c Config, remote: &Remote) -> anyhow::Result<Door<'c>> {
+fn door<'c>(loaded: &'c Loaded, remote: &Remote) -> anyhow::Result<Door<'c>> {
     let (address, authorities) = (remote.address.clone(), remote.authorities.clone());
-    Ok(Door { config, address, authorities, key: read_key(remote)? })
+    let (config, is_directory_given) = (&loaded.config, loaded.is_given("storage_path"));
+    Ok(Door { config, is_directory_given, address, authorities, key: read_key(remote)? })
 }
 
-pub(super) fn write(config: &Config, asked: &Asked, output: &Output) -> Result<u8, Failure> {
+/// Tells if a service answers that keeps another directory than the one in which something was changed just now.
+pub(super) fn tell_if_elsewhere(loaded: &Loaded) {
+    match door(loaded, &Remote::default()) {
+        Ok(door) => remark(&Vec::from_iter(door.elsewhere())),
+        Err(error) => remark(&[format!("note: no service was asked which directory it keeps: {error:#}")]),
+    }
+}
+
+pub(super) fn write(loaded: &Loaded, asked: &Asked, output: &Output) -> Result<u8, Failure> {
+    let config = &loaded.config;
     telemetry::init(config)?;
-    let written = transfer::write(&door(config, &output.remote)?, options(config), asked, &output.target)?;
-    let manifest = &written.manifest;
-    let from = if written.from_service { "the running service" } else { "the directory" };
+    let written = transfer::write(&door(loaded, &output.remote)?, options(config), asked, &output.target)?;
+    let (manifest, from) = (&written.manifest, &written.source);
     let what = match asked {
         Asked::Backup => format!("position {}", manifest.position()),
         Asked::Export(_) => format!("{} sessions", manifest.sessions.len()),
@@ -78,7 +91,8 @@ pub(super) fn write(config: &Config, asked: &Asked, output: &Output) -> Result<u
     Ok(0)
 }
 
-pub(super) fn import(config: &Config, source: &Path, existing: Existing) -> Result<u8, Failure> {
+pub(super) fn import(loaded: &Loaded, source: &Path, existing: Existing) -> Result<u8, Failure> {
+    let config = &loaded.config;
     telemetry::init(config)?;
     let imported = transfer::import(options(config), source, existing)?;
     for (ids, what) in
@@ -88,46 +102,53 @@ pub(super) fn import(config: &Config, source: &Path, existing: Existing) -> Resu
     }
     remark(&imported.remarks);
     say(&format!(
-        "{} sessions imported, {} unchanged, {} skipped, {} remarks",
+        "{} sessions imported, {} unchanged, {} skipped, {} remarks, in `{}`",
         imported.new.len(),
         imported.same.len(),
         imported.skipped.len(),
-        imported.remarks.len()
+        imported.remarks.len(),
+        config.storage_path.display()
     ));
+    tell_if_elsewhere(loaded);
     Ok(0)
 }
 
-pub(super) fn restore(config: &Config, file: &Path) -> Result<u8, Failure> {
+pub(super) fn restore(loaded: &Loaded, file: &Path) -> Result<u8, Failure> {
+    let config = &loaded.config;
     telemetry::init(config)?;
     let restored = transfer::restore(options(config), file)?;
     remark(&restored.remarks);
     say(&format!(
-        "restored to position {}: {} sessions; the directory's new life is {}",
+        "restored to position {}: {} sessions in `{}`; the directory's new life is {}",
         restored.manifest.position(),
         restored.sessions,
+        config.storage_path.display(),
         restored.epoch
     ));
+    tell_if_elsewhere(loaded);
     Ok(0)
 }
 
-pub(super) fn archive(config: &Config, asked: ArchiveRequest) -> Result<u8, Failure> {
+pub(super) fn archive(loaded: &Loaded, asked: ArchiveRequest) -> Result<u8, Failure> {
+    let config = &loaded.config;
     telemetry::init(config)?;
     let url = config.archive_url.as_deref().context("ARCHIVE_URL is not set")?;
     let archive = Archive::open(url).map_err(anyhow::Error::from)?;
-    actix_web::rt::System::new().block_on(run_archive(config, &archive, asked))?;
+    actix_web::rt::System::new().block_on(run_archive(loaded, &archive, asked))?;
     Ok(0)
 }
 
-async fn run_archive(config: &Config, archive: &Archive, asked: ArchiveRequest) -> anyhow::Result<()> {
+async fn run_archive(loaded: &Loaded, archive: &Archive, asked: ArchiveRequest) -> anyhow::Result<()> {
     match asked {
         ArchiveRequest::Push { ids, user, remote } => {
-            let door = door(config, &remote)?;
+            let door = door(loaded, &remote)?;
             let tell = |id: &SessionId, archived: Option<&Archived>| match archived {
                 Some(archived) => say(&format!("{id}: {} ({} bytes)", archived.key, archived.bytes)),
                 None => say(&format!("{id}: is active and was not archived")),
             };
-            transfer::archive::push(&door, &options(config), archive, &ExportQuery { ids, user }, tell)
-                .await?;
+            let (options, query) = (options(&loaded.config), ExportQuery { ids, user });
+            let source = transfer::archive::push(&door, &options, archive, &query, tell).await?;
+            remark(&[format!("archived from {source}")]);
         }
         ArchiveRequest::List { id } => {
             let all = archive.list(id.as_ref()).await?;

@@ -29,10 +29,13 @@ pub async fn run(
         settings.retention.is_active(),
         "no bound is set: see RETENTION_MAX_SESSIONS, RETENTION_MAX_AGE and RETENTION_MAX_BYTES"
     );
+    let layout = Layout::new(&settings.store.path);
+    let path = layout.root().display();
+    anyhow::ensure!(layout.sessions().is_dir(), "`{path}` is no storage directory: it has no `sessions`");
     if dry_run || settings.retention.dry_run {
-        let picked = stored_beyond(&Layout::new(&settings.store.path), settings.retention)?;
+        let picked = stored_beyond(&layout, settings.retention)?;
         list(&picked, out)?;
-        writeln!(out, "{} sessions would be deleted, {} bytes", picked.len(), bytes(&picked))?;
+        writeln!(out, "{} sessions would be deleted, {} bytes, in `{path}`", picked.len(), bytes(&picked))?;
         return Ok(0);
     }
     let archive = archive.map(Archive::open).transpose()?;
@@ -41,7 +44,7 @@ pub async fn run(
     let deleted = sessions.retain(archive.as_ref()).await;
     sessions.shutdown().await;
     list(&picked, out)?;
-    writeln!(out, "{deleted} sessions deleted, {} bytes", bytes(&picked))?;
+    writeln!(out, "{deleted} sessions deleted, {} bytes, in `{path}`", bytes(&picked))?;
     Ok(deleted)
 }
 

@@ -6,6 +6,7 @@
 
 mod accept;
 mod crowd;
+mod descriptors;
 mod guards;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod in_memory;
@@ -26,12 +27,15 @@ use crate::access::key_file::FileError;
 use crate::app::connections::Connections;
 use crate::app::{Guards, Parts};
 use crate::archive::{Archive, ArchiveError};
-use crate::config::{Config, StorageSync};
+use crate::config::{Config, Loaded, StorageSync};
 use crate::live::{Hub, LiveConfig};
+use crate::permissions;
 use crate::sessions::{RulesError, Sessions, Settings, read_rules};
 use crate::store::error::OpenError;
-use crate::store::{Options, SyncPolicy, retention};
+use crate::store::layout::Layout;
+use crate::store::{OpenFiles, Options, SyncPolicy, retention};
 use crate::traces::{self, Traces, TracesError};
+use descriptors::Shares;
 use listen::Listeners;
 use tls::Certificates;
 pub use tls::TlsError;
@@ -64,10 +68,24 @@ pub enum ServerError {
     Tls(#[from] TlsError),
     /// Others could reach the service and nobody would be asked for a key.
     #[error(
-        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key \
-         create`, or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
+        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key create` \
+         (with `--init` before the first start), or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
     )]
     Unguarded(String),
+    /// The clock is set to before 1970.
+    #[error(transparent)]
+    Clock(#[from] crate::clock::ClockError),
+    /// The system lets the process open too few files.
+    #[error(
+        "the limit of open files is {limit}, and at least {least} are needed: raise it (`ulimit -n`, or `LimitNOFILE=` of \
+         a systemd unit)"
+    )]
+    TooFewFiles {
+        /// How many there may be.
+        limit: usize,
+        /// How many would do.
+        least: usize,
+    },
     /// The keys could not be read.
     #[error(transparent)]
     Access(#[from] FileError),
@@ -86,16 +104,23 @@ pub enum Ended {
 }
 
 /// Serves until a signal; tells `announce` one line for each address.
-pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, ServerError> {
+pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, ServerError> {
+    crate::clock::check(std::time::SystemTime::now())?;
+    let shares = share_out(loaded)?;
+    let config = &Config { max_connections: shares.connections, ..loaded.config.clone() };
     let mut signals = Signals::new()?;
     let guards = guards::open(config)?;
     refuse_unguarded(config, &guards.access)?;
     let traces = traces::start(config)?;
     let certificates = Certificates::open(config)?;
     let hub = Arc::new(Hub::new(live_config(config)));
-    let sessions = Sessions::open(serving(config)?, hub)?;
+    let mut settings = serving(config)?;
+    settings.store.files = shares.files;
+    let sessions = Sessions::open(settings, hub)?;
+    permissions::warn_if_wider(&Layout::new(&config.storage_path), config.storage_mode);
     let outcome =
-        serve(config, &sessions, certificates, traces.clone(), &guards, &mut signals, announce).await;
+        serve(config, &shares, &sessions, certificates, traces.clone(), &guards, &mut signals, announce)
+            .await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         guards::close(guards).await;
         sessions.shutdown().await;
@@ -109,6 +134,25 @@ pub async fn run(config: &Config, announce: &mut impl Write) -> Result<Ended, Se
     outcome
 }
 
+/// Shares the descriptors out, and says so if there may be fewer connections than was asked for.
+fn share_out(loaded: &Loaded) -> Result<Shares, ServerError> {
+    let limit = descriptors::raise();
+    let config = &loaded.config;
+    let shares =
+        descriptors::share_out(limit, config).map_err(|least| ServerError::TooFewFiles { limit, least })?;
+    let (asked, most) = (config.max_connections, shares.connections);
+    if most < asked {
+        let text = "there may be fewer connections than MAX_CONNECTIONS says, so that files can be opened: raise the limit \
+                    of open files, or lower MAX_CONNECTIONS";
+        if loaded.is_given("max_connections") {
+            tracing::warn!(asked, connections = most, limit, "{text}");
+        } else {
+            tracing::info!(asked, connections = most, limit, "{text}");
+        }
+    }
+    Ok(shares)
+}
+
 /// Whoever can reach the service may do everything while there is no key.
 fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError> {
     if access.is_on() || config.allow_anonymous || listen::is_loopback(&config.host, config.port)? {
@@ -117,8 +161,13 @@ fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError>
     Err(ServerError::Unguarded(config.host.clone()))
 }
 
+#[expect(
+    clippy::too_many_arguments,
+    reason = "each is made before it, and closed behind it, in its own order"
+)]
 async fn serve(
     config: &Config,
+    shares: &Shares,
     sessions: &Arc<Sessions>,
     certificates: Option<Arc<Certificates>>,
     traces: Option<Traces>,
@@ -134,7 +183,7 @@ async fn serve(
     let connections = parts.connections.clone();
     listeners.announce(announce, if certificates.is_some() { "https" } else { "http" });
     let fresh = certificates.clone().map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
-    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone())?;
+    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone(), shares)?;
     let tasks = guards::keep(guards, sessions);
     let stop = Stop { config, sessions, draining, connections, archive };
     let outcome = stop.when_asked(server, signals).await;
@@ -228,6 +277,7 @@ pub fn settings(config: &Config) -> Settings {
             },
             recent_limit: config.recent_limit,
             journal_max_bytes: config.journal_max_bytes,
+            files: OpenFiles::default(),
         },
         auto_create: config.auto_create_sessions,
         retention: retention::Policy {

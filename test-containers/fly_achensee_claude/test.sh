@@ -38,7 +38,7 @@ start_service() {
   env -u SOCKET_PATH "$storage" --host 127.0.0.1 --port "$port" --storage-path "$dir/data" \
     >/dev/null 2>>"$dir/service.log" &
   service=$!
-  local end=$((SECONDS + 20))
+  local end=$((SECONDS + 60))
   until curl -sf "$SESSION_SERVICE_URL/health" >/dev/null; do
     ((SECONDS < end)) || fail "the service did not start: $(tail -5 "$dir/service.log")"
     sleep 0.05

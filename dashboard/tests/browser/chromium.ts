@@ -48,7 +48,7 @@ export class Tab {
     });
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const tab = new Tab(await context.newPage());
-    tab.page.setDefaultTimeout(15_000);
+    tab.page.setDefaultTimeout(45_000);
     await tab.page.goto(url);
     return tab;
   }
@@ -64,13 +64,28 @@ export class Tab {
     return this.page.locator('.record .text').allInnerTexts();
   }
 
+  /** The same, once scrolling has come to its end. */
+  async stillRecords(): Promise<string[]> {
+    let still: string[] = [];
+    const look = async (): Promise<[string[], string[]]> => {
+      const before = await this.records();
+      await this.page.waitForTimeout(300);
+      return [before, await this.records()];
+    };
+    await eventually(look, ([before, after]) => {
+      expect(after).toEqual(before);
+      still = after;
+    });
+    return still;
+  }
+
   async says(text: string | RegExp): Promise<void> {
     await this.page.getByText(text).filter({ visible: true }).first().waitFor();
   }
 }
 
 /** Waits until it holds, and says what it was if it never does. */
-export async function eventually<T>(look: () => Promise<T>, holds: (seen: T) => void, ms = 10_000): Promise<void> {
+export async function eventually<T>(look: () => Promise<T>, holds: (seen: T) => void, ms = 45_000): Promise<void> {
   const end = Date.now() + ms;
   for (;;) {
     const seen = await look();

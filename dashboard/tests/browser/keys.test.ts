@@ -9,7 +9,7 @@ import { eventually, launch, Tab } from './chromium';
 import { files } from './files';
 import { Service } from './service';
 
-const pictures = process.env['PICTURES'];
+const pictures = process.env['PICTURES'] || undefined;
 let service: Service;
 let browser: Browser;
 

@@ -68,7 +68,7 @@ export class Service {
 
   /** Runs one of the service's commands on its directory, while it runs or not; answers what it prints. */
   command(...words: string[]): string {
-    const env = { ...process.env, STORAGE_PATH: join(this.directory, 'data') };
+    const env = { ...process.env, STORAGE_PATH: join(this.directory, 'data'), PORT: '0' };
     return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   }
 
@@ -94,7 +94,7 @@ export class Service {
   }
 
   async #until(holds: () => Promise<boolean>): Promise<void> {
-    const end = Date.now() + 10_000;
+    const end = Date.now() + 60_000;
     while (!(await holds())) {
       if (Date.now() > end) throw new Error('the service did not take note of its keys');
       await new Promise((done) => setTimeout(done, 20));

@@ -150,8 +150,7 @@ describe('the scripted run', () => {
       () => tab.records(),
       (seen) => expect(seen.at(-1)).not.toContain('line 499'),
     );
-    await tab.page.waitForTimeout(300);
-    const before = await tab.records();
+    const before = await tab.stillRecords();
     for (let n = 500; n < 520; n += 1) await service.action('reading', { type: 'tool_call', command: `line ${n}` });
     await tab.page.getByRole('button', { name: '20 new ↓' }).waitFor();
     expect(await tab.records()).toEqual(before);

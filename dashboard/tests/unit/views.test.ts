@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { serviceAddress } from '../../src/api/address';
+import { WrongAddress, serviceAddress } from '../../src/api/address';
 import { Feed, isError, KEPT } from '../../src/store/feed';
 import { Rate, SECONDS, Tally } from '../../src/store/rate';
 import { rowOf } from '../../src/store/row';
@@ -170,6 +170,29 @@ describe('the address of the service', () => {
     expect(at('http://h:9000/dashboard/#/live')).toBe('http://h:9000/');
     expect(at('http://h:3000/?api=http://h:9000')).toBe('http://h:9000/');
     expect(at('http://h:3000/', 'https://other/base')).toBe('https://other/base/');
+    expect(at('http://h:3000/?api=/proxy')).toBe('http://h:3000/proxy/');
+    expect(at('http://h:3000/?api=HTTPS://Other?x%23y')).toBe('https://other/');
     expect(() => at('http://h/?api=javascript:alert(1)')).toThrow();
+  });
+
+  it('is refused with a sentence for people if it is none', () => {
+    const given = [
+      'javascript:alert(1)',
+      ' JavaScript:alert(1)',
+      'java\tscript:alert(1)',
+      'data:text/html,x',
+      'blob:http://h/1',
+      'file:///etc/passwd',
+      'localhost:9000',
+      'http://',
+      'http://user:password@h',
+      'https://user@h',
+    ];
+    for (const address of given) {
+      const page = `http://h/?api=${encodeURIComponent(address)}`;
+      expect(() => at(page), address).toThrow(WrongAddress);
+      expect(() => at(page), address).toThrow(/\?api= .*“.*http:\/\/ or https:\/\//s);
+      expect(() => at('http://h/', address), address).toThrow(/that was set here/);
+    }
   });
 });

@@ -63,7 +63,7 @@ class Service {
 
   /** Runs one of the service's commands beside it; answers what it prints. */
   command(...words) {
-    const env = { ...process.env, STORAGE_PATH: this.#storage };
+    const env = { ...process.env, STORAGE_PATH: this.#storage, PORT: '0' };
     return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   }
 

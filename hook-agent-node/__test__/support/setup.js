@@ -17,11 +17,16 @@ function directory(t) {
   return dir;
 }
 
+/** An agent that a busy machine may keep waiting, unless the options say otherwise. */
 function agentFor(t, url, options = {}) {
-  return new HookAgent({ sessionId: SESSION, serviceUrl: url, spoolDir: directory(t), ...options });
+  const patient = { answerTimeoutMs: DEADLINE_MS, connectTimeoutMs: DEADLINE_MS };
+  return new HookAgent({ sessionId: SESSION, serviceUrl: url, spoolDir: directory(t), ...patient, ...options });
 }
 
-/** Asks again on every turn of the loop until the condition holds. */
+/**
+ * Asks again on every turn of the loop until the condition holds. Also for what is done within a time that a busy
+ * machine may exceed, but not each time: the condition makes the attempt anew.
+ */
 async function until(condition, what) {
   const deadline = Date.now() + DEADLINE_MS;
   for (;;) {

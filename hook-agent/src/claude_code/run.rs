@@ -11,6 +11,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::spool::private;
+
 /// The state keeps so many; all are in the actions.
 const MAX_ERRORS: usize = 100;
 /// Files of sessions that have been silent for so long go when another one ends.
@@ -43,9 +45,9 @@ impl Run {
     /// Replaces the file.
     pub(super) fn save(&self, folder: &Path, session: &str) -> io::Result<()> {
         let path = path(folder, session);
-        std::fs::create_dir_all(folder.join("runs"))?;
+        private::make_folder(&folder.join("runs"))?;
         let spare = path.with_extension("new");
-        std::fs::write(&spare, serde_json::to_vec(self)?)?;
+        private::write(&spare, serde_json::to_vec(self)?)?;
         std::fs::rename(spare, path)
     }
 }

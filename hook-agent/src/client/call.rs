@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
@@ -135,7 +135,7 @@ fn write_stamped(out: &mut Vec<u8>, time: u64, json: &str) {
 
 /// The id goes before the caller's fields; one of that name among them is replaced, which takes a parse.
 fn write_with(out: &mut Vec<u8>, json: &str, key: &str, id: &str, given: bool) {
-    if given && let Ok(mut fields) = serde_json::from_str::<Map<String, Value>>(json) {
+    if given && let Ok(mut fields) = session_model::json::object(json.as_bytes()) {
         fields.insert(key.to_owned(), Value::from(id));
         out.extend_from_slice(Value::Object(fields).to_string().as_bytes());
         return;

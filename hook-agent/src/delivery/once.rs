@@ -13,7 +13,7 @@ use super::backoff::pause;
 use super::drain::{Drain, Turn};
 use super::{Answers, Report};
 use crate::Config;
-use crate::spool::{Limits, SharedFolder, now_millis};
+use crate::spool::{Limits, SharedFolder, now_millis, private};
 use crate::transport;
 
 /// Hooks come often; after an outage the first one that comes later than this delivers.
@@ -137,8 +137,8 @@ impl Pause {
     fn lengthen(&self, asked: Option<Duration>) {
         let failures = self.read().map_or(1, |(_, failures)| failures.saturating_add(1));
         let length = pause(failures, MAX_PAUSE, asked, fastrand::f64());
-        let _ =
-            std::fs::write(&self.path, format!("{} {failures}\n", now_millis() + length.as_millis() as u64));
+        let until = now_millis() + length.as_millis() as u64;
+        let _ = private::write(&self.path, format!("{until} {failures}\n"));
     }
 
     fn clear(&self) {

@@ -7,7 +7,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::queue::waiting;
-use super::trust;
+use super::{private, trust};
 
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
@@ -119,7 +119,7 @@ impl Folder {
             let producer = uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).simple().to_string();
             let path = spool_dir.join(&producer);
             DirBuilder::new().mode(0o700).create(&path)?;
-            std::fs::write(path.join("service"), format!("{service}\n"))?;
+            private::write(&path.join("service"), format!("{service}\n"))?;
             let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("lock"))?;
             if lock.try_lock().is_ok() {
                 return Ok(Self { path, producer, lock });

@@ -40,6 +40,7 @@
 mod age;
 mod folder;
 mod place;
+pub(crate) mod private;
 mod progress;
 mod queue;
 mod record;

@@ -16,14 +16,14 @@
 //! is written under `lock` only. Reading a `state` that is being written finds the slot before: an older
 //! position, which is as safe to append behind. A segment may vanish while it is opened: then it was delivered.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::queue::waiting;
-use super::{Head, Limits, Place, Spool, trust};
+use super::{Head, Limits, Place, Spool, private, trust};
 
 /// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -47,8 +47,8 @@ impl SharedFolder {
         trust::make(spool_dir)?;
         let folder = Self::at(spool_dir, service);
         if !folder.path.join("service").exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(&folder.path)?;
-            std::fs::write(folder.path.join("service"), format!("{service}\n"))?;
+            private::make_folder(&folder.path)?;
+            private::write(&folder.path.join("service"), format!("{service}\n"))?;
         }
         Ok(folder)
     }
@@ -114,7 +114,7 @@ impl Held<'_> {
             return Ok(known);
         }
         let made = uuid::Uuid::new_v4().simple().to_string();
-        std::fs::write(path, &made)?;
+        private::write(&path, &made)?;
         Ok(made)
     }
 }

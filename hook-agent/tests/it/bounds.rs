@@ -8,7 +8,7 @@ use hook_agent::{FullPolicy, HookAgent};
 use serde_json::json;
 
 use crate::command::command;
-use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup, setup_with};
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup, setup_with};
 
 #[test]
 fn a_full_spool_lets_the_oldest_go_and_counts_them() {
@@ -131,28 +131,12 @@ fn flush_is_done_at_once_with_a_shared_folder_whose_records_are_all_too_old() {
 }
 
 fn run_flush(setup: &Setup) -> bool {
-    command(setup, &["flush", "--timeout", "5000"]).status().unwrap().success()
+    command(setup, &["flush", "--timeout", "30000"]).status().unwrap().success()
 }
 
 /// Makes all records of a folder as old as can be, and as if none had ever been planned.
 fn age(folder: &Path) {
-    for entry in folder.read_dir().unwrap() {
-        let path = entry.unwrap().path();
-        if path.extension().is_none_or(|extension| extension != "seg") {
-            continue;
-        }
-        let mut bytes = std::fs::read(&path).unwrap();
-        let mut rest = &mut bytes[..];
-        while !rest.is_empty() {
-            let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
-            let (frame, next) = rest.split_at_mut(8 + length);
-            frame[10..18].copy_from_slice(&1_u64.to_le_bytes());
-            let checksum = crc32c::crc32c(&frame[8..]);
-            frame[4..8].copy_from_slice(&checksum.to_le_bytes());
-            rest = next;
-        }
-        std::fs::write(&path, bytes).unwrap();
-    }
+    make_old(folder, |_| true);
     let _ = std::fs::remove_file(folder.join("state"));
 }
 

@@ -1,12 +1,14 @@
 //! The command, as a hook or a shell calls it.
 
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::service::Fault;
-use crate::setup::{SESSION, Setup, setup};
+use crate::setup::{SESSION, Setup, setup, sooner_or_later};
 
 pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
     // Another build of the command, the static one say, is put to the same tests by naming it.
@@ -87,7 +89,7 @@ fn a_write_succeeds_whatever_the_service_does_unless_it_is_strict() {
     silent(&run(&setup, &["flush", "--timeout", "50"], ""), 69);
     setup.service.lock().always = None;
     setup.service.up();
-    silent(&run(&setup, &["flush"], ""), 0);
+    silent(&run(&setup, &["flush", "--timeout", "30000"], ""), 0);
     assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3]);
     silent(&run(&setup, &["goal", "update", "unknown", "{}", "--strict", "--wait", "20000"], ""), 76);
 }
@@ -117,7 +119,8 @@ fn what_the_caller_got_wrong_is_told() {
 fn status_and_restore_print_json() {
     let setup = setup();
     run(&setup, &["action", "{\"n\":0}"], "");
-    let status: Value = serde_json::from_slice(&run(&setup, &["status"], "").stdout).unwrap();
+    let status: Value =
+        serde_json::from_slice(&run(&setup, &["status", "--wait", "20000"], "").stdout).unwrap();
     assert_eq!(status["health"]["status"], "ok");
     assert_eq!(status["spools"][0]["folders"][0]["owned"], false);
     let whole = json!({"metadata": {}, "initial": {}, "state": {"version": 1}, "final": null}).to_string();
@@ -185,12 +188,16 @@ fn a_directory_in_the_temporary_one_that_others_can_write_is_not_used() {
             std::fs::create_dir(&spool).unwrap();
             std::fs::set_permissions(&spool, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
         }
-        for arguments in [vec!["action", "{\"n\":0}", "--strict", "--wait", "20000"], vec!["claude-code"]] {
-            let mut command = command(&setup, &arguments);
+        let run = |arguments: &[&str]| {
+            let mut command = command(&setup, arguments);
             command.env_remove("HOOK_AGENT_SPOOL_DIR").env("TMPDIR", setup.dir.path()).stdin(Stdio::null());
             silent(&command.output().unwrap(), 0);
-        }
-        assert!(setup.service.lock().sessions[SESSION].lines.len() >= 2, "what is recorded is delivered");
+            setup.service.lock().sessions.get(SESSION).map_or(0, |session| session.lines.len())
+        };
+        assert_eq!(run(&["action", "{\"n\":0}", "--strict", "--wait", "20000"]), 1);
+        sooner_or_later(|| {
+            (run(&["claude-code"]) > 1).then_some(()).ok_or("no hook was delivered".to_owned())
+        });
         assert_eq!(spool.read_dir().unwrap().count() == 0, open_to_all);
     }
 }
@@ -212,4 +219,52 @@ fn exec_records_no_private_key_that_the_program_prints() {
         matches!(texts[..], ["before", key, "after"] if key.starts_with("[redacted:private_key:")),
         "{texts:?}"
     );
+}
+
+/// Everything below a folder that others than its owner may use, with its mode.
+fn open_to_others(folder: &Path) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let metadata = path.symlink_metadata().unwrap();
+        let mode = metadata.permissions().mode() & 0o777;
+        if mode & 0o077 != 0 {
+            found.push((path.clone(), format!("{mode:03o}")));
+        }
+        if metadata.is_dir() {
+            found.extend(open_to_others(&path));
+        }
+    }
+    found
+}
+
+#[test]
+fn nothing_in_the_spool_is_readable_by_others_whatever_the_umask() {
+    let setup = setup();
+    let open = |arguments: &[&str], input: &str| {
+        let command = command(&setup, arguments);
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "umask 000; exec \"$0\" \"$@\""]).arg(command.get_program()).args(arguments);
+        shell.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        shell.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = shell.spawn().unwrap();
+        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child.wait_with_output().unwrap()
+    };
+    // A record that is refused for good, then a service that is away: all kinds of files are there.
+    let refused = r#"{"error":"no","code":"invalid_request","requestId":"1"}"#;
+    setup.service.lock().always = Some(Fault::Answer(400, "", refused));
+    let hook = json!({"session_id": "c", "hook_event_name": "StopFailure", "error": "overloaded"});
+    assert!(open(&["action", "{\"n\":0}"], "").status.success());
+    setup.service.lock().always = Some(Fault::Answer(503, "", refused));
+    silent(&open(&["claude-code"], &hook.to_string()), 0);
+    assert!(open(&["exec", "--", "true"], "").status.success());
+    let below = |name: &str| {
+        let folders = setup.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        folders.map(|folder| folder.join(name)).any(|path| path.exists())
+    };
+    for name in ["service", "producer", "runs", "state", "rejected/events.jsonl", "lock"] {
+        assert!(below(name), "{name} is there");
+    }
+    assert_eq!(open_to_others(setup.dir.path()), []);
 }

@@ -122,11 +122,12 @@ fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     let setup = setup();
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
     // While the first is on its way the others gather to one batch.
-    let late = crate::service::Fault::Late(Duration::from_millis(500));
-    setup.service.lock().faults.extend([late, too_large.clone(), too_large]);
+    let held = crate::service::Fault::Held;
+    setup.service.lock().faults.extend([held, too_large.clone(), too_large]);
     setup.agent.log_action(&numbered(0)).unwrap();
     setup.service.wait(|state| !state.requests.is_empty());
     (1..8).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    setup.service.release();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..8).collect::<Vec<u64>>());
     assert_eq!(setup.agent.stats().unwrap().rejected, 0);
@@ -139,12 +140,13 @@ fn a_batch_that_was_stored_before_it_is_halved_is_stored_once() {
     for refusals in 1..=2 {
         let setup = setup();
         let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-        let late = crate::service::Fault::Late(Duration::from_millis(500));
-        setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+        let held = crate::service::Fault::Held;
+        setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
         setup.service.lock().faults.extend(std::iter::repeat_n(too_large, refusals));
         setup.agent.log_action(&numbered(0)).unwrap();
         setup.service.wait(|state| !state.requests.is_empty());
         let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+        setup.service.release();
         for (ticket, seq) in tickets.into_iter().zip(2..) {
             let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
             assert_eq!(answer["seq"], seq, "each has its own answer");
@@ -162,12 +164,13 @@ fn a_batch_that_was_stored_before_it_is_halved_is_stored_once() {
 fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_with_it() {
     let setup = setup();
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    let late = crate::service::Fault::Late(Duration::from_millis(500));
-    setup.service.lock().faults.extend([late, too_large.clone(), crate::service::Fault::CloseStored]);
+    let held = crate::service::Fault::Held;
+    setup.service.lock().faults.extend([held, too_large.clone(), crate::service::Fault::CloseStored]);
     setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 3));
     setup.agent.log_action(&numbered(0)).unwrap();
     setup.service.wait(|state| !state.requests.is_empty());
     (1..9).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    setup.service.release();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     setup.agent.log_action(&numbered(9)).unwrap();
     assert!(setup.agent.flush(DEADLINE).unwrap());
@@ -179,12 +182,13 @@ fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_wi
 fn each_has_its_own_answer_also_when_what_a_refused_line_leaves_is_halved() {
     let setup = setup();
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    let late = crate::service::Fault::Late(Duration::from_millis(500));
-    setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+    let held = crate::service::Fault::Held;
+    setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
     setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 5));
     setup.agent.log_action(&numbered(0)).unwrap();
     setup.service.wait(|state| !state.requests.is_empty());
     let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
+    setup.service.release();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     for (ticket, seq) in tickets.into_iter().zip(2..).skip(1) {
         let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
@@ -199,13 +203,14 @@ fn a_line_that_is_given_up_leaves_the_number_to_what_may_be_stored_under_it() {
     let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
     let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
     let broken = crate::service::Fault::Answer(500, "", r#"{"error":"oops","code":"internal"}"#);
-    let late = crate::service::Fault::Late(Duration::from_millis(500));
-    setup.service.lock().faults.extend([late, crate::service::Fault::CloseStored]);
+    let held = crate::service::Fault::Held;
+    setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
     setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 2));
     setup.service.lock().faults.extend(std::iter::repeat_n(broken, 3));
     setup.agent.log_action(&numbered(0)).unwrap();
     setup.service.wait(|state| !state.requests.is_empty());
     (1..8).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
+    setup.service.release();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     setup.agent.log_action(&numbered(8)).unwrap();
     assert!(setup.agent.flush(DEADLINE).unwrap());

@@ -14,15 +14,13 @@ fn impatient() -> Setup {
     })
 }
 
-/// Calls under a fault return at once, an awaited one says `queued` or succeeds; afterwards each is there once.
+/// Calls are taken under a fault, an awaited one says `queued` or succeeds; afterwards each is there once.
 fn survives(faults: &[Fault]) {
     for fault in faults {
         let setup = impatient();
         setup.service.lock().faults.extend([fault.clone(), fault.clone(), fault.clone()]);
         for n in 0..20 {
-            let began = Instant::now();
             let ticket = setup.agent.log_action(&numbered(n)).unwrap();
-            assert!(began.elapsed() < Duration::from_millis(150), "{fault:?} blocked a call");
             if n % 5 == 0 {
                 ticket.wait(DEADLINE).unwrap_or_else(|error| panic!("{fault:?}: {error}"));
             }
@@ -46,7 +44,28 @@ fn a_service_that_breaks_off_gets_everything_once() {
 
 #[test]
 fn a_service_that_stalls_gets_everything_once() {
-    survives(&[Fault::Hang, Fault::Late(Duration::from_millis(400)), Fault::Endless]);
+    survives(&[Fault::Hang, Fault::Held, Fault::Endless]);
+}
+
+#[test]
+fn a_call_waits_for_no_answer() {
+    for fault in [Fault::Hang, Fault::Held] {
+        let setup = setup_with(|_| {});
+        setup.service.lock().always = Some(fault.clone());
+        for n in 0..20 {
+            setup.agent.log_action(&numbered(n)).unwrap();
+        }
+        setup.service.wait(|state| !state.requests.is_empty());
+        // The agent awaits the first answer still, for as long as DEADLINE.
+        assert_eq!(setup.service.lock().requests.len(), 1, "{fault:?} blocked a call");
+        assert_eq!(setup.agent.stats().unwrap().pending, 20, "{fault:?}");
+        setup.service.lock().always = None;
+        setup.service.release();
+        setup.service.down();
+        setup.service.up();
+        assert!(setup.agent.flush(DEADLINE).unwrap(), "{fault:?}");
+        assert_eq!(setup.service.numbers(SESSION), (0..20).collect::<Vec<u64>>(), "{fault:?}");
+    }
 }
 
 #[test]
@@ -65,7 +84,7 @@ fn a_service_that_is_overloaded_or_broken_gets_everything_once() {
 
 #[test]
 fn retry_after_is_waited_for() {
-    let setup = impatient();
+    let setup = setup_with(|config| config.max_backoff = Duration::from_millis(20));
     let busy = Fault::Answer(429, "retry-after: 1\r\n", r#"{"error":"slower","code":"rate_limited"}"#);
     setup.service.lock().faults.push_back(busy);
     let began = Instant::now();
@@ -83,9 +102,9 @@ fn a_service_that_is_away_is_told_of_at_once_and_served_later() {
         setup.agent.log_action(&numbered(n)).unwrap();
     }
     let began = Instant::now();
-    let answer = setup.agent.log_action(&numbered(3000)).unwrap().wait(DEADLINE).unwrap();
+    let answer = setup.agent.log_action(&numbered(3000)).unwrap().wait(10 * DEADLINE).unwrap();
     assert!(answer.is_queued() && answer.json() == r#"{"success":true,"queued":true}"#);
-    assert!(began.elapsed() < Duration::from_secs(1));
+    assert!(began.elapsed() < DEADLINE, "it was told when the time was over");
     assert!(!setup.agent.flush(Duration::from_millis(50)).unwrap(), "flush kept its time-out and said no");
     assert!(!setup.agent.stats().unwrap().reachable);
     setup.service.up();
@@ -139,13 +158,13 @@ fn resident_kib() -> u64 {
 
 #[test]
 fn flush_and_close_keep_their_time_out_against_a_service_that_hangs() {
-    let setup = setup_with(|config| config.answer_timeout = DEADLINE);
+    let setup = setup_with(|config| config.answer_timeout = 10 * DEADLINE);
     setup.service.lock().always = Some(Fault::Hang);
     setup.agent.log_action(&numbered(0)).unwrap();
     let began = Instant::now();
     assert!(!setup.agent.flush(Duration::from_millis(100)).unwrap());
     assert!(!setup.agent.close(Duration::from_millis(100)));
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < DEADLINE);
 }
 
 #[test]

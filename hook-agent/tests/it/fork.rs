@@ -23,7 +23,7 @@ fn client_that_forks() {
         match unsafe { libc::fork() } {
             0 => {
                 let agent = agent.for_session(&format!("forked-{n}")).unwrap();
-                let inherited = before.wait(Duration::from_secs(5)).is_ok_and(|answer| answer.is_queued());
+                let inherited = before.wait(DEADLINE).is_ok_and(|answer| answer.is_queued());
                 agent.log_action(&numbered(0)).unwrap();
                 let awaited = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).is_ok();
                 let closed = agent.close(DEADLINE);
@@ -71,7 +71,7 @@ fn client_that_leaves_a_fork_behind() {
     if pid == 0 {
         // SAFETY: as above; the alarm ends it if the test does not.
         unsafe {
-            libc::alarm(60);
+            libc::alarm(300);
             libc::pause();
             libc::_exit(0)
         }
@@ -79,7 +79,7 @@ fn client_that_leaves_a_fork_behind() {
     std::fs::write(left_behind, pid.to_string()).unwrap();
     agent.close(Duration::ZERO);
     let closed = Instant::now();
-    while !is_free(&path) && closed.elapsed() < Duration::from_secs(5) {
+    while !is_free(&path) && closed.elapsed() < DEADLINE {
         std::thread::yield_now();
     }
 }

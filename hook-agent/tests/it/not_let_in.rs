@@ -1,5 +1,6 @@
 //! A service that lets the token into some sessions only: their records go on, the others' wait until they are too old.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use hook_agent::{Config, HookAgent, Stats};
@@ -7,7 +8,7 @@ use serde_json::Value;
 
 use crate::command::command;
 use crate::service::Fault;
-use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup_with};
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup_with};
 
 const OTHER: &str = "other";
 
@@ -54,61 +55,80 @@ fn rejected(path: &str) -> Vec<u64> {
         .collect()
 }
 
+/// Ends the agent and makes these records too old; returns its folder, and the agent that goes on with it.
+fn later(setup: &Setup, agent: &HookAgent, session: &str, too_old: &[usize]) -> (String, HookAgent) {
+    let path = ended(agent);
+    let of = |n: &usize| format!("\"n\":{n}}}");
+    make_old(Path::new(&path), |record| too_old.iter().any(|n| record.contains(&of(n))));
+    (path, HookAgent::new(config_with_token(setup, session)))
+}
+
 #[test]
 fn what_the_token_is_never_let_in_for_is_set_aside_in_the_end_and_what_is_behind_it_goes_on() {
-    let setup = locked(|config| config.spool_max_age = Duration::from_secs(3));
-    assert!(log(&setup.agent, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
-    std::thread::sleep(Duration::from_millis(1500));
+    let setup = locked(|_| {});
+    let first = HookAgent::new(config_with_token(&setup, OTHER));
+    assert!(log(&first, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
     // A window of its own, behind the one that is under way.
-    log(&setup.agent, SESSION, 1);
-    let stats = setup.agent.stats().unwrap();
+    log(&first, SESSION, 1);
+    let stats = first.stats().unwrap();
     assert_eq!((stats.pending, stats.rejected, stats.locked), (2, 0, true), "{stats:?}");
-    assert!(setup.agent.flush(DEADLINE).unwrap());
-    let stats = setup.agent.stats().unwrap();
+
+    let (path, agent) = later(&setup, &first, OTHER, &[0]);
+    assert!(agent.flush_all(DEADLINE).unwrap());
+    let stats = agent.stats().unwrap();
     assert_eq!((stats.rejected, stats.delivered, stats.expired, stats.pending), (1, 1, 0, 0), "{stats:?}");
     assert_eq!(setup.service.numbers(SESSION), [1]);
     // The number that was never stored is a gap to the service, and costs no record.
     setup.service.lock().locked.clear();
-    assert!(!log(&setup.agent, OTHER, 2).wait(DEADLINE).unwrap().is_queued());
+    assert!(!log(&agent, OTHER, 2).wait(DEADLINE).unwrap().is_queued());
     assert_eq!(setup.service.numbers(OTHER), [2]);
-    assert_eq!(rejected(&ended(&setup.agent)), [0]);
+    ended(&agent);
+    assert_eq!(rejected(&path), [0]);
 }
 
 #[test]
 fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_goes() {
-    let setup = locked(|config| config.spool_max_age = Duration::from_secs(4));
-    let agent = &setup.agent;
+    let setup = locked(|_| {});
+    let first = HookAgent::new(config_with_token(&setup, SESSION));
     // What is logged while an answer is awaited leaves as one window.
-    setup.service.lock().faults.push_back(Fault::Late(Duration::from_millis(2500)));
-    log(agent, SESSION, 0);
-    until(agent, |_| setup.service.lock().requests.len() == 1);
-    log(agent, OTHER, 1);
-    std::thread::sleep(Duration::from_secs(2));
-    log(agent, OTHER, 2);
-    log(agent, SESSION, 3);
-    let stats = until(agent, |stats| stats.delivered == 2 && stats.locked);
+    setup.service.lock().faults.push_back(Fault::Held);
+    log(&first, SESSION, 0);
+    setup.service.wait(|state| !state.requests.is_empty());
+    log(&first, OTHER, 1);
+    log(&first, OTHER, 2);
+    log(&first, SESSION, 3);
+    setup.service.release();
+    let stats = until(&first, |stats| stats.delivered == 2 && stats.locked);
     assert_eq!((stats.pending, stats.rejected, stats.reachable), (2, 0, false), "{stats:?}");
     assert_eq!(setup.service.numbers(SESSION), [0, 3]);
 
-    until(agent, |stats| stats.rejected == 1);
+    let (path, agent) = later(&setup, &first, OTHER, &[1]);
+    assert!(!agent.flush_all(Duration::from_millis(100)).unwrap());
+    until(&agent, |stats| stats.rejected == 1);
     setup.service.lock().locked.clear();
-    assert!(agent.flush(DEADLINE).unwrap());
+    assert!(agent.flush_all(DEADLINE).unwrap());
     let stats = agent.stats().unwrap();
-    assert_eq!((stats.locked, stats.delivered, stats.rejected), (false, 3, 1), "{stats:?}");
+    assert_eq!((stats.locked, stats.delivered, stats.rejected), (false, 1, 1), "{stats:?}");
     assert_eq!((setup.service.numbers(OTHER), setup.service.numbers(SESSION)), (vec![2], vec![0, 3]));
-    assert_eq!(rejected(&ended(agent)), [1]);
+    ended(&agent);
+    assert_eq!(rejected(&path), [1]);
 }
 
 #[test]
 fn what_was_stored_before_its_answer_was_lost_takes_nothing_with_it_when_it_is_set_aside() {
-    let setup = locked(|config| config.spool_max_age = Duration::from_secs(2));
+    let setup = locked(|_| {});
     let refusal = Fault::Answer(404, "", r#"{"error": "gone", "code": "session_not_found"}"#);
+    let first = HookAgent::new(config_with_token(&setup, SESSION));
     setup.service.lock().faults.push_back(Fault::CloseStored);
     setup.service.lock().always = Some(refusal);
-    log(&setup.agent, SESSION, 0);
-    until(&setup.agent, |stats| stats.rejected == 1);
+    log(&first, SESSION, 0);
+    until(&first, |stats| stats.locked);
+
+    let (_, agent) = later(&setup, &first, SESSION, &[0]);
+    assert!(agent.flush_all(DEADLINE).unwrap());
+    assert_eq!(agent.stats().unwrap().rejected, 1);
     setup.service.lock().always = None;
-    assert!(!log(&setup.agent, SESSION, 1).wait(DEADLINE).unwrap().is_queued());
+    assert!(!log(&agent, SESSION, 1).wait(DEADLINE).unwrap().is_queued());
     assert_eq!(setup.service.numbers(SESSION), [0, 1]);
 }
 

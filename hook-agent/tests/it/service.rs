@@ -21,8 +21,8 @@ pub enum Fault {
     CloseStored,
     /// Stored; half the answer, then closed.
     HalfAnswer,
-    /// Stored; answered only after this long.
-    Late(Duration),
+    /// Stored; answered only after [`Service::release`].
+    Held,
     /// Stored; bytes that are no HTTP.
     Garbage,
     /// Stored; an answer without an end.
@@ -60,6 +60,8 @@ pub struct State {
     pub locked: HashSet<String>,
     /// Requests that got a plain answer.
     pub answered: u64,
+    /// How often [`Service::release`] was called.
+    released: u64,
     connections: Vec<TcpStream>,
     down: bool,
 }
@@ -94,6 +96,7 @@ impl Service {
             let _ = connection.shutdown(std::net::Shutdown::Both);
         }
         drop(state);
+        self.shared.1.notify_all();
         // Wakes the accepting thread, which then lets go of the port.
         let _ = TcpStream::connect(self.address);
         self.wait(|state| !state.down || state.connections.is_empty());
@@ -113,6 +116,12 @@ impl Service {
             let left = deadline.checked_duration_since(Instant::now()).expect("the service never saw it");
             state = self.shared.1.wait_timeout(state, left).unwrap().0;
         }
+    }
+
+    /// Lets the requests that are held be answered.
+    pub fn release(&self) {
+        self.lock().released += 1;
+        self.shared.1.notify_all();
     }
 
     /// The data of a session's lines.
@@ -148,6 +157,7 @@ impl Service {
 impl Drop for Service {
     fn drop(&mut self) {
         self.lock().down = true;
+        self.shared.1.notify_all();
         let _ = TcpStream::connect(self.address);
     }
 }
@@ -163,7 +173,7 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
         }
         state.requests.push(request.clone());
         let fault = state.faults.pop_front().or_else(|| state.always.clone());
-        let goes_on = act(&mut writer, state, &request, fault.as_ref());
+        let goes_on = act(&mut writer, state, &request, fault.as_ref(), shared);
         shared.1.notify_all();
         if !goes_on {
             // Dropping is not enough: `connections` has a copy.
@@ -179,6 +189,7 @@ fn act(
     mut state: MutexGuard<'_, State>,
     request: &Request,
     fault: Option<&Fault>,
+    shared: &(Mutex<State>, Condvar),
 ) -> bool {
     if state.breaks_on.is_some_and(|what| request.body.contains(what)) {
         drop(state);
@@ -198,12 +209,19 @@ fn act(
         None => state.store(request),
     };
     state.answered += u64::from(fault.is_none());
+    let released = state.released;
     drop(state);
     match fault {
         None => answer(writer, status, &headers, &body),
-        Some(Fault::Late(late)) => {
-            std::thread::sleep(*late);
-            answer(writer, status, &headers, &body)
+        Some(Fault::Held) => {
+            shared.1.notify_all(); // whoever waits for this request sees it now
+            let mut state = shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            while state.released == released && !state.down {
+                state = shared.1.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+            }
+            let down = state.down;
+            drop(state);
+            !down && answer(writer, status, &headers, &body)
         }
         Some(Fault::Hang) => {
             let _ = writer.read(&mut [0]);

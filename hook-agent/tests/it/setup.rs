@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hook_agent::{Config, HookAgent};
 
@@ -39,7 +39,19 @@ pub fn config(url: &str, dir: &Path) -> Config {
     config.session_id = Some(SESSION.to_owned());
     config.spool_dirs = vec![dir.to_owned()];
     config.max_backoff = Duration::from_millis(100);
+    // On a busy machine an answer may take long, and a request made twice would be counted as such.
+    config.connect_timeout = DEADLINE;
+    config.answer_timeout = DEADLINE;
     config
+}
+
+/// Makes the attempt again and again until it holds: what is done within a moment on an idle machine is not done so
+/// each time on a busy one. An attempt says what is in the way.
+pub fn sooner_or_later(mut attempt: impl FnMut() -> Result<(), String>) {
+    let deadline = Instant::now() + DEADLINE;
+    while let Err(reason) = attempt() {
+        assert!(Instant::now() < deadline, "it never came to that: {reason}");
+    }
 }
 
 /// Runs one test of this binary in a process of its own: `role` returns at once unless it is such a child.
@@ -64,13 +76,38 @@ pub fn as_child() -> Option<(HookAgent, String)> {
 
 /// Waits until the folder's owner has let go of it.
 pub fn freed(path: &str) {
+    let deadline = Instant::now() + DEADLINE;
     while !is_free(path) {
+        assert!(Instant::now() < deadline, "`{path}` is still owned");
         std::thread::yield_now();
     }
 }
 
 pub fn is_free(path: &str) -> bool {
     std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_ok()
+}
+
+/// Makes those records of a folder as old as can be whose text is one of these. Nobody may own it meanwhile.
+pub fn make_old(folder: &Path, which: impl Fn(&str) -> bool) {
+    for entry in folder.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "seg") {
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        let mut rest = &mut bytes[..];
+        while !rest.is_empty() {
+            let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
+            let (frame, next) = rest.split_at_mut(8 + length);
+            if which(&String::from_utf8_lossy(frame)) {
+                frame[10..18].copy_from_slice(&1_u64.to_le_bytes());
+                let checksum = crc32c::crc32c(&frame[8..]);
+                frame[4..8].copy_from_slice(&checksum.to_le_bytes());
+            }
+            rest = next;
+        }
+        std::fs::write(&path, bytes).unwrap();
+    }
 }
 
 pub fn numbered(n: usize) -> serde_json::Value {

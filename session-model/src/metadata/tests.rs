@@ -69,3 +69,115 @@ fn a_dotted_key_may_nest_as_deep_as_a_body_and_no_deeper() {
     }
     metadata().patch(&nested(130, 0)).unwrap();
 }
+
+fn patched(metadata: &Metadata, patch: Value) -> Result<Metadata, Code> {
+    let patch = into_map(patch);
+    metadata.check(&patch).map_err(|refusal| refusal.code)?;
+    let mut patched = metadata.clone();
+    patched.patch(&patch).map_err(|refusal| refusal.code)?;
+    Ok(patched)
+}
+
+#[test]
+fn digits_as_text_are_numbers_in_numeric_fields_and_text_elsewhere() {
+    let birth = metadata();
+    for (patch, path, value) in [
+        (json!({"tokenUsage.input": "12"}), "tokenUsage.input", "12"),
+        (json!({"tokenUsage.input": "-1.50"}), "tokenUsage.input", "-1.50"),
+        (json!({"tokenUsage.cacheRead": "12"}), "tokenUsage.cacheRead", "12"),
+        (json!({"tokenUsage.cacheRead": "+12"}), "tokenUsage.cacheRead", "12"),
+        (json!({"metrics.label": "twelve"}), "metrics.label", "\"twelve\""),
+        (json!({"metrics.own.deep": "+3"}), "metrics.own.deep", "3"),
+        (
+            json!({"tokenUsage": {"input": "25000000000000000001"}}),
+            "tokenUsage.input",
+            "25000000000000000001",
+        ),
+        (json!({"duration": "+1.5"}), "duration", "1.5"),
+        (json!({"duration": null}), "duration", "null"),
+        (json!({"phone": "+4366412345678"}), "phone", "\"+4366412345678\""),
+        (json!({"tokenUsages": "12"}), "tokenUsages", "\"12\""),
+        (json!({"model": "+1"}), "model", "\"+1\""),
+        (json!({"note": {"tokenUsage": "12"}}), "note.tokenUsage", "\"12\""),
+    ] {
+        let patched = patched(&birth, patch.clone()).unwrap();
+        assert_eq!(merge::get_dotted(patched.doc(), path).unwrap().to_string(), value, "{patch}");
+    }
+    let text = patched(&birth, json!({"phone": "+1"})).unwrap();
+    assert_eq!(patched(&text, json!({"phone": "+2"})).unwrap().doc()["phone"], "+2");
+}
+
+#[test]
+fn a_known_number_takes_no_other_value() {
+    let birth = metadata();
+    for patch in [
+        json!({"tokenUsage.input": "twelve"}),
+        json!({"tokenUsage.input": "+twelve"}),
+        json!({"tokenUsage.input": true}),
+        json!({"tokenUsage.input": {}}),
+        json!({"tokenUsage.input.deep": 1}),
+        json!({"tokenUsage": {"input": "x"}}),
+        json!({"tokenUsage": {"input": "+7"}}),
+        json!({"metrics.toolCalls": [1]}),
+        json!({"metrics": {"bashCommands": false}}),
+        json!({"duration": "long"}),
+        json!({"tokenUsage": "12"}),
+    ] {
+        assert_eq!(patched(&birth, patch.clone()), Err(Code::InvalidState), "{patch}");
+    }
+}
+
+#[test]
+fn increments_are_exact_or_refused() {
+    let numbers = r#"{"big":25000000000000000001,"sum":9223372036854775807,"cost":0.1,"far":1e999999999}"#;
+    let birth = patched(&metadata(), model::value(numbers.as_bytes()).unwrap()).unwrap();
+    for (patch, field, value) in [
+        (json!({"big": "+1"}), "big", "25000000000000000002"),
+        (json!({"big": "+-1"}), "big", "25000000000000000000"),
+        (json!({"sum": "+1"}), "sum", "9223372036854775808"),
+        (json!({"cost": "+0.2"}), "cost", "0.3"),
+    ] {
+        assert_eq!(patched(&birth, patch.clone()).unwrap().doc()[field].to_string(), value, "{patch}");
+    }
+    assert_eq!(patched(&birth, json!({"far": "+1"})), Err(Code::InvalidRequest));
+    assert_eq!(patched(&birth, json!({"cost": "+1e5000"})), Err(Code::InvalidRequest));
+    let stored = into_map(json!({"far": "+1", "note": 1}));
+    let mut replayed = birth.clone();
+    replayed.patch(&stored).unwrap();
+    assert_eq!(
+        (replayed.doc()["far"].to_string(), &replayed.doc()["note"]),
+        ("1e999999999".into(), &json!(1))
+    );
+}
+
+#[test]
+fn counters_count_on_from_whatever_number_they_were_set_to() {
+    for (set, counted) in [
+        ("18446744073709551615", "18446744073709551616"),
+        ("\"12\"", "13"),
+        ("1.5", "2.5"),
+        ("-1", "0"),
+        ("1e999999999", "1e999999999"),
+        ("null", "1"),
+    ] {
+        let patch = format!(r#"{{"metrics.toolCalls":{set}}}"#);
+        let mut metadata = patched(&metadata(), model::value(patch.as_bytes()).unwrap()).unwrap();
+        metadata.bump(Metric::ToolCalls);
+        assert_eq!(metadata.doc()["metrics"]["toolCalls"].to_string(), counted, "{set}");
+    }
+}
+
+#[test]
+fn what_an_earlier_version_let_pass_is_applied_again() {
+    let mut metadata = metadata();
+    metadata.patch(&into_map(json!({"tokenUsage.input": "many", "note": 1}))).unwrap();
+    assert_eq!(
+        (&metadata.doc()["tokenUsage"]["input"], &metadata.doc()["note"]),
+        (&json!("many"), &json!(1))
+    );
+    assert_eq!(
+        patched(&metadata, json!({"other": 1})).unwrap().doc()["other"],
+        1,
+        "it is not in the way of others"
+    );
+}

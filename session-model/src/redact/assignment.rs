@@ -157,7 +157,12 @@ pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     let mut words = before.rsplit(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
     let (value, word) = (words.next()?, words.next());
     let known = word.is_some_and(|word| word.ends_with(b"login") || word.ends_with(b"machine"));
-    (known || value.ends_with(b"default")).then(|| value_at(text, name.end))
+    let host = words.next();
+    let password = value_at(text, name.end);
+    // "machine learning login page password reset" is prose.
+    let is_host = host.is_none_or(|host| !host.iter().all(u8::is_ascii_alphabetic) || host == b"localhost");
+    let is_plain = text[password.clone()].iter().all(u8::is_ascii_alphabetic);
+    ((known || value.ends_with(b"default")) && (is_host || !is_plain)).then_some(password)
 }
 
 /// The value behind a name and a sign.
@@ -167,7 +172,10 @@ fn assigned(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     });
     let mut from = match run(text, sign, 3, |byte| matches!(byte, b':' | b'=' | b'>')) {
         after if after > sign => after,
-        _ if text[name.clone()].starts_with(b"--") && text.get(name.end) == Some(&b' ') => name.end + 1,
+        _ if !text[name.clone()].starts_with(b"--") => return None,
+        _ if text.get(name.end) == Some(&b' ') => name.end + 1,
+        // The next word of an array: `"--password", "…"`.
+        _ if sign > name.end && text.get(sign) == Some(&b',') => sign + 1,
         _ => return None,
     };
     for _ in 0..2 {

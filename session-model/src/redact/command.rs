@@ -10,6 +10,8 @@ use super::scan::{Find, is_word, run};
 const KIND: &str = "password";
 /// So much of a command line is looked at.
 const LONGEST: usize = 2048;
+/// So many short options may stand together.
+const CLUSTER: usize = 6;
 
 /// How an option takes what it takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,11 +98,19 @@ impl Command {
     pub(super) fn may_begin(&self, raw: &[u8], at: usize) -> (bool, usize) {
         let end = (at + LONGEST).min(raw.len());
         let line = &raw[at..end];
-        let has = |option: &str| {
-            memchr::memmem::find_iter(line, option).any(|found| {
-                let before = &line[..found];
-                before.last().is_some_and(|byte| !byte.is_ascii_alphanumeric()) || before.ends_with(b"\\t")
-            })
+        let begins = |at: usize| {
+            let before = &line[..at];
+            let escape = [&b"\\t"[..], b"\\n", b"\\r"].iter().any(|escape| before.ends_with(escape));
+            escape || before.last().is_some_and(|byte| !byte.is_ascii_alphanumeric())
+        };
+        let has = |option: &str| match option.as_bytes() {
+            // It may be the last letter of several.
+            [b'-', letter] => memchr::memchr_iter(b'-', line).any(|at| {
+                let letters =
+                    line[at + 1..].iter().take(CLUSTER).take_while(|byte| byte.is_ascii_alphabetic());
+                begins(at) && letters.clone().any(|byte| byte == letter)
+            }),
+            long => memchr::memmem::find_iter(line, long).any(begins),
         };
         (self.options.iter().any(|(option, _)| has(option)), end)
     }
@@ -112,9 +122,10 @@ impl Command {
         if inside || !self.is_name(&text[at..end]) || !self.is_verb(&text[..at]) {
             return end;
         }
-        let until = (end + LONGEST).min(text.len());
+        // The last word that begins within the limit is read whole.
+        let (until, limit) = (end + LONGEST, text.len().min(end + 2 * LONGEST));
         let (mut from, mut before) = (end, 0..0);
-        while let Some(word) = word(&text[..until], from) {
+        while let Some(word) = word(&text[..limit], from).filter(|word| word.start < until) {
             from = word.end;
             let inner = bare(text, &word);
             match self.secret(&text[before.clone()], &text[inner.clone()]) {
@@ -148,19 +159,21 @@ impl Command {
                 Some([b'=', ..]) => option.len() + 1,
                 _ => return None,
             };
-            let start = start + run(word, start, 8, is_quote);
+            let start = run(word, start, 8, is_quote);
             let value = &word[start..];
             let part =
                 |from: usize, value: &[u8]| is_given(value).then(|| Secret::Part(from..from + value.len()));
             match takes {
                 Takes::Cookies => value.contains(&b'=').then_some(Secret::Cookies(start)),
-                Takes::Password => part(start, value),
+                Takes::Password => (!is_mapping(value) && !is_prose(value)).then(|| part(start, value))?,
                 Takes::Attached => (!is_port(value)).then(|| part(start, value))?,
                 Takes::UserAndPassword => {
                     let colon = memchr::memchr(b':', value)?;
-                    let (user, password) = (&value[..colon], &value[colon + 1..]);
+                    let user = &value[..colon];
+                    let behind = run(value, colon + 1, 8, is_quote);
+                    let password = &value[behind..];
                     let is_key = password.is_empty() && is_secret(user, Trust::Weak);
-                    if is_key { part(start, user) } else { part(start + colon + 1, password) }
+                    if is_key { part(start, user) } else { part(start + behind, password) }
                 }
             }
         })
@@ -170,16 +183,43 @@ impl Command {
 /// `-sku`: short options without a value before one with.
 fn is_cluster(word: &[u8], option: &str) -> bool {
     let [b'-', letter] = option.as_bytes() else { return false };
-    let letters = word.strip_prefix(b"-").filter(|letters| (2..=6).contains(&letters.len()));
+    let letters = word.strip_prefix(b"-").filter(|letters| (2..=CLUSTER).contains(&letters.len()));
     letters.is_some_and(|letters| {
         letters.ends_with(&[*letter]) && letters.iter().all(|byte| byte.is_ascii_alphabetic())
     })
 }
 
-/// `-p3306:3306`
+/// `-p3306`, `-p3306:3306`
 fn is_port(value: &[u8]) -> bool {
-    value.iter().all(|byte| byte.is_ascii_digit() || *byte == b':')
-        && (value.len() <= 5 || value.contains(&b':'))
+    value.len() <= 5 && value.iter().all(u8::is_ascii_digit) || is_mapping(value)
+}
+
+/// `-p 27017:27017`, `-p 127.0.0.1:27017:27017`: an option of what starts the program in a container.
+fn is_mapping(value: &[u8]) -> bool {
+    value.contains(&b':') && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
+}
+
+/// Words that follow an option where it is written about.
+fn is_prose(value: &[u8]) -> bool {
+    const WORDS: [&[u8]; 16] = [
+        b"flag",
+        b"flags",
+        b"option",
+        b"options",
+        b"switch",
+        b"argument",
+        b"parameter",
+        b"and",
+        b"for",
+        b"with",
+        b"the",
+        b"takes",
+        b"means",
+        b"asks",
+        b"prompts",
+        b"instead",
+    ];
+    WORDS.contains(&value.trim_ascii_end())
 }
 
 /// The next word of a command line, with its quotes; none where the line ends.
@@ -209,14 +249,27 @@ fn word(line: &[u8], from: usize) -> Option<Range<usize>> {
     Some(start..end)
 }
 
-/// A word without its quotes, and without what follows an escaped line end.
+/// A word without its quotes. What follows the quote that closes it, or an escaped line end, is no part of it: the
+/// command may be a string of JSON within the text.
 fn bare(text: &[u8], word: &Range<usize>) -> Range<usize> {
     let start = run(text, word.start, word.len(), is_quote);
-    let breaks = memchr::memchr_iter(b'\\', &text[start..word.end])
-        .find(|at| matches!(text.get(start + at + 1), Some(b'n' | b'r' | b't' | b'"' | b'\'')));
-    let end = breaks.map_or(word.end, |at| start + at);
+    let is_end = |at: &usize| {
+        matches!(text[*at], b'"' | b'\'' | b'`')
+            || text[*at] == b'\\' && matches!(text.get(at + 1), Some(b'n' | b'r' | b't'))
+    };
+    let next = |from: usize| (from..word.end).find(is_end).unwrap_or(word.end);
+    let mut end = next(start);
+    if start == word.start && end < word.end && opens(&text[start..end]) {
+        end = next(run(text, end, 8, is_quote));
+    }
     let quotes = text[start..end].iter().rev().take_while(|byte| is_quote(**byte)).count();
     start..end - quotes
+}
+
+/// Whether a quote behind this part of a word opens what an option takes: `-p'…'`, `--user="…"`, `me:"…"`.
+fn opens(part: &[u8]) -> bool {
+    let part = &part[..part.len() - part.iter().rev().take_while(|byte| **byte == b'\\').count()];
+    part.starts_with(b"-") && part.len() == 2 || part.ends_with(b"=") || part.ends_with(b":")
 }
 
 fn is_quote(byte: u8) -> bool {

@@ -45,10 +45,11 @@ pub(super) fn is_given(value: &[u8]) -> bool {
     let bears = |part: &[u8]| memchr::memmem::find(value, part).is_some();
     value.len() >= 3
         && value.iter().all(|byte| byte.is_ascii_graphic() || !byte.is_ascii() || *byte == b' ')
-        && !matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'*' | b'-')
+        && !matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'*' | b'-' | b',' | b'}' | b']')
         && !(first == b'%' && value.last() == Some(&b'%'))
         && ![&b"${"[..], b"$(", b"{{", b"[redacted:"].iter().any(|part| bears(part))
         && !value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
+        && !value.starts_with("\u{2026}".as_bytes())
         && !NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
         && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your-")
         && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your_")

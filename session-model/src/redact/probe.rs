@@ -7,8 +7,8 @@ use std::ops::Range;
 
 use super::anchors::{Anchor, Anchors, Sign};
 use super::command::COMMANDS;
-use super::plain::Plain;
-use super::scan::{is_word, run};
+use super::plain::{Plain, unseen};
+use super::scan::{is_base64, run};
 use super::url::is_userinfo;
 use super::{assignment, cookie, providers, table, webhook};
 
@@ -80,20 +80,53 @@ fn is_plausible(raw: &[u8], anchor: Anchor, searched: &mut [usize]) -> bool {
 const ESCAPED: usize = 6;
 /// So much of a token stands before and behind a colour in its middle.
 const AROUND: usize = 12;
+/// So many in a row that do not show are passed over.
+const TOGETHER: usize = 16;
 
 /// Whether what does not show, so long at `at`, stands amid what could be a token.
 fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
     let escape = &raw[at..raw.len().min(at + length)];
-    let is_code = escape.ends_with(b"1b") || escape.ends_with(b"1B");
-    let is_hidden = is_code || Plain::of(escape).is_some_and(|plain| plain.text.is_empty());
-    let mut after = at + length;
-    if is_code {
-        after = run(raw, after, 32, |byte| matches!(byte, 0x20..=0x3f | b'['));
-        after += 1;
+    let is_code = is_terminal(escape);
+    if !is_code && !is_unseen(escape) {
+        return false;
     }
-    let before = raw[..at].iter().rev().take(AROUND).take_while(|byte| is_word(**byte)).count();
-    let behind = run(raw, after, AROUND, is_word) - after.min(raw.len());
-    is_hidden && before > 0 && behind > 0 && (!is_code || before + behind >= AROUND)
+    let is = |byte: u8| is_base64(byte) || matches!(byte, b'.' | b'~');
+    let slashes = raw[..at].iter().rev().take(AROUND).take_while(|byte| **byte == b'\\').count();
+    let before = raw[..at - slashes].iter().rev().take(AROUND).take_while(|byte| is(**byte)).count();
+    let mut after = at;
+    for _ in 0..TOGETHER {
+        match hidden_end(raw, after) {
+            Some(end) => after = end,
+            None => break,
+        }
+    }
+    let behind = run(raw, after, AROUND, is) - after;
+    before > 0 && behind > 0 && (!is_code || before + behind >= AROUND)
+}
+
+/// `\u001b`
+fn is_terminal(escape: &[u8]) -> bool {
+    escape.starts_with(b"\\u00") && (escape.ends_with(b"1b") || escape.ends_with(b"1B"))
+}
+
+/// A character of no width, escaped or not.
+fn is_unseen(escape: &[u8]) -> bool {
+    Plain::of(escape).is_some_and(|plain| plain.text.is_empty())
+}
+
+/// Where what does not show ends that begins at `at`, if something does, however often its escape is escaped.
+fn hidden_end(raw: &[u8], at: usize) -> Option<usize> {
+    if let Some(length) = unseen(raw.get(at..)?) {
+        return Some(at + length);
+    }
+    let escape = run(raw, at, AROUND, |byte| byte == b'\\').checked_sub(1).filter(|last| *last >= at)?;
+    let end = escape + ESCAPED;
+    let written = raw.get(escape..end)?;
+    if is_terminal(written) {
+        let code = run(raw, end, 32, |byte| matches!(byte, 0x20..=0x3f | b'['));
+        return Some((code + 1).min(raw.len()));
+    }
+    is_unseen(written).then_some(end)
 }
 
 /// Enough follows of what secrets are made of.

@@ -7,7 +7,7 @@ use super::command::COMMANDS;
 use super::escape::{Places, unescape};
 use super::plain::Plain;
 use super::probe::{Probed, probe};
-use super::scan::{Find, merged};
+use super::scan::{Find, merged, whole_characters};
 use super::siblings::{Siblings, Told};
 use super::strings::Strings;
 use super::tag::{self, Key};
@@ -194,6 +194,10 @@ impl Redactor {
         if let Some(plain) = Plain::of(text) {
             let hidden = self.finds_in(&plain.text, Vec::new());
             finds.extend(hidden.into_iter().map(|find| Find { range: plain.place(&find.range), ..find }));
+        }
+        // A detector that ends at its limit may do so within a character.
+        for find in &mut finds {
+            find.range = whole_characters(text, &find.range);
         }
         merged(finds)
     }

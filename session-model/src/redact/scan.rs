@@ -71,6 +71,18 @@ fn ends_colour(before: &[u8]) -> bool {
 /// How the escape of a terminal's sequences is written in texts about them.
 pub(super) const ESCAPES: [&[u8]; 6] = [b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"];
 
+/// The range with the whole of the characters at its ends.
+pub(super) fn whole_characters(text: &[u8], range: &Range<usize>) -> Range<usize> {
+    let is_inside = |byte: &u8| byte & 0xc0 == 0x80;
+    let before = if text.get(range.start).is_some_and(is_inside) {
+        text[..range.start].iter().rev().take_while(|byte| is_inside(byte)).count() + 1
+    } else {
+        0
+    };
+    let after = text[range.end..].iter().take_while(|byte| is_inside(byte)).count();
+    range.start.saturating_sub(before)..range.end + after
+}
+
 /// In order, those that overlap made one, which takes the most specific kind.
 pub(super) fn merged(mut finds: Vec<Find<'_>>) -> Vec<Find<'_>> {
     finds.sort_by_key(|find| (find.range.start, !find.specific));

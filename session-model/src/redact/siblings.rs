@@ -40,8 +40,8 @@ pub(super) struct Told {
 /// What was passed of the strings around.
 #[derive(Debug, Default)]
 pub(super) struct Siblings {
-    /// What the last name in a list of names and values says of its value.
-    listed: Option<Meaning>,
+    /// What the last name in a list of names and values says of its value, and where the name ends.
+    listed: Option<(Meaning, usize)>,
     /// The program whose words the elements of this array are.
     command: Option<&'static Command>,
     /// The element before, and where it ends.
@@ -64,9 +64,12 @@ impl Siblings {
                 let key = unescape(&raw[key.clone()]);
                 let mut meaning = Meaning::of(&key);
                 if is_name_field(&key) {
-                    self.listed = Meaning::of(text);
+                    self.listed = Meaning::of(text).map(|meaning| (meaning, content.end));
                 } else if is_value_field(&key) {
-                    meaning = self.listed.take().or_else(|| name_behind(raw, content.end, rest)).or(meaning);
+                    let listed =
+                        self.listed.take().filter(|(_, end)| is_open(&raw[end + 1..content.start - 1]));
+                    let listed = listed.map(|(meaning, _)| meaning);
+                    meaning = listed.or_else(|| name_behind(raw, content.end, rest)).or(meaning);
                 }
                 meaning.map(|meaning| told(meaning, text)).unwrap_or_default()
             }
@@ -105,6 +108,30 @@ fn told(meaning: Meaning, text: &[u8]) -> Told {
         Meaning::Cookies => drop(cookie::find(text, 0, &mut told.parts)),
     }
     told
+}
+
+/// Whether an object is still open behind a part of it.
+fn is_open(part: &[u8]) -> bool {
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(byte) = part.get(at) {
+        match byte {
+            b'"' => {
+                while let Some(found) = memchr::memchr2(b'"', b'\\', part.get(at + 1..).unwrap_or_default()) {
+                    at += 1 + found;
+                    if part[at] == b'"' {
+                        break;
+                    }
+                    at += 1;
+                }
+            }
+            b'{' => depth += 1,
+            b'}' if depth == 0 => return false,
+            b'}' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
+    }
+    true
 }
 
 /// What the name says that follows a value in the same object.

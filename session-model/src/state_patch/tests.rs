@@ -4,21 +4,22 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::merge;
 use crate::timestamp::Timestamp;
 
 /// The successor made as a whole, and then checked.
 fn whole(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
-    let mut next = state.clone();
+    let mut next = state.doc().clone();
     match format {
-        PatchFormat::DeepMerge => merge::deep_merge(next.doc_mut(), &without_own_keys(data.clone())),
+        PatchFormat::DeepMerge => merge::deep_merge(&mut next, &without_own_keys(data.clone())),
         PatchFormat::MergePatch => {
             let patch = data["patch"].as_object().cloned().unwrap();
-            merge::merge_patch(next.doc_mut(), &without_own_keys(patch));
+            merge::merge_patch(&mut next, &without_own_keys(patch));
         }
         PatchFormat::JsonPatch => unreachable!("no merge"),
     }
-    state.check_successor(next.doc())?;
-    Ok(next)
+    state.check_successor(&next)?;
+    Ok(State::with_doc(next))
 }
 
 fn any_value() -> impl Strategy<Value = Value> {
@@ -59,8 +60,10 @@ proptest! {
     fn a_merge_in_place_is_the_merge_of_the_whole(
         odd in any_document(), patch in any_document(), born in any::<bool>(), deep in any::<bool>(),
     ) {
-        let mut state = State::at_birth(Timestamp::from_millis(0));
-        if born { state.doc_mut().extend(odd) } else { *state.doc_mut() = odd }
+        let mut doc =
+            if born { State::at_birth(Timestamp::from_millis(0)).doc().clone() } else { Map::new() };
+        doc.extend(odd);
+        let mut state = State::with_doc(doc);
         let (format, data) = if deep {
             (PatchFormat::DeepMerge, patch)
         } else {

@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod many_lines;
 mod redaction;
 mod redaction_providers;
 mod redaction_rules;

@@ -342,12 +342,17 @@ fn within(text: [&str; 2], secret: &str) -> Planted {
 
 /// Texts whose secret only the place shows where it stands.
 fn places(d: &mut Draw) -> Vec<Planted> {
-    let secret = |d: &mut Draw| format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6));
+    let secret = |d: &mut Draw| {
+        format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6))
+    };
     let pem = d.pem("RSA PRIVATE KEY", 12, "\n");
     let encoded = base64_of(format!("{pem}\n\n").as_bytes());
     vec![
         within(["Cookie: theme=dark; sessionid=", "; lang=en"], &secret(d)),
-        within(["GET / HTTP/1.1\r\nHost: x\r\nCookie: sid=", "\r\nAccept: */*\r\n"], &d.of(alphabet("h"), 40)),
+        within(
+            ["GET / HTTP/1.1\r\nHost: x\r\nCookie: sid=", "\r\nAccept: */*\r\n"],
+            &d.of(alphabet("h"), 40),
+        ),
         within(["Set-Cookie: sid=", "; Path=/; HttpOnly; Secure"], &secret(d)),
         within(["set-cookie: __Host-id=\"", "\"; Max-Age=3600"], &secret(d)),
         within(["curl -H 'Cookie: a=b; token=", "' https://example.com"], &secret(d)),
@@ -384,18 +389,26 @@ fn places(d: &mut Draw) -> Vec<Planted> {
         within(["| Name | Value |\n|---|---|\n| DB_PASSWORD | ", " |"], &secret(d)),
         within(["| `API_KEY` | `", "` | the key |"], &secret(d)),
         within(["| user | password |\n|------|:--------:|\n| me   | ", " |\n"], &secret(d)),
-        within(["+------+-------------+\n| user | password    |\n+------+-------------+\n| me   | ", " |\n+--+"], &secret(d)),
+        within(
+            ["+------+-------------+\n| user | password    |\n+------+-------------+\n| me   | ", " |\n+--+"],
+            &secret(d),
+        ),
         within([" user | password\n------+---------\n me   | ", "\n(1 row)"], &secret(d)),
         within(["\u{2502} DB_PASSWORD \u{2502} ", " \u{2502}"], &secret(d)),
         within(["\u{1b}[36mDB_PASSWORD\u{1b}[0m=", ""], &secret(d)),
         within(["https://discord.com/api/webhooks/123456789012345678/", ""], &d.of(alphabet("w"), 68)),
-        within(["https://example.blob.core.windows.net/c?sv=2022&sig=", "&se=2030"], &format!("{}%3D", d.of(alphabet("A"), 43))),
+        within(
+            ["https://example.blob.core.windows.net/c?sv=2022&sig=", "&se=2030"],
+            &format!("{}%3D", d.of(alphabet("A"), 43)),
+        ),
     ]
 }
 
 /// Documents whose secret only the strings around show.
 fn documents(d: &mut Draw) -> Vec<(Value, String)> {
-    let secret = |d: &mut Draw| format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6));
+    let secret = |d: &mut Draw| {
+        format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6))
+    };
     let mut all = Vec::new();
     let mut with = |document: &dyn Fn(&str) -> Value| {
         let secret = secret(d);
@@ -439,7 +452,10 @@ fn secrets_are_found_by_the_place_where_they_stand() {
             assert_eq!(stored(&after), after, "screened again");
         }
     }
-    println!("redaction: {planted} documents with a secret of a telling place: {} found", planted - missed.len());
+    println!(
+        "redaction: {planted} documents with a secret of a telling place: {} found",
+        planted - missed.len()
+    );
     assert!(missed.len() <= MISSED, "{} missed: {:#?}", missed.len(), &missed[..missed.len().min(12)]);
 }
 

@@ -135,6 +135,32 @@ fn every_byte_around_a_secret_stays_as_it_was_written() {
     assert!(after[head.len()..].starts_with("[redacted:github_token:"), "{after}");
 }
 
+/// The detectors stop at limits of their own, wherever those are within a character.
+#[test]
+fn what_is_longer_than_any_detector_reads_stays_text() {
+    let drawn = "aZ3kd92mXq0Lw8Rt".repeat(9);
+    for before in [
+        "curl -u me:",
+        "password='",
+        "Cookie: a=",
+        "sshpass -p ",
+        "mysql -p'",
+        "postgres://u:",
+        "| password | ",
+    ] {
+        for (shift, letter) in
+            [(0, "ü"), (1, "ü"), (0, "€"), (1, "€"), (2, "€"), (3, "\u{1f600}"), (2, "\u{1f600}")]
+        {
+            let text = format!("{before}{drawn}{}{}'", "x".repeat(shift), letter.repeat(40_000));
+            for text in [text.clone(), text.replace(' ', "  "), format!("{}{text}", "y ".repeat(7))] {
+                let after = stored(&json!([text]).to_string());
+                serde_json::from_str::<Value>(&after).expect("still JSON");
+                assert_eq!(stored(&after), after, "{before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_secret_has_the_same_tag_under_one_key_and_another_under_another() {
     let document = json!({"password": "hunter2hunter2"}).to_string();

@@ -29,6 +29,12 @@ pub enum FileError {
         /// What is wrong.
         why: String,
     },
+    /// The directory is none that a service keeps.
+    #[error(
+        "`{0}` is no storage directory: it has no `sessions`. Set STORAGE_PATH to the directory of the service; before \
+         its first start `key create --init` makes it"
+    )]
+    NoDirectory(PathBuf),
     /// There is no key of this id.
     #[error("there is no key `{0}`; `session-storage key list` shows them all")]
     NoSuchKey(String),
@@ -155,7 +161,10 @@ fn open(path: &Path) -> io::Result<File> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, FileError> {
-    match fs::read_to_string(path) {
+    let text = crate::store::files::read(path).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
+    });
+    match text {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed("read", path)(error)),

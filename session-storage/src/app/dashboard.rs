@@ -1,14 +1,22 @@
 //! `/dashboard/`: the built dashboard's files, or a page that says how to get them.
 
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
 use actix_files::{Files, NamedFile};
-use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::body::{self, BodySize, BoxBody, MessageBody};
+use actix_web::dev::{Service as _, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
 use actix_web::{HttpResponse, web};
+use bytes::Bytes;
+use pin_project_lite::pin_project;
 use session_model::{Code, Refusal};
-use std::path::{Path, PathBuf};
 
 use crate::error::ApiError;
+use crate::store::readers::{Kept, Readers};
 
 /// Where requests for any of it are counted.
 pub(super) const ROUTE: &str = "/dashboard/";
@@ -32,9 +40,14 @@ const MISSING: &str = "<!doctype html>
 ";
 
 /// Registers `/dashboard` and everything below it.
-pub(super) fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>) {
+pub(super) fn configure(config: &mut web::ServiceConfig, directory: Option<&Path>, readers: &Arc<Readers>) {
     config.service(web::redirect("/dashboard", "/dashboard/").permanent());
     let scope = web::scope("/dashboard").app_data(super::route_id(ROUTE)).wrap(headers());
+    let readers = Arc::clone(readers);
+    let scope = scope.wrap_fn(move |request, service| {
+        let (kept, answered) = (readers.keep(), service.call(request));
+        async move { keep_or_read(answered.await?, kept).await }
+    });
     match directory.filter(|directory| directory.join(INDEX).is_file()) {
         Some(directory) => config.service(scope.service(files(directory))),
         None => config.service(scope.default_service(web::get().to(missing))),
@@ -52,6 +65,49 @@ fn headers() -> DefaultHeaders {
     fixed.into_iter().fold(DefaultHeaders::new(), |headers, (name, value)| {
         headers.add((HeaderName::from_static(name), HeaderValue::from_static(value)))
     })
+}
+
+/// A client that takes a file slowly keeps it open, as far as there is room for that; else the file, which is a part of
+/// the dashboard and not large, is read at once.
+async fn keep_or_read(
+    response: ServiceResponse,
+    kept: Option<Kept>,
+) -> Result<ServiceResponse<BoxBody>, actix_web::Error> {
+    if let Some(kept) = kept {
+        return Ok(response.map_body(|_, body| Held { body, _kept: kept }.boxed()));
+    }
+    let (request, response) = response.into_parts();
+    let (head, body) = response.into_parts();
+    let bytes = body::to_bytes(body).await.map_err(|_| unreadable())?;
+    Ok(ServiceResponse::new(request, head.set_body(bytes.boxed())))
+}
+
+fn unreadable() -> ApiError {
+    Refusal::new(Code::Internal, "the dashboard's file could not be read").into()
+}
+
+pin_project! {
+    /// A file that is being given out.
+    struct Held {
+        #[pin]
+        body: BoxBody,
+        _kept: Kept,
+    }
+}
+
+impl MessageBody for Held {
+    type Error = <BoxBody as MessageBody>::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(context)
+    }
 }
 
 fn files(directory: &Path) -> Files {

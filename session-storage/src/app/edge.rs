@@ -5,19 +5,22 @@
 
 use std::pin::Pin;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
 use actix_cors::Cors;
-use actix_web::body::{EitherBody, MessageBody};
+use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::HeaderValue;
 use actix_web::http::{Method, header};
 use actix_web::{Error, HttpMessage as _};
+use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
 use pin_project_lite::pin_project;
 
 use super::Parts;
+use super::connections::{self, Activity};
 use super::guard::Gatekeeper;
 use super::hosts::Hosts;
 use super::request_id;
@@ -48,7 +51,7 @@ fn cors(origins: &[String]) -> Cors {
         .allowed_methods([Method::GET, Method::HEAD, Method::POST, Method::PATCH, Method::DELETE])
         .allow_any_header()
         .expose_headers(["x-request-id", "etag", "producer-expected-seq", "producer-epoch", "retry-after"])
-        .expose_headers(["producer-duplicate"])
+        .expose_headers(["producer-duplicate", "next-cursor"])
         .expose_headers(["ratelimit-limit", "ratelimit-remaining", "ratelimit-reset"])
         .max_age(3600);
     if origins.iter().any(|origin| origin == "*") {
@@ -62,7 +65,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
     B: MessageBody + 'static,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<Attended<EitherBody<B>>>;
     type Error = Error;
     type Transform = EdgeService<S, <Cors as Transform<Rc<S>, ServiceRequest>>::Transform>;
     type InitError = ();
@@ -91,7 +94,7 @@ where
     S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
     C: Service<ServiceRequest, Response = ServiceResponse<EitherBody<B>>, Error = Error>,
 {
-    type Response = ServiceResponse<EitherBody<B>>;
+    type Response = ServiceResponse<Attended<EitherBody<B>>>;
     type Error = Error;
     type Future = Running<S::Future, C::Future, B>;
 
@@ -101,6 +104,7 @@ where
 
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let begun = Instant::now();
+        let under_way = request.request().conn_data::<Arc<Activity>>().map(Activity::begin);
         let way = if let Err(refusal) = self.hosts.check(&request) {
             if let Some(trace) = self.gatekeeper.at_the_door(request.request()) {
                 request.extensions_mut().insert(trace);
@@ -112,7 +116,7 @@ where
         } else {
             Way::Plain { future: self.plain.call(request) }
         };
-        Running { way, begun, watch: Rc::clone(&self.watch) }
+        Running { way, begun, under_way, watch: Rc::clone(&self.watch) }
     }
 }
 
@@ -122,7 +126,37 @@ pin_project! {
         #[pin]
         way: Way<P, C, B>,
         begun: Instant,
+        under_way: Option<connections::Request>,
         watch: Rc<Watch>,
+    }
+}
+
+pin_project! {
+    /// An answer's body; the request is under way until it has been given out.
+    pub(super) struct Attended<B> {
+        #[pin]
+        body: B,
+        under_way: Option<connections::Request>,
+    }
+}
+
+impl<B: MessageBody> MessageBody for Attended<B> {
+    type Error = B::Error;
+
+    fn size(&self) -> BodySize {
+        self.body.size()
+    }
+
+    fn poll_next(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
+        self.project().body.poll_next(context)
+    }
+
+    fn try_into_bytes(self) -> Result<Bytes, Self> {
+        let Self { body, under_way } = self;
+        body.try_into_bytes().map_err(|body| Self { body, under_way })
     }
 }
 
@@ -150,7 +184,7 @@ where
     P: Future<Output = Result<ServiceResponse<B>, Error>>,
     C: Future<Output = Result<ServiceResponse<EitherBody<B>>, Error>>,
 {
-    type Output = Result<ServiceResponse<EitherBody<B>>, Error>;
+    type Output = Result<ServiceResponse<Attended<EitherBody<B>>>, Error>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
@@ -163,7 +197,10 @@ where
                 Poll::Ready(Ok(response.take().expect("a future is not polled after its end")))
             }
         };
-        response.map_ok(|response| finish(response, this.watch, *this.begun))
+        response.map_ok(|response| {
+            let under_way = this.under_way.take();
+            finish(response, this.watch, *this.begun).map_body(|_, body| Attended { body, under_way })
+        })
     }
 }
 

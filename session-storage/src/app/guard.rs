@@ -12,6 +12,8 @@ use actix_web::http::Method;
 use actix_web::{FromRequest, Handler, HttpMessage as _, HttpRequest};
 use session_model::{Code, Refusal, SessionId, UserId};
 
+use super::connections::Activity;
+use super::hosts::Hosts;
 use super::request_id;
 use super::trace::Trace;
 use crate::access::rule::Verdict;
@@ -22,6 +24,7 @@ use crate::error::ApiError;
 use crate::limits::{Budget, Limits, Place};
 use crate::routes::body::Unannounced;
 use crate::routes::caller::{self, Caller};
+use crate::routes::events;
 use crate::sessions::{Sessions, not_found};
 
 /// A row of the table, as a type.
@@ -36,6 +39,13 @@ pub(super) trait Row: 'static {
     /// Whether a stream begins here, which is where browsers can send no header.
     fn begins_stream() -> bool {
         super::begins_stream(Self::METHOD, Self::PATH)
+    }
+
+    /// Whether it reads so much, or for so long, that no foreign page may set it off.
+    fn is_heavy(request: &HttpRequest) -> bool {
+        Self::METHOD == "GET"
+            && (Self::RULE == Rule::Whole(Scope::Admin)
+                || (Self::begins_stream() && events::wants_stream(request)))
     }
 }
 
@@ -54,6 +64,7 @@ pub struct Guards {
 #[derive(Clone)]
 pub(super) struct Gatekeeper {
     pub(super) guards: Guards,
+    hosts: Hosts,
     pub(super) sessions: Arc<Sessions>,
     /// Whoever comes through this listener needs no key.
     pub(super) trusted: bool,
@@ -66,17 +77,21 @@ impl Gatekeeper {
     pub(super) fn new(config: &Config, guards: Guards, sessions: Arc<Sessions>) -> Self {
         let audit_always = config.audit_log == AuditLog::On;
         let always = audit_always || guards.limits.any();
-        Self { guards, sessions, trusted: false, always, audit_always }
+        let hosts = Hosts::new(config);
+        Self { guards, hosts, sessions, trusted: false, always, audit_always }
     }
 
     fn admit<R: Row>(&self, request: &HttpRequest) -> Result<(), ApiError> {
         let on = self.guards.access.is_on();
+        let page = if R::is_heavy(request) { self.hosts.check_heavy(request) } else { Ok(()) };
         if !on && !self.always {
-            return Ok(());
+            return Ok(page?);
         }
         let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
         let mut trace = self.trace::<R>(request, session.as_ref(), on);
-        let admitted = self.judge::<R>(request, session.as_ref(), &mut trace);
+        let admitted = page
+            .map_err(ApiError::from)
+            .and_then(|()| self.judge::<R>(request, session.as_ref(), &mut trace));
         if R::RULE != Rule::Open {
             request.extensions_mut().insert(trace);
         }
@@ -133,6 +148,11 @@ impl Gatekeeper {
             Err(_) if !counted => return Ok(()),
             Err(denied) => return Err(caller::refused(denied)),
         };
+        if access.is_on()
+            && let Some(activity) = request.conn_data::<Arc<Activity>>()
+        {
+            activity.has_shown_a_key();
+        }
         trace.deed.who = Some(Arc::clone(&caller.who.name));
         caller.named.clone_from(&trace.named);
         if counted {

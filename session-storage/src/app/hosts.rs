@@ -4,11 +4,21 @@
 //! tell them: the `Host` of a page whose own name was made to resolve to this address (DNS rebinding) is that
 //! name; and browsers say with `Origin` whose page it is that writes or opens a WebSocket. An address in digits is
 //! nobody's name and needs no list.
+//!
+//! A request line may name a host as well (`GET http://name/ HTTP/1.1`, `:authority` in HTTP/2), which counts more than
+//! `Host` does: every name that a request bears has to be one of ours.
+//!
+//! Reads are free to all pages, since browsers keep the answers from pages of other origins. But some reads are heavy
+//! in themselves, and a page sets one off with an image or a link, without any `Origin`. For those the browser's
+//! `Sec-Fetch-Site`, and its `Referer` where there is none, is asked too ([`Hosts::check_heavy`]).
 
 use std::net::IpAddr;
 
+use actix_web::HttpRequest;
 use actix_web::dev::ServiceRequest;
-use actix_web::http::{Method, header};
+use actix_web::http::Method;
+use actix_web::http::header::{self, HeaderName};
+use actix_web::http::uri::Authority;
 use session_model::{Code, Refusal};
 
 use crate::config::Config;
@@ -31,24 +41,39 @@ impl Hosts {
 
     /// Refuses a request that was meant for another name, or comes from a page that may not do this.
     pub(super) fn check(&self, request: &ServiceRequest) -> Result<(), Refusal> {
-        let host = host(request);
         // Browsers come over TCP and always name the host.
-        if request.peer_addr().is_some() && host.is_some_and(|host| !self.is_ours(host)) {
+        if request.peer_addr().is_some() && !names(request.request()).all(|name| self.is_ours(name)) {
             let sentence = "the `Host` is no name of this service; `ALLOWED_HOSTS` names further ones";
             return Err(Refusal::new(Code::HostNotAllowed, sentence));
         }
-        let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
             && !request.headers().contains_key(header::UPGRADE);
         // The path as the router reads it: `/%77s` is `/ws` too.
         if reads && request.match_info().as_str() != "/ws" {
             return Ok(());
         }
-        if origin.to_str().is_ok_and(|origin| self.may_write(origin, host)) {
-            return Ok(());
+        self.check_origin(request.request()).unwrap_or(Ok(()))
+    }
+
+    /// Refuses a heavy read that a page sets off which may not write either.
+    pub(super) fn check_heavy(&self, request: &HttpRequest) -> Result<(), Refusal> {
+        if let Some(checked) = self.check_origin(request) {
+            return checked;
         }
-        let sentence = "pages of this origin may not do this; `CORS_ALLOWED_ORIGINS` names those that may";
-        Err(Refusal::new(Code::OriginNotAllowed, sentence))
+        let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("unreadable"));
+        let is_allowed = match text(SEC_FETCH_SITE) {
+            // `none`: whoever uses the browser has asked for it.
+            Some(site) => matches!(site, "same-origin" | "none") || self.any_origin(),
+            None => text(header::REFERER).is_none_or(|page| self.may_write(origin_of(page), request)),
+        };
+        if is_allowed { Ok(()) } else { Err(foreign_page()) }
+    }
+
+    /// Whether the page that the browser names may write; `None`: it names none.
+    fn check_origin(&self, request: &HttpRequest) -> Option<Result<(), Refusal>> {
+        let origin = request.headers().get(header::ORIGIN)?;
+        let may_write = origin.to_str().is_ok_and(|origin| self.may_write(origin, request));
+        Some(if may_write { Ok(()) } else { Err(foreign_page()) })
     }
 
     fn is_ours(&self, host: &str) -> bool {
@@ -56,6 +81,7 @@ impl Hosts {
             return true;
         }
         let name = without_port(host);
+        let name = name.strip_suffix('.').unwrap_or(name);
         let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
         bare.parse::<IpAddr>().is_ok()
             || is_local(name)
@@ -66,18 +92,39 @@ impl Hosts {
     }
 
     /// Pages of the service's own, and those that are named.
-    fn may_write(&self, origin: &str, host: Option<&str>) -> bool {
-        let own = origin
-            .split_once("://")
-            .is_some_and(|(_, from)| host.is_some_and(|host| from.eq_ignore_ascii_case(host)));
-        own || self.origins.iter().any(|known| known == "*" || known == origin)
+    fn may_write(&self, origin: &str, request: &HttpRequest) -> bool {
+        let from = origin.split_once("://").map(|(_, from)| from);
+        // Of the names that a request bears, the one in its request line counts.
+        let own = from
+            .is_some_and(|from| names(request).next().is_some_and(|host| from.eq_ignore_ascii_case(host)));
+        own || self.any_origin() || self.origins.iter().any(|known| known == origin)
+    }
+
+    fn any_origin(&self) -> bool {
+        self.origins.iter().any(|known| known == "*")
     }
 }
 
-/// As the header says it, or as HTTP/2 does.
-fn host(request: &ServiceRequest) -> Option<&str> {
-    let header = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
-    header.or_else(|| request.uri().authority().map(actix_web::http::uri::Authority::as_str))
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+
+fn foreign_page() -> Refusal {
+    let sentence = "pages of this origin may not do this; `CORS_ALLOWED_ORIGINS` names those that may";
+    Refusal::new(Code::OriginNotAllowed, sentence)
+}
+
+/// `scheme://host[:port]` of an address.
+fn origin_of(address: &str) -> &str {
+    let host = address.find("://").map_or(0, |at| at + 3);
+    let end = address[host..].find(['/', '?', '#']).map_or(address.len(), |at| host + at);
+    &address[..end]
+}
+
+/// Every name that a request bears: that of its request line, then those of its `Host` headers. One that is no text is
+/// empty, which is nobody's name.
+fn names(request: &HttpRequest) -> impl Iterator<Item = &str> {
+    let target = request.uri().authority().map(Authority::as_str);
+    let headers = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    target.into_iter().chain(headers)
 }
 
 fn without_port(host: &str) -> &str {
@@ -89,7 +136,7 @@ fn without_port(host: &str) -> &str {
 
 /// `localhost`, and every name below it, always is this machine (RFC 6761).
 fn is_local(name: &str) -> bool {
-    let name = name.strip_suffix('.').unwrap_or(name).as_bytes();
+    let name = name.as_bytes();
     let end = name.len().checked_sub(9).map(|at| name.split_at(at));
     end.is_some_and(|(before, end)| {
         end.eq_ignore_ascii_case(b"localhost") && (before.is_empty() || before.ends_with(b"."))
@@ -167,6 +214,32 @@ mod tests {
             ("OPTIONS", "/api/sessions", "http://evil.test", None),
         ] {
             assert_eq!(judged(&own, method, path, here, origin), found, "{method} {path} {origin}");
+        }
+    }
+    #[test]
+    fn a_heavy_read_is_judged_by_whatever_the_browser_says_of_the_page() {
+        let (own, mut open) = (hosts(&[]), hosts(&[]));
+        open.origins = vec!["*".to_owned()];
+        let refused = Some(Code::OriginNotAllowed);
+        for (headers, found, found_open) in [
+            (&[][..], None, None),
+            (&[("sec-fetch-site", "none")], None, None),
+            (&[("sec-fetch-site", "cross-site")], refused, None),
+            (&[("sec-fetch-site", "\u{e9}")], refused, None),
+            (&[("origin", "http://evil.test"), ("sec-fetch-site", "same-origin")], refused, None),
+            (&[("referer", "http://evil.test")], refused, None),
+            (&[("referer", "http://localhost:3000.evil.test/")], refused, None),
+            (&[("referer", "http://localhost:3000#x")], None, None),
+            (&[("referer", "HTTP://LOCALHOST:9000/dashboard/")], None, None),
+        ] {
+            let mut request =
+                TestRequest::with_uri("/api/admin/export").insert_header(("host", "localhost:9000"));
+            for header in headers {
+                request = request.insert_header(*header);
+            }
+            let request = request.to_http_request();
+            let judged = |hosts: &Hosts| hosts.check_heavy(&request).err().map(|refusal| refusal.code);
+            assert_eq!((judged(&own), judged(&open)), (found, found_open), "{headers:?}");
         }
     }
 }

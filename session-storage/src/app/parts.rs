@@ -62,7 +62,7 @@ impl Parts {
             traces: None,
             encrypted: config.tls_cert.is_some(),
             requests: Arc::new(Requests::new(super::ROUTES.to_vec())),
-            connections: Connections::default(),
+            connections: Connections::new(config.max_connections),
             sessions,
         }
     }

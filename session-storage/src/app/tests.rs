@@ -12,7 +12,7 @@ use crate::config::{Config, Layers};
 use crate::limits::Limits;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
-use crate::store::{Options, SyncPolicy, retention::Policy};
+use crate::store::{OpenFiles, Options, SyncPolicy, retention::Policy};
 
 struct Reply {
     status: u16,
@@ -30,8 +30,13 @@ impl Reply {
 fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
     let mut config = Layers::default().load().unwrap().config;
     change(&mut config);
-    let options =
-        Options { path: dir.into(), sync: SyncPolicy::Never, recent_limit: 10, journal_max_bytes: 1 << 20 };
+    let options = Options {
+        path: dir.into(),
+        sync: SyncPolicy::Never,
+        recent_limit: 10,
+        journal_max_bytes: 1 << 20,
+        files: OpenFiles::default(),
+    };
     let settings = Settings {
         store: options,
         auto_create: true,

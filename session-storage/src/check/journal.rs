@@ -1,23 +1,67 @@
-//! Checking the journal: every group of every segment.
+//! Checking the journal: every group of every segment, and what it says must be in the sessions' logs.
 
-use std::fs;
+use std::collections::BTreeMap;
 
 use anyhow::Context;
 use bytes::Bytes;
+use session_model::{EventKind, LogKind, SessionId, line};
 
 use super::Fault;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::recovery::segment_firsts;
-use crate::store::segment::{self, Found};
+use crate::store::segment::{self, Entry, Found};
+use crate::store::session_dir::is_birth;
+
+/// A record that the journal holds.
+#[derive(Clone, Copy)]
+pub(super) struct Witness {
+    pub(super) offset: u64,
+    /// The checksum of its line.
+    pub(super) sum: u32,
+}
+
+/// What the journal holds of one session since it was last created.
+#[derive(Default)]
+pub(super) struct Witnessed {
+    pub(super) records: BTreeMap<(LogKind, u64), Witness>,
+    /// From this offset on, the next start completes what is missing.
+    pub(super) recovered_from: u64,
+}
+
+/// What the journal holds, by session.
+#[derive(Default)]
+pub(super) struct Journal {
+    pub(super) sessions: BTreeMap<SessionId, Witnessed>,
+}
+
+impl Journal {
+    fn take(&mut self, entry: &Entry) {
+        if entry.events.iter().any(|event| event.kind == EventKind::SessionDeleted) {
+            self.sessions.remove(&entry.session);
+            return;
+        }
+        let session = self.sessions.entry(entry.session.clone()).or_default();
+        if is_birth(entry) {
+            session.records.clear();
+        }
+        for event in &entry.events {
+            let Some(head) = line::head(&event.line) else { continue };
+            let witness = Witness { offset: event.offset, sum: crc32c::crc32c(event.line.trim_ascii_end()) };
+            session.records.insert((event.kind.log(), head.seq), witness);
+        }
+    }
+}
 
 /// Walks over all segments. A torn tail is no fault: it is what a crash leaves, and the next start cuts it off.
-pub(super) fn check(layout: &Layout) -> anyhow::Result<Vec<Fault>> {
-    let mut faults = Vec::new();
+pub(super) fn check(layout: &Layout) -> anyhow::Result<(Vec<Fault>, Journal)> {
+    let (mut faults, mut journal) = (Vec::new(), Journal::default());
     if !layout.journal().is_dir() {
-        return Ok(faults);
+        return Ok((faults, journal));
     }
-    if layout.checkpoint().exists() && Checkpoint::read(layout).is_none() {
+    let checkpoint = Checkpoint::read(layout).context("failed to read `journal/checkpoint.json`")?;
+    if layout.checkpoint().exists() && checkpoint.is_none() {
         faults.push(Fault::new(
             "journal/checkpoint.json",
             "file",
@@ -28,10 +72,11 @@ pub(super) fn check(layout: &Layout) -> anyhow::Result<Vec<Fault>> {
     for (n, first) in firsts.iter().enumerate() {
         let name = format!("journal/{first:020}.seg");
         let bytes = Bytes::from(
-            fs::read(layout.segment(*first)).with_context(|| format!("failed to read `{name}`"))?,
+            files::read(&layout.segment(*first)).with_context(|| format!("failed to read `{name}`"))?,
         );
-        segment::walk(&bytes, *first, 0, n + 1 == firsts.len(), |_, found| {
-            if let Found::Damaged { at, session } = found {
+        segment::walk(&bytes, *first, 0, n + 1 == firsts.len(), |_, found| match found {
+            Found::Entry(entry) => journal.take(&entry),
+            Found::Damaged { at, session } => {
                 let whose = session.map_or_else(String::new, |id| format!(" of session `{id}`"));
                 faults.push(Fault::new(
                     name.as_str(),
@@ -41,5 +86,10 @@ pub(super) fn check(layout: &Layout) -> anyhow::Result<Vec<Fault>> {
             }
         });
     }
-    Ok(faults)
+    let from = checkpoint.as_ref().map_or(1, |checkpoint| checkpoint.next_offset);
+    let behind = checkpoint.as_ref().map(Checkpoint::sessions_behind).unwrap_or_default();
+    for (id, session) in &mut journal.sessions {
+        session.recovered_from = behind.get(id).copied().unwrap_or(from);
+    }
+    Ok((faults, journal))
 }

@@ -1,5 +1,6 @@
 //! Checking one session's folder: every line, every document, and whether they agree.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 
@@ -10,11 +11,13 @@ use session_model::metadata::Metadata;
 use session_model::{LogKind, SessionId, change_line, documents, json};
 
 use super::Fault;
+use super::journal::{Witness, Witnessed};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
 use crate::store::legacy::Hint;
 use crate::store::log_file::LogFile;
-use crate::store::{recovery, snapshots};
+use crate::store::session_dir::Journaled;
+use crate::store::{files, recovery, snapshots};
 
 /// What a walk over a log finds.
 #[derive(Default)]
@@ -34,11 +37,17 @@ struct Walk {
 
 /// Checks a session; with `repair`, mends what can be mended without guessing: damaged lines are moved aside, and
 /// snapshots that cannot be read are rebuilt from logs that are whole.
-pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Result<Vec<Fault>> {
-    let mut faults = Vec::new();
+pub(super) fn check(
+    layout: &Layout,
+    id: &SessionId,
+    witnessed: &Witnessed,
+    repair: bool,
+) -> anyhow::Result<Vec<Fault>> {
+    let mut faults = kept(layout, id)?;
+    let notes = faults.len();
     let mut version = None;
     for log in LogKind::ALL {
-        let mut walk = walk(layout, id, log)?;
+        let mut walk = walk(layout, id, log, witnessed)?;
         if repair && !walk.damaged.is_empty() {
             cut_out(layout, id, log, &walk.damaged)?;
             shorten(layout, id, log, &walk.damaged)?;
@@ -48,7 +57,7 @@ pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Re
         faults.append(&mut walk.faults);
     }
     let mut snapshots = documents_of(layout, id, version);
-    if repair && faults.is_empty() && !snapshots.is_empty() {
+    if repair && faults.len() == notes && !snapshots.is_empty() {
         rebuild(layout, id)?;
         let left = documents_of(layout, id, version);
         snapshots.iter_mut().for_each(|fault| fault.mended = !left.contains(fault));
@@ -57,10 +66,30 @@ pub(super) fn check(layout: &Layout, id: &SessionId, repair: bool) -> anyhow::Re
     Ok(faults)
 }
 
+/// What was kept of damaged files when they were replaced: no fault any more, but worth knowing.
+fn kept(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
+    let mut notes = Vec::new();
+    let folder = layout.session(id);
+    for entry in fs::read_dir(&folder).with_context(|| format!("failed to read `sessions/{id}`"))? {
+        let name = entry?.file_name().to_string_lossy().into_owned();
+        let what = if let Some((document, _)) = name.split_once(".json.damaged") {
+            format!("is what `{document}.json` was found as, which is a reconstruction")
+        } else if name.ends_with(".jsonl.torn") {
+            "is what was cut off the log, since it was no whole record".to_owned()
+        } else {
+            continue;
+        };
+        notes.push(Fault { mended: true, ..Fault::new(file_of(id, &name), "file", what) });
+    }
+    notes.sort_unstable_by(|a, b| a.file.cmp(&b.file));
+    Ok(notes)
+}
+
 /// The metadata counts the bytes of the logs: without those that were moved aside.
 fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]) -> anyhow::Result<()> {
     let path = layout.file(id, METADATA);
-    let Some(mut metadata) = fs::read(&path).ok().and_then(|bytes| json::stored::<Value>(&bytes).ok()) else {
+    let Some(mut metadata) = files::read(&path).ok().and_then(|bytes| json::stored::<Value>(&bytes).ok())
+    else {
         return Ok(());
     };
     let Some(bytes) = metadata["$logs"][log.as_str()]["bytes"].as_u64() else { return Ok(()) };
@@ -77,10 +106,13 @@ fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
 
 /// Writes the snapshots anew from the logs.
 fn rebuild(layout: &Layout, id: &SessionId) -> anyhow::Result<()> {
-    let opened = recovery::open_session(layout, &RealDisk, id, &[], &Hint::default());
+    let opened = recovery::open_session(layout, &RealDisk, id, Journaled::NOTHING, &Hint::default());
     let Ok(Some(opened)) = opened else { return Ok(()) };
     for (name, bytes) in snapshots::documents(&opened.view) {
         let file = layout.file(id, &name);
+        if opened.damaged.contains(&name.as_str()) {
+            files::keep_file(&file).with_context(|| format!("failed to keep `{}`", file_of(id, &name)))?;
+        }
         RealDisk
             .replace(&file, &bytes, true)
             .with_context(|| format!("failed to replace `{}`", file_of(id, &name)))?;
@@ -92,15 +124,31 @@ fn file_of(id: &SessionId, name: &str) -> String {
     format!("sessions/{id}/{name}")
 }
 
-fn walk(layout: &Layout, id: &SessionId, log: LogKind) -> anyhow::Result<Walk> {
+fn walk(layout: &Layout, id: &SessionId, log: LogKind, witnessed: &Witnessed) -> anyhow::Result<Walk> {
     let name = file_of(id, log_name(log));
     let file = LogFile::open(&layout.log(id, log), 0).with_context(|| format!("failed to open `{name}`"))?;
     let mended_before = layout.log(id, log).with_extension("jsonl.damaged").exists();
     let mut walk = Walk { mended_before, ..Walk::default() };
+    let mut missing: BTreeMap<u64, Witness> = witnessed
+        .records
+        .iter()
+        .filter(|((of, _), witness)| *of == log && witness.offset < witnessed.recovered_from)
+        .map(|((_, seq), witness)| (*seq, *witness))
+        .collect();
     let end = file.walk(0, file.len(), |at, text| {
         look(&mut walk, log, &name, at, text);
+        if let Some(head) = line::head(text)
+            && missing.get(&head.seq).is_some_and(|witness| witness.sum == crc32c::crc32c(text))
+        {
+            missing.remove(&head.seq);
+        }
         true
     });
+    if let (Some((first, _)), false) = (missing.first_key_value(), mended_before) {
+        let what =
+            format!("{} records that the journal holds are not here as they were stored", missing.len());
+        walk.faults.push(Fault::new(name.as_str(), format!("seq {first}"), what));
+    }
     walk.end = end.with_context(|| format!("failed to read `{name}`"))?;
     if walk.end < file.len() {
         walk.faults.push(Fault::new(name, format!("byte {}", walk.end), "the last line has no end"));
@@ -126,8 +174,7 @@ fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
                 walk.version = change_line::version_of(text);
             }
         }
-        (Seal::Legacy, _)
-            if !walk.ours && serde_json::from_slice::<Value>(text).is_ok_and(|v| v.is_object()) => {}
+        (Seal::Legacy, _) if !walk.ours && json::stored::<Value>(text).is_ok_and(|v| v.is_object()) => {}
         (Seal::Whole | Seal::Legacy | Seal::Damaged, _) => {
             fault("the record is damaged".to_owned());
             walk.damaged.push((at, at + text.len() as u64 + 1));
@@ -161,7 +208,7 @@ fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fa
     let mut faults = Vec::new();
     let mut read = |name: &str, must: bool| -> Option<Value> {
         let file = file_of(id, name);
-        match fs::read(layout.file(id, name)) {
+        match files::read(&layout.file(id, name)) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
                 if must {
                     faults.push(Fault::new(file, "file", "is missing"));

@@ -49,6 +49,8 @@ pub enum AccessRequest {
         scopes: Scopes,
         /// For how long.
         lifetime: Duration,
+        /// Whether the directory may be made.
+        init: bool,
     },
     /// End every token that was issued.
     EndTokens,
@@ -69,6 +71,8 @@ pub struct NewKey {
     pub sessions: Vec<SessionId>,
     /// For how long.
     pub lifetime: Option<Duration>,
+    /// Whether the storage directory may be made.
+    pub init: bool,
 }
 
 pub(super) fn key() -> Command {
@@ -106,6 +110,7 @@ fn create() -> Command {
         .arg(list("prefix", "Only sessions whose id begins so").value_parser(|text: &str| SessionId::parse(text)))
         .arg(list("session", "Only this session").value_parser(|text: &str| SessionId::parse(text)))
         .arg(span("expires", LIFETIME, "After how long it ends"))
+        .arg(init())
         .after_help("Without --user, --prefix or --session it may touch every session; with several, what any of them names.")
 }
 
@@ -124,11 +129,15 @@ pub(super) fn token() -> Command {
                 .about("Print a token")
                 .arg(session.value_parser(|text: &str| SessionId::parse(text)).help("The session"))
                 .arg(scope.value_parser(["append", "read", "write"]).default_value("append"))
-                .arg(
-                    span("ttl", TOKEN_LIFETIME, "How long it is good").default_value(DEFAULT_TOKEN_LIFETIME),
-                ),
+                .arg(span("ttl", TOKEN_LIFETIME, "How long it is good").default_value(DEFAULT_TOKEN_LIFETIME))
+                .arg(init()),
         )
         .subcommand(Command::new("end-all").about("End every token that was issued so far"))
+}
+
+fn init() -> Arg {
+    let help = "Make the storage directory if it is not there: before the service's first start";
+    Arg::new("init").long("init").action(ArgAction::SetTrue).help(help)
 }
 
 fn id() -> Arg {
@@ -172,6 +181,7 @@ pub(super) fn read(matches: &ArgMatches) -> Option<(AccessRequest, &ArgMatches)>
             prefixes: all::<SessionId>(inner, "prefix").into_iter().map(String::from).collect(),
             sessions: all(inner, "session"),
             lifetime: one(inner, "expires"),
+            init: inner.get_flag("init"),
         }),
         "list" => AccessRequest::ListKeys { json: inner.get_flag("json") },
         "revoke" => AccessRequest::RevokeKey { id: id() },
@@ -180,6 +190,7 @@ pub(super) fn read(matches: &ArgMatches) -> Option<(AccessRequest, &ArgMatches)>
             session: one(inner, "session")?,
             scopes: scopes(inner),
             lifetime: one(inner, "ttl").unwrap_or_default(),
+            init: inner.get_flag("init"),
         },
         _ => AccessRequest::EndTokens,
     };

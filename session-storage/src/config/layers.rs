@@ -204,8 +204,14 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 impl Loaded {
-    /// Every option with its value and source, as a file that `--config` would read, and of when the list of
-    /// providers' tokens is.
+    /// Whether the option with this key was given anywhere, rather than taken from the defaults.
+    pub fn is_given(&self, key: &str) -> bool {
+        let mut options = Config::OPTIONS.iter().zip(&self.sources);
+        options.any(|(spec, source)| spec.key == key && *source != Source::Default)
+    }
+
+    /// Every option with its value and source, as a file that `--config` would read, and the version and date of
+    /// the list of providers' tokens.
     pub fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let values = self.config.values();
         for ((spec, value), source) in Config::OPTIONS.iter().zip(values).zip(&self.sources) {

@@ -9,5 +9,5 @@ pub mod process;
 pub mod report;
 pub mod requests;
 
-pub use report::report;
+pub(crate) use report::report;
 pub use requests::{Errors, Requests, RouteId, Shard};

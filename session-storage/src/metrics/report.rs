@@ -3,10 +3,11 @@
 use super::exposition::{Exposition, Labels};
 use super::process;
 use super::requests::{Requests, Row};
+use crate::app::connections::Connections;
 use crate::sessions::figures::Figures;
 
 /// The page.
-pub fn report(requests: &Requests, connections: usize, figures: &Figures<'_>) -> String {
+pub(crate) fn report(requests: &Requests, connections: &Connections, figures: &Figures<'_>) -> String {
     let mut page = Exposition::default();
     build(&mut page);
     answered(&mut page, requests, connections);
@@ -24,7 +25,7 @@ fn build(page: &mut Exposition) {
     page.info("session_storage_build_info", "What was built.", &labels);
 }
 
-fn answered(page: &mut Exposition, requests: &Requests, connections: usize) {
+fn answered(page: &mut Exposition, requests: &Requests, connections: &Connections) {
     let rows = requests.read();
     let labels = |row: &Row| [("route", row.route), ("method", row.method), ("status", row.class)];
     let labels: Vec<_> = rows.iter().map(labels).collect();
@@ -40,7 +41,15 @@ fn answered(page: &mut Exposition, requests: &Requests, connections: usize) {
         "code",
         requests.errors.read(),
     );
-    page.gauge("session_storage_http_connections", "Open connections.", connections);
+    page.gauge("session_storage_http_connections", "Open connections.", connections.count());
+    let help =
+        "The most connections that there may be: MAX_CONNECTIONS, or what the limit of open files allows.";
+    page.gauge("session_storage_http_connections_max", help, connections.most());
+    page.counter(
+        "session_storage_http_connections_ended_total",
+        "Idle connections that were ended to make room for others.",
+        connections.ended_for_others(),
+    );
 }
 
 fn commits(page: &mut Exposition, figures: &Figures<'_>) {
@@ -108,6 +117,8 @@ fn sessions(page: &mut Exposition, figures: &Figures<'_>) {
     page.gauge("session_storage_sessions_loaded", "Sessions in memory.", figures.loaded);
     let help = "Sessions that are set aside because their files are damaged.";
     page.gauge("session_storage_sessions_quarantined", help, figures.quarantined);
+    let help = "Sessions whose files cannot be read, written or completed now; what was stored of them is in the journal.";
+    page.gauge("session_storage_sessions_behind", help, figures.behind);
     let help = "Sessions whose snapshots are still to be written.";
     page.gauge("session_storage_snapshots_pending", help, figures.awaiting_snapshots);
 }

@@ -92,6 +92,15 @@ impl Operation {
         self.answers_any(description, &[("application/json", Schema::Array(list).into())])
     }
 
+    /// The same in pages.
+    pub(super) fn answers_pages<T: ToSchema>(self, description: &str) -> Self {
+        let list = utoipa::openapi::ArrayBuilder::new().items(reference::<T>()).build();
+        let content = ContentBuilder::new().schema(Some(Schema::Array(list))).build();
+        let answer = ResponseBuilder::new().description(description).content("application/json", content);
+        let next = header("The `cursor` of the next page, if `limit` was given and there is one.");
+        self.answered("200", answer.header("next-cursor", next))
+    }
+
     /// Answered with text.
     pub(super) fn answers_text(self, description: &str, kind: &str) -> Self {
         self.answers_any(description, &[(kind, text())])

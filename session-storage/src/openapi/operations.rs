@@ -184,10 +184,16 @@ fn sessions(method: &str, path: &str) -> Option<Operation> {
             .reads::<Empty>(json!({}))
             .answers::<Done>("Open; or it was."),
         ("GET", "/api/sessions/user/{user}") => list("listSessionsOfUser")
-            .answers_list::<SessionRow>("The user's sessions, oldest first.")
+            .about("Without `limit`: all of them.")
+            .takes(p::pages())
+            .answers_pages::<SessionRow>("The user's sessions, oldest first.")
             .refuses(&[InvalidParameter]),
         ("GET", "/api/query/recent") => list("recentSessions").answers_list::<Metadata>("Newest first."),
-        ("GET", "/api/query/active") => list("activeSessions").answers_list::<Metadata>("Newest first."),
+        ("GET", "/api/query/active") => list("activeSessions")
+            .about("Without `limit`: all of them.")
+            .takes(p::pages())
+            .answers_pages::<Metadata>("Newest first.")
+            .refuses(&[InvalidParameter]),
         ("GET", "/api/query/stats") => list("sessionStats").answers::<Stats>("The numbers."),
         _ => return None,
     })

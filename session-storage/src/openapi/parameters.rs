@@ -8,6 +8,8 @@ use utoipa::openapi::{RefOr, Required, Schema};
 pub(super) const SESSION_ID: &str = "^(?!user$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 /// `<offset>` or `<epoch>-<offset>`.
 const POSITION: &str = "^([A-Za-z0-9_-]{1,64}-)?[0-9]{1,18}$";
+/// `<created>~<offset>~<id>`.
+const CURSOR: &str = "^-?[0-9]{1,15}~[0-9]{1,18}~[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 /// The largest whole number that every JSON reader knows exactly.
 const LARGEST: i64 = (1 << 53) - 1;
 
@@ -118,8 +120,16 @@ pub(super) fn log() -> [Parameter; 5] {
 
 /// Where a page of sessions goes on.
 pub(super) fn cursor() -> Parameter {
-    let schema = text().pattern(Some("^-?[0-9]{1,15}~[0-9]{1,18}~[A-Za-z0-9][A-Za-z0-9._-]{0,127}$"));
+    let schema = text().pattern(Some(CURSOR));
     parameter(ParameterIn::Query, "cursor", "The `next` of the page before.", schema)
+}
+
+/// The pages of a list that is answered whole where nobody asks for pages.
+pub(super) fn pages() -> [Parameter; 2] {
+    let about = "The most that are answered; without it all are.";
+    let limit = parameter(ParameterIn::Query, "limit", about, number(1, 1000));
+    let schema = text().pattern(Some(CURSOR));
+    [limit, parameter(ParameterIn::Query, "cursor", "The `next-cursor` of the page before.", schema)]
 }
 
 /// From which event on.

@@ -1,7 +1,11 @@
 //! `/api/admin`: copies of what is stored, for whoever runs the service.
 
-use actix_web::http::header::CONTENT_TYPE;
-use actix_web::{HttpRequest, HttpResponse, web};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+
+use actix_web::http::Method;
+use actix_web::http::header::{CONTENT_TYPE, HeaderName};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder, web};
 
 use super::answer::Answer;
 use super::caller::Caller;
@@ -11,19 +15,45 @@ use crate::sessions::{JsonStream, Refused, Sessions};
 
 type Kept = web::Data<Sessions>;
 
-/// A bundle is unpacked here and packed by who takes it.
-fn bundle(caller: Caller, stream: Result<JsonStream, Refused>) -> Answer {
-    let stream = Permit::new(caller).cover(stream)?;
-    Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/x-tar")).streaming(stream))
+/// The header with the path of the storage directory that is copied, percent-encoded.
+pub const STORAGE_DIRECTORY: HeaderName = HeaderName::from_static("storage-directory");
+
+/// A bundle is unpacked here and packed by who takes it. `HEAD` begins no copy: it only tells which directory it
+/// would be of.
+fn bundle(
+    caller: Caller,
+    request: &HttpRequest,
+    sessions: &Sessions,
+    begin: impl FnOnce() -> Result<JsonStream, Refused>,
+) -> Answer {
+    let mut answer = begun(sessions);
+    if *request.method() == Method::HEAD {
+        return Ok(answer.finish());
+    }
+    Ok(answer.streaming(Permit::new(caller).cover(begin())?))
+}
+
+fn begun(sessions: &Sessions) -> HttpResponseBuilder {
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, "application/x-tar"));
+    answer.insert_header((STORAGE_DIRECTORY, encoded(&sessions.directory())));
+    answer
+}
+
+/// A path as it may stand in a header.
+fn encoded(path: &Path) -> String {
+    let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
+    let bytes = path.as_os_str().as_bytes().iter();
+    bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
 /// The whole directory as of one position.
-pub async fn backup(caller: Caller, sessions: Kept) -> Answer {
-    bundle(caller, sessions.backup())
+pub async fn backup(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
+    bundle(caller, &request, &sessions, || sessions.backup())
 }
 
 /// Sessions, each as of its own offset.
 pub async fn export(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).export()?;
-    bundle(caller, sessions.export(&query))
+    bundle(caller, &request, &sessions, || sessions.export(&query))
 }

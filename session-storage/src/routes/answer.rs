@@ -1,14 +1,20 @@
 //! From what the sessions answer to a response.
 
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
 use actix_web::HttpResponse;
+use actix_web::body::{BodySize, MessageBody};
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CONTENT_TYPE, HeaderValue};
+use actix_web::http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 use session_model::{Code, Refusal};
 
+use super::permit::Permit;
 use crate::error::ApiError;
-use crate::sessions::{JsonStream, Refused, Submitted};
+use crate::sessions::{JsonStream, Listed, Refused, Submitted};
 
 /// A handler's result.
 pub(super) type Answer = Result<HttpResponse, ApiError>;
@@ -16,6 +22,8 @@ pub(super) type Answer = Result<HttpResponse, ApiError>;
 /// Borne by the answer to a request that repeats numbers: it is the answer to the first one with them, and nothing was
 /// stored now.
 const PRODUCER_DUPLICATE: &str = "producer-duplicate";
+/// Borne by a page of a list that goes on: what to ask for the next one with.
+const NEXT_CURSOR: &str = "next-cursor";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
 /// The answer to a write.
@@ -32,7 +40,42 @@ pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
 
 /// The answer to a read.
 pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
-    HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).body(body.into())
+    let body = body.into();
+    let mut answer = HttpResponse::Ok();
+    answer.insert_header((CONTENT_TYPE, JSON));
+    if body.len() <= SLICE { answer.body(body) } else { answer.body(Sliced(body)) }
+}
+
+/// How much of an answer the connection is given at a time: it copies what it is given.
+const SLICE: usize = 64 * 1024;
+
+/// A body that is there, given out in slices.
+struct Sliced(Bytes);
+
+impl MessageBody for Sliced {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.0.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let rest = &mut self.0;
+        let slice = rest.split_to(SLICE.min(rest.len()));
+        Poll::Ready((!slice.is_empty()).then_some(Ok(slice)))
+    }
+}
+
+/// The same of a stream's pieces.
+fn sliced(piece: Result<Bytes, Refusal>) -> impl Iterator<Item = Result<Bytes, Refusal>> {
+    let (mut rest, mut refusal) = match piece {
+        Ok(piece) => (piece, None),
+        Err(refusal) => (Bytes::new(), Some(Err(refusal))),
+    };
+    std::iter::from_fn(move || {
+        let slice = rest.split_to(SLICE.min(rest.len()));
+        if slice.is_empty() { refusal.take() } else { Some(Ok(slice)) }
+    })
 }
 
 /// The answer to a read that arrives in pieces. What goes wrong in its first two pieces is still an error of the
@@ -49,13 +92,22 @@ pub(super) async fn streamed(stream: Result<JsonStream, Refused>) -> Answer {
         Err(refusal) => tracing::error!(code = %refusal.code, %refusal, "an answer was broken off"),
         Ok(_) => {}
     });
+    let rest = rest.flat_map(|piece| stream::iter(sliced(piece)));
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(rest))
+}
+
+/// The answer to a list that is asked for in pages.
+pub(super) async fn listed(list: Listed, permit: Permit) -> Answer {
+    let mut answer = streamed(permit.cover(Ok(list.json))).await?;
+    if let Some(next) = list.next.and_then(|next| HeaderValue::try_from(next).ok()) {
+        answer.headers_mut().insert(HeaderName::from_static(NEXT_CURSOR), next);
+    }
+    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use actix_web::body::{BodySize, MessageBody as _};
 
     fn pieces(of: &[Result<&'static str, Code>]) -> JsonStream {
         let of: Vec<_> = of
@@ -73,6 +125,21 @@ mod tests {
         assert_eq!(many.body().size(), BodySize::Stream);
         let body = actix_web::body::to_bytes(many.into_body()).await.unwrap();
         assert_eq!(body, "[1,2]");
+    }
+
+    #[actix_web::test]
+    async fn whatever_is_large_is_given_out_in_slices() {
+        let large = Bytes::from(vec![b'1'; 3 * SLICE + 1]);
+        let mut body = std::pin::pin!(json(large.clone()).into_body());
+        assert_eq!(body.size(), BodySize::Sized(large.len() as u64));
+        let mut lengths = Vec::new();
+        while let Some(slice) = std::future::poll_fn(|context| body.as_mut().poll_next(context)).await {
+            lengths.push(slice.unwrap().len());
+        }
+        assert_eq!(lengths, [SLICE, SLICE, SLICE, 1]);
+        let lengths: Vec<usize> = sliced(Ok(large)).map(|slice| slice.unwrap().len()).collect();
+        assert_eq!(lengths, [SLICE, SLICE, SLICE, 1]);
+        assert_eq!(sliced(Err(Refusal::new(Code::Internal, "no"))).filter(Result::is_err).count(), 1);
     }
 
     #[actix_web::test]

@@ -64,7 +64,7 @@ impl<A: Accepts> FromRequest for Body<A> {
         let state =
             bounds.map_or_else(unbounded, |bounds| Receiving::begin::<A>(request.headers(), bounds, payload));
         let (request, counted) = (request.clone(), counted(request));
-        Reading { request, state: Some(state), counted, accepts: PhantomData }
+        Reading { request, state: Some(state), screening: None, counted, accepts: PhantomData }
     }
 }
 
@@ -83,10 +83,24 @@ fn unbounded() -> Result<Receiving, Refusal> {
     Err(Refusal::new(Code::Internal, "the application has no bounds for bodies"))
 }
 
+/// The longest body that is screened at once: a longer one would hold up the others on this thread.
+const SCREENED_AT_ONCE: usize = 512 << 10;
+
+type Screening = Pin<Box<dyn Future<Output = Result<(Bytes, bool), Refusal>>>>;
+
+fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool) -> Screening {
+    let screened = actix_web::web::block(move || redaction.screen(bytes, lines));
+    Box::pin(async move {
+        screened.await.map_err(|_| Refusal::new(Code::Internal, "the body could not be screened"))
+    })
+}
+
 /// A body on its way.
 pub struct Reading<A> {
     request: HttpRequest,
     state: Option<Result<Receiving, Refusal>>,
+    /// A large body that is being screened on a thread of its own.
+    screening: Option<Screening>,
     counted: Option<Counted>,
     accepts: PhantomData<A>,
 }
@@ -97,21 +111,33 @@ impl<A> Unpin for Reading<A> {}
 impl<A: Accepts> Future for Reading<A> {
     type Output = Result<Body<A>, ApiError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let result = match self.state.as_mut() {
-            Some(Ok(receiving)) => ready!(receiving.poll(context)).map(|bytes| {
-                let (bytes, marked) = receiving.bounds.redaction.screen(bytes, A::LINES);
-                Body { bytes, marked, media: receiving.media, accepts: PhantomData }
-            }),
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.get_mut();
+        let result = match this.state.as_mut() {
+            Some(Ok(receiving)) => {
+                let screened = match &mut this.screening {
+                    Some(screening) => ready!(screening.as_mut().poll(context)),
+                    None => match ready!(receiving.poll(context)) {
+                        Ok(bytes) if bytes.len() > SCREENED_AT_ONCE => {
+                            let redaction = Arc::clone(&receiving.bounds.redaction);
+                            let screening = this.screening.insert(screening(redaction, bytes, A::LINES));
+                            ready!(screening.as_mut().poll(context))
+                        }
+                        received => received.map(|bytes| receiving.bounds.redaction.screen(bytes, A::LINES)),
+                    },
+                };
+                let media = receiving.media;
+                screened.map(|(bytes, marked)| Body { bytes, marked, media, accepts: PhantomData })
+            }
             Some(Err(refusal)) => Err(refusal.clone()),
             None => Err(Refusal::new(Code::Internal, "a body was asked for twice")),
         };
-        let waited = matches!(&self.state, Some(Ok(receiving)) if receiving.has_waited());
-        self.state = None;
+        let waited = matches!(&this.state, Some(Ok(receiving)) if receiving.has_waited());
+        this.state = None;
         if waited && result.is_ok() {
-            still_let_in(&self.request)?;
+            still_let_in(&this.request)?;
         }
-        let admitted = |body: &Body<A>| match &self.counted {
+        let admitted = |body: &Body<A>| match &this.counted {
             Some((limits, user)) => limits.quota.admit_bytes(user, body.bytes.len() as u64),
             None => Ok(()),
         };

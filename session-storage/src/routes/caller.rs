@@ -61,6 +61,11 @@ impl Caller {
         self.who.reach.as_deref()
     }
 
+    /// The same, to be kept.
+    pub fn reach(&self) -> Option<Arc<Reach>> {
+        self.who.reach.clone()
+    }
+
     /// The gate that recognised them.
     pub fn access(&self) -> &Arc<Access> {
         &self.access

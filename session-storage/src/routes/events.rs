@@ -3,9 +3,9 @@
 use actix_http::body::{self, MessageBody};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use bytes::Bytes;
 use session_model::{Code, Refusal, SessionId};
 
+use super::answer::json;
 use super::caller::Caller;
 use super::follower::Follower;
 use super::parameters::Parameters;
@@ -57,7 +57,7 @@ pub async fn of_session(
     live.known(&id)?;
     let query = Query::read(&request)?;
     if let Some(at) = query.at.as_ref().filter(|_| !wants_stream(&request)) {
-        return Ok(page(live.page_at(id, number(at)?, limit(&query)?).await?));
+        return Ok(json(live.page_at(id, number(at)?, limit(&query)?).await?));
     }
     answer(caller, &request, &live, Filter { session: Some(id), ..Filter::default() }).await
 }
@@ -72,7 +72,7 @@ async fn answer(
     let query = Query::read(request)?;
     let position = position(request, &query)?;
     if !wants_stream(request) {
-        return Ok(page(live.page(filter, position, limit(&query)?).await?));
+        return Ok(json(live.page(filter, position, limit(&query)?).await?));
     }
     if request.method() == Method::HEAD {
         return Ok(stream(body::None::new()));
@@ -80,10 +80,6 @@ async fn answer(
     let follower = Follower::new(caller, request)?;
     let subscriber = live.follow(&filter, position, Transport::EventStream).await?;
     Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))))
-}
-
-fn page(json: Bytes) -> HttpResponse {
-    HttpResponse::Ok().content_type("application/json").body(json)
 }
 
 /// The number of an event in its session; a negative one counts from the end.
@@ -100,7 +96,8 @@ fn stream(events: impl MessageBody + 'static) -> HttpResponse {
         .body(events.boxed())
 }
 
-fn wants_stream(request: &HttpRequest) -> bool {
+/// Whether a stream is asked for rather than a page.
+pub(crate) fn wants_stream(request: &HttpRequest) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
     accepted
         .flat_map(|value| value.split(','))

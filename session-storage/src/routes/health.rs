@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use actix_web::http::header::{HeaderName, HeaderValue};
 use actix_web::{FromRequest as _, HttpRequest, HttpResponse, web};
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -11,6 +12,9 @@ use super::answer::{Answer, json as answer};
 use super::caller::Caller;
 use crate::error::ApiError;
 use crate::sessions::Sessions;
+
+/// The header with the run of the service: a name that is new at each start and tells nothing else.
+pub const STORAGE_RUN: HeaderName = HeaderName::from_static("storage-run");
 
 /// When the service started.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +37,17 @@ pub async fn health(request: HttpRequest, sessions: web::Data<Sessions>) -> Answ
         report.retain(|field, _| field == "status" || field == "uptime");
     }
     if report["status"] == "ok" {
-        return Ok(answer(Value::Object(report).to_string()));
+        let mut well = answer(Value::Object(report).to_string());
+        well.headers_mut().insert(STORAGE_RUN, run_of(&sessions)?);
+        return Ok(well);
     }
     let failed = Refusal::new(Code::StorageUnavailable, "storage failed and needs a restart");
     Err(ApiError::with_fields(failed, report))
+}
+
+fn run_of(sessions: &Sessions) -> Result<HeaderValue, Refusal> {
+    HeaderValue::from_str(sessions.run())
+        .map_err(|_| Refusal::new(Code::Internal, "the run is no header value"))
 }
 
 fn report(uptime: f64, sessions: &Sessions) -> Map<String, Value> {

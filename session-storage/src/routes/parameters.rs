@@ -7,7 +7,7 @@ use std::ops::RangeInclusive;
 use session_model::{Code, Refusal, SessionId};
 
 use super::ids::decode;
-use crate::sessions::{ExportQuery, ListQuery, LogQuery};
+use crate::sessions::{ExportQuery, ListQuery, LogQuery, PageQuery};
 
 const LIST_LIMIT: usize = 50;
 const LIST_LIMITS: RangeInclusive<u64> = 1..=1000;
@@ -91,11 +91,7 @@ impl<'a> Parameters<'a> {
 
     /// Which sessions.
     pub(super) fn list(self) -> Result<ListQuery, Refusal> {
-        let limit = match self.number("limit")? {
-            None => LIST_LIMIT,
-            Some(limit) if LIST_LIMITS.contains(&limit) => limit as usize,
-            Some(_) => return Err(refuse("limit", "must be a number from 1 to 1000")),
-        };
+        let limit = self.page_limit()?.unwrap_or(LIST_LIMIT);
         Ok(ListQuery {
             user: self.one("user")?,
             status: self.status()?,
@@ -104,6 +100,19 @@ impl<'a> Parameters<'a> {
             limit,
             cursor: self.one("cursor")?,
         })
+    }
+
+    /// Which part of a list that is answered whole where nobody asks for pages.
+    pub(super) fn page(self) -> Result<PageQuery, Refusal> {
+        Ok(PageQuery { limit: self.page_limit()?, cursor: self.one("cursor")? })
+    }
+
+    fn page_limit(self) -> Result<Option<usize>, Refusal> {
+        match self.number("limit")? {
+            None => Ok(None),
+            Some(limit) if LIST_LIMITS.contains(&limit) => Ok(Some(limit as usize)),
+            Some(_) => Err(refuse("limit", "must be a number from 1 to 1000")),
+        }
     }
 
     fn status(self) -> Result<Option<String>, Refusal> {
@@ -186,6 +195,12 @@ mod tests {
         assert_eq!(Parameters("").list().unwrap().limit, LIST_LIMIT);
         for bad in ["limit=0", "limit=1001", "limit=many", "status=odd"] {
             assert!(Parameters(bad).list().is_err(), "{bad}");
+        }
+        let page = Parameters("limit=7&cursor=c").page().unwrap();
+        assert_eq!((page.limit, page.cursor.as_deref()), (Some(7), Some("c")));
+        assert_eq!(Parameters("").page().unwrap().limit, None);
+        for bad in ["limit=0", "limit=1001", "limit=many", "limit=", "cursor=a&cursor=b"] {
+            assert!(Parameters(bad).page().is_err(), "{bad}");
         }
     }
 

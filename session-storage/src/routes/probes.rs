@@ -60,7 +60,7 @@ fn report(is_ready: bool, checks: Vec<Check>) -> Map<String, Value> {
 
 /// The figures.
 pub async fn metrics(probed: web::Data<Probed>, sessions: web::Data<Sessions>) -> Answer {
-    let read = move || metrics::report(&probed.requests, probed.connections.count(), &sessions.figures());
+    let read = move || metrics::report(&probed.requests, &probed.connections, &sessions.figures());
     let page = web::block(read).await;
     let page = page.map_err(|_| Refusal::new(Code::Internal, "the figures could not be read"))?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, exposition::CONTENT_TYPE)).body(page))

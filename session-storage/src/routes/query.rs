@@ -1,24 +1,30 @@
 //! `/api/query`: lists and statistics.
 
-use actix_web::web;
+use actix_web::{HttpRequest, web};
 
-use super::answer::{Answer, json};
+use super::answer::{Answer, listed, streamed};
 use super::caller::Caller;
+use super::parameters::Parameters;
+use super::permit::Permit;
 use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
 
 /// Metadata of the newest sessions.
 pub async fn recent(caller: Caller, sessions: Kept) -> Answer {
-    Ok(json(sessions.recent(caller.within()).await?))
+    let list = sessions.recent(caller.reach());
+    streamed(Permit::new(caller).cover(Ok(list))).await
 }
 
 /// Metadata of the active sessions.
-pub async fn active(caller: Caller, sessions: Kept) -> Answer {
-    Ok(json(sessions.active(caller.within()).await?))
+pub async fn active(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
+    let page = Parameters(request.query_string()).page()?;
+    let list = sessions.active(&page, caller.reach())?;
+    listed(list, Permit::new(caller)).await
 }
 
 /// How many sessions there are.
 pub async fn stats(caller: Caller, sessions: Kept) -> Answer {
-    Ok(json(sessions.stats(caller.within())))
+    let stats = sessions.stats(caller.reach());
+    streamed(Permit::new(caller).cover(Ok(stats))).await
 }

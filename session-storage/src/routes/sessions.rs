@@ -4,7 +4,7 @@ use actix_web::{HttpRequest, web};
 use serde_json::{Map, Value};
 use session_model::{Code, Command, Refusal, SessionId, UserId, json as model};
 
-use super::answer::{Answer, json, streamed, written};
+use super::answer::{Answer, listed, streamed, written};
 use super::body::{Body, Json, Lines};
 use super::caller::Caller;
 use super::headers::Producer;
@@ -89,7 +89,8 @@ pub async fn create(
 /// Pages of metadata.
 pub async fn list(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).list()?.screened(sessions.redaction());
-    Ok(json(sessions.list(query, caller.within()).await?))
+    let list = sessions.list(query, caller.reach());
+    streamed(Permit::new(caller).cover(list)).await
 }
 
 /// The whole session.
@@ -104,8 +105,10 @@ pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
 }
 
 /// The sessions of a user.
-pub async fn of_user(caller: Caller, user: Name<4>, sessions: Kept) -> Answer {
-    Ok(json(sessions.of_user(&user.0, caller.within())))
+pub async fn of_user(caller: Caller, user: Name<4>, request: HttpRequest, sessions: Kept) -> Answer {
+    let page = Parameters(request.query_string()).page()?;
+    let list = sessions.of_user(&user.0, &page, caller.reach())?;
+    listed(list, Permit::new(caller)).await
 }
 
 /// Sets dotted keys of the metadata.

@@ -15,15 +15,13 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_util::sync::CancellationToken;
 
-use super::crowd::{self, SPARE};
+use super::crowd::{self, PATIENCE};
+use super::descriptors::Shares;
 use super::listen::{Listeners, SocketFile};
 use super::tls::Certificates;
 use super::wire::Wire;
 use crate::app::{self, Parts};
 use crate::config::Config;
-
-/// How many files a worker may read at a time.
-const BLOCKING_THREADS: usize = 32;
 
 /// How long requests of HTTP/2 in flight may take once the service is stopping.
 const GRACE: Duration = Duration::from_secs(1);
@@ -38,8 +36,6 @@ pub(super) struct Door {
     head_timeout: Duration,
     /// How long a peer may take nothing of what is written to it.
     patience: Duration,
-    /// How many connections there may be.
-    most: usize,
     certificates: Option<Arc<Certificates>>,
 }
 
@@ -50,13 +46,14 @@ pub(super) fn serve(
     certificates: Option<Arc<Certificates>>,
     parts: Parts,
     draining: CancellationToken,
+    shares: &Shares,
 ) -> std::io::Result<(Server, Option<SocketFile>)> {
     let door = Door::new(config, parts, certificates, draining);
     let mut server = Server::build()
         .workers(config.workers)
-        .worker_max_blocking_threads(BLOCKING_THREADS)
-        // Any worker may have all of them; how many there are together is counted at the door.
-        .max_concurrent_connections(config.max_connections.saturating_add(SPARE))
+        .worker_max_blocking_threads(shares.blocking_threads)
+        // A worker that is full is passed over, so that all of them together have what there may be, and accept no more.
+        .max_concurrent_connections(shares.accepted.div_ceil(config.workers))
         .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
         .disable_signals();
     for listener in listeners.tcp {
@@ -91,7 +88,6 @@ impl Door {
             keep_alive: config.keep_alive,
             head_timeout: config.request_timeout,
             patience: config.ws_idle_timeout,
-            most: config.max_connections,
             certificates,
         }
     }
@@ -100,15 +96,15 @@ impl Door {
         &self,
     ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
     {
-        let (parts, patience, most) = (self.parts.clone(), self.patience, self.most);
+        let (parts, patience) = (self.parts.clone(), self.patience);
         let enter = move |stream: TcpStream| {
             prepare(&stream, patience);
             let peer = stream.peer_addr().ok();
-            let (counted, requests) = (parts.connections.enter_within(most), Arc::clone(&parts.requests));
+            let (connections, requests) = (parts.connections.clone(), Arc::clone(&parts.requests));
             async move {
-                match counted {
+                match connections.enter_within(PATIENCE).await {
                     Some(counted) => Ok((Wire::new(stream, counted, requests), peer)),
-                    None => Err(crowd::turn_away(stream, most, &requests).await),
+                    None => Err(crowd::turn_away(stream, connections.most(), &requests).await),
                 }
             }
         };
@@ -127,7 +123,7 @@ impl Door {
             async move {
                 let peer = stream.peer_addr().ok();
                 // A handshake costs more than all that a stranger may have while there is no room.
-                let counted = door.parts.connections.enter_within(door.most);
+                let counted = door.parts.connections.enter_within(PATIENCE).await;
                 let Some(counted) = counted else { return Err(crowd::full(&door.parts.requests)) };
                 let (stream, http2) = certificates.accept(stream, door.head_timeout).await.map_err(|error| {
                     tracing::debug!(%error, peer = peer.map(tracing::field::display), "TLS handshake failed");
@@ -186,7 +182,7 @@ impl Door {
         app::app(&self.parts).into_factory().map_err(|error: actix_web::Error| error.error_response())
     }
 
-    fn builder<T, S>(&self) -> HttpServiceBuilder<T, S>
+    fn builder<T: 'static, S>(&self) -> HttpServiceBuilder<Wire<T>, S>
     where
         S: ServiceFactory<actix_http::Request, Config = ()>,
         S::Error: Into<actix_http::Response<actix_http::body::BoxBody>> + 'static,
@@ -200,6 +196,7 @@ impl Door {
             .client_request_timeout(self.head_timeout)
             .client_disconnect_timeout(Duration::from_secs(1))
             .h1_allow_half_closed(false)
+            .on_connect_ext(|wire: &Wire<T>, data| drop(data.insert(Arc::clone(wire.activity()))))
     }
 }
 

@@ -1,9 +1,9 @@
 //! What becomes of connections for which there is no room: told so, and closed.
 //!
-//! At most [`SPARE`] of them for each worker are being told at a time; further ones wait in the system's queue. Over TLS
-//! nobody is told:
-//! a handshake costs more than an answer, so the connection is closed. Those that come over the Unix socket are
-//! counted and let in, so that whoever runs the service reaches it when it is full.
+//! An idle connection makes room first ([`crate::app::connections`]). Those that wait for that, or are being told, are
+//! among the few that may be there beyond the most ([`super::descriptors`]); further ones wait in the system's queue.
+//! Over TLS nobody is told: a handshake costs more than an answer, so the connection is closed. Those that come over the
+//! Unix socket are counted and let in, so that whoever runs the service reaches it when it is full.
 
 use std::io;
 use std::time::Duration;
@@ -16,10 +16,8 @@ use tokio::net::TcpStream;
 use super::wire::parting;
 use crate::metrics::Requests;
 
-/// How many connections of a worker may be there beyond the most: those that are turned away.
-pub(super) const SPARE: usize = 256;
-/// How long one that is turned away may take to hear it.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long one waits for an idle connection to make room, and one that is turned away may take to hear it.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// How much of what it still says is taken in, so that the system does not throw the answer away.
 const HEARD: u64 = 64 << 10;
 

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, ready};
 use session_model::{Code, Refusal};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::app::connections::Guard;
+use crate::app::connections::{Activity, Guard};
 use crate::app::request_id;
 use crate::error;
 use crate::metrics::Requests;
@@ -30,7 +30,7 @@ pub(super) struct Wire<T> {
     /// Speaks HTTP/2: once this is over, nothing more is read.
     http2: Option<Goodbye>,
     requests: Arc<Requests>,
-    _counted: Guard,
+    counted: Guard,
 }
 
 struct Instead {
@@ -46,11 +46,16 @@ type Goodbye = Pin<Box<dyn Future<Output = ()>>>;
 impl<T> Wire<T> {
     /// Wraps a socket; it is counted for as long as it is open.
     pub(super) fn new(io: T, counted: Guard, requests: Arc<Requests>) -> Self {
-        Self { io, instead: None, http2: None, requests, _counted: counted }
+        Self { io, instead: None, http2: None, requests, counted }
     }
 }
 
 impl<T> Wire<T> {
+    /// What happens on the connection.
+    pub(super) fn activity(&self) -> &Arc<Activity> {
+        self.counted.activity()
+    }
+
     /// A connection of HTTP/2, whose frames are no business of this layer. Its other end sees the end of the stream
     /// when `goodbye` is over.
     pub(super) fn http2(mut self, goodbye: impl Future<Output = ()> + 'static) -> Self {
@@ -67,6 +72,10 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
     ) -> Poll<io::Result<()>> {
         if self.http2.as_mut().is_some_and(|goodbye| goodbye.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Ok(()));
+        }
+        // An error and no end: of what was read before it nothing may be begun any more.
+        if self.counted.activity().is_to_end(context) {
+            return Poll::Ready(Err(io::Error::other("ended to make room for another connection")));
         }
         Pin::new(&mut self.io).poll_read(context, buffer)
     }
@@ -173,7 +182,7 @@ mod tests {
     async fn sent(parts: &[&str]) -> String {
         // Three bytes at a time, so that nothing is written at once.
         let (near, mut far) = tokio::io::duplex(3);
-        let mut wire = Wire::new(near, Connections::default().enter(), Arc::new(Requests::new(Vec::new())));
+        let mut wire = Wire::new(near, Connections::new(0).enter(), Arc::new(Requests::new(Vec::new())));
         let writing = async {
             for part in parts {
                 wire.write_all(part.as_bytes()).await.unwrap();

@@ -6,19 +6,21 @@ use bytes::Bytes;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Outcome, Reply};
-use session_model::{Code, Command, LogKind, Refusal, SessionId, UserId, json};
+use session_model::{Code, Command, EventKind, LogKind, Refusal, SessionId, UserId, json};
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
 use super::refused::Refused;
-use super::write::{Attempt, Txn, is_indexed};
-use super::{Sessions, Submitted, not_found, now};
+use super::write::{Attempt, Txn};
+use super::{Sessions, Submitted, not_found, now, staged};
 use crate::store::cells::{Cell, Slot};
 
-/// The most lines of a batch: all of them are decided in one step, for which every other write waits.
+/// The most lines of a batch, all of which are decided in one step.
 const MAX_LINES: usize = 100_000;
+/// The most that the documents of a batch's ends of the session may take, in bytes of JSON: each repeats goals.
+const MAX_FINALS: usize = 10 << 20;
 
 /// The commands of a batch; a line that cannot be read keeps its place.
-type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
+pub(super) type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
 
 impl Sessions {
     /// Applies the lines in order; each has its result, and all are committed together. `marked`: they may bear
@@ -30,14 +32,15 @@ impl Sessions {
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
         let text = json::text(&lines)?;
-        if lines_of(text).nth(MAX_LINES).is_some() {
+        let count = lines_of(text).take(MAX_LINES + 1).count();
+        if count > MAX_LINES {
             let message = format!("a batch may have at most {MAX_LINES} lines");
             return Err(Refusal::new(Code::PayloadTooLarge, message).into());
         }
-        let commands: Commands<'_> = lines_of(text)
-            .map(|line| Command::parse_line(line).map(|command| command.marked(marked)))
-            .collect();
-        let mut commands = Some(commands);
+        if staged::is_large(count, lines.len()) {
+            return self.submit_large(id, lines, marked, producer).await;
+        }
+        let mut commands = Some(parse(text, marked));
         self.write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref())).await
     }
 
@@ -48,14 +51,12 @@ impl Sessions {
         commands: &mut Option<Commands<'_>>,
         producer: Option<&ProducerNumbers>,
     ) -> Result<Attempt, Refused> {
-        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(Attempt::Load) };
         let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
         let at = now();
         let mut answer = Submitted::ok(String::new());
-        let mut indexed = false;
         let fill = |txn: &mut Txn<'_, '_>| {
             let mut results = Results::run(txn, commands);
-            indexed = results.indexed;
             answer.body = results.render(txn.offset - 1);
             answer.refused = results.refused;
             producer.map(|numbers| commit_of(numbers, &answer))
@@ -72,16 +73,20 @@ impl Sessions {
             None if self.settings.auto_create => {
                 check_unknown_producer(producer)?;
                 self.redaction.check_id(&cell.id)?;
-                let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                self.mention_quarantined(&cell.id, &mut created);
                 self.store.queue_snapshot(cell);
-                let ticket = self.append_birth(cell, slot, &created, at, fill)?;
-                indexed = true;
-                ticket
+                self.append_birth(cell, slot, &created, at, fill)?
             }
             None => return Err(not_found(&cell.id).into()),
         };
-        Ok(Attempt::Stored { ticket, answer, indexed })
+        Ok(Attempt::Stored { ticket, answer })
     }
+}
+
+/// Reads the lines; `marked`: they may bear tags in the place of secrets.
+pub(super) fn parse(text: &str, marked: bool) -> Commands<'_> {
+    lines_of(text).map(|line| Command::parse_line(line).map(|command| command.marked(marked))).collect()
 }
 
 /// The lines with anything in them.
@@ -102,19 +107,17 @@ fn rows(text: &str) -> impl Iterator<Item = &str> {
 const OPENING: &str = "{\"results\":[";
 
 /// The results of the lines, in order.
-struct Results {
+pub(super) struct Results {
     body: String,
-    indexed: bool,
-    refused: Vec<Code>,
+    pub(super) refused: Vec<Code>,
+    /// How much the documents of the ends take.
+    finals: usize,
 }
 
 impl Results {
-    fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
-        let mut results = Self {
-            body: String::with_capacity(commands.len() * 28 + 64),
-            indexed: false,
-            refused: Vec::new(),
-        };
+    pub(super) fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
+        let mut results =
+            Self { body: String::with_capacity(commands.len() * 28 + 64), refused: Vec::new(), finals: 0 };
         results.body.push_str(OPENING);
         for command in commands {
             let result = command.and_then(|command| results.apply(txn, command));
@@ -124,6 +127,11 @@ impl Results {
     }
 
     fn apply(&mut self, txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
+        if matches!(command, Command::Finalize(_)) && self.finals > MAX_FINALS {
+            let message =
+                "the lines before this one have ended the session often enough: send it in another batch";
+            return Err(Refusal::new(Code::PayloadTooLarge, message));
+        }
         match transition::decide(&txn.loaded.view, command, txn.at)? {
             Outcome::Record(log, body) => {
                 txn.record(log, &body);
@@ -131,7 +139,9 @@ impl Results {
             }
             Outcome::Change(change, reply) => {
                 txn.change(&change);
-                self.indexed |= is_indexed(change.kind);
+                if change.kind == EventKind::SessionFinalized {
+                    self.finals += txn.loaded.view.final_doc.as_ref().map_or(0, json::size_of);
+                }
                 Ok(reply)
             }
             Outcome::Nothing(reply) => Ok(reply),
@@ -160,7 +170,7 @@ impl Results {
         .expect("writing to a String cannot fail");
     }
 
-    fn render(&mut self, offset: u64) -> String {
+    pub(super) fn render(&mut self, offset: u64) -> String {
         use std::fmt::Write;
         write!(self.body, "],\"offset\":{offset}}}").expect("writing to a String cannot fail");
         std::mem::take(&mut self.body)

@@ -19,6 +19,8 @@ pub struct Figures<'a> {
     pub loaded: usize,
     /// How many are set aside.
     pub quarantined: usize,
+    /// How many have files that do not hold all that the journal says.
+    pub behind: usize,
     /// How many wait for their snapshots.
     pub awaiting_snapshots: usize,
     /// Events and bytes that wait for the next commit.
@@ -56,6 +58,7 @@ impl Sessions {
             sessions: store.index.counts(),
             loaded: store.cells.len(),
             quarantined: store.quarantined_count(),
+            behind: store.behind.count(),
             awaiting_snapshots: store.awaiting_snapshots(),
             waiting: store.journal.waiting(),
             offset: store.journal.durable(),

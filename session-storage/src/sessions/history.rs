@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use session_model::{Code, LogKind, Refusal, SessionId, line, wire};
 
-use super::place;
+use super::{open_log, place};
 use crate::live::{Filter, History, HistoryPage, Place};
 use crate::store::Store;
 use crate::store::journal_reader::{self, PageLimit};
@@ -52,7 +52,7 @@ impl StoreHistory {
     }
 }
 
-fn failed(error: &io::Error) -> Refusal {
+pub(super) fn failed(error: &io::Error) -> Refusal {
     tracing::error!(%error, "events could not be read");
     Refusal::new(Code::Internal, "events could not be read")
 }
@@ -98,7 +98,7 @@ impl History for StoreHistory {
 
     fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal> {
         let until = self.store.journal.durable();
-        place::find(&self.store, session, at, until).map_err(|e| failed(&e))
+        place::find(&self.store, session, at, until)
     }
 }
 
@@ -111,11 +111,9 @@ struct Cursor {
 }
 
 impl Cursor {
-    fn open(store: &Arc<Store>, id: &SessionId, log: LogKind, after: u64) -> io::Result<Self> {
-        let path = store.layout().log(id, log);
-        let legacy = store.legacy_bytes(id, log);
-        let file = LogFile::open(&path, legacy)?;
-        let at = file.find(after + 1, by_offset)?;
+    fn open(store: &Store, id: &SessionId, log: LogKind, after: u64) -> Result<Self, Refusal> {
+        let file = open_log(store, id, log)?;
+        let at = file.find(after + 1, by_offset).map_err(|e| failed(&e))?;
         Ok(Self { log, file, at, lines: VecDeque::new() })
     }
 
@@ -153,7 +151,7 @@ fn session_page(
     let size = (limit.events * 512).clamp(8 * 1024, CHUNK);
     let mut cursors = Vec::new();
     for log in LogKind::ALL {
-        cursors.push(Cursor::open(store, id, log, after).map_err(|e| failed(&e))?);
+        cursors.push(Cursor::open(store, id, log, after)?);
     }
     let mut page = HistoryPage { events: Vec::new(), next: after };
     let mut bytes = 0;

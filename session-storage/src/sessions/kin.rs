@@ -24,14 +24,17 @@ pub(super) enum Kin {
     Leaves,
 }
 
-/// Both slots, locked in the order of the names, so that two who want the same two never wait for one another.
-fn both<'c>(own: &'c Cell, parents: &'c Cell) -> (MutexGuard<'c, Slot>, MutexGuard<'c, Slot>) {
-    if own.id < parents.id {
-        let own = own.slot.lock();
-        (own, parents.slot.lock())
-    } else {
-        let parents = parents.slot.lock();
-        (own.slot.lock(), parents)
+/// Both slots. None is kept while the other is waited for, so that two who want the same two never wait for one
+/// another.
+async fn both<'c>(own: &'c Cell, parents: &'c Cell) -> (MutexGuard<'c, Slot>, MutexGuard<'c, Slot>) {
+    loop {
+        {
+            let slot = own.short().await;
+            if let Some(parents) = parents.slot.try_lock() {
+                return (slot, parents);
+            }
+        }
+        drop(parents.short().await);
     }
 }
 
@@ -49,18 +52,19 @@ impl Sessions {
         };
         let (cell, parents) = (self.store.cells.get(id), self.store.cells.get(parent));
         loop {
-            let attempted = self.attempt_both(&cell, &parents, kin, &mut attempt)?;
+            let attempted =
+                self.attempt_both(both(&cell, &parents).await, &cell, &parents, kin, &mut attempt)?;
             match attempted {
                 Both::LoadParent => {
-                    match self.load(&parents).await {
+                    match self.load_to_write(&parents).await {
                         // It was set aside just now, and has no list any more.
                         Err(refusal) if refusal.code == Code::SessionQuarantined => {}
                         loaded => loaded?,
                     }
                 }
-                Both::Done(Attempt::Load, _) => self.load(&cell).await?,
+                Both::Done(Attempt::Load, _) => self.load_to_write(&cell).await?,
                 Both::Done(own, list) => {
-                    let answer = self.outcome_of(&cell, own).await?;
+                    let answer = self.outcome_of(own).await?;
                     if let Some(Attempt::Stored { ticket, .. }) = list {
                         ticket.await.map_err(commit_refusal)?;
                     }
@@ -72,13 +76,15 @@ impl Sessions {
 
     fn attempt_both(
         &self,
+        (mut slot, mut parents_slot): (MutexGuard<'_, Slot>, MutexGuard<'_, Slot>),
         cell: &Arc<Cell>,
         parents: &Arc<Cell>,
         kin: Kin,
         attempt: &mut impl FnMut(&Arc<Cell>, &mut Slot) -> Result<Attempt, Refused>,
     ) -> Result<Both, Refused> {
-        let (mut slot, mut parents_slot) = both(cell, parents);
-        let Some(parent) = self.ready(&mut parents_slot) else { return Ok(Both::LoadParent) };
+        let Some(parent) = self.ready_to_write(parents, &mut parents_slot) else {
+            return Ok(Both::LoadParent);
+        };
         let _together = self.store.journal.together().map_err(commit_refusal)?;
         let own = attempt(cell, &mut slot)?;
         let is_gone = matches!(&*slot, Slot::Absent(_));

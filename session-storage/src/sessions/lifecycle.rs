@@ -12,7 +12,7 @@ use super::{Sessions, Submitted};
 impl Sessions {
     /// A name for a session that nobody has named.
     pub fn new_id() -> Result<SessionId, Refusal> {
-        SessionId::parse(&uuid::Uuid::now_v7().to_string())
+        SessionId::parse(&crate::clock::new_id())
     }
 
     /// Makes a session, or claims one that a first write had made. `parent` is linked to it if it is there and

@@ -1,17 +1,22 @@
 //! Lists and statistics: from the index, and the metadata of just those sessions that are answered.
+//!
+//! A list is given out in pieces, which are made as the client takes them: whatever its length, and however slow its
+//! reader, it costs a piece. It goes on from the place of the last session, so a session that comes or goes meanwhile
+//! moves no other; one that comes stands before a list that began before it.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
+use serde_json::json;
 use session_model::{Code, Reach, Refusal, SessionId, Timestamp, UserId, documents};
 
+use super::logs::JsonStream;
 use super::read::to_json;
 use super::redaction::Redaction;
 use super::{Refused, Sessions};
 use crate::store::Store;
 use crate::store::cells::Slot;
-use crate::store::index::{Order, Row};
+use crate::store::index::{Age, Order, Row};
 use crate::store::layout::METADATA;
 
 /// A list's filter.
@@ -31,11 +36,146 @@ pub struct ListQuery {
     pub cursor: Option<String>,
 }
 
-/// What the asker may see; `None`: everything.
-pub type Within<'a> = Option<&'a Reach>;
+/// A part of a list.
+#[derive(Debug, Clone, Default)]
+pub struct PageQuery {
+    /// At most so many; `None`: all there are.
+    pub limit: Option<usize>,
+    /// From where the page before ended.
+    pub cursor: Option<String>,
+}
 
-fn sees(within: Within<'_>, id: &SessionId, row: &Row) -> bool {
-    within.is_none_or(|reach| reach.covers(id, &row.user))
+/// A list as an answer.
+pub struct Listed {
+    /// The list.
+    pub json: JsonStream,
+    /// The cursor of the next page, if there is one.
+    pub next: Option<String>,
+}
+
+/// What the asker may see; `None`: everything.
+pub type Within = Option<Arc<Reach>>;
+
+fn sees(within: &Within, id: &SessionId, row: &Row) -> bool {
+    within.as_ref().is_none_or(|reach| reach.covers(id, &row.user))
+}
+
+/// How much of a list is read at once: about so many bytes,
+const PIECE: usize = 64 * 1024;
+/// and so many rows of the index at a time.
+const ROWS: usize = 64;
+
+/// What a list shows of a session.
+#[derive(Clone, Copy)]
+enum Shape {
+    /// Its metadata.
+    Metadata,
+    /// Its id, user and creation.
+    Brief,
+    /// Its id.
+    Id,
+}
+
+/// Which sessions are in a list.
+type Wanted = Box<dyn Fn(&SessionId, &Row) -> bool + Send>;
+
+/// A list being given out.
+struct Walk {
+    store: Arc<Store>,
+    wanted: Wanted,
+    shape: Shape,
+    age: Age,
+    /// Behind which session it goes on.
+    at: Option<Order>,
+    left: usize,
+    any: bool,
+}
+
+impl Walk {
+    fn new(
+        store: &Arc<Store>,
+        shape: Shape,
+        wanted: impl Fn(&SessionId, &Row) -> bool + Send + 'static,
+    ) -> Self {
+        let store = Arc::clone(store);
+        let wanted = Box::new(wanted);
+        Self { store, wanted, shape, age: Age::NewestFirst, at: None, left: usize::MAX, any: false }
+    }
+
+    fn at_most(self, left: usize) -> Self {
+        Self { left, ..self }
+    }
+
+    /// A page of it, and the cursor of the next one.
+    fn page(mut self, page: &PageQuery) -> Result<(Self, Option<String>), Refusal> {
+        self.at = page.cursor.as_deref().map(parse_cursor).transpose()?;
+        let Some(limit) = page.limit else { return Ok((self, None)) };
+        self.left = limit;
+        let rows = self.rows(limit + 1);
+        let next = rows.get(limit).and_then(|_| rows.get(limit.checked_sub(1)?));
+        let next = next.map(|(order, _)| cursor_of(order));
+        Ok((self, next))
+    }
+
+    fn rows(&self, limit: usize) -> Vec<(Order, Arc<Row>)> {
+        self.store.index.walk(self.age, self.at.as_ref(), limit, &self.wanted)
+    }
+
+    /// The next piece, and whether there may be another. A session that went meanwhile is left out. Blocks on the disk.
+    fn piece(&mut self) -> (Vec<u8>, bool) {
+        let mut out = Vec::new();
+        while out.len() < PIECE {
+            let rows = self.rows(self.left.min(ROWS));
+            if rows.is_empty() {
+                return (out, false);
+            }
+            for (order, row) in rows {
+                if out.len() >= PIECE {
+                    return (out, true);
+                }
+                let document = self.document(&order.2, &row);
+                self.at = Some(order);
+                self.left -= 1;
+                let Some(document) = document else { continue };
+                if std::mem::replace(&mut self.any, true) {
+                    out.push(b',');
+                }
+                out.extend_from_slice(&document);
+            }
+        }
+        (out, self.left > 0)
+    }
+
+    fn document(&self, id: &SessionId, row: &Row) -> Option<Bytes> {
+        match self.shape {
+            Shape::Metadata => metadata_of(&self.store, id),
+            Shape::Brief => Some(to_json(&json!({
+                "sessionId": id.as_str(), "userId": row.user.as_str(), "created": row.created.to_string(),
+            }))),
+            Shape::Id => Some(to_json(&id.as_str())),
+        }
+    }
+
+    /// The whole answer: the array, and what stands around it.
+    fn stream(self, before: &[u8], after: Vec<u8>) -> JsonStream {
+        let mut head = before.to_vec();
+        head.push(b'[');
+        let state = Some((self, head, after));
+        Box::pin(futures_util::stream::unfold(state, |state| async move {
+            let (mut walk, mut out, after) = state?;
+            let read = actix_web::web::block(move || (walk.piece(), walk)).await;
+            let Ok(((piece, more), walk)) = read else {
+                return Some((Err(Refusal::new(Code::Internal, "the list could not be read")), None));
+            };
+            out.extend_from_slice(&piece);
+            if more {
+                return Some((Ok(Bytes::from(out)), Some((walk, Vec::new(), after))));
+            }
+            out.push(b']');
+            out.extend_from_slice(&after);
+            Some((Ok(Bytes::from(out)), None))
+        }))
+    }
 }
 
 impl ListQuery {
@@ -68,7 +208,12 @@ fn cursor_of((created, offset, id): &Order) -> String {
 }
 
 fn parse_cursor(text: &str) -> Result<Order, Refusal> {
-    let malformed = || Refusal::new(Code::InvalidParameter, "`cursor` is none that a list has given");
+    let malformed = || {
+        Refusal::new(
+            Code::InvalidParameter,
+            "`cursor` is none that this list has given: pass one of its answers, unchanged",
+        )
+    };
     let mut parts = text.splitn(3, '~');
     let mut next = || parts.next().ok_or_else(malformed);
     let created = next()?.parse().map_err(|_| malformed())?;
@@ -79,54 +224,56 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
 
 impl Sessions {
     /// `[{sessionId, userId, created}]` of a user, oldest first.
-    pub fn of_user(&self, user: &str, within: Within<'_>) -> Bytes {
-        let wanted = |id: &SessionId, row: &Row| row.user.as_str() == user && sees(within, id, row);
-        let rows = self.store.index.newest(None, usize::MAX, wanted);
-        let list: Vec<Value> = rows
-            .iter()
-            .rev()
-            .map(|((_, _, id), row)| {
-                json!({"sessionId": id.as_str(), "userId": row.user.as_str(), "created": row.created.to_string()})
-            })
-            .collect();
-        to_json(&list)
+    pub fn of_user(&self, user: &str, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
+        let user = user.to_owned();
+        let wanted = move |id: &SessionId, row: &Row| row.user.as_str() == user && sees(&within, id, row);
+        let mut walk = Walk::new(&self.store, Shape::Brief, wanted);
+        walk.age = Age::OldestFirst;
+        let (walk, next) = walk.page(page)?;
+        Ok(Listed { json: walk.stream(b"", Vec::new()), next })
     }
 
     /// The newest sessions' metadata.
-    pub async fn recent(&self, within: Within<'_>) -> Result<Bytes, Refused> {
-        let limit = self.settings.store.recent_limit;
-        let ids = self.store.index.newest(None, limit, |id, row| sees(within, id, row));
-        self.metadata_list(ids.into_iter().map(|((_, _, id), _)| id).collect()).await
+    pub fn recent(&self, within: Within) -> JsonStream {
+        let walk = Walk::new(&self.store, Shape::Metadata, move |id, row| sees(&within, id, row));
+        walk.at_most(self.settings.store.recent_limit).stream(b"", Vec::new())
     }
 
     /// The metadata of every active session, newest first.
-    pub async fn active(&self, within: Within<'_>) -> Result<Bytes, Refused> {
-        let wanted = |id: &SessionId, row: &Row| !row.completed && sees(within, id, row);
-        let ids = self.store.index.newest(None, usize::MAX, wanted);
-        self.metadata_list(ids.into_iter().map(|((_, _, id), _)| id).collect()).await
+    pub fn active(&self, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
+        let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
+        let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(page)?;
+        Ok(Listed { json: walk.stream(b"", Vec::new()), next })
     }
 
     /// Counts, the active sessions, and the last ten completed.
-    pub fn stats(&self, within: Within<'_>) -> Bytes {
-        let (total, completed) = self.counts(within);
-        let ids = |limit, wanted: bool| -> Vec<String> {
-            let wanted = |id: &SessionId, row: &Row| row.completed == wanted && sees(within, id, row);
-            let rows = self.store.index.newest(None, limit, wanted);
-            rows.into_iter().map(|((_, _, id), _)| id.to_string()).collect()
-        };
-        to_json(&json!({
-            "total": total, "active": total - completed, "completed": completed,
-            "activeSessions": ids(usize::MAX, false), "completedSessions": ids(10, true),
-        }))
+    pub fn stats(&self, within: Within) -> JsonStream {
+        let (total, completed) = self.counts(&within);
+        let last = |id: &SessionId, row: &Row| row.completed && sees(&within, id, row);
+        let last = self.store.index.walk(Age::NewestFirst, None, 10, last);
+        let last: Vec<&str> = last.iter().map(|((_, _, id), _)| id.as_str()).collect();
+        let active = total - completed;
+        let before =
+            format!(r#"{{"total":{total},"active":{active},"completed":{completed},"activeSessions":"#);
+        let after = [b",\"completedSessions\":", &to_json(&last)[..], b"}"].concat();
+        let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
+        Walk::new(&self.store, Shape::Id, wanted).stream(before.as_bytes(), after)
     }
 
     /// How many sessions there are, and how many of them are completed.
-    fn counts(&self, within: Within<'_>) -> (usize, usize) {
+    fn counts(&self, within: &Within) -> (usize, usize) {
         if within.is_none() {
             return self.store.index.counts();
         }
-        let rows = self.store.index.newest(None, usize::MAX, |id, row| sees(within, id, row));
-        (rows.len(), rows.iter().filter(|(_, row)| row.completed).count())
+        let (mut total, mut completed) = (0, 0);
+        self.store.index.walk(Age::NewestFirst, None, usize::MAX, |id, row| {
+            if sees(within, id, row) {
+                total += 1;
+                completed += usize::from(row.completed);
+            }
+            false
+        });
+        (total, completed)
     }
 
     /// Whose a session is, if there is one; loads nothing.
@@ -135,36 +282,12 @@ impl Sessions {
     }
 
     /// A page of `{sessions: [metadata], next}`, newest first.
-    pub async fn list(&self, query: ListQuery, within: Within<'_>) -> Result<Bytes, Refused> {
-        let before = query.cursor.as_deref().map(parse_cursor).transpose()?;
-        let limit = query.limit.max(1);
-        let mut rows = self
-            .store
-            .index
-            .newest(before.as_ref(), limit + 1, |id, row| query.wants(id, row) && sees(within, id, row));
-        let more = rows.len() > limit;
-        rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|(order, _)| cursor_of(order));
-        let sessions = self.metadata_list(rows.into_iter().map(|((_, _, id), _)| id).collect()).await?;
-        Ok([b"{\"sessions\":", &sessions[..], b",\"next\":", &to_json(&next), b"}"].concat().into())
-    }
-
-    /// An array of metadata, in this order; a session that went meanwhile is left out.
-    async fn metadata_list(&self, ids: Vec<SessionId>) -> Result<Bytes, Refused> {
-        let store = Arc::clone(&self.store);
-        let read = actix_web::web::block(move || {
-            let documents: Vec<Bytes> = ids.iter().filter_map(|id| metadata_of(&store, id)).collect();
-            let mut out = vec![b'['];
-            for (n, document) in documents.iter().enumerate() {
-                if n > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(document);
-            }
-            out.push(b']');
-            Bytes::from(out)
-        });
-        Ok(read.await.map_err(|_| Refusal::new(Code::Internal, "the list could not be read"))?)
+    pub fn list(&self, query: ListQuery, within: Within) -> Result<JsonStream, Refused> {
+        let page = PageQuery { limit: Some(query.limit.max(1)), cursor: query.cursor.clone() };
+        let wanted = move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
+        let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(&page)?;
+        let after = [b",\"next\":", &to_json(&next)[..], b"}"].concat();
+        Ok(walk.stream(b"{\"sessions\":", after))
     }
 }
 

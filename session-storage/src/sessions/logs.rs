@@ -1,18 +1,32 @@
 //! Pages of a log: the stored bytes, found by bisection and streamed in pieces, never all in memory.
+//!
+//! A piece has at most [`PIECE`] bytes, so that a reader costs the same whatever it reads and however slowly. A record
+//! that is longer is given out in several: its checksum is verified first, in a walk that keeps nothing, and once more
+//! on the way out, where a difference ends the connection.
 
 use std::borrow::Cow;
 use std::io;
+use std::ops::Range;
+use std::path::PathBuf;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_core::Stream;
 use session_model::line::{self, Seal};
 use session_model::{Code, LogKind, Refusal, SessionId};
 
-use super::{Refused, Sessions, not_found};
+use super::{Refused, Sessions, not_found, open_log};
+use crate::store::Store;
 use crate::store::layout::log_name;
-use crate::store::legacy::legacy_seq;
-use crate::store::log_file::{CHUNK, LogFile, by_seq};
+use crate::store::legacy::{Numbered, legacy_seq};
+use crate::store::log_file::{Lines, LogFile, by_seq};
+use crate::store::readers::{Kept, Readers};
+
+/// The most bytes of a piece, commas aside.
+const PIECE: usize = 64 * 1024;
+/// How much of a long record is looked at for its head.
+const PROBE: usize = 256;
 
 /// Which records of a log.
 #[derive(Debug, Clone, Default)]
@@ -55,25 +69,57 @@ struct Stretch {
     legacy: bool,
 }
 
+/// A record that is longer than a piece, being given out.
+struct LongRecord {
+    begin: u64,
+    /// What is left of it.
+    rest: Range<u64>,
+    /// The checksum of what was given out.
+    sum: u32,
+    /// The checksum of all of it, as it was found.
+    expected: u32,
+}
+
+/// A log that is to be read.
+pub(super) struct Source {
+    log: LogKind,
+    path: PathBuf,
+    file: LogFile,
+    readers: Arc<Readers>,
+}
+
+impl Source {
+    /// A session's log, with all that was stored in it. Blocks on the disk.
+    pub(super) fn open(store: &Store, id: &SessionId, log: LogKind) -> Result<Self, Refusal> {
+        let file = open_log(store, id, log)?;
+        Ok(Self { log, path: store.layout().log(id, log), file, readers: Arc::clone(&store.readers) })
+    }
+
+    /// As long as it was at a moment.
+    #[must_use]
+    pub(super) fn up_to(self, bytes: u64) -> Self {
+        Self { file: self.file.up_to(bytes), ..self }
+    }
+}
+
 /// A page being read.
 pub(super) struct Scan {
     log: LogKind,
+    path: PathBuf,
     file: LogFile,
+    /// While there is none, the file is closed between two pieces.
+    kept: Option<Kept>,
     query: LogQuery,
     stretches: Vec<Stretch>,
+    long: Option<LongRecord>,
     left: u64,
     any: bool,
 }
 
 impl Scan {
     /// Finds where the page begins. Blocks on the disk.
-    pub(super) fn open(
-        path: &std::path::Path,
-        log: LogKind,
-        legacy: u64,
-        query: LogQuery,
-    ) -> io::Result<Self> {
-        let file = LogFile::open(path, legacy)?;
+    pub(super) fn open(source: Source, query: LogQuery) -> io::Result<Self> {
+        let Source { log, path, file, readers } = source;
         let start = match query.after {
             Some(after) => file.find(after.saturating_add(1), by_seq)?,
             None => file.legacy(),
@@ -90,13 +136,32 @@ impl Scan {
             stretches.reverse();
         }
         let left = query.limit.unwrap_or(u64::MAX);
-        Ok(Self { log, file, query, stretches, left, any: false })
+        let kept = readers.keep();
+        Ok(Self { log, path, file, kept, query, stretches, long: None, left, any: false })
+    }
+
+    /// Whether the page has been given out as far as is known without looking.
+    fn is_over(&self) -> bool {
+        self.left == 0 && self.long.is_none()
     }
 
     /// The next piece of the array, its brackets excepted; `None` at the end. Blocks on the disk.
     pub(super) fn piece(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
+        self.file.reopen(&self.path).map_err(|e| failed(&e))?;
+        let piece = self.read_piece();
+        if self.kept.is_none() {
+            self.file.close();
+        }
+        piece
+    }
+
+    fn read_piece(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
         let mut out = Vec::new();
         while out.is_empty() {
+            if self.long.is_some() {
+                self.go_on(&mut out)?;
+                continue;
+            }
             let Some(stretch) = self.stretches.last().copied().filter(|_| self.left > 0) else {
                 return Ok(None);
             };
@@ -104,19 +169,35 @@ impl Scan {
                 self.stretches.pop();
                 continue;
             }
-            let size = (self.left.saturating_mul(512)).clamp(8 * 1024, CHUNK as u64) as usize;
-            let (at, lines) = self.read(stretch, size).map_err(|e| failed(&e))?;
-            self.advance(at, lines.len() as u64);
-            self.take(&mut out, at, &lines, stretch.legacy)?;
+            let size = (self.left.saturating_mul(512)).clamp(8 * 1024, PIECE as u64) as usize;
+            match self.read(stretch, size).map_err(|e| failed(&e))? {
+                Lines::Whole(at, lines) => {
+                    self.advance(at, lines.len() as u64);
+                    self.take(&mut out, at, &lines, stretch.legacy)?;
+                }
+                Lines::Long(place) => {
+                    self.advance(place.start, place.end - place.start + 1);
+                    self.begin(&mut out, place, stretch.legacy)?;
+                }
+            }
         }
         Ok(Some(out))
     }
 
-    fn read(&self, stretch: Stretch, size: usize) -> io::Result<(u64, Vec<u8>)> {
-        if self.query.descending {
-            self.file.lines_before(stretch.start, stretch.end, size)
-        } else {
-            Ok((stretch.start, self.file.lines_from(stretch.start, stretch.end, size)?))
+    /// The next lines; a line that fits into a piece is never called long.
+    fn read(&self, stretch: Stretch, size: usize) -> io::Result<Lines> {
+        let read = |size| {
+            if self.query.descending {
+                self.file.previous_lines(stretch.start, stretch.end, size)
+            } else {
+                self.file.next_lines(stretch.start, stretch.end, size)
+            }
+        };
+        match read(size)? {
+            Lines::Long(place) if place.end - place.start < PIECE as u64 => {
+                read((place.end - place.start) as usize + 1)
+            }
+            lines => Ok(lines),
         }
     }
 
@@ -148,14 +229,20 @@ impl Scan {
             }
             let text = &lines[start..end];
             if self.wants(text, at + start as u64, legacy)? {
-                if std::mem::replace(&mut self.any, true) {
-                    out.push(b',');
-                }
+                out.reserve_exact(if out.is_empty() { lines.len() + 1 } else { 0 });
+                self.separate(out);
                 out.extend_from_slice(text);
-                self.left -= 1;
             }
         }
         Ok(())
+    }
+
+    /// Counts one more record, and puts a comma before it.
+    fn separate(&mut self, out: &mut Vec<u8>) {
+        if std::mem::replace(&mut self.any, true) {
+            out.push(b',');
+        }
+        self.left -= 1;
     }
 
     fn wants(&self, text: &[u8], at: u64, legacy: bool) -> Result<bool, Refusal> {
@@ -166,14 +253,97 @@ impl Scan {
         }
     }
 
+    /// Begins to give a long record out, if it is wanted and whole.
+    fn begin(&mut self, out: &mut Vec<u8>, place: Range<u64>, legacy: bool) -> Result<(), Refusal> {
+        let (seal, expected) = self.check_long(&place).map_err(|e| failed(&e))?;
+        let wanted = match seal {
+            Seal::Whole => self.has_long_type(&place),
+            Seal::Legacy if legacy => self.wants_long_legacy(&place) && self.has_long_type(&place),
+            Seal::Legacy | Seal::Damaged => return Err(damaged(self.log, place.start)),
+        };
+        if wanted {
+            self.separate(out);
+            self.long = Some(LongRecord { begin: place.start, rest: place, sum: 0, expected });
+            self.go_on(out)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the next part of a long record out.
+    fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
+        let Some(mut record) = self.long.take() else { return Ok(()) };
+        let size = PIECE.min((record.rest.end - record.rest.start) as usize);
+        let part = self.file.bytes(record.rest.start, size).map_err(|e| failed(&e))?;
+        record.rest.start += part.len() as u64;
+        record.sum = crc32c::crc32c_append(record.sum, &part);
+        let is_last = record.rest.is_empty();
+        if part.len() < size || is_last && record.sum != record.expected {
+            return Err(damaged(self.log, record.begin));
+        }
+        out.extend_from_slice(&part);
+        if !is_last {
+            self.long = Some(record);
+        }
+        Ok(())
+    }
+
+    /// What a long record's checksum says, and the checksum of all of it.
+    fn check_long(&self, place: &Range<u64>) -> io::Result<(Seal, u32)> {
+        let start = self.file.bytes(place.start, PROBE)?;
+        let seal_at = place.end - line::SEAL_LEN as u64;
+        let seal = self.file.bytes(seal_at, line::SEAL_LEN)?;
+        let (mut sum, mut at) = (0, place.start);
+        while at < seal_at {
+            let part = self.file.bytes(at, PIECE.min((seal_at - at) as usize))?;
+            if part.is_empty() {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            at += part.len() as u64;
+            sum = crc32c::crc32c_append(sum, &part);
+        }
+        Ok((line::check_parts(&start, &seal, || sum), crc32c::crc32c_append(sum, &seal)))
+    }
+
+    fn parse_long<T: serde::de::DeserializeOwned>(&self, place: &Range<u64>) -> Option<T> {
+        serde_json::from_reader(io::BufReader::with_capacity(PIECE, self.file.part(place.clone()))).ok()
+    }
+
+    fn has_long_type(&self, place: &Range<u64>) -> bool {
+        #[derive(serde::Deserialize)]
+        struct Typed {
+            #[serde(rename = "type", default)]
+            kind: Option<String>,
+        }
+        self.query.types.is_empty()
+            || self
+                .parse_long::<Typed>(place)
+                .and_then(|typed| typed.kind)
+                .is_some_and(|kind| self.is_of(&kind))
+    }
+
+    fn wants_long_legacy(&self, place: &Range<u64>) -> bool {
+        let is_object = self.file.bytes(place.start, 1).is_ok_and(|first| first == b"{");
+        is_object
+            && self.parse_long::<serde::de::IgnoredAny>(place).is_some()
+            && self.has_seq(self.parse_long::<Numbered>(place).and_then(|numbered| numbered.seq))
+    }
+
     /// What the older service wrote was never checked: a line that is no JSON object is passed over.
     fn wants_legacy(&self, text: &[u8]) -> bool {
         if !text.starts_with(b"{") || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
             return false;
         }
-        let seq = legacy_seq(text).unwrap_or(0);
+        self.has_seq(legacy_seq(text))
+    }
+
+    fn has_seq(&self, seq: Option<u64>) -> bool {
+        let seq = seq.unwrap_or(0);
         self.query.after.is_none_or(|after| seq > after)
             && self.query.before.is_none_or(|before| seq < before)
+    }
+
+    fn is_of(&self, kind: &str) -> bool {
+        self.query.types.iter().any(|wanted| wanted == kind)
     }
 
     fn has_type(&self, text: &[u8]) -> bool {
@@ -186,7 +356,7 @@ impl Scan {
             return true;
         }
         let kind = serde_json::from_slice::<Typed<'_>>(text).ok().and_then(|t| t.kind);
-        kind.is_some_and(|kind| self.query.types.iter().any(|t| *t == kind))
+        kind.is_some_and(|kind| self.is_of(&kind))
     }
 }
 
@@ -204,7 +374,7 @@ pub(super) fn stream(scan: Scan, first: Option<Vec<u8>>) -> JsonStream {
                 let mut bytes = vec![b'['];
                 let next = if let Some(piece) = first {
                     bytes.extend_from_slice(&piece);
-                    if scan.left == 0 {
+                    if scan.is_over() {
                         bytes.push(b']');
                         State::End
                     } else {
@@ -236,12 +406,10 @@ impl Sessions {
         if !self.exists(id) {
             self.require(id).await?;
         }
-        let store = std::sync::Arc::clone(&self.store);
+        let store = Arc::clone(&self.store);
         let name = id.clone();
         let opened = actix_web::web::block(move || {
-            let legacy = store.legacy_bytes(&name, log);
-            let mut scan =
-                Scan::open(&store.layout().log(&name, log), log, legacy, query).map_err(|e| failed(&e))?;
+            let mut scan = Scan::open(Source::open(&store, &name, log)?, query).map_err(|e| failed(&e))?;
             // The first piece is read before the answer begins, so that most errors are answers.
             let first = scan.piece()?;
             Ok::<_, Refusal>((scan, first))

@@ -1,7 +1,7 @@
 //! The heart: the one place that sees the store and the live feed.
 //!
 //! A write takes the session's lock, decides, appends to the journal, lets the view follow, lets go of the lock,
-//! and waits for the commit. A read waits until what it shows is durable. Nothing blocks on the disk while it is
+//! and waits for the commit. A large batch does so on a thread of its own: see [`staged`]. A read waits until what it shows is durable. Nothing blocks on the disk while it is
 //! polled: reading files happens on the blocking pool, entered once per request.
 
 mod archiving;
@@ -20,6 +20,7 @@ mod read;
 mod redaction;
 mod refused;
 mod retain;
+mod staged;
 mod usage;
 mod write;
 
@@ -31,18 +32,21 @@ use std::sync::Arc;
 
 use serde_json::Value;
 use session_model::redact::Rules;
-use session_model::{Code, Refusal, SessionId};
+use session_model::{Code, LogKind, Refusal, SessionId};
+use tokio::sync::Semaphore;
 
 use crate::clock::now;
 use crate::live::{History, Hub};
 use crate::store::cells::{Cell, Loaded};
 use crate::store::disk::{Disk, RealDisk};
 use crate::store::error::{CommitError, Damage, OpenError};
+use crate::store::log_file::LogFile;
+use crate::store::readers::Readers;
 use crate::store::retention::Policy;
 use crate::store::{Options, Store};
 
 pub use copy::ExportQuery;
-pub use lists::{ListQuery, Within};
+pub use lists::{ListQuery, Listed, PageQuery, Within};
 pub use logs::{JsonStream, LogQuery};
 pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
@@ -88,11 +92,14 @@ impl Submitted {
 }
 
 /// All sessions.
+#[derive(Clone)]
 pub struct Sessions {
     store: Arc<Store>,
     hub: Arc<Hub>,
     redaction: Arc<Redaction>,
     settings: Settings,
+    /// Who may work on a large batch.
+    large: Arc<Semaphore>,
 }
 
 impl Sessions {
@@ -106,7 +113,8 @@ impl Sessions {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
         let redaction = Arc::new(Redaction::open(&store, &settings)?);
-        Ok(Arc::new(Self { store, hub, redaction, settings }))
+        let large = Arc::new(Semaphore::new(staged::AT_ONCE));
+        Ok(Arc::new(Self { store, hub, redaction, settings, large }))
     }
 
     /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.
@@ -137,9 +145,25 @@ impl Sessions {
         self.store.health()
     }
 
+    /// The name of this run of the service, by which a command knows whose directory it keeps.
+    pub fn run(&self) -> &str {
+        self.store.run()
+    }
+
+    /// The storage directory, as it is found from anywhere on this machine.
+    pub fn directory(&self) -> PathBuf {
+        let root = self.store.layout().root();
+        std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned())
+    }
+
     /// Whether a session is known; loads nothing.
     pub fn exists(&self, id: &SessionId) -> bool {
         self.store.index.get(id.as_str()).is_some()
+    }
+
+    /// How many files clients may keep open by reading slowly.
+    pub(crate) fn readers(&self) -> &Arc<Readers> {
+        &self.store.readers
     }
 
     /// Where a session's files are, as the configuration names it.
@@ -154,11 +178,24 @@ impl Sessions {
 
     /// Brings a session into memory, off the runtime's threads.
     async fn load(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
+        self.with_cell(cell, Store::load).await
+    }
+
+    /// The same for a write, with what has to be done for the session's files before.
+    async fn load_to_write(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
+        self.with_cell(cell, |store, cell| store.load(cell).and_then(|()| store.complete(cell))).await
+    }
+
+    async fn with_cell(
+        &self,
+        cell: &Arc<Cell>,
+        open: impl FnOnce(&Store, &Arc<Cell>) -> Result<(), Damage> + Send + 'static,
+    ) -> Result<(), Refusal> {
         let (store, cell) = (Arc::clone(&self.store), Arc::clone(cell));
         let id = cell.id.clone();
-        match actix_web::web::block(move || store.load(&cell)).await {
+        match actix_web::web::block(move || open(&store, &cell)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(damage)) => Err(quarantined(&id, &damage)),
+            Ok(Err(damage)) => Err(unopened(&id, &damage)),
             Err(_) => Err(Refusal::new(Code::Internal, "a session could not be loaded")),
         }
     }
@@ -172,11 +209,35 @@ impl Sessions {
     }
 }
 
-fn quarantined(id: &SessionId, damage: &Damage) -> Refusal {
-    if matches!(damage, Damage::InTheWay) {
-        let message =
-            format!("there is no session `{id}`, and none can be made: a file in `sessions/` has its name");
-        return Refusal::new(Code::SessionNotFound, message);
+/// Opens a log of a session that is there. Blocks on the disk.
+fn open_log(store: &Store, id: &SessionId, log: LogKind) -> Result<LogFile, Refusal> {
+    let opened = store.open_log(&store.cells.get(id), log).map_err(|damage| unopened(id, &damage))?;
+    opened.ok_or_else(|| not_found(id))
+}
+
+/// Why a session could not be opened, without the system's words, which go to the log.
+fn unopened(id: &SessionId, damage: &Damage) -> Refusal {
+    match damage {
+        Damage::InTheWay => {
+            let message = format!(
+                "there is no session `{id}`, and none can be made: a file in `sessions/` has its name"
+            );
+            return Refusal::new(Code::SessionNotFound, message);
+        }
+        Damage::Io { file, source } => {
+            tracing::error!(session = %id, file, error = %source, "session cannot be read now; it is left as it is");
+            return if source.kind() == std::io::ErrorKind::StorageFull {
+                Refusal::new(
+                    Code::StorageFull,
+                    format!("session `{id}` cannot be completed: the disk is full"),
+                )
+            } else {
+                let message =
+                    format!("session `{id}` cannot be read now: ask again; the service's log says why");
+                Refusal::new(Code::StorageUnavailable, message)
+            };
+        }
+        Damage::Record { .. } | Damage::Short { .. } | Damage::Gap { .. } => {}
     }
     tracing::error!(session = %id, %damage, "session is damaged");
     Refusal::new(

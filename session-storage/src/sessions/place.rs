@@ -4,10 +4,11 @@
 //! offset is one bisection; the offset at which the three counts make `n` is another around it.
 
 use std::io;
-use std::sync::Arc;
 
-use session_model::{LogKind, SessionId};
+use session_model::{LogKind, Refusal, SessionId};
 
+use super::history::failed;
+use super::open_log;
 use crate::live::Place;
 use crate::store::Store;
 use crate::store::log_file::{LogFile, by_offset, by_seq};
@@ -24,8 +25,7 @@ struct Ranked {
 }
 
 impl Ranked {
-    fn open(store: &Arc<Store>, id: &SessionId, log: LogKind) -> io::Result<Self> {
-        let file = LogFile::open(&store.layout().log(id, log), store.legacy_bytes(id, log))?;
+    fn open(file: LogFile) -> io::Result<Self> {
         let seq_at = |at| -> io::Result<Option<u64>> { Ok(by_seq(&file.bytes(at, PROBE)?)) };
         let (first, last) = (seq_at(file.legacy())?, last_seq(&file)?);
         let (first, end) = first.zip(last).map_or((0, 0), |(first, last)| (first, last + 1));
@@ -53,9 +53,14 @@ fn last_seq(file: &LogFile) -> io::Result<Option<u64>> {
 }
 
 /// The place of event number `at` among those up to `until`. Blocks on the disk.
-pub(super) fn find(store: &Arc<Store>, id: &SessionId, at: i64, until: u64) -> io::Result<Place> {
-    let logs = LogKind::ALL.map(|log| Ranked::open(store, id, log));
-    let logs = logs.into_iter().collect::<io::Result<Vec<_>>>()?;
+pub(super) fn find(store: &Store, id: &SessionId, at: i64, until: u64) -> Result<Place, Refusal> {
+    let logs = LogKind::ALL.map(|log| open_log(store, id, log));
+    let logs = logs.into_iter().collect::<Result<Vec<_>, _>>()?;
+    place(logs, at, until).map_err(|error| failed(&error))
+}
+
+fn place(logs: Vec<LogFile>, at: i64, until: u64) -> io::Result<Place> {
+    let logs = logs.into_iter().map(Ranked::open).collect::<io::Result<Vec<_>>>()?;
     let up_to = |offset| -> io::Result<u64> {
         logs.iter().filter(|log| log.len() > 0).map(|log| log.up_to(offset)).sum()
     };

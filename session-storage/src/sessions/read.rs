@@ -10,9 +10,10 @@ use session_model::state::State;
 use session_model::view::OutFile;
 use session_model::{Code, EventKind, LogKind, Refusal, SessionId, Stamp, View, documents, json};
 
-use super::logs::{self, JsonStream, LogQuery, Scan, damaged};
-use super::{Refused, Sessions, not_found};
+use super::logs::{self, JsonStream, LogQuery, Scan, Source, damaged};
+use super::{Refused, Sessions, not_found, open_log};
 use crate::store::Store;
+use crate::store::files;
 use crate::store::layout::INITIAL;
 use crate::store::log_file::{LogFile, by_seq};
 
@@ -21,13 +22,15 @@ impl Sessions {
     pub(super) async fn read<R>(&self, id: &SessionId, look: impl Fn(&View) -> R) -> Result<R, Refusal> {
         let cell = self.store.cells.get(id);
         loop {
-            let seen = match self.ready(&mut cell.slot.lock()) {
+            let seen = match self.ready(&mut *cell.short().await) {
                 None => None,
                 Some(None) => Some(None),
                 Some(Some(loaded)) => Some(Some((loaded.view.offset, loaded.generation, look(&loaded.view)))),
             };
             match seen {
                 None => self.load(&cell).await?,
+                // Its deletion may not be durable yet, and if that fails it is there.
+                Some(None) if !self.settled(self.store.journal.newest()).await => {}
                 Some(None) => {
                     drop(cell);
                     self.store.cells.forget_absent(id);
@@ -94,18 +97,19 @@ impl Sessions {
                 OutFile::FinalArchive(..) => None,
             });
             let metadata = to_json(&documents::metadata_document(view));
-            (metadata, initial, to_json(&view.state), to_json(&view.final_doc))
+            let lengths = view.logs.map(|head| head.bytes);
+            (metadata, initial, to_json(&view.state), to_json(&view.final_doc), lengths)
         };
-        let (metadata, initial, state, final_doc) = self.read(id, look).await?;
+        let (metadata, initial, state, final_doc, lengths) = self.read(id, look).await?;
         let store = Arc::clone(&self.store);
         let name = id.clone();
         let opened = actix_web::web::block(move || {
             let initial = initial.unwrap_or_else(|| initial_document(&store, &name));
             let mut scans = Vec::new();
             for log in [LogKind::Actions, LogKind::Responses].into_iter().filter(|_| with_logs) {
-                let path = store.layout().log(&name, log);
-                let legacy = store.legacy_bytes(&name, log);
-                let scan = Scan::open(&path, log, legacy, LogQuery::default());
+                // The logs as of the moment at which the documents were looked at.
+                let source = Source::open(&store, &name, log)?.up_to(lengths[log.index()]);
+                let scan = Scan::open(source, LogQuery::default());
                 let mut scan = scan.map_err(|_| Refusal::new(Code::Internal, "a log could not be read"))?;
                 let first = scan.piece()?;
                 scans.push((log, scan, first));
@@ -137,10 +141,10 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Bytes {
 
 /// `initial.json`, or what it will hold once it is written.
 fn initial_document(store: &Store, id: &SessionId) -> Bytes {
-    let file = std::fs::read(store.layout().file(id, INITIAL)).ok();
+    let file = files::read(&store.layout().file(id, INITIAL)).ok();
     let stored = file.and_then(|bytes| json::stored::<Value>(&bytes).ok());
     let born = || {
-        let log = LogFile::open(&store.layout().log(id, LogKind::Changes), 0).ok()?;
+        let log = open_log(store, id, LogKind::Changes).ok()?;
         let (_, line) = log.line(1, by_seq).ok()??;
         let line = ChangeLine::parse(&line)?;
         Some(session_model::initial::document(&line.change()?.birth?.initial, line.at()))
@@ -151,7 +155,7 @@ fn initial_document(store: &Store, id: &SessionId) -> Bytes {
 /// Computes an old state from the nearest key frame. Blocks on the disk.
 fn state_at(store: &Store, id: &SessionId, version: u64) -> Result<Option<State>, Refusal> {
     let failed = |_| Refusal::new(Code::Internal, "the history could not be read");
-    let log = LogFile::open(&store.layout().log(id, LogKind::Changes), 0).map_err(failed)?;
+    let log = open_log(store, id, LogKind::Changes)?;
     // The last line that leaves the state at this version or below; its successor is the first above.
     let end = log.find(version + 1, change_line::version_of).map_err(failed)?;
     let mut last = None;
@@ -187,10 +191,11 @@ fn replay(log: &LogFile, from: u64, version: u64, id: &SessionId) -> Result<Opti
         }
     });
     walked.map_err(|_| Refusal::new(Code::Internal, "the history could not be read"))?;
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => Ok(view.map(|v| v.state).filter(|state| state.version() == version)),
+    if let Some(refusal) = refused {
+        return Err(refusal);
     }
+    view.iter_mut().for_each(View::settle);
+    Ok(view.map(|v| v.state).filter(|state| state.version() == version))
 }
 
 fn step(
@@ -219,7 +224,7 @@ fn step(
         return Ok(false);
     }
     if change.kind.changes_state() {
-        view.apply(&change, stamp)?;
+        view.apply_one(&change, stamp)?;
     }
     Ok(view.state.version() < version)
 }

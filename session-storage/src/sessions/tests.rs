@@ -10,17 +10,23 @@ use std::task::Poll;
 use serde_json::Map;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
-use session_model::{Command, RecordBody, UserId};
+use session_model::{Command, RecordBody, UserId, View};
 
 use super::*;
 use crate::live::LiveConfig;
-use crate::store::SyncPolicy;
 use crate::store::cells::Slot;
 use crate::store::snapshots::{Snapshot, take};
+use crate::store::{OpenFiles, SyncPolicy};
 
 fn open(path: &std::path::Path) -> Arc<Sessions> {
     let path = path.to_owned();
-    let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
+    let store = Options {
+        path,
+        sync: SyncPolicy::Always,
+        recent_limit: 10,
+        journal_max_bytes: 64 << 20,
+        files: OpenFiles::default(),
+    };
     let settings = Settings {
         store,
         auto_create: true,
@@ -224,6 +230,150 @@ fn two_parents_of_each_other_are_made_at_once_and_one_of_its_own_is_no_child() {
             (children(&sessions, &a).await, children(&sessions, &b).await),
             (vec!["b".into()], vec!["a".into()])
         );
+        sessions.shutdown().await;
+    });
+}
+
+/// Whoever wrote may be gone before the commit: the lists follow it all the same, and at once.
+#[actix_web::test]
+async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let sessions = open(dir.path());
+    let id = SessionId::parse("left").unwrap();
+    for (command, is_there, is_completed) in [
+        (
+            Command::Create { user: UserId::stored("u"), birth: Birth { initial: Map::new(), parent: None } },
+            true,
+            false,
+        ),
+        (Command::Finalize(Map::new()), true, true),
+        (Command::Delete, false, false),
+    ] {
+        {
+            let mut request = pin!(sessions.submit(&id, command, None));
+            // The session is read first, if it has to be; then the change is appended.
+            let before = sessions.store.journal.newest();
+            while sessions.store.journal.newest() == before {
+                poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
+                tokio::task::yield_now().await;
+            }
+        }
+        let (newest, generation) = (sessions.store.journal.newest(), sessions.store.journal.generation());
+        assert!(sessions.store.journal.wait_durable(newest, generation));
+        let row = sessions.store.index.get(id.as_str());
+        assert_eq!(row.is_some(), is_there, "{row:?}");
+        assert_eq!(row.is_some_and(|row| row.completed), is_completed);
+    }
+    sessions.shutdown().await;
+}
+
+/// So many lines that each add a goal.
+fn goals(lines: usize) -> bytes::Bytes {
+    "{\"type\":\"goal_add\",\"data\":{}}\n".repeat(lines).into()
+}
+
+async fn act(sessions: &Sessions, id: &SessionId) {
+    let action = Command::Action(RecordBody::parse(b"{}").unwrap());
+    sessions.submit(id, action, None).await.unwrap();
+}
+
+#[test]
+fn a_large_batch_holds_up_no_other_session_and_gets_the_offsets_behind_them() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let sessions = open(dir.path());
+        let (big, other) = (SessionId::parse("big").unwrap(), SessionId::parse("other").unwrap());
+        let lines = 20_000;
+        // Once where the session is made by it, and once where it is there.
+        for round in 1..=2 {
+            let mut batch = pin!(sessions.submit_batch(&big, (goals(lines), false), None));
+            assert!(poll_fn(|context| Poll::Ready(batch.as_mut().poll(context).is_pending())).await);
+            // Enough of them that the offsets get more digits.
+            for n in 0..50 {
+                act(&sessions, &other).await;
+                assert!(
+                    sessions.store.journal.newest() < (round * lines) as u64 || n > 0,
+                    "the batch was first"
+                );
+            }
+            let answer = batch.await.unwrap();
+            assert!(answer.refused.is_empty());
+            let newest = sessions.store.journal.newest();
+            assert!(answer.body.ends_with(&format!("],\"offset\":{newest}}}")), "{newest}");
+        }
+        let held = sessions.read(&big, View::clone).await.unwrap();
+        assert_eq!((held.state.goals().len(), held.offset), (2 * lines, sessions.store.journal.newest()));
+        sessions.shutdown().await;
+        for id in [&big, &other] {
+            let faults = crate::check::session_faults(sessions.store.layout(), id).unwrap();
+            assert!(faults.is_empty(), "{:?}", faults.first().map(|fault| &fault.what));
+        }
+        drop(sessions);
+        // Out of the journal alone: what the view counted is what the lines say.
+        for name in ["state.json", "metadata.json"] {
+            fs::remove_file(dir.path().join("sessions/big").join(name)).unwrap();
+        }
+        let sessions = open(dir.path());
+        let read = sessions.read(&big, View::clone).await.unwrap();
+        assert_eq!((&read.state, &read.metadata), (&held.state, &held.metadata));
+        assert_eq!(
+            (read.logs, read.offset, read.created_offset),
+            (held.logs, held.offset, held.created_offset)
+        );
+        assert_eq!(read.keyframe, held.keyframe);
+        sessions.shutdown().await;
+    });
+}
+
+#[test]
+fn a_large_batch_that_cannot_be_appended_leaves_the_session_as_it_was() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let sessions = open(dir.path());
+        let id = SessionId::parse("s").unwrap();
+        act(&sessions, &id).await;
+        let before = sessions.read(&id, View::clone).await.unwrap();
+        let mut batch = pin!(sessions.submit_batch(&id, (goals(2_000), false), None));
+        assert!(poll_fn(|context| Poll::Ready(batch.as_mut().poll(context).is_pending())).await);
+        sessions.store.journal.drain();
+        let refused = batch.await.unwrap_err();
+        assert_eq!(refused.refusal.code, Code::StorageUnavailable);
+        assert_eq!(sessions.read(&id, View::clone).await.unwrap(), before);
+        sessions.shutdown().await;
+    });
+}
+
+#[test]
+#[expect(clippy::await_holding_lock, reason = "that somebody else holds it is what is tested")]
+fn whoever_asks_for_the_session_of_a_large_batch_waits_and_holds_up_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    actix_web::rt::System::new().block_on(async {
+        let sessions = open(dir.path());
+        let (id, other) = (SessionId::parse("s").unwrap(), SessionId::parse("other").unwrap());
+        act(&sessions, &id).await;
+        let cell = sessions.store.cells.get(&id);
+        let turn = cell.turn.lock().await;
+        let slot = cell.slot.lock();
+        let mut reading = pin!(sessions.state(&id));
+        let mut writing = pin!(sessions.submit(&id, Command::Reopen, None));
+        let mut birth = Map::new();
+        birth.insert("input".into(), "x".into());
+        let child = SessionId::parse("child").unwrap();
+        let user = UserId::stored("u");
+        let mut child = pin!(sessions.create(&child, user, birth, Some(id.clone()), true, None));
+        poll_fn(|context| {
+            assert!(reading.as_mut().poll(context).is_pending());
+            assert!(writing.as_mut().poll(context).is_pending());
+            assert!(child.as_mut().poll(context).is_pending());
+            Poll::Ready(())
+        })
+        .await;
+        act(&sessions, &other).await;
+        sessions.store.flush_snapshots(false);
+        assert!(sessions.path_of(&other).join("metadata.json").is_file(), "nor are snapshots of others");
+        drop(slot);
+        drop(turn);
+        assert!(reading.await.is_ok() && writing.await.is_ok() && child.await.is_ok());
         sessions.shutdown().await;
     });
 }

@@ -15,6 +15,7 @@ use super::refused::Refused;
 use super::{Sessions, Submitted, commit_refusal, not_found, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 use crate::store::error::CommitError;
+use crate::store::index::Row;
 use crate::store::journal::Pending;
 use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, ProducerCommit};
@@ -26,8 +27,8 @@ pub(super) enum Attempt {
     Load,
     /// Nothing is to be stored; what the answer rests on is once the ticket says so.
     Answered { ticket: Option<Ticket>, answer: Submitted },
-    /// Stored once the ticket says so; `indexed`: the index has to follow.
-    Stored { ticket: Ticket, answer: Submitted, indexed: bool },
+    /// Stored once the ticket says so.
+    Stored { ticket: Ticket, answer: Submitted },
 }
 
 impl Sessions {
@@ -50,17 +51,16 @@ impl Sessions {
     ) -> Result<Submitted, Refused> {
         let cell = self.store.cells.get(id);
         loop {
-            let attempted = attempt(&cell, &mut cell.slot.lock())?;
+            let attempted = attempt(&cell, &mut *cell.short().await)?;
             match attempted {
-                Attempt::Load => self.load(&cell).await?,
-                attempted => return self.outcome_of(&cell, attempted).await,
+                Attempt::Load => self.load_to_write(&cell).await?,
+                attempted => return self.outcome_of(attempted).await,
             }
         }
     }
 
-    /// Waits for the commit. What comes after it does so in the store's own time too (see
-    /// [`crate::store::Store::refresh_index`]): whoever has asked may be gone by then.
-    pub(super) async fn outcome_of(&self, cell: &Cell, attempted: Attempt) -> Result<Submitted, Refused> {
+    /// Waits for the commit, which the index follows by itself: whoever has asked may be gone by then.
+    pub(super) async fn outcome_of(&self, attempted: Attempt) -> Result<Submitted, Refused> {
         match attempted {
             Attempt::Load => Err(Refusal::new(Code::Internal, "a session could not be loaded").into()),
             Attempt::Answered { ticket, answer } => {
@@ -69,11 +69,8 @@ impl Sessions {
                 }
                 Ok(answer)
             }
-            Attempt::Stored { ticket, answer, indexed } => {
+            Attempt::Stored { ticket, answer } => {
                 ticket.await.map_err(commit_refusal)?;
-                if indexed {
-                    self.store.refresh_index(cell);
-                }
                 Ok(answer)
             }
         }
@@ -89,6 +86,19 @@ impl Sessions {
         }
     }
 
+    /// The same for a write: nothing may have to be done for the session's files before.
+    #[expect(clippy::option_option, reason = "unread and absent are different things")]
+    pub(super) fn ready_to_write<'s>(
+        &self,
+        cell: &Cell,
+        slot: &'s mut Slot,
+    ) -> Option<Option<&'s mut Loaded>> {
+        if self.store.behind.pending(&cell.id).is_some() {
+            return None;
+        }
+        self.ready(slot)
+    }
+
     pub(super) fn attempt(
         &self,
         cell: &Arc<Cell>,
@@ -96,7 +106,7 @@ impl Sessions {
         command: &mut Option<Command<'_>>,
         producer: Option<&ProducerNumbers>,
     ) -> Result<Attempt, Refused> {
-        let Some(loaded) = self.ready(slot) else { return Ok(Attempt::Load) };
+        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(Attempt::Load) };
         let Some(command) = command.take() else { return Ok(Attempt::Load) };
         match loaded {
             None => self.attempt_birth(cell, slot, command, producer),
@@ -107,9 +117,11 @@ impl Sessions {
                 let at = now();
                 let outcome = transition::decide(&loaded.view, command, at)?;
                 let is_delete = matches!(&outcome, Outcome::Change(change, _) if change.kind == EventKind::SessionDeleted);
+                // Not the generation of afterwards: the commit may fail at any moment, and then the session is there.
+                let generation = loaded.generation;
                 let attempt = self.store_outcome(cell, loaded, outcome, at, producer)?;
                 if is_delete {
-                    *slot = Slot::Absent(self.store.journal.generation());
+                    *slot = Slot::Absent(generation);
                 }
                 Ok(attempt)
             }
@@ -135,7 +147,6 @@ impl Sessions {
             let ticket = self.store.journal.ticket_of(loaded.view.offset);
             return Ok(Attempt::Answered { ticket, answer });
         }
-        let indexed = matches!(&outcome, Outcome::Change(change, _) if is_indexed(change.kind));
         let owner = owner(loaded, &outcome);
         // Before it is appended: a checkpoint in between would pass it over.
         self.store.queue_snapshot(cell);
@@ -147,7 +158,7 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        Ok(Attempt::Stored { ticket, answer, indexed })
+        Ok(Attempt::Stored { ticket, answer })
     }
 
     /// A session that does not exist: made by its creation, or by the first write if that is wanted.
@@ -160,7 +171,7 @@ impl Sessions {
     ) -> Result<Attempt, Refused> {
         let at = now();
         self.redaction.check_id(&cell.id)?;
-        let (created, rest) = match command {
+        let (mut created, rest) = match command {
             Command::Create { user, birth } => (transition::create(&cell.id, &user, birth), None),
             Command::Delete | Command::Retire { .. } | Command::LinkChild { .. } => {
                 return Err(not_found(&cell.id).into());
@@ -174,6 +185,7 @@ impl Sessions {
                 (created, Some(transition::decide(&newborn, command, at)?))
             }
         };
+        self.mention_quarantined(&cell.id, &mut created);
         check_unknown_producer(producer)?;
         let reply = match &rest {
             None => Reply::Created(Existing::New),
@@ -190,7 +202,15 @@ impl Sessions {
             }
             producer.map(|numbers| commit_of(numbers, &answer))
         })?;
-        Ok(Attempt::Stored { ticket, answer, indexed: true })
+        Ok(Attempt::Stored { ticket, answer })
+    }
+
+    /// Lets the creation of a session say that one of its name was quarantined: whoever goes on with it must not take
+    /// the new one for the old.
+    pub(super) fn mention_quarantined(&self, id: &SessionId, created: &mut Change) {
+        if let Some((folder, reason)) = self.store.quarantined_as(id) {
+            created.data["quarantined"] = serde_json::json!({"folder": folder, "reason": reason});
+        }
     }
 
     /// Appends the first entry of a session: its creation and what follows at once.
@@ -211,11 +231,13 @@ impl Sessions {
             pending.entry((&cell.id, &user), at, None, |writer, events| {
                 let loaded = born.insert(birth(cell, writer, events, created, at, offset, generation));
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset: offset + 1 });
+                loaded.view.settle();
                 accept(loaded, &group, commit.as_ref(), offset);
                 commit
             });
             born.map(|mut loaded| {
                 loaded.checkpoint = checkpoint;
+                pending.index(&cell.id, Some(Row::of(&loaded.view)));
                 loaded
             })
         })?;
@@ -234,19 +256,31 @@ impl Sessions {
         fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
     ) -> Result<Ticket, CommitError> {
         let (id, generation) = (loaded.view.id.clone(), loaded.generation);
+        // Made before every other write has to wait for it, unless a checkpoint begins this moment.
+        let made = (loaded.checkpoint != self.store.journal.checkpoint()).then(|| image(&loaded.view));
         let (ticket, ()) = self.store.journal.append(generation, |pending: &mut Pending| {
             let base = (loaded.checkpoint != pending.checkpoint())
-                .then(|| serde_json::to_vec(&loaded.view).expect("JSON values always serialize"));
+                .then(|| made.unwrap_or_else(|| image(&loaded.view)));
             loaded.checkpoint = pending.checkpoint();
             let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
+            let mut changed = Indexed::Same;
             pending.entry((&id, user), at, base.as_deref(), |writer, events| {
+                let before = events.len();
                 let commit = fill(&mut Txn { writer, events, loaded, at, offset });
+                loaded.view.settle();
                 accept(loaded, &group, commit.as_ref(), offset);
+                changed = Indexed::by(&events[before..]);
                 commit
             });
+            changed.note(pending, &loaded.view);
         })?;
         Ok(ticket)
     }
+}
+
+/// What the first entry of a session after a checkpoint bears.
+pub(super) fn image(view: &View) -> Vec<u8> {
+    serde_json::to_vec(view).expect("JSON values always serialize")
 }
 
 /// Whose the outcome is: that of a claim is the new user's already, as it is for those who follow live.
@@ -259,7 +293,7 @@ fn owner(loaded: &Loaded, outcome: &Outcome<'_>) -> UserId {
     }
 }
 
-fn birth(
+pub(super) fn birth(
     cell: &Cell,
     writer: &mut EntryWriter<'_>,
     events: &mut Vec<PendingEvent>,
@@ -277,7 +311,7 @@ fn birth(
     loaded
 }
 
-fn accept(
+pub(super) fn accept(
     loaded: &mut Loaded,
     group: &Arc<crate::store::ticket::Group>,
     commit: Option<&ProducerCommit>,
@@ -292,8 +326,8 @@ fn accept(
 
 /// An entry being written, and the view that follows it.
 pub(super) struct Txn<'t, 'b> {
-    writer: &'t mut EntryWriter<'b>,
-    events: &'t mut Vec<PendingEvent>,
+    pub(super) writer: &'t mut EntryWriter<'b>,
+    pub(super) events: &'t mut Vec<PendingEvent>,
     pub(super) loaded: &'t mut Loaded,
     pub(super) at: Timestamp,
     pub(super) offset: u64,
@@ -313,15 +347,18 @@ impl Txn<'_, '_> {
         self.push(kind, line, log_at);
     }
 
-    /// Appends a change.
+    /// Appends a change; the view is settled after the last one.
     pub(super) fn change(&mut self, change: &Change) {
         let view = &mut self.loaded.view;
+        if change_line::wants_keyframe(view) {
+            view.settle();
+        }
         let (seq, at, offset) = (view.next_seq(LogKind::Changes), self.at, self.offset);
         let write = |out: &mut Vec<u8>| change_line::write(out, Some(view), change, seq, at, offset);
         let (line, keyframe) = self.writer.event(change.kind, write);
         let log_at = view.logs[LogKind::Changes.index()].bytes;
         let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe };
-        if let Err(refusal) = view.apply(change, stamp) {
+        if let Err(refusal) = view.apply_one(change, stamp) {
             tracing::error!(session = %view.id, %refusal, "a change that was decided does not apply");
         }
         self.loaded.user = view.metadata.user();
@@ -339,16 +376,41 @@ impl Txn<'_, '_> {
     }
 }
 
-/// Whether the index knows something that events of this kind change.
-pub(super) fn is_indexed(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::SessionCreated
+/// What events mean for a session's row in the index.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Indexed {
+    /// It stays as it is.
+    Same,
+    /// It says something else.
+    Changed,
+    /// There is none any more.
+    Gone,
+}
+
+impl Indexed {
+    /// Lets the index follow once the group is durable.
+    pub(super) fn note(self, pending: &mut Pending, view: &View) {
+        match self {
+            Self::Same => {}
+            Self::Changed => pending.index(&view.id, Some(Row::of(view))),
+            Self::Gone => pending.index(&view.id, None),
+        }
+    }
+
+    pub(super) fn by(events: &[PendingEvent]) -> Self {
+        events.iter().map(|event| Self::by_one(event.kind)).max().unwrap_or(Self::Same)
+    }
+
+    fn by_one(kind: EventKind) -> Self {
+        match kind {
+            EventKind::SessionDeleted => Self::Gone,
+            EventKind::SessionCreated
             | EventKind::MetadataUpdated
             | EventKind::SessionFinalized
-            | EventKind::SessionReopened
-            | EventKind::SessionDeleted
-    )
+            | EventKind::SessionReopened => Self::Changed,
+            _ => Self::Same,
+        }
+    }
 }
 
 pub(super) fn render(reply: &Reply) -> Submitted {

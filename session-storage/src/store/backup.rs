@@ -33,19 +33,20 @@
 //! log. The manifest says whether there were any ([`KeptBack`]). A restored directory begins another life: the service went on after the position, and other events
 //! have those offsets.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use session_model::SessionId;
+use session_model::{LogKind, SessionId, json};
 use sha2::{Digest as _, Sha256};
 
 use super::Store;
 use super::checkpoint::Checkpoint;
 use super::error::CopyError;
-use super::layout::Layout;
+use super::files;
+use super::layout::{Layout, METADATA};
 use super::segment;
 use crate::bundle::manifest::{KeptBack, hex};
 use crate::bundle::place::{REASON, is_file_name, is_folder_name};
@@ -56,8 +57,8 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     let generation = store.journal.generation();
     let set_aside = store.quarantined().len();
     let held = store.segments.hold();
-    let checkpoint = Checkpoint::read(store.layout())
-        .ok_or_else(|| io::Error::other("`journal/checkpoint.json` cannot be read"))?;
+    let checkpoint = Checkpoint::read(store.layout())?
+        .ok_or_else(|| io::Error::other("`journal/checkpoint.json` is missing or damaged"))?;
     add_sessions(store, &mut bundle)?;
     add_quarantine(store, &mut bundle)?;
     let overtaken = !store.journal.wait_durable(store.journal.newest(), generation);
@@ -84,14 +85,30 @@ pub fn kept_back(layout: &Layout) -> io::Result<KeptBack> {
     Ok(KeptBack { access_keys: layout.access_keys().is_file(), redaction_key })
 }
 
-fn add_sessions<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::Result<()> {
+fn add_sessions<W: Write>(store: &Arc<Store>, bundle: &mut BundleWriter<W>) -> Result<(), CopyError> {
     for entry in fs::read_dir(store.layout().sessions())? {
         let name = entry?.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else {
             tracing::warn!(?name, "is no session and is not backed up");
             continue;
         };
+        complete_logs(store, &id)?;
         add_folder(&store.layout().session(&id), &format!("sessions/{id}"), bundle)?;
+    }
+    Ok(())
+}
+
+/// Has the logs of a session completed that another program has cut, as far as its snapshot tells.
+fn complete_logs(store: &Arc<Store>, id: &SessionId) -> Result<(), CopyError> {
+    let Ok(metadata) = files::read(&store.layout().file(id, METADATA)) else { return Ok(()) };
+    let Ok(metadata) = json::stored::<serde_json::Value>(&metadata) else { return Ok(()) };
+    for log in LogKind::ALL {
+        let expected = metadata["$logs"][log.as_str()]["bytes"].as_u64().unwrap_or(0);
+        let found = fs::symlink_metadata(store.layout().log(id, log)).map_or(0, |found| found.len());
+        if found + 1 < expected {
+            let damaged = |damage| CopyError::Damaged { id: id.to_string(), damage };
+            store.open_log(&store.cells.get(id), log).map_err(damaged)?;
+        }
     }
     Ok(())
 }
@@ -143,7 +160,7 @@ fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>
 
 /// As much of a file as there is at this moment; one that has just gone is left out.
 fn add_file<W: Write>(path: &Path, place: String, bundle: &mut BundleWriter<W>) -> io::Result<()> {
-    let file = match File::open(path) {
+    let file = match files::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         file => file?,
     };
@@ -159,10 +176,10 @@ fn add_journal<W: Write>(
     bundle: &mut BundleWriter<W>,
 ) -> io::Result<()> {
     let firsts = store.segments.firsts();
-    let begin = firsts.partition_point(|first| *first < checkpoint.next_offset).saturating_sub(1);
+    let begin = firsts.partition_point(|first| *first < checkpoint.needs_from()).saturating_sub(1);
     let wanted: Vec<u64> = firsts.into_iter().skip(begin).filter(|first| *first <= position + 1).collect();
     for (n, first) in wanted.iter().enumerate() {
-        let bytes = Bytes::from(fs::read(store.layout().segment(*first))?);
+        let bytes = Bytes::from(files::read(&store.layout().segment(*first))?);
         // Those before the last are copied as they are, damage and all.
         let is_last = n + 1 == wanted.len();
         let end = if is_last { segment::end_of(&bytes, *first, position) } else { bytes.len() };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dashmap::DashMap;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use session_model::producer::{Position, Producers};
 use session_model::{SessionId, UserId, View};
 
@@ -47,6 +47,9 @@ pub struct Loaded {
     pub producers_dirty: bool,
     /// Whether a checkpoint will come to write them.
     pub producers_queued: bool,
+    /// The documents that were found damaged: they are left as they are until the session changes, and are kept beside
+    /// what is written then.
+    pub damaged: Vec<&'static str>,
     /// Producers' positions before commits that may still fail.
     pub undo: VecDeque<ProducerUndo>,
 }
@@ -75,6 +78,7 @@ impl Loaded {
             final_dirty: false,
             producers_dirty: false,
             producers_queued: false,
+            damaged: Vec::new(),
             undo: VecDeque::new(),
         }
     }
@@ -125,13 +129,35 @@ impl Loaded {
 pub struct Cell {
     /// Its name.
     pub id: SessionId,
-    /// What is known of it. Held shortly, never across a wait or a read.
+    /// What is known of it. Held shortly, never across a wait or a read, unless by one who has the turn.
     pub slot: Mutex<Slot>,
+    /// Held by one who works on the slot for longer than moments, on a thread of its own: an async task waits for the
+    /// turn instead of blocking its thread, and with it all other sessions.
+    pub turn: tokio::sync::Mutex<()>,
     /// Held while it is being read, so that it is read once.
     pub loading: Mutex<()>,
     /// Whether it waits for the snapshot thread.
     pub queued: AtomicBool,
+    /// Whether its snapshots could not be written the last time, for a reason of its own.
+    pub snapshot_failed: AtomicBool,
     touched: AtomicBool,
+}
+
+impl Cell {
+    /// The slot, for a step of moments in an async task. The guard must not be held across a wait.
+    pub async fn short(&self) -> MutexGuard<'_, Slot> {
+        if let Some(slot) = self.slot.try_lock() {
+            return slot;
+        }
+        let _turn = self.turn.lock().await;
+        self.slot.lock()
+    }
+
+    /// Does what may take long, on a thread that may block.
+    pub fn long<R>(&self, step: impl FnOnce(&mut Slot) -> R) -> R {
+        let _turn = self.turn.blocking_lock();
+        step(&mut self.slot.lock())
+    }
 }
 
 /// All of them.
@@ -151,8 +177,10 @@ impl Cells {
             Arc::new(Cell {
                 id: id.clone(),
                 slot: Mutex::default(),
+                turn: tokio::sync::Mutex::default(),
                 loading: Mutex::new(()),
                 queued: AtomicBool::new(false),
+                snapshot_failed: AtomicBool::new(false),
                 touched: AtomicBool::new(true),
             })
         });

@@ -1,11 +1,14 @@
 //! The checkpoint: below this offset the session files are durable and the journal is not needed any more.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
 use serde::{Deserialize, Serialize};
+use session_model::SessionId;
 
 use super::disk::Disk;
+use super::files;
 use super::layout::Layout;
 
 /// `journal/checkpoint.json`
@@ -23,12 +26,35 @@ pub struct Checkpoint {
     /// Whether every acknowledged commit was synced.
     #[serde(default)]
     pub synced: bool,
+    /// Sessions whose files are not complete up to it: from which offset on the journal has what they may lack.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub behind: BTreeMap<String, u64>,
 }
 
 impl Checkpoint {
-    /// Reads it; `None` if there is none or it is damaged.
-    pub fn read(layout: &Layout) -> Option<Self> {
-        serde_json::from_slice(&fs::read(layout.checkpoint()).ok()?).ok()
+    /// Reads it; `None` if there is none or it is damaged: then the whole journal is replayed.
+    pub fn read(layout: &Layout) -> io::Result<Option<Self>> {
+        match files::read(&layout.checkpoint()) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            bytes => {
+                let checkpoint = serde_json::from_slice(&bytes?);
+                if let Err(error) = &checkpoint {
+                    tracing::error!(%error, "`journal/checkpoint.json` is damaged: the whole journal is replayed");
+                }
+                Ok(checkpoint.ok())
+            }
+        }
+    }
+
+    /// The sessions whose files are not complete up to it.
+    pub fn sessions_behind(&self) -> BTreeMap<SessionId, u64> {
+        let known = |(id, from): (&String, &u64)| Some((SessionId::parse(id).ok()?, *from));
+        self.behind.iter().filter_map(known).collect()
+    }
+
+    /// From which offset on the journal is still needed.
+    pub fn needs_from(&self) -> u64 {
+        self.behind.values().copied().chain([self.next_offset]).min().unwrap_or(self.next_offset)
     }
 
     /// Replaces it, durably.

@@ -1,7 +1,7 @@
 //! The commit thread: write, sync, let the logs follow, tell.
 //!
 //! One group after the other, in this order: room on the disk → one write to the segment → one sync (with
-//! `always`) → the sessions' logs → `durable` moves, tickets are answered → the observer is told. A crash before
+//! `always`) → the sessions' logs → the index → `durable` moves, tickets are answered → the observer is told. A crash before
 //! the sync ends leaves a torn tail, which nobody was told of; after it, recovery completes the logs.
 
 use std::fs::File;
@@ -13,6 +13,7 @@ use super::SyncPolicy;
 use super::disk::Disk;
 use super::error::CommitError;
 use super::figures::Figures;
+use super::index::Index;
 use super::journal::{Journal, Pending, Spare};
 use super::log_writer::{LogWriter, PendingEvent};
 use super::segment::{END, write_group_header};
@@ -31,9 +32,11 @@ pub struct Committer {
     pub(super) policy: SyncPolicy,
     pub(super) root: File,
     pub(super) segments: Arc<Segments>,
-    pub(super) tail: Tail,
+    /// The segment being written; `None` before the first commit on a disk that was full at the start.
+    pub(super) tail: Option<Tail>,
     pub(super) logs: LogWriter,
     pub(super) observer: Arc<dyn Observer>,
+    pub(super) index: Arc<Index>,
     pub(super) figures: Arc<Figures>,
 }
 
@@ -51,6 +54,9 @@ impl Committer {
             let begun = Instant::now();
             match self.commit(&mut group) {
                 Ok(()) => {
+                    for (session, row) in group.rows.drain(..) {
+                        self.index.follow(&session, row);
+                    }
                     self.journal.succeed(&group);
                     self.figures.committed(&group, begun);
                     self.observer.committed(&group.events, &group.buffer);
@@ -59,7 +65,7 @@ impl Committer {
             }
             spare = Spare::of(group);
         }
-        if let Err(error) = self.tail.seal() {
+        if let Some(Err(error)) = self.tail.map(|tail| tail.seal()) {
             tracing::warn!(%error, "the last segment keeps what was allocated for it");
         }
     }
@@ -70,22 +76,35 @@ impl Committer {
         }
         self.check_room(group.buffer.len() as u64)?;
         let len = group.buffer.len() as u64;
-        if self.tail.is_full(group.first_offset, len + END.len() as u64) {
-            // It keeps what was allocated for it, so that it can be recycled. With `always` all of it is synced.
-            self.disk.sync_data(&self.tail.file).map_err(Failure::Sync)?;
-            self.tail = Tail::begin(&self.segments, group.first_offset).map_err(write_failure)?;
-        }
-        write_group_header(&mut group.buffer, self.tail.segment, group.first_offset, group.entries);
+        let tail = match self.tail.take() {
+            Some(tail) if tail.is_full(group.first_offset, len + END.len() as u64) => {
+                // It keeps what was allocated for it, so that it can be recycled. With `always` all of it is synced.
+                let synced = self.disk.sync_data(&tail.file).map_err(Failure::Sync);
+                let next = synced
+                    .and_then(|()| Tail::begin(&self.segments, group.first_offset).map_err(write_failure));
+                match next {
+                    Ok(next) => next,
+                    Err(failure) => {
+                        self.tail = Some(tail);
+                        return Err(failure);
+                    }
+                }
+            }
+            Some(tail) => tail,
+            None => Tail::begin(&self.segments, group.first_offset).map_err(write_failure)?,
+        };
+        let tail = self.tail.insert(tail);
+        write_group_header(&mut group.buffer, tail.segment, group.first_offset, group.entries);
         group.buffer.extend_from_slice(&END);
-        self.disk.write_at(&self.tail.file, &group.buffer, self.tail.at).map_err(write_failure)?;
+        self.disk.write_at(&tail.file, &group.buffer, tail.at).map_err(write_failure)?;
         if self.policy == SyncPolicy::Always {
             let begun = Instant::now();
-            self.disk.sync_data(&self.tail.file).map_err(Failure::Sync)?;
+            self.disk.sync_data(&tail.file).map_err(Failure::Sync)?;
             self.figures.sync_time.time_alone(begun.elapsed());
         }
         self.logs.write(self.disk.as_ref(), &group.events, &group.buffer).map_err(write_failure)?;
-        self.segments.note(self.tail.segment, group.first_offset, self.tail.at);
-        self.tail.at += len;
+        self.segments.note(tail.segment, group.first_offset, tail.at);
+        tail.at += len;
         Ok(())
     }
 
@@ -121,10 +140,11 @@ impl Committer {
 
     /// Takes a group that was written in part out of the journal and the logs again.
     fn erase(&mut self) -> io::Result<()> {
-        let erased = self
-            .logs
-            .undo()
-            .and_then(|()| self.tail.erase(self.disk.as_ref(), self.policy == SyncPolicy::Always));
+        let sync = self.policy == SyncPolicy::Always;
+        let erased = self.logs.undo().and_then(|()| match &self.tail {
+            Some(tail) => tail.erase(self.disk.as_ref(), sync),
+            None => Ok(()),
+        });
         if let Err(error) = &erased {
             tracing::error!(%error, "a failed commit could not be undone: a restart has to recover");
         }

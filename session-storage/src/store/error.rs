@@ -149,3 +149,14 @@ pub enum Damage {
         source: io::Error,
     },
 }
+
+impl Damage {
+    /// Whether nothing is known to be wrong with what was stored: it could not be read, or not be completed, at this
+    /// moment. Such a session is left where it is and read again when it is next asked for.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Io { .. } | Self::InTheWay => true,
+            Self::Record { .. } | Self::Short { .. } | Self::Gap { .. } => false,
+        }
+    }
+}

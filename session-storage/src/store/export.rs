@@ -9,7 +9,7 @@
 //! first and are good if the view still bears no event afterwards, because only events change them.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,11 +19,11 @@ use session_model::{LogKind, SessionId, View};
 use super::Store;
 use super::cells::Slot;
 use super::error::CopyError;
-use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, log_name};
+use super::files;
+use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, is_session_file, log_name};
 use super::snapshots::{self, pretty};
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Exported;
-use crate::bundle::place::is_file_name;
 
 /// How long a file that is written once may be on its way.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
@@ -46,6 +46,9 @@ pub fn session<W: Write>(
         bundle.bytes(format!("sessions/{id}/{name}"), bytes)?;
     }
     for log in LogKind::ALL {
+        // Completed from the journal, if another program has cut it.
+        let cell = store.cells.get(id);
+        store.open_log(&cell, log).map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?;
         add_log(store, &view, log, bundle)?;
     }
     let status = if view.metadata.is_completed() { "completed" } else { "active" };
@@ -88,8 +91,8 @@ fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
         if is_log || name.starts_with('.') || !entry.file_type()?.is_file() {
             continue;
         }
-        if !is_file_name(&name) {
-            tracing::warn!(session = %id, name, "a file of this name cannot be in a bundle: it is left out");
+        if !is_session_file(&name) {
+            tracing::warn!(session = %id, name, "is no file of a session: it is left out of the bundle");
             continue;
         }
         match fs::read(entry.path()) {
@@ -145,7 +148,7 @@ fn add_log<W: Write>(
     if head.bytes == 0 {
         return Ok(());
     }
-    let file = File::open(store.layout().log(&view.id, log))?;
+    let file = files::open(&store.layout().log(&view.id, log))?;
     let found = file.metadata()?.len();
     // The last line of the older service may lack its newline, which is counted all the same.
     let len = if head.bytes == head.legacy && head.bytes == found + 1 { found } else { head.bytes };

@@ -1,22 +1,29 @@
 //! The index: one small row a session, so that lists and statistics read no session.
 //!
-//! Derived: `index.json` is written now and then, at a checkpoint or a stop, and says up to which offset it goes.
-//! At the start it is completed from the journal and the folders that are there; if it is missing or too old,
-//! the metadata of every session is read once.
+//! Derived: `index.json` is written now and then, soon after a checkpoint and at a stop, and says up to which offset it
+//! goes. At the start it is completed from the folders that are there and from the journal: what is replayed gives whole
+//! views, and of what came between the file and the checkpoint the journal says which sessions it was about, whose
+//! metadata is read ([`touched`]). Only if the file is missing, or older than what the journal still holds, the metadata
+//! of every session is read once.
 
-use std::collections::{BTreeMap, HashMap};
-use std::fs;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use session_model::metadata::Metadata;
 use session_model::{SessionId, Timestamp, UserId, View};
 
 use super::disk::Disk;
+use super::files;
 use super::layout::Layout;
+use super::segment::{self, Found};
 
 /// What the index knows of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -57,6 +64,15 @@ impl Row {
 
 /// Where a session stands among all, by age.
 pub type Order = (Timestamp, u64, SessionId);
+
+/// Which sessions come first.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Age {
+    /// The newest.
+    NewestFirst,
+    /// The oldest.
+    OldestFirst,
+}
 
 /// A row as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -104,6 +120,14 @@ impl Index {
         true
     }
 
+    /// Says of a session what a commit has made of it; `None`: it is gone.
+    pub fn follow(&self, id: &SessionId, row: Option<Row>) {
+        match row {
+            Some(row) => drop(self.upsert(id, row)),
+            None => self.remove(id),
+        }
+    }
+
     /// How often it has changed.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
@@ -138,18 +162,36 @@ impl Index {
         &self,
         before: Option<&Order>,
         limit: usize,
+        wanted: impl FnMut(&SessionId, &Row) -> bool,
+    ) -> Vec<(Order, Arc<Row>)> {
+        self.walk(Age::NewestFirst, before, limit, wanted)
+    }
+
+    /// Up to `limit` sessions that `wanted` likes, in the order of their age, from behind a place on.
+    pub fn walk(
+        &self,
+        age: Age,
+        behind: Option<&Order>,
+        limit: usize,
         mut wanted: impl FnMut(&SessionId, &Row) -> bool,
     ) -> Vec<(Order, Arc<Row>)> {
         let rows = self.rows.read();
         let liked = |entry: &(&Order, &Arc<Row>)| wanted(&entry.0.2, entry.1);
         let cloned = |(order, row): (&Order, &Arc<Row>)| (order.clone(), Arc::clone(row));
-        match before {
-            Some(before) => rows.by_age.range(..before).rev().filter(liked).take(limit).map(cloned).collect(),
-            None => rows.by_age.iter().rev().filter(liked).take(limit).map(cloned).collect(),
+        let behind = behind.map_or(Bound::Unbounded, Bound::Excluded);
+        match age {
+            Age::NewestFirst => {
+                let older = rows.by_age.range::<Order, _>((Bound::Unbounded, behind)).rev();
+                older.filter(liked).take(limit).map(cloned).collect()
+            }
+            Age::OldestFirst => {
+                let newer = rows.by_age.range::<Order, _>((behind, Bound::Unbounded));
+                newer.filter(liked).take(limit).map(cloned).collect()
+            }
         }
     }
 
-    /// Writes `index.json`, good up to an offset of this epoch.
+    /// Writes `index.json`, which is good for everything before an offset of this epoch.
     pub fn write(&self, layout: &Layout, disk: &dyn Disk, epoch: &str, offset: u64) -> io::Result<()> {
         let mut out = Vec::new();
         write!(out, "{{\n  \"$epoch\": \"{epoch}\",\n  \"$offset\": {offset}")?;
@@ -188,21 +230,67 @@ fn remove(rows: &mut Rows, id: &SessionId) {
 pub struct FoundIndex {
     /// Its rows; those of the older service know no status.
     pub rows: HashMap<String, Row>,
-    /// Up to where it goes: epoch and offset.
+    /// Up to where it goes: epoch, and the first offset that it may not know of.
     pub position: Option<(String, u64)>,
+}
+
+/// The sessions that the journal's entries from one offset on and before another are about; `None` if it does not hold
+/// all of them.
+pub fn touched(
+    layout: &Layout,
+    segments: &[u64],
+    from: u64,
+    until: u64,
+) -> io::Result<Option<HashSet<SessionId>>> {
+    let mut touched = HashSet::new();
+    if from >= until {
+        return Ok(Some(touched));
+    }
+    if segments.first().is_none_or(|first| *first > from) {
+        return Ok(None);
+    }
+    // An entry without events uses no offset up: one of this offset may stand at the end of the segment before.
+    let begin = segments.partition_point(|first| *first < from).saturating_sub(1);
+    let (mut next, mut whole) = (from, true);
+    for (n, first) in segments.iter().enumerate().skip(begin).take_while(|(_, first)| **first < until) {
+        let bytes = Bytes::from(files::read(&layout.segment(*first))?);
+        let is_last = n + 1 == segments.len();
+        segment::walk(&bytes, *first, 0, is_last, |_, found| match found {
+            Found::Entry(entry) => {
+                whole &= entry.first_offset <= next;
+                next = next.max(entry.first_offset + entry.events.len() as u64);
+                if next > from {
+                    touched.insert(entry.session);
+                }
+            }
+            Found::Damaged { .. } => whole = false,
+        });
+    }
+    Ok((whole && next >= until).then_some(touched))
 }
 
 /// Reads `index.json`; a missing or damaged one is empty.
 pub fn read(layout: &Layout) -> FoundIndex {
-    let Ok(bytes) = fs::read(layout.index()) else { return FoundIndex::default() };
-    let Ok(mut map) = serde_json::from_slice::<HashMap<String, serde_json::Value>>(&bytes) else {
-        tracing::warn!("index.json is damaged and is rebuilt");
-        return FoundIndex::default();
-    };
-    let epoch = map.remove("$epoch").and_then(|v| v.as_str().map(str::to_owned));
-    let offset = map.remove("$offset").and_then(|v| v.as_u64());
-    let rows = map.into_iter().filter_map(|(id, value)| {
-        let stored: StoredRow = serde_json::from_value(value).ok()?;
+    let Ok(bytes) = files::read(&layout.index()) else { return FoundIndex::default() };
+    parse(&bytes).unwrap_or_else(|error| {
+        tracing::warn!(%error, "index.json is damaged and is rebuilt");
+        // That of the older service is the only one to know some sessions' users.
+        if let Err(error) = files::keep_file(&layout.index()) {
+            tracing::warn!(%error, "the damaged index.json could not be kept");
+        }
+        let leading = session_model::json::leading_object(&bytes).map(|rows| rows.to_string());
+        let found = leading.and_then(|rows| parse(rows.as_bytes()).ok()).unwrap_or_default();
+        FoundIndex { position: None, ..found }
+    })
+}
+
+fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
+    let mut map = serde_json::from_slice::<HashMap<Cow<'_, str>, &RawValue>>(bytes)?;
+    let mut take = |name| map.remove(name);
+    let epoch = take("$epoch").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let offset = take("$offset").and_then(|raw| serde_json::from_str::<u64>(raw.get()).ok());
+    let rows = map.into_iter().filter_map(|(id, raw)| {
+        let stored: StoredRow = serde_json::from_str(raw.get()).ok()?;
         let row = Row {
             user: UserId::stored(&stored.user),
             created: Timestamp::parse(&stored.created)?,
@@ -210,7 +298,7 @@ pub fn read(layout: &Layout) -> FoundIndex {
             completed: stored.status.as_deref() == Some("completed"),
             tags: stored.tags,
         };
-        Some((id, row))
+        Some((id.into_owned(), row))
     });
-    FoundIndex { rows: rows.collect(), position: epoch.zip(offset) }
+    Ok(FoundIndex { rows: rows.collect(), position: epoch.zip(offset) })
 }

@@ -20,6 +20,7 @@ use parking_lot::{Condvar, Mutex, MutexGuard};
 use super::error::CommitError;
 use super::ticket::Ticket;
 
+use pending::FIRST_CHECKPOINT;
 pub use pending::Pending;
 pub(super) use pending::Spare;
 
@@ -56,6 +57,8 @@ pub struct Journal {
     done: Condvar,
     durable: AtomicU64,
     generation: AtomicU64,
+    /// Which checkpoint is the newest begun, as in `pending`.
+    checkpoint: AtomicU64,
     status: AtomicU8,
     /// Bytes committed since the service started.
     committed_bytes: AtomicU64,
@@ -70,6 +73,7 @@ impl Journal {
             done: Condvar::new(),
             durable: AtomicU64::new(next_offset - 1),
             generation: AtomicU64::new(1),
+            checkpoint: AtomicU64::new(FIRST_CHECKPOINT),
             status: AtomicU8::new(OPEN),
             committed_bytes: AtomicU64::new(0),
         }
@@ -83,6 +87,11 @@ impl Journal {
     /// Changes whenever a commit failed: views of an older generation may hold what did not happen.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
+    }
+
+    /// Which checkpoint is the newest begun. To be asked again where it counts: see [`Pending::checkpoint`].
+    pub fn checkpoint(&self) -> u64 {
+        self.checkpoint.load(Ordering::Acquire)
     }
 
     /// Whether a sync has failed.
@@ -185,16 +194,17 @@ impl Journal {
     pub fn begin_checkpoint(&self) -> u64 {
         let mut pending = self.pending.lock();
         pending.checkpoint += 1;
+        self.checkpoint.store(pending.checkpoint, Ordering::Release);
         pending.next_offset
     }
 
-    /// Blocks until the event of this offset is durable; false if its commit failed.
+    /// Blocks until the event of this offset is durable; false if its commit failed, or one since this generation.
     pub fn wait_durable(&self, offset: u64, generation: u64) -> bool {
         let mut pending = self.pending.lock();
         while self.durable() < offset && self.generation() == generation && !pending.is_idle() {
             self.done.wait(&mut pending);
         }
-        self.generation() == generation
+        self.generation() == generation && self.durable() >= offset
     }
 
     /// Refuses what comes from now on; the commit thread ends when the rest is done.

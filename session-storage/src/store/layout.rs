@@ -15,6 +15,9 @@ pub const FINAL: &str = "final.json";
 /// The idempotent producers' positions, as of the last checkpoint.
 pub const PRODUCERS: &str = "producers.json";
 
+/// The lines that the journal held of a quarantined session.
+pub const QUARANTINED_LINES: &str = "journal.jsonl";
+
 /// The storage directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -147,6 +150,29 @@ pub fn final_archive(n: u32) -> String {
     format!("final-{n}.json")
 }
 
+/// Whether a session has a file of this name: its documents, its logs, and what was damaged of one of them.
+pub fn is_session_file(name: &str) -> bool {
+    let name = match name.split_once(".damaged") {
+        Some((name, rest)) if is_number_suffix(rest) => name,
+        Some(_) => return false,
+        None => name,
+    };
+    let is_archive = || {
+        let n = name.strip_prefix("final-").and_then(|rest| rest.strip_suffix(".json"));
+        n.and_then(|n| n.parse().ok()).is_some_and(|n| final_archive(n) == name)
+    };
+    let of_log = name.strip_suffix(".torn").unwrap_or(name);
+    [METADATA, STATE, INITIAL, FINAL, PRODUCERS, QUARANTINED_LINES].contains(&name)
+        || LogKind::ALL.iter().any(|log| log_name(*log) == of_log)
+        || is_archive()
+}
+
+/// Nothing, or `.<number>` or `-<number>`.
+fn is_number_suffix(text: &str) -> bool {
+    let digits = text.strip_prefix(['.', '-']);
+    text.is_empty() || digits.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// The offset in the name of a discarded folder.
 pub fn parse_discarded_name(name: &str) -> Option<u64> {
     name.split_once('-')?.0.parse().ok()
@@ -155,4 +181,49 @@ pub fn parse_discarded_name(name: &str) -> Option<u64> {
 /// The offset in a segment's file name.
 pub fn parse_segment_name(name: &str) -> Option<u64> {
     name.strip_suffix(".seg").filter(|digits| digits.len() == 20)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_has_the_files_that_the_service_writes_and_no_other() {
+        for name in [
+            "metadata.json",
+            "state.json",
+            "initial.json",
+            "final.json",
+            "final-1.json",
+            "final-12.json",
+            "producers.json",
+            "actions.jsonl",
+            "responses.jsonl",
+            "changes.jsonl",
+            "actions.jsonl.damaged",
+            "state.json.damaged",
+            "final-2.json.damaged.3",
+        ] {
+            assert!(is_session_file(name), "{name}");
+        }
+        for name in [
+            "",
+            "notes.txt",
+            "actions.json",
+            "Metadata.json",
+            "metadata.json~",
+            "metadata.json.sh",
+            "final-.json",
+            "final-01.json",
+            "final--1.json",
+            "final-99999999999.json",
+            ".damaged",
+            "x.damaged",
+            "state.json.damaged.sh",
+            "state.json.damaged.",
+            "run.sh",
+        ] {
+            assert!(!is_session_file(name), "{name}");
+        }
+    }
 }

@@ -7,11 +7,12 @@ use serde_json::Value;
 use session_model::line::{self, Seal};
 use session_model::metadata::Metadata;
 use session_model::state::State;
-use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View};
+use session_model::{LogKind, RecordBody, SessionId, Timestamp, UserId, View, json};
 
-use super::layout::{FINAL, Layout, METADATA, STATE};
+use super::error::Damage;
+use super::layout::{FINAL, Layout, METADATA, STATE, log_name};
 use super::log_file::LogFile;
-use super::session_dir::read_json;
+use super::session_dir::read_document;
 
 /// Who a session of the older service belongs to and when it began, where its own metadata cannot say.
 #[derive(Clone, Debug, Default)]
@@ -23,64 +24,75 @@ pub struct Hint {
 }
 
 /// A session of the older service: its logs are walked once, to know where they end and the largest seq.
-pub(super) fn adopt(layout: &Layout, mut view: View) -> io::Result<View> {
+pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
     for log in LogKind::ALL {
-        let file = LogFile::open(&layout.log(&view.id, log), 0)?;
+        let read = |source| Damage::Io { file: log_name(log), source };
+        let file = LogFile::open(&layout.log(&view.id, log), 0).map_err(read)?;
         let head = &mut view.logs[log.index()];
         let mut records = 0;
-        head.bytes = file.walk(0, file.len(), |_, line| {
+        let walked = file.walk(0, file.len(), |_, line| {
             if line::check(line) != Seal::Legacy {
                 return false;
             }
             records += 1;
             head.seq = head.seq.max(legacy_seq(line).unwrap_or(0)).max(records);
             true
-        })?;
-        let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize)?;
-        if serde_json::from_slice::<Value>(&rest).is_ok_and(|value| value.is_object())
-            && line::head(&rest).is_none()
-        {
+        });
+        head.bytes = walked.map_err(read)?;
+        let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize).map_err(read)?;
+        if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object()) && line::head(&rest).is_none() {
             // The last line lacks its newline, which it gets when the next one is written.
             head.bytes = file.len() + 1;
             head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);
         }
         head.legacy = head.bytes;
     }
-    view.final_doc = read_json(layout, &view.id, FINAL);
     Ok(view)
+}
+
+/// What of a record bears its number.
+#[derive(serde::Deserialize)]
+pub struct Numbered {
+    /// Its number, if it is a whole one.
+    pub seq: Option<u64>,
 }
 
 /// The seq that the older service, or its client, gave.
 pub fn legacy_seq(line: &[u8]) -> Option<u64> {
-    #[derive(serde::Deserialize)]
-    struct Numbered {
-        seq: Option<u64>,
-    }
     serde_json::from_slice::<Numbered>(line).ok()?.seq
 }
 
 /// The best that can be said of a session of the older service whose snapshots cannot be read.
-pub(super) fn view(layout: &Layout, id: &SessionId, hint: &Hint) -> io::Result<View> {
+pub(super) fn view(
+    layout: &Layout,
+    id: &SessionId,
+    hint: &Hint,
+    damaged: &mut Vec<&'static str>,
+) -> Result<View, Damage> {
     let created = match hint.created {
         Some(created) => created,
-        None => modified(layout, id)?,
+        None => modified(layout, id).map_err(|source| Damage::Io { file: "folder", source })?,
     };
     let user = hint.user.as_deref().map_or_else(UserId::unknown, UserId::stored);
     let birth = session_model::event::Birth::default();
-    let metadata = read_json(layout, id, METADATA).and_then(Metadata::from_value);
-    let state = read_json(layout, id, STATE).and_then(State::from_value);
+    let metadata =
+        read_document(layout, id, METADATA)?.value(METADATA, damaged).and_then(Metadata::from_value);
+    let state = read_document(layout, id, STATE)?.value(STATE, damaged).and_then(State::from_value);
     let rebuilt = metadata.is_none();
     let metadata = metadata.unwrap_or_else(|| Metadata::at_birth(id, &user, &birth, created));
     let mut view =
         adopt(layout, View::adopt(id.clone(), metadata, state.unwrap_or_else(|| State::at_birth(created))))?;
+    view.final_doc = read_document(layout, id, FINAL)?.value(FINAL, damaged);
     if rebuilt {
-        let log = LogFile::open(&layout.log(id, LogKind::Actions), 0)?;
-        log.walk(0, log.len(), |_, line| {
+        let read = |source| Damage::Io { file: log_name(LogKind::Actions), source };
+        let log = LogFile::open(&layout.log(id, LogKind::Actions), 0).map_err(read)?;
+        let count = |_, line: &[u8]| {
             if let Ok(body) = RecordBody::parse(line) {
                 view.metadata.bump(body.metric());
             }
             true
-        })?;
+        };
+        log.walk(0, log.len(), count).map_err(read)?;
         if let Some(at) =
             view.final_doc.as_ref().and_then(|f| f["timestamp"].as_str()).and_then(Timestamp::parse)
         {

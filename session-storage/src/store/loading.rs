@@ -3,14 +3,14 @@
 use std::fs;
 use std::sync::Arc;
 
+use session_model::View;
 use session_model::producer::Producers;
-use session_model::{LogKind, SessionId, View};
 
+use super::behind::Pending;
 use super::cells::{Cell, Loaded, Slot};
 use super::error::Damage;
 use super::legacy::Hint;
-use super::log_file::LogFile;
-use super::session_dir::Opened;
+use super::session_dir::{Journaled, Opened};
 use super::{Store, recovery};
 
 /// What was known of a session that is read again.
@@ -39,27 +39,37 @@ impl Store {
         // One whose deletion failed after the index had followed it is entered again.
         let is_unlisted = row.is_none();
         let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
-        let opened = recovery::open_session(
-            &self.layout,
-            self.disk.as_ref(),
-            &cell.id,
-            &[],
-            &hint.unwrap_or_default(),
-        );
+        let (layout, disk, hint) = (&self.layout, self.disk.as_ref(), hint.unwrap_or_default());
+        let opened = match self.behind.pending(&cell.id) {
+            Some(Pending::Unrecovered(from)) => recovery::open_behind(layout, disk, &cell.id, from, &hint),
+            // Its folder is still there, but it is deleted.
+            Some(Pending::Undeleted(offset)) if self.discard_again(cell, offset).is_err() => Ok(None),
+            Some(Pending::Undeleted(_) | Pending::LogsShort) | None => {
+                recovery::open_session(layout, disk, &cell.id, Journaled::NOTHING, &hint)
+            }
+        };
         let slot = match opened {
             Ok(Some(opened)) => {
                 let producers = self.producers(before, &opened.view);
                 Slot::Loaded(Box::new(self.loaded(opened, producers, generation)))
             }
+            Ok(None) if matches!(self.behind.pending(&cell.id), Some(Pending::Undeleted(_))) => {
+                Slot::Absent(generation)
+            }
             Ok(None) if fs::symlink_metadata(self.layout.session(&cell.id)).is_ok() => {
                 return Err(Damage::InTheWay);
             }
             Ok(None) => Slot::Absent(generation),
+            // It may be readable the next time: its folder and its name are left alone.
+            Err(damage) if damage.is_passing() => return Err(damage),
             Err(damage) => {
                 self.set_aside(cell, &damage);
                 return Err(damage);
             }
         };
+        if matches!(self.behind.pending(&cell.id), Some(Pending::Unrecovered(_))) {
+            self.behind.done(&cell.id);
+        }
         let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);
         *cell.slot.lock() = slot;
         if is_due {
@@ -91,39 +101,28 @@ impl Store {
     }
 
     fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
-        let Opened { mut view, is_ahead } = opened;
+        let Opened { mut view, is_ahead, damaged } = opened;
         self.journal.pass_over(view.offset);
         let reloaded = producers.is_some();
         view.producers = producers.unwrap_or(view.producers);
-        if is_ahead || reloaded { Loaded::dirty(view, generation) } else { Loaded::clean(view, generation) }
-    }
-
-    /// How much of a log, from its start, the older service wrote. Blocks on the disk.
-    pub fn legacy_bytes(self: &Arc<Self>, id: &SessionId, log: LogKind) -> u64 {
-        let known = |cell: &Arc<Cell>| match &*cell.slot.lock() {
-            Slot::Loaded(loaded) => Some(loaded.view.logs[log.index()].legacy),
-            Slot::Absent(_) | Slot::Unloaded => None,
+        let loaded = if reloaded || (is_ahead && damaged.is_empty()) {
+            Loaded::dirty(view, generation)
+        } else {
+            // A read writes nothing over a damaged document.
+            Loaded::clean(view, generation)
         };
-        if let Some(legacy) = self.cells.peek(id).and_then(|cell| known(&cell)) {
-            return legacy;
-        }
-        let first = LogFile::open(&self.layout.log(id, log), 0).and_then(|file| file.bytes(0, 256));
-        if first.is_ok_and(|line| line.is_empty() || session_model::line::head(&line).is_some()) {
-            return 0;
-        }
-        let cell = self.cells.get(id);
-        match self.load(&cell) {
-            Ok(()) => known(&cell).unwrap_or(0),
-            Err(_) => 0,
-        }
+        Loaded { damaged, ..loaded }
     }
 
-    /// Moves a damaged session's folder aside; from then on it is not there.
-    fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
+    /// Quarantines a damaged session; from then on it is not there. Where that fails it is left where it is, damaged,
+    /// and its name is not free.
+    pub(super) fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
         let _alone = self.folders.enter(&cell.id);
         if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
-            tracing::error!(session = %cell.id, %error, "a damaged session could not be set aside");
+            tracing::error!(session = %cell.id, %damage, %error, "a damaged session cannot be set aside now: it is left as it is");
+            return;
         }
+        self.behind.done(&cell.id);
         self.folders.note_moved(&cell.id);
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());

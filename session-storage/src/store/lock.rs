@@ -1,7 +1,13 @@
 //! The lock on the storage directory: one process at a time.
+//!
+//! `.lock` says who holds it: the process id in its first line, in its second the **run**, a name that is new each
+//! time the lock is taken. A service tells its run to everybody, so a command can prove whether the service that
+//! answers somewhere is the one that keeps the directory it was given. An epoch could not: copies of a directory share
+//! it. The run ends with the inode of `.lock`, so that a copy of the file is no proof either.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::MetadataExt as _;
 
 use fs4::{FileExt, TryLockError};
 
@@ -10,7 +16,11 @@ use super::layout::Layout;
 
 /// Held for as long as it lives; the kernel lets go of it even at `kill -9`.
 #[derive(Debug)]
-pub struct DirLock(#[expect(dead_code, reason = "holding it is its purpose")] File);
+pub struct DirLock {
+    #[expect(dead_code, reason = "holding it is its purpose")]
+    file: File,
+    run: String,
+}
 
 impl DirLock {
     /// Takes the lock, or says who has it.
@@ -28,16 +38,43 @@ impl DirLock {
             Err(TryLockError::WouldBlock) => return Err(in_use(layout, &mut file)),
             Err(TryLockError::Error(error)) => return Err(OpenError::io("lock", path)(error)),
         }
-        let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(OpenError::io("write", path))?;
-        Ok(Self(file))
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        let run = format!("{}{}", &random[..12], suffix(&file).map_err(OpenError::io("read", &path))?);
+        // A full disk is no reason not to start: only who asks whose directory it is learns nothing.
+        let lines = format!("{}\n{run}\n", std::process::id());
+        if let Err(error) = file.set_len(0).and_then(|()| file.write_all(lines.as_bytes())) {
+            tracing::warn!(%error, "pid and run could not be written into `.lock`");
+        }
+        Ok(Self { file, run })
     }
+
+    /// The name of this holding of the lock.
+    pub fn run(&self) -> &str {
+        &self.run
+    }
+}
+
+/// The run of whoever holds the lock or held it last; `None` if the directory never had one.
+pub fn last_run(layout: &Layout) -> io::Result<Option<String>> {
+    let mut file = match File::open(layout.lock()) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        file => file?,
+    };
+    let mut text = String::new();
+    file.read_to_string(&mut text)?;
+    let suffix = suffix(&file)?;
+    Ok(text.lines().nth(1).filter(|run| run.ends_with(&suffix)).map(str::to_owned))
+}
+
+/// The end of a run that is noted in this file.
+fn suffix(file: &File) -> io::Result<String> {
+    Ok(format!("-{}", file.metadata()?.ino()))
 }
 
 fn in_use(layout: &Layout, file: &mut File) -> OpenError {
     let mut holder = String::new();
     let read = file.read_to_string(&mut holder);
-    let known = read.is_ok() && !holder.trim().is_empty();
-    let holder = if known { format!(" (pid {})", holder.trim()) } else { String::new() };
+    let pid = holder.lines().next().map(str::trim).filter(|pid| read.is_ok() && !pid.is_empty());
+    let holder = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     OpenError::InUse { path: layout.root().to_owned(), holder }
 }

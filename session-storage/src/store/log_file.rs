@@ -3,12 +3,16 @@
 //! The lines of ours are dense in `seq` and ascend in `$offset`, so a place is found with a handful of small
 //! reads whatever the log's length; what the older service wrote stands before them and is only ever walked.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::ops::Range;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
+use std::time::SystemTime;
 
 use session_model::line;
+
+use super::files;
 
 /// How much one probe of a bisection reads at first.
 const PROBE: usize = 1024;
@@ -16,6 +20,9 @@ const PROBE: usize = 1024;
 const CLOSE: u64 = 8 * 1024;
 /// How much a walk reads at once.
 pub const CHUNK: usize = 128 * 1024;
+
+/// How much the search for the end of a long line reads at once.
+const SEARCH: usize = 32 * 1024;
 
 /// What a place is looked up by.
 pub type Key = fn(&[u8]) -> Option<u64>;
@@ -30,10 +37,20 @@ pub fn by_offset(line: &[u8]) -> Option<u64> {
     line::head(line).map(|head| head.offset)
 }
 
+/// What tells a file from another one that has taken its place.
+type Identity = (u64, u64, Option<SystemTime>);
+
+fn identity(found: &Metadata) -> Identity {
+    (found.dev(), found.ino(), found.created().ok())
+}
+
 /// A log, open for reading, as long as it was when it was opened.
 #[derive(Debug)]
 pub struct LogFile {
+    /// `None` if there is no such log, or it is closed between two pieces.
     file: Option<File>,
+    /// `None` if there is no such log.
+    identity: Option<Identity>,
     len: u64,
     legacy: u64,
     /// The last line is one of the older service's and has no newline.
@@ -44,17 +61,44 @@ impl LogFile {
     /// Opens a log of which the first `legacy` bytes were written by the older service. One that is not there is
     /// empty.
     pub fn open(path: &Path, legacy: u64) -> io::Result<Self> {
-        match File::open(path) {
+        match files::open(path) {
             Ok(file) => {
-                let len = file.metadata()?.len();
+                let found = file.metadata()?;
+                let (len, identity) = (found.len(), Some(identity(&found)));
                 let open_end = legacy > len;
-                Ok(Self { file: Some(file), len, legacy: legacy.min(len), open_end })
+                Ok(Self { file: Some(file), identity, len, legacy: legacy.min(len), open_end })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { file: None, len: 0, legacy: 0, open_end: false })
+                Ok(Self { file: None, identity: None, len: 0, legacy: 0, open_end: false })
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Leaves out what stands behind a place.
+    #[must_use]
+    pub fn up_to(mut self, bytes: u64) -> Self {
+        self.len = self.len.min(bytes);
+        self
+    }
+
+    /// Gives its descriptor back; nothing can be read until [`LogFile::reopen`].
+    pub fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Opens it once more after [`LogFile::close`], and refuses another file that has taken its place.
+    pub fn reopen(&mut self, path: &Path) -> io::Result<()> {
+        if self.file.is_some() || self.identity.is_none() {
+            return Ok(());
+        }
+        let file = files::open(path)?;
+        let found = file.metadata()?;
+        if Some(identity(&found)) != self.identity || found.len() < self.len {
+            return Err(io::Error::other("the log was replaced while it was being read"));
+        }
+        self.file = Some(file);
+        Ok(())
     }
 
     /// Its length.
@@ -84,6 +128,11 @@ impl LogFile {
             }
         }
         Ok(filled)
+    }
+
+    /// A part of it, read from its begin to its end.
+    pub fn part(&self, place: Range<u64>) -> Part<'_> {
+        Part { file: self, at: place.start, end: place.end }
     }
 
     /// So many bytes from `at` on, or as many as there are.
@@ -189,44 +238,133 @@ impl LogFile {
 
     /// Reads whole lines from `from` on, about `size` bytes (more if one line is longer), not beyond `to`.
     pub fn lines_from(&self, from: u64, to: u64, size: usize) -> io::Result<Vec<u8>> {
-        let mut size = size.max(1);
-        loop {
-            let mut buffer = vec![0; size.min(to.saturating_sub(from) as usize)];
-            let read = self.read_at(&mut buffer, from)?;
-            if self.open_end && from + read as u64 == self.len && read > 0 {
-                buffer.truncate(read);
-                buffer.push(b'\n');
-                return Ok(buffer);
-            }
-            let whole = memchr::memrchr(b'\n', &buffer[..read]).map_or(0, |n| n + 1);
-            if whole > 0 || read < size {
-                buffer.truncate(whole);
-                return Ok(buffer);
-            }
-            size *= 4;
-        }
+        Ok(match self.next_lines(from, to, size)? {
+            Lines::Whole(_, lines) => lines,
+            Lines::Long(place) => self.long_line(&place)?,
+        })
     }
 
-    /// Reads whole lines that end at `to`, about `size` bytes, not before `from`. Answers where they begin.
+    /// Reads whole lines that end at `to`, about `size` bytes (more if one line is longer), not before `from`. Answers
+    /// where they begin.
     pub fn lines_before(&self, from: u64, to: u64, size: usize) -> io::Result<(u64, Vec<u8>)> {
-        let mut size = size.max(1) as u64;
-        loop {
-            let start = to.saturating_sub(size).max(from);
-            let mut buffer = vec![0; (to - start) as usize];
-            let read = self.read_at(&mut buffer, start)?;
-            buffer.truncate(read);
-            if self.open_end && start + read as u64 == self.len && read > 0 {
-                buffer.push(b'\n');
-            }
-            if start == from {
-                return Ok((start, buffer));
-            }
-            if let Some(first) = memchr::memchr(b'\n', &buffer[..buffer.len().saturating_sub(1)]) {
-                buffer.drain(..=first);
-                return Ok((start + first as u64 + 1, buffer));
-            }
-            size *= 4;
+        Ok(match self.previous_lines(from, to, size)? {
+            Lines::Whole(at, lines) => (at, lines),
+            Lines::Long(place) => (place.start, self.long_line(&place)?),
+        })
+    }
+
+    /// Reads whole lines from `from` on, at most `size` bytes of them, or says where one longer line stands.
+    pub fn next_lines(&self, from: u64, to: u64, size: usize) -> io::Result<Lines> {
+        let mut buffer = vec![0; size.max(1).min(to.saturating_sub(from) as usize)];
+        let read = self.read_at(&mut buffer, from)?;
+        buffer.truncate(read);
+        let end = from + read as u64;
+        if read > 0 && self.is_open_end(end) {
+            buffer.push(b'\n');
+            return Ok(Lines::Whole(from, buffer));
         }
+        let whole = memchr::memrchr(b'\n', &buffer).map_or(0, |n| n + 1);
+        if whole == 0 && read > 0 && end < to {
+            let Some(end) = self.line_end(end, to)? else { return Ok(Lines::Whole(from, Vec::new())) };
+            return Ok(Lines::Long(from..end));
+        }
+        buffer.truncate(whole);
+        Ok(Lines::Whole(from, buffer))
+    }
+
+    /// Reads whole lines that end at `to`, at most `size` bytes of them, or says where one longer line stands.
+    pub fn previous_lines(&self, from: u64, to: u64, size: usize) -> io::Result<Lines> {
+        let start = to.saturating_sub(size.max(1) as u64).max(from);
+        let mut buffer = vec![0; (to - start) as usize];
+        let read = self.read_at(&mut buffer, start)?;
+        buffer.truncate(read);
+        let end = start + read as u64;
+        if read > 0 && self.is_open_end(end) {
+            buffer.push(b'\n');
+        }
+        if start == from {
+            return Ok(Lines::Whole(start, buffer));
+        }
+        if let Some(first) = memchr::memchr(b'\n', &buffer[..buffer.len().saturating_sub(1)]) {
+            buffer.drain(..=first);
+            return Ok(Lines::Whole(start + first as u64 + 1, buffer));
+        }
+        let begin = self.line_begin(from, start)?;
+        Ok(match buffer.last() {
+            Some(b'\n') => Lines::Long(begin..to - u64::from(!self.is_open_end(end))),
+            // What stands after the last newline is no line yet.
+            Some(_) | None => Lines::Whole(begin, Vec::new()),
+        })
+    }
+
+    /// Where the line ends that goes on at `at`, its newline excepted; `None` if `to` comes first. Keeps nothing of it.
+    fn line_end(&self, mut at: u64, to: u64) -> io::Result<Option<u64>> {
+        let mut buffer = vec![0; SEARCH];
+        while at < to {
+            let want = buffer.len().min((to - at) as usize);
+            let read = self.read_at(&mut buffer[..want], at)?;
+            if let Some(newline) = memchr::memchr(b'\n', &buffer[..read]) {
+                return Ok(Some(at + newline as u64));
+            }
+            if read == 0 {
+                break;
+            }
+            at += read as u64;
+        }
+        Ok(self.is_open_end(at).then_some(at))
+    }
+
+    /// Where the line begins that goes on at `at`, but not before `from`. Keeps nothing of it.
+    fn line_begin(&self, from: u64, mut at: u64) -> io::Result<u64> {
+        let mut buffer = vec![0; SEARCH];
+        while at > from {
+            let start = at.saturating_sub(SEARCH as u64).max(from);
+            let read = self.read_at(&mut buffer[..(at - start) as usize], start)?;
+            if let Some(newline) = memchr::memrchr(b'\n', &buffer[..read]) {
+                return Ok(start + newline as u64 + 1);
+            }
+            at = start;
+        }
+        Ok(from)
+    }
+
+    /// A whole line, and the newline that it has or lacks.
+    fn long_line(&self, place: &Range<u64>) -> io::Result<Vec<u8>> {
+        let mut line = vec![0; (place.end - place.start) as usize + 1];
+        let read = self.read_at(&mut line[..(place.end - place.start) as usize], place.start)?;
+        line.truncate(read);
+        line.push(b'\n');
+        Ok(line)
+    }
+
+    /// Whether a line ends here that has no newline.
+    fn is_open_end(&self, at: u64) -> bool {
+        self.open_end && at == self.len
+    }
+}
+
+/// What stands at a place of a log.
+#[derive(Debug)]
+pub enum Lines {
+    /// Whole lines with their newlines, and where they begin.
+    Whole(u64, Vec<u8>),
+    /// One line that is longer than was asked for, its newline excepted.
+    Long(Range<u64>),
+}
+
+/// A part of a log as a reader, for parsers.
+pub struct Part<'a> {
+    file: &'a LogFile,
+    at: u64,
+    end: u64,
+}
+
+impl io::Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let want = buffer.len().min((self.end - self.at) as usize);
+        let read = self.file.read_at(&mut buffer[..want], self.at)?;
+        self.at += read as u64;
+        Ok(read)
     }
 }
 

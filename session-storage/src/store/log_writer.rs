@@ -1,23 +1,24 @@
 //! Appending committed lines to the sessions' logs, one write a file and group.
 //!
 //! Belongs to the commit thread. The place of each line is known from the session's view, so a write never
-//! depends on what stands behind the end of a file. At most [`OPEN_FILES`] logs are kept open.
+//! depends on what stands behind the end of a file. A bounded number of logs is kept open.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::num::NonZeroUsize;
 use std::ops::Range;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use lru::LruCache;
 use session_model::{EventKind, LogKind, SessionId, UserId};
 
+use super::behind::{Behind, Pending};
 use super::disk::Disk;
+use super::files;
 use super::folders::Folders;
 use super::layout::Layout;
-
-/// The most logs kept open.
-const OPEN_FILES: NonZeroUsize = NonZeroUsize::new(512).expect("is not zero");
 
 /// An event of a group, and where its line stands and goes.
 #[derive(Clone, Debug)]
@@ -40,6 +41,7 @@ pub struct PendingEvent {
 pub struct LogWriter {
     layout: Layout,
     folders: Arc<Folders>,
+    behind: Arc<Behind>,
     open: LruCache<(SessionId, LogKind), File>,
     scratch: Vec<u8>,
     /// What the group that is being written has changed so far, in its order.
@@ -55,10 +57,10 @@ enum Touched {
 }
 
 impl LogWriter {
-    /// None open yet.
-    pub fn new(layout: Layout, folders: Arc<Folders>) -> Self {
-        let open = LruCache::new(OPEN_FILES);
-        Self { layout, folders, open, scratch: Vec::new(), touched: Vec::new() }
+    /// None open yet, and never more than `most` at a time.
+    pub fn new(layout: Layout, folders: Arc<Folders>, behind: Arc<Behind>, most: NonZeroUsize) -> Self {
+        let open = LruCache::new(most);
+        Self { layout, folders, behind, open, scratch: Vec::new(), touched: Vec::new() }
     }
 
     /// Writes the lines of a group. On an error some may be written: call [`LogWriter::undo`].
@@ -97,20 +99,56 @@ impl LogWriter {
         self.write_line(disk, event, &buffer[event.line.clone()])?;
         if event.kind == EventKind::SessionDeleted {
             self.forget(&event.session);
-            let _alone = self.folders.enter(&event.session);
             self.touched.push(Touched::Folder(event.session.clone(), event.offset));
-            discard(&self.layout, &event.session, event.offset)?;
+            let alone = self.folders.enter(&event.session);
+            let discarded = discard(&self.layout, &event.session, event.offset);
+            drop(alone);
+            if let Err(error) = discarded {
+                self.excuse(event, Pending::Undeleted(event.offset), error)?;
+            }
         }
         Ok(())
     }
 
     fn write_line(&mut self, disk: &dyn Disk, event: &PendingEvent, bytes: &[u8]) -> io::Result<()> {
+        self.touched.push(Touched::Log(event.session.clone(), event.kind.log(), event.log_at));
+        match self.write_at_end(disk, event, bytes) {
+            Err(error) if is_out_of_descriptors(&error) => {
+                self.open.clear();
+                self.write_at_end(disk, event, bytes)
+            }
+            result => result,
+        }
+        .or_else(|error| self.excuse(event, Pending::LogsShort, error))
+    }
+
+    fn write_at_end(&mut self, disk: &dyn Disk, event: &PendingEvent, bytes: &[u8]) -> io::Result<()> {
         let log = event.kind.log();
-        self.touched.push(Touched::Log(event.session.clone(), log, event.log_at));
         let layout = &self.layout;
-        let open = || open(layout, &event.session, log).and_then(|file| prepare(disk, file, event.log_at));
+        let open = || {
+            let path = layout.log(&event.session, log);
+            open(&path).and_then(|file| prepare(disk, file, event.log_at, &path))
+        };
         let file = self.open.try_get_or_insert((event.session.clone(), log), open)?;
+        // Another program may have cut it since it was opened.
+        let found = file.metadata()?.len();
+        if found < event.log_at {
+            return Err(is_short(found, event.log_at));
+        }
         disk.write_at(file, bytes, event.log_at)
+    }
+
+    /// Lets a group go on whose events are durable already, though one session's files could not follow: they are
+    /// completed from the journal later, and until then that session takes no writes. A full disk is everybody's.
+    fn excuse(&mut self, event: &PendingEvent, pending: Pending, error: io::Error) -> io::Result<()> {
+        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+            return Err(error);
+        }
+        self.forget(&event.session);
+        if self.behind.note(&event.session, pending) {
+            tracing::error!(session = %event.session, %error, "a session's files cannot be written: what was stored is in the journal, and the session takes no writes until they can");
+        }
+        Ok(())
     }
 
     /// Closes a session's logs.
@@ -179,23 +217,46 @@ fn could_not_be_written(error: &io::Error) -> bool {
 
 /// Makes a log that was just opened end where the next line goes: a torn tail is cut off, and the last line of
 /// the older service, if it has no end, is given one.
-fn prepare(disk: &dyn Disk, file: File, log_at: u64) -> io::Result<File> {
+///
+/// A log that is shorter than what was stored is not written to: it would have a hole.
+fn prepare(disk: &dyn Disk, file: File, log_at: u64, path: &Path) -> io::Result<File> {
     let len = file.metadata()?.len();
     if len > log_at {
+        let mut torn = vec![0; (len - log_at) as usize];
+        file.read_exact_at(&mut torn, log_at)?;
+        files::keep_bytes(path, &torn)?;
         file.set_len(log_at)?;
-    } else if len + 1 == log_at {
+    } else if len + 1 == log_at && (len == 0 || ends_open(&file, len)?) {
         disk.write_at(&file, b"\n", len)?;
+    } else if len < log_at {
+        return Err(is_short(len, log_at));
     }
     Ok(file)
 }
 
-fn open(layout: &Layout, session: &SessionId, log: LogKind) -> io::Result<File> {
-    let path = layout.log(session, log);
-    let open = || OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-    match open() {
+/// Whether the last byte of a file is no newline.
+fn ends_open(file: &File, len: u64) -> io::Result<bool> {
+    let mut last = [0];
+    file.read_exact_at(&mut last, len - 1)?;
+    Ok(last != *b"\n")
+}
+
+fn is_short(found: u64, expected: u64) -> io::Error {
+    io::Error::other(format!(
+        "the log is {found} bytes long, but {expected} were stored: another program has cut it"
+    ))
+}
+
+fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(error.raw_os_error().map(Errno::from_raw_os_error), Some(Errno::MFILE | Errno::NFILE))
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    match files::open_for_writing(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            fs::create_dir_all(layout.session(session))?;
-            open()
+            fs::create_dir_all(path.parent().unwrap_or(path))?;
+            files::open_for_writing(path)
         }
         result => result,
     }
@@ -231,6 +292,8 @@ fn bring_back(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use crate::store::disk::RealDisk;
 
@@ -243,7 +306,8 @@ mod tests {
     fn a_deletion_that_failed_with_its_group_brings_the_folder_back() {
         let dir = tempfile::tempdir().unwrap();
         let layout = Layout::new(dir.path());
-        let mut writer = LogWriter::new(layout.clone(), Arc::default());
+        let behind = Arc::new(Behind::new(BTreeMap::new(), 1));
+        let mut writer = LogWriter::new(layout.clone(), Arc::default(), behind, NonZeroUsize::MIN);
         writer.write(&RealDisk, &[event(EventKind::SessionCreated, 1, 0)], b"line\n").unwrap();
         let group = [event(EventKind::SessionDeleted, 2, 5), event(EventKind::SessionCreated, 3, 0)];
         writer.write_all(&RealDisk, &group, b"next\n").unwrap();

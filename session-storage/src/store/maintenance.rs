@@ -1,7 +1,11 @@
 //! The store's second thread: snapshots, checkpoints, the next segment, letting go of idle sessions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use session_model::SessionId;
 
 use super::checkpoint::{Checkpoint, boot_id};
 use super::{Store, SyncPolicy, recovery};
@@ -17,6 +21,9 @@ const INDEX_SHARE: u32 = 50;
 /// and is not done more often than this.
 const INDEX_PAUSE: Duration = Duration::from_millis(500);
 
+/// The most sessions that a checkpoint leaves behind because they cannot be written.
+const MAX_LEFT_BEHIND: usize = 1000;
+
 /// What the thread remembers between ticks.
 struct Progress {
     checkpoint_bytes: u64,
@@ -27,6 +34,8 @@ struct Progress {
     index_at: Instant,
     index_pause: Duration,
     index_changes: u64,
+    /// Up to where the index that was written last is good.
+    index_offset: u64,
 }
 
 /// Runs until the store stops.
@@ -37,10 +46,12 @@ pub fn run(store: &Arc<Store>) {
         checkpoint_at: now,
         synced_at: now,
         synced_bytes: 0,
-        durable: 0,
+        // Nobody has written yet, and the index has all that was recovered.
+        durable: store.journal.durable(),
         index_at: now,
         index_pause: Duration::ZERO,
         index_changes: u64::MAX,
+        index_offset: 0,
     };
     if let Err(error) = recovery::empty_trash(&store.layout, store.journal.durable()) {
         tracing::warn!(%error, "what deletions left could not be removed");
@@ -92,25 +103,29 @@ fn sync_every_second(store: &Arc<Store>, progress: &mut Progress) {
 impl Store {
     /// Makes everything committed so far durable in the session files, and the journal shorter.
     pub fn checkpoint(&self, clean: bool) {
-        let next_offset = self.journal.begin_checkpoint();
+        // Known before: offsets of a commit that fails from here on are used again, and no checkpoint may cover them.
         let generation = self.journal.generation();
+        let next_offset = self.journal.begin_checkpoint();
         if !self.journal.wait_durable(next_offset - 1, generation) {
             return;
         }
         let begun = Instant::now();
         let waiting = std::mem::take(&mut *self.awaiting_checkpoint.lock());
         waiting.iter().for_each(|cell| self.queue_snapshot(cell));
+        self.complete_pending();
         let failed = self.flush_snapshots(true);
-        if failed > 0 {
-            tracing::warn!(failed, "no checkpoint: some snapshots could not be written");
+        if failed.len() > MAX_LEFT_BEHIND {
+            tracing::warn!(failed = failed.len(), "no checkpoint: many snapshots could not be written");
             return;
         }
+        // One session that cannot be written holds up no checkpoint: the journal is kept for it.
+        let behind = self.behind.after(&failed);
         if let Err(error) = self.disk.sync_file_system(&self.root) {
             tracing::error!(%error, "a sync failed: nothing is acknowledged until a restart has recovered");
             self.journal.poison();
             return;
         }
-        match self.finish_checkpoint(next_offset, clean) {
+        match self.finish_checkpoint(next_offset, clean, behind) {
             Ok(()) => self.figures.checkpointed(begun),
             Err(error) => {
                 tracing::warn!(%error, "no checkpoint: the journal could not be marked or trimmed");
@@ -118,35 +133,57 @@ impl Store {
         }
     }
 
-    fn finish_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+    fn finish_checkpoint(
+        &self,
+        next_offset: u64,
+        clean: bool,
+        behind: BTreeMap<SessionId, u64>,
+    ) -> std::io::Result<()> {
         if clean {
             self.index.write(&self.layout, self.disk.as_ref(), &self.epoch, next_offset)?;
         }
-        self.write_checkpoint(next_offset, clean)?;
+        if !behind.is_empty() {
+            tracing::warn!(
+                sessions = behind.len(),
+                "the journal is kept for sessions whose files cannot be read or written"
+            );
+        }
+        self.write_checkpoint(next_offset, clean, behind.clone())?;
+        let keep_from = behind.values().copied().chain([next_offset]).min().unwrap_or(next_offset);
+        self.behind.checkpointed(behind, next_offset);
         let (_, size) = self.disk.free_space(&self.root)?;
-        self.segments.trim(next_offset, self.options.journal_max_bytes.min(size / 4))
+        self.segments.trim(keep_from, self.options.journal_max_bytes.min(size / 4))
     }
 
     /// Marks up to where the session files are complete.
-    pub(super) fn write_checkpoint(&self, next_offset: u64, clean: bool) -> std::io::Result<()> {
+    pub(super) fn write_checkpoint(
+        &self,
+        next_offset: u64,
+        clean: bool,
+        behind: BTreeMap<SessionId, u64>,
+    ) -> std::io::Result<()> {
         let synced = self.options.sync == SyncPolicy::Always;
+        let behind = behind.into_iter().map(|(id, from)| (id.to_string(), from)).collect();
         let checkpoint =
-            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced };
-        checkpoint.write(&self.layout, self.disk.as_ref())
+            Checkpoint { epoch: self.epoch.clone(), next_offset, clean, boot: boot_id(), synced, behind };
+        checkpoint.write(&self.layout, self.disk.as_ref())?;
+        self.checkpointed.store(next_offset, Ordering::Relaxed);
+        Ok(())
     }
 }
 
-/// Writes the index if it has changed, taking up a small share of the time at most. It is said to be good up to
-/// what was durable a tick ago: rows follow their commits with a short delay.
+/// Writes the index if it has changed, or is good up to before the last checkpoint only, taking up a small share of the
+/// time at most. It is said to be good for what was durable a tick ago: rows follow their commits with a short delay.
 fn write_index(store: &Arc<Store>, progress: &mut Progress) {
-    let good_up_to = std::mem::replace(&mut progress.durable, store.journal.durable());
+    let good_before = std::mem::replace(&mut progress.durable, store.journal.durable()) + 1;
     let changes = store.index.changes();
-    if changes == progress.index_changes || progress.index_at.elapsed() < progress.index_pause {
+    let is_old = progress.index_offset < store.checkpointed.load(Ordering::Relaxed);
+    if changes == progress.index_changes && !is_old || progress.index_at.elapsed() < progress.index_pause {
         return;
     }
     progress.index_at = Instant::now();
-    match store.index.write(&store.layout, store.disk.as_ref(), &store.epoch, good_up_to) {
-        Ok(()) => progress.index_changes = changes,
+    match store.index.write(&store.layout, store.disk.as_ref(), &store.epoch, good_before) {
+        Ok(()) => (progress.index_changes, progress.index_offset) = (changes, good_before),
         Err(error) => tracing::warn!(%error, "`index.json` could not be written; it is tried again"),
     }
     progress.index_pause = (progress.index_at.elapsed() * INDEX_SHARE).max(INDEX_PAUSE);

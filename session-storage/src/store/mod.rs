@@ -27,6 +27,7 @@
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
 
 pub mod backup;
+pub mod behind;
 pub mod cells;
 pub mod checkpoint;
 pub mod committer;
@@ -34,6 +35,7 @@ pub mod disk;
 pub mod error;
 pub mod export;
 pub mod figures;
+pub mod files;
 pub mod folders;
 pub mod index;
 pub mod journal;
@@ -44,6 +46,7 @@ pub mod lock;
 pub mod log_file;
 pub mod log_writer;
 pub mod maintenance;
+pub mod readers;
 pub mod recent;
 pub mod recovery;
 mod redaction_key;
@@ -54,7 +57,8 @@ pub mod session_dir;
 pub mod snapshots;
 pub mod ticket;
 
+mod healing;
 mod loading;
 mod open;
 
-pub use open::{Options, Store, SyncPolicy};
+pub use open::{OpenFiles, Options, Store, SyncPolicy};

@@ -2,16 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
+use session_model::SessionId;
 use session_model::redact::Key;
-use session_model::{SessionId, View};
 
+use super::behind::Behind;
 use super::cells::{Cell, Cells, Loaded, Slot};
 use super::checkpoint::Checkpoint;
 use super::committer::{Committer, Observer};
@@ -24,8 +27,11 @@ use super::journal::Journal;
 use super::layout::Layout;
 use super::lock::DirLock;
 use super::log_writer::LogWriter;
+use super::readers::Readers;
+use super::recent::Links;
 use super::redaction_key::Demand;
 use super::segments::{Segments, Tail};
+use super::session_dir::Opened;
 use super::{committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
@@ -54,6 +60,23 @@ pub struct Options {
     pub recent_limit: usize,
     /// How long the journal may grow once it is checkpointed.
     pub journal_max_bytes: u64,
+    /// How many files may be kept open.
+    pub files: OpenFiles,
+}
+
+/// How many files may be kept open besides those that are being used at the moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OpenFiles {
+    /// Logs that are written to.
+    pub logs: NonZeroUsize,
+    /// Logs that are read by clients.
+    pub readers: usize,
+}
+
+impl Default for OpenFiles {
+    fn default() -> Self {
+        Self { logs: NonZeroUsize::new(512).expect("is not zero"), readers: 256 }
+    }
 }
 
 /// An open storage directory.
@@ -70,20 +93,25 @@ pub struct Store {
     /// What it counts.
     pub figures: Arc<Figures>,
     /// One row a session.
-    pub index: Index,
+    pub index: Arc<Index>,
     /// The sessions in memory.
     pub cells: Cells,
+    /// The logs that readers keep open.
+    pub readers: Arc<Readers>,
     pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
-    pub(super) linked: Mutex<Option<Vec<SessionId>>>,
+    pub(super) linked: Mutex<Links>,
+    /// From which offset on the journal is replayed.
+    pub(super) checkpointed: AtomicU64,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
+    /// The sessions whose files do not hold all that the journal says of them.
+    pub behind: Arc<Behind>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
-    #[expect(dead_code, reason = "holding it is its purpose")]
     lock: DirLock,
 }
 
@@ -113,7 +141,7 @@ impl Store {
         observer: Arc<dyn Observer>,
     ) -> Result<Arc<Self>, OpenError> {
         let layout = Layout::new(&options.path);
-        for folder in [layout.root().to_owned(), layout.sessions(), layout.recent(), layout.journal()] {
+        for folder in [layout.root().to_owned(), layout.sessions(), layout.journal()] {
             fs::create_dir_all(&folder).map_err(OpenError::io("create", &folder))?;
         }
         let lock = DirLock::take(&layout)?;
@@ -123,13 +151,21 @@ impl Store {
         if let Err(error) = recovery::empty_outgoing(&layout) {
             tracing::warn!(%error, "what was on its way into the archive could not be removed");
         }
-        let index = Index::default();
+        let index = Arc::new(Index::default());
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
         let (_, size) = disk.free_space(&root).map_err(OpenError::io("examine", layout.root()))?;
         let next_offset = free_offset(&layout, recovered.next_offset);
         let segments = Segments::new(layout.clone(), size, recovered.segments);
-        let tail = Tail::begin(&segments, next_offset).map_err(OpenError::io("write", layout.journal()))?;
+        let tail = match Tail::begin(&segments, next_offset) {
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => {
+                tracing::warn!(
+                    "the disk is full: what is stored is served, writes are refused until there is room"
+                );
+                None
+            }
+            begun => Some(begun.map_err(OpenError::io("write", layout.journal()))?),
+        };
         let segments = Arc::new(segments);
         let journal = Arc::new(Journal::new(next_offset));
         let store = Arc::new(Self {
@@ -140,13 +176,16 @@ impl Store {
             figures: Arc::default(),
             index,
             cells: Cells::default(),
+            readers: Readers::new(options.files.readers),
             folders: Arc::default(),
             dirty: Mutex::default(),
             awaiting_checkpoint: Mutex::default(),
             linked: Mutex::default(),
+            checkpointed: AtomicU64::new(0),
             snapshots_fail: AtomicBool::new(false),
             probed: Mutex::default(),
             quarantined: Mutex::new(known_quarantined(&layout, recovered.quarantined)),
+            behind: Arc::new(Behind::new(recovered.behind, recovered.checkpoint)),
             stop: (Mutex::new(false), Condvar::new()),
             threads: Mutex::default(),
             lock,
@@ -155,11 +194,13 @@ impl Store {
             options,
         });
         store.begin_life(recovered.checkpoint)?;
-        store.keep(recovered.views);
+        store.keep(recovered.opened);
         let policy = store.options.sync;
-        let logs = LogWriter::new(layout, Arc::clone(&store.folders));
-        let figures = Arc::clone(&store.figures);
-        let committer = Committer { journal, disk, policy, root, segments, tail, logs, observer, figures };
+        let (behind, most) = (Arc::clone(&store.behind), store.options.files.logs);
+        let logs = LogWriter::new(layout, Arc::clone(&store.folders), behind, most);
+        let (index, figures) = (Arc::clone(&store.index), Arc::clone(&store.figures));
+        let committer =
+            Committer { journal, disk, policy, root, segments, tail, logs, observer, index, figures };
         store.start(committer)?;
         Ok(store)
     }
@@ -167,12 +208,14 @@ impl Store {
     /// The life of the directory has to be known even if it ends before the first checkpoint. Where it is known
     /// already, a disk that is full does not stop the start.
     fn begin_life(&self, checkpoint: u64) -> Result<(), OpenError> {
-        let known = Checkpoint::read(&self.layout).filter(|known| known.epoch == self.epoch);
+        let known =
+            Checkpoint::read(&self.layout).map_err(OpenError::io("read", self.layout.checkpoint()))?;
+        let known = known.filter(|known| known.epoch == self.epoch);
         if known.as_ref().is_some_and(|known| !known.clean) {
             return Ok(());
         }
-        match self.write_checkpoint(checkpoint, false) {
-            Err(error) if known.is_some() => {
+        match self.write_checkpoint(checkpoint, false, self.behind.all()) {
+            Err(error) if known.is_some() || error.kind() == io::ErrorKind::StorageFull => {
                 tracing::warn!(%error, "the checkpoint could not be marked as in use");
                 Ok(())
             }
@@ -181,11 +224,12 @@ impl Store {
     }
 
     /// Recovered sessions stay in memory until their snapshots are written.
-    fn keep(&self, views: Vec<View>) {
+    fn keep(&self, recovered: Vec<Opened>) {
         let generation = self.journal.generation();
-        for view in views {
+        for Opened { view, damaged, .. } in recovered {
             let cell = self.cells.get(&view.id);
-            *cell.slot.lock() = Slot::Loaded(Box::new(Loaded::dirty(view, generation)));
+            let loaded = Loaded { damaged, ..Loaded::dirty(view, generation) };
+            *cell.slot.lock() = Slot::Loaded(Box::new(loaded));
             self.queue_snapshot(&cell);
         }
     }
@@ -233,6 +277,11 @@ impl Store {
         &self.epoch
     }
 
+    /// The name of this opening of the directory (see [`super::lock`]).
+    pub fn run(&self) -> &str {
+        self.lock.run()
+    }
+
     /// The key of the tags that stand in the place of secrets.
     ///
     /// `required`: none is made in the place of one that is lost or damaged.
@@ -249,6 +298,12 @@ impl Store {
     /// The sessions set aside since the start, and why.
     pub fn quarantined(&self) -> BTreeMap<SessionId, String> {
         self.quarantined.lock().clone()
+    }
+
+    /// The newest folder in `quarantine/` of a session of this name, and why it is there.
+    pub fn quarantined_as(&self, id: &SessionId) -> Option<(String, String)> {
+        let reason = self.quarantined.lock().get(id).cloned()?;
+        Some((recovery::newest_quarantined(&self.layout, id)?, reason))
     }
 
     /// How many sessions wait for their snapshots to be written.
@@ -312,6 +367,7 @@ impl Store {
             "status": status, "epoch": self.epoch, "offset": self.journal.durable(), "sessions": sessions,
             "active": sessions - completed, "resident": self.cells.len(), "freeBytes": free,
             "journalBytes": self.segments.total_bytes(), "quarantined": self.quarantined.lock().len(),
+            "behind": self.behind.count(),
         })
     }
 }

@@ -1,24 +1,105 @@
 //! `recent/`: relative links to the newest sessions, `01-<id>` the newest. Derived.
+//!
+//! The links are looked at whenever the newest sessions change, when somebody else has changed the folder, and now and
+//! then. What could not be done is tried again at the next tick. Only names of this form are the service's: a link
+//! with one that is not wanted is removed, whatever else lies there stays, and stands in the way if it has the name
+//! of a link.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
-use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use session_model::SessionId;
 
+use super::Store;
 use super::layout::Layout;
 
-/// Makes the links those of these sessions, newest first.
-pub fn update(layout: &Layout, newest: &[SessionId]) -> io::Result<()> {
+/// How often links that should be right are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// What is known of the links.
+#[derive(Debug, Default)]
+pub struct Links {
+    /// What they were when they were last right.
+    right: Option<Right>,
+    /// The trouble that was logged last.
+    told: Option<String>,
+}
+
+#[derive(Debug)]
+struct Right {
+    newest: Vec<SessionId>,
+    changed: (i64, i64),
+    looked: Instant,
+}
+
+impl Store {
+    /// Makes `recent/` link to the newest sessions, if they or the folder have changed.
+    pub(super) fn update_recent(&self) {
+        let limit = self.options.recent_limit;
+        let newest =
+            self.index.newest(None, limit, |_, _| true).into_iter().map(|((_, _, id), _)| id).collect();
+        self.linked.lock().update(&self.layout, newest);
+    }
+}
+
+impl Links {
+    fn update(&mut self, layout: &Layout, newest: Vec<SessionId>) {
+        let is_right = |right: &Right| {
+            right.newest == newest
+                && right.looked.elapsed() < LOOK_EVERY
+                && changed(&layout.recent()).is_some_and(|at| at == right.changed)
+        };
+        if self.right.as_ref().is_some_and(is_right) {
+            return;
+        }
+        let updated = update(layout, &newest);
+        let trouble = match &updated {
+            Ok(in_the_way) if in_the_way.is_empty() => None,
+            Ok(in_the_way) => {
+                let names: Vec<String> = in_the_way.iter().map(|path| path.display().to_string()).collect();
+                Some(format!("not a link, but has the name of one (move it away): {}", names.join(", ")))
+            }
+            Err(error) => Some(format!("{error}; it is tried again")),
+        };
+        // A tick comes ten times a second: each trouble is told once.
+        if trouble != self.told {
+            if let Some(trouble) = &trouble {
+                tracing::warn!(trouble, "`recent/` is not as it should be");
+            } else {
+                tracing::info!("`recent/` is as it should be again");
+            }
+            self.told = trouble;
+        }
+        let changed = updated.ok().and_then(|_| changed(&layout.recent()));
+        self.right = changed.map(|changed| Right { newest, changed, looked: Instant::now() });
+    }
+}
+
+/// When the entries of a folder last changed.
+fn changed(folder: &Path) -> Option<(i64, i64)> {
+    fs::symlink_metadata(folder).ok().map(|found| (found.mtime(), found.mtime_nsec()))
+}
+
+/// Makes the links those of these sessions, newest first; answers what is in the way of some.
+pub fn update(layout: &Layout, newest: &[SessionId]) -> io::Result<Vec<PathBuf>> {
     let width = newest.len().to_string().len().max(2);
     let wanted: BTreeSet<(String, String)> = newest
         .iter()
         .enumerate()
         .map(|(n, id)| (format!("{:0width$}-{id}", n + 1), format!("../sessions/{id}")))
         .collect();
-    sync_links(&layout.recent(), &wanted)
+    sync_links(&layout.recent(), &wanted, is_numbered)
+}
+
+/// `<number>-<id>`
+fn is_numbered(name: &str) -> bool {
+    name.split_once('-').is_some_and(|(n, id)| {
+        !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && SessionId::parse(id).is_ok()
+    })
 }
 
 /// Makes `subsessions/` of a session link to these children.
@@ -32,30 +113,57 @@ pub fn update_children(session: &Path, children: &[String]) -> io::Result<()> {
         .filter(|child| SessionId::parse(child).is_ok())
         .map(|child| (child.clone(), format!("../../{child}")))
         .collect();
-    sync_links(&folder, &wanted)
+    let in_the_way = sync_links(&folder, &wanted, |name| SessionId::parse(name).is_ok())?;
+    if !in_the_way.is_empty() {
+        tracing::debug!(?in_the_way, "no links to these children: something else has their names");
+    }
+    Ok(())
 }
 
-/// Makes a folder hold just these links (name, target); files of other kinds are left alone.
-fn sync_links(folder: &Path, wanted: &BTreeSet<(String, String)>) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut standing = BTreeSet::new();
+/// Makes the links of a folder that have such names just these (name, target); answers the wanted ones that something
+/// else is in the way of. One that fails keeps none of the others from being made.
+fn sync_links(
+    folder: &Path,
+    wanted: &BTreeSet<(String, String)>,
+    is_ours: impl Fn(&str) -> bool,
+) -> io::Result<Vec<PathBuf>> {
+    make_folder(folder)?;
+    let (mut standing, mut failed) = (BTreeSet::new(), Ok(()));
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if !entry.file_type()?.is_symlink() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if !entry.file_type()?.is_symlink() || !is_ours(&name) {
             continue;
         }
-        let name = entry.file_name().to_string_lossy().into_owned();
         let target = fs::read_link(entry.path())?.to_string_lossy().into_owned();
         if wanted.contains(&(name.clone(), target.clone())) {
             standing.insert((name, target));
         } else {
-            fs::remove_file(entry.path())?;
+            failed = failed.and(fs::remove_file(entry.path()));
         }
     }
+    let mut in_the_way = Vec::new();
     for (name, target) in wanted.difference(&standing) {
-        symlink(target, folder.join(name))?;
+        let path = folder.join(name);
+        match symlink(target, &path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => in_the_way.push(path),
+            linked => failed = failed.and(linked),
+        }
     }
-    Ok(())
+    failed.map(|()| in_the_way)
+}
+
+/// Makes a folder unless it is there. A link in its place is not followed: what it leads to is not ours.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(folder) {
+        Ok(found) if found.is_dir() => Ok(()),
+        Ok(_) => {
+            let what = format!("`{}` is no folder: move it away", folder.display());
+            Err(io::Error::new(io::ErrorKind::NotADirectory, what))
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::create_dir_all(folder),
+        Err(error) => Err(error),
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +182,62 @@ mod tests {
         let names: Vec<_> = fs::read_dir(layout.recent()).unwrap().map(|e| e.unwrap().file_name()).collect();
         assert_eq!(names, ["01-a"]);
         assert_eq!(fs::read_link(layout.recent().join("01-a")).unwrap(), Path::new("../sessions/a"));
+    }
+
+    fn links(layout: &Layout) -> Vec<String> {
+        let mut names: Vec<String> = fs::read_dir(layout.recent())
+            .unwrap()
+            .map(|e| e.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    }
+
+    fn ids(of: &[&str]) -> Vec<SessionId> {
+        of.iter().map(|id| SessionId::parse(id).unwrap()).collect()
+    }
+
+    #[test]
+    fn a_link_that_failed_is_made_by_the_next_update_though_the_sessions_are_those_of_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        let mut known = Links::default();
+        known.update(&layout, ids(&["a"]));
+        fs::rename(layout.recent(), dir.path().join("aside")).unwrap();
+        fs::write(layout.recent(), "in the place of the folder").unwrap();
+        known.update(&layout, ids(&["b", "a"]));
+        known.update(&layout, ids(&["a"]));
+        assert!(known.right.is_none(), "nothing is right while there is no folder");
+        fs::remove_file(layout.recent()).unwrap();
+        known.update(&layout, ids(&["a"]));
+        assert_eq!(links(&layout), ["01-a"]);
+    }
+
+    #[test]
+    fn what_is_in_the_way_of_one_link_stays_and_hinders_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path());
+        fs::create_dir_all(layout.recent().join("01-c")).unwrap();
+        fs::write(layout.recent().join("notes"), "mine").unwrap();
+        symlink("elsewhere", layout.recent().join("favourite")).unwrap();
+        let in_the_way = update(&layout, &ids(&["c", "b", "a"])).unwrap();
+        assert_eq!(in_the_way, [layout.recent().join("01-c")]);
+        assert_eq!(links(&layout), ["01-c", "02-b", "03-a", "favourite", "notes"]);
+        fs::remove_dir(layout.recent().join("01-c")).unwrap();
+        assert!(update(&layout, &ids(&["c", "b", "a"])).unwrap().is_empty());
+        assert!(layout.recent().join("01-c").is_symlink());
+    }
+
+    #[test]
+    fn a_folder_that_is_a_link_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(dir.path().join("storage"));
+        let elsewhere = dir.path().join("elsewhere");
+        fs::create_dir_all(layout.root()).unwrap();
+        fs::create_dir(&elsewhere).unwrap();
+        symlink("../sessions/z", elsewhere.join("01-z")).unwrap();
+        symlink(&elsewhere, layout.recent()).unwrap();
+        assert!(update(&layout, &ids(&["a"])).unwrap_err().to_string().contains("recent"));
+        assert!(elsewhere.join("01-z").is_symlink(), "what is there is not ours");
     }
 }

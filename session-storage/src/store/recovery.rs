@@ -3,28 +3,40 @@
 //! Crash cases, each with its outcome:
 //! - before a group's sync ended: a torn tail, cut off; nobody was answered;
 //! - after the sync, before the logs were written: the lines are written now, from the journal;
-//! - while a snapshot was being replaced, or after a power cut that lost unsynced snapshots: the view is taken
-//!   from the journal's image and replayed; the snapshots are written anew;
+//! - while a snapshot was being replaced, or after a power cut that lost unsynced snapshots and logs: the view is
+//!   taken from the journal's earliest image, or from the session's creation, and replayed; the snapshots are
+//!   written again;
+//! - a crash, a start and a power cut between two checkpoints: as before, since recovery ends with no checkpoint and
+//!   nothing that it wrote is relied on;
+//! - a session that was deleted and created again between two checkpoints: what stands in the journal before its
+//!   creation is none of it, and a folder that is newer than the deletion is left where it is;
 //! - damage in the middle of the journal: the entries around it are used; a session that lacks a line in both
-//!   journal and log is set aside in `quarantine/`;
-//! - a lost or damaged checkpoint: the whole journal is replayed, which changes nothing that is there already.
+//!   journal and log is quarantined;
+//! - a lost or damaged checkpoint: the whole journal is replayed, which changes nothing that is there already;
+//! - a session whose files cannot be read or completed now (no room, no permission, an I/O error, no descriptor):
+//!   it is left as it is and noted in the checkpoint as behind, with the offset from which on the journal has it; the
+//!   journal is kept from there on, and it is recovered when it is next asked for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 
 use bytes::Bytes;
-use session_model::{EventKind, SessionId, View};
+use session_model::{EventKind, LogKind, SessionId};
 
 use super::checkpoint::{Checkpoint, boot_id, new_epoch};
 use super::disk::Disk;
 use super::error::{Damage, OpenError};
+use super::files;
 use super::index::{self, FoundIndex, Index, Row};
-use super::layout::{Layout, METADATA, parse_discarded_name, parse_segment_name};
+use super::layout::{
+    Layout, METADATA, PRODUCERS, QUARANTINED_LINES, parse_discarded_name, parse_segment_name,
+};
 use super::legacy::Hint;
+use super::log_file::{LogFile, by_offset};
 use super::log_writer::discard;
 use super::segment::{self, Entry, Found};
-use super::session_dir::{self, Opened};
+use super::session_dir::{self, Journaled, Opened};
 
 /// What the start found.
 pub struct Recovered {
@@ -37,45 +49,73 @@ pub struct Recovered {
     /// The first offset of each segment that is there.
     pub segments: Vec<u64>,
     /// The sessions that the journal named, completed; their snapshots are to be written.
-    pub views: Vec<View>,
-    /// Sessions set aside, and why.
+    pub opened: Vec<Opened>,
+    /// Sessions quarantined, and why.
     pub quarantined: BTreeMap<SessionId, String>,
+    /// Sessions that could not be recovered now: from which offset on the journal has what their files may lack.
+    pub behind: BTreeMap<SessionId, u64>,
+}
+
+/// What the journal holds of one session: its entries since it was last created, and its last deletion.
+#[derive(Default, Debug)]
+struct Trail {
+    entries: Vec<Entry>,
+    deleted: Option<u64>,
+}
+
+impl Trail {
+    fn take(&mut self, entry: Entry) {
+        if let Some(deletion) = entry.events.iter().find(|e| e.kind == EventKind::SessionDeleted) {
+            self.deleted = Some(deletion.offset);
+            self.entries.clear();
+            return;
+        }
+        if session_dir::is_birth(&entry) {
+            self.entries.clear();
+        }
+        self.entries.push(entry);
+    }
+}
+
+/// From which offset on the journal is to be read for each session.
+struct Starts<'c> {
+    checkpoint: u64,
+    behind: &'c BTreeMap<SessionId, u64>,
+}
+
+impl Starts<'_> {
+    fn of(&self, id: &SessionId) -> u64 {
+        self.behind.get(id).copied().unwrap_or(self.checkpoint)
+    }
+
+    fn earliest(&self) -> u64 {
+        self.behind.values().copied().chain([self.checkpoint]).min().unwrap_or(self.checkpoint)
+    }
 }
 
 /// What a walk over the journal gathers.
 #[derive(Default)]
 struct Walked {
-    entries: BTreeMap<SessionId, Vec<Entry>>,
-    deleted: BTreeMap<SessionId, u64>,
+    trails: BTreeMap<SessionId, Trail>,
     next_offset: u64,
     torn: bool,
-    damaged: BTreeSet<SessionId>,
     damages: usize,
 }
 
 impl Walked {
-    fn take(&mut self, from: u64, found: Found) {
+    fn take(&mut self, starts: &Starts<'_>, found: Found) {
         match found {
             Found::Entry(entry) => {
-                self.next_offset = self.next_offset.max(entry.first_offset + entry.events.len() as u64);
-                if entry.first_offset < from && entry.first_offset + (entry.events.len() as u64) <= from {
-                    return;
-                }
-                if let Some(deletion) = entry.events.iter().find(|e| e.kind == EventKind::SessionDeleted) {
-                    self.deleted.insert(entry.session.clone(), deletion.offset);
-                    self.entries.remove(&entry.session);
-                } else {
-                    let entries = self.entries.entry(entry.session.clone()).or_default();
-                    if session_dir::is_birth(&entry) {
-                        entries.clear();
-                    }
-                    entries.push(*entry);
+                let end = entry.first_offset + entry.events.len() as u64;
+                self.next_offset = self.next_offset.max(end);
+                let from = starts.of(&entry.session);
+                if entry.first_offset >= from || end > from {
+                    self.trails.entry(entry.session.clone()).or_default().take(*entry);
                 }
             }
             Found::Damaged { at, session } => {
                 tracing::error!(at, session = ?session, "the journal is damaged here; what follows is used");
                 self.damages += 1;
-                self.damaged.extend(session);
             }
         }
     }
@@ -91,16 +131,16 @@ pub fn segment_firsts(layout: &Layout) -> io::Result<Vec<u64>> {
     Ok(firsts)
 }
 
-/// Walks over the segments that may hold entries from `from` on.
-fn walk_journal(layout: &Layout, firsts: &[u64], from: u64) -> io::Result<Walked> {
+/// Walks over the segments that may hold entries that are still needed.
+fn walk_journal(layout: &Layout, firsts: &[u64], starts: &Starts<'_>) -> io::Result<Walked> {
     let mut walked = Walked { next_offset: 1, ..Walked::default() };
     // An entry without events uses no offset up: one of this offset may stand at the end of the segment before.
-    let begin = firsts.partition_point(|first| *first < from).saturating_sub(1);
+    let begin = firsts.partition_point(|first| *first < starts.earliest()).saturating_sub(1);
     for (n, first) in firsts.iter().enumerate().skip(begin) {
         walked.next_offset = walked.next_offset.max(*first);
-        let bytes = Bytes::from(fs::read(layout.segment(*first))?);
+        let bytes = Bytes::from(files::read(&layout.segment(*first))?);
         let is_last = n + 1 == firsts.len() || walked_is_empty(layout, &firsts[n + 1..])?;
-        let end = segment::walk(&bytes, *first, 0, is_last, |_, found| walked.take(from, found));
+        let end = segment::walk(&bytes, *first, 0, is_last, |_, found| walked.take(starts, found));
         if end.torn {
             tracing::warn!(segment = first, at = end.at, "a torn tail was cut off the journal");
             walked.torn = true;
@@ -113,7 +153,7 @@ fn walk_journal(layout: &Layout, firsts: &[u64], from: u64) -> io::Result<Walked
 /// Whether none of these segments begins with a group.
 fn walked_is_empty(layout: &Layout, firsts: &[u64]) -> io::Result<bool> {
     for first in firsts {
-        let bytes = Bytes::from(fs::read(layout.segment(*first))?);
+        let bytes = Bytes::from(files::read(&layout.segment(*first))?);
         let mut any = false;
         segment::walk(&bytes, *first, 0, true, |_, _| any = true);
         if any {
@@ -137,23 +177,26 @@ fn truncate(layout: &Layout, first: u64, end: usize, len: usize) -> io::Result<(
 
 /// All that the journal still holds of one session, for healing it.
 pub fn entries_of(layout: &Layout, id: &SessionId) -> io::Result<Vec<Entry>> {
-    let mut entries = Vec::new();
-    for first in segment_firsts(layout)? {
-        let bytes = Bytes::from(fs::read(layout.segment(first))?);
+    Ok(trail_of(layout, id, 0)?.entries)
+}
+
+/// What the journal holds of one session from an offset on.
+fn trail_of(layout: &Layout, id: &SessionId, from: u64) -> io::Result<Trail> {
+    let mut trail = Trail::default();
+    let firsts = segment_firsts(layout)?;
+    let begin = firsts.partition_point(|first| *first < from).saturating_sub(1);
+    for first in firsts.into_iter().skip(begin) {
+        let bytes = Bytes::from(files::read(&layout.segment(first))?);
         segment::walk(&bytes, first, 0, true, |_, found| match found {
             Found::Entry(entry) if entry.session == *id => {
-                let is_deletion = entry.events.iter().any(|e| e.kind == EventKind::SessionDeleted);
-                if is_deletion || session_dir::is_birth(&entry) {
-                    entries.clear();
-                }
-                if !is_deletion {
-                    entries.push(*entry);
+                if entry.first_offset >= from || entry.first_offset + entry.events.len() as u64 > from {
+                    trail.take(*entry);
                 }
             }
             Found::Entry(_) | Found::Damaged { .. } => {}
         });
     }
-    Ok(entries)
+    Ok(trail)
 }
 
 /// Reads one session; if its files are damaged, tries once more with all that the journal holds of it.
@@ -161,80 +204,209 @@ pub fn open_session(
     layout: &Layout,
     disk: &dyn Disk,
     id: &SessionId,
-    journaled: &[Entry],
+    journaled: Journaled<'_>,
     hint: &Hint,
 ) -> Result<Option<Opened>, Damage> {
-    match session_dir::open(layout, disk, id, journaled, hint) {
-        Err(damage) => {
-            let all = entries_of(layout, id).unwrap_or_else(|error| {
-                tracing::error!(session = %id, %error, "the journal could not be read to heal a session");
-                Vec::new()
-            });
-            if all.len() <= journaled.len() {
+    let unreadable = |source| Damage::Io { file: "journal", source };
+    let opened = match session_dir::open(layout, disk, id, journaled, hint) {
+        Err(damage) if !damage.is_passing() => {
+            let all = entries_of(layout, id).map_err(unreadable)?;
+            if all.len() <= journaled.entries.len() {
                 return Err(damage);
             }
             tracing::warn!(session = %id, %damage, "a session is damaged and is healed from the journal");
-            session_dir::open(layout, disk, id, &all, hint)
+            session_dir::open(layout, disk, id, Journaled { entries: &all, ..journaled }, hint)?
         }
-        opened => opened,
+        opened => opened?,
+    };
+    let Some(mut opened) = opened else { return Ok(None) };
+    if opened.damaged.contains(&PRODUCERS) {
+        tracing::error!(session = %id, "`producers.json` is damaged: positions are taken from the journal, as far as it reaches");
+        for entry in entries_of(layout, id).map_err(unreadable)? {
+            if let Some(commit) = entry.producer {
+                opened.view.producers.accept(commit.numbers, commit.answer, entry.first_offset);
+            }
+        }
     }
+    opened.damaged.sort_unstable();
+    opened.damaged.dedup();
+    if !opened.damaged.is_empty() {
+        let files = opened.damaged.join(", ");
+        tracing::error!(session = %id, files, "documents of a session are damaged: they are reconstructed, and kept as `<name>.damaged` when they are next written");
+        let names = opened.damaged.iter().map(|name| (*name).into()).collect();
+        opened.view.metadata.doc_mut().insert(RECONSTRUCTED.to_owned(), serde_json::Value::Array(names));
+    }
+    Ok(Some(opened))
 }
 
-/// Moves a damaged session's folder aside, whole.
-pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Result<()> {
-    tracing::error!(session = %id, %damage, "session is damaged and is set aside in `quarantine/`");
+/// The field of the metadata that names the documents which were damaged and had to be reconstructed.
+pub const RECONSTRUCTED: &str = "reconstructed";
+
+/// Recovers a session that was left behind at the start, now that its files may be readable.
+pub fn open_behind(
+    layout: &Layout,
+    disk: &dyn Disk,
+    id: &SessionId,
+    from: u64,
+    hint: &Hint,
+) -> Result<Option<Opened>, Damage> {
+    let trail = trail_of(layout, id, from).map_err(|source| Damage::Io { file: "journal", source })?;
+    open_trail(layout, disk, id, &trail, u64::MAX, hint)
+}
+
+/// Carries out a session's deletion, if the folder is still that of the deleted one, and reads what came after.
+fn open_trail(
+    layout: &Layout,
+    disk: &dyn Disk,
+    id: &SessionId,
+    trail: &Trail,
+    end: u64,
+    hint: &Hint,
+) -> Result<Option<Opened>, Damage> {
+    if let Some(deletion) = trail.deleted {
+        let io = |source| Damage::Io { file: "folder", source };
+        if !is_newer_than(layout, id, deletion).map_err(io)? {
+            discard(layout, id, deletion).map_err(io)?;
+        }
+        if trail.entries.is_empty() && !files::is_folder(&layout.session(id)).map_err(io)? {
+            return Ok(None);
+        }
+    }
+    open_session(layout, disk, id, Journaled { entries: &trail.entries, end }, hint)
+}
+
+/// Whether the folder of this name holds a session that was created after an offset: the one that took the place of a
+/// deleted one.
+fn is_newer_than(layout: &Layout, id: &SessionId, offset: u64) -> io::Result<bool> {
+    for log in [LogKind::Changes, LogKind::Actions, LogKind::Responses] {
+        let file = LogFile::open(&layout.log(id, log), 0)?;
+        if let Some(first) = by_offset(&file.bytes(0, 256)?) {
+            return Ok(first > offset);
+        }
+    }
+    Ok(false)
+}
+
+/// Moves a damaged session aside, as a whole: its folder, the reason, and what the journal holds of it, so that nothing
+/// is lost with the journal's old segments. Where one of these fails nothing is moved. Answers its name there.
+pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Result<String> {
     let folder = layout.quarantine();
     fs::create_dir_all(&folder)?;
+    let is_there = files::is_folder(&layout.session(id))?;
     let mut name = id.to_string();
-    if !layout.session(id).exists() && folder.join(&name).exists() {
-        // It was moved before, and only the journal still speaks of it.
-        return Ok(());
-    }
     let mut n = 1;
-    while folder.join(&name).exists() {
+    while fs::symlink_metadata(folder.join(&name)).is_ok() {
+        if !is_there {
+            // It was moved before, and only the journal still speaks of it.
+            return Ok(name);
+        }
         n += 1;
         name = format!("{id}.{n}");
     }
-    match fs::rename(layout.session(id), folder.join(&name)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-        result => result?,
+    let lines = lines_of(&entries_of(layout, id)?);
+    let (reason, place) = (folder.join(format!("{name}.reason.txt")), folder.join(&name));
+    let journal = layout.file(id, QUARANTINED_LINES);
+    let moved = write_aside(&reason, format!("{damage}\n").as_bytes()).and_then(|()| {
+        if !is_there {
+            fs::create_dir_all(layout.session(id))?;
+        }
+        if !lines.is_empty() {
+            write_aside(&journal, &lines)?;
+        }
+        fs::rename(layout.session(id), place)
+    });
+    if let Err(error) = moved {
+        for file in [reason, journal] {
+            if let Err(leftover) = fs::remove_file(&file) {
+                tracing::debug!(%leftover, "nothing was left to remove of a session that is not quarantined");
+            }
+        }
+        return Err(error);
     }
-    fs::write(folder.join(format!("{name}.reason.txt")), format!("{damage}\n"))
+    tracing::error!(session = %id, %damage, "session is damaged and is set aside in `quarantine/`");
+    Ok(name)
+}
+
+/// The newest folder in `quarantine/` of a session of this name.
+pub fn newest_quarantined(layout: &Layout, id: &SessionId) -> Option<String> {
+    let names = std::iter::once(id.to_string()).chain((2..).map(|n| format!("{id}.{n}")));
+    names.take_while(|name| layout.quarantine().join(name).is_dir()).last()
+}
+
+fn write_aside(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+/// The lines that entries hold, each followed by its newline.
+fn lines_of(entries: &[Entry]) -> Vec<u8> {
+    entries.iter().flat_map(|entry| &entry.events).flat_map(|event| event.line.iter().copied()).collect()
 }
 
 /// Recovers a storage directory and fills the index.
 pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recovered, OpenError> {
     let journal = || OpenError::io("read", layout.journal());
-    let checkpoint = Checkpoint::read(layout);
+    let checkpoint = Checkpoint::read(layout).map_err(OpenError::io("read", layout.checkpoint()))?;
     let from = checkpoint.as_ref().map_or(1, |c| c.next_offset);
+    let known_behind = checkpoint.as_ref().map(Checkpoint::sessions_behind).unwrap_or_default();
+    let starts = Starts { checkpoint: from, behind: &known_behind };
     let firsts = segment_firsts(layout).map_err(journal())?;
-    let mut walked = walk_journal(layout, &firsts, from).map_err(journal())?;
+    let mut walked = walk_journal(layout, &firsts, &starts).map_err(journal())?;
     walked.next_offset = walked.next_offset.max(from);
     let mut found = index::read(layout);
-    let mut quarantined = BTreeMap::new();
-    for (id, offset) in &walked.deleted {
-        discard(layout, id, *offset).map_err(OpenError::io("remove", layout.session(id)))?;
-        found.rows.remove(id.as_str());
+    let (mut quarantined, mut behind, mut recovered) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
+    // One that is behind has to be recovered though the journal may have nothing of it that is newer.
+    let mut trails = std::mem::take(&mut walked.trails);
+    for id in known_behind.keys() {
+        trails.entry(id.clone()).or_default();
     }
-    let mut views = Vec::new();
-    for (id, entries) in std::mem::take(&mut walked.entries) {
+    for (id, trail) in trails {
         let hint = hint(&found, &id);
-        match open_session(layout, disk, &id, &entries, &hint) {
-            Ok(opened) => views.extend(opened.map(|o| o.view)),
-            Err(damage) => {
-                quarantine(layout, &id, &damage).map_err(OpenError::io("set aside", layout.session(&id)))?;
-                quarantined.insert(id, damage.to_string());
+        if trail.deleted.is_some() {
+            found.rows.remove(id.as_str());
+        }
+        let open = || open_trail(layout, disk, &id, &trail, walked.next_offset, &hint);
+        let opened = open().or_else(|damage| match damage {
+            // Completing a log takes little room: the spare segments have some.
+            Damage::Io { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                if free_spares(layout) { open() } else { Err(damage) }
             }
+            damage => Err(damage),
+        });
+        match opened {
+            Ok(opened) => recovered.extend(opened),
+            Err(damage) if damage.is_passing() => {
+                tracing::error!(session = %id, %damage, "a session cannot be recovered now: it is left as it is, and the journal is kept for it");
+                behind.insert(id.clone(), starts.of(&id));
+            }
+            Err(damage) => match quarantine(layout, &id, &damage) {
+                Ok(_) => drop(quarantined.insert(id, damage.to_string())),
+                Err(error) => {
+                    tracing::error!(session = %id, %damage, %error, "a damaged session cannot be set aside now: it is left as it is");
+                    behind.insert(id.clone(), starts.of(&id));
+                }
+            },
         }
     }
-    let newest = views.iter().map(|v: &View| v.offset).max().unwrap_or(0);
+    let newest = recovered.iter().map(|o: &Opened| o.view.offset).max().unwrap_or(0);
     let lost = newest >= walked.next_offset || walked.damages > 0;
     walked.next_offset = walked.next_offset.max(newest + 1);
     let epoch = epoch(checkpoint.as_ref(), lost);
-    let seen = fill_index(layout, disk, index, &found, &epoch, from, &views)?;
+    let seen = fill_index(layout, disk, index, &found, &epoch, from, &recovered)?;
     walked.next_offset = walked.next_offset.max(seen + 1);
     let segments = segment_firsts(layout).map_err(journal())?;
-    Ok(Recovered { epoch, checkpoint: from, next_offset: walked.next_offset, segments, views, quarantined })
+    let next_offset = walked.next_offset;
+    Ok(Recovered { epoch, checkpoint: from, next_offset, segments, opened: recovered, quarantined, behind })
+}
+
+/// Removes the spare segments of a disk that is full; answers whether there were any.
+fn free_spares(layout: &Layout) -> bool {
+    let removed = super::segments::spares(layout).filter(|spare| fs::remove_file(spare).is_ok()).count();
+    if removed > 0 {
+        tracing::warn!(removed, "the disk is full: spare segments were removed to complete the logs");
+    }
+    removed > 0
 }
 
 /// The same life goes on unless something that may have been shown is lost.
@@ -258,8 +430,9 @@ fn hint(found: &FoundIndex, id: &SessionId) -> Hint {
     Hint { user: row.map(|r| r.user.as_str().to_owned()), created: row.map(|r| r.created) }
 }
 
-/// Completes the index: rows as found, where they are good; else the session's metadata is read. Answers the newest
-/// offset that was met in doing so.
+/// Completes the index: rows as found, where they are good; else the session's metadata is read. A row is good if the
+/// journal is about its session neither between the file and the checkpoint nor, as the views show, behind it. Answers
+/// the newest offset that was met in doing so.
 fn fill_index(
     layout: &Layout,
     disk: &dyn Disk,
@@ -267,9 +440,17 @@ fn fill_index(
     found: &FoundIndex,
     epoch: &str,
     from: u64,
-    views: &[View],
+    recovered: &[Opened],
 ) -> Result<u64, OpenError> {
-    let good = found.position.as_ref().is_some_and(|(e, offset)| e == epoch && *offset >= from);
+    let touched = match &found.position {
+        Some((of, offset)) if of == epoch => segment_firsts(layout)
+            .and_then(|segments| index::touched(layout, &segments, *offset, from))
+            .map_err(OpenError::io("read", layout.journal()))?,
+        Some(_) | None => None,
+    };
+    if touched.is_none() {
+        tracing::debug!("`index.json` is missing or too old: the metadata of every session is read");
+    }
     let mut newest = 0;
     let read = OpenError::io("read", layout.sessions());
     let entries =
@@ -278,15 +459,18 @@ fn fill_index(
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else { continue };
         let row = match found.rows.get(id.as_str()) {
-            Some(row) if good => Some((row.clone(), 0)),
-            _ => read_row(layout, disk, &id, &hint(found, &id)),
+            Some(row) if touched.as_ref().is_some_and(|touched| !touched.contains(&id)) => {
+                Some((row.clone(), 0))
+            }
+            // One that cannot be read now is listed as it was.
+            row => read_row(layout, disk, &id, &hint(found, &id)).or_else(|| Some((row?.clone(), 0))),
         };
         if let Some((row, offset)) = row {
             newest = newest.max(offset);
             index.upsert(&id, row);
         }
     }
-    for view in views {
+    for Opened { view, .. } in recovered {
         index.upsert(&view.id, Row::of(view));
     }
     Ok(newest)
@@ -294,7 +478,7 @@ fn fill_index(
 
 /// A session's row, and the newest offset that it has seen.
 fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Option<(Row, u64)> {
-    let bytes = fs::read(layout.file(id, METADATA)).ok();
+    let bytes = files::read(&layout.file(id, METADATA)).ok();
     let metadata = bytes
         .and_then(|b| session_model::json::stored(&b).ok())
         .and_then(session_model::metadata::Metadata::from_value);
@@ -302,7 +486,7 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
         let number = |key: &str| metadata.doc().get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
         return Some((Row::of_metadata(&metadata, number("$createdOffset")), number("$offset")));
     }
-    match open_session(layout, disk, id, &[], hint) {
+    match open_session(layout, disk, id, Journaled::NOTHING, hint) {
         Ok(opened) => opened.map(|o| (Row::of(&o.view), o.view.offset)),
         // It is set aside when somebody asks for it; until then it is at least listed as far as it is known.
         Err(damage) => {

@@ -68,7 +68,10 @@ fn read(path: &Path) -> io::Result<Found> {
         file => file?,
     };
     if !file.metadata()?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file: move it away, or put the key in its place"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "it is no file: move it away, or put the key in its place",
+        ));
     }
     let mut content = Vec::new();
     file.take(LONGEST).read_to_end(&mut content)?;
@@ -149,7 +152,10 @@ mod tests {
         let layout = Layout::new(dir.path());
         let required = |has_sessions| Demand { required: true, has_sessions };
         let error = read_or_make(&layout, required(true)).unwrap_err().to_string();
-        assert!(error.contains(".redaction-key` is missing") && error.contains("REDACTION_KEY_REQUIRED"), "{error}");
+        assert!(
+            error.contains(".redaction-key` is missing") && error.contains("REDACTION_KEY_REQUIRED"),
+            "{error}"
+        );
         read_or_make(&layout, required(false)).unwrap();
         read_or_make(&layout, required(true)).unwrap();
         fs::write(layout.redaction_key(), "torn").unwrap();

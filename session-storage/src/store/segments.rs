@@ -76,13 +76,8 @@ impl Segments {
         (disk_size / 16).clamp(64 << 10, SEGMENT_BYTES) & !4095
     }
 
-    /// The places of the spares: `spare`, `spare-1` …
     fn spares(&self) -> impl Iterator<Item = PathBuf> {
-        let journal = self.layout.journal();
-        (0..MAX_SPARES).map(move |n| match n {
-            0 => journal.join("spare"),
-            n => journal.join(format!("spare-{n}")),
-        })
+        spares(&self.layout)
     }
 
     /// The first place for a spare that is wanted and not there.
@@ -130,7 +125,7 @@ impl Segments {
 
     /// Opens a segment for reading.
     pub fn open(&self, segment: u64) -> io::Result<File> {
-        File::open(self.layout.segment(segment))
+        super::files::open(&self.layout.segment(segment))
     }
 
     /// The length of all segments together.
@@ -215,6 +210,15 @@ impl Segments {
             }
         }
     }
+}
+
+/// The places of the spares: `spare`, `spare-1` …
+pub(super) fn spares(layout: &Layout) -> impl Iterator<Item = PathBuf> {
+    let journal = layout.journal();
+    (0..MAX_SPARES).map(move |n| match n {
+        0 => journal.join("spare"),
+        n => journal.join(format!("spare-{n}")),
+    })
 }
 
 /// Makes a segment begin with its end, durably, before it becomes a spare: a crash right after the spare was taken

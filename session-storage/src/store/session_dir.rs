@@ -1,13 +1,24 @@
 //! One session's folder: reading its view, and completing it after a crash.
 //!
-//! A view is built from a base and the lines that are newer than it. The base is the image that the journal
-//! holds, or the snapshots, or, where these are damaged or missing, nothing: then it is built from the logs
-//! alone. The lines have two witnesses, the journal and the logs; for each `seq` the journal's line is taken, or
-//! else a whole line of the log. If both lack a line that a later one follows, the session is damaged. What of
-//! the log differs from the lines chosen is written anew, which also cuts off a torn tail.
+//! A view is built from a base and the lines that are newer than it. The base is, in this order:
+//! 1. nothing, if the journal holds the session from its creation on: every line is there;
+//! 2. the earliest image that the journal holds. Later images are not used: what they count may have been written
+//!    since the last checkpoint, so that the logs need not hold it after a power cut, whereas all that comes before
+//!    the earliest one was synced by that checkpoint, or stands in the journal;
+//! 3. the snapshots;
+//! 4. nothing, where the snapshots are damaged or missing: then the view is built from the logs alone.
+//!
+//! The lines have two witnesses, the journal and the logs; for each `seq` the journal's line is taken, or else a
+//! whole line of the log. Lines of the journal that the base has counted already heal the log below the base's end.
+//! If both witnesses lack a line that a later one follows, the session is damaged, unless all that follows was never
+//! durable. What of the log differs from the lines chosen is written again, which also cuts off a torn tail.
+//!
+//! A file that cannot be read now (no descriptor, no permission, an I/O error) is no damage: see
+//! [`Damage::is_passing`]. A snapshot that was read and is no JSON is left as it is until the session's next event;
+//! its bytes are then kept beside it as `<name>.damaged`.
 
 use std::collections::BTreeMap;
-use std::fs::{self, OpenOptions};
+use std::fs;
 use std::io;
 
 use serde_json::Value;
@@ -24,18 +35,33 @@ use session_model::{
 
 use super::disk::Disk;
 use super::error::Damage;
+use super::files;
 use super::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
 use super::legacy::{self, Hint};
 use super::log_file::LogFile;
 use super::segment::Entry;
 
-/// A line that is newer than the base.
+/// A line of a log, as the journal or the log itself has it.
 struct NewLine {
     seq: u64,
     offset: u64,
     log: LogKind,
     at: Option<Timestamp>,
     bytes: Vec<u8>,
+}
+
+/// What the journal holds of a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Journaled<'e> {
+    /// Its entries, from its creation or from an image of it on.
+    pub entries: &'e [Entry],
+    /// Lines of a log from this offset on were never durable: where one is missing, those behind it are cut off.
+    pub end: u64,
+}
+
+impl Journaled<'_> {
+    /// Nothing: the files are complete.
+    pub const NOTHING: Journaled<'static> = Journaled { entries: &[], end: u64::MAX };
 }
 
 /// A session as it was read.
@@ -45,6 +71,19 @@ pub struct Opened {
     pub view: View,
     /// Whether it says more than its snapshots do.
     pub is_ahead: bool,
+    /// The snapshots that were read and are no documents.
+    pub damaged: Vec<&'static str>,
+}
+
+/// What a view is built on.
+#[derive(Default)]
+struct Base {
+    view: Option<View>,
+    /// Whether it is an image of the journal.
+    is_image: bool,
+    /// What the idempotent producers' file says, where the view does not.
+    producers: Producers,
+    damaged: Vec<&'static str>,
 }
 
 /// Reads a session, completing its logs from the entries that the journal holds of it; `None` if there is no
@@ -53,50 +92,78 @@ pub fn open(
     layout: &Layout,
     disk: &dyn Disk,
     id: &SessionId,
-    journaled: &[Entry],
+    journaled: Journaled<'_>,
     hint: &Hint,
 ) -> Result<Option<Opened>, Damage> {
-    let image = journaled.iter().find_map(|e| e.base.as_ref()).and_then(|b| json::stored::<View>(b).ok());
-    let exists = layout.session(id).is_dir();
-    if !exists && journaled.iter().all(|e| e.events.is_empty()) {
+    let entries = journaled.entries;
+    let folder = layout.session(id);
+    let is_there = files::is_folder(&folder).map_err(|source| Damage::Io { file: "folder", source })?;
+    if !is_there && entries.iter().all(|e| e.events.is_empty()) {
         return Ok(None);
     }
-    let from_image = image.is_some();
-    // If the journal holds the session from its birth on, nothing else is needed.
-    let base = image.or_else(|| if is_born_in(journaled) { None } else { read_snapshots(layout, id) });
-    if let Some(base) = &base {
-        check_lengths(layout, base)?;
-        if from_image {
-            check_ends(layout, base)?;
-        }
+    let base = base(layout, id, entries)?;
+    let mut logs = Vec::new();
+    for log in LogKind::ALL {
+        logs.push(LogLines::read(layout, id, log, base.view.as_ref(), journaled)?);
     }
-    let lines = gather(layout, id, base.as_ref(), journaled)?;
-    let mut is_ahead = from_image || !lines.is_empty() || !journaled.is_empty();
-    let base = if let Some(view) = base {
+    let mut damaged = base.damaged;
+    let mut is_ahead = base.is_image || !entries.is_empty() || base.view.is_none();
+    let view = if let Some(view) = base.view {
         view
     } else {
-        is_ahead = true;
-        found_view(layout, id, &lines, hint)?
+        let mut view = found_view(layout, id, &logs, hint, &mut damaged)?;
+        view.producers = base.producers;
+        view
     };
-    let starts = base.logs.map(|head| (head.bytes, head.bytes > 0 && head.bytes == head.legacy));
-    let view = replay(base, &lines, journaled)?;
-    for log in LogKind::ALL {
-        let lines = lines.iter().filter(|l| l.log == log);
-        complete_log(layout, disk, id, log, starts[log.index()], lines)
-            .map_err(|source| Damage::Io { file: log_name(log), source })?;
+    for lines in &mut logs {
+        lines.settle(view.logs[lines.log.index()], journaled)?;
     }
-    let view = restore_initial(layout, id, view)?;
+    is_ahead |= logs.iter().any(|lines| !lines.newer.is_empty());
+    let starts_at = view.logs;
+    let view = replay(view, &logs, entries)?;
+    for lines in &logs {
+        let head = starts_at[lines.log.index()];
+        lines
+            .complete(layout, disk, id, head, !entries.is_empty())
+            .map_err(|source| Damage::Io { file: log_name(lines.log), source })?;
+    }
+    let view = restore_initial(layout, id, view, &mut damaged)?;
     is_ahead |= !view.outbox.is_empty();
-    Ok(Some(Opened { view, is_ahead }))
+    Ok(Some(Opened { view, is_ahead, damaged }))
 }
 
-/// Whether the entries begin with the session's creation.
-fn is_born_in(journaled: &[Entry]) -> bool {
-    journaled.first().is_some_and(is_birth)
+/// Completes the logs of a session whose view is known, and durable, from what the journal holds of it.
+pub fn complete_logs(
+    layout: &Layout,
+    disk: &dyn Disk,
+    view: &View,
+    journaled: Journaled<'_>,
+) -> Result<(), Damage> {
+    for log in LogKind::ALL {
+        let mut lines = LogLines::read(layout, &view.id, log, Some(view), journaled)?;
+        let head = view.logs[log.index()];
+        lines.settle(head, journaled)?;
+        lines
+            .complete(layout, disk, &view.id, head, true)
+            .map_err(|source| Damage::Io { file: log_name(log), source })?;
+    }
+    Ok(())
+}
+
+/// Chooses what the view is built on.
+fn base(layout: &Layout, id: &SessionId, entries: &[Entry]) -> Result<Base, Damage> {
+    if entries.first().is_some_and(is_birth) {
+        return Ok(Base::default());
+    }
+    let mut images = entries.iter().filter_map(|entry| entry.base.as_ref());
+    match images.find_map(|image| json::stored::<View>(image).ok()) {
+        Some(image) => Ok(Base { view: Some(image), is_image: true, ..Base::default() }),
+        None => read_snapshots(layout, id),
+    }
 }
 
 /// Whether an entry begins with the creation of a session where there was none. What the journal holds under the name
-/// before it is of another life: one that was deleted, or set aside.
+/// before it is of an earlier session: one that was deleted, or quarantined.
 pub fn is_birth(entry: &Entry) -> bool {
     entry.events.first().is_some_and(|event| {
         event.kind == EventKind::SessionCreated
@@ -105,125 +172,248 @@ pub fn is_birth(entry: &Entry) -> bool {
     })
 }
 
-pub(super) fn read_json(layout: &Layout, id: &SessionId, name: &str) -> Option<Value> {
-    json::stored(&fs::read(layout.file(id, name)).ok()?).ok()
+/// A document as it was found.
+pub(super) enum Document {
+    /// There is no such file.
+    Missing,
+    /// The whole file is one document.
+    Whole(Value),
+    /// The file is none; the document that it begins with, if it does.
+    Damaged(Option<Value>),
 }
 
-/// The view of the snapshot files, if both can be read.
-fn read_snapshots(layout: &Layout, id: &SessionId) -> Option<View> {
-    let metadata = Metadata::from_value(read_json(layout, id, METADATA)?)?;
-    let state = State::from_value(read_json(layout, id, STATE)?)?;
+impl Document {
+    /// What it says, be it all of the file or only its beginning; a damaged file is noted by its name.
+    pub(super) fn value(self, name: &'static str, damaged: &mut Vec<&'static str>) -> Option<Value> {
+        match self {
+            Self::Missing => None,
+            Self::Whole(value) => Some(value),
+            Self::Damaged(leading) => {
+                damaged.push(name);
+                leading
+            }
+        }
+    }
+}
+
+/// Reads one of a session's documents.
+pub(super) fn read_document(layout: &Layout, id: &SessionId, name: &'static str) -> Result<Document, Damage> {
+    let bytes = match files::read(&layout.file(id, name)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Document::Missing),
+        bytes => bytes.map_err(|source| Damage::Io { file: name, source })?,
+    };
+    Ok(match json::stored::<Value>(&bytes) {
+        Ok(value) if value.is_object() => Document::Whole(value),
+        Ok(_) | Err(_) => Document::Damaged(json::leading_object(&bytes)),
+    })
+}
+
+/// The view of the snapshot files, if metadata and state can be read.
+fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
+    let mut base = Base::default();
+    let damaged = &mut base.damaged;
+    let metadata =
+        read_document(layout, id, METADATA)?.value(METADATA, damaged).and_then(Metadata::from_value);
+    let state = read_document(layout, id, STATE)?.value(STATE, damaged).and_then(State::from_value);
+    let final_doc = read_document(layout, id, FINAL)?.value(FINAL, damaged);
+    if let Some(stored) = read_document(layout, id, PRODUCERS)?.value(PRODUCERS, damaged) {
+        match serde_json::from_value::<Producers>(stored) {
+            Ok(producers) => base.producers = producers,
+            Err(_) => damaged.push(PRODUCERS),
+        }
+    }
+    let Some((metadata, state)) = metadata.zip(state) else { return Ok(base) };
     let ours = documents::is_ours(metadata.doc());
     // A file that is newer than the metadata, or left behind by them, is that of another moment.
-    let final_doc = read_json(layout, id, FINAL).filter(|_| !ours || documents::has_final(metadata.doc()));
+    let final_doc = final_doc.filter(|_| !ours || documents::has_final(metadata.doc()));
     if documents::has_final(metadata.doc())
         && !final_doc.as_ref().is_some_and(|doc| documents::is_final_of(metadata.doc(), doc))
     {
-        return None;
+        return Ok(base);
     }
-    let mut view = documents::read(id.clone(), metadata, state)?;
-    if !ours {
-        return legacy::adopt(layout, view).ok();
+    let Some(mut view) = documents::read(id.clone(), metadata, state) else { return Ok(base) };
+    if ours {
+        view.final_doc = final_doc;
+        view.producers = std::mem::take(&mut base.producers);
+    } else {
+        view = legacy::adopt(layout, view)?;
+        view.final_doc = final_doc;
     }
-    view.final_doc = final_doc;
-    if let Some(producers) = read_json(layout, id, PRODUCERS) {
-        view.producers = serde_json::from_value::<Producers>(producers).ok()?;
-    }
-    Some(view)
+    base.view = Some(view);
+    Ok(base)
 }
 
-/// What the base has counted must be there.
-fn check_lengths(layout: &Layout, base: &View) -> Result<(), Damage> {
-    for log in LogKind::ALL {
-        let found = fs::metadata(layout.log(&base.id, log)).map_or(0, |m| m.len());
-        let head = base.logs[log.index()];
-        let expected = head.bytes - u64::from(head.bytes == head.legacy && head.bytes == found + 1);
-        if found < expected {
-            return Err(Damage::Short { file: log_name(log), found, expected });
-        }
-    }
-    Ok(())
+/// The lines of one log that are not in the base, and those of the journal that heal what is.
+struct LogLines {
+    log: LogKind,
+    /// By seq, those of the journal first.
+    known: BTreeMap<u64, NewLine>,
+    file: LogFile,
+    /// From where on the file is made to be what the journal says: the base's end, or before it.
+    start: u64,
+    /// The lines before the base's end that are written again.
+    healing: Vec<u8>,
+    /// The lines after it.
+    newer: Vec<NewLine>,
 }
 
-/// What the journal's image counted must end with the line that it ended with: a log that was changed by hand
-/// since is not continued in the middle of a line.
-fn check_ends(layout: &Layout, base: &View) -> Result<(), Damage> {
-    for log in LogKind::ALL {
-        let head = base.logs[log.index()];
-        if head.bytes == head.legacy {
-            continue;
-        }
-        let read = |source| Damage::Io { file: log_name(log), source };
-        let file = LogFile::open(&layout.log(&base.id, log), head.legacy).map_err(read)?;
-        let (_, lines) = file.lines_before(head.legacy, head.bytes, 1024).map_err(read)?;
-        let text = lines.trim_ascii_end();
-        let last = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
-        let fits = lines.ends_with(b"\n") && line::head(last).is_some_and(|line| line.seq == head.seq);
-        if !fits {
-            let what = format!("the record with seq {} should end here", head.seq);
-            return Err(Damage::Record { file: log_name(log), at: head.bytes, what });
-        }
-    }
-    Ok(())
-}
-
-/// The lines of all three logs that are newer than the base, in the order of their offsets.
-fn gather(
-    layout: &Layout,
-    id: &SessionId,
-    base: Option<&View>,
-    journaled: &[Entry],
-) -> Result<Vec<NewLine>, Damage> {
-    let mut all = Vec::new();
-    for log in LogKind::ALL {
-        let head = base.map(|b| b.logs[log.index()]).unwrap_or_default();
-        let mut known = journal_lines(journaled, log, head.seq);
-        for line in read_tail(layout, id, log, head.bytes)? {
+impl LogLines {
+    /// The lines of the journal, and those of the log behind the base's end.
+    fn read(
+        layout: &Layout,
+        id: &SessionId,
+        log: LogKind,
+        base: Option<&View>,
+        journaled: Journaled<'_>,
+    ) -> Result<Self, Damage> {
+        let io = |source| Damage::Io { file: log_name(log), source };
+        let file = LogFile::open(&layout.log(id, log), 0).map_err(io)?;
+        let from = base.map_or(0, |base| base.logs[log.index()].bytes);
+        // What is older than this is not of this session, or in the base.
+        let born = journaled.entries.first().filter(|first| is_birth(first)).map(|first| first.first_offset);
+        let after = base.map_or_else(|| born.unwrap_or(0).saturating_sub(1), |base| base.offset);
+        let mut known = journal_lines(journaled.entries, log);
+        for line in read_tail(&file, log, from).map_err(io)?.into_iter().filter(|line| line.offset > after) {
             known.entry(line.seq).or_insert(line);
         }
-        all.extend(known.into_values());
+        Ok(Self { log, known, file, start: 0, healing: Vec::new(), newer: Vec::new() })
     }
-    all.sort_by_key(|line| line.offset);
-    Ok(all)
+
+    /// Chooses the lines to be written, now that the base's end is known.
+    fn settle(&mut self, head: LogHead, journaled: Journaled<'_>) -> Result<(), Damage> {
+        let mut newer = self.known.split_off(&(head.seq + 1));
+        // Backwards from the base's end, as far as the journal goes without a gap.
+        self.start = head.bytes;
+        let mut healing = Vec::new();
+        for (expected, (seq, line)) in
+            (1..=head.seq).rev().zip(std::mem::take(&mut self.known).into_iter().rev())
+        {
+            if seq != expected || self.start < head.legacy + line.bytes.len() as u64 {
+                break;
+            }
+            self.start -= line.bytes.len() as u64;
+            healing.push(line);
+        }
+        healing.iter().rev().for_each(|line| self.healing.extend_from_slice(&line.bytes));
+        self.check_length(head)?;
+        if !journaled.entries.is_empty() {
+            self.check_end(head.legacy, head.seq - healing.len() as u64)?;
+        }
+        let gap = (head.seq + 1..).zip(newer.keys()).find(|(expected, seq)| expected != *seq);
+        if let Some((expected, _)) = gap {
+            let behind = newer.split_off(&expected);
+            if behind.values().any(|line| line.offset < journaled.end) {
+                return Err(Damage::Gap { file: log_name(self.log), seq: expected });
+            }
+        }
+        self.newer = newer.into_values().collect();
+        Ok(())
+    }
+
+    /// What the base has counted, and the journal does not hold, must be there.
+    fn check_length(&self, head: LogHead) -> Result<(), Damage> {
+        let found = self.file.len();
+        let expected = self.start - u64::from(self.start == head.legacy && self.start == found + 1);
+        if found < expected {
+            return Err(Damage::Short { file: log_name(self.log), found, expected });
+        }
+        Ok(())
+    }
+
+    /// Where the lines of the journal follow, the log must end with the line of this seq: a log that was changed by
+    /// hand is not continued in the middle of a line.
+    fn check_end(&self, legacy: u64, seq: u64) -> Result<(), Damage> {
+        if self.start <= legacy {
+            return Ok(());
+        }
+        let read = |source| Damage::Io { file: log_name(self.log), source };
+        let (_, lines) = self.file.lines_before(legacy, self.start, 1024).map_err(read)?;
+        let text = lines.trim_ascii_end();
+        let last = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
+        let fits = lines.ends_with(b"\n") && line::head(last).is_some_and(|line| line.seq == seq);
+        if !fits {
+            let what = format!("the record with seq {seq} should end here");
+            return Err(Damage::Record { file: log_name(self.log), at: self.start, what });
+        }
+        Ok(())
+    }
+
+    /// Makes the log hold just the lines chosen.
+    fn complete(
+        &self,
+        layout: &Layout,
+        disk: &dyn Disk,
+        id: &SessionId,
+        head: LogHead,
+        is_recovered: bool,
+    ) -> io::Result<()> {
+        let mut wanted = self.healing.clone();
+        self.newer.iter().for_each(|line| wanted.extend_from_slice(&line.bytes));
+        if wanted.is_empty() && head.bytes > 0 && head.bytes == head.legacy {
+            // Nothing of ours follows: what the older service wrote is left as it is.
+            return Ok(());
+        }
+        let path = layout.log(id, self.log);
+        let (start, end, len) = (self.start, self.start + wanted.len() as u64, self.file.len());
+        let found = self.file.bytes(start, len.saturating_sub(start) as usize)?;
+        // What is torn behind the last record is cut off when the next one is written, not because of a read.
+        if found.starts_with(&wanted) && (len == end || !is_recovered) {
+            return Ok(());
+        }
+        tracing::info!(session = %id, log = self.log.as_str(), at = start, found = len, made = end, "a log is completed");
+        let same = found.iter().zip(&wanted).take_while(|(a, b)| a == b).count();
+        files::keep_bytes(&path, &found[same..])?;
+        fs::create_dir_all(layout.session(id))?;
+        let file = files::open_for_writing(&path)?;
+        if file.metadata()?.len() > end {
+            file.set_len(end)?;
+        }
+        if file.metadata()?.len() + 1 == start {
+            disk.write_at(&file, b"\n", start - 1)?;
+        }
+        disk.write_at(&file, &wanted[same..], start + same as u64)
+    }
 }
 
-fn journal_lines(journaled: &[Entry], log: LogKind, after: u64) -> BTreeMap<u64, NewLine> {
-    let events = journaled.iter().flat_map(|e| e.events.iter().map(move |event| (e.at, event)));
+fn journal_lines(entries: &[Entry], log: LogKind) -> BTreeMap<u64, NewLine> {
+    let events = entries.iter().flat_map(|e| e.events.iter().map(move |event| (e.at, event)));
     events
         .filter(|(_, event)| event.kind.log() == log)
         .filter_map(|(at, event)| {
             let seq = line::head(&event.line)?.seq;
             let bytes = event.line.to_vec();
-            (seq > after).then_some((seq, NewLine { seq, offset: event.offset, log, at: Some(at), bytes }))
+            Some((seq, NewLine { seq, offset: event.offset, log, at: Some(at), bytes }))
         })
         .collect()
 }
 
-/// The whole lines of ours that stand in a log after `from`, up to the first that is not whole. From the start
-/// of a log, what the older service wrote is passed over.
-fn read_tail(layout: &Layout, id: &SessionId, log: LogKind, from: u64) -> Result<Vec<NewLine>, Damage> {
-    let read = |source| Damage::Io { file: log_name(log), source };
-    let file = LogFile::open(&layout.log(id, log), 0).map_err(read)?;
+/// The whole lines of ours that stand in a log after `from`. What is between them and no such line is passed over: a
+/// gap shows in their numbers.
+fn read_tail(file: &LogFile, log: LogKind, from: u64) -> io::Result<Vec<NewLine>> {
     let mut lines = Vec::new();
-    let walked = file.walk(from, file.len(), |_, text| match (line::head(text), line::check(text)) {
-        (Some(head), Seal::Whole) => {
+    file.walk(from, file.len(), |_, text| {
+        if let (Some(head), Seal::Whole) = (line::head(text), line::check(text)) {
             let bytes = [text, b"\n"].concat();
             lines.push(NewLine { seq: head.seq, offset: head.offset, log, at: None, bytes });
-            true
         }
-        (_, seal) => from == 0 && seal == Seal::Legacy && lines.is_empty(),
-    });
-    walked.map_err(read)?;
+        true
+    })?;
     Ok(lines)
 }
 
-/// A view for a session without readable snapshots: its birth, or what the older service left.
-fn found_view(layout: &Layout, id: &SessionId, lines: &[NewLine], hint: &Hint) -> Result<View, Damage> {
-    let first = lines
-        .iter()
-        .find(|l| l.log == LogKind::Changes)
-        .and_then(|l| ChangeLine::parse(l.bytes.trim_ascii_end()).map(|c| (l, c)));
-    if let Some((stored, change_line)) = first.filter(|(stored, _)| stored.seq == 1) {
+/// A view for a session without readable snapshots: its creation, or what the older service left.
+fn found_view(
+    layout: &Layout,
+    id: &SessionId,
+    logs: &[LogLines],
+    hint: &Hint,
+    damaged: &mut Vec<&'static str>,
+) -> Result<View, Damage> {
+    let first = |log: LogKind| logs[log.index()].known.values().next();
+    let change = first(LogKind::Changes).filter(|stored| stored.seq == 1);
+    if let Some((stored, change_line)) =
+        change.and_then(|stored| ChangeLine::parse(stored.bytes.trim_ascii_end()).map(|line| (stored, line)))
+    {
         let change = change_line.change().ok_or_else(|| unreadable(stored, "an unknown change"))?;
         if change.kind == EventKind::SessionCreated && change_line.metadata.is_none() {
             let stamp = stamp(stored, change_line.at(), false);
@@ -233,12 +423,20 @@ fn found_view(layout: &Layout, id: &SessionId, lines: &[NewLine], hint: &Hint) -
             return Ok(view);
         }
         if let (Some(metadata), Some(state)) = (change_line.metadata, change_line.state) {
-            let view = View::adopt(id.clone(), metadata, state);
-            return legacy::adopt(layout, view).map_err(|source| Damage::Io { file: METADATA, source });
+            let mut view = legacy::adopt(layout, View::adopt(id.clone(), metadata, state))?;
+            view.final_doc = read_document(layout, id, FINAL)?.value(FINAL, damaged);
+            return Ok(view);
         }
     }
+    let view = legacy::view(layout, id, hint, damaged)?;
+    // Records of ours that nothing of the older service's stands before, and no creation: the history is lost.
+    let is_ours =
+        |log: LogKind| view.logs[log.index()].legacy == 0 && first(log).is_some_and(|line| line.seq == 1);
+    if is_ours(LogKind::Actions) || is_ours(LogKind::Responses) {
+        return Err(Damage::Gap { file: log_name(LogKind::Changes), seq: 1 });
+    }
     tracing::warn!(session = %id, "snapshots are missing or damaged and there is no history: rebuilt from what is there");
-    legacy::view(layout, id, hint).map_err(|source| Damage::Io { file: METADATA, source })
+    Ok(view)
 }
 
 fn unreadable(line: &NewLine, what: &str) -> Damage {
@@ -255,7 +453,9 @@ fn stamp(line: &NewLine, at: Timestamp, keyframe: bool) -> Stamp {
     }
 }
 
-fn replay(mut view: View, lines: &[NewLine], journaled: &[Entry]) -> Result<View, Damage> {
+fn replay(mut view: View, logs: &[LogLines], entries: &[Entry]) -> Result<View, Damage> {
+    let mut lines: Vec<&NewLine> = logs.iter().flat_map(|lines| &lines.newer).collect();
+    lines.sort_by_key(|line| line.offset);
     for new in lines {
         let expected = view.next_seq(new.log);
         if new.seq != expected {
@@ -272,7 +472,8 @@ fn replay(mut view: View, lines: &[NewLine], journaled: &[Entry]) -> Result<View
             LogKind::Changes => apply_change(&mut view, new, text)?,
         }
     }
-    for entry in journaled {
+    view.settle();
+    for entry in entries {
         if let Some(producer) = entry.producer.clone() {
             view.producers.accept(producer.numbers, producer.answer, entry.first_offset);
         }
@@ -285,48 +486,28 @@ fn apply_change(view: &mut View, new: &NewLine, text: &[u8]) -> Result<(), Damag
     let change = stored.change().ok_or_else(|| unreadable(new, "an unknown change"))?;
     let stamp = stamp(new, stored.at(), stored.state.is_some());
     if new.seq == 1 && change.kind == EventKind::SessionCreated && stored.metadata.is_none() {
+        let producers = std::mem::take(&mut view.producers);
         *view = View::at_birth(&view.id, &change, stamp);
+        view.producers = producers;
         return Ok(());
     }
-    view.replay(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
+    view.replay_one(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
 }
 
-/// Makes a log hold just the lines chosen after `start`.
-fn complete_log<'l>(
+/// `initial.json` is written once; if it has gone, or is no document, it is written again with the next snapshot.
+fn restore_initial(
     layout: &Layout,
-    disk: &dyn Disk,
     id: &SessionId,
-    log: LogKind,
-    (start, legacy): (u64, bool),
-    lines: impl Iterator<Item = &'l NewLine>,
-) -> io::Result<()> {
-    let wanted: Vec<u8> = lines.flat_map(|l| l.bytes.iter().copied()).collect();
-    if wanted.is_empty() && legacy {
-        // Nothing of ours follows: what the older service wrote is left as it is.
-        return Ok(());
-    }
-    let path = layout.log(id, log);
-    let file = LogFile::open(&path, 0)?;
-    let end = start + wanted.len() as u64;
-    if file.len() == end && file.bytes(start, wanted.len())? == wanted {
-        return Ok(());
-    }
-    tracing::info!(session = %id, log = log.as_str(), at = start, found = file.len(), made = end, "a log is completed");
-    fs::create_dir_all(layout.session(id))?;
-    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path)?;
-    if file.metadata()?.len() > end {
-        file.set_len(end)?;
-    }
-    if file.metadata()?.len() + 1 == start {
-        disk.write_at(&file, b"\n", start - 1)?;
-    }
-    disk.write_at(&file, &wanted, start)
-}
-
-/// `initial.json` is written once; if it has gone it is written again with the next snapshot.
-fn restore_initial(layout: &Layout, id: &SessionId, mut view: View) -> Result<View, Damage> {
+    mut view: View,
+    damaged: &mut Vec<&'static str>,
+) -> Result<View, Damage> {
     let known = view.outbox.iter().any(|f| matches!(f, OutFile::Initial(_)));
-    if known || layout.file(id, INITIAL).exists() {
+    match read_document(layout, id, INITIAL)? {
+        Document::Whole(_) => return Ok(view),
+        Document::Damaged(_) => damaged.push(INITIAL),
+        Document::Missing => {}
+    }
+    if known {
         return Ok(view);
     }
     let read = |source| Damage::Io { file: INITIAL, source };

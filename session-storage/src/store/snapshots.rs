@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use session_model::view::OutFile;
-use session_model::{SessionId, View, documents};
+use session_model::{LogHead, SessionId, View, documents, json};
 
 use super::Store;
 use super::cells::{Cell, Slot};
+use super::files;
 use super::index::Row;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
 use super::recent;
@@ -27,6 +28,10 @@ pub(crate) struct Snapshot {
     whole: Vec<(String, Vec<u8>)>,
     remove_final: bool,
     children: Option<Vec<String>>,
+    /// How long its logs are.
+    logs: [LogHead; 3],
+    /// The files to be kept when they are replaced.
+    keep: Vec<&'static str>,
 }
 
 pub(super) fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
@@ -56,6 +61,13 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     cell.queued.store(false, Ordering::Release);
     let mut slot = cell.slot.lock();
     let Slot::Loaded(loaded) = &mut *slot else { return None };
+    let keep = if loaded.is_dirty() { std::mem::take(&mut loaded.damaged) } else { Vec::new() };
+    if !keep.is_empty() {
+        // What was found damaged is replaced now, changed or not.
+        (loaded.metadata_dirty, loaded.state_dirty, loaded.final_dirty) = (true, true, true);
+        loaded.producers_dirty |= !loaded.view.producers.is_empty();
+    }
+    let with_producers = with_producers || keep.contains(&PRODUCERS);
     let view = &mut loaded.view;
     let mut whole: Vec<_> = view.outbox.drain(..).map(|file| out_file(&file)).collect();
     if std::mem::take(&mut loaded.state_dirty) {
@@ -84,6 +96,8 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
         whole,
         remove_final: final_dirty && view.final_doc.is_none(),
         children,
+        logs: view.logs,
+        keep,
     })
 }
 
@@ -110,11 +124,15 @@ impl Store {
         }
     }
 
-    /// Writes all snapshots that are due; answers how many could not be written and are tried again.
-    pub fn flush_snapshots(&self, with_producers: bool) -> usize {
+    /// Writes all snapshots that are due; answers those that could not be written and are tried again.
+    pub fn flush_snapshots(&self, with_producers: bool) -> Vec<SessionId> {
         let cells = std::mem::take(&mut *self.dirty.lock());
-        let failed = cells.iter().filter(|cell| !self.flush_one(cell, with_producers)).count();
-        if failed == 0 && !cells.is_empty() && self.snapshots_fail.swap(false, Ordering::AcqRel) {
+        let failed: Vec<SessionId> = cells
+            .iter()
+            .filter(|cell| !self.flush_one(cell, with_producers))
+            .map(|cell| cell.id.clone())
+            .collect();
+        if failed.is_empty() && !cells.is_empty() && self.snapshots_fail.swap(false, Ordering::AcqRel) {
             tracing::info!("snapshots are written again");
         }
         self.update_recent();
@@ -122,6 +140,12 @@ impl Store {
     }
 
     fn flush_one(&self, cell: &Arc<Cell>, with_producers: bool) -> bool {
+        // Whoever has the turn may take long: others' snapshots do not wait for it, unless all have to be written.
+        let turn = cell.turn.try_lock();
+        if turn.is_err() && !with_producers && cell.slot.is_locked() {
+            self.dirty.lock().push(Arc::clone(cell));
+            return true;
+        }
         let outdated = match &*cell.slot.lock() {
             Slot::Loaded(loaded) => loaded.generation != self.journal.generation(),
             Slot::Unloaded | Slot::Absent(_) => false,
@@ -131,17 +155,27 @@ impl Store {
             return false;
         }
         let Some(snapshot) = take(cell, with_producers) else {
+            drop(turn);
             self.forget_deleted(cell);
             return true;
         };
+        drop(turn);
         if !self.journal.wait_durable(snapshot.offset, snapshot.generation) {
             self.requeue(&snapshot);
             return false;
         }
         self.refresh_index(cell);
+        self.check_logs(cell, snapshot.logs);
         if let Err(error) = self.write_documents(&snapshot) {
-            // Tried again ten times a second: the first failure is told, and the end of them.
-            if self.snapshots_fail.swap(true, Ordering::AcqRel) {
+            // Tried again ten times a second: the first failure is told, and the end of them. A full disk is everybody's
+            // and makes the service unready; anything else is this session's alone.
+            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let is_known = if is_full {
+                self.snapshots_fail.swap(true, Ordering::AcqRel)
+            } else {
+                snapshot.cell.snapshot_failed.swap(true, Ordering::AcqRel)
+            };
+            if is_known {
                 tracing::debug!(session = %cell.id, %error, "a snapshot could not be written again");
             } else {
                 tracing::warn!(session = %cell.id, %error, "a snapshot could not be written; it is tried again");
@@ -149,6 +183,7 @@ impl Store {
             self.requeue(&snapshot);
             return false;
         }
+        cell.snapshot_failed.store(false, Ordering::Release);
         if !with_producers {
             self.queue_producers(cell);
         }
@@ -158,7 +193,12 @@ impl Store {
     /// Lets the index say what the session's view says. Whoever wrote does so as soon as that is durable; but their
     /// request may have been broken off before, so that this comes with the snapshots too.
     pub fn refresh_index(&self, cell: &Cell) {
-        match &*cell.slot.lock() {
+        self.index_slot(cell, &cell.slot.lock());
+    }
+
+    /// The same with the slot at hand.
+    pub fn index_slot(&self, cell: &Cell, slot: &Slot) {
+        match slot {
             Slot::Loaded(loaded) => {
                 self.index.upsert(&cell.id, Row::of(&loaded.view));
             }
@@ -196,6 +236,9 @@ impl Store {
             return Ok(());
         }
         for (name, bytes) in &snapshot.whole {
+            if snapshot.keep.contains(&name.as_str()) {
+                files::keep_file(&folder.join(name))?;
+            }
             self.disk.replace(&folder.join(name), bytes, false)?;
         }
         if snapshot.remove_final {
@@ -218,8 +261,9 @@ impl Store {
             loaded.state_dirty = true;
             loaded.final_dirty = true;
             loaded.producers_dirty = !loaded.view.producers.is_empty();
+            loaded.damaged.clone_from(&snapshot.keep);
             for (name, bytes) in &snapshot.whole {
-                let Ok(doc) = serde_json::from_slice(bytes) else { continue };
+                let Ok(doc) = json::stored(bytes) else { continue };
                 let archive = name.strip_prefix("final-").and_then(|n| n.strip_suffix(".json")?.parse().ok());
                 match archive {
                     Some(n) => loaded.view.outbox.push(OutFile::FinalArchive(n, doc)),
@@ -230,23 +274,5 @@ impl Store {
         }
         drop(slot);
         self.queue_snapshot(&snapshot.cell);
-    }
-
-    /// Makes `recent/` link to the newest sessions, if they have changed.
-    fn update_recent(&self) {
-        let newest: Vec<SessionId> = self
-            .index
-            .newest(None, self.options.recent_limit, |_, _| true)
-            .into_iter()
-            .map(|((_, _, id), _)| id)
-            .collect();
-        let mut linked = self.linked.lock();
-        if linked.as_ref() == Some(&newest) {
-            return;
-        }
-        match recent::update(&self.layout, &newest) {
-            Ok(()) => *linked = Some(newest),
-            Err(error) => tracing::warn!(%error, "`recent/` could not be updated; it is tried again"),
-        }
     }
 }

@@ -144,6 +144,11 @@ impl Ticket {
         Self { group, place: None, on_one_thread: PhantomData }
     }
 
+    /// The group, for a claim on another thread.
+    pub fn into_group(self) -> Arc<Group> {
+        Arc::clone(&self.group)
+    }
+
     /// Takes a place among the neighbours, or keeps it with the waker of now.
     fn line_up(&mut self, waker: &Waker) -> u64 {
         NEIGHBOURS.with_borrow_mut(|list| {

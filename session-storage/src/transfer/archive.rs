@@ -7,19 +7,20 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use session_model::SessionId;
 
-use super::{Asked, Door, write};
+use super::{Asked, Door, Source, write};
 use crate::archive::{Archive, Archived};
 use crate::sessions::ExportQuery;
 use crate::store::Options;
 
-/// Archives completed sessions, those of the query or all; tells each.
+/// Archives completed sessions, those of the query or all; tells each, and answers where they came from.
 pub async fn push(
     door: &Door<'_>,
     options: &Options,
     archive: &Archive,
     query: &ExportQuery,
     mut tell: impl FnMut(&SessionId, Option<&Archived>),
-) -> anyhow::Result<()> {
+) -> anyhow::Result<Source> {
+    let source = door.source()?;
     let work = std::env::temp_dir().join(format!("session-archive-{}", uuid::Uuid::new_v4()));
     fs::create_dir(&work).with_context(|| format!("failed to create `{}`", work.display()))?;
     let pushed = async {
@@ -40,7 +41,7 @@ pub async fn push(
     };
     let pushed = pushed.await;
     fs::remove_dir_all(&work)?;
-    pushed
+    pushed.map(|()| source)
 }
 
 /// The sessions to archive: those that are named, or all that are completed.

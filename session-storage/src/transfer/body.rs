@@ -18,8 +18,24 @@ pub(super) fn read_head(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The status, and whether the body comes in chunks.
-pub(super) fn parse_head(head: &[u8]) -> anyhow::Result<(u16, bool)> {
+/// The head of an answer.
+#[derive(PartialEq, Eq, Debug)]
+pub(super) struct Head {
+    pub(super) status: u16,
+    /// Whether the body comes in chunks.
+    pub(super) is_chunked: bool,
+    headers: Vec<(String, Vec<u8>)>,
+}
+
+impl Head {
+    /// A header's value.
+    pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
+        let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
+        found.map(|(_, value)| value.as_slice())
+    }
+}
+
+pub(super) fn parse_head(head: &[u8]) -> anyhow::Result<Head> {
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
     let parsed = response
@@ -29,10 +45,11 @@ pub(super) fn parse_head(head: &[u8]) -> anyhow::Result<(u16, bool)> {
         parsed.is_complete(),
         "the answer is no HTTP: is it `https://`, or does another program listen there?"
     );
-    let chunked = response.headers.iter().any(|header| {
-        header.name.eq_ignore_ascii_case("transfer-encoding") && header.value.eq_ignore_ascii_case(b"chunked")
-    });
-    Ok((response.code.unwrap_or_default(), chunked))
+    let status = response.code.unwrap_or_default();
+    let headers: Vec<_> = response.headers.iter().map(|h| (h.name.to_owned(), h.value.to_owned())).collect();
+    let mut head = Head { status, is_chunked: false, headers };
+    head.is_chunked = head.header("transfer-encoding").is_some_and(|v| v.eq_ignore_ascii_case(b"chunked"));
+    Ok(head)
 }
 
 pub(super) enum Left {
@@ -119,8 +136,11 @@ mod tests {
     fn a_head_tells_status_and_encoding() {
         let head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
         assert_eq!(read_head(&mut &head[..]).unwrap(), head);
-        assert_eq!(parse_head(head).unwrap(), (200, true));
-        assert_eq!(parse_head(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap(), (401, false));
+        let head = parse_head(head).unwrap();
+        assert_eq!((head.status, head.is_chunked), (200, true));
+        assert_eq!(head.header("TRANSFER-encoding"), Some(&b"chunked"[..]));
+        let head = parse_head(b"HTTP/1.1 401 Unauthorized\r\n\r\n").unwrap();
+        assert_eq!((head.status, head.is_chunked, head.header("x")), (401, false, None));
         assert!(parse_head(b"SSH-2.0-OpenSSH_9.2\r\n\r\n").is_err());
         assert!(read_head(&mut &b"HTTP/1.1 200 OK\r\n"[..]).is_err());
     }

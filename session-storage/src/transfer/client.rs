@@ -1,6 +1,6 @@
 //! Asking the running service for a stream: over its Unix socket, over TCP, over TLS; here or on another machine.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -10,18 +10,22 @@ use anyhow::{Context, bail};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, StreamOwned};
 
-use super::body::{Body, Left, MAX_HEAD, parse_head, read_head};
+use super::body::{Body, Head, Left, MAX_HEAD, parse_head, read_head};
 use crate::config::{Address, Config};
 use crate::secure::{self, Trust};
 
 /// How long the service may be silent.
 const SILENCE: Duration = Duration::from_mins(2);
+/// The same for a question that it answers at once.
+const SHORT_SILENCE: Duration = Duration::from_secs(5);
 
 /// How the running service is reached, and as whom.
 #[derive(Clone, Debug)]
 pub struct Door<'c> {
     /// Where it listens, unless an address is given.
     pub config: &'c Config,
+    /// Whether the configuration names its storage directory, or leaves it to the default.
+    pub is_directory_given: bool,
     /// Where it is, if that is not here.
     pub address: Option<Address>,
     /// The authorities that are trusted instead of the machine's.
@@ -41,12 +45,12 @@ fn at_home(host: &str) -> &str {
     }
 }
 
-fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+fn tcp(host: &str, port: u16, silence: Duration) -> io::Result<TcpStream> {
     let mut addresses: Vec<_> = (host, port).to_socket_addrs()?.collect();
     addresses.sort_by_key(std::net::SocketAddr::is_ipv6);
     let stream = TcpStream::connect(&addresses[..])?;
-    stream.set_read_timeout(Some(SILENCE))?;
-    stream.set_write_timeout(Some(SILENCE))?;
+    stream.set_read_timeout(Some(silence))?;
+    stream.set_write_timeout(Some(silence))?;
     Ok(stream)
 }
 
@@ -57,11 +61,28 @@ fn is_nobody(error: &io::Error) -> bool {
 impl Door<'_> {
     /// The body of a GET; `None` if no service is running here.
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Option<impl Read + use<>>> {
-        let Some(mut stream) = self.connect()? else { return Ok(None) };
+        let Some((head, body)) = self.ask("GET", path, SILENCE)? else { return Ok(None) };
+        accepted(&head, body).map(Some)
+    }
+
+    /// The head of the answer to a question that takes no time; `None` if no service is running here.
+    pub(super) fn head_of(&self, method: &str, path: &str) -> anyhow::Result<Option<Head>> {
+        let Some((head, body)) = self.ask(method, path, SHORT_SILENCE)? else { return Ok(None) };
+        accepted(&head, body)?;
+        Ok(Some(head))
+    }
+
+    fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        silence: Duration,
+    ) -> anyhow::Result<Option<(Head, Body<impl BufRead + use<>>)>> {
+        let Some(mut stream) = self.connect(silence)? else { return Ok(None) };
         let key = self.key.as_ref().map(|key| format!("Authorization: Bearer {key}\r\n"));
         let (key, host) =
             (key.unwrap_or_default(), self.address.as_ref().map_or("localhost", Address::authority));
-        let question = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{key}\r\n");
+        let question = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{key}\r\n");
         stream
             .write_all(question.as_bytes())
             .map_err(|error| self.failed(error))
@@ -73,35 +94,29 @@ impl Door<'_> {
             } else {
                 "failed to read the service's answer (is it `https://`?)"
             })?;
-        let (status, is_chunked) = parse_head(&head)?;
-        let mut body = Body { from: answer, left: Left::Unknown };
-        if is_chunked {
-            body.left = Left::Chunk(0);
-        }
-        if status != 200 {
-            let mut text = String::new();
-            body.take(MAX_HEAD).read_to_string(&mut text).context("failed to read the service's refusal")?;
-            bail!("the service refused with {status}: {}{}", text.trim(), advice(status));
-        }
-        Ok(Some(body))
+        let head = parse_head(&head)?;
+        let left = if head.is_chunked { Left::Chunk(0) } else { Left::Unknown };
+        Ok(Some((head, Body { from: answer, left })))
     }
 
     /// The connection; `None` if nobody listens here. Somewhere else somebody has to.
-    fn connect(&self) -> anyhow::Result<Option<Box<dyn Connection>>> {
+    fn connect(&self, silence: Duration) -> anyhow::Result<Option<Box<dyn Connection>>> {
         let connected = match (&self.address, &self.config.socket_path) {
             (Some(address), _) => {
-                let stream = tcp(&address.host, address.port)
+                let stream = tcp(&address.host, address.port, silence)
                     .with_context(|| format!("failed to reach the service at {address}"))?;
                 let trust = address.is_encrypted.then(|| self.trust(Trust::Platform));
                 return over(stream, &address.host, trust).map(Some);
             }
             (None, Some(path)) => UnixStream::connect(path).and_then(|stream| {
-                stream.set_read_timeout(Some(SILENCE))?;
+                stream.set_read_timeout(Some(silence))?;
                 Ok(Box::new(stream) as Box<dyn Connection>)
             }),
+            // A service that takes any free port cannot be found by it.
+            (None, None) if self.config.port == 0 => return Ok(None),
             (None, None) => {
                 let host = at_home(&self.config.host);
-                match tcp(host, self.config.port) {
+                match tcp(host, self.config.port, silence) {
                     Ok(stream) => {
                         let own = self.config.tls_cert.clone().map(Trust::Exactly);
                         return over(stream, host, own.map(|own| self.trust(own))).map(Some);
@@ -113,6 +128,15 @@ impl Door<'_> {
         match connected {
             Err(error) if is_nobody(&error) => Ok(None),
             connected => connected.map(Some).context("failed to reach the service"),
+        }
+    }
+
+    /// Where the service is asked, for people.
+    pub(super) fn place(&self) -> String {
+        match (&self.address, &self.config.socket_path) {
+            (Some(address), _) => address.to_string(),
+            (None, Some(socket)) => socket.display().to_string(),
+            (None, None) => format!("{}:{}", at_home(&self.config.host), self.config.port),
         }
     }
 
@@ -144,6 +168,16 @@ fn over(stream: TcpStream, host: &str, trust: Option<Trust>) -> anyhow::Result<B
         ServerName::try_from(host.to_owned()).with_context(|| format!("`{host}` is no name of a host"))?;
     let connection = ClientConnection::new(secure::client(&trust)?, name)?;
     Ok(Box::new(StreamOwned::new(connection, stream)))
+}
+
+/// The body of a success; of anything else the refusal, with what helps against it.
+fn accepted<R: BufRead>(head: &Head, body: Body<R>) -> anyhow::Result<Body<R>> {
+    if head.status == 200 {
+        return Ok(body);
+    }
+    let mut text = String::new();
+    body.take(MAX_HEAD).read_to_string(&mut text).context("failed to read the service's refusal")?;
+    bail!("the service refused with {}: {}{}", head.status, text.trim(), advice(head.status));
 }
 
 /// What helps against a refusal.

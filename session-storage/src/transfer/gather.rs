@@ -1,14 +1,14 @@
 //! Sessions of a directory, copied into staging: of this service, stopped in order, or of the older one.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::Path;
 
 use anyhow::{Context, ensure};
 use session_model::SessionId;
 
-use crate::bundle::place::is_file_name;
 use crate::store::checkpoint::Checkpoint;
-use crate::store::layout::Layout;
+use crate::store::layout::{Layout, is_session_file};
 use crate::store::lock::DirLock;
 
 /// Copies the sessions of a storage directory; answers what was left out. A directory of the older service is only
@@ -19,7 +19,8 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
     let lock = from.journal().is_dir().then(|| DirLock::take(&from)).transpose()?;
     if lock.is_some() {
         ensure!(
-            Checkpoint::read(&from).is_some_and(|checkpoint| checkpoint.clean),
+            Checkpoint::read(&from)?
+                .is_some_and(|checkpoint| checkpoint.clean && checkpoint.behind.is_empty()),
             "`{}` was not stopped in order: start and stop its service once, or export from it",
             source.display()
         );
@@ -37,6 +38,11 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
     Ok(left_out)
 }
 
+/// Copies the bytes of a file but not its mode: the source may be readable by everybody.
+fn copy(from: &Path, to: &Path) -> io::Result<u64> {
+    io::copy(&mut File::open(from)?, &mut File::create_new(to)?)
+}
+
 fn session(
     from: &Layout,
     into: &Layout,
@@ -48,13 +54,13 @@ fn session(
     for entry in fs::read_dir(from.session(id))? {
         let entry = entry?;
         let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
-        if kind.is_file() && is_file_name(&name) {
+        if kind.is_file() && is_session_file(&name) {
             let len = entry.metadata()?.len();
             *left = left.checked_sub(len).context("there is not enough room on the disk")?;
-            fs::copy(entry.path(), into.file(id, &name))
+            copy(&entry.path(), &into.file(id, &name))
                 .with_context(|| format!("failed to copy `{}`", entry.path().display()))?;
         } else if name != "subsessions" && !name.starts_with('.') {
-            left_out.push(format!("sessions/{id}/{name}: is no regular file of a plain name"));
+            left_out.push(format!("sessions/{id}/{name}: is no file of a session"));
         }
     }
     Ok(())

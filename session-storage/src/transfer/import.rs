@@ -22,7 +22,7 @@ use super::{gather, inspect};
 use crate::bundle::manifest::hex;
 use crate::bundle::{self, Kind};
 use crate::store::disk::{Disk as _, RealDisk, sync_dir};
-use crate::store::layout::{Layout, METADATA};
+use crate::store::layout::{Layout, METADATA, is_session_file};
 use crate::store::{Options, Store};
 
 /// What to do about a session that is there already and differs.
@@ -76,6 +76,7 @@ pub fn import(options: Options, source: &Path, existing: Existing) -> anyhow::Re
         let file = File::open(source).with_context(|| format!("failed to open `{}`", source.display()))?;
         let manifest = bundle::stage(BufReader::new(file), staging.path(), staging.room()?)?;
         ensure!(manifest.kind == Kind::Export, "this is a back-up: see `session-storage restore`");
+        imported.remarks = staging.leave_out_foreign()?;
     }
     for id in staging.sessions()? {
         imported.remarks.extend(inspect::session(&staging.layout(), &id)?);
@@ -132,7 +133,7 @@ fn files(folder: &Path) -> anyhow::Result<Files> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if entry.file_type()?.is_file() && !name.starts_with('.') {
+        if entry.file_type()?.is_file() && is_session_file(&name) {
             let (mut sum, mut file) = (Sha256::new(), File::open(entry.path())?);
             std::io::copy(&mut file, &mut Summing(&mut sum))?;
             files.insert(name, hex(&sum.finalize()));

@@ -12,6 +12,7 @@ mod import;
 mod inspect;
 mod outgoing;
 mod restore;
+mod source;
 mod staging;
 
 pub use client::Door;
@@ -19,3 +20,4 @@ pub use import::{Existing, Imported, import};
 use outgoing::percent;
 pub use outgoing::{Asked, Written, write};
 pub use restore::{Restored, restore};
+pub use source::{Source, is_storage_directory};

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use session_model::SessionId;
 
-use super::Door;
+use super::{Door, Source};
 use crate::bundle::{self, BundleWriter, Kind, Manifest};
 use crate::clock::now;
 use crate::sessions::ExportQuery;
@@ -38,8 +38,8 @@ pub struct Written {
     pub bytes: u64,
     /// What it says of itself.
     pub manifest: Manifest,
-    /// Whether the running service gave it.
-    pub from_service: bool,
+    /// Where it came from.
+    pub source: Source,
 }
 
 /// Nobody follows a directory that is only copied.
@@ -56,14 +56,15 @@ pub fn write(door: &Door<'_>, options: Options, asked: &Asked, target: &Path) ->
     ensure!(folder.is_dir(), "`{}` is no folder", folder.display());
     ensure!(!target.is_file(), "`{}` is there already", target.display());
     let part = folder.join(format!(".bundle-{}.part", std::process::id()));
-    let written = fill(door, options, asked, &part).and_then(|from_service| {
+    let source = door.source()?;
+    let written = fill(door, &source, options, asked, &part).and_then(|()| {
         let manifest = bundle::prove(File::open(&part)?).context("failed to read back what was written")?;
         let bytes = fs::metadata(&part)?.len();
         let name = format!("{}-{}.tar.zst", name_of(manifest.kind), manifest.position());
         let file = if target.is_dir() { target.join(name) } else { target.to_owned() };
         fs::rename(&part, &file).with_context(|| format!("failed to name `{}`", file.display()))?;
         sync_dir(&file)?;
-        Ok(Written { file, bytes, manifest, from_service })
+        Ok(Written { file, bytes, manifest, source })
     });
     if written.is_err() && part.exists() {
         fs::remove_file(&part).with_context(|| format!("failed to remove `{}`", part.display()))?;
@@ -78,18 +79,25 @@ fn name_of(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes the bundle; says whether the running service gave it.
-fn fill(door: &Door<'_>, options: Options, asked: &Asked, part: &Path) -> anyhow::Result<bool> {
+/// Writes the bundle.
+fn fill(
+    door: &Door<'_>,
+    source: &Source,
+    options: Options,
+    asked: &Asked,
+    part: &Path,
+) -> anyhow::Result<()> {
     let mut packed =
         bundle::file::begin(part).with_context(|| format!("failed to create `{}`", part.display()))?;
-    let body = door.get(&path_of(asked))?;
-    let from_service = body.is_some();
-    match body {
-        Some(mut body) => drop(io::copy(&mut body, &mut packed).context("failed to receive the bundle")?),
-        None => from_directory(options, asked, &mut packed)?,
+    match source {
+        Source::Service { place, .. } => {
+            let body = door.get(&path_of(asked))?;
+            let mut body = body.with_context(|| format!("the service at {place} has stopped: ask again"))?;
+            io::copy(&mut body, &mut packed).context("failed to receive the bundle")?;
+        }
+        Source::Directory(_) => from_directory(options, asked, &mut packed)?,
     }
-    packed.finish()?.sync_all().context("failed to sync the bundle")?;
-    Ok(from_service)
+    packed.finish()?.sync_all().context("failed to sync the bundle")
 }
 
 fn path_of(asked: &Asked) -> String {
@@ -109,11 +117,6 @@ pub(super) fn percent(text: &str) -> String {
 
 /// Opens the directory, recovering what a crash left, and copies from it.
 fn from_directory(options: Options, asked: &Asked, packed: &mut impl Write) -> anyhow::Result<()> {
-    ensure!(
-        options.path.join("sessions").is_dir(),
-        "no service answers, and `{}` is no storage directory",
-        options.path.display()
-    );
     let store = Store::open(options, Arc::new(RealDisk), Arc::new(Nobody))?;
     let bundle = BundleWriter::new(packed, now());
     let copied = match asked {

@@ -111,7 +111,7 @@ fn make_empty(layout: &Layout) -> anyhow::Result<()> {
 
 fn settle(layout: &Layout, staging: &Staging) -> anyhow::Result<()> {
     let staged = staging.layout();
-    let checkpoint = Checkpoint::read(&staged).context("the back-up has no readable checkpoint")?;
+    let checkpoint = Checkpoint::read(&staged)?.context("the back-up has no readable checkpoint")?;
     let checkpoint = Checkpoint { epoch: new_epoch(), clean: false, boot: None, synced: true, ..checkpoint };
     checkpoint.write(&staged, &RealDisk)?;
     for id in staging.sessions()? {

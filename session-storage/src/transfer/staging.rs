@@ -9,7 +9,7 @@ use anyhow::Context;
 use session_model::SessionId;
 use session_model::metadata::Metadata;
 
-use crate::store::layout::{Layout, METADATA};
+use crate::store::layout::{Layout, METADATA, is_session_file};
 use crate::store::recent;
 
 /// Room that is left on the disk.
@@ -48,6 +48,23 @@ impl Staging {
     /// Makes everything on the file system durable.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(&self.path)?)?)
+    }
+
+    /// Removes what no session has, which an older version could export; answers what that was.
+    pub(super) fn leave_out_foreign(&self) -> anyhow::Result<Vec<String>> {
+        let mut left_out = Vec::new();
+        for id in self.sessions()? {
+            for entry in fs::read_dir(self.layout().session(&id))? {
+                let entry = entry?;
+                let name = entry.file_name().to_string_lossy().into_owned();
+                if !is_session_file(&name) {
+                    fs::remove_file(entry.path())?;
+                    left_out.push(format!("sessions/{id}/{name}: is no file of a session and is left out"));
+                }
+            }
+        }
+        left_out.sort_unstable();
+        Ok(left_out)
     }
 
     /// The sessions in it.

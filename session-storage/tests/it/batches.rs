@@ -235,3 +235,63 @@ async fn a_creation_with_a_producers_numbers_names_its_session() {
     }
     assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
 }
+
+/// So many lines of each kind that had to look at all those before it.
+fn many_lines(lines: usize) -> Vec<u8> {
+    let mut body = String::new();
+    for n in 0..lines {
+        let line = match n % 3 {
+            0 => json!({"type": "goal_add", "data": {}}),
+            1 => json!({"type": "agent_spawn", "data": {"agentId": format!("a{n}"), "type": "t"}}),
+            _ => json!({"type": "agent_complete", "data": {"agentId": format!("a{}", n - 1)}}),
+        };
+        body.push_str(&line.to_string());
+        body.push('\n');
+    }
+    body.into_bytes()
+}
+
+#[tokio::test]
+async fn a_batch_of_thirty_thousand_lines_lets_other_sessions_write_meanwhile_and_is_one_step() {
+    let server = TestServer::start();
+    let lines = 30_000;
+    let mut headers = producer("p", 0, 0);
+    headers.push(("Content-Type", "application/x-ndjson".to_owned()));
+    let path = "/api/sessions/big/events";
+    let mut others = 0;
+    let answer = {
+        let mut batch = std::pin::pin!(server.send(Method::POST, path, &headers, Some(many_lines(lines))));
+        loop {
+            tokio::select! {
+                answer = &mut batch => break answer,
+                _ = server.action("other", json!({})) => others += 1,
+            }
+        }
+    };
+    let results = answer.ok()["results"].as_array().unwrap().clone();
+    assert_eq!(results.len(), lines);
+    assert!(results.iter().all(|result| result["success"] == true));
+    assert!(others > 0, "none was answered before the batch");
+    let server = server.crash();
+    let state = server.state("big").await;
+    let count = |list: &Value| list.as_array().unwrap().len();
+    assert_eq!((count(&state["goals"]), count(&state["agents"]["active"])), (lines / 3, 0));
+    assert_eq!(count(&state["agents"]["completed"]), lines / 3);
+    let again = server.send(Method::POST, path, &headers, Some(many_lines(lines))).await;
+    assert_eq!(again.text, answer.text);
+    assert_eq!(server.setup.clone().run(&["check"]).code, Some(0));
+}
+
+#[tokio::test]
+async fn a_batch_cannot_copy_the_goals_of_a_session_without_end() {
+    let server = TestServer::start();
+    let goal = json!({"type": "goal_add", "data": {"status": "completed", "text": "x".repeat(100_000)}});
+    server.batch("s", &[], &vec![goal; 10]).await.ok();
+    let ends: Vec<Value> = (0..100).map(|n| json!({"type": "finalize", "data": {"outcome": n}})).collect();
+    let answer = server.batch("s", &[], &ends).await.ok();
+    let results = answer["results"].as_array().unwrap();
+    let stored = results.iter().filter(|result| result["success"] == true).count();
+    assert!((1..20).contains(&stored), "{stored}");
+    assert!(results[stored..].iter().all(|result| result["code"] == "payload_too_large"), "{answer}");
+    server.finalize("s", json!({"outcome": "the end"})).await.ok();
+}

@@ -10,12 +10,12 @@ use crate::client::{producer, seqs, texts};
 use crate::server::{Setup, TestServer, eventually};
 
 /// A mounted tmpfs of its own, unmounted in the end.
-struct SmallDisk {
+pub(crate) struct SmallDisk {
     dir: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    fn mount(size: &str) -> Self {
+    pub(crate) fn mount(size: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("small-disk-").tempdir().unwrap();
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
@@ -25,8 +25,15 @@ impl SmallDisk {
         Self { dir }
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// A file that takes all the room but so many bytes.
+    pub(crate) fn fill_but(&self, left: usize) -> PathBuf {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        let free = (stat.f_bavail * stat.f_frsize) as usize;
+        self.fill(free.saturating_sub(left))
     }
 
     /// A file that takes room, and its way.

@@ -16,7 +16,7 @@ use session_storage::live::{Hub, LiveConfig};
 use session_storage::sessions::{Sessions, Settings};
 use session_storage::store::disk::{Disk, RealDisk};
 use session_storage::store::retention::Policy;
-use session_storage::store::{Options, SyncPolicy};
+use session_storage::store::{OpenFiles, Options, SyncPolicy};
 
 use crate::disk::{self, copy_dir};
 use crate::server::eventually;
@@ -98,7 +98,13 @@ pub(crate) fn open(path: &Path, disk: &Arc<impl Disk>) -> Arc<Sessions> {
 }
 
 fn open_with(path: &Path, disk: &Arc<impl Disk>, sync: SyncPolicy) -> Arc<Sessions> {
-    let store = Options { path: path.to_owned(), sync, recent_limit: 10, journal_max_bytes: 64 << 20 };
+    let store = Options {
+        path: path.to_owned(),
+        sync,
+        recent_limit: 10,
+        journal_max_bytes: 64 << 20,
+        files: OpenFiles::default(),
+    };
     let settings = Settings {
         store,
         auto_create: true,

@@ -1,13 +1,11 @@
 //! Thousands of sockets that never finish their request, and bodies that promise more than they hold.
 
-use std::time::Duration;
-
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::server::{TestServer, eventually};
+use crate::server::{Setup, TestServer, eventually};
 
 const SOCKETS: usize = 3000;
 
@@ -60,7 +58,8 @@ async fn thousands_of_half_open_sockets_cost_little_and_stop_nobody() {
 
 #[tokio::test]
 async fn a_service_with_open_sockets_stops_all_the_same() {
-    let mut server = TestServer::start();
+    // Far longer than the test waits for the end.
+    let mut server = Setup::new().env("SHUTDOWN_TIMEOUT", "3600s").start();
     let mut sockets = Vec::new();
     for start in [&b"POST /api/actions/s HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"[..], b"GET /he", b""] {
         let mut socket = TcpStream::connect(server.address).await.unwrap();
@@ -88,5 +87,5 @@ async fn clients_that_go_away_in_the_middle_leave_nothing_half_done() {
     }
     let seq = server.action("s", json!({"n": "whole"})).await;
     assert_eq!(seq, 1, "no half body was stored");
-    tokio::time::timeout(Duration::from_secs(5), server.get("/health")).await.unwrap().ok();
+    server.get("/health").await.ok();
 }

@@ -5,16 +5,16 @@ use std::os::unix::fs::PermissionsExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::server::{Setup, TestServer, eventually};
+use crate::server::{Setup, TestServer, eventually, with_ever_more_time};
 use crate::socket::{Frame, Tail};
 
 /// A key as it is printed.
 pub(crate) fn make_key(setup: &Setup, arguments: &[&str]) -> String {
-    printed(setup, &[&["key", "create", "--name", "test"], arguments].concat())
+    printed(setup, &[&["key", "create", "--init", "--name", "test"], arguments].concat())
 }
 
 pub(crate) fn issue_token(setup: &Setup, arguments: &[&str]) -> String {
-    printed(setup, &[&["token", "issue"], arguments].concat())
+    printed(setup, &[&["token", "issue", "--init"], arguments].concat())
 }
 
 fn printed(setup: &Setup, arguments: &[&str]) -> String {
@@ -127,16 +127,28 @@ async fn a_rotated_key_has_a_new_secret_and_the_old_one_its_time() {
 
 #[tokio::test]
 async fn a_key_ends_with_its_time_and_so_does_its_stream() {
-    let server = TestServer::start();
-    let key = make_key(&server.setup, &["--role", "viewer", "--expires", "2s"]);
-    until_status(&server, &key, 200).await;
-    let shown = format!("Bearer {key}");
-    let mut tail =
-        Tail::with_headers(&server.address.to_string(), "", &[("authorization", &shown)]).await.unwrap();
-    assert!(matches!(tail.frame().await, Frame::Closed(Some(4401))));
-    let refusal = server.send(reqwest::Method::GET, "/api/sessions", &bearer(&key), None).await;
-    assert!(refusal.refused(401, "unauthorized").contains("expired"));
-    assert_eq!(listed(&server.setup)[0]["status"], "expired");
+    with_ever_more_time(async |time| {
+        let server = TestServer::start();
+        let expires = format!("{}s", time.as_secs());
+        let key = make_key(&server.setup, &["--role", "viewer", "--expires", &expires]);
+        let ask = async || server.send(reqwest::Method::GET, "/api/sessions", &bearer(&key), None).await;
+        let expired = async || {
+            let asked = ask().await;
+            asked.status == 401 && asked.refused(401, "unauthorized").contains("expired")
+        };
+        eventually("keys are asked for", async || (status(&server, "none").await == 401).then_some(())).await;
+        let shown = format!("Bearer {key}");
+        let tail = Tail::with_headers(&server.address.to_string(), "", &[("authorization", &shown)]).await;
+        let Ok(mut tail) = tail else {
+            assert!(expired().await, "a key that is good opens a socket");
+            return Err(format!("the key had expired after {expires}, before it was shown"));
+        };
+        assert!(matches!(tail.frame().await, Frame::Closed(Some(4401))));
+        assert!(expired().await);
+        assert_eq!(listed(&server.setup)[0]["status"], "expired");
+        Ok(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -110,3 +110,116 @@ async fn the_unix_socket_is_guarded_by_its_mode_unless_it_needs_a_key_too() {
             .await;
     }
 }
+
+#[tokio::test]
+async fn a_foreign_page_sets_no_heavy_read_off() {
+    let server = Setup::new().env("CORS_ALLOWED_ORIGINS", "http://deck.lan").start();
+    server.create("s", "u").await;
+    let stream = [("Accept", "text/event-stream")];
+    let heavy: [(&str, &[(&str, &str)]); 5] = [
+        ("/api/admin/export", &[]),
+        ("/api/admin/backup", &[]),
+        ("/%61pi/admin/%65xport", &[]),
+        ("/api/events", &stream),
+        ("/api/sessions/s/events", &stream),
+    ];
+    let send = async |method: Method, path: &str, headers: &[(&str, &str)]| {
+        let mut request = server.http.request(method, server.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        // A stream has no end; a copy is taken whole.
+        if answer.headers()["content-type"] != "text/event-stream" {
+            answer.bytes().await.unwrap();
+        }
+        status
+    };
+    let own = server.url("/dashboard/");
+    for (path, accept) in heavy {
+        // With CORS; an image or a link, of which the browser says only where it comes from; a browser that says less.
+        let foreign: [&[(&str, &str)]; 6] = [
+            &[("Origin", "http://evil.test")],
+            &[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")],
+            &[("Sec-Fetch-Site", "cross-site")],
+            &[("Sec-Fetch-Site", "same-site")],
+            &[("Sec-Fetch-Site", "cross-site"), ("Referer", own.as_str())],
+            &[("Referer", "http://evil.test/page")],
+        ];
+        for headers in foreign {
+            for method in [Method::GET, Method::HEAD] {
+                let status = send(method.clone(), path, &[headers, accept].concat()).await;
+                assert_eq!(status, 403, "{method} {path} {headers:?}");
+            }
+        }
+        let good: [&[(&str, &str)]; 6] = [
+            &[],
+            &[("Sec-Fetch-Site", "none")],
+            &[("Sec-Fetch-Site", "same-origin")],
+            &[("Origin", "http://deck.lan"), ("Sec-Fetch-Site", "cross-site")],
+            &[("Referer", "http://deck.lan/page?x")],
+            &[("Referer", own.as_str())],
+        ];
+        for headers in good {
+            assert_eq!(send(Method::GET, path, &[headers, accept].concat()).await, 200, "{path} {headers:?}");
+        }
+    }
+    assert_eq!(
+        send(Method::GET, "/api/sessions", &[("Sec-Fetch-Site", "cross-site")]).await,
+        200,
+        "a light read"
+    );
+    eventually("nothing was begun for a foreign page", async || {
+        let log = server.log_text();
+        let begun = log.lines().filter(|line| line.contains("a copy was")).count();
+        (begun == 18).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_foreign_name_in_the_request_line_is_refused_like_one_in_the_host() {
+    let server = Setup::new().env("ALLOWED_HOSTS", "recorder.lan").start();
+    let asked = async |target: &str, host: &str| {
+        let head = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+        server.raw(&format!("{target} {host}"), head.into_bytes()).await
+    };
+    let ours = "Host: localhost\r\n";
+    for good in [
+        "/health",
+        "http://localhost:9000/health",
+        "http://127.0.0.1/health",
+        "HTTP://LocalHost/health",
+        "http://recorder.lan./health",
+        "http://[::1]:9000/health",
+    ] {
+        assert_eq!(asked(good, ours).await.status, 200, "{good}");
+    }
+    for evil in [
+        "http://evil.test/health",
+        "http://evil.test:9000/api/admin/export",
+        "https://evil.test/health",
+        "http://EVIL.test./health",
+        "http://localhost@evil.test/health",
+        "http://localhost:9000@evil.test/health",
+        "http://evil.test@localhost/health",
+        "http://localhost.evil.test/health",
+    ] {
+        asked(evil, ours).await.refused(421, "host_not_allowed");
+        let without = asked(evil, "").await.status;
+        assert!(matches!(without, 400 | 421), "{evil}: {without}");
+    }
+    for hosts in
+        ["Host: evil.test\r\n", "Host: localhost\r\nHost: evil.test\r\n", "Host: evil\u{e9}.test\r\n"]
+    {
+        let reply = asked("http://localhost/health", hosts).await;
+        assert!(matches!(reply.status, 400 | 421), "{hosts}: {}", reply.status);
+    }
+    let write = "POST http://localhost:1/api/actions/a HTTP/1.1\r\nHost: localhost:2\r\nOrigin: http://localhost:2\r\n\
+                 Content-Length: 2\r\nConnection: close\r\n\r\n{}";
+    server
+        .raw("an origin is that of the request line", write.into())
+        .await
+        .refused(403, "origin_not_allowed");
+}

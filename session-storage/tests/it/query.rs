@@ -155,6 +155,45 @@ async fn health_and_root_say_who_answers() {
     }
 }
 
+/// Who writes and who reads are two, on connections of their own: the reader may be answered first.
+#[tokio::test]
+async fn what_a_read_shows_the_lists_show_too() {
+    let server = TestServer::start();
+    let lists =
+        ["/api/sessions?limit=1", "/api/query/recent", "/api/query/active", "/api/sessions/user/unknown"];
+    let listed = async |id: &str, list: &str| {
+        let reply = server.get(list).await;
+        assert_eq!(reply.status, 200, "{list}");
+        reply.text.contains(&format!("\"{id}\""))
+    };
+    for n in 0..150 {
+        let id = format!("quick-{n}");
+        let (action, end) =
+            (server.url(&format!("/api/actions/{id}")), server.url(&format!("/api/sessions/{id}/finalize")));
+        let post = |url: String| {
+            let request = server.http.post(url).header("Content-Type", "application/json").body("{}");
+            tokio::spawn(async move { request.send().await.unwrap().status() })
+        };
+        let list = lists[n % lists.len()];
+        let write = post(action);
+        eventually("it can be read", async || {
+            (server.get(&format!("/api/state/{id}")).await.status == 200).then_some(())
+        })
+        .await;
+        assert!(listed(&id, list).await, "{id} is read and not in {list}");
+        assert_eq!(write.await.unwrap(), 200);
+        let write = post(end);
+        eventually("it is completed", async || {
+            (server.metadata(&id).await["status"] == "completed").then_some(())
+        })
+        .await;
+        assert!(!listed(&id, "/api/query/active").await, "{id} is completed and active");
+        assert_eq!(write.await.unwrap(), 200);
+        server.delete(&format!("/api/sessions/{id}")).await.ok();
+        assert!(!listed(&id, "/api/sessions?limit=1").await, "{id} is deleted and listed");
+    }
+}
+
 /// A connection that is cut takes its request with it, however far that has come: what was stored is listed all the same.
 #[tokio::test]
 async fn a_session_whose_first_writer_left_at_once_is_listed() {
@@ -178,4 +217,58 @@ async fn a_session_whose_first_writer_left_at_once_is_listed() {
         (listed.len() == there && there > 0).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn long_lists_are_answered_whole_or_in_pages() {
+    let server = with_sessions(Setup::new(), 7).await;
+    server.finalize("s03", json!({})).await.ok();
+    let newest = ["s07", "s06", "s05", "s04", "s02", "s01"];
+    for (path, expected) in
+        [("/api/query/active", &newest[..]), ("/api/sessions/user/odd", &["s01", "s03", "s05", "s07"])]
+    {
+        let all = server.get(path).await;
+        assert_eq!(all.header("next-cursor"), "", "without a limit there is no page");
+        let all = array(all.ok());
+        assert_eq!(texts(&all, "sessionId"), expected);
+        for limit in 1..=8 {
+            let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
+            loop {
+                let page = server.get(&format!("{path}?{query}")).await;
+                let rows = array(page.ok());
+                assert!(rows.len() <= limit);
+                pages.extend(rows);
+                let next = page.header("next-cursor");
+                if next.is_empty() {
+                    break;
+                }
+                query = format!("limit={limit}&cursor={next}");
+            }
+            assert_eq!(pages, all, "{path} by {limit}");
+        }
+        for bad in ["limit=0", "limit=1001", "limit=x", "cursor=x", "cursor=1~2~..", "limit=1&limit=2"] {
+            server.get(&format!("{path}?{bad}")).await.refused(400, "invalid_parameter");
+        }
+    }
+}
+
+#[tokio::test]
+async fn lists_that_are_longer_than_a_piece_are_whole() {
+    let server = Setup::new().start();
+    let note = "n".repeat(3000);
+    for n in 0..150 {
+        let id = format!("s{n:03}");
+        server.create(&id, "u").await;
+        server.patch_metadata(&id, json!({"note": note})).await.ok();
+    }
+    let expected: Vec<String> = (0..150).rev().map(|n| format!("s{n:03}")).collect();
+    let active = array(server.get("/api/query/active").await.ok());
+    assert_eq!(texts(&active, "sessionId"), expected);
+    assert!(active.iter().all(|metadata| metadata["note"] == note.as_str()));
+    let page = server.get("/api/sessions?limit=149").await.ok();
+    assert_eq!(texts(&array(page["sessions"].clone()), "sessionId"), expected[..149]);
+    assert!(page["next"].is_string());
+    let stats = server.get("/api/query/stats").await.ok();
+    assert_eq!(stats["activeSessions"], json!(expected));
+    assert_eq!(server.get("/api/sessions/user/u").await.ok().as_array().map(Vec::len), Some(150));
 }

@@ -3,6 +3,7 @@
 //! `TORTURE_KILLS` sets how many kills (10), `TORTURE_SEED` repeats a run.
 
 use std::collections::BTreeSet;
+use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,28 +12,33 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use crate::audit::Audit;
+use crate::disk;
 use crate::load::{Ledger, Load};
 use crate::server::{Setup, TestServer, eventually};
 use crate::socket::{Frame, Tail, position_of};
 
-fn number_from_env(name: &str) -> Option<u64> {
+pub(crate) fn number_from_env(name: &str) -> Option<u64> {
     std::env::var(name)
         .ok()
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
 /// A small generator: the cuts need spread, not secrecy.
-struct Dice(u64);
+pub(crate) struct Dice(u64);
 
 impl Dice {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
         let seed = number_from_env("TORTURE_SEED").unwrap_or(now) | 1;
         println!("TORTURE_SEED={seed}");
         Self(seed)
     }
 
-    fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn from(seed: u64) -> Self {
+        Self(seed | 1)
+    }
+
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -160,4 +166,59 @@ async fn a_kill_during_the_start_does_no_harm() {
     }
     setup = server.stop();
     assert_eq!(setup.run(&["check"]).code, Some(0));
+}
+
+#[tokio::test]
+async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happened_since_and_no_more() {
+    let server = TestServer::start();
+    for id in ["a", "b", "c"] {
+        server.create(id, &format!("user-of-{id}")).await;
+    }
+    let setup = server.stop();
+    let index = setup.storage().join("index.json");
+    let older = fs::read(&index).unwrap();
+    let server = setup.start();
+    server.patch_metadata("b", json!({"tags": ["changed"]})).await.ok();
+    server.create("d", "user-of-d").await;
+    server.delete("/api/sessions/a").await.ok();
+    let setup = server.stop();
+    // What a kill leaves behind when a checkpoint came after the index was written.
+    fs::write(&index, older).unwrap();
+    let metadata = setup.storage().join("sessions/c/metadata.json");
+    let text = fs::read_to_string(&metadata).unwrap();
+    fs::write(&metadata, text.replace("user-of-c", "user-of-nobody")).unwrap();
+    let found = async |server: &TestServer, query: &str| {
+        let mut page = server.get(&format!("/api/sessions?{query}")).await.ok();
+        let sessions = page["sessions"].take();
+        let ids = sessions.as_array().unwrap().iter().map(|s| s["sessionId"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<_>>()
+    };
+    let mut server = setup.start();
+    for _ in 0..2 {
+        assert_eq!(found(&server, "user=user-of-c").await, ["c"], "its metadata is not read for the index");
+        assert_eq!(found(&server, "tag=changed").await, ["b"], "the journal names it: it is read");
+        assert_eq!(found(&server, "").await, ["d", "c", "b"]);
+        server = server.crash();
+    }
+}
+
+#[tokio::test]
+async fn without_a_journal_that_goes_back_to_the_index_every_session_is_read() {
+    let server = TestServer::start();
+    server.create("a", "before").await;
+    let setup = server.stop();
+    let index = setup.storage().join("index.json");
+    let older = fs::read(&index).unwrap();
+    let server = setup.start();
+    server.patch_metadata("a", json!({"tags": ["changed"]})).await.ok();
+    let setup = server.stop();
+    fs::write(&index, older).unwrap();
+    for segment in disk::names(&setup.storage().join("journal")) {
+        if segment != "checkpoint.json" {
+            fs::remove_file(setup.storage().join("journal").join(segment)).unwrap();
+        }
+    }
+    let server = setup.start();
+    let page = server.get("/api/sessions?tag=changed").await.ok();
+    assert_eq!(page["sessions"].as_array().map(Vec::len), Some(1), "{page}");
 }

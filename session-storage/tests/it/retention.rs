@@ -9,7 +9,7 @@ use session_model::{Command, RecordBody, SessionId};
 use session_storage::live::{Hub, LiveConfig};
 use session_storage::sessions::{Sessions, Settings};
 use session_storage::store::retention::Policy;
-use session_storage::store::{Options, SyncPolicy};
+use session_storage::store::{OpenFiles, Options, SyncPolicy};
 
 use crate::disk::{files_below, names};
 use crate::server::{Setup, TestServer, eventually};
@@ -187,7 +187,13 @@ fn a_session_that_was_opened_again_after_the_choice_stays() {
     let dir = tempfile::tempdir().unwrap();
     actix_web::rt::System::new().block_on(async {
         let path = dir.path().to_owned();
-        let store = Options { path, sync: SyncPolicy::Always, recent_limit: 10, journal_max_bytes: 64 << 20 };
+        let store = Options {
+            path,
+            sync: SyncPolicy::Always,
+            recent_limit: 10,
+            journal_max_bytes: 64 << 20,
+            files: OpenFiles::default(),
+        };
         let retention = Policy { max_sessions: Some(0), ..Policy::default() };
         let settings =
             Settings { store, auto_create: true, retention, redaction: None, redaction_key_required: false };

@@ -331,9 +331,8 @@ fn key_file(setup: &Setup) -> PathBuf {
 
 /// The tag that stands in the place of the same secret in a new record.
 async fn tag(server: &TestServer) -> String {
-    let answer = server.actions("s", "").await.len();
-    server.action("s", json!({"x": secret("action")})).await;
-    server.actions("s", "").await[answer]["x"].as_str().unwrap().to_owned()
+    let seq = server.action("s", json!({"x": secret("action")})).await;
+    server.actions("s", "").await[seq as usize - 1]["x"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
@@ -389,7 +388,14 @@ async fn a_redaction_key_that_cannot_be_read_stops_the_start_and_stays() {
     let setup = server.stop();
     let elsewhere = setup.outside().join("key");
     std::fs::rename(key_file(&setup), &elsewhere).unwrap();
-    let pipe = || rustix::fs::mkfifoat(rustix::fs::CWD, key_file(&setup), rustix::fs::Mode::RUSR.union(rustix::fs::Mode::WUSR)).unwrap();
+    let pipe = || {
+        rustix::fs::mkfifoat(
+            rustix::fs::CWD,
+            key_file(&setup),
+            rustix::fs::Mode::RUSR.union(rustix::fs::Mode::WUSR),
+        )
+        .unwrap();
+    };
     let in_its_place: [(&dyn Fn(), &str); 3] = [
         (&|| std::fs::create_dir(key_file(&setup)).unwrap(), "it is no file"),
         (&pipe, "it is no file"),
@@ -399,18 +405,27 @@ async fn a_redaction_key_that_cannot_be_read_stops_the_start_and_stays() {
         put();
         let refused = setup.run(&[]);
         assert_eq!(refused.code, Some(4), "{}", refused.said());
-        assert!(refused.stderr.contains(".redaction-key`") && refused.stderr.contains(fault), "{}", refused.said());
+        assert!(
+            refused.stderr.contains(".redaction-key`") && refused.stderr.contains(fault),
+            "{}",
+            refused.said()
+        );
         assert!(!setup.storage().join(".redaction-key.damaged").exists(), "nothing is set aside");
-        std::fs::rename(key_file(&setup), setup.outside().join(format!("was-{fault}-{}", uuid::Uuid::new_v4()))).unwrap();
+        std::fs::rename(
+            key_file(&setup),
+            setup.outside().join(format!("was-{fault}-{}", uuid::Uuid::new_v4())),
+        )
+        .unwrap();
     }
     std::fs::rename(&elsewhere, key_file(&setup)).unwrap();
     assert_eq!(tag(&setup.start()).await, before);
 }
 
 #[test]
-fn the_printed_configuration_says_of_when_the_shapes_of_tokens_are() {
+fn the_printed_configuration_names_version_and_date_of_the_shapes_of_tokens() {
     let printed = Setup::new().run(&["--print-config"]);
     let (version, date) = session_model::redact::list_version();
-    let line = printed.stdout.lines().find(|line| line.starts_with("# the built-in shapes of providers' tokens"));
+    let line =
+        printed.stdout.lines().find(|line| line.starts_with("# the built-in shapes of providers' tokens"));
     assert!(line.is_some_and(|line| line.contains(version) && line.contains(date)), "{}", printed.said());
 }

@@ -23,6 +23,7 @@ pub(crate) struct Setup {
     keep: Option<Arc<TempDir>>,
     env: Vec<(String, String)>,
     allowed: Vec<String>,
+    open_files: Option<usize>,
 }
 
 impl Setup {
@@ -36,7 +37,9 @@ impl Setup {
 
     /// An existing directory.
     pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
-        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new() }
+        // Directories that tests make are as closed as those of the service, which warns of others.
+        rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
+        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new(), open_files: None }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
@@ -47,6 +50,12 @@ impl Setup {
     /// Lets WARN and ERROR lines that contain this text pass.
     pub(crate) fn allow(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
+        self
+    }
+
+    /// Lets the process have so many descriptors and no more.
+    pub(crate) fn open_files(mut self, most: usize) -> Self {
+        self.open_files = Some(most);
         self
     }
 
@@ -61,7 +70,15 @@ impl Setup {
 
     /// The binary with this environment and nothing of ours.
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_session-storage"));
+        let binary = env!("CARGO_BIN_EXE_session-storage");
+        let mut command = match self.open_files {
+            None => Command::new(binary),
+            Some(most) => {
+                let mut shell = Command::new("/bin/sh");
+                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), binary]);
+                shell
+            }
+        };
         command.env_clear().env("PORT", "0").env("HOST", "127.0.0.1").env("STORAGE_PATH", &self.storage);
         command.env("RUST_LOG", "info").env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
@@ -85,13 +102,28 @@ impl Setup {
     }
 
     pub(crate) fn start(&self) -> TestServer {
-        let mut child = self
-            .command()
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        self.try_start().unwrap_or_else(|ended| {
+            panic!("the service did not say `listening on http://…`; its log:\n{}", ended.stderr)
+        })
+    }
+
+    /// The service, or how it ended where it refused to start.
+    pub(crate) fn try_start(&self) -> Result<TestServer, Finished> {
+        self.start_as(self.command())
+    }
+
+    /// Starts it with the umask that hides nothing.
+    pub(crate) fn start_open(&self) -> TestServer {
+        let command = self.command();
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", "umask 000; exec \"$0\""]).arg(command.get_program()).env_clear();
+        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        self.start_as(shell).unwrap_or_else(|ended| panic!("the service did not start: {}", ended.stderr))
+    }
+
+    fn start_as(&self, mut command: Command) -> Result<TestServer, Finished> {
+        let mut child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (tell, listening) = mpsc::channel();
         let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
@@ -126,12 +158,17 @@ impl Setup {
         };
         let Some(address) = address.ok().and_then(|a| a.trim_end_matches('/').parse().ok()) else {
             server.judged = true;
+            let ended = wait(&mut server.child, Duration::from_secs(1));
             let _ = server.child.kill();
             let _ = server.child.wait();
-            panic!("the service did not say `listening on http://…`; its log:\n{}", server.log_text());
+            for reader in server.readers.drain(..) {
+                reader.join().unwrap();
+            }
+            let code = ended.and_then(|status| status.code());
+            return Err(Finished { code, stdout: String::new(), stderr: server.log_text() });
         };
         server.address = address;
-        server
+        Ok(server)
     }
 }
 
@@ -171,6 +208,19 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Makes an attempt with ever more time, until it had enough: some tests look at what happens before a time is over,
+/// and a busy machine may need more than an idle one has to wait for. An attempt says what it came too late for.
+pub(crate) async fn with_ever_more_time(mut attempt: impl AsyncFnMut(Duration) -> Result<(), String>) {
+    let mut late = String::new();
+    for seconds in [2, 8, 32] {
+        match attempt(Duration::from_secs(seconds)).await {
+            Ok(()) => return,
+            Err(reason) => late = reason,
+        }
+    }
+    panic!("too late even with the most time: {late}");
 }
 
 /// How a run of the binary ended.
@@ -233,14 +283,19 @@ impl TestServer {
         self.signal(Signal::TERM);
     }
 
-    /// After [`Self::ask_to_stop`]: expects exit 0 within ten seconds.
+    /// After [`Self::ask_to_stop`]: expects exit 0.
     pub(crate) fn ended(&mut self) -> Setup {
-        let status = wait(&mut self.child, Duration::from_secs(10));
+        let status = wait(&mut self.child, PATIENCE);
         let log = self.log_text();
-        let status = status.unwrap_or_else(|| panic!("not ended 10 s after SIGTERM; log:\n{log}"));
+        let status = status.unwrap_or_else(|| panic!("not ended {PATIENCE:?} after SIGTERM; log:\n{log}"));
         assert_eq!(status.code(), Some(0), "SIGTERM must end with 0; log:\n{log}");
         self.judge();
         self.setup.clone()
+    }
+
+    /// SIGKILL, while others go on asking.
+    pub(crate) fn kill_now(&self) {
+        self.signal(Signal::KILL);
     }
 
     /// SIGKILL.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use session_model::Timestamp;
+use session_storage::bundle::{Kind, file};
 use tokio::sync::watch;
 
 use crate::disk::{cut, files_below, flip, names};
@@ -208,6 +210,56 @@ async fn a_directory_of_the_older_service_is_imported_as_it_is_and_only_read() {
             "{file}"
         );
     }
+}
+
+/// An older version exported whatever plain name lay in a session's folder.
+#[tokio::test]
+async fn a_session_is_imported_without_what_no_session_has() {
+    let server = filled().await;
+    let setup = server.stop();
+    let foreign = ["run.sh", "index.html", "metadata.json.bak", "final-01.json"];
+    for name in foreign {
+        fs::write(setup.storage().join("sessions/parent").join(name), "stray").unwrap();
+    }
+    fs::write(setup.storage().join("sessions/parent/actions.jsonl.damaged"), "{\"torn").unwrap();
+    let bundle = setup.outside().join("old.tar.zst");
+    let sessions = setup.storage().join("sessions");
+    let packed: anyhow::Result<_> = file::write(&bundle, Timestamp::from_millis(0), |mut writer| {
+        for path in files_below(&sessions) {
+            let place = path.strip_prefix(setup.storage()).unwrap();
+            writer.bytes(text(place).to_owned(), &fs::read(&path)?)?;
+        }
+        writer.finish(Kind::Export, "life", 1)?;
+        Ok(())
+    });
+    packed.unwrap();
+    for source in [bundle.as_path(), setup.storage()] {
+        let target = Setup::new();
+        let run = target.run(&["import", text(source)]);
+        assert!(good(&run).contains("3 sessions imported"), "{}", run.said());
+        let there = names(&target.storage().join("sessions/parent"));
+        for name in foreign {
+            assert!(!there.contains(&name.to_owned()), "{name} in {there:?}");
+            assert!(run.stderr.contains(&format!("sessions/parent/{name}")), "{name}: {}", run.stderr);
+        }
+        assert!(there.contains(&"actions.jsonl.damaged".to_owned()), "{there:?}");
+        let again = target.run(&["import", text(source)]);
+        assert!(good(&again).contains("0 sessions imported, 3 unchanged"), "{}", again.said());
+    }
+    let setup = setup.allow("no file of a session");
+    let server = setup.start();
+    let exported = server.setup.outside().join("new.tar.zst");
+    good(&beside(&server, &["export", text(&exported)]).await);
+    let target = Setup::new();
+    let run = target.run(&["import", text(&exported)]);
+    assert!(good(&run).contains("3 sessions imported"), "{}", run.said());
+    assert!(!run.stderr.contains("no file of a session"), "an export has none of them: {}", run.stderr);
+    // A back-up is of the whole directory, and restored by whoever may write to it.
+    let backup = server.setup.outside().join("backup.tar.zst");
+    good(&beside(&server, &["backup", text(&backup)]).await);
+    let target = Setup::new();
+    good(&target.run(&["restore", text(&backup)]));
+    assert!(target.storage().join("sessions/parent/run.sh").exists());
 }
 
 #[tokio::test]

@@ -45,9 +45,9 @@ fn url(server: &TestServer) -> String {
     format!("https://localhost:{}", server.address.port())
 }
 
-/// Runs a command as on another machine: with no configuration of the service's.
+/// Runs a command as on another machine: with no configuration of the service's, and no directory.
 async fn elsewhere(setup: &Setup, args: &[&str]) -> Finished {
-    let setup = setup.clone();
+    let setup = if args.contains(&"--url") { setup.clone().env("STORAGE_PATH", "") } else { setup.clone() };
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let run = move || setup.run(&args.iter().map(String::as_str).collect::<Vec<_>>());
     tokio::task::spawn_blocking(run).await.unwrap()

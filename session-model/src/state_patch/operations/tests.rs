@@ -98,3 +98,44 @@ fn the_size_of_a_value_is_about_that_of_its_json() {
     let (about, exactly) = (json::size_of(&value), value.to_string().len());
     assert!(about.abs_diff(exactly) < 10, "{about} {exactly}");
 }
+
+#[test]
+fn a_test_compares_numbers_by_value() {
+    let whole = || json::value(br#"{"n":25000000000000000001,"f":1.50,"l":[{"x":1}]}"#).unwrap();
+    for (test, holds) in [
+        (r#"{"path":"/n","value":25000000000000000001}"#, true),
+        (r#"{"path":"/n","value":25000000000000000002}"#, false),
+        (r#"{"path":"/n","value":2.5e19}"#, false),
+        (r#"{"path":"/f","value":1.5}"#, true),
+        (r#"{"path":"/f","value":15E-1}"#, true),
+        (r#"{"path":"/f","value":"1.5"}"#, false),
+        (r#"{"path":"/l","value":[{"x":1.0}]}"#, true),
+        (r#"{"path":"/gone","value":1}"#, false),
+    ] {
+        let mut operation = json::value(test.as_bytes()).unwrap();
+        operation["op"] = "test".into();
+        let result = applied(whole(), &Value::Array(vec![operation]));
+        assert_eq!(
+            result.map_err(|refusal| refusal.code),
+            if holds { Ok(whole()) } else { Err(Code::PatchConflict) }
+        );
+    }
+}
+
+#[test]
+fn the_values_of_operations_keep_their_digits() {
+    let patch = r#"[{"op":"add","path":"/a","value":1E5},{"op":"replace","path":"/b","value":[1e400,-0]},
+        {"op":"copy","from":"/b","path":"/c"}]"#;
+    let applied = applied(json!({"b": 1}), &json::value(patch.as_bytes()).unwrap()).unwrap();
+    assert_eq!(applied.to_string(), r#"{"b":[1e400,-0],"a":1E5,"c":[1e400,-0]}"#);
+}
+
+#[test]
+fn a_long_number_is_counted_with_all_its_digits() {
+    let long = json::value("1".repeat(6 << 20).as_bytes()).unwrap();
+    let copy = |to: &str| json!({"op": "copy", "from": "/n", "path": to});
+    let mut whole = json!({});
+    whole["n"] = long;
+    let refusal = applied(whole, &json!([copy("/a"), copy("/b")])).unwrap_err();
+    assert_eq!(refusal.code, Code::PayloadTooLarge);
+}

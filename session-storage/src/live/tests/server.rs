@@ -20,7 +20,7 @@ use crate::access::key_file::Folder;
 use crate::live::{Hub, Live, LiveConfig};
 use crate::routes::{events, live};
 
-pub(super) const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 

@@ -187,7 +187,10 @@ pub(in crate::openapi) struct Storage {
     resident: i64,
     free_bytes: i64,
     journal_bytes: i64,
+    /// Sessions that are set aside because their files are damaged.
     quarantined: i64,
+    /// Sessions whose files cannot be read, written or completed now.
+    behind: i64,
 }
 
 /// The process goes on.

@@ -77,7 +77,9 @@ pub(in crate::openapi) struct Ending {
     response: Option<Value>,
 }
 
-/// Dotted keys and their values; a text `+N` adds to a number.
+/// Dotted keys and their values. A text `+N` adds to a number, exactly: to one that is there, and in `duration` and below
+/// `tokenUsage` and `metrics` to nothing too. There, digits given as text are read as a number, and the fields that the
+/// service knows take nothing but a number or null. In any other field a text is a text.
 #[derive(ToSchema)]
 pub(in crate::openapi) struct MetadataPatch {
     tags: Option<Value>,

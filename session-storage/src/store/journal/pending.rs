@@ -5,12 +5,16 @@ use std::time::Instant;
 
 use session_model::{SessionId, Timestamp, UserId};
 
+use crate::store::index::Row;
 use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, GROUP_HEADER, ProducerCommit};
 use crate::store::ticket::Group;
 
 /// How much of a group's buffer is kept for the next one.
 const KEPT_BUFFER: usize = 4 << 20;
+
+/// The number of the checkpoint that the service starts with.
+pub(super) const FIRST_CHECKPOINT: u64 = 1;
 
 /// What waits for the next commit.
 #[derive(Debug)]
@@ -19,6 +23,8 @@ pub struct Pending {
     pub(in crate::store) buffer: Vec<u8>,
     /// Its events.
     pub(in crate::store) events: Vec<PendingEvent>,
+    /// The index rows that its events change, in their order.
+    pub(in crate::store) rows: Vec<(SessionId, Option<Row>)>,
     /// How many entries it has.
     pub(in crate::store) entries: u32,
     /// When its first entry was appended.
@@ -41,13 +47,14 @@ impl Pending {
         Self {
             buffer: vec![0; GROUP_HEADER],
             events: Vec::new(),
+            rows: Vec::new(),
             entries: 0,
             opened: None,
             first_offset: next_offset,
             next_offset,
             group: Arc::default(),
             in_flight: None,
-            checkpoint: 1,
+            checkpoint: FIRST_CHECKPOINT,
             held: 0,
             stopping: false,
         }
@@ -82,6 +89,12 @@ impl Pending {
         writer.end(producer.as_ref());
         self.entries += 1;
         self.next_offset += (self.events.len() - before) as u64;
+    }
+
+    /// Notes what the index is to say of a session once the group is durable; `None`: nothing any more. The commit
+    /// thread changes the index before it tells anybody, so that no list is ever behind an answer or a read.
+    pub fn index(&mut self, session: &SessionId, row: Option<Row>) {
+        self.rows.push((session.clone(), row));
     }
 
     /// Whether nothing waits and nothing is on its way: whatever was appended is done, one way or the other.

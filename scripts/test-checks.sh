@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# Checks the checks: what has to be red is red. A check that is content with nothing at all, no service, an empty answer,
+# an empty log, shows itself here.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+# shellcheck source=scripts/service.sh
+source scripts/service.sh
+work=$(mktemp -d)
+silent=''
+cleanup() {
+  if [[ $silent ]]; then kill "$silent" 2>/dev/null || true; fi
+  rm -rf "$work"
+}
+trap cleanup EXIT
+
+failed=0 passed=0
+# red WHAT COMMAND...: the command must fail.
+red() {
+  local what=$1
+  shift
+  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # for a look at what the one before said
+  if "$@" >"$work/out" 2>&1; then
+    failed=$((failed + 1))
+    echo "FAIL $what: it was green"
+    tail -n 20 "$work/out"
+  else
+    passed=$((passed + 1))
+    echo "ok   $what"
+  fi
+}
+# green WHAT COMMAND...: the command must succeed.
+green() {
+  local what=$1
+  shift
+  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # for a look at what the one before said
+  if "$@" >"$work/out" 2>&1; then
+    passed=$((passed + 1))
+    echo "ok   $what"
+  else
+    failed=$((failed + 1))
+    echo "FAIL $what: it was red"
+    tail -n 20 "$work/out"
+  fi
+}
+
+# A server whose every answer is 200 and empty, and a port where nobody listens.
+python3 - "$work/silent" <<'END' &
+import http.server, os, sys
+
+class Silent(http.server.BaseHTTPRequestHandler):
+    def answer(self):
+        self.rfile.read(int(self.headers.get("content-length", 0)))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+    do_GET = do_POST = do_PATCH = do_DELETE = answer
+    def log_message(self, *given):
+        pass
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Silent)
+with open(sys.argv[1] + ".new", "w") as file:
+    file.write(f"http://127.0.0.1:{server.server_port}")
+os.rename(sys.argv[1] + ".new", sys.argv[1])
+server.serve_forever()
+END
+silent=$!
+end=$((SECONDS + 60))
+until [[ -e $work/silent ]]; do
+  ((SECONDS < end)) || { echo 'the server of empty answers did not start' >&2 && exit 1; }
+  sleep 0.05
+done
+empty=$(<"$work/silent")
+closed=http://127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+
+green 'a filter is satisfied by a document of which it is true' satisfies '.a == 1' <<<'{"a": 1}'
+red 'a filter is not satisfied by a document of which it is false' satisfies '.a == 2' <<<'{"a": 1}'
+red 'a filter is not satisfied by two documents' satisfies '.a == 1' <<<'{"a": 1} {"a": 1}'
+red 'a filter is not satisfied by nothing' satisfies 'true' </dev/null
+red 'the twelve API steps without a service' ./scripts/test-session-storage.sh "$closed"
+green 'none of the twelve passed' grep -qx '0/12' "$work/said"
+red 'the twelve API steps on empty answers' ./scripts/test-session-storage.sh "$empty"
+green 'none of the twelve passed' grep -qx '0/12' "$work/said"
+red 'the demo without a service' ./scripts/demo.sh "$closed"
+red 'the demo on empty answers' ./scripts/demo.sh "$empty"
+
+# The end-to-end test's own checks, with its names.
+# shellcheck source=scripts/e2e/checks.sh
+source scripts/e2e/checks.sh
+# shellcheck source=scripts/e2e/steps.sh
+source scripts/e2e/steps.sh
+service_url() { echo "$empty"; }
+mail_counts() { :; }
+nothing() { :; }
+something() { echo 'INFO listening'; }
+red 'end to end: an empty answer holds nothing' holds /health 'true'
+service_url() { echo "$closed"; }
+red 'end to end: no answer holds nothing' holds /health 'true'
+red 'end to end: a mail server that says nothing has delivered nothing' mail_delivered
+red 'end to end: no log is not a log' has_logged nothing
+green 'end to end: a log is one' has_logged something
+red 'end to end: a line that must not be there' no_line 'INFO' something
+red 'end to end: a log that cannot be read' no_line 'INFO' false
+mkdir "$work/spool"
+red 'end to end: a spool that nobody has used' node test-containers/fly_achensee_claude/trouble.mjs "$work/spool"
+red 'end to end: no spool' node test-containers/fly_achensee_claude/trouble.mjs "$work/none"
+: >"$work/side.jsonl"
+red "end to end: Claude Code's side file without a line" \
+  node test-containers/fly_achensee_claude/compare.mjs "$work/side.jsonl" "$empty" s "$work"
+
+# Of this suite: a red section is told, makes the suite red, and does not keep the next from being run.
+suite() {
+  sed -e 's/^section_format() .*/section_format() { echo first; false; echo second; }/' \
+    -e 's/^section_deploy() .*/section_deploy() { echo third; }/' scripts/test.sh >"$work/test.sh"
+  # It goes to the folder above its own.
+  mkdir -p "$work/root/scripts" && cp "$work/test.sh" scripts/service.sh "$work/root/scripts/"
+  bash "$work/root/scripts/test.sh" "$@"
+}
+red 'the suite with a red section' suite --only format --only deploy
+green 'its last lines say which' grep -qE '^format +[0-9]+ s  FAILED$' "$work/said"
+cp "$work/said" "$work/suite"
+green 'the section after it was run' grep -qE '^deploy +[0-9]+ s  passed$' "$work/suite"
+red 'a section ends where it fails' grep -qx second "$work/suite"
+green 'the suite with a green section' suite --only deploy
+red 'a section that there is not' suite --only deply
+
+echo "$passed passed, $failed failed"
+((failed == 0))

@@ -1,0 +1,54 @@
+//! File permissions: who on this machine may read what the service and its commands write.
+//!
+//! The process sets its umask before it writes anything, whatever umask it was started with, so every file and folder
+//! is covered, those of libraries too. Files that must never be shared (keys, the audit log, staging folders) have an
+//! explicit mode of 0600 or 0700 besides. A directory that is there already keeps its mode: the operator may have
+//! chosen it, so a wider one is only reported.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rustix::fs::Mode;
+
+use crate::config::StorageMode;
+use crate::store::layout::Layout;
+
+/// The permission bits of the owner's group.
+const GROUP: u32 = 0o070;
+/// The permission bits of everybody else.
+const OTHERS: u32 = 0o007;
+
+/// Sets the umask of this process: 0077 or, for a group, 0027.
+pub fn apply(mode: StorageMode) {
+    let hidden = match mode {
+        StorageMode::Private => Mode::RWXG | Mode::RWXO,
+        StorageMode::Group => Mode::WGRP | Mode::RWXO,
+    };
+    rustix::process::umask(hidden);
+}
+
+/// Logs one warning if users whom `mode` keeps out can look into the storage directory.
+pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
+    let Some(found) = mode_of(layout.root()) else { return };
+    let path = layout.root().display();
+    if found & OTHERS != 0 {
+        tracing::warn!(
+            "the storage directory `{path}` has mode {found:04o}: every user of this machine can look into it; \
+             `chmod -R o= {path}` closes it"
+        );
+    } else if mode == StorageMode::Private
+        && found & GROUP != 0
+        // What the service makes is closed to the group; what an older version made may not be.
+        && mode_of(&layout.sessions()).is_some_and(|sessions| sessions & GROUP != 0)
+    {
+        tracing::warn!(
+            "the storage directory `{path}` has mode {found:04o}: its group can read the sessions; \
+             `chmod -R go= {path}` closes it, STORAGE_MODE=group allows it"
+        );
+    }
+}
+
+fn mode_of(path: &Path) -> Option<u32> {
+    fs::metadata(path).ok().map(|found| found.permissions().mode() & 0o7777)
+}

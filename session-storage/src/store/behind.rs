@@ -1,0 +1,134 @@
+//! The sessions whose files do not hold all that the journal says of them.
+//!
+//! - A session could not be recovered at the start: its files could not be read or completed.
+//! - A log could not be written, or was cut or moved by another program: what was acknowledged is in the journal alone.
+//! - A deleted session's folder could not be moved away.
+//! - A snapshot could not be written by the time of a checkpoint.
+//!
+//! Nothing of it concerns another session. Such a session takes no writes until its files are complete, which is tried
+//! when it is next asked for. Each is noted in `journal/checkpoint.json` with the offset from which on the journal holds
+//! what its files may lack, and the journal is kept from there on: nothing is lost, and no checkpoint is held up.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use session_model::SessionId;
+
+/// What has to be done for a session before it takes writes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pending {
+    /// To be recovered from the journal, from this offset on.
+    Unrecovered(u64),
+    /// Its logs are to be completed from the journal.
+    LogsShort,
+    /// Its folder is to be moved away: the event of this offset has deleted it.
+    Undeleted(u64),
+}
+
+#[derive(Debug)]
+struct State {
+    /// From which offset on the journal is needed, as of the checkpoint on disk.
+    from: BTreeMap<SessionId, u64>,
+    pending: BTreeMap<SessionId, Pending>,
+    /// The offset of the checkpoint on disk.
+    checkpoint: u64,
+}
+
+/// The sessions that are behind.
+#[derive(Debug)]
+pub struct Behind {
+    state: Mutex<State>,
+    /// How many are pending: that there are none is known without a lock.
+    count: AtomicUsize,
+}
+
+impl Behind {
+    /// Those that could not be recovered at the start.
+    pub fn new(from: BTreeMap<SessionId, u64>, checkpoint: u64) -> Self {
+        let pending: BTreeMap<_, _> =
+            from.iter().map(|(id, from)| (id.clone(), Pending::Unrecovered(*from))).collect();
+        let count = AtomicUsize::new(pending.len());
+        Self { state: Mutex::new(State { from, pending, checkpoint }), count }
+    }
+
+    /// What has to be done for a session before it takes writes.
+    pub fn pending(&self, id: &SessionId) -> Option<Pending> {
+        if self.count() == 0 {
+            return None;
+        }
+        self.state.lock().pending.get(id).copied()
+    }
+
+    /// How many sessions are pending.
+    pub fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// The sessions that are pending.
+    pub fn ids(&self) -> Vec<SessionId> {
+        self.state.lock().pending.keys().cloned().collect()
+    }
+
+    /// Notes that something has to be done for a session; what was noted before comes first. Answers whether it is new.
+    pub fn note(&self, id: &SessionId, pending: Pending) -> bool {
+        let mut state = self.state.lock();
+        let is_new = !state.pending.contains_key(id);
+        state.pending.entry(id.clone()).or_insert(pending);
+        self.count.store(state.pending.len(), Ordering::Release);
+        is_new
+    }
+
+    /// Notes that it is done. The session's files follow by the next checkpoint.
+    pub fn done(&self, id: &SessionId) {
+        if self.count() > 0 {
+            let mut state = self.state.lock();
+            state.pending.remove(id);
+            self.count.store(state.pending.len(), Ordering::Release);
+        }
+    }
+
+    /// All that are behind as of the checkpoint on disk.
+    pub fn all(&self) -> BTreeMap<SessionId, u64> {
+        self.state.lock().from.clone()
+    }
+
+    /// Those that the next checkpoint leaves behind: what is pending, and what could not be written.
+    pub fn after(&self, failed: &[SessionId]) -> BTreeMap<SessionId, u64> {
+        let state = self.state.lock();
+        let from = |id: &SessionId| (id.clone(), state.from.get(id).copied().unwrap_or(state.checkpoint));
+        state.pending.keys().chain(failed).map(from).collect()
+    }
+
+    /// The next checkpoint is on disk.
+    pub fn checkpointed(&self, from: BTreeMap<SessionId, u64>, checkpoint: u64) {
+        let mut state = self.state.lock();
+        state.from = from;
+        state.checkpoint = checkpoint;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_behind_until_a_checkpoint_could_write_it() {
+        let id = |name: &str| SessionId::parse(name).unwrap();
+        let behind = Behind::new(BTreeMap::from([(id("a"), 5)]), 9);
+        assert_eq!(behind.pending(&id("a")), Some(Pending::Unrecovered(5)));
+        let next = behind.after(&[id("b")]);
+        assert_eq!(next, BTreeMap::from([(id("a"), 5), (id("b"), 9)]));
+        behind.checkpointed(next, 20);
+        behind.done(&id("a"));
+        assert_eq!(behind.pending(&id("a")), None);
+        assert_eq!(behind.count(), 0);
+        assert!(behind.note(&id("d"), Pending::LogsShort));
+        assert!(!behind.note(&id("d"), Pending::Undeleted(25)));
+        let next = behind.after(&[id("b"), id("c")]);
+        assert_eq!(next, BTreeMap::from([(id("b"), 9), (id("c"), 20), (id("d"), 20)]));
+        behind.done(&id("d"));
+        behind.checkpointed(next, 30);
+        assert_eq!(behind.after(&[]), BTreeMap::new());
+    }
+}
