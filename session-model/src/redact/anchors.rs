@@ -149,8 +149,8 @@ pub(super) struct Anchors<'t> {
 }
 
 impl<'t> Anchors<'t> {
-    pub(super) fn of(text: &'t [u8], from: usize) -> Self {
-        Self { text, literal: literal(text, from), url: url(text, from), hidden: hidden(text, from) }
+    pub(super) fn of(text: &'t [u8]) -> Self {
+        Self { text, literal: literal(text, 0), url: url(text, 0), hidden: hidden(text, 0) }
     }
 
     /// The first one from `from` on.
@@ -214,7 +214,7 @@ mod tests {
             assert!(literal.len() >= 4 || rare.contains(&(literal, sign)));
             for (before, after) in [(0, 0), (1, 40), (40, 1), (63, 64)] {
                 let text = format!("{}{literal}{}", " ".repeat(before), " ".repeat(after));
-                let found = Anchors::of(text.as_bytes(), 0).next(0);
+                let found = Anchors::of(text.as_bytes()).next(0);
                 assert_eq!(found, Some(Anchor { at: before, length: literal.len(), sign }), "{text}");
             }
             if let Sign::Command(number) = sign {
@@ -222,9 +222,9 @@ mod tests {
             }
         }
         let nothing = b"nothing of the kind in here, just words \xe2\x80\x93";
-        assert_eq!(Anchors::of(nothing, 0).next(0), None);
+        assert_eq!(Anchors::of(nothing).next(0), None);
         let several = b"a pwd= b :// c \xe2\x80\x8b d pwd= e";
-        let mut anchors = Anchors::of(several, 0);
+        let mut anchors = Anchors::of(several);
         let mut places = Vec::new();
         while let Some(anchor) = anchors.next(places.last().map_or(0, |last| last + 1)) {
             places.push(anchor.at);

@@ -40,6 +40,7 @@ mod providers;
 mod redactor;
 #[cfg(feature = "custom-rules")]
 mod rules;
+mod runs;
 mod scan;
 mod shape;
 mod siblings;

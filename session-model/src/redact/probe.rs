@@ -17,28 +17,34 @@ const FOLLOWS: usize = 8;
 /// How far back an escape may stand that ends where a word seems to go on.
 const ESCAPE: usize = 16;
 
-/// What a raw document shows.
-pub(super) struct Probed {
-    /// Where the first sign of a secret is.
-    pub(super) at: Option<usize>,
-    /// Whether there may be a tag before it.
+/// Looks for signs in a raw document, or in a batch of them, from one to the next: what was searched once is not
+/// searched again.
+pub(super) struct Probe<'r> {
+    raw: &'r [u8],
+    anchors: Anchors<'r>,
+    /// How far each program's options were looked for.
+    searched: [usize; COMMANDS.len()],
+    /// Whether there may be a tag before the last sign that was found.
     pub(super) marked: bool,
 }
 
-/// Looks from `from` on for signs other than those of providers' tokens.
-pub(super) fn probe(raw: &[u8], from: usize) -> Probed {
-    let (mut at, mut marked) = (from, false);
-    // How far each program's options were looked for.
-    let mut searched = [0; COMMANDS.len()];
-    let mut anchors = Anchors::of(raw, from);
-    while let Some(anchor) = anchors.next(at) {
-        if is_plausible(raw, anchor, &mut searched) {
-            return Probed { at: Some(anchor.at), marked };
-        }
-        marked |= matches!(anchor.sign, Sign::Tag | Sign::Escape);
-        at = anchor.at + 1;
+impl<'r> Probe<'r> {
+    pub(super) fn of(raw: &'r [u8]) -> Self {
+        Self { raw, anchors: Anchors::of(raw), searched: [0; COMMANDS.len()], marked: false }
     }
-    Probed { at: None, marked }
+
+    /// The first sign from `from` on, other than those of providers' tokens; `from` never goes back.
+    pub(super) fn next(&mut self, from: usize) -> Option<usize> {
+        let mut at = from;
+        while let Some(anchor) = self.anchors.next(at) {
+            if is_plausible(self.raw, anchor, &mut self.searched) {
+                return Some(anchor.at);
+            }
+            self.marked |= matches!(anchor.sign, Sign::Tag | Sign::Escape);
+            at = anchor.at + 1;
+        }
+        None
+    }
 }
 
 fn is_plausible(raw: &[u8], anchor: Anchor, searched: &mut [usize]) -> bool {
@@ -85,14 +91,14 @@ const TOGETHER: usize = 16;
 
 /// Whether what does not show, so long at `at`, stands amid what could be a token.
 fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
-    let escape = &raw[at..raw.len().min(at + length)];
-    let is_code = is_terminal(escape);
-    if !is_code && !is_unseen(escape) {
-        return false;
-    }
     let is = |byte: u8| is_base64(byte) || matches!(byte, b'.' | b'~');
     let slashes = raw[..at].iter().rev().take(AROUND).take_while(|byte| **byte == b'\\').count();
     let before = raw[..at - slashes].iter().rev().take(AROUND).take_while(|byte| is(**byte)).count();
+    let escape = &raw[at..raw.len().min(at + length)];
+    let is_code = is_terminal(escape);
+    if before == 0 || !is_code && !is_unseen(escape) {
+        return false;
+    }
     let mut after = at;
     for _ in 0..TOGETHER {
         match hidden_end(raw, after) {
@@ -101,7 +107,7 @@ fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
         }
     }
     let behind = run(raw, after, AROUND, is) - after;
-    before > 0 && behind > 0 && (!is_code || before + behind >= AROUND)
+    behind > 0 && (!is_code || before + behind >= AROUND)
 }
 
 /// `\u001b`

@@ -6,6 +6,7 @@
 use std::sync::LazyLock;
 
 use super::entropy::is_drawn;
+use super::runs::{RUN_LENGTH, is_run};
 use super::scan::{Find, begins, run};
 use super::shape::JWT;
 
@@ -37,10 +38,8 @@ const NAMES: [(&str, Alphabet); 14] = [
 ];
 /// Base64 without its padding.
 const STD: Alphabet = NAMES[10].1;
-/// What a run is made of in which a token may stand.
-const RUN: Alphabet = 1 << 14;
 /// What ends a word within a run.
-const BREAK: Alphabet = 1 << 15;
+const BREAK: Alphabet = 1 << 14;
 
 static ALPHABETS: [Alphabet; 256] = {
     let mut table = [0; 256];
@@ -71,7 +70,6 @@ const fn alphabets(b: u8) -> Alphabet {
         std || b == b'=',
         word || b == b'=',
         word || b == b'.' || b == b'=' || b == b'~',
-        word || b == b'.' || b == b'~',
         !alnum,
     ];
     let (mut bits, mut at) = (0, 0);
@@ -82,18 +80,10 @@ const fn alphabets(b: u8) -> Alphabet {
     bits
 }
 
-/// Whether a byte may stand in a run of [`RUN_LENGTH`] or more that bears a token.
-pub(super) fn is_run(byte: u8) -> bool {
-    is(byte, RUN)
-}
-
 /// Whether a byte ends a word within a run.
 pub(super) fn is_break(byte: u8) -> bool {
     is(byte, BREAK)
 }
-
-/// So many bytes of [`is_run`] in a row show that a token may stand there.
-pub(super) const RUN_LENGTH: usize = 20;
 
 /// What may stand between the parts of a token of which only the last one is a run.
 pub(super) const JOINTS: &[u8] = b":|$";
@@ -237,6 +227,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
             Shown::Joint => shapes.jointed.push(number),
             Shown::Run => {
                 let (offset, byte) = shape.first.expect("what is of no fixed length stands behind a joint");
+                assert!(offset < NEAR, "a shape's first text stands further behind than is looked");
                 shapes.open.push((offset, byte, number));
             }
         }
@@ -432,6 +423,9 @@ pub(super) fn may_begin(first: u8, second: u8) -> bool {
     SHAPES.pairs[pair(first, second)] != 0
 }
 
+/// No shape that begins with an alphabet shows later than so far into it.
+const NEAR: usize = 64;
+
 /// The token that begins at `at`. What stands amid base64 has to have a head that base64 cannot have.
 pub(super) fn find(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> {
     let shapes = &*SHAPES;
@@ -440,9 +434,15 @@ pub(super) fn find(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> 
     match begins {
         At::Break => found,
         At::Run => found.or_else(|| {
-            let may = |(offset, byte, _): &&(usize, u8, u16)| text.get(at + offset) == Some(byte);
-            let mut all = shapes.open.iter().filter(may).map(|(.., number)| *number);
-            all.find_map(|number| first(shapes, text, at, &[number], || is_amid_base64(text, at)))
+            let rest = &text[at..];
+            let try_one = |number: u16| first(shapes, text, at, &[number], || is_amid_base64(text, at));
+            // The bounds of most are checked at once.
+            if let Some(near) = rest.first_chunk::<NEAR>() {
+                let may = |(offset, byte, _): &&(usize, u8, u16)| near[offset % NEAR] == *byte;
+                return shapes.open.iter().filter(may).find_map(|(.., number)| try_one(*number));
+            }
+            let may = |(offset, byte, _): &&(usize, u8, u16)| rest.get(*offset) == Some(byte);
+            shapes.open.iter().filter(may).find_map(|(.., number)| try_one(*number))
         }),
         At::Joint => found.or_else(|| first(shapes, text, at, &shapes.jointed, || false)),
     }

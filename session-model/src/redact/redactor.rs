@@ -6,7 +6,7 @@ use super::anchors::{Anchor, Anchors, Sign};
 use super::command::COMMANDS;
 use super::escape::{Places, unescape};
 use super::plain::Plain;
-use super::probe::{Probed, probe};
+use super::probe::Probe;
 use super::scan::{Find, merged, whole_characters};
 use super::siblings::{Siblings, Told};
 use super::strings::Strings;
@@ -27,7 +27,7 @@ pub struct Screened {
 
 /// Whether a document may hold a secret: what is cheap to know. Without custom rules nothing else is redacted.
 pub fn is_suspicious(raw: &[u8]) -> bool {
-    probe(raw, 0).at.is_some() || token_sign(raw, 0).is_some()
+    Probe::of(raw).next(0).is_some() || token_sign(raw, 0).is_some()
 }
 
 /// Where a raw document shows the first token of a provider.
@@ -61,18 +61,20 @@ impl Redactor {
 
     /// Screens one JSON document.
     pub fn json(&self, raw: &[u8]) -> Screened {
-        let Probed { at, marked } = probe(raw, 0);
-        if at.or_else(|| token_sign(raw, 0)).or_else(|| self.custom_sign(raw, 0)).is_none() {
-            return Screened { redacted: None, marked };
+        let mut probe = Probe::of(raw);
+        let sign = probe.next(0);
+        if sign.or_else(|| token_sign(raw, 0)).or_else(|| self.custom_sign(raw, 0)).is_none() {
+            return Screened { redacted: None, marked: probe.marked };
         }
         Screened { redacted: self.document(raw), marked: true }
     }
 
     /// Screens a batch: JSON documents, one a line. Only lines with a sign of a secret are walked.
     pub fn lines(&self, raw: &[u8]) -> Screened {
-        let probed = probe(raw, 0);
-        let mut screened = Screened { redacted: None, marked: probed.marked };
-        let (mut built_in, mut token, mut custom) = (probed.at, token_sign(raw, 0), self.custom_sign(raw, 0));
+        let mut probe = Probe::of(raw);
+        let (mut built_in, mut token, mut custom) =
+            (probe.next(0), token_sign(raw, 0), self.custom_sign(raw, 0));
+        let mut screened = Screened { redacted: None, marked: probe.marked };
         let (mut from, mut copied) = (0, 0);
         while let Some(sign) = [built_in, token, custom].into_iter().flatten().min() {
             let start = memchr::memrchr(b'\n', &raw[from..sign]).map_or(from, |found| from + found + 1);
@@ -87,7 +89,7 @@ impl Redactor {
             from = end;
             // Only what was passed is looked for anew, so that no part of the batch is searched twice.
             if built_in.is_some_and(|at| at < from) {
-                built_in = probe(raw, from).at;
+                built_in = probe.next(from);
             }
             if token.is_some_and(|at| at < from) {
                 token = token_sign(raw, from);
@@ -211,7 +213,7 @@ impl Redactor {
         let tokens = tokens(text);
         let (mut at, mut passed, mut named, mut has_table) = (0, 0, 0, false);
         let mut commands = [0; COMMANDS.len()];
-        let mut anchors = Anchors::of(text, 0);
+        let mut anchors = Anchors::of(text);
         while let Some(Anchor { at: found, length, sign }) = anchors.next(at) {
             at = found + 1;
             // What is a provider's token is nothing else besides.

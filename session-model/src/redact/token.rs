@@ -1,34 +1,27 @@
 //! Tokens of providers: where one may begin, and which it is.
 //!
 //! Each bears a run of at least twenty of the bytes that tokens, paths and words are made of, and few texts bear such
-//! runs: every twentieth byte is looked at, and only around one of the kind the others are. Within a run a token
-//! begins behind a byte that is no letter and no digit, or behind an escape.
+//! [runs]. Within a run a token begins behind a byte that is no letter and no digit, or behind an escape.
 
 use std::ops::Range;
 
 use super::entropy::is_drawn;
-use super::providers::{self, At, JOINTS, RUN_LENGTH, is_break, is_run};
+use super::providers::{self, At, JOINTS, is_break};
+use super::runs::{self, RUN_LENGTH, is_run};
 use super::scan::{Find, begins, is_base64, run};
 use super::shape;
 
 /// How far before its run a token may begin.
 const BEFORE: usize = 48;
+
 /// The first token from `from` on that a run shows.
 pub(super) fn next(text: &[u8], from: usize) -> Option<Find<'static>> {
-    let (mut floor, mut at) = (from, from + RUN_LENGTH - 1);
-    while at < text.len() {
-        if !is_run(text[at]) {
-            (floor, at) = (at + 1, at + RUN_LENGTH);
-            continue;
-        }
-        let start = at - text[floor..at].iter().rev().take_while(|byte| is_run(**byte)).count();
-        let end = at + text[at..].iter().take_while(|byte| is_run(**byte)).count();
-        if end - start >= RUN_LENGTH
-            && let Some(find) = search(text, from, start..end)
-        {
+    let mut at = from;
+    while let Some(place) = runs::next(text, at) {
+        at = place.end;
+        if let Some(find) = search(text, from, place) {
             return Some(find);
         }
-        (floor, at) = (end, end + RUN_LENGTH);
     }
     None
 }
@@ -56,8 +49,12 @@ fn search(text: &[u8], from: usize, place: Range<usize>) -> Option<Find<'static>
         return Some(find);
     }
     // What begins further on would be shorter than any.
-    let last = end - RUN_LENGTH;
-    (start..last).filter(|at| is_break(text[*at])).find_map(|at| found(text, at + 1, At::Break))
+    let most = &text[start..end - RUN_LENGTH];
+    if memchr::memchr(b'~', most).is_some() {
+        let breaks = (start..).zip(most).filter(|(_, byte)| is_break(**byte));
+        return breaks.map(|(at, _)| at).find_map(|at| found(text, at + 1, At::Break));
+    }
+    memchr::memchr3_iter(b'-', b'_', b'.', most).find_map(|at| found(text, start + at + 1, At::Break))
 }
 
 /// The token of which the run at `start` is the last part.
