@@ -155,14 +155,14 @@ pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     }
     let before = &before[before.len().saturating_sub(BESIDE)..];
     let mut words = before.rsplit(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
-    let (value, word) = (words.next()?, words.next());
+    let (_user, word) = (words.next()?, words.next());
     let known = word.is_some_and(|word| word.ends_with(b"login") || word.ends_with(b"machine"));
     let host = words.next();
     let password = value_at(text, name.end);
     // "machine learning login page password reset" is prose.
     let is_host = host.is_none_or(|host| !host.iter().all(u8::is_ascii_alphabetic) || host == b"localhost");
     let is_plain = text[password.clone()].iter().all(u8::is_ascii_alphabetic);
-    ((known || value.ends_with(b"default")) && (is_host || !is_plain)).then_some(password)
+    (known && (is_host || !is_plain)).then_some(password)
 }
 
 /// The value behind a name and a sign.

@@ -12,6 +12,16 @@ const KIND: &str = "password";
 const LONGEST: usize = 2048;
 /// So many short options may stand together.
 const CLUSTER: usize = 6;
+/// No option is longer.
+const OPTION: usize = 16;
+
+/// How far a text was looked through for a program's options, and the one that was found last.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Seen {
+    until: usize,
+    /// Where it begins; 0: none.
+    option: usize,
+}
 
 /// How an option takes what it takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -94,25 +104,35 @@ impl Command {
         word.starts_with(self.name.as_bytes()) && word.len() <= 16 && word.iter().all(|byte| is_word(*byte))
     }
 
-    /// Whether a text may hold one of its options from `at` on, and how far it was searched for them.
-    pub(super) fn may_begin(&self, raw: &[u8], at: usize) -> (bool, usize) {
+    /// Whether a text may hold one of its options behind the name at `at`. What was seen for the name before is not
+    /// looked at again.
+    pub(super) fn may_begin(&self, raw: &[u8], at: usize, seen: &mut Seen) -> bool {
         let end = (at + LONGEST).min(raw.len());
-        let line = &raw[at..end];
-        let begins = |at: usize| {
-            let before = &line[..at];
+        if (at..end).contains(&seen.option) {
+            return true;
+        }
+        let from = at.max(seen.until.saturating_sub(OPTION)).min(end);
+        let begins = |at: &usize| {
+            let before = &raw[..from + at];
             let escape = [&b"\\t"[..], b"\\n", b"\\r"].iter().any(|escape| before.ends_with(escape));
             escape || before.last().is_some_and(|byte| !byte.is_ascii_alphanumeric())
         };
-        let has = |option: &str| match option.as_bytes() {
-            // It may be the last letter of several.
-            [b'-', letter] => memchr::memchr_iter(b'-', line).any(|at| {
-                let letters =
-                    line[at + 1..].iter().take(CLUSTER).take_while(|byte| byte.is_ascii_alphabetic());
-                begins(at) && letters.clone().any(|byte| byte == letter)
-            }),
-            long => memchr::memmem::find_iter(line, long).any(begins),
+        let is_option = |at: &usize| {
+            let word = &raw[from + at..end];
+            let letters = &word[1..word.len().min(1 + CLUSTER)];
+            self.options.iter().any(|(option, _)| match option.as_bytes() {
+                // It may be the last letter of several.
+                [b'-', letter] => {
+                    letters.iter().take_while(|byte| byte.is_ascii_alphabetic()).any(|byte| byte == letter)
+                }
+                long => word.starts_with(long),
+            })
         };
-        (self.options.iter().any(|(option, _)| has(option)), end)
+        let mut all = memchr::memchr_iter(b'-', &raw[from..end]).filter(begins);
+        let option = all.find(is_option).map(|at| from + at);
+        seen.until = option.map_or(end, |option| option + 1).max(seen.until);
+        seen.option = option.unwrap_or(0);
+        option.is_some()
     }
 
     /// Finds the passwords of the command line whose command's name holds the anchor at `at`, and says where it ends.

@@ -42,7 +42,7 @@ pub(super) fn find(text: &[u8], from: usize, finds: &mut Vec<Find<'_>>) -> usize
         let end = run(text, start, until.max(start) - start, |byte| {
             byte.is_ascii_graphic() && byte != b';' && byte != b',' && !is_quote(byte)
         });
-        if is_secret(&text[start..end], Trust::Strong) {
+        if is_secret(&text[start..end], Trust::Strong) && !is_code(&text[start..end]) {
             finds.push(Find::context(KIND, start..end));
         }
         let quoted = if start > name + 1 { run(text, end, start - name - 1, is_quote) } else { end };
@@ -52,6 +52,11 @@ pub(super) fn find(text: &[u8], from: usize, finds: &mut Vec<Find<'_>>) -> usize
         }
     }
     at
+}
+
+/// `document.cookie = null == e ? [] : [e]`
+fn is_code(value: &[u8]) -> bool {
+    value.starts_with(b"=") || value.iter().any(|byte| b"()[]{}<>|?".contains(byte))
 }
 
 fn is_between(byte: u8) -> bool {

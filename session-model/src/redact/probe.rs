@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::anchors::{Anchor, Anchors, Sign};
-use super::command::COMMANDS;
+use super::command::{COMMANDS, Seen};
 use super::plain::{Plain, unseen};
 use super::scan::{is_base64, run};
 use super::url::is_userinfo;
@@ -22,22 +22,22 @@ const ESCAPE: usize = 16;
 pub(super) struct Probe<'r> {
     raw: &'r [u8],
     anchors: Anchors<'r>,
-    /// How far each program's options were looked for.
-    searched: [usize; COMMANDS.len()],
+    /// What was seen of each program's options.
+    seen: [Seen; COMMANDS.len()],
     /// Whether there may be a tag before the last sign that was found.
     pub(super) marked: bool,
 }
 
 impl<'r> Probe<'r> {
     pub(super) fn of(raw: &'r [u8]) -> Self {
-        Self { raw, anchors: Anchors::of(raw), searched: [0; COMMANDS.len()], marked: false }
+        Self { raw, anchors: Anchors::of(raw), seen: [Seen::default(); COMMANDS.len()], marked: false }
     }
 
     /// The first sign from `from` on, other than those of providers' tokens; `from` never goes back.
     pub(super) fn next(&mut self, from: usize) -> Option<usize> {
         let mut at = from;
         while let Some(anchor) = self.anchors.next(at) {
-            if is_plausible(self.raw, anchor, &mut self.searched) {
+            if is_plausible(self.raw, anchor, &mut self.seen) {
                 return Some(anchor.at);
             }
             self.marked |= matches!(anchor.sign, Sign::Tag | Sign::Escape);
@@ -47,7 +47,7 @@ impl<'r> Probe<'r> {
     }
 }
 
-fn is_plausible(raw: &[u8], anchor: Anchor, searched: &mut [usize]) -> bool {
+fn is_plausible(raw: &[u8], anchor: Anchor, seen: &mut [Seen]) -> bool {
     let Anchor { at, length, sign } = anchor;
     let after = at + length;
     match sign {
@@ -64,14 +64,7 @@ fn is_plausible(raw: &[u8], anchor: Anchor, searched: &mut [usize]) -> bool {
             cookie::is_name(&raw[name.clone()])
                 && (cookie::begins(raw, name.end).is_some() || assignment::is_listed(raw, &name))
         }
-        Sign::Command(number) => {
-            if at < searched[number] {
-                return false;
-            }
-            let (may_begin, until) = COMMANDS[number].may_begin(raw, at);
-            searched[number] = until;
-            may_begin
-        }
+        Sign::Command(number) => COMMANDS[number].may_begin(raw, at, &mut seen[number]),
         Sign::Escape => match raw.get(after) {
             Some(b'2'..=b'7') => true,
             Some(b'1' | b'a' | b'A') => is_within(raw, at, ESCAPED),
