@@ -154,7 +154,7 @@ pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
         return None;
     }
     let before = &before[before.len().saturating_sub(BESIDE)..];
-    let mut words = before.rsplit(|byte| byte.is_ascii_whitespace()).filter(|word| !word.is_empty());
+    let mut words = before.rsplit(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
     let (_user, word) = (words.next()?, words.next());
     let known = word.is_some_and(|word| word.ends_with(b"login") || word.ends_with(b"machine"));
     let host = words.next();

@@ -153,7 +153,7 @@ impl Command {
                     finds.push(Find::context(KIND, inner.start + part.start..inner.start + part.end));
                 }
                 Some(Secret::Cookies(start)) => {
-                    from = cookie::find(text, inner.start + start, finds).max(from)
+                    from = cookie::find(text, inner.start + start, finds).max(from);
                 }
                 None if self.leads && !text[inner.clone()].starts_with(b"-") => return from,
                 None => {}
@@ -204,9 +204,8 @@ impl Command {
 fn is_cluster(word: &[u8], option: &str) -> bool {
     let [b'-', letter] = option.as_bytes() else { return false };
     let letters = word.strip_prefix(b"-").filter(|letters| (2..=CLUSTER).contains(&letters.len()));
-    letters.is_some_and(|letters| {
-        letters.ends_with(&[*letter]) && letters.iter().all(|byte| byte.is_ascii_alphabetic())
-    })
+    letters
+        .is_some_and(|letters| letters.ends_with(&[*letter]) && letters.iter().all(u8::is_ascii_alphabetic))
 }
 
 /// `-p3306`, `-p3306:3306`
@@ -250,9 +249,8 @@ fn word(line: &[u8], from: usize) -> Option<Range<usize>> {
             run(line, start, LONGEST, |byte| byte.is_ascii_whitespace() && !matches!(byte, b'\n' | b'\r'));
         match line.get(start..)? {
             [b'\\', b'\n', ..] => start += 2,
-            [b'\\', b'\r', b'\n', ..] => start += 3,
-            // The same in JSON within JSON.
-            [b'\\', b'\\', b'n', ..] => start += 3,
+            // The second is the first in JSON within JSON.
+            [b'\\', b'\r', b'\n', ..] | [b'\\', b'\\', b'n', ..] => start += 3,
             [] | [b'\n' | b'\r' | b'|' | b';' | b'&' | b'<' | b'>', ..] => return None,
             _ => break,
         }

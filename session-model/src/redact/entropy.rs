@@ -41,18 +41,24 @@ pub(super) fn is_given(value: &[u8]) -> bool {
         b"apikey",
         b"changeme",
     ];
-    let first = value.first().copied().unwrap_or_default();
-    let bears = |part: &[u8]| memchr::memmem::find(value, part).is_some();
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii() || *byte == b' ';
+    let is_hint =
+        |hint: &&[u8]| value.get(..hint.len()).is_some_and(|start| start.eq_ignore_ascii_case(hint));
     value.len() >= 3
-        && value.iter().all(|byte| byte.is_ascii_graphic() || !byte.is_ascii() || *byte == b' ')
-        && !matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'*' | b'-' | b',' | b'}' | b']')
-        && !(first == b'%' && value.last() == Some(&b'%'))
-        && ![&b"${"[..], b"$(", b"{{", b"[redacted:"].iter().any(|part| bears(part))
-        && !value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
-        && !value.starts_with("\u{2026}".as_bytes())
+        && value.iter().all(is_text)
+        && !is_stand_in(value)
         && !NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
-        && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your-")
-        && !value[..value.len().min(5)].eq_ignore_ascii_case(b"your_")
+        && ![&b"your-"[..], b"your_"].iter().any(is_hint)
+}
+
+/// `$PASSWORD`, `<password>`, `%PASSWORD%`, `xxxx`, `…`, or what follows an option that is given nothing.
+fn is_stand_in(value: &[u8]) -> bool {
+    let bears = |part: &&[u8]| memchr::memmem::find(value, part).is_some();
+    value.first().is_some_and(|first| b"$<{[(*-,}]".contains(first))
+        || value.starts_with(b"%") && value.ends_with(b"%")
+        || value.starts_with("\u{2026}".as_bytes())
+        || [&b"${"[..], b"$(", b"{{", b"[redacted:"].iter().any(bears)
+        || value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
 }
 
 /// What stands where a secret will stand: `$TOKEN`, `<token>`, `{{token}}`, `%s`, a path, an address, code.

@@ -16,7 +16,7 @@
 //!
 //! | Detector | What it finds |
 //! |---|---|
-//! | [`token`] | tokens of providers, by the list of their shapes ([`providers`]) |
+//! | [`token`] | tokens of providers, by the list of their shapes ([`providers`]) in long [`runs`] |
 //! | [`shape`] | JSON web tokens and Slack's webhooks, which have an inner shape |
 //! | [`pem`] | blocks of private keys |
 //! | [`url`], [`webhook`] | passwords in addresses, and addresses that are secrets |
@@ -26,6 +26,7 @@
 //! | [`cookie`] | cookies |
 //! | [`command`] | passwords in command lines |
 
+mod alphabet;
 mod anchors;
 mod assignment;
 mod command;
@@ -36,6 +37,8 @@ mod header;
 mod pem;
 mod plain;
 mod probe;
+mod provider_list;
+mod provider_shape;
 mod providers;
 mod redactor;
 #[cfg(feature = "custom-rules")]
@@ -52,7 +55,7 @@ mod url;
 mod webhook;
 
 pub use anchors::prepare;
-pub use providers::list_version;
+pub use provider_list::list_version;
 pub use redactor::{Redactor, Screened, is_suspicious};
 #[cfg(feature = "custom-rules")]
 pub use rules::{RuleError, Rules};

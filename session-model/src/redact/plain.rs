@@ -155,7 +155,7 @@ mod tests {
             if !text.is_empty() {
                 let place = plain.place(&(0..text.len()));
                 assert!(
-                    Plain::of(whole[..place.start].as_bytes()).is_none_or(|before| before.text.is_empty())
+                    Plain::of(&whole.as_bytes()[..place.start]).is_none_or(|before| before.text.is_empty())
                 );
             }
         }

@@ -1,171 +1,17 @@
-//! The shapes of providers' tokens, read from the list in `providers.txt`, which says where they are from.
-//!
-//! A shape is matched from its first byte to its last without ever going back, so a token costs no more steps than
-//! it is long. Which shapes may begin at a place follows from its first two bytes.
+//! The tokens of providers, by the [list](super::provider_list) of their [shapes](super::provider_shape). Which shapes
+//! may begin at a place follows from its first two bytes.
 
 use std::sync::LazyLock;
 
-use super::entropy::is_drawn;
+use super::alphabet::{STD, is};
+use super::provider_list::{lines, read};
+use super::provider_shape::{Piece, Shape};
 use super::runs::{RUN_LENGTH, is_run};
-use super::scan::{Find, begins, run};
+use super::scan::{Find, begins};
 use super::shape::JWT;
-
-const LIST: &str = include_str!("providers.txt");
-
-/// The longest token that is taken whole.
-const LONGEST: usize = 4096;
-/// What is looked at of a run before it is known to be a token's.
-const JUDGED: usize = 128;
-
-/// Sets of bytes, as bits of [`ALPHABETS`].
-type Alphabet = u16;
-
-const NAMES: [(&str, Alphabet); 14] = [
-    ("digit", 1),
-    ("lower", 1 << 1),
-    ("upper", 1 << 2),
-    ("hex", 1 << 3),
-    ("letter", 1 << 4),
-    ("alnum", 1 << 5),
-    ("under", 1 << 6),
-    ("dash", 1 << 7),
-    ("word", 1 << 8),
-    ("dotted", 1 << 9),
-    ("std", 1 << 10),
-    ("base64", 1 << 11),
-    ("url64", 1 << 12),
-    ("code", 1 << 13),
-];
-/// Base64 without its padding.
-const STD: Alphabet = NAMES[10].1;
-/// What ends a word within a run.
-const BREAK: Alphabet = 1 << 14;
-
-static ALPHABETS: [Alphabet; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        table[byte as usize] = alphabets(byte as u8);
-        byte += 1;
-    }
-    table
-};
-
-const fn alphabets(b: u8) -> Alphabet {
-    let (alnum, upper, lower) = (b.is_ascii_alphanumeric(), b.is_ascii_uppercase(), b.is_ascii_lowercase());
-    let word = alnum || b == b'_' || b == b'-';
-    let std = alnum || b == b'+' || b == b'/';
-    let sets = [
-        b.is_ascii_digit(),
-        b.is_ascii_digit() || lower,
-        b.is_ascii_digit() || upper,
-        b.is_ascii_hexdigit(),
-        upper || lower,
-        alnum,
-        alnum || b == b'_',
-        alnum || b == b'-',
-        word,
-        word || b == b'.',
-        std,
-        std || b == b'=',
-        word || b == b'=',
-        word || b == b'.' || b == b'=' || b == b'~',
-        !alnum,
-    ];
-    let (mut bits, mut at) = (0, 0);
-    while at < sets.len() {
-        bits |= (sets[at] as Alphabet) << at;
-        at += 1;
-    }
-    bits
-}
-
-/// Whether a byte ends a word within a run.
-pub(super) fn is_break(byte: u8) -> bool {
-    is(byte, BREAK)
-}
 
 /// What may stand between the parts of a token of which only the last one is a run.
 pub(super) const JOINTS: &[u8] = b":|$";
-
-/// A part of a shape.
-#[derive(Clone, Debug)]
-enum Piece {
-    /// This text.
-    Text(Vec<u8>),
-    /// So many bytes of an alphabet.
-    Any { alphabet: Alphabet, least: usize, most: usize },
-}
-
-/// The shape of a provider's token.
-#[derive(Debug)]
-struct Shape {
-    kind: &'static str,
-    pieces: Vec<Piece>,
-    /// How long its first text is; 0 if it begins with an alphabet.
-    head: usize,
-    /// It counts even if it does not look drawn.
-    plain: bool,
-    /// Nothing in its first text is foreign to base64, where it may stand by chance.
-    weak: bool,
-    /// A byte that is cheap to look for first: how far in it stands, and which it is.
-    first: Option<(usize, u8)>,
-}
-
-impl Shape {
-    /// Where the token ends that begins at `at`.
-    fn end(&self, text: &[u8], at: usize) -> Option<usize> {
-        let mut end = at;
-        for (number, piece) in self.pieces.iter().enumerate() {
-            end = match piece {
-                Piece::Text(part) => text.get(end..)?.starts_with(part).then_some(end + part.len())?,
-                &Piece::Any { alphabet, least, most } => match self.pieces.get(number + 1) {
-                    Some(next) => self.inner_end(text, end, (alphabet, least, most), next)?,
-                    None => self.last_end(text, at, end, (alphabet, least, most))?,
-                },
-            };
-        }
-        let end = end - text[at..end].iter().rev().take_while(|byte| **byte == b'.').count();
-        let open = matches!(self.pieces.last(), Some(Piece::Any { most: LONGEST, .. }));
-        let goes_on = !open && text[end - 1] != b'=' && text.get(end).is_some_and(u8::is_ascii_alphanumeric);
-        (!goes_on && self.is_drawn(&text[at..end])).then_some(end)
-    }
-
-    /// Where a part ends behind which there is another one.
-    fn inner_end(
-        &self,
-        text: &[u8],
-        from: usize,
-        any: (Alphabet, usize, usize),
-        next: &Piece,
-    ) -> Option<usize> {
-        let (alphabet, least, most) = any;
-        // Where the length is fixed it is cheaply known whether the next one can follow.
-        if let (true, Piece::Text(next)) = (least == most, next) {
-            text.get(from + least..)?.starts_with(next).then_some(())?;
-        }
-        let end = run(text, from, most, |byte| is(byte, alphabet));
-        (end - from >= least).then_some(end)
-    }
-
-    /// Where the last part ends. A beginning that is no token's is all that is looked at of a run that is none.
-    fn last_end(&self, text: &[u8], at: usize, from: usize, any: (Alphabet, usize, usize)) -> Option<usize> {
-        let (alphabet, least, most) = any;
-        let judged = run(text, from, JUDGED.max(least).min(most), |byte| is(byte, alphabet));
-        (judged - from >= least && self.is_drawn(&text[at..judged])).then_some(())?;
-        let end = run(text, judged, most - (judged - from), |byte| is(byte, alphabet));
-        let too_long = most < LONGEST && text.get(end).is_some_and(|byte| is(*byte, alphabet));
-        (!too_long).then_some(end)
-    }
-
-    fn is_drawn(&self, token: &[u8]) -> bool {
-        self.plain || is_drawn(&token[self.head..])
-    }
-}
-
-fn is(byte: u8, alphabet: Alphabet) -> bool {
-    ALPHABETS[usize::from(byte)] & alphabet != 0
-}
 
 /// All shapes, by how they begin.
 struct Shapes {
@@ -186,7 +32,7 @@ static CODES: [u8; 256] = {
     let mut codes = [63; 256];
     let mut byte = 0;
     while byte < 256 {
-        codes[byte as usize] = match byte as u8 {
+        codes[byte] = match byte as u8 {
             b @ b'0'..=b'9' => b - b'0',
             b @ b'A'..=b'Z' => b - b'A' + 10,
             b @ b'a'..=b'z' => b - b'a' + 36,
@@ -331,82 +177,6 @@ pub(super) fn find_anchored(text: &[u8], at: usize, number: usize) -> Option<Fin
     begins(text, start).then(|| first(&SHAPES, text, start, &[number], weak_place))?
 }
 
-/// The kinds and shapes of the list.
-fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = LIST.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    let split = lines.filter_map(|line| line.split_once(' '));
-    split.filter(|(kind, _)| !matches!(*kind, "version" | "date"))
-}
-
-/// The shapes of a line, one for each of its choices.
-fn read(kind: &'static str, shape: &str) -> Vec<Shape> {
-    let mut all: Vec<Vec<Piece>> = vec![Vec::new()];
-    for piece in shape.split_ascii_whitespace() {
-        let choices = choices(piece);
-        all = all.iter().flat_map(|pieces| choices.iter().map(|choice| joined(pieces, choice))).collect();
-    }
-    let (kind, plain) = kind.strip_prefix('!').map_or((kind, false), |kind| (kind, true));
-    let shape = |pieces: Vec<Piece>| {
-        let head: &[u8] = if let Some(Piece::Text(head)) = pieces.first() { head } else { b"" };
-        let weak = head.iter().all(|byte| is(*byte, STD));
-        let first = match &pieces[..] {
-            [Piece::Text(head), ..] => head.last().map(|last| (head.len() - 1, *last)),
-            [Piece::Any { least, most, .. }, Piece::Text(text), ..] if least == most => {
-                Some((*least, text[0]))
-            }
-            _ => None,
-        };
-        Shape { kind, head: head.len(), plain, weak, first, pieces }
-    };
-    all.into_iter().map(shape).collect()
-}
-
-/// The pieces with one more; two texts in a row are one.
-fn joined(pieces: &[Piece], next: &Piece) -> Vec<Piece> {
-    let mut pieces = pieces.to_vec();
-    match (pieces.last_mut(), next) {
-        (Some(Piece::Text(text)), Piece::Text(more)) => text.extend_from_slice(more),
-        _ => pieces.push(next.clone()),
-    }
-    pieces
-}
-
-/// The choices of a piece that is a text, or the one of an alphabet.
-fn choices(piece: &str) -> Vec<Piece> {
-    any(piece).map_or_else(
-        || texts(piece).into_iter().map(|text| Piece::Text(text.into_bytes())).collect(),
-        |any| vec![any],
-    )
-}
-
-/// `(a|b)_(c|d)` is `a_c`, `a_d`, `b_c` and `b_d`.
-fn texts(piece: &str) -> Vec<String> {
-    let Some((before, (choices, after))) =
-        piece.split_once('(').and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
-    else {
-        return vec![piece.to_owned()];
-    };
-    let after = texts(after);
-    let with =
-        |choice: &str| after.iter().map(move |after| [before, choice, after].concat()).collect::<Vec<_>>();
-    choices.split('|').flat_map(with).collect()
-}
-
-/// `alnum{36}`, `hex{24,34}`, `word{20,}`
-fn any(piece: &str) -> Option<Piece> {
-    let (name, count) = piece.strip_suffix('}')?.split_once('{')?;
-    let (_, alphabet) = NAMES.iter().find(|(known, _)| *known == name)?;
-    let (least, most) = count.split_once(',').unwrap_or((count, count));
-    let most = if most.is_empty() { LONGEST } else { most.parse().ok()? };
-    Some(Piece::Any { alphabet: *alphabet, least: least.parse().ok()?, most })
-}
-
-/// The version of the list and its date.
-pub fn list_version() -> (&'static str, &'static str) {
-    let value = |name| LIST.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
-    (value("version "), value("date "))
-}
-
 /// Where a token may begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum At {
@@ -475,26 +245,6 @@ fn first(
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_list_is_read_whole_and_says_of_when_it_is() {
-        let (version, date) = list_version();
-        assert!(version.starts_with(&date[..4]) && date.len() == 10, "{version} {date}");
-        for (kind, line) in lines() {
-            let shapes = read(kind, line);
-            assert!(shapes.iter().all(|shape| crate::redact::tag::is_kind(shape.kind)), "{kind}");
-            for shape in shapes {
-                let unread = |piece: &Piece| matches!(piece, Piece::Text(text) if text.iter().any(|b| b"{}()".contains(b)));
-                assert!(!shape.pieces.iter().any(unread), "{line}");
-                // Nothing goes back: where a length may vary, what follows cannot be a part of it.
-                for pair in shape.pieces.windows(2) {
-                    if let [Piece::Any { alphabet, least, most }, Piece::Text(next)] = pair {
-                        assert!(least == most || !is(next[0], *alphabet), "{line}");
-                    }
-                }
-            }
-        }
-    }
 
     #[test]
     fn few_shapes_need_an_anchor_and_each_is_long_enough() {

@@ -10,6 +10,10 @@ pub(super) const RUN_LENGTH: usize = 20;
 const BLOCK: usize = 64;
 
 /// Letters, digits, `-`, `_`, `.` and `~`, in a form that the compiler turns into vector instructions.
+#[expect(
+    clippy::needless_bitwise_bool,
+    reason = "a jump would keep it from being one instruction for many bytes"
+)]
 pub(super) const fn is_run(byte: u8) -> bool {
     ((byte | 0x20).wrapping_sub(b'a') < 26)
         | (byte.wrapping_sub(b'0') < 10)

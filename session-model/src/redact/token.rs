@@ -5,8 +5,9 @@
 
 use std::ops::Range;
 
+use super::alphabet::is_break;
 use super::entropy::is_drawn;
-use super::providers::{self, At, JOINTS, is_break};
+use super::providers::{self, At, JOINTS};
 use super::runs::{self, RUN_LENGTH, is_run};
 use super::scan::{Find, begins, is_base64, run};
 use super::shape;
