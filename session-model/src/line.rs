@@ -54,28 +54,6 @@ pub fn seal(out: &mut Vec<u8>, start: usize) {
     out.extend_from_slice(b"\"}\n");
 }
 
-/// Appends a line of ours, given with its newline, with another offset. It may get longer or shorter.
-pub fn restamp(out: &mut Vec<u8>, line: &[u8], offset: u64) {
-    let start = out.len();
-    let head = head(line).expect("a line that was just written has a head");
-    let digits = itoa::Buffer::new().format(head.offset).len();
-    out.extend_from_slice(&line[..head.payload - digits]);
-    number(out, offset);
-    out.extend_from_slice(&line[head.payload..line.len() - SEAL_LEN - 1]);
-    seal(out, start);
-}
-
-/// Gives a line of ours, with its newline, another offset of as many digits.
-pub fn restamp_in_place(line: &mut [u8], offset: u64) {
-    let payload = head(line).expect("a line that was just written has a head").payload;
-    let mut buffer = itoa::Buffer::new();
-    let digits = buffer.format(offset).as_bytes();
-    line[payload - digits.len()..payload].copy_from_slice(digits);
-    let seal = line.len() - SEAL_LEN - 1;
-    let (body, seal) = line.split_at_mut(seal);
-    seal[SEAL_START.len()..SEAL_START.len() + 8].copy_from_slice(&hex(crc32c::crc32c(body)));
-}
-
 fn hex(sum: u32) -> [u8; 8] {
     std::array::from_fn(|place| b"0123456789abcdef"[(sum >> (28 - place * 4) & 0xf) as usize])
 }
@@ -177,23 +155,6 @@ mod tests {
         for cut in start..text.len() {
             assert_eq!(check(&text[..cut]), Seal::Damaged, "cut at {cut}");
         }
-    }
-
-    #[test]
-    fn a_line_with_another_offset_is_the_one_that_is_written_with_it() {
-        for offset in [1, 91, 100, u64::MAX] {
-            let mut wanted = Vec::new();
-            open(&mut wanted, 7, "2026-11-21T04:00:00.000Z", offset);
-            wanted.extend_from_slice(b",\"type\":\"tool_call\"");
-            seal(&mut wanted, 0);
-            let mut found = Vec::new();
-            restamp(&mut found, &sample(), offset);
-            assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
-        }
-        let (mut found, mut wanted) = (sample(), Vec::new());
-        restamp_in_place(&mut found, 47);
-        restamp(&mut wanted, &sample(), 47);
-        assert_eq!(String::from_utf8(found).unwrap(), String::from_utf8(wanted).unwrap());
     }
 
     #[test]

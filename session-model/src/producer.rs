@@ -30,7 +30,24 @@ pub struct Answer {
     pub status: u16,
     /// The JSON body.
     pub body: String,
+    /// Which part of a batch it is, if that is stored in parts; of what is remembered: how far it is stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub part: Option<Part>,
 }
+
+/// Lines of a batch that are committed together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Part {
+    /// How many lines are in the parts before it.
+    pub from: u64,
+    /// How many lines are done with it.
+    pub done: u64,
+    /// Whether it is the last one.
+    pub last: bool,
+}
+
+/// How the answer to a batch begins.
+pub const BATCH_OPENING: &str = "{\"results\":[";
 
 /// What to do with a request that bears numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,6 +58,8 @@ pub enum Verdict<'a> {
     Repeat(&'a Answer),
     /// It is an older one again: it was stored, its answer is forgotten.
     Duplicate,
+    /// It is a batch that is stored in part.
+    Begun,
     /// Numbers in between are missing.
     Gap {
         /// The number that would be accepted.
@@ -77,18 +96,41 @@ impl Producers {
         if numbers.epoch < known.epoch {
             return Verdict::Stale { epoch: known.epoch };
         }
-        let expected = if numbers.epoch > known.epoch { 0 } else { known.seq + 1 };
+        let expected = if numbers.epoch > known.epoch {
+            0
+        } else if known.answer.part.is_some() {
+            known.seq
+        } else {
+            known.seq + 1
+        };
         match numbers.seq {
+            seq if seq == known.seq && numbers.epoch == known.epoch => known.again(),
             seq if seq == expected => Verdict::Accept,
             seq if seq > expected => Verdict::Gap { expected },
-            seq if seq == known.seq => Verdict::Repeat(&known.answer),
             _ => Verdict::Duplicate,
         }
     }
 
-    /// Remembers an accepted request; `used` grows with every commit and tells who is idle.
-    pub fn accept(&mut self, numbers: ProducerNumbers, answer: Answer, used: u64) {
+    /// A batch of which some lines are stored and others are to follow: how many, and the answer as far as it goes.
+    pub fn begun(&self, numbers: &ProducerNumbers) -> Option<(u64, &str)> {
+        let known = self.0.get(&numbers.id)?;
+        let part = known.answer.part.filter(|_| (known.epoch, known.seq) == (numbers.epoch, numbers.seq))?;
+        Some((part.done, &known.answer.body))
+    }
+
+    /// Remembers an accepted request; `used` grows with every commit and tells who is idle. A part of a batch goes
+    /// behind those before it. It may be told again, as journals do.
+    pub fn accept(&mut self, numbers: ProducerNumbers, mut answer: Answer, used: u64) {
         let ProducerNumbers { id, epoch, seq } = numbers;
+        if let Some(part) = answer.part {
+            match self.0.get_mut(&id).filter(|known| (known.epoch, known.seq) == (epoch, seq)) {
+                Some(known) => return known.go_on(part, &answer.body, used),
+                // The parts before it are in a file that was damaged.
+                None if part.from > 0 => answer.body.insert_str(0, &lost_results(part.from)),
+                None => {}
+            }
+            answer.part = Some(part).filter(|part| !part.last);
+        }
         if !self.0.contains_key(&id) && self.0.len() >= MAX_PRODUCERS {
             let idle = self.0.iter().min_by_key(|(_, p)| p.used).map(|(id, _)| id.clone());
             if let Some(idle) = idle {
@@ -117,6 +159,26 @@ impl Producers {
     }
 }
 
+impl Position {
+    /// What to do with the numbers that it bears.
+    fn again(&self) -> Verdict<'_> {
+        if self.answer.part.is_some() { Verdict::Begun } else { Verdict::Repeat(&self.answer) }
+    }
+
+    /// Adds a part to those that are remembered, unless it is one of them.
+    fn go_on(&mut self, part: Part, results: &str, used: u64) {
+        let Some(known) = self.answer.part.filter(|known| known.done == part.from) else { return };
+        self.answer.body.push_str(results);
+        self.answer.part = Some(Part { done: part.done, ..known }).filter(|_| !part.last);
+        self.used = used;
+    }
+}
+
+/// The beginning of an answer of which so many results are known no more.
+fn lost_results(lines: u64) -> String {
+    format!("{BATCH_OPENING}{}", vec![r#"{"success":true}"#; lines as usize].join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,7 +188,7 @@ mod tests {
     }
 
     fn answer(body: &str) -> Answer {
-        Answer { status: 200, body: body.into() }
+        Answer { status: 200, body: body.into(), part: None }
     }
 
     #[test]
@@ -160,5 +222,63 @@ mod tests {
         assert_eq!(producers.check(&first), Verdict::Gap { expected: 0 });
         let second = ProducerNumbers { id: "p1".into(), epoch: 0, seq: 1 };
         assert_eq!(producers.check(&second), Verdict::Accept);
+    }
+
+    /// The parts of a batch of five lines.
+    fn parts() -> [Answer; 3] {
+        let part = |from, done, last, body: &str| Answer {
+            status: 200,
+            body: body.into(),
+            part: Some(Part { from, done, last }),
+        };
+        [
+            part(0, 2, false, "{\"results\":[1,2"),
+            part(2, 4, false, ",3,4"),
+            part(4, 5, true, ",5],\"offset\":9}"),
+        ]
+    }
+
+    #[test]
+    fn a_batch_in_parts_is_one_answer_however_often_they_are_told() {
+        let whole = answer("{\"results\":[1,2,3,4,5],\"offset\":9}");
+        for told in [&[0, 1, 2][..], &[0, 0, 1, 0, 1, 2], &[0, 1, 2, 0, 1, 2], &[0, 1, 2, 2, 1]] {
+            let mut producers = Producers::default();
+            for &n in told {
+                producers.accept(numbers(0, 0), parts()[n].clone(), n as u64);
+            }
+            assert_eq!(producers.check(&numbers(0, 0)), Verdict::Repeat(&whole), "{told:?}");
+            assert_eq!(producers.begun(&numbers(0, 0)), None);
+            assert_eq!(producers.check(&numbers(0, 1)), Verdict::Accept);
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_stored_in_part_has_to_be_completed_first() {
+        let mut producers = Producers::default();
+        producers.accept(numbers(1, 0), answer("first"), 1);
+        producers.accept(numbers(1, 1), parts()[0].clone(), 2);
+        assert_eq!(producers.begun(&numbers(1, 1)), Some((2, "{\"results\":[1,2")));
+        for (epoch, seq, verdict) in [
+            (1, 1, Verdict::Begun),
+            (1, 2, Verdict::Gap { expected: 1 }),
+            (1, 0, Verdict::Duplicate),
+            (2, 0, Verdict::Accept),
+            (0, 1, Verdict::Stale { epoch: 1 }),
+        ] {
+            assert_eq!(producers.check(&numbers(epoch, seq)), verdict, "{epoch} {seq}");
+        }
+        let stored = serde_json::to_string(&producers).unwrap();
+        assert_eq!(serde_json::from_str::<Producers>(&stored).unwrap(), producers);
+    }
+
+    #[test]
+    fn of_parts_that_are_lost_it_is_known_that_they_were_stored() {
+        let mut producers = Producers::default();
+        producers.accept(numbers(0, 0), parts()[1].clone(), 1);
+        producers.accept(numbers(0, 0), parts()[2].clone(), 2);
+        let Verdict::Repeat(answer) = producers.check(&numbers(0, 0)) else { panic!("it is whole") };
+        let answer: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let stored = serde_json::json!({"success": true});
+        assert_eq!(answer["results"], serde_json::json!([stored, stored, 3, 4, 5]));
     }
 }

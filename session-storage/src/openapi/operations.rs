@@ -258,7 +258,7 @@ fn events(method: &str, path: &str) -> Option<Operation> {
     let followed = "A page; or, with `Accept: text/event-stream`, a stream that goes on.";
     Some(match (method, path) {
         ("POST", "/api/sessions/{id}/events") => write("appendBatch", EVENTS)
-            .about("One line, one change, applied in order and committed together.")
+            .about("One line, one change, applied in order; up to 1,000 lines and 512 KiB are committed together.")
             .reads_any(&[(JSON_LINES, reference::<BatchLine>(), line)])
             .answers::<BatchAnswer>("What became of each line."),
         ("GET", "/api/sessions/{id}/events") => read("listEventsOfSession", EVENTS)

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use session_model::event::Birth;
-use session_model::producer::ProducerNumbers;
+use session_model::producer::{BATCH_OPENING, ProducerNumbers};
 use session_model::transition::{self, Outcome, Reply};
 use session_model::{Code, Command, EventKind, LogKind, Refusal, SessionId, UserId, json};
 
 use super::producers::{check_producer, check_unknown_producer, commit_of};
 use super::refused::Refused;
 use super::write::{Attempt, Txn};
-use super::{Sessions, Submitted, not_found, now, staged};
+use super::{Sessions, Submitted, large, not_found, now};
 use crate::store::cells::{Cell, Slot};
 
 /// The most lines of a batch, all of which are decided in one step.
@@ -23,8 +23,8 @@ const MAX_FINALS: usize = 10 << 20;
 pub(super) type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
 
 impl Sessions {
-    /// Applies the lines in order; each has its result, and all are committed together. `marked`: they may bear
-    /// tags in the place of secrets.
+    /// Applies the lines in order; each has its result. All are committed together, unless it is a large batch (see
+    /// [`large`]). `marked`: they may bear tags in the place of secrets.
     pub async fn submit_batch(
         &self,
         id: &SessionId,
@@ -37,7 +37,7 @@ impl Sessions {
             let message = format!("a batch may have at most {MAX_LINES} lines");
             return Err(Refusal::new(Code::PayloadTooLarge, message).into());
         }
-        if staged::is_large(count, lines.len()) {
+        if large::is_large(count, lines.len()) {
             return self.submit_large(id, lines, marked, producer).await;
         }
         let mut commands = Some(parse(text, marked));
@@ -56,9 +56,12 @@ impl Sessions {
         let at = now();
         let mut answer = Submitted::ok(String::new());
         let fill = |txn: &mut Txn<'_, '_>| {
-            let mut results = Results::run(txn, commands);
-            answer.body = results.render(txn.offset - 1);
-            answer.refused = results.refused;
+            let mut results = Results::new(commands.len());
+            for command in commands {
+                results.run(txn, command);
+            }
+            results.close(txn.offset - 1);
+            answer = results.into_answer();
             producer.map(|numbers| commit_of(numbers, &answer))
         };
         let ticket = match loaded {
@@ -104,26 +107,34 @@ fn rows(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-const OPENING: &str = "{\"results\":[";
-
 /// The results of the lines, in order.
 pub(super) struct Results {
-    body: String,
+    pub(super) body: String,
+    /// How many lines have theirs.
+    pub(super) done: usize,
     pub(super) refused: Vec<Code>,
     /// How much the documents of the ends take.
     finals: usize,
 }
 
 impl Results {
-    pub(super) fn run(txn: &mut Txn<'_, '_>, commands: Commands<'_>) -> Self {
-        let mut results =
-            Self { body: String::with_capacity(commands.len() * 28 + 64), refused: Vec::new(), finals: 0 };
-        results.body.push_str(OPENING);
-        for command in commands {
-            let result = command.and_then(|command| results.apply(txn, command));
-            results.push(&result);
+    pub(super) fn new(lines: usize) -> Self {
+        Self::going_on(String::new(), 0, lines)
+    }
+
+    /// Those of a batch of which some lines are done.
+    pub(super) fn going_on(body: String, done: usize, lines: usize) -> Self {
+        let mut results = Self { body, done, refused: Vec::new(), finals: 0 };
+        results.body.reserve(lines.saturating_sub(done) * 28 + 64);
+        if results.done == 0 {
+            results.body.push_str(BATCH_OPENING);
         }
         results
+    }
+
+    pub(super) fn run(&mut self, txn: &mut Txn<'_, '_>, command: Result<Command<'_>, Refusal>) {
+        let result = command.and_then(|command| self.apply(txn, command));
+        self.push(&result);
     }
 
     fn apply(&mut self, txn: &mut Txn<'_, '_>, command: Command<'_>) -> Result<Reply, Refusal> {
@@ -148,9 +159,10 @@ impl Results {
         }
     }
 
-    fn push(&mut self, result: &Result<Reply, Refusal>) {
+    pub(super) fn push(&mut self, result: &Result<Reply, Refusal>) {
         use std::fmt::Write;
-        let comma = if self.body.len() == OPENING.len() { "" } else { "," };
+        let comma = if self.done == 0 { "" } else { "," };
+        self.done += 1;
         match result {
             Ok(Reply::Seq(seq)) => {
                 self.body.push_str(comma);
@@ -170,9 +182,20 @@ impl Results {
         .expect("writing to a String cannot fail");
     }
 
-    pub(super) fn render(&mut self, offset: u64) -> String {
+    /// Forgets the results behind so many.
+    pub(super) fn cut(&mut self, body: usize, refused: usize, done: usize) {
+        self.body.truncate(body);
+        self.refused.truncate(refused);
+        self.done = done;
+    }
+
+    /// To be called behind the last one, with the offset of the newest event.
+    pub(super) fn close(&mut self, offset: u64) {
         use std::fmt::Write;
         write!(self.body, "],\"offset\":{offset}}}").expect("writing to a String cannot fail");
-        std::mem::take(&mut self.body)
+    }
+
+    pub(super) fn into_answer(self) -> Submitted {
+        Submitted { refused: self.refused, ..Submitted::ok(self.body) }
     }
 }

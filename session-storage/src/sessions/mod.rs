@@ -1,8 +1,9 @@
 //! The heart: the one place that sees the store and the live feed.
 //!
 //! A write takes the session's lock, decides, appends to the journal, lets the view follow, lets go of the lock,
-//! and waits for the commit. A large batch does so on a thread of its own: see [`staged`]. A read waits until what it shows is durable. Nothing blocks on the disk while it is
-//! polled: reading files happens on the blocking pool, entered once per request.
+//! and waits for the commit. A large batch does so in parts, on a thread of its own: see [`large`]. A read waits until
+//! what it shows is durable. Nothing blocks on the disk while it is polled: reading files happens on the blocking
+//! pool, entered once per request.
 
 mod archiving;
 mod batch;
@@ -11,6 +12,7 @@ mod feed;
 pub mod figures;
 mod history;
 mod kin;
+mod large;
 mod lifecycle;
 mod lists;
 mod logs;
@@ -20,7 +22,6 @@ mod read;
 mod redaction;
 mod refused;
 mod retain;
-mod staged;
 mod usage;
 mod write;
 
@@ -113,7 +114,7 @@ impl Sessions {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
         let redaction = Arc::new(Redaction::open(&store, &settings)?);
-        let large = Arc::new(Semaphore::new(staged::AT_ONCE));
+        let large = Arc::new(Semaphore::new(large::AT_ONCE));
         Ok(Arc::new(Self { store, hub, redaction, settings, large }))
     }
 

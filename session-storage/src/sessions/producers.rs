@@ -11,7 +11,7 @@ use crate::store::segment::ProducerCommit;
 use crate::store::ticket::Ticket;
 
 pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> ProducerCommit {
-    let answer = Answer { status: answer.status, body: answer.body.clone() };
+    let answer = Answer { status: answer.status, body: answer.body.clone(), part: None };
     ProducerCommit { numbers: numbers.clone(), answer }
 }
 
@@ -33,6 +33,13 @@ pub(super) fn check_producer(
         }
         Verdict::Duplicate => {
             repeat(Submitted::ok("{\"success\":true,\"duplicate\":true}".to_owned()).repeated())
+        }
+        Verdict::Begun => {
+            let message = format!(
+                "producer `{}` has sent {} with a batch that is stored in part: send the same batch again",
+                numbers.id, numbers.seq
+            );
+            Err(Refusal::new(Code::ProducerGap, message).into())
         }
         Verdict::Gap { expected } => Err(gap(numbers, expected)),
         Verdict::Stale { epoch } => Err(Refused {

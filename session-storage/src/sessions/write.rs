@@ -256,25 +256,36 @@ impl Sessions {
         fill: impl FnOnce(&mut Txn<'_, '_>) -> Option<ProducerCommit>,
     ) -> Result<Ticket, CommitError> {
         let (id, generation) = (loaded.view.id.clone(), loaded.generation);
-        // Made before every other write has to wait for it, unless a checkpoint begins this moment.
-        let made = (loaded.checkpoint != self.store.journal.checkpoint()).then(|| image(&loaded.view));
-        let (ticket, ()) = self.store.journal.append(generation, |pending: &mut Pending| {
-            let base = (loaded.checkpoint != pending.checkpoint())
-                .then(|| made.unwrap_or_else(|| image(&loaded.view)));
-            loaded.checkpoint = pending.checkpoint();
-            let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
-            let mut changed = Indexed::Same;
-            pending.entry((&id, user), at, base.as_deref(), |writer, events| {
-                let before = events.len();
-                let commit = fill(&mut Txn { writer, events, loaded, at, offset });
-                loaded.view.settle();
-                accept(loaded, &group, commit.as_ref(), offset);
-                changed = Indexed::by(&events[before..]);
-                commit
-            });
-            changed.note(pending, &loaded.view);
-        })?;
-        Ok(ticket)
+        let mut fill = Some(fill);
+        loop {
+            // The image is made before every other write has to wait for it.
+            let made = (loaded.checkpoint != self.store.journal.checkpoint()).then(|| image(&loaded.view));
+            let (ticket, appended) = self.store.journal.append(generation, |pending: &mut Pending| {
+                let is_first = loaded.checkpoint != pending.checkpoint();
+                if is_first && made.is_none() {
+                    // A checkpoint has begun this moment.
+                    return None;
+                }
+                let fill = fill.take()?;
+                let base = made.filter(|_| is_first);
+                loaded.checkpoint = pending.checkpoint();
+                let (offset, group) = (pending.next_offset(), Arc::clone(pending.group()));
+                let mut changed = Indexed::Same;
+                pending.entry((&id, user), at, base.as_deref(), |writer, events| {
+                    let before = events.len();
+                    let commit = fill(&mut Txn { writer, events, loaded, at, offset });
+                    loaded.view.settle();
+                    accept(loaded, &group, commit.as_ref(), offset);
+                    changed = Indexed::by(&events[before..]);
+                    commit
+                });
+                changed.note(pending, &loaded.view);
+                Some(())
+            })?;
+            if appended.is_some() {
+                return Ok(ticket);
+            }
+        }
     }
 }
 

@@ -88,6 +88,10 @@ impl Loaded {
         while self.undo.front().is_some_and(|undo| undo.group.result() == Some(Ok(()))) {
             self.undo.pop_front();
         }
+        let is_noted = |undo: &ProducerUndo| Arc::ptr_eq(&undo.group, &group) && undo.producer == producer;
+        if self.undo.iter().any(is_noted) {
+            return;
+        }
         let before = self.view.producers.position(producer).cloned();
         self.undo.push_back(ProducerUndo { group, producer: producer.to_owned(), before });
     }

@@ -69,9 +69,31 @@ impl Store {
                 return Err(Damage::Short { file: log_name(log), found: file.len(), expected: head.bytes });
             }
             self.behind.note(&cell.id, Pending::LogsShort);
-            self.complete(cell)?;
+            match self.complete(cell) {
+                Err(Damage::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                    let view = match &*cell.slot.lock() {
+                        Slot::Loaded(loaded) => loaded.view.clone(),
+                        Slot::Absent(_) | Slot::Unloaded => continue,
+                    };
+                    return self.read_from_journal(&view, log).map(Some);
+                }
+                done => done?,
+            }
             healed = true;
         }
+    }
+
+    /// A log that cannot be completed on the full disk, with the lines that it lacks. Its session takes no writes.
+    fn read_from_journal(&self, view: &View, log: LogKind) -> Result<LogFile, Damage> {
+        let head = view.logs[log.index()];
+        let io = |file| move |source| Damage::Io { file, source };
+        let entries = recovery::entries_of(&self.layout, &view.id).map_err(io("journal"))?;
+        let journaled = Journaled { entries: &entries, end: u64::MAX };
+        let file = session_dir::completed_log(&self.layout, view, log, journaled)?;
+        if !covers(&file, head).map_err(io(log_name(log)))? {
+            return Err(Damage::Short { file: log_name(log), found: file.len(), expected: head.bytes });
+        }
+        Ok(file.up_to(head.bytes))
     }
 
     /// Does what has to be done before a session takes writes. Blocks on the disk.

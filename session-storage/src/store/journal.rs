@@ -136,6 +136,11 @@ impl Journal {
         Ok((ticket, result))
     }
 
+    /// Lets whoever waits for the journal have it: one who appends again and again would take it from them each time.
+    pub fn give_way(&self) {
+        MutexGuard::unlock_fair(self.pending.lock());
+    }
+
     /// Refuses what finds the journal closed or full.
     fn admit(&self, pending: &Pending) -> Result<(), CommitError> {
         match self.status.load(Ordering::Acquire) {

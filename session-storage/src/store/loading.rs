@@ -48,8 +48,10 @@ impl Store {
                 recovery::open_session(layout, disk, &cell.id, Journaled::NOTHING, &hint)
             }
         };
+        let mut short = None;
         let slot = match opened {
-            Ok(Some(opened)) => {
+            Ok(Some(mut opened)) => {
+                short = opened.short.take();
                 let producers = self.producers(before, &opened.view);
                 Slot::Loaded(Box::new(self.loaded(opened, producers, generation)))
             }
@@ -69,6 +71,10 @@ impl Store {
         };
         if matches!(self.behind.pending(&cell.id), Some(Pending::Unrecovered(_))) {
             self.behind.done(&cell.id);
+        }
+        if let Some(damage) = short {
+            tracing::error!(session = %cell.id, %damage, "a session's logs cannot be completed on the full disk: it is read from the journal, and takes no writes");
+            self.behind.note(&cell.id, Pending::LogsShort);
         }
         let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);
         *cell.slot.lock() = slot;
@@ -101,7 +107,7 @@ impl Store {
     }
 
     fn loaded(&self, opened: Opened, producers: Option<Producers>, generation: u64) -> Loaded {
-        let Opened { mut view, is_ahead, damaged } = opened;
+        let Opened { mut view, is_ahead, damaged, short: _ } = opened;
         self.journal.pass_over(view.offset);
         let reloaded = producers.is_some();
         view.producers = producers.unwrap_or(view.producers);

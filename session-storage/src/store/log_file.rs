@@ -55,6 +55,8 @@ pub struct LogFile {
     legacy: u64,
     /// The last line is one of the older service's and has no newline.
     open_end: bool,
+    /// What the file lacks, and where it belongs.
+    missing: Option<(u64, Vec<u8>)>,
 }
 
 impl LogFile {
@@ -66,10 +68,10 @@ impl LogFile {
                 let found = file.metadata()?;
                 let (len, identity) = (found.len(), Some(identity(&found)));
                 let open_end = legacy > len;
-                Ok(Self { file: Some(file), identity, len, legacy: legacy.min(len), open_end })
+                Ok(Self { file: Some(file), identity, len, legacy: legacy.min(len), open_end, missing: None })
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Ok(Self { file: None, identity: None, len: 0, legacy: 0, open_end: false })
+                Ok(Self { file: None, identity: None, len: 0, legacy: 0, open_end: false, missing: None })
             }
             Err(error) => Err(error),
         }
@@ -80,6 +82,24 @@ impl LogFile {
     pub fn up_to(mut self, bytes: u64) -> Self {
         self.len = self.len.min(bytes);
         self
+    }
+
+    /// Reads these bytes from a place on instead of what the file has there. A newline that it lacks before is added.
+    #[must_use]
+    pub fn completed_with(mut self, mut at: u64, mut bytes: Vec<u8>) -> Self {
+        if at == self.len + 1 {
+            at = self.len;
+            bytes.insert(0, b'\n');
+        }
+        self.len = at + bytes.len() as u64;
+        self.open_end = false;
+        self.missing = Some((at, bytes));
+        self
+    }
+
+    /// How much of it is in the file.
+    fn in_file(&self) -> u64 {
+        self.missing.as_ref().map_or(self.len, |(at, _)| self.len.min(*at))
     }
 
     /// Gives its descriptor back; nothing can be read until [`LogFile::reopen`].
@@ -94,7 +114,7 @@ impl LogFile {
         }
         let file = files::open(path)?;
         let found = file.metadata()?;
-        if Some(identity(&found)) != self.identity || found.len() < self.len {
+        if Some(identity(&found)) != self.identity || found.len() < self.in_file() {
             return Err(io::Error::other("the log was replaced while it was being read"));
         }
         self.file = Some(file);
@@ -118,13 +138,22 @@ impl LogFile {
 
     /// Fills as much of the buffer as there is.
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
-        let Some(file) = &self.file else { return Ok(0) };
-        let want = (self.len.saturating_sub(at)).min(buffer.len() as u64) as usize;
+        let want = (self.in_file().saturating_sub(at)).min(buffer.len() as u64) as usize;
         let mut filled = 0;
-        while filled < want {
-            match file.read_at(&mut buffer[filled..want], at + filled as u64)? {
-                0 => break,
-                n => filled += n,
+        if let Some(file) = &self.file {
+            while filled < want {
+                match file.read_at(&mut buffer[filled..want], at + filled as u64)? {
+                    0 => break,
+                    n => filled += n,
+                }
+            }
+        }
+        if let Some((begin, missing)) = self.missing.as_ref().filter(|_| filled == want) {
+            let (from, to) = (at + filled as u64, self.len.min(at + buffer.len() as u64));
+            if from < to {
+                let bytes = &missing[(from - begin) as usize..(to - begin) as usize];
+                buffer[filled..filled + bytes.len()].copy_from_slice(bytes);
+                filled += bytes.len();
             }
         }
         Ok(filled)
@@ -401,6 +430,34 @@ mod tests {
             }
             assert_eq!(log.find(records + 1, by_seq).unwrap(), log.len());
         }
+    }
+
+    #[test]
+    fn what_the_file_lacks_is_read_as_if_it_were_there() {
+        let (file, starts) = log(12, 30);
+        let whole = std::fs::read(file.path()).unwrap();
+        let whole_log = LogFile::open(file.path(), 0).unwrap();
+        let cut = tempfile::NamedTempFile::new().unwrap();
+        for &at in &starts {
+            for torn in [0, 7] {
+                std::fs::write(cut.path(), &whole[..at as usize + torn]).unwrap();
+                let missing = whole[at as usize..].to_vec();
+                let mut log = LogFile::open(cut.path(), 0).unwrap().completed_with(at, missing);
+                log.close();
+                log.reopen(cut.path()).unwrap();
+                assert_eq!(log.bytes(0, usize::MAX).unwrap(), whole);
+                for seq in 1..=12 {
+                    assert_eq!(log.line(seq, by_seq).unwrap(), whole_log.line(seq, by_seq).unwrap());
+                }
+                for (from, len) in [(at.saturating_sub(3), 5), (at + 1, 9), (at, 1), (whole.len() as u64, 4)]
+                {
+                    assert_eq!(log.bytes(from, len).unwrap(), whole_log.bytes(from, len).unwrap());
+                }
+            }
+        }
+        std::fs::write(cut.path(), b"{\"old\":1}").unwrap();
+        let log = LogFile::open(cut.path(), 10).unwrap().completed_with(10, b"{}\n".to_vec());
+        assert_eq!(log.bytes(0, usize::MAX).unwrap(), b"{\"old\":1}\n{}\n");
     }
 
     #[test]

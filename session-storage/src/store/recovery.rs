@@ -366,7 +366,10 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
         if trail.deleted.is_some() {
             found.rows.remove(id.as_str());
         }
-        let open = || open_trail(layout, disk, &id, &trail, walked.next_offset, &hint);
+        let open = || {
+            let opened = open_trail(layout, disk, &id, &trail, walked.next_offset, &hint)?;
+            opened.map(Opened::whole).transpose()
+        };
         let opened = open().or_else(|damage| match damage {
             // Completing a log takes little room: the spare segments have some.
             Damage::Io { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {

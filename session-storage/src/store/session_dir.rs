@@ -73,6 +73,15 @@ pub struct Opened {
     pub is_ahead: bool,
     /// The snapshots that were read and are no documents.
     pub damaged: Vec<&'static str>,
+    /// Why its logs do not hold all of it, if the disk is too full for that: the journal does.
+    pub short: Option<Damage>,
+}
+
+impl Opened {
+    /// Itself, if its logs hold all of it.
+    pub fn whole(mut self) -> Result<Self, Damage> {
+        self.short.take().map_or(Ok(self), Err)
+    }
 }
 
 /// What a view is built on.
@@ -121,15 +130,21 @@ pub fn open(
     is_ahead |= logs.iter().any(|lines| !lines.newer.is_empty());
     let starts_at = view.logs;
     let view = replay(view, &logs, entries)?;
+    let mut short = None;
     for lines in &logs {
         let head = starts_at[lines.log.index()];
-        lines
-            .complete(layout, disk, id, head, !entries.is_empty())
-            .map_err(|source| Damage::Io { file: log_name(lines.log), source })?;
+        if let Err(source) = lines.complete(layout, disk, id, head, !entries.is_empty()) {
+            let is_full = source.kind() == io::ErrorKind::StorageFull;
+            let damage = Damage::Io { file: log_name(lines.log), source };
+            if !is_full {
+                return Err(damage);
+            }
+            short = Some(damage);
+        }
     }
     let view = restore_initial(layout, id, view, &mut damaged)?;
     is_ahead |= !view.outbox.is_empty();
-    Ok(Some(Opened { view, is_ahead, damaged }))
+    Ok(Some(Opened { view, is_ahead, damaged, short }))
 }
 
 /// Completes the logs of a session whose view is known, and durable, from what the journal holds of it.
@@ -148,6 +163,21 @@ pub fn complete_logs(
             .map_err(|source| Damage::Io { file: log_name(log), source })?;
     }
     Ok(())
+}
+
+/// Opens a log that lacks lines as it will be with those of the journal, and writes nothing.
+pub fn completed_log(
+    layout: &Layout,
+    view: &View,
+    log: LogKind,
+    journaled: Journaled<'_>,
+) -> Result<LogFile, Damage> {
+    let head = view.logs[log.index()];
+    let mut lines = LogLines::read(layout, &view.id, log, Some(view), journaled)?;
+    lines.settle(head, journaled)?;
+    let file = LogFile::open(&layout.log(&view.id, log), head.legacy)
+        .map_err(|source| Damage::Io { file: log_name(log), source })?;
+    Ok(file.completed_with(lines.start, lines.wanted()))
 }
 
 /// Chooses what the view is built on.
@@ -338,6 +368,13 @@ impl LogLines {
         Ok(())
     }
 
+    /// What is to stand from `start` on.
+    fn wanted(&self) -> Vec<u8> {
+        let mut wanted = self.healing.clone();
+        self.newer.iter().for_each(|line| wanted.extend_from_slice(&line.bytes));
+        wanted
+    }
+
     /// Makes the log hold just the lines chosen.
     fn complete(
         &self,
@@ -347,8 +384,7 @@ impl LogLines {
         head: LogHead,
         is_recovered: bool,
     ) -> io::Result<()> {
-        let mut wanted = self.healing.clone();
-        self.newer.iter().for_each(|line| wanted.extend_from_slice(&line.bytes));
+        let wanted = self.wanted();
         if wanted.is_empty() && head.bytes > 0 && head.bytes == head.legacy {
             // Nothing of ours follows: what the older service wrote is left as it is.
             return Ok(());

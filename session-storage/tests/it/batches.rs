@@ -192,7 +192,7 @@ async fn the_batch_door_wants_ndjson() {
 }
 
 #[tokio::test]
-async fn a_batch_of_two_thousand_lines_is_one_step() {
+async fn a_batch_of_two_thousand_lines_is_there_after_a_crash_once() {
     let server = TestServer::start();
     let lines: Vec<Value> = (0..2000).map(|n| json!({"type": "action", "data": {"n": n}})).collect();
     let answer = server.batch("s", &producer("p", 0, 0), &lines).await;
@@ -252,7 +252,7 @@ fn many_lines(lines: usize) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_batch_of_thirty_thousand_lines_lets_other_sessions_write_meanwhile_and_is_one_step() {
+async fn a_batch_of_thirty_thousand_lines_lets_other_sessions_write_meanwhile() {
     let server = TestServer::start();
     let lines = 30_000;
     let mut headers = producer("p", 0, 0);

@@ -5,15 +5,15 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::pin::pin;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
-use futures_util::poll;
+use futures_util::{StreamExt as _, poll};
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
-use session_model::{Code, Command, RecordBody, SessionId, UserId};
+use session_model::{Code, Command, LogKind, RecordBody, SessionId, UserId};
 use session_storage::live::{Hub, LiveConfig};
-use session_storage::sessions::{Sessions, Settings};
+use session_storage::sessions::{LogQuery, Sessions, Settings};
 use session_storage::store::disk::{Disk, RealDisk};
 use session_storage::store::retention::Policy;
 use session_storage::store::{OpenFiles, Options, SyncPolicy};
@@ -22,11 +22,12 @@ use crate::disk::{self, copy_dir};
 use crate::server::eventually;
 
 /// The fault plan: which operations fail from now on.
-#[derive(Default)]
-struct FaultyDisk {
+pub(crate) struct FaultyDisk {
     real: RealDisk,
     sync: AtomicBool,
     write: AtomicBool,
+    /// How many commits can still be written.
+    pub(crate) commits: AtomicU32,
     /// Only the sessions' logs cannot be written.
     logs: AtomicBool,
     /// Nothing is free.
@@ -38,6 +39,23 @@ struct FaultyDisk {
     /// Whether syncs wait.
     closed: Mutex<bool>,
     opened: Condvar,
+}
+
+impl Default for FaultyDisk {
+    fn default() -> Self {
+        Self {
+            real: RealDisk,
+            sync: AtomicBool::default(),
+            write: AtomicBool::default(),
+            commits: AtomicU32::new(u32::MAX),
+            logs: AtomicBool::default(),
+            full: AtomicBool::default(),
+            metadata: AtomicBool::default(),
+            size: None,
+            closed: Mutex::default(),
+            opened: Condvar::default(),
+        }
+    }
 }
 
 impl FaultyDisk {
@@ -55,7 +73,14 @@ fn is_log(file: &File) -> bool {
 
 impl Disk for FaultyDisk {
     fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
-        if self.write.load(Ordering::SeqCst) || (self.logs.load(Ordering::SeqCst) && is_log(file)) {
+        let left = |commits: u32| commits.checked_sub(1);
+        // What is shorter takes a commit back.
+        let is_commit = bytes.len() > 32 && !is_log(file);
+        let is_over = is_commit
+            && self.commits.load(Ordering::SeqCst) < u32::MAX
+            && self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err();
+        if is_over || self.write.load(Ordering::SeqCst) || (self.logs.load(Ordering::SeqCst) && is_log(file))
+        {
             // Half of it arrives, as on a disk that fills up.
             self.real.write_at(file, &bytes[..bytes.len() / 2], at)?;
             return Err(io::ErrorKind::StorageFull.into());
@@ -127,7 +152,7 @@ async fn append(sessions: &Sessions, n: u64) -> Result<String, Code> {
         .map_err(|refused| refused.refusal.code)
 }
 
-fn stored(path: &Path) -> Vec<u64> {
+pub(crate) fn stored(path: &Path) -> Vec<u64> {
     let log = std::fs::read_to_string(path.join("sessions/s/actions.jsonl")).unwrap();
     let records: Vec<serde_json::Value> =
         log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -228,7 +253,7 @@ fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
     });
 }
 
-fn id(name: &str) -> SessionId {
+pub(crate) fn id(name: &str) -> SessionId {
     SessionId::parse(name).unwrap()
 }
 
@@ -236,7 +261,7 @@ fn action() -> Command<'static> {
     Command::Action(RecordBody::parse(b"{}").unwrap())
 }
 
-fn numbers(seq: u64) -> ProducerNumbers {
+pub(crate) fn numbers(seq: u64) -> ProducerNumbers {
     ProducerNumbers { id: "p".into(), epoch: 0, seq }
 }
 
@@ -410,4 +435,50 @@ fn an_old_log_without_a_newline_keeps_its_last_record_when_a_write_fails_first()
         sessions.shutdown().await;
     });
     assert_eq!(stored(dir.path()), [0, 2]);
+}
+
+#[test]
+fn what_only_the_journal_has_is_read_while_the_disk_is_too_full_for_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("sessions/s/actions.jsonl");
+    let query = || LogQuery::default();
+    actix_web::rt::System::new().block_on(async {
+        let disk = Arc::new(FaultyDisk::default());
+        let mut sessions = open(dir.path(), &disk);
+        for n in 0..4 {
+            append(&sessions, n).await.unwrap();
+        }
+        for cut_while in ["it runs", "it is stopped"] {
+            let whole = read_log(&sessions, query()).await;
+            let restarts = cut_while == "it is stopped";
+            let bytes = std::fs::read(&log).unwrap();
+            // In the middle of the third line.
+            let cut = || std::fs::write(&log, &bytes[..bytes.len() / 8 * 5]).unwrap();
+            if restarts {
+                sessions.shutdown().await;
+                drop(sessions);
+                cut();
+                disk.logs.store(true, Ordering::SeqCst);
+                sessions = open(dir.path(), &disk);
+            } else {
+                cut();
+                disk.logs.store(true, Ordering::SeqCst);
+            }
+            assert_eq!(read_log(&sessions, query()).await, whole, "cut while {cut_while}");
+            assert_eq!(read_log(&sessions, query()).await, whole, "cut while {cut_while}");
+            assert_eq!(append(&sessions, 9).await, Err(Code::StorageFull));
+            disk.logs.store(false, Ordering::SeqCst);
+            assert_eq!(read_log(&sessions, query()).await, whole, "there is room again");
+            assert_eq!(std::fs::read(&log).unwrap(), bytes);
+        }
+        append(&sessions, 4).await.unwrap();
+        sessions.shutdown().await;
+    });
+    assert_eq!(stored(dir.path()), [0, 1, 2, 3, 4]);
+}
+
+async fn read_log(sessions: &Sessions, query: LogQuery) -> String {
+    let stream = sessions.log(&id("s"), LogKind::Actions, query).await.unwrap();
+    let pieces: Vec<_> = stream.map(|piece| piece.unwrap()).collect().await;
+    String::from_utf8(pieces.concat()).unwrap()
 }

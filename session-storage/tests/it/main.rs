@@ -51,6 +51,7 @@ mod histories;
 mod hostile;
 mod kept_back;
 mod keys;
+mod large_batches;
 mod late_snapshots;
 mod limits;
 mod live;

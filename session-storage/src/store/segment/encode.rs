@@ -66,22 +66,9 @@ impl<'b> EntryWriter<'b> {
         (line..self.out.len(), result)
     }
 
-    /// Ends an entry that is not to be committed itself: where its events begin, and how many they are.
-    pub fn staged(self) -> (usize, u32) {
-        (self.count_at + 4, self.count)
-    }
-
-    /// Appends the events of such an entry; answers where they stand in the buffer.
-    pub fn events(&mut self, events: &[u8], count: u32) -> usize {
-        let at = self.out.len();
-        self.out.extend_from_slice(events);
-        self.count += count;
-        at
-    }
-
-    /// A line that was appended.
-    pub fn line(&mut self, line: std::ops::Range<usize>) -> &mut [u8] {
-        &mut self.out[line]
+    /// How many bytes the buffer has.
+    pub fn written(&self) -> usize {
+        self.out.len()
     }
 
     /// Ends the entry, with the position of the producer that sent it.

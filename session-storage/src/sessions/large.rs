@@ -1,0 +1,263 @@
+//! Large batches: stored in parts, on a thread of their own.
+//!
+//! Nobody else can append while lines are decided under the journal's lock, and every write waits for the commit that
+//! is under way. So a large batch is appended a millisecond's worth of lines at a time, and its thread waits for the
+//! disk before it goes on: what others wait for does not grow with the batch.
+//!
+//! The parts are commits of their own, in order. Each bears the producer's numbers and says how many lines are done.
+//! After a crash or a failed commit, a repeat with these numbers goes on behind the last part that was stored, and is
+//! answered with all results. A batch without numbers of which only the beginning was stored is answered with the
+//! results of these lines, and with the reason for each of the others.
+//!
+//! Whoever else asks for the session meanwhile waits for the turn (see [`Cell::short`]) and blocks no thread.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use session_model::event::Birth;
+use session_model::producer::{Answer, Part, ProducerNumbers};
+use session_model::{Code, Refusal, SessionId, UserId, json, transition};
+
+use super::batch::{Commands, Results, parse};
+use super::producers::{check_producer, check_unknown_producer};
+use super::refused::Refused;
+use super::write::{Attempt, Txn};
+use super::{Sessions, Submitted, commit_refusal, not_found, now, unopened};
+use crate::store::cells::{Cell, Loaded, Slot};
+use crate::store::error::CommitError;
+use crate::store::segment::ProducerCommit;
+use crate::store::ticket::{Group, Ticket};
+
+/// How many large batches are worked on at the same time; the others wait.
+pub(super) const AT_ONCE: usize = 4;
+/// A batch with more lines is large,
+const LINES: usize = 1_000;
+/// or one with more bytes.
+const BYTES: usize = 512 << 10;
+/// For how long a part is decided, under the journal's lock,
+const PART_TIME: Duration = Duration::from_millis(1);
+/// and about how many bytes it has at most.
+const PART_BYTES: usize = 64 << 10;
+/// After so many bytes the thread waits until they are durable.
+const AHEAD: usize = 64 << 10;
+
+/// Whether a batch is worked on by a thread of its own.
+pub(super) fn is_large(lines: usize, bytes: usize) -> bool {
+    lines > LINES || bytes > BYTES
+}
+
+/// What the thread comes back with.
+enum Worked {
+    /// Nothing was stored: an [`Attempt`] without its ticket, which stays where it is waited for.
+    Answered(Option<Arc<Group>>, Submitted),
+    Stored(Stored),
+}
+
+/// What was appended of a batch.
+struct Stored {
+    results: Results,
+    /// How many lines it has.
+    lines: usize,
+    /// The parts of each commit, in order.
+    commits: Vec<Parts>,
+    /// Why no more was appended.
+    failed: Option<CommitError>,
+}
+
+/// The parts that are one commit.
+struct Parts {
+    group: Arc<Group>,
+    /// How much of the results is that of these parts and those before them.
+    results: usize,
+    refused: usize,
+    done: usize,
+    /// The newest event.
+    offset: u64,
+}
+
+impl Sessions {
+    /// Applies a large batch like [`Sessions::submit_batch`]. It is done to its end, also if nobody waits for it any
+    /// more.
+    pub(super) async fn submit_large(
+        &self,
+        id: &SessionId,
+        lines: Bytes,
+        marked: bool,
+        producer: Option<ProducerNumbers>,
+    ) -> Result<Submitted, Refused> {
+        let failed = || Refused::from(Refusal::new(Code::Internal, "the batch could not be worked on"));
+        let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| failed())?;
+        let cell = self.store.cells.get(id);
+        let (sessions, its_cell, numbers) = (self.clone(), Arc::clone(&cell), producer.clone());
+        let work = move || {
+            let _permit = permit;
+            sessions.work_on(&its_cell, &lines, marked, numbers.as_ref())
+        };
+        match actix_web::web::block(work).await.map_err(|_| failed())?? {
+            Worked::Answered(group, answer) => {
+                self.outcome_of(Attempt::Answered { ticket: group.map(Ticket::new), answer }).await
+            }
+            Worked::Stored(stored) => stored.answer(producer.is_some()).await,
+        }
+    }
+
+    fn work_on(
+        &self,
+        cell: &Arc<Cell>,
+        lines: &Bytes,
+        marked: bool,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Worked, Refused> {
+        let mut commands = Some(parse(json::text(lines)?, marked));
+        loop {
+            if let Some(worked) = cell.long(|slot| self.store_parts(cell, slot, &mut commands, producer))? {
+                return Ok(worked);
+            }
+            let opened = self.store.load(cell).and_then(|()| self.store.complete(cell));
+            opened.map_err(|damage| unopened(&cell.id, &damage))?;
+        }
+    }
+
+    /// Decides and appends under the session's lock; `None`: the session has to be read first.
+    fn store_parts(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        commands: &mut Option<Commands<'_>>,
+        producer: Option<&ProducerNumbers>,
+    ) -> Result<Option<Worked>, Refused> {
+        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(None) };
+        let begun = match &loaded {
+            Some(loaded) => match producer.and_then(|numbers| loaded.view.producers.begun(numbers)) {
+                Some((done, results)) => Some((done, results.to_owned())),
+                None => match check_producer(loaded, producer)? {
+                    Some(Attempt::Answered { ticket, answer }) => {
+                        return Ok(Some(Worked::Answered(ticket.map(Ticket::into_group), answer)));
+                    }
+                    Some(Attempt::Load | Attempt::Stored { .. }) | None => None,
+                },
+            },
+            None if self.settings.auto_create => {
+                check_unknown_producer(producer)?;
+                self.redaction.check_id(&cell.id)?;
+                None
+            }
+            None => return Err(not_found(&cell.id).into()),
+        };
+        let Some(commands) = commands.take() else { return Ok(None) };
+        let lines = commands.len();
+        let (done, results) = begun.unwrap_or_default();
+        if done >= lines as u64 && done > 0 {
+            let message = format!("{done} lines were stored with these numbers, and this batch has {lines}");
+            return Err(Refusal::new(Code::ProducerGap, message).into());
+        }
+        let results = Results::going_on(results, done as usize, lines);
+        let mut stored = Stored { results, lines, commits: Vec::new(), failed: None };
+        if let Err(error) = self.append_parts(cell, slot, commands, producer, &mut stored) {
+            if stored.commits.is_empty() {
+                return Err(error.into());
+            }
+            stored.failed = Some(error);
+        }
+        Ok(Some(Worked::Stored(stored)))
+    }
+
+    fn append_parts(
+        &self,
+        cell: &Arc<Cell>,
+        slot: &mut Slot,
+        commands: Commands<'_>,
+        producer: Option<&ProducerNumbers>,
+        stored: &mut Stored,
+    ) -> Result<(), CommitError> {
+        let journal = &self.store.journal;
+        let mut commands = commands.into_iter().skip(stored.results.done).peekable();
+        let mut ahead = 0;
+        while commands.peek().is_some() {
+            let (at, mut bytes) = (now(), 0);
+            let fill = |txn: &mut Txn<'_, '_>| {
+                let results = &mut stored.results;
+                let from = results.done;
+                // How the answer begins belongs to the first part.
+                let begin = if from == 0 { 0 } else { results.body.len() };
+                let first = txn.writer.written();
+                let begun = Instant::now();
+                for command in commands.by_ref() {
+                    results.run(txn, command);
+                    if begun.elapsed() >= PART_TIME || txn.writer.written() - first >= PART_BYTES {
+                        break;
+                    }
+                }
+                bytes = txn.writer.written() - first;
+                let last = commands.peek().is_none();
+                if last {
+                    results.close(txn.offset - 1);
+                }
+                producer.map(|numbers| {
+                    let part = Part { from: from as u64, done: results.done as u64, last };
+                    let body = results.body[begin..].to_owned();
+                    let answer = Answer { status: 200, body, part: Some(part) };
+                    ProducerCommit { numbers: numbers.clone(), answer }
+                })
+            };
+            self.store.queue_snapshot(cell);
+            let ticket = match slot {
+                Slot::Loaded(loaded) => {
+                    let owner = loaded.user.clone();
+                    self.append(loaded, &owner, at, fill)?
+                }
+                Slot::Absent(_) | Slot::Unloaded => {
+                    let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                    self.mention_quarantined(&cell.id, &mut created);
+                    self.append_birth(cell, slot, &created, at, fill)?
+                }
+            };
+            journal.give_way();
+            let Slot::Loaded(loaded) = slot else { return Err(CommitError::Superseded) };
+            stored.note(ticket.into_group(), loaded);
+            ahead += bytes;
+            if ahead >= AHEAD {
+                if !journal.wait_durable(loaded.view.offset, loaded.generation) {
+                    return Err(CommitError::Superseded);
+                }
+                ahead = 0;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Stored {
+    fn note(&mut self, group: Arc<Group>, loaded: &Loaded) {
+        let (results, refused) = (self.results.body.len(), self.results.refused.len());
+        let parts = Parts { group, results, refused, done: self.results.done, offset: loaded.view.offset };
+        match self.commits.last_mut() {
+            Some(before) if Arc::ptr_eq(&before.group, &parts.group) => *before = parts,
+            _ => self.commits.push(parts),
+        }
+    }
+
+    /// Waits for the commits. `repeats`: with the producer's numbers, whoever has sent it can send it again.
+    async fn answer(mut self, repeats: bool) -> Result<Submitted, Refused> {
+        let mut durable = None;
+        for parts in std::mem::take(&mut self.commits) {
+            match Ticket::new(Arc::clone(&parts.group)).await {
+                Ok(()) => durable = Some(parts),
+                Err(error) => {
+                    self.failed = Some(error);
+                    break;
+                }
+            }
+        }
+        let Some(error) = self.failed else { return Ok(self.results.into_answer()) };
+        let Some(durable) = durable.filter(|_| !repeats) else { return Err(commit_refusal(error).into()) };
+        let mut results = self.results;
+        results.cut(durable.results, durable.refused, durable.done);
+        while results.done < self.lines {
+            results.push(&Err(commit_refusal(error)));
+        }
+        results.close(durable.offset);
+        Ok(results.into_answer())
+    }
+}
