@@ -25,7 +25,8 @@ pub(super) const STD: Alphabet = NAMES[10].1;
 /// What ends a word within a run.
 const BREAK: Alphabet = 1 << 14;
 
-static ALPHABETS: [Alphabet; 256] = {
+/// For each byte the alphabets that it is of.
+pub(super) const ALPHABETS: [Alphabet; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
     while byte < 256 {
@@ -34,6 +35,8 @@ static ALPHABETS: [Alphabet; 256] = {
     }
     table
 };
+
+static TABLE: [Alphabet; 256] = ALPHABETS;
 
 const fn alphabets(b: u8) -> Alphabet {
     let (alnum, upper, lower) = (b.is_ascii_alphanumeric(), b.is_ascii_uppercase(), b.is_ascii_lowercase());
@@ -71,5 +74,5 @@ pub(super) fn is_break(byte: u8) -> bool {
 
 /// Whether a byte is of an alphabet.
 pub(super) fn is(byte: u8, alphabet: Alphabet) -> bool {
-    ALPHABETS[usize::from(byte)] & alphabet != 0
+    TABLE[usize::from(byte)] & alphabet != 0
 }

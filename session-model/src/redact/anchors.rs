@@ -123,7 +123,7 @@ static SEARCH: LazyLock<Search> = LazyLock::new(|| {
     Search { literals: all.iter().map(|(literal, sign)| (literal.len(), *sign)).collect(), engine }
 });
 
-/// Builds what is searched with now instead of at its first use, some 100 µs: for programs that fork.
+/// Builds what is searched with now instead of at its first use, some 500 µs: for programs that fork.
 pub fn prepare() {
     LazyLock::force(&SEARCH);
     LazyLock::force(&URL);

@@ -16,8 +16,19 @@ pub(super) fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
 pub(super) fn read(kind: &'static str, shape: &str) -> Vec<Shape> {
     let mut all: Vec<Vec<Piece>> = vec![Vec::new()];
     for piece in shape.split_ascii_whitespace() {
-        let choices = choices(piece);
-        all = all.iter().flat_map(|pieces| choices.iter().map(|choice| joined(pieces, choice))).collect();
+        if let Some(any) = any(piece) {
+            all.iter_mut().for_each(|pieces| pieces.push(any.clone()));
+        } else if piece.contains('(') {
+            let choices = texts(piece);
+            let with = |choice: &String| {
+                let mut all = all.clone();
+                all.iter_mut().for_each(|pieces| push(pieces, choice));
+                all
+            };
+            all = choices.iter().flat_map(with).collect();
+        } else {
+            all.iter_mut().for_each(|pieces| push(pieces, piece));
+        }
     }
     let (kind, plain) = kind.strip_prefix('!').map_or((kind, false), |kind| (kind, true));
     let shape = |pieces: Vec<Piece>| {
@@ -35,22 +46,12 @@ pub(super) fn read(kind: &'static str, shape: &str) -> Vec<Shape> {
     all.into_iter().map(shape).collect()
 }
 
-/// The pieces with one more; two texts in a row are one.
-fn joined(pieces: &[Piece], next: &Piece) -> Vec<Piece> {
-    let mut pieces = pieces.to_vec();
-    match (pieces.last_mut(), next) {
-        (Some(Piece::Text(text)), Piece::Text(more)) => text.extend_from_slice(more),
-        _ => pieces.push(next.clone()),
+/// Adds a text; two in a row are one.
+fn push(pieces: &mut Vec<Piece>, text: &str) {
+    match pieces.last_mut() {
+        Some(Piece::Text(before)) => before.extend_from_slice(text.as_bytes()),
+        _ => pieces.push(Piece::Text(text.into())),
     }
-    pieces
-}
-
-/// The choices of a piece that is a text, or the one of an alphabet.
-fn choices(piece: &str) -> Vec<Piece> {
-    any(piece).map_or_else(
-        || texts(piece).into_iter().map(|text| Piece::Text(text.into_bytes())).collect(),
-        |any| vec![any],
-    )
 }
 
 /// `(a|b)_(c|d)` is `a_c`, `a_d`, `b_c` and `b_d`.

@@ -3,7 +3,7 @@
 
 use std::sync::LazyLock;
 
-use super::alphabet::{STD, is};
+use super::alphabet::{ALPHABETS, Alphabet, STD, is};
 use super::provider_list::{lines, read};
 use super::provider_shape::{Piece, Shape};
 use super::runs::{RUN_LENGTH, is_run};
@@ -87,6 +87,18 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
     shapes
 });
 
+/// The alphabets with bytes that are of no run, apart from padding.
+const BEYOND_RUNS: Alphabet = {
+    let (mut all, mut byte) = (0, 0);
+    while byte < 256 {
+        if !is_run(byte as u8) && byte as u8 != b'=' {
+            all |= ALPHABETS[byte];
+        }
+        byte += 1;
+    }
+    all
+};
+
 /// The most that pads base64 at its end; a `=` stands nowhere else.
 const PADDING: usize = 2;
 
@@ -153,7 +165,7 @@ impl Shape {
                     }
                 }
                 Piece::Any { alphabet, least, .. } => {
-                    if (0..=u8::MAX).any(|byte| is(byte, *alphabet) && !is_run(byte) && byte != b'=') {
+                    if *alphabet & BEYOND_RUNS != 0 {
                         break;
                     }
                     length += if is(b'=', *alphabet) { least.saturating_sub(PADDING) } else { *least };
