@@ -71,7 +71,7 @@ compare() {
   # A killed service's interruption has its own process; it has started the service again by now.
   session=${session:-$(sed -n 's/.*"kind":"session","id":"\([^"]*\)".*/\1/p' "$dir/$name.jsonl" | head -1)}
   node "$here/compare.mjs" "$dir/$name.jsonl" "$SESSION_SERVICE_URL" "$session" "$dir/$name"
-  hook-agent status | grep -q '"pending": true' && fail 'records are left in the spool'
+  hook-agent status --json | grep -Eq '"pending": [1-9]' && fail 'records are left in the spool'
   local from=0 to=0
   if [[ -e $dir/absence ]]; then read -r from to <"$dir/absence"; fi
   node "$here/trouble.mjs" "$HOOK_AGENT_SPOOL_DIR" "$from" "$to" || fail 'a hook noted trouble, or records were rejected'

@@ -34,8 +34,9 @@ Claude Code:
 
 Others:
   restore                      print what is needed to go on with the session [--last N, default 50]
-  flush                        deliver every spool whose owner is gone [--timeout MS, default 10000]
-  status                       print the service's health and the spool
+  flush                        deliver every spool whose owner is gone [--timeout MS, default 10000]; --all: also those
+                               for other services, each to its own; --redirect FROM: what was for the service FROM
+  status                       print the service's health and what waits in the spool; --json: as JSON
 
 Options:
   --session ID                 default $SESSION_ID
@@ -48,8 +49,8 @@ Options:
   -h, --help    -V, --version
 
 Exit codes: 0 done (a write: in the spool at least), 64 usage, 65 not a JSON object or too large,
-69 no answer in time, 74 spool not writable, 76 refused by the service; 69, 74 and 76 of a write only with
---strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
+69 no answer in time (flush: something is left), 74 spool not writable, 76 refused by the service (flush: some
+of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
 ";
 
 /// What is to be done.
@@ -75,6 +76,11 @@ pub(super) struct Options {
     pub timeout: Duration,
     pub place: Place,
     pub dry: bool,
+    /// `flush`: also for other services.
+    pub all: bool,
+    /// `flush`: what was for this one goes to ours.
+    pub redirect: Option<String>,
+    pub json: bool,
 }
 
 /// The command and its own arguments.
@@ -135,6 +141,9 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
         timeout: Duration::from_secs(10),
         place: Place::Project,
         dry: false,
+        all: false,
+        redirect: None,
+        json: false,
     };
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| failed(&error))? {
@@ -190,6 +199,9 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
         "strict" => options.strict = true,
         "print" => options.print = true,
         "dry-run" => options.dry = true,
+        "all" => options.all = true,
+        "redirect" => options.redirect = Some(text(parser)?),
+        "json" => options.json = true,
         "project" => options.place = Place::Project,
         "session" => options.session = Some(text(parser)?),
         "user" => options.user = Some(text(parser)?),

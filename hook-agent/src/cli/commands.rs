@@ -1,13 +1,13 @@
 //! What each command does with the agent.
 
 use std::io::Read as _;
-use std::time::{Duration, Instant};
 
 use super::args::{Command, Options, Write};
 use super::config::config;
 use super::exit::{Exit, Failure, print, tell};
-use super::{claude_code, exec, shared};
-use crate::spool::Folder;
+use super::flush::flush;
+use super::status::status;
+use super::{claude_code, exec};
 use crate::{Answer, Call, Error, HookAgent};
 
 pub(super) fn run(options: &Options, command: Command) -> Exit {
@@ -85,42 +85,6 @@ fn restore(options: &Options) -> Result<Exit, Failure> {
     let longest = config.connect_timeout + config.answer_timeout;
     let answer = HookAgent::new(config).restore(options.last)?.wait(longest * 3)?;
     Ok(print(&format!("{}\n", answer.json())))
-}
-
-fn flush(options: &Options) -> Result<Exit, Failure> {
-    let deadline = Instant::now() + options.timeout;
-    let config = config(options)?;
-    let shared = shared::flush(&config, deadline);
-    let agent = HookAgent::new(config);
-    let own = agent.flush_all(deadline.saturating_duration_since(Instant::now()))?;
-    let reason = match shared {
-        Ok(()) if own => return Ok(Exit::Done),
-        Ok(()) => agent.stats()?.last_error,
-        Err(reason) => Some(reason),
-    };
-    let reason = reason.unwrap_or_else(|| "the service did not take everything in time".to_owned());
-    Err(Failure { exit: Exit::Unavailable, message: format!("not everything is delivered: {reason}") })
-}
-
-fn status(options: &Options) -> Result<Exit, Failure> {
-    let config = config(options)?;
-    let dirs = config.spool_dirs.clone();
-    let shared = shared::survey(&config);
-    let service = config.service.as_str().to_owned();
-    let health = HookAgent::new(config).test_connection()?.wait(options.wait.max(Duration::from_secs(2)));
-    let mut folders = Vec::new();
-    for dir in dirs.iter().filter(|dir| dir.is_dir()) {
-        let survey = Folder::survey(dir);
-        let unreadable =
-            |error| Failure { exit: Exit::Spool, message: format!("`{}`: {error}", dir.display()) };
-        folders.push(serde_json::json!({"dir": dir, "folders": survey.map_err(unreadable)?}));
-    }
-    let health = match &health {
-        Ok(answer) => answer.parse::<serde_json::Value>()?,
-        Err(error) => serde_json::json!({"error": error.to_string(), "code": error.code()}),
-    };
-    let told = serde_json::json!({"service": service, "health": health, "spools": folders, "shared": shared});
-    Ok(print(&format!("{told:#}\n")))
 }
 
 fn read_input() -> Result<String, Failure> {

@@ -9,8 +9,9 @@ mod commands;
 mod config;
 mod exec;
 mod exit;
+mod flush;
 mod lines;
-mod shared;
+mod status;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -168,6 +168,13 @@ impl HookAgent {
         flushed
     }
 
+    /// Ends the thread without delivering more, and lets go of the spool.
+    pub(crate) fn stop(&self, timeout: Duration) {
+        if let Some(shared) = self.core.close() {
+            shared.stop(timeout);
+        }
+    }
+
     /// What went through, what waits, what went wrong. Opens the spool if no call did.
     pub fn stats(&self) -> Result<Stats, Error> {
         Ok(Stats::of(&self.core.running(self.session_id())?.1))

@@ -144,7 +144,8 @@ impl Drain {
                 if response.repeated {
                     self.head.doubt(index, &sent);
                 }
-                judge(&response, Asked { session: &batch.session, seq, token: transport.shows_token() })
+                let (session, lines, token) = (&batch.session, lines.len(), transport.shows_token());
+                judge(&response, Asked { session, seq, lines, token })
             }
             Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
         };

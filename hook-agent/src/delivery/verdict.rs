@@ -1,13 +1,15 @@
 //! What an answer means for the batch that it answers. Pure: the one place where a status is told from another.
 //!
-//! Only an answer that is plainly the service's ends a batch. Anything else (a proxy's page, a login form, half a
-//! document) is as good as no answer, and the batch is tried again.
+//! Only an answer that is certainly the service's ends a batch: a result for each line, or an error with a code of its
+//! own. Anything else (a proxy's page, a login form, a sinkhole's 204, another program's JSON, half a document) is as
+//! good as no answer, and the batch is tried again. So is what the service says of the address it was asked at.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use session_model::Code;
 
 use crate::transport::Response;
 
@@ -36,6 +38,8 @@ pub(crate) struct Asked<'a> {
     pub session: &'a str,
     /// The producer's number, if the request bore one.
     pub seq: Option<u64>,
+    /// How many lines it had.
+    pub lines: usize,
     /// Whether it bore a token.
     pub token: bool,
 }
@@ -68,54 +72,84 @@ struct ErrorAnswer<'a> {
     error: Cow<'a, str>,
     #[serde(borrow, default)]
     code: Cow<'a, str>,
+    #[serde(borrow, default, rename = "requestId")]
+    request_id: Option<&'a RawValue>,
+}
+
+impl<'a> ErrorAnswer<'a> {
+    /// The error of the service: with a code that it has for this status, or, of a later version, with an id.
+    fn of(response: &'a Response) -> Option<Self> {
+        let error = serde_json::from_slice::<Self>(&response.body).ok()?;
+        let is_known = match code(&error.code) {
+            Some(code) => code.status() == response.status,
+            None => !error.code.is_empty() && error.request_id.is_some(),
+        };
+        is_known.then_some(error)
+    }
+
+    /// Whether it is about where the request was sent, and not about what it bears.
+    fn is_of_the_address(&self) -> bool {
+        use Code::{HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType};
+        let of_the_address =
+            [HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType];
+        code(&self.code).is_some_and(|code| of_the_address.contains(&code))
+    }
+}
+
+fn code(name: &str) -> Option<Code> {
+    Code::ALL.iter().copied().find(|code| code.as_str() == name)
+}
+
+/// What every result of a line has.
+#[derive(Deserialize)]
+struct Success {
+    success: bool,
 }
 
 /// Judges the answer to a request for `session`: to a batch that carried `seq`, or to one without numbers.
 pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
-    let seq = asked.seq;
     match response.status {
-        200..=299 => delivered(response, seq.is_some()),
+        200 => delivered(response, asked).unwrap_or_else(|| retry(response)),
         403 if response.producer_epoch.is_some() => {
             Verdict::Renumber { epoch: response.producer_epoch.unwrap_or_default() }
         }
-        409 if response.expected_seq.is_some() => resync(response.expected_seq, seq),
-        401 | 403 | 404 => locked(response, asked).unwrap_or_else(|| refused_here(response)),
-        500 => Verdict::Broken { reason: told(response) },
-        413 | 501 | 505 => refused(response).unwrap_or_else(|| plain_refusal(response)),
-        300..=399 | 407 | 408 | 425 | 429 | 502.. => retry(response),
-        _ => refused(response).unwrap_or_else(|| retry(response)),
+        409 if response.expected_seq.is_some() => resync(response.expected_seq, asked.seq),
+        401 | 403 => locked(response, asked).unwrap_or_else(|| retry(response)),
+        404 => locked(response, asked).unwrap_or_else(|| refused_or_retry(response)),
+        500 if ErrorAnswer::of(response).is_some() => Verdict::Broken { reason: told(response) },
+        413 => refused(response).unwrap_or_else(|| plain_refusal(response)),
+        ..=399 | 407 | 408 | 425 | 429 | 500.. => retry(response),
+        _ => refused_or_retry(response),
     }
 }
 
-fn delivered(response: &Response, batch: bool) -> Verdict {
-    if response.status == 204 {
-        return Verdict::Delivered(Vec::new());
+/// What a success comes to; `None`: it is not the service's.
+fn delivered(response: &Response, asked: Asked<'_>) -> Option<Verdict> {
+    if asked.seq.is_none() {
+        let text = std::str::from_utf8(&response.body).ok()?;
+        return is_success(text).then(|| Verdict::Delivered(vec![LineResult::Done(text.into())]));
     }
-    if !batch {
-        let text = std::str::from_utf8(&response.body).ok().filter(|text| is_object(text));
-        let done = |text: &str| Verdict::Delivered(vec![LineResult::Done(text.into())]);
-        return text.map_or_else(|| retry(response), done);
+    let answer = serde_json::from_slice::<BatchAnswer<'_>>(&response.body).ok()?;
+    let Some(results) = answer.results else {
+        return (answer.success && answer.duplicate).then(|| Verdict::Delivered(Vec::new()));
+    };
+    // An earlier request under this number may have had other lines.
+    if results.len() != asked.lines && !response.duplicate {
+        return None;
     }
-    match serde_json::from_slice::<BatchAnswer<'_>>(&response.body) {
-        Ok(BatchAnswer { results: Some(results), .. }) => {
-            Verdict::Delivered(results.into_iter().map(line_result).collect())
-        }
-        Ok(answer) if answer.success || answer.duplicate => Verdict::Delivered(Vec::new()),
-        Ok(_) | Err(_) => retry(response),
-    }
+    results.into_iter().map(line_result).collect::<Option<_>>().map(Verdict::Delivered)
 }
 
-fn is_object(text: &str) -> bool {
-    text.trim_start().starts_with('{') && serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
+fn is_success(text: &str) -> bool {
+    serde_json::from_str::<Success>(text).is_ok_and(|answer| answer.success)
 }
 
-fn line_result(raw: &RawValue) -> LineResult {
-    match serde_json::from_str::<ErrorAnswer<'_>>(raw.get()) {
-        Ok(error) => {
-            LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() }
-        }
-        Err(_) => LineResult::Done(raw.get().into()),
+fn line_result(raw: &RawValue) -> Option<LineResult> {
+    if is_success(raw.get()) {
+        return Some(LineResult::Done(raw.get().into()));
     }
+    let error = serde_json::from_str::<ErrorAnswer<'_>>(raw.get()).ok()?;
+    Some(LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() })
 }
 
 /// What `spawn_agent` is answered: the agent itself, as by the route for one alone; a batch has it beside `success`.
@@ -136,7 +170,7 @@ fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
 /// Whether the service says that it is the token, and not the record. A session out of reach is for it one that is
 /// not there, and a service that makes sessions by itself says that of no other.
 fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Option<Verdict> {
-    let error = serde_json::from_slice::<ErrorAnswer<'_>>(&response.body).ok()?;
+    let error = ErrorAnswer::of(response)?;
     let why = match (&*error.code, token) {
         ("unauthorized", false) => {
             "it asks for a key or token, and `SESSION_TOKEN` is not set, or not one word".to_owned()
@@ -151,18 +185,13 @@ fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Optio
     Some(Verdict::Locked { reason: format!("not let in by the service: {why}") })
 }
 
-/// 401 and 403 are never about the record, a 404 of the service's own is.
-fn refused_here(response: &Response) -> Verdict {
-    if response.status != 404 {
-        return retry(response);
-    }
+fn refused_or_retry(response: &Response) -> Verdict {
     refused(response).unwrap_or_else(|| retry(response))
 }
 
 fn refused(response: &Response) -> Option<Verdict> {
-    let error = serde_json::from_slice::<ErrorAnswer<'_>>(&response.body).ok()?;
-    let code = code_or(&error.code, &format!("status_{}", response.status));
-    Some(Verdict::Refused { code, message: error.error.into_owned() })
+    let error = ErrorAnswer::of(response).filter(|error| !error.is_of_the_address())?;
+    Some(Verdict::Refused { code: error.code.into_owned(), message: error.error.into_owned() })
 }
 
 fn plain_refusal(response: &Response) -> Verdict {
@@ -192,7 +221,7 @@ mod tests {
     }
 
     fn asked(seq: Option<u64>) -> Asked<'static> {
-        Asked { session: "s-1", seq, token: false }
+        Asked { session: "s-1", seq, lines: 2, token: false }
     }
 
     #[test]
@@ -215,9 +244,67 @@ mod tests {
 
     #[test]
     fn a_success_that_the_service_did_not_write_is_no_success() {
-        for body in ["", "<html>welcome</html>", "{\"results\":", "[]", "{}"] {
-            assert!(matches!(judge(&answer(200, body), asked(Some(0))), Verdict::Retry { .. }), "{body}");
+        let one = r#"{"success":true,"seq":1}"#;
+        let results = |of: &[&str]| format!(r#"{{"results":[{}],"offset":3}}"#, of.join(","));
+        let retried = |response: &Response| {
+            assert!(matches!(judge(response, asked(Some(0))), Verdict::Retry { .. }), "{response:?}");
+        };
+        for body in
+            ["", "<html>welcome</html>", "{\"results\":", "[]", "{}", r#"{"success":true}"#, r#"{"ok":1}"#]
+        {
+            retried(&answer(200, body));
         }
+        for other in
+            ["null", "1", "[]", "{}", r#"{"success":false}"#, r#"{"success":"yes"}"#, r#"{"error":7}"#]
+        {
+            retried(&answer(200, &results(&[one, other])));
+        }
+        for of in [&[][..], &[one], &[one, one, one]] {
+            retried(&answer(200, &results(of)));
+        }
+        for status in [201, 202, 203, 204, 205, 206, 207, 226, 299, 304] {
+            retried(&answer(status, &results(&[one, one])));
+            retried(&answer(status, ""));
+        }
+        assert!(matches!(judge(&answer(200, &results(&[one, one])), asked(Some(0))), Verdict::Delivered(_)));
+        let other_lines = Response { duplicate: true, ..answer(200, &results(&[one])) };
+        assert!(matches!(judge(&other_lines, asked(Some(0))), Verdict::Delivered(_)));
+        let forgotten = answer(200, r#"{"success":true,"duplicate":true}"#);
+        assert_eq!(judge(&forgotten, asked(Some(0))), Verdict::Delivered(Vec::new()));
+        for body in ["{}", "", r#"{"success":false}"#, r#"{"id":"s-1"}"#, "<html>"] {
+            assert!(matches!(judge(&answer(200, body), asked(None)), Verdict::Retry { .. }), "{body}");
+        }
+        assert!(matches!(judge(&answer(200, one), asked(None)), Verdict::Delivered(_)));
+    }
+
+    #[test]
+    fn what_is_about_the_address_or_of_another_program_is_tried_again() {
+        for (status, code) in [
+            (421, "host_not_allowed"),
+            (404, "not_found"),
+            (405, "method_not_allowed"),
+            (415, "unsupported_media_type"),
+            (403, "origin_not_allowed"),
+            // Codes of its own, with another's status.
+            (404, "invalid_request"),
+            (500, "goal_not_found"),
+            (400, "E1234"),
+            (400, ""),
+        ] {
+            let verdict = judge(&answer(status, &json(code, "no")), asked(Some(0)));
+            let Verdict::Retry { reason, .. } = verdict else { panic!("{status} {code}: {verdict:?}") };
+            assert!(reason.contains(&status.to_string()), "{reason}");
+        }
+        for (status, body) in
+            [(404, r#"{"error":{"code":404}}"#), (400, r#"{"message":"bad"}"#), (500, "<html>"), (501, "")]
+        {
+            assert!(
+                matches!(judge(&answer(status, body), asked(Some(0))), Verdict::Retry { .. }),
+                "{status} {body}"
+            );
+        }
+        let later = r#"{"error":"no","code":"of_a_later_version","requestId":"r"}"#;
+        assert!(matches!(judge(&answer(422, later), asked(Some(0))), Verdict::Refused { .. }));
     }
 
     #[test]
@@ -231,25 +318,24 @@ mod tests {
 
     #[test]
     fn only_the_services_own_refusals_are_final() {
-        let refusal = r#"{"error":"unknown session","code":"session_not_found"}"#;
-        for status in [400, 404, 409, 410, 415, 422] {
-            assert!(
-                matches!(judge(&answer(status, refusal), asked(Some(0))), Verdict::Refused { .. }),
-                "{status}"
-            );
-            assert!(
-                matches!(judge(&answer(status, "<html>"), asked(Some(0))), Verdict::Retry { .. }),
-                "{status}"
-            );
+        for code in [
+            "invalid_request",
+            "session_not_found",
+            "goal_exists",
+            "session_quarantined",
+            "payload_too_large",
+        ] {
+            let status = super::code(code).unwrap().status();
+            let verdict = judge(&answer(status, &json(code, "no")), asked(Some(0)));
+            assert!(matches!(verdict, Verdict::Refused { .. }), "{code}: {verdict:?}");
         }
-        for status in [301, 401, 403, 408, 425, 429, 502, 503, 504, 507] {
-            assert!(
-                matches!(judge(&answer(status, refusal), asked(Some(0))), Verdict::Retry { .. }),
-                "{status}"
-            );
+        for status in [301, 400, 401, 403, 404, 408, 409, 410, 415, 422, 425, 429, 502, 503, 504, 507] {
+            let verdict = judge(&answer(status, "<html>"), asked(Some(0)));
+            assert!(matches!(verdict, Verdict::Retry { .. }), "{status}: {verdict:?}");
         }
         assert!(matches!(judge(&answer(413, "<html>"), asked(Some(0))), Verdict::Refused { .. }));
-        assert!(matches!(judge(&answer(500, refusal), asked(Some(0))), Verdict::Broken { .. }));
+        let failed = answer(500, &json("internal", "it failed"));
+        assert!(matches!(judge(&failed, asked(Some(0))), Verdict::Broken { .. }));
     }
 
     #[test]

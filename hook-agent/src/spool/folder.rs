@@ -1,13 +1,14 @@
 //! Owning a folder: made anew, or adopted from an owner that is gone. The lock is what tells.
 
 use std::collections::HashSet;
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::queue::waiting;
 use super::{private, trust};
+use crate::transport::is_same_service;
 
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
@@ -19,17 +20,6 @@ pub(crate) struct Folder {
     /// The folder's name, which is the Producer-Id of everything in it.
     pub producer: String,
     pub lock: File,
-}
-
-/// One folder as `hook-agent status` shows it.
-#[derive(Debug, serde::Serialize)]
-pub(crate) struct FolderInfo {
-    pub producer: String,
-    pub service: String,
-    /// Whether an agent that lives has it.
-    pub owned: bool,
-    /// Whether anything in it is to be delivered.
-    pub pending: bool,
 }
 
 impl Folder {
@@ -91,18 +81,14 @@ impl Folder {
         !waiting(&self.path).is_ok_and(|first| first.is_none())
     }
 
-    /// What there is in a spool directory, for people to look at.
-    pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
-        let mut found = Vec::new();
-        for producer in names(spool_dir)? {
-            let path = spool_dir.join(&producer);
-            let service =
-                std::fs::read_to_string(path.join("service")).unwrap_or_default().trim_end().to_owned();
-            let owned = Self::try_own(&path, producer.clone(), &service).is_none();
-            let pending = waiting(&path)?.is_some();
-            found.push(FolderInfo { producer, service, owned, pending });
+    /// From now on a free folder's records are for this service. `None`: someone has it.
+    pub(crate) fn redirect(path: &Path, service: &str) -> io::Result<Option<()>> {
+        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => private::write(&path.join("service"), format!("{service}\n")).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
         }
-        Ok(found)
     }
 
     /// `None`: someone else's, another service's, or gone.
@@ -110,8 +96,8 @@ impl Folder {
         let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
         lock.try_lock().ok()?;
         let same = lock.metadata().ok()?.ino() == path.join("lock").metadata().ok()?.ino();
-        let ours = std::fs::read_to_string(path.join("service")).ok()?.trim_end() == service;
-        (same && ours).then(|| Self { path: path.to_owned(), producer, lock })
+        let ours = std::fs::read_to_string(path.join("service")).ok()?;
+        (same && is_same_service(&ours, service)).then(|| Self { path: path.to_owned(), producer, lock })
     }
 
     fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
@@ -129,7 +115,7 @@ impl Folder {
 }
 
 /// The folders of a spool directory, oldest first. What has another name is not ours.
-fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
+pub(super) fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in spool_dir.read_dir()? {
         let name = entry?.file_name().into_string().unwrap_or_default();
@@ -155,6 +141,29 @@ mod tests {
         let freed = second.producer.clone();
         drop((second, other));
         assert_eq!(Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap().producer, freed);
+    }
+
+    #[test]
+    fn one_service_is_one_service_however_its_address_is_spelled() {
+        let dir = tempfile::tempdir().unwrap();
+        let freed = Folder::claim(dir.path(), "http://127.0.0.1:9000", None, |_| true).unwrap().producer;
+        for spelled in
+            ["http://localhost:9000", "http://[::1]:9000/", "http://127.1:9000", "HTTP://LOCALHOST:9000"]
+        {
+            assert_eq!(
+                Folder::claim(dir.path(), spelled, None, |_| true).unwrap().producer,
+                freed,
+                "{spelled}"
+            );
+        }
+        for other in [
+            "http://localhost:9001",
+            "http://127.0.0.2:9000",
+            "https://localhost:9000",
+            "http://localhost:9000/x",
+        ] {
+            assert_ne!(Folder::claim(dir.path(), other, None, |_| true).unwrap().producer, freed, "{other}");
+        }
     }
 
     #[test]

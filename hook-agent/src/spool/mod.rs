@@ -47,6 +47,7 @@ mod record;
 mod rejected;
 mod shared;
 mod step;
+mod survey;
 mod trust;
 mod window;
 
@@ -58,5 +59,6 @@ pub(crate) use record::{begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
 pub(crate) use shared::{Held, SharedFolder};
 pub(crate) use step::Step;
+pub(crate) use survey::{FolderInfo, survey};
 pub(crate) use trust::{check as check_trust, make as make_trusted};
 pub(crate) use window::{Batch, Head, Window};

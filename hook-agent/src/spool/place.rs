@@ -39,7 +39,11 @@ impl Place {
         let Self::Disk(folder) = self else { return Ok(Vec::new()) };
         let mut firsts = Vec::new();
         for entry in folder.read_dir()? {
-            let name = entry?.file_name();
+            let entry = entry?;
+            if !entry.file_type()?.is_file() {
+                continue;
+            }
+            let name = entry.file_name();
             firsts.extend(name.to_str().and_then(|name| name.strip_suffix(".seg")?.parse::<u64>().ok()));
         }
         firsts.sort_unstable();

@@ -286,6 +286,21 @@ fn count_records(bytes: &[u8]) -> (u64, usize) {
     (count, at)
 }
 
+/// How many records a folder is to deliver, damaged ones among them included.
+pub(super) fn count_waiting(folder: &Path) -> io::Result<u64> {
+    let place = Place::Disk(folder.to_owned());
+    let (_, progress) = Ledger::open(&place)?;
+    let cursor = progress.cursor;
+    let mut waiting = 0;
+    for first in place.list()?.into_iter().filter(|first| *first >= cursor.segment) {
+        let offset = if first == cursor.segment { cursor.offset } else { 0 };
+        let Some(segment) = if_there(place.open(first))? else { continue };
+        let length = segment.length()?;
+        waiting += count_records(&segment.read(offset, length.saturating_sub(offset) as usize)?).0;
+    }
+    Ok(waiting)
+}
+
 /// The session of the first record that a folder is to deliver, if there is one; for a folder that nobody has open, and
 /// without opening it whole. A damaged record may name any.
 pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {

@@ -1,7 +1,7 @@
 //! A folder that many short processes share: what hooks write to, each a process of a few milliseconds.
 //!
 //! ```text
-//! <spool dir>/shared-<checksum of the service's address>/
+//! <spool dir>/shared-<checksum of the service's address, see `service_identity`>/
 //! ├── append      held (flock) while records are appended, for microseconds
 //! ├── lock        held while someone delivers; whoever finds it taken leaves its records to the one who has it
 //! ├── producer    the folder's Producer-Id
@@ -24,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use super::queue::waiting;
 use super::{Head, Limits, Place, Spool, private, trust};
+use crate::transport::{is_same_service, service_identity};
 
 /// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -53,14 +54,34 @@ impl SharedFolder {
         Ok(folder)
     }
 
-    /// The one that is there already.
-    pub(crate) fn find(spool_dir: &Path, service: &str) -> Option<Self> {
-        trust::check(spool_dir).ok()?;
-        Some(Self::at(spool_dir, service)).filter(|folder| folder.path.is_dir())
+    /// Those that are there already. An earlier version named a folder by the address as it was spelled.
+    pub(crate) fn find(spool_dir: &Path, service: &str) -> io::Result<Vec<Self>> {
+        trust::check(spool_dir)?;
+        let is_ours = |folder: &Self| {
+            let known = std::fs::read_to_string(folder.path.join("service"));
+            known.is_ok_and(|known| is_same_service(&known, service))
+        };
+        let folders = Self::names(spool_dir)?.into_iter().map(|name| Self { path: spool_dir.join(name) });
+        Ok(folders.filter(is_ours).collect())
+    }
+
+    /// The names of those of all services.
+    pub(super) fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in spool_dir.read_dir()? {
+            let entry = entry?;
+            let name = entry.file_name().into_string().unwrap_or_default();
+            if name.starts_with("shared-") && entry.file_type()?.is_dir() {
+                names.push(name);
+            }
+        }
+        names.sort_unstable();
+        Ok(names)
     }
 
     fn at(spool_dir: &Path, service: &str) -> Self {
-        Self { path: spool_dir.join(format!("shared-{:08x}", crc32c::crc32c(service.as_bytes()))) }
+        let name = format!("shared-{:08x}", crc32c::crc32c(service_identity(service).as_bytes()));
+        Self { path: spool_dir.join(name) }
     }
 
     /// Waits its turn to append.
@@ -147,7 +168,7 @@ mod tests {
                 });
             }
         });
-        let folder = SharedFolder::find(dir.path(), "http://a:1").unwrap();
+        let folder = SharedFolder::find(dir.path(), "http://a:1").unwrap().remove(0);
         let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
         let held = folder.hold().unwrap();
         let (spool, _) = held.open(limits).unwrap();

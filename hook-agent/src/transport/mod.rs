@@ -15,6 +15,7 @@ use std::io::ErrorKind;
 use std::time::Duration;
 
 pub use url::ServiceUrl;
+pub(crate) use url::{is_same_service, service_identity};
 
 use crate::{Config, Error};
 
@@ -47,6 +48,8 @@ pub(crate) struct Response {
     pub expected_seq: Option<u64>,
     /// It had been sent before, to no answer, and may be stored from then.
     pub repeated: bool,
+    /// The service says that it had these numbers before.
+    pub duplicate: bool,
     pub body: Vec<u8>,
 }
 
@@ -61,6 +64,8 @@ impl Response {
             self.producer_epoch = number;
         } else if name.eq_ignore_ascii_case("producer-expected-seq") {
             self.expected_seq = number;
+        } else if name.eq_ignore_ascii_case("producer-duplicate") {
+            self.duplicate = value.trim() == "true";
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The service's address, parsed once at the edge.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 
 use crate::Error;
@@ -24,7 +25,8 @@ pub(crate) enum Target {
 impl ServiceUrl {
     /// Parses an address; the error names `SESSION_SERVICE_URL` and what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let text = text.trim().trim_end_matches('/');
+        let text = with_lower_scheme(text.trim().trim_end_matches('/'));
+        let text = text.as_str();
         if let Some(path) = text.strip_prefix("unix://") {
             return Self::unix(text, path);
         }
@@ -67,6 +69,59 @@ impl ServiceUrl {
     }
 }
 
+/// Whether two addresses are those of one service, however they are spelled.
+pub(crate) fn is_same_service(one: &str, other: &str) -> bool {
+    one == other || service_identity(one) == service_identity(other)
+}
+
+/// An address in one spelling for all: a lower-case name, `localhost` for the loopback addresses, its port. A text that
+/// is none is itself.
+pub(crate) fn service_identity(text: &str) -> String {
+    let text = text.trim();
+    let Ok(url) = ServiceUrl::parse(text) else { return text.to_owned() };
+    let (scheme, default) = match &url.target {
+        Target::Unix(path) => return format!("unix://{}", path.display()),
+        Target::Http { .. } => ("http", 80),
+        Target::Https => ("https", 443),
+    };
+    let authority = url.text[scheme.len() + 3..].split('/').next().unwrap_or_default();
+    let (host, port) = split_authority(authority);
+    let host = if is_loopback(host) { "localhost".to_owned() } else { host.to_ascii_lowercase() };
+    let port = port.and_then(|port| port.parse().ok()).unwrap_or(default);
+    format!("{scheme}://{host}:{port}{}", url.prefix)
+}
+
+/// Whether a host is this machine's `127.0.0.1` or `::1`, also in the forms that only `inet_aton` reads (`127.1`).
+fn is_loopback(host: &str) -> bool {
+    if host.eq_ignore_ascii_case("localhost") {
+        return true;
+    }
+    match host.parse::<IpAddr>() {
+        Ok(IpAddr::V4(address)) => address == Ipv4Addr::LOCALHOST,
+        Ok(IpAddr::V6(address)) => {
+            address == Ipv6Addr::LOCALHOST || address.to_ipv4_mapped() == Some(Ipv4Addr::LOCALHOST)
+        }
+        Err(_) => short_ipv4(host) == Some(Ipv4Addr::LOCALHOST),
+    }
+}
+
+/// One to four numbers, decimal, octal or hexadecimal, the last of which fills what is left of the address.
+fn short_ipv4(host: &str) -> Option<Ipv4Addr> {
+    let number = |part: &str| match part.to_ascii_lowercase() {
+        hex if hex.starts_with("0x") => u32::from_str_radix(&hex[2..], 16).ok(),
+        octal if octal.len() > 1 && octal.starts_with('0') => u32::from_str_radix(&octal, 8).ok(),
+        decimal => decimal.parse().ok(),
+    };
+    let parts: Vec<u32> = host.split('.').map(number).collect::<Option<_>>()?;
+    let (last, first) = parts.split_last().filter(|(_, first)| first.len() < 4)?;
+    let rest = 32 - 8 * first.len() as u32;
+    if u64::from(*last) >= 1 << rest || first.iter().any(|part| *part > 255) {
+        return None;
+    }
+    let head = first.iter().enumerate().map(|(n, part)| part << (24 - 8 * n as u32)).sum::<u32>();
+    Some((head | last).into())
+}
+
 impl fmt::Display for ServiceUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
@@ -80,17 +135,26 @@ fn authority_parts(text: &str, authority: &str) -> Result<(String, u16), Error> 
     if authority.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
         return refuse(text, "its host holds a blank");
     }
-    let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
-    let (host, port) = match colon {
-        Some(at) => (&authority[..at], authority[at + 1..].parse::<u16>().ok()),
-        None => (authority, Some(80)),
-    };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
+    let (host, port) = split_authority(authority);
+    let port = port.map_or(Some(80), |port| port.parse::<u16>().ok());
     match port {
         _ if host.is_empty() => refuse(text, "it names no host"),
         Some(port) => Ok((host.to_owned(), port)),
         None => refuse(text, "its port is not a number up to 65535"),
     }
+}
+
+/// `HTTP://…` is `http://…`.
+fn with_lower_scheme(text: &str) -> String {
+    text.split_once("://")
+        .map_or_else(|| text.to_owned(), |(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()))
+}
+
+/// The host without brackets, and the port if there is one.
+fn split_authority(authority: &str) -> (&str, Option<&str>) {
+    let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
+    let (host, port) = colon.map_or((authority, None), |at| (&authority[..at], Some(&authority[at + 1..])));
+    (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 fn refuse<T>(text: &str, reason: &str) -> Result<T, Error> {
@@ -121,6 +185,29 @@ mod tests {
             ServiceUrl::parse("unix:///run/s.sock").unwrap().target,
             Target::Unix("/run/s.sock".into())
         );
+    }
+
+    #[test]
+    fn an_address_has_one_identity() {
+        for (text, identity) in [
+            ("http://localhost:9000", "http://localhost:9000"),
+            ("HTTP://LocalHost:9000/", "http://localhost:9000"),
+            ("http://127.0.0.1:9000", "http://localhost:9000"),
+            ("http://127.1:9000", "http://localhost:9000"),
+            ("http://0x7f.0.0.1:9000", "http://localhost:9000"),
+            ("http://2130706433:9000", "http://localhost:9000"),
+            ("http://[::1]:9000", "http://localhost:9000"),
+            ("http://[::ffff:127.0.0.1]:9000", "http://localhost:9000"),
+            ("http://127.0.0.2:9000", "http://127.0.0.2:9000"),
+            ("http://localhost", "http://localhost:80"),
+            ("https://Example.org", "https://example.org:443"),
+            ("http://a:1/Base/", "http://a:1/Base"),
+            ("unix:///run/s.sock\n", "unix:///run/s.sock"),
+            ("garbage", "garbage"),
+            ("", ""),
+        ] {
+            assert_eq!(service_identity(text), identity, "{text}");
+        }
     }
 
     #[test]

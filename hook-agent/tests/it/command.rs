@@ -20,7 +20,7 @@ pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
     command
 }
 
-fn run(setup: &Setup, arguments: &[&str], input: &str) -> Output {
+pub fn run(setup: &Setup, arguments: &[&str], input: &str) -> Output {
     let mut command = command(setup, arguments);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
@@ -120,7 +120,7 @@ fn status_and_restore_print_json() {
     let setup = setup();
     run(&setup, &["action", "{\"n\":0}"], "");
     let status: Value =
-        serde_json::from_slice(&run(&setup, &["status", "--wait", "20000"], "").stdout).unwrap();
+        serde_json::from_slice(&run(&setup, &["status", "--json", "--wait", "20000"], "").stdout).unwrap();
     assert_eq!(status["health"]["status"], "ok");
     assert_eq!(status["spools"][0]["folders"][0]["owned"], false);
     let whole = json!({"metadata": {}, "initial": {}, "state": {"version": 1}, "final": null}).to_string();

@@ -23,3 +23,4 @@ mod scenarios;
 mod service;
 mod setup;
 mod sharing;
+mod spools;

@@ -304,7 +304,8 @@ impl Session {
             }
             Some((known, last, answer)) if epoch == *known && seq <= *last => {
                 let forgotten = json!({"success": true, "duplicate": true}).to_string();
-                return (200, String::new(), if seq == *last { answer.clone() } else { forgotten });
+                let body = if seq == *last { answer.clone() } else { forgotten };
+                return (200, "producer-duplicate: true\r\n".to_owned(), body);
             }
             Some((known, last, _)) if epoch == *known && seq > last + 1 => return gap(last + 1),
             Some((known, _, _)) if epoch > *known && seq > 0 => return gap(0),

@@ -39,7 +39,8 @@ pub(super) fn check_producer(
                 "producer `{}` has sent {} with a batch that is stored in part: send the same batch again",
                 numbers.id, numbers.seq
             );
-            Err(Refusal::new(Code::ProducerGap, message).into())
+            let header = Some(("Producer-Expected-Seq", numbers.seq.to_string()));
+            Err(Refused { refusal: Refusal::new(Code::ProducerGap, message), header })
         }
         Verdict::Gap { expected } => Err(gap(numbers, expected)),
         Verdict::Stale { epoch } => Err(Refused {

@@ -17,7 +17,7 @@
 //!   it is left as it is and noted in the checkpoint as behind, with the offset from which on the journal has it; the
 //!   journal is kept from there on, and it is recovered when it is next asked for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write};
 
@@ -455,12 +455,17 @@ fn fill_index(
         tracing::debug!("`index.json` is missing or too old: the metadata of every session is read");
     }
     let mut newest = 0;
+    // The snapshots of these may be torn, and say less than their views.
+    let recovered_ids: BTreeSet<&SessionId> = recovered.iter().map(|opened| &opened.view.id).collect();
     let read = OpenError::io("read", layout.sessions());
     let entries =
         fs::read_dir(layout.sessions()).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(read)?;
     for entry in entries {
         let name = entry.file_name();
         let Some(id) = name.to_str().and_then(|name| SessionId::parse(name).ok()) else { continue };
+        if recovered_ids.contains(&id) {
+            continue;
+        }
         let row = match found.rows.get(id.as_str()) {
             Some(row) if touched.as_ref().is_some_and(|touched| !touched.contains(&id)) => {
                 Some((row.clone(), 0))

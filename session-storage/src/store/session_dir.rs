@@ -116,6 +116,7 @@ pub fn open(
         logs.push(LogLines::read(layout, id, log, base.view.as_ref(), journaled)?);
     }
     let mut damaged = base.damaged;
+    let is_from_journal = base.is_image;
     let mut is_ahead = base.is_image || !entries.is_empty() || base.view.is_none();
     let view = if let Some(view) = base.view {
         view
@@ -142,7 +143,9 @@ pub fn open(
             short = Some(damage);
         }
     }
-    let view = restore_initial(layout, id, view, &mut damaged)?;
+    // What the journal has from the beginning, or from an image on, may have been written and not synced.
+    let may_be_torn = is_from_journal || entries.first().is_some_and(is_birth);
+    let view = restore_initial(layout, id, view, may_be_torn, &mut damaged)?;
     is_ahead |= !view.outbox.is_empty();
     Ok(Some(Opened { view, is_ahead, damaged, short }))
 }
@@ -210,6 +213,8 @@ pub(super) enum Document {
     Whole(Value),
     /// The file is none; the document that it begins with, if it does.
     Damaged(Option<Value>),
+    /// It is empty or all zeros, as a power cut leaves what was not synced.
+    Torn,
 }
 
 impl Document {
@@ -221,6 +226,10 @@ impl Document {
             Self::Damaged(leading) => {
                 damaged.push(name);
                 leading
+            }
+            Self::Torn => {
+                damaged.push(name);
+                None
             }
         }
     }
@@ -234,7 +243,10 @@ pub(super) fn read_document(layout: &Layout, id: &SessionId, name: &'static str)
     };
     Ok(match json::stored::<Value>(&bytes) {
         Ok(value) if value.is_object() => Document::Whole(value),
-        Ok(_) | Err(_) => Document::Damaged(json::leading_object(&bytes)),
+        Ok(_) | Err(_) => match json::leading_object(&bytes) {
+            None if bytes.iter().all(|byte| *byte == 0) => Document::Torn,
+            leading => Document::Damaged(leading),
+        },
     })
 }
 
@@ -535,12 +547,14 @@ fn restore_initial(
     layout: &Layout,
     id: &SessionId,
     mut view: View,
+    may_be_torn: bool,
     damaged: &mut Vec<&'static str>,
 ) -> Result<View, Damage> {
     let known = view.outbox.iter().any(|f| matches!(f, OutFile::Initial(_)));
     match read_document(layout, id, INITIAL)? {
         Document::Whole(_) => return Ok(view),
-        Document::Damaged(_) => damaged.push(INITIAL),
+        Document::Torn if may_be_torn => {}
+        Document::Damaged(_) | Document::Torn => damaged.push(INITIAL),
         Document::Missing => {}
     }
     if known {

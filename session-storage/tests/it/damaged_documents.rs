@@ -145,3 +145,35 @@ async fn a_damaged_index_of_the_older_service_is_kept_and_read_as_far_as_it_goes
     assert_eq!(fs::read_to_string(setup.storage().join("index.json.damaged")).unwrap(), index);
     assert!(names(setup.storage()).contains(&"index.json".to_owned()));
 }
+
+/// What was not synced before a power cut is there in its length, with zeros, or empty.
+#[tokio::test]
+async fn snapshots_that_a_power_cut_tore_are_none_that_were_damaged() {
+    for torn in ["", "\0\0\0\0"] {
+        let server = Setup::new().start();
+        let body = json!({"sessionId": "made", "userId": "u", "initial": {"input": "kept"}});
+        server.post("/api/sessions", body).await.ok();
+        server.action("written", json!({"n": 1})).await;
+        let folder = |id: &str| server.storage().join("sessions").join(id);
+        for id in ["made", "written"] {
+            crate::server::eventually("its snapshots are written", async || {
+                folder(id).join("state.json").exists().then_some(())
+            })
+            .await;
+        }
+        let folders = [folder("made"), folder("written")];
+        let setup = server.kill();
+        for folder in &folders {
+            for name in ["metadata.json", "state.json", "initial.json"] {
+                fs::write(folder.join(name), torn).unwrap();
+            }
+        }
+        let server = setup.start();
+        let made = server.session("made").await;
+        assert_eq!(made["initial"]["input"], "kept");
+        assert_eq!(made["metadata"]["reconstructed"], Value::Null);
+        assert_eq!(server.actions("written", "").await.len(), 1);
+        let server = server.restart();
+        assert!(names(&server.storage().join("sessions/made")).iter().all(|name| !name.contains("damaged")));
+    }
+}

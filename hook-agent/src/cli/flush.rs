@@ -1,0 +1,186 @@
+//! `flush`: delivers what processes have left behind, and says what it could not.
+
+use std::time::{Duration, Instant};
+
+use super::args::Options;
+use super::config::config;
+use super::exit::{Exit, Failure, tell};
+use crate::delivery::{Delivered, Once};
+use crate::spool::{Folder, FolderInfo, SharedFolder, survey};
+use crate::transport::{is_same_service, service_identity};
+use crate::{Config, HookAgent, ServiceUrl};
+
+/// How long the delivery thread has to let go of the folders.
+const STOP: Duration = Duration::from_secs(5);
+/// Pause between two attempts.
+const AGAIN: Duration = Duration::from_millis(100);
+
+pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
+    let deadline = Instant::now() + options.timeout;
+    let config = config(options)?;
+    let rejected_before = rejected(&folders(&config)?);
+    let mut failed = Vec::new();
+    if let Some(from) = &options.redirect {
+        failed.extend(redirect(&config, from, deadline)?);
+    }
+    for config in targets(&config, options.all)? {
+        if let Err(reason) = deliver(&config, deadline) {
+            failed.push(format!("{}: {reason}", config.service));
+        }
+    }
+    let folders = folders(&config)?;
+    let left: Vec<String> =
+        folders.iter().filter(|folder| !folder.owned).filter_map(|folder| left(&config, folder)).collect();
+    let rejections = rejected(&folders) - rejected_before.min(rejected(&folders));
+    for line in left.iter().cloned().chain(refused(&folders, rejections)) {
+        tell(&line);
+    }
+    if !failed.is_empty() || !left.is_empty() {
+        let why = if failed.is_empty() { String::new() } else { format!(": {}", failed.join("; ")) };
+        return Err(Failure {
+            exit: Exit::Unavailable,
+            message: format!("not everything is delivered{why}"),
+        });
+    }
+    if rejections > 0 {
+        return Err(Failure { exit: Exit::Refused, message: format!("{} refused", records(rejections)) });
+    }
+    Ok(Exit::Done)
+}
+
+/// What waits in which folders, of all directories that can be read.
+pub(super) fn folders(config: &Config) -> Result<Vec<FolderInfo>, Failure> {
+    let mut folders = Vec::new();
+    for dir in config.spool_dirs.iter().filter(|dir| dir.is_dir()) {
+        let unreadable =
+            |error| Failure { exit: Exit::Spool, message: format!("`{}`: {error}", dir.display()) };
+        folders.extend(survey(dir).map_err(unreadable)?);
+    }
+    Ok(folders)
+}
+
+pub(super) fn records(count: u64) -> String {
+    if count == 1 { "1 record".to_owned() } else { format!("{count} records") }
+}
+
+fn rejected(folders: &[FolderInfo]) -> u64 {
+    folders.iter().map(|folder| folder.rejected).sum()
+}
+
+/// The configurations to deliver with: ours, and with `all` one for each other service that a folder is for. Our token
+/// is for our service alone.
+fn targets(config: &Config, all: bool) -> Result<Vec<Config>, Failure> {
+    let mut targets = vec![config.clone()];
+    if all {
+        for folder in folders(config)?.iter().filter(|folder| folder.pending > 0) {
+            let is_known = |known: &Config| is_same_service(known.service.as_str(), &folder.service);
+            let Ok(service) = ServiceUrl::parse(&folder.service) else { continue };
+            if !targets.iter().any(is_known) {
+                targets.push(Config { service, token: None, ..config.clone() });
+            }
+        }
+    }
+    Ok(targets)
+}
+
+fn deliver(config: &Config, deadline: Instant) -> Result<(), String> {
+    let mut reason = None;
+    for dir in config.spool_dirs.iter().filter(|dir| dir.is_dir()) {
+        let folders = SharedFolder::find(dir, config.service.as_str())
+            .map_err(|error| format!("`{}`: {error}", dir.display()))?;
+        for folder in folders {
+            reason = deliver_shared(config, &folder, deadline).err().or(reason);
+        }
+    }
+    let agent = HookAgent::new(config.clone());
+    let left = deadline.saturating_duration_since(Instant::now());
+    let delivered = agent.flush_all(left).map_err(|error| error.to_string())?;
+    let known = agent.stats().ok().and_then(|stats| stats.last_error);
+    agent.stop(STOP);
+    if !delivered {
+        reason = reason.or(known);
+        reason.get_or_insert_with(|| "the service did not take everything in time".to_owned());
+    }
+    reason.map_or(Ok(()), Err)
+}
+
+fn deliver_shared(config: &Config, folder: &SharedFolder, deadline: Instant) -> Result<(), String> {
+    loop {
+        let attempt = Once { config, folder, deadline, last: true };
+        let reason = match attempt.deliver() {
+            Ok(Delivered::All) => return Ok(()),
+            Ok(Delivered::LeftToOthers) => "another process delivers".to_owned(),
+            Ok(Delivered::Failed(reason)) => reason,
+            Err(error) => format!("`{}`: {error}", folder.path.display()),
+        };
+        if Instant::now() + AGAIN >= deadline {
+            return Err(reason);
+        }
+        std::thread::sleep(AGAIN);
+    }
+}
+
+/// Lets the folders that are for another service, or have this name, be for ours; shared ones are delivered here, since
+/// hooks may go on writing to them. Answers what could not be done.
+fn redirect(config: &Config, from: &str, deadline: Instant) -> Result<Vec<String>, Failure> {
+    let (mut failed, mut found) = (Vec::new(), false);
+    for folder in folders(config)? {
+        if folder.name != from && service_identity(&folder.service) != service_identity(from) {
+            continue;
+        }
+        found = true;
+        if folder.shared {
+            let shared = SharedFolder { path: folder.path };
+            failed.extend(deliver_shared(config, &shared, deadline).err());
+            continue;
+        }
+        match Folder::redirect(&folder.path, config.service.as_str()) {
+            Ok(Some(())) => {}
+            Ok(None) => failed.push(format!("`{}`: a running process has it", folder.path.display())),
+            Err(error) => failed.push(format!("`{}`: {error}", folder.path.display())),
+        }
+    }
+    if !found {
+        tell(&format!("nothing is spooled for `{from}`"));
+    }
+    Ok(failed)
+}
+
+/// What is left in a folder, and what to do about it.
+fn left(config: &Config, folder: &FolderInfo) -> Option<String> {
+    let FolderInfo { path, name, service, pending, error, .. } = folder;
+    let path = path.display();
+    if let Some(error) = error {
+        return Some(format!("`{path}` cannot be read ({}): {error}", records(*pending)));
+    }
+    if *pending == 0 {
+        return None;
+    }
+    let records = records(*pending);
+    let count = if *pending == 1 { "waits" } else { "wait" };
+    Some(if is_same_service(service, config.service.as_str()) {
+        format!("{records} {count} in `{path}`")
+    } else if ServiceUrl::parse(service).is_ok() {
+        format!(
+            "{records} {count} for {service} in `{path}`: `flush --all` delivers there, `flush --redirect {service}` here"
+        )
+    } else {
+        format!(
+            "{records} {count} in `{path}`, of which nobody knows for which service: `flush --redirect {name}` delivers here"
+        )
+    })
+}
+
+/// What was refused during this flush.
+fn refused(folders: &[FolderInfo], rejections: u64) -> Option<String> {
+    if rejections == 0 {
+        return None;
+    }
+    let with_some = folders.iter().filter(|folder| folder.rejected > 0);
+    let folder = with_some.max_by_key(|folder| {
+        std::fs::metadata(folder.path.join("rejected")).and_then(|m| m.modified()).ok()
+    })?;
+    let why = folder.last_rejection.as_deref().unwrap_or("the reason is not known");
+    let path = folder.path.join("rejected/events.jsonl");
+    Some(format!("{} refused by the service: {why} (kept in `{}`)", records(rejections), path.display()))
+}

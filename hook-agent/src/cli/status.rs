@@ -1,0 +1,104 @@
+//! `status`: the service's health and what waits in the spool, for people or as JSON.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::args::Options;
+use super::config::config;
+use super::exit::{Exit, Failure, print};
+use super::flush::{folders, records};
+use crate::claude_code::troubles;
+use crate::spool::FolderInfo;
+use crate::transport::is_same_service;
+use crate::{Config, HookAgent};
+
+pub(super) fn status(options: &Options) -> Result<Exit, Failure> {
+    let config = config(options)?;
+    let (service, dirs) = (config.service.as_str().to_owned(), config.spool_dirs.clone());
+    let folders = folders(&config)?;
+    let health = health(config, options.wait.max(Duration::from_secs(2)))?;
+    if !options.json {
+        let mut lines = vec![about_service(&service, &health)];
+        lines.extend(dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("spool    {}", dir.display())));
+        lines.extend(folders.iter().flat_map(|folder| about(folder, &service)));
+        if folders.iter().all(|folder| folder.pending == 0 && folder.error.is_none()) {
+            lines.push("         nothing waits".to_owned());
+        }
+        return Ok(print(&format!("{}\n", lines.join("\n"))));
+    }
+    let spools: Vec<Value> = dirs
+        .iter()
+        .filter(|dir| dir.is_dir())
+        .map(|dir| {
+            let own = folders.iter().filter(|folder| !folder.shared && folder.path.starts_with(dir));
+            json!({"dir": dir, "folders": own.map(as_json).collect::<Vec<_>>()})
+        })
+        .collect();
+    let shared: Vec<Value> = folders.iter().filter(|folder| folder.shared).map(as_json).collect();
+    let told = json!({"service": service, "health": health, "spools": spools, "shared": shared});
+    Ok(print(&format!("{told:#}\n")))
+}
+
+fn health(config: Config, wait: Duration) -> Result<Value, Failure> {
+    match HookAgent::new(config).test_connection()?.wait(wait) {
+        Ok(answer) => Ok(answer.parse::<Value>()?),
+        Err(error) => Ok(json!({"error": error.to_string(), "code": error.code()})),
+    }
+}
+
+fn as_json(folder: &FolderInfo) -> Value {
+    let FolderInfo { path, name, service, shared, owned, pending, rejected, last_rejection, error } = folder;
+    let mut told = json!({
+        "path": path, "service": service, "owned": owned, "pending": pending, "rejected": rejected,
+        "lastRejection": last_rejection, "error": error,
+    });
+    if *shared {
+        told["troubles"] = troubles(path).into();
+    } else {
+        told["producer"] = name.as_str().into();
+    }
+    told
+}
+
+fn about_service(service: &str, health: &Value) -> String {
+    let told = match (health["status"].as_str(), health["error"].as_str()) {
+        (Some(status), _) => {
+            let version =
+                health["version"].as_str().map_or_else(String::new, |version| format!(", version {version}"));
+            format!("{status}{version}")
+        }
+        (None, Some(error)) => error.to_owned(),
+        (None, None) => "its answer is none of a flight recorder".to_owned(),
+    };
+    format!("service  {service}: {told}")
+}
+
+/// The lines about one folder, none if there is nothing to say.
+fn about(folder: &FolderInfo, service: &str) -> Vec<String> {
+    let FolderInfo { path, pending, rejected, owned, .. } = folder;
+    let mut lines = Vec::new();
+    if let Some(error) = &folder.error {
+        lines.push(format!("`{}` cannot be read: {error}", path.display()));
+    }
+    if *pending > 0 {
+        let whose = match &folder.service {
+            known if is_same_service(known, service) => String::new(),
+            known if known.is_empty() => " for an unknown service".to_owned(),
+            known => format!(" for {known}"),
+        };
+        let who = if *owned { ", a running process delivers them" } else { "" };
+        lines.push(format!("{}{whose} to be delivered in `{}`{who}", records(*pending), path.display()));
+    }
+    if *rejected > 0 {
+        let why = folder.last_rejection.as_deref().unwrap_or("the reason is not known");
+        let kept = path.join("rejected/events.jsonl");
+        lines.push(format!("{} refused, the last: {why} (`{}`)", records(*rejected), kept.display()));
+    }
+    let troubles = if folder.shared { troubles(path) } else { 0 };
+    if troubles > 0 {
+        let noted = path.join("trouble.log");
+        lines.push(format!("{troubles} lines of trouble that hooks had (`{}`)", noted.display()));
+    }
+    lines.into_iter().map(|line| format!("         {line}")).collect()
+}

@@ -1,0 +1,78 @@
+//! What there is in a spool directory, for `flush` and `status`: every folder, whatever service it is for, also one that
+//! cannot be read.
+
+use std::fs::{self, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::folder::names;
+use super::queue::count_waiting;
+use super::rejected;
+use super::shared::SharedFolder;
+
+/// One folder.
+#[derive(Debug)]
+pub(crate) struct FolderInfo {
+    pub path: PathBuf,
+    /// The folder's name.
+    pub name: String,
+    /// The address that its records are for, as its `service` file says; it may be none.
+    pub service: String,
+    /// Whether hooks share it.
+    pub shared: bool,
+    /// Whether a process that lives has it.
+    pub owned: bool,
+    /// How many records wait.
+    pub pending: u64,
+    /// How many records the service refused, and why the last of them.
+    pub rejected: u64,
+    pub last_rejection: Option<String>,
+    /// Why it cannot be read, or delivered from.
+    pub error: Option<String>,
+}
+
+/// All folders, those of single processes first.
+pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
+    let own = names(spool_dir)?.into_iter().map(|name| look(spool_dir.join(&name), name, false));
+    let shared =
+        SharedFolder::names(spool_dir)?.into_iter().map(|name| look(spool_dir.join(&name), name, true));
+    Ok(own.chain(shared).collect())
+}
+
+fn look(path: PathBuf, name: String, shared: bool) -> FolderInfo {
+    let mut errors = Vec::new();
+    let mut told = |what: &str, error: io::Error| errors.push(format!("{what}: {error}"));
+    let text = fs::read(path.join("service")).unwrap_or_else(|error| {
+        told("`service`", error);
+        Vec::new()
+    });
+    let service = String::from_utf8_lossy(&text).trim().to_owned();
+    let owned = is_owned(&path).unwrap_or_else(|error| {
+        told("`lock`", error);
+        false
+    });
+    let pending = count_waiting(&path).unwrap_or_else(|error| {
+        told("its records", error);
+        0
+    });
+    let (rejected, last_rejection) = rejected::survey(&path).unwrap_or_else(|error| {
+        told("`rejected`", error);
+        (0, None)
+    });
+    let error = (!errors.is_empty()).then(|| errors.join("; "));
+    FolderInfo { path, name, service, shared, owned, pending, rejected, last_rejection, error }
+}
+
+/// Whether somebody holds its lock.
+fn is_owned(path: &Path) -> io::Result<bool> {
+    match OpenOptions::new().read(true).write(true).open(path.join("lock")) {
+        Ok(lock) => match lock.try_lock() {
+            Ok(()) => Ok(false),
+            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::Error(error)) => Err(error),
+        },
+        // One that was never delivered from, or is being made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
