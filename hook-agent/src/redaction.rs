@@ -103,15 +103,35 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
     let path = dir.join(KEY_FILE);
     make_trusted(dir)?;
     if !path.exists() {
-        let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
-        let written = writeln!(file, "{}", draw().to_hex()).and_then(|()| std::fs::hard_link(&spare, &path));
-        std::fs::remove_file(&spare)?;
-        written.or_else(
-            |error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) },
-        )?;
+        make(dir, &path)?;
     }
-    Key::from_hex(&std::fs::read_to_string(&path)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    let read = || Ok::<_, io::Error>(Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&path)?)));
+    if let Some(key) = read()? {
+        return Ok(key);
+    }
+    // What a damaged file holds is kept, and the directory gets a key that stays, instead of one in every process.
+    let aside = dir.join(format!("{KEY_FILE}.damaged.{}", uuid::Uuid::new_v4().simple()));
+    std::fs::rename(&path, &aside)?;
+    // Another process may have replaced it since it was read: that one's key goes back.
+    if Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&aside)?)).is_some() {
+        link(&aside, &path)?;
+    }
+    make(dir, &path)?;
+    read()?.ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Makes the key; if another process was quicker, its key stays.
+fn make(dir: &Path, path: &Path) -> io::Result<()> {
+    let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
+    writeln!(file, "{}", draw().to_hex()).and_then(|()| link(&spare, path))
+}
+
+/// Moves a key to its place; one that is there already stays.
+fn link(from: &Path, path: &Path) -> io::Result<()> {
+    let linked = std::fs::hard_link(from, path);
+    std::fs::remove_file(from)?;
+    linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
 }
 
 #[cfg(test)]
@@ -139,6 +159,19 @@ mod tests {
         let mode = spool.join(KEY_FILE).metadata().unwrap().permissions().mode();
         assert_eq!((mode & 0o777, spool.read_dir().unwrap().count()), (0o600, 1));
         assert_ne!(redaction(&dir.path().join("other")).text(SECRET), first);
+    }
+
+    #[test]
+    fn a_damaged_key_is_kept_and_replaced_for_all_agents_of_the_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let before = redaction(dir.path()).text(SECRET).into_owned();
+        std::fs::write(dir.path().join(KEY_FILE), b"torn\xff").unwrap();
+        let after = redaction(dir.path()).text(SECRET).into_owned();
+        assert_ne!(after, before);
+        assert_eq!(redaction(dir.path()).text(SECRET), after, "the same key in the next process");
+        let files = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
+        let damaged: Vec<_> = files.filter(|file| file.to_str().unwrap().contains("damaged")).collect();
+        assert_eq!((damaged.len(), std::fs::read(&damaged[0]).unwrap()), (1, b"torn\xff".to_vec()));
     }
 
     #[test]

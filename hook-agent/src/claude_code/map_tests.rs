@@ -168,7 +168,7 @@ fn what_is_not_known_is_an_action_with_its_payload() {
 }
 
 /// A payload of session `s` with these fields.
-fn hook(event: &str, fields: Value) -> String {
+fn hook(event: &str, fields: &Value) -> String {
     let mut payload = json!({"hook_event_name": event, "session_id": "s"});
     payload.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     payload.to_string()
@@ -191,11 +191,11 @@ fn told(hooks: &[String]) -> Vec<String> {
 }
 
 fn call(id: &str) -> String {
-    hook("PreToolUse", json!({"tool_name": "Bash", "tool_use_id": id, "tool_input": {"command": "x"}}))
+    hook("PreToolUse", &json!({"tool_name": "Bash", "tool_use_id": id, "tool_input": {"command": "x"}}))
 }
 
 fn done(id: &str) -> String {
-    hook("PostToolUse", json!({"tool_name": "Bash", "tool_use_id": id, "tool_response": {}}))
+    hook("PostToolUse", &json!({"tool_name": "Bash", "tool_use_id": id, "tool_response": {}}))
 }
 
 fn batch(ids: &[&str]) -> String {
@@ -203,14 +203,14 @@ fn batch(ids: &[&str]) -> String {
         .iter()
         .map(|id| json!({"tool_name": "Bash", "tool_use_id": id, "tool_input": {"command": "x"}, "tool_response": "no"}))
         .collect();
-    hook("PostToolBatch", json!({"tool_calls": calls}))
+    hook("PostToolBatch", &json!({"tool_calls": calls}))
 }
 
 #[test]
 fn calls_without_a_result_of_their_own_get_one_once() {
-    let (prompt, stop) = (hook("UserPromptSubmit", json!({"prompt": "go"})), hook("Stop", json!({})));
-    let end = hook("SessionEnd", json!({"reason": "other"}));
-    let start = hook("SessionStart", json!({"source": "startup"}));
+    let (prompt, stop) = (hook("UserPromptSubmit", &json!({"prompt": "go"})), hook("Stop", &json!({})));
+    let end = hook("SessionEnd", &json!({"reason": "other"}));
+    let start = hook("SessionStart", &json!({"source": "startup"}));
     for (hooks, wanted) in [
         // Done, denied, not valid.
         (
@@ -242,7 +242,7 @@ fn calls_without_a_result_of_their_own_get_one_once() {
         (vec![&batch(&["a"]), &stop, &end], vec!["Finalize success"]),
         (vec![&start, &end], vec!["Finalize success"]),
         (
-            vec![&start, &prompt, &call("a"), &hook("StopFailure", json!({"error": "rate limit"})), &end],
+            vec![&start, &prompt, &call("a"), &hook("StopFailure", &json!({"error": "rate limit"})), &end],
             vec!["Action:tool_error a interrupted", "Finalize error"],
         ),
     ] {
@@ -253,13 +253,13 @@ fn calls_without_a_result_of_their_own_get_one_once() {
 
 #[test]
 fn a_field_that_is_not_what_it_was_spoils_no_other() {
-    let failure = hook("StopFailure", json!({"error": {"kind": "overloaded"}, "duration_ms": "soon"}));
+    let failure = hook("StopFailure", &json!({"error": {"kind": "overloaded"}, "duration_ms": "soon"}));
     let record = mapped(&failure, &mut Run::default()).remove(0).1;
     assert_eq!(
         (&record["type"], &record["error"]),
         (&json!("stop_failure"), &json!(r#"{"kind":"overloaded"}"#))
     );
-    let prompt = hook("UserPromptSubmit", json!({"prompt": "hi", "agent_id": [1], "is_interrupt": "no"}));
+    let prompt = hook("UserPromptSubmit", &json!({"prompt": "hi", "agent_id": [1], "is_interrupt": "no"}));
     assert_eq!(mapped(&prompt, &mut Run::default()).remove(0).1["content"], "hi");
     let twice = r#"{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt":"a","prompt":"b"}"#;
     assert_eq!(mapped(twice, &mut Run::default()).remove(0).1["content"], "b");

@@ -1,96 +1,70 @@
 //! The literals of which every known shape bears one, and what each may be the sign of.
 //!
-//! They are few, at least three bytes long and rare in ordinary records, because they are looked for in every byte
-//! that is stored: one pass of a vectorized search for all of them.
+//! They are few, at least four bytes long and rare in ordinary records, because they are looked for in every byte
+//! that is stored: one pass of a vectorized search for all of them, which is the faster the longer the shortest one is.
+//! What is shorter has a pass of its own: `://`, and the bytes that characters of no width begin with.
 
 use std::sync::LazyLock;
 
 use aho_corasick::packed::{Config, MatchKind, Searcher};
 use aho_corasick::{AhoCorasick, Input};
+use memchr::memmem::Finder;
+
+use super::plain::unseen;
+use super::providers;
 
 /// What an anchor may be the sign of.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sign {
-    /// A token with a fixed prefix.
-    Token,
-    /// A shape with a detector of its own.
-    Shape(Shape),
+    /// A text within the token of a provider, by its number there.
+    Token(usize),
+    /// The address of a Slack webhook.
+    SlackWebhook,
     /// A block of a private key.
     Pem,
+    /// Such a block in base64.
+    Pem64,
     /// An address that may hold a password.
     Url,
     /// `Bearer` or `Basic`.
     Header,
     /// A name that secrets are given to.
     Name,
+    /// A header of cookies.
+    Cookie,
+    /// The command of this number.
+    Command(usize),
     /// An escape behind which any of the others may hide.
     Escape,
+    /// A character that does not show.
+    Hidden,
     /// A tag that stands there already.
     Tag,
 }
 
-/// A shape with a detector of its own.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Shape {
-    /// A JSON web token.
-    Jwt,
-    /// A SendGrid key.
-    SendGrid,
-    /// A Slack token.
-    Slack,
-    /// The address of a Slack webhook.
-    SlackWebhook,
-    /// The secret of an application in Azure.
-    Azure,
-    /// The token of a Telegram bot.
-    Telegram,
-}
-
 /// The anchors.
 pub(super) const ANCHORS: &[(&str, Sign)] = &[
-    ("sk-", Sign::Token),
-    ("AKIA", Sign::Token),
-    ("ASIA", Sign::Token),
-    ("AIza", Sign::Token),
-    ("ya29.", Sign::Token),
-    ("GOCSPX-", Sign::Token),
-    ("ghp_", Sign::Token),
-    ("gho_", Sign::Token),
-    ("ghs_", Sign::Token),
-    ("ghu_", Sign::Token),
-    ("ghr_", Sign::Token),
-    ("_pat_", Sign::Token),
-    ("glpat-", Sign::Token),
-    ("glrt-", Sign::Token),
-    ("k_live_", Sign::Token),
-    ("k_test_", Sign::Token),
-    ("whsec_", Sign::Token),
-    ("npm_", Sign::Token),
-    ("pypi-A", Sign::Token),
-    ("hf_", Sign::Token),
-    ("gsk_", Sign::Token),
-    ("hvs.", Sign::Token),
-    ("shpat_", Sign::Token),
-    ("dop_v1_", Sign::Token),
-    ("ssk_", Sign::Token),
-    ("xapp-", Sign::Token),
-    ("xox", Sign::Shape(Shape::Slack)),
-    ("ooks.slack.com", Sign::Shape(Shape::SlackWebhook)),
-    ("SG.", Sign::Shape(Shape::SendGrid)),
-    ("eyJ", Sign::Shape(Shape::Jwt)),
-    ("7Q~", Sign::Shape(Shape::Azure)),
-    ("8Q~", Sign::Shape(Shape::Azure)),
-    (":AA", Sign::Shape(Shape::Telegram)),
+    ("ooks.slack.com", Sign::SlackWebhook),
     ("--BEGIN", Sign::Pem),
-    ("://", Sign::Url),
-    (":\\/", Sign::Url),
+    ("LS0tLS1CRUdJTi", Sign::Pem64),
+    (":\\/\\/", Sign::Url),
     ("earer ", Sign::Header),
     ("asic ", Sign::Header),
     ("assw", Sign::Name),
     ("ASSW", Sign::Name),
     ("assph", Sign::Name),
-    ("pwd", Sign::Name),
-    ("PWD", Sign::Name),
+    ("pwd=", Sign::Name),
+    ("pwd:", Sign::Name),
+    ("pwd ", Sign::Name),
+    ("pwd'", Sign::Name),
+    ("pwd\"", Sign::Name),
+    ("pwd\\", Sign::Name),
+    ("PWD=", Sign::Name),
+    ("PWD:", Sign::Name),
+    ("PWD ", Sign::Name),
+    ("PWD'", Sign::Name),
+    ("PWD\"", Sign::Name),
+    ("PWD\\", Sign::Name),
     ("ecret", Sign::Name),
     ("ECRET", Sign::Name),
     ("oken", Sign::Name),
@@ -104,62 +78,157 @@ pub(super) const ANCHORS: &[(&str, Sign)] = &[
     ("ssKey", Sign::Name),
     ("ntKey", Sign::Name),
     ("uthoriz", Sign::Name),
+    ("sig=", Sign::Name),
+    ("ookie", Sign::Cookie),
+    ("OOKIE", Sign::Cookie),
+    ("curl", Sign::Command(0)),
+    ("mysql", Sign::Command(1)),
+    ("mariadb", Sign::Command(2)),
+    ("sshpass", Sign::Command(3)),
+    ("redis-cli", Sign::Command(4)),
+    ("mongo", Sign::Command(5)),
+    ("login", Sign::Command(6)),
     ("\\u00", Sign::Escape),
+    ("\\u20", Sign::Hidden),
+    ("\\ufe", Sign::Hidden),
+    ("\\uFE", Sign::Hidden),
     ("[redacted:", Sign::Tag),
 ];
 
-enum Search {
+struct Search {
+    /// The literals in their order, how long they are, and what they may be the sign of.
+    literals: Vec<(usize, Sign)>,
+    engine: Engine,
+}
+
+enum Engine {
     Packed(Searcher),
     /// Where the machine has no vectors to search with.
     Automaton(AhoCorasick),
 }
 
+static URL: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("://"));
+
 static SEARCH: LazyLock<Search> = LazyLock::new(|| {
-    let literals = || ANCHORS.iter().map(|(literal, _)| literal);
+    let tokens = providers::anchors().map(|(text, number)| (text, Sign::Token(number)));
+    let all: Vec<(&[u8], Sign)> =
+        ANCHORS.iter().map(|(literal, sign)| (literal.as_bytes(), *sign)).chain(tokens).collect();
+    let literals = || all.iter().map(|(literal, _)| literal);
     let mut config = Config::new();
     config.match_kind(MatchKind::LeftmostFirst).heuristic_pattern_limits(false);
-    match config.builder().extend(literals()).build() {
-        Some(packed) => Search::Packed(packed),
-        None => Search::Automaton(AhoCorasick::new(literals()).expect("the anchors are few and short")),
-    }
+    let engine = match config.builder().extend(literals()).build() {
+        Some(packed) => Engine::Packed(packed),
+        None => Engine::Automaton(AhoCorasick::new(literals()).expect("the anchors are few and short")),
+    };
+    Search { literals: all.iter().map(|(literal, sign)| (literal.len(), *sign)).collect(), engine }
 });
 
-/// Builds the search now instead of at its first use, some 50 µs: for programs that fork.
+/// Builds what is searched with now instead of at its first use, some 500 µs: for programs that fork.
 pub fn prepare() {
     LazyLock::force(&SEARCH);
+    LazyLock::force(&URL);
 }
 
-/// The first anchor from `from` on: where it begins, which it is, and what it may be the sign of.
-pub(super) fn next(text: &[u8], from: usize) -> Option<(usize, &'static str, Sign)> {
+/// An anchor in a text.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Anchor {
+    /// Where it begins.
+    pub(super) at: usize,
+    /// How long it is.
+    pub(super) length: usize,
+    /// What it may be the sign of.
+    pub(super) sign: Sign,
+}
+
+/// The anchors of a text. Each is looked for anew only once what was found of it is passed.
+pub(super) struct Anchors<'t> {
+    text: &'t [u8],
+    literal: Option<Anchor>,
+    url: Option<Anchor>,
+    hidden: Option<Anchor>,
+}
+
+impl<'t> Anchors<'t> {
+    pub(super) fn of(text: &'t [u8]) -> Self {
+        Self { text, literal: literal(text, 0), url: url(text, 0), hidden: hidden(text, 0) }
+    }
+
+    /// The first one from `from` on.
+    pub(super) fn next(&mut self, from: usize) -> Option<Anchor> {
+        let is_passed = |anchor: Option<Anchor>| anchor.is_some_and(|anchor| anchor.at < from);
+        if is_passed(self.literal) {
+            self.literal = literal(self.text, from);
+        }
+        if is_passed(self.url) {
+            self.url = url(self.text, from);
+        }
+        if is_passed(self.hidden) {
+            self.hidden = hidden(self.text, from);
+        }
+        [self.literal, self.url, self.hidden].into_iter().flatten().min_by_key(|anchor| anchor.at)
+    }
+}
+
+fn literal(text: &[u8], from: usize) -> Option<Anchor> {
     if from >= text.len() {
         return None;
     }
-    let (at, number) = match &*SEARCH {
-        Search::Packed(packed) => {
+    let (at, number) = match &SEARCH.engine {
+        Engine::Packed(packed) => {
             packed.find_in(text, (from..text.len()).into()).map(|m| (m.start(), m.pattern().as_usize()))
         }
-        Search::Automaton(automaton) => {
+        Engine::Automaton(automaton) => {
             automaton.find(Input::new(text).range(from..)).map(|m| (m.start(), m.pattern().as_usize()))
         }
     }?;
-    let (literal, sign) = ANCHORS[number];
-    Some((at, literal, sign))
+    let (length, sign) = SEARCH.literals[number];
+    Some(Anchor { at, length, sign })
+}
+
+fn url(text: &[u8], from: usize) -> Option<Anchor> {
+    let found = URL.find(text.get(from..)?)?;
+    Some(Anchor { at: from + found, length: URL.needle().len(), sign: Sign::Url })
+}
+
+/// A character of no width that is not escaped.
+fn hidden(text: &[u8], from: usize) -> Option<Anchor> {
+    let mut at = from;
+    loop {
+        at += memchr::memchr3(0xc2, 0xe2, 0xef, text.get(at..)?)?;
+        if let Some(length) = unseen(&text[at..]) {
+            return Some(Anchor { at, length, sign: Sign::Hidden });
+        }
+        at += 1;
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::redact::command::COMMANDS;
 
     #[test]
     fn every_anchor_is_found_wherever_it_stands() {
-        for (literal, sign) in ANCHORS {
-            assert!(literal.len() >= 3);
+        let rare = [("://", Sign::Url), ("\u{200b}", Sign::Hidden), ("\u{ad}", Sign::Hidden)];
+        for &(literal, sign) in ANCHORS.iter().chain(&rare) {
+            assert!(literal.len() >= 4 || rare.contains(&(literal, sign)));
             for (before, after) in [(0, 0), (1, 40), (40, 1), (63, 64)] {
                 let text = format!("{}{literal}{}", " ".repeat(before), " ".repeat(after));
-                let found = next(text.as_bytes(), 0);
-                assert_eq!(found, Some((before, *literal, *sign)), "{text}");
+                let found = Anchors::of(text.as_bytes()).next(0);
+                assert_eq!(found, Some(Anchor { at: before, length: literal.len(), sign }), "{text}");
+            }
+            if let Sign::Command(number) = sign {
+                assert_eq!(COMMANDS[number].name(), literal);
             }
         }
-        assert_eq!(next(b"nothing of the kind in here, just words", 0), None);
+        let nothing = b"nothing of the kind in here, just words \xe2\x80\x93";
+        assert_eq!(Anchors::of(nothing).next(0), None);
+        let several = b"a pwd= b :// c \xe2\x80\x8b d pwd= e";
+        let mut anchors = Anchors::of(several);
+        let mut places = Vec::new();
+        while let Some(anchor) = anchors.next(places.last().map_or(0, |last| last + 1)) {
+            places.push(anchor.at);
+        }
+        assert_eq!(places, [2, 9, 15, 21]);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::entropy::{JUDGED, Trust, is_secret};
+use super::entropy::{JUDGED, Trust, is_given, is_secret};
 use super::scan::{Find, is_word, run};
 
 /// The longest name, to either side of its anchor.
@@ -10,6 +10,8 @@ const NAME: usize = 48;
 /// The most that stands between a name and its sign, and around a value: a quote within JSON four levels deep has
 /// fifteen backslashes before it.
 const QUOTES: usize = 40;
+/// How far from a name in a list its value may begin.
+const BESIDE: usize = 160;
 /// The longest value.
 const LONGEST: usize = 4096;
 
@@ -30,6 +32,7 @@ const NAMES: &[(&str, &str, Trust)] = &[
     ("encryptionkey", "secret_key", Trust::Strong),
     ("masterkey", "secret_key", Trust::Strong),
     ("privatekey", "secret_key", Trust::Strong),
+    ("clientkeydata", "private_key", Trust::Strong),
     ("servicerolekey", "secret_key", Trust::Strong),
     ("accesstoken", "token", Trust::Strong),
     ("authtoken", "token", Trust::Strong),
@@ -39,6 +42,7 @@ const NAMES: &[(&str, &str, Trust)] = &[
     ("privatetoken", "token", Trust::Strong),
     ("authorization", "token", Trust::Weak),
     ("token", "token", Trust::Weak),
+    ("sig", "sas_signature", Trust::Weak),
 ];
 
 /// Tokens that open nothing: positions in a list, and what language models are made of.
@@ -81,6 +85,9 @@ pub(super) fn name_around(text: &[u8], at: usize) -> Range<usize> {
 pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let name = name_around(text, at);
     let (kind, trust) = classify(&text[name.clone()])?;
+    if let Some(value) = netrc(text, &name).filter(|value| is_given(&text[value.clone()])) {
+        return Some(Find::context(kind, value));
+    }
     let value = value_after(text, &name)?;
     is_secret(&text[value.clone()], trust).then(|| Find::context(kind, value.start..whole(text, &value)))
 }
@@ -96,12 +103,79 @@ fn whole(text: &[u8], judged: &Range<usize>) -> usize {
 
 /// Where the value of a name stands, as far as it is judged; after `name: type =` that is behind the second sign.
 pub(super) fn value_after(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
+    assigned(text, name).or_else(|| listed(text, name))
+}
+
+/// Whether the name is itself a value: `"name": "DB_PASSWORD"`.
+pub(super) fn is_listed(text: &[u8], name: &Range<usize>) -> bool {
+    let between = |byte: &&u8| is_quote(**byte) || **byte == b' ';
+    let skipped = |text: &[u8]| text.len() - text.iter().rev().take(QUOTES).take_while(between).count();
+    let before = &text[..skipped(&text[..name.start])];
+    let Some((b':' | b'=', before)) = before.split_last() else { return false };
+    let before = &before[..skipped(before)];
+    let word = before.iter().rev().take(NAME).take_while(|byte| is_word(**byte)).count();
+    is_name_field(&before[before.len() - word..])
+}
+
+/// Whether a field of this name holds the name of what another field holds.
+pub(super) fn is_name_field(field: &[u8]) -> bool {
+    [&b"name"[..], b"key", b"parameterkey"].iter().any(|name| field.eq_ignore_ascii_case(name))
+}
+
+/// Whether a field of this name holds what another field names.
+pub(super) fn is_value_field(field: &[u8]) -> bool {
+    [&b"value"[..], b"parametervalue"].iter().any(|name| field.eq_ignore_ascii_case(name))
+}
+
+/// The value beside the name in a list of them: `- name: DB_PASSWORD` and in the next line `value: …`.
+fn listed(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
+    if !is_listed(text, name) {
+        return None;
+    }
+    let end = (name.end + BESIDE).min(text.len());
+    let beside = &text[name.end..end];
+    let beside = &beside[..memchr::memchr(b'}', beside).unwrap_or(beside.len())];
+    let field = memchr::memmem::find_iter(beside, b"alue").find_map(|found| {
+        let field = name_around(text, name.end + found);
+        // What follows an escaped line break begins with its letter.
+        let break_ = text[field.clone()].starts_with(b"n") && text[..field.start].ends_with(b"\\");
+        let field = field.start + usize::from(break_)..field.end;
+        is_value_field(&text[field.clone()]).then_some(field)
+    })?;
+    assigned(text, &field)
+}
+
+/// `machine example.com login user password …`: what is given to the name without a sign.
+pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
+    // In JSON within JSON a line's first word follows its `\n`.
+    let line_break = usize::from(text[name.clone()].starts_with(b"n") && text[..name.start].ends_with(b"\\"));
+    let before = &text[..name.start - line_break];
+    if &text[name.start + line_break..name.end] != b"password" || !text.get(name.end)?.is_ascii_whitespace() {
+        return None;
+    }
+    let before = &before[before.len().saturating_sub(BESIDE)..];
+    let mut words = before.rsplit(u8::is_ascii_whitespace).filter(|word| !word.is_empty());
+    let (_user, word) = (words.next()?, words.next());
+    let known = word.is_some_and(|word| word.ends_with(b"login") || word.ends_with(b"machine"));
+    let host = words.next();
+    let password = value_at(text, name.end);
+    // "machine learning login page password reset" is prose.
+    let is_host = host.is_none_or(|host| !host.iter().all(u8::is_ascii_alphabetic) || host == b"localhost");
+    let is_plain = text[password.clone()].iter().all(u8::is_ascii_alphabetic);
+    (known && (is_host || !is_plain)).then_some(password)
+}
+
+/// The value behind a name and a sign.
+fn assigned(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     let sign = run(text, name.end, QUOTES, |byte| {
         matches!(byte, b'"' | b'\'' | b'\\' | b'`' | b']' | b')') || byte.is_ascii_whitespace()
     });
     let mut from = match run(text, sign, 3, |byte| matches!(byte, b':' | b'=' | b'>')) {
         after if after > sign => after,
-        _ if text[name.clone()].starts_with(b"--") && text.get(name.end) == Some(&b' ') => name.end + 1,
+        _ if !text[name.clone()].starts_with(b"--") => return None,
+        _ if text.get(name.end) == Some(&b' ') => name.end + 1,
+        // The next word of an array: `"--password", "…"`.
+        _ if sign > name.end && text.get(sign) == Some(&b',') => sign + 1,
         _ => return None,
     };
     for _ in 0..2 {
@@ -139,7 +213,7 @@ fn value_at(text: &[u8], from: usize) -> Range<usize> {
     start..end - trailing
 }
 
-fn is_quote(byte: u8) -> bool {
+pub(super) fn is_quote(byte: u8) -> bool {
     matches!(byte, b'"' | b'\'' | b'`' | b'\\')
 }
 

@@ -27,6 +27,40 @@ pub(super) fn is_secret(value: &[u8], trust: Trust) -> bool {
         && (trust == Trust::Strong || !is_uuid(judged))
 }
 
+/// Whether a value is one at all that stands where only a secret can stand: not what stands for one.
+pub(super) fn is_given(value: &[u8]) -> bool {
+    const NONE: [&[u8]; 10] = [
+        b"password",
+        b"passwd",
+        b"pass",
+        b"pwd",
+        b"secret",
+        b"token",
+        b"key",
+        b"api_key",
+        b"apikey",
+        b"changeme",
+    ];
+    let is_text = |byte: &u8| byte.is_ascii_graphic() || !byte.is_ascii() || *byte == b' ';
+    let is_hint =
+        |hint: &&[u8]| value.get(..hint.len()).is_some_and(|start| start.eq_ignore_ascii_case(hint));
+    value.len() >= 3
+        && value.iter().all(is_text)
+        && !is_stand_in(value)
+        && !NONE.iter().any(|none| value.eq_ignore_ascii_case(none))
+        && ![&b"your-"[..], b"your_"].iter().any(is_hint)
+}
+
+/// `$PASSWORD`, `<password>`, `%PASSWORD%`, `xxxx`, `…`, or what follows an option that is given nothing.
+fn is_stand_in(value: &[u8]) -> bool {
+    let bears = |part: &&[u8]| memchr::memmem::find(value, part).is_some();
+    value.first().is_some_and(|first| b"$<{[(*-,}]".contains(first))
+        || value.starts_with(b"%") && value.ends_with(b"%")
+        || value.starts_with("\u{2026}".as_bytes())
+        || [&b"${"[..], b"$(", b"{{", b"[redacted:"].iter().any(bears)
+        || value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
+}
+
 /// What stands where a secret will stand: `$TOKEN`, `<token>`, `{{token}}`, `%s`, a path, an address, code.
 fn is_placeholder(value: &[u8]) -> bool {
     let first = value.first().copied().unwrap_or_default();

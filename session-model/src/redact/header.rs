@@ -3,14 +3,14 @@
 use super::entropy::is_drawn;
 use super::scan::{Find, begins, is_base64, run};
 
-/// The credentials behind the scheme in which the anchor `literal` stands at `at`.
-pub(super) fn find<'r>(text: &[u8], at: usize, literal: &str) -> Option<Find<'r>> {
+/// The credentials behind the scheme of which the anchor at `at`, so long, is all but the first letter.
+pub(super) fn find<'r>(text: &[u8], at: usize, length: usize) -> Option<Find<'r>> {
     let scheme = at.checked_sub(1)?;
     if !matches!(text[scheme], b'B' | b'b') || !begins(text, scheme) {
         return None;
     }
-    let start = run(text, at + literal.len(), 4, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\'));
-    if literal == "asic " { basic(text, start) } else { bearer(text, start) }
+    let start = run(text, at + length, 4, |byte| matches!(byte, b' ' | b'"' | b'\'' | b'\\'));
+    if text[at..].starts_with(b"asic") { basic(text, start) } else { bearer(text, start) }
 }
 
 fn bearer<'r>(text: &[u8], start: usize) -> Option<Find<'r>> {
@@ -33,7 +33,7 @@ fn basic<'r>(text: &[u8], start: usize) -> Option<Find<'r>> {
 }
 
 /// The bytes of base64, as far as whole ones go.
-fn decode(text: &[u8]) -> Vec<u8> {
+pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let value = |byte: &u8| match byte {
         b'A'..=b'Z' => Some(u32::from(byte - b'A')),
         b'a'..=b'z' => Some(u32::from(byte - b'a') + 26),

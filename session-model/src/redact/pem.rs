@@ -1,7 +1,8 @@
 //! Blocks of private keys, whole or cut off, however their lines are broken: by a newline, by `\n` in JSON within
 //! JSON, by numbered lines as editors show them, or by the strings of an array.
 
-use super::scan::{Find, run};
+use super::header::decode;
+use super::scan::{Find, begins, run};
 
 /// What a block is called in its tag.
 pub(super) const KIND: &str = "private_key";
@@ -21,6 +22,13 @@ pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let (cut, end) = body_end(text, body)?;
     let foot = label_end(text, end, FOOT).unwrap_or(cut);
     Some(Find::shape(KIND, start..foot))
+}
+
+/// A whole block in base64, as Kubernetes keeps it; the anchor at `at` is how its dashes look.
+pub(super) fn find_encoded<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
+    let head = decode(&text[at..text.len().min(at + 88)]);
+    let is_key = memchr::memmem::find(&head, b"PRIVATE KEY").is_some();
+    (begins(text, at) && is_key).then(|| Find::shape(KIND, at..run(text, at, LONGEST, is_base64)))
 }
 
 /// The end of the head of a private key that begins at `start`.

@@ -5,64 +5,127 @@
 
 use std::ops::Range;
 
-use super::anchors::{self, Shape, Sign};
-use super::assignment;
-use super::scan::run;
+use super::anchors::{Anchor, Anchors, Sign};
+use super::command::{COMMANDS, Seen};
+use super::plain::{Plain, unseen};
+use super::scan::{is_base64, run};
 use super::url::is_userinfo;
+use super::{assignment, cookie, providers, table, webhook};
 
 /// How much of a secret has to follow its anchor.
 const FOLLOWS: usize = 8;
 /// How far back an escape may stand that ends where a word seems to go on.
-const ESCAPE: usize = 12;
+const ESCAPE: usize = 16;
 
-/// What a raw document shows.
-pub(super) struct Probed {
-    /// Where the first sign of a secret is.
-    pub(super) at: Option<usize>,
-    /// Whether there may be a tag before it.
+/// Looks for signs in a raw document, or in a batch of them, from one to the next: what was searched once is not
+/// searched again.
+pub(super) struct Probe<'r> {
+    raw: &'r [u8],
+    anchors: Anchors<'r>,
+    /// What was seen of each program's options.
+    seen: [Seen; COMMANDS.len()],
+    /// Whether there may be a tag before the last sign that was found.
     pub(super) marked: bool,
 }
 
-/// Looks from `from` on.
-pub(super) fn probe(raw: &[u8], from: usize) -> Probed {
-    let (mut at, mut marked) = (from, false);
-    while let Some((found, literal, sign)) = anchors::next(raw, at) {
-        if is_plausible(raw, found, literal, sign) {
-            return Probed { at: Some(found), marked };
-        }
-        marked |= matches!(sign, Sign::Tag | Sign::Escape);
-        at = found + 1;
+impl<'r> Probe<'r> {
+    pub(super) fn of(raw: &'r [u8]) -> Self {
+        Self { raw, anchors: Anchors::of(raw), seen: [Seen::default(); COMMANDS.len()], marked: false }
     }
-    Probed { at: None, marked }
+
+    /// The first sign from `from` on, other than those of providers' tokens; `from` never goes back.
+    pub(super) fn next(&mut self, from: usize) -> Option<usize> {
+        let mut at = from;
+        while let Some(anchor) = self.anchors.next(at) {
+            if is_plausible(self.raw, anchor, &mut self.seen) {
+                return Some(anchor.at);
+            }
+            self.marked |= matches!(anchor.sign, Sign::Tag | Sign::Escape);
+            at = anchor.at + 1;
+        }
+        None
+    }
 }
 
-fn is_plausible(raw: &[u8], at: usize, literal: &str, sign: Sign) -> bool {
-    let after = at + literal.len();
+fn is_plausible(raw: &[u8], anchor: Anchor, seen: &mut [Seen]) -> bool {
+    let Anchor { at, length, sign } = anchor;
+    let after = at + length;
     match sign {
-        Sign::Shape(Shape::Slack) => may_begin(raw, at, literal) && raw.get(after + 1) == Some(&b'-'),
-        Sign::Token | Sign::Shape(Shape::Jwt | Shape::SendGrid) => {
-            may_begin(raw, at, literal) && goes_on(raw, after)
+        Sign::Token(number) => {
+            providers::find_anchored(raw, at, number).is_some()
+                || raw[after..raw.len().min(after + FOLLOWS)].contains(&b'\\') && goes_on(raw, after)
         }
-        Sign::Shape(Shape::Telegram) => {
-            at.checked_sub(1).is_some_and(|before| raw[before].is_ascii_digit()) && goes_on(raw, after)
-        }
-        Sign::Shape(Shape::Azure) => goes_on(raw, after),
-        Sign::Pem | Sign::Shape(Shape::SlackWebhook) => true,
-        Sign::Url => has_user(raw, after),
+        Sign::Pem | Sign::Pem64 | Sign::SlackWebhook => true,
+        Sign::Url => has_user(raw, after) || webhook::may_begin(raw, after),
         Sign::Header => goes_on(raw, run(raw, after, 8, |b| matches!(b, b' ' | b'"' | b'\'' | b'\\'))),
         Sign::Name => is_assigned(raw, at),
-        Sign::Escape => raw.get(after).is_some_and(|digit| (b'2'..=b'7').contains(digit)),
+        Sign::Cookie => {
+            let name = assignment::name_around(raw, at);
+            cookie::is_name(&raw[name.clone()])
+                && (cookie::begins(raw, name.end).is_some() || assignment::is_listed(raw, &name))
+        }
+        Sign::Command(number) => COMMANDS[number].may_begin(raw, at, &mut seen[number]),
+        Sign::Escape => match raw.get(after) {
+            Some(b'2'..=b'7') => true,
+            Some(b'1' | b'a' | b'A') => is_within(raw, at, ESCAPED),
+            _ => false,
+        },
+        Sign::Hidden => is_within(raw, at, if raw[at] == b'\\' { ESCAPED } else { length }),
         Sign::Tag => false,
     }
 }
 
-/// Not in the middle of a word, unless an escape or the rest of a longer prefix may end here.
-fn may_begin(raw: &[u8], at: usize, literal: &str) -> bool {
-    let Some(before) = at.checked_sub(1) else { return true };
-    let in_prefix = matches!(literal, "k_live_" | "k_test_" | "_pat_");
-    in_prefix
-        || !raw[before].is_ascii_alphanumeric()
-        || raw[at.saturating_sub(ESCAPE)..at].iter().any(|byte| matches!(byte, b'\\' | b'%' | b'['))
+/// How long a character is that is escaped.
+const ESCAPED: usize = 6;
+/// So much of a token stands before and behind a colour in its middle.
+const AROUND: usize = 12;
+/// So many in a row that do not show are passed over.
+const TOGETHER: usize = 16;
+
+/// Whether what does not show, so long at `at`, stands amid what could be a token.
+fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
+    let is = |byte: u8| is_base64(byte) || matches!(byte, b'.' | b'~');
+    let slashes = raw[..at].iter().rev().take(AROUND).take_while(|byte| **byte == b'\\').count();
+    let before = raw[..at - slashes].iter().rev().take(AROUND).take_while(|byte| is(**byte)).count();
+    let escape = &raw[at..raw.len().min(at + length)];
+    let is_code = is_terminal(escape);
+    if before == 0 || !is_code && !is_unseen(escape) {
+        return false;
+    }
+    let mut after = at;
+    for _ in 0..TOGETHER {
+        match hidden_end(raw, after) {
+            Some(end) => after = end,
+            None => break,
+        }
+    }
+    let behind = run(raw, after, AROUND, is) - after;
+    behind > 0 && (!is_code || before + behind >= AROUND)
+}
+
+/// `\u001b`
+fn is_terminal(escape: &[u8]) -> bool {
+    escape.starts_with(b"\\u00") && (escape.ends_with(b"1b") || escape.ends_with(b"1B"))
+}
+
+/// A character of no width, escaped or not.
+fn is_unseen(escape: &[u8]) -> bool {
+    Plain::of(escape).is_some_and(|plain| plain.text.is_empty())
+}
+
+/// Where what does not show ends that begins at `at`, if something does, however often its escape is escaped.
+fn hidden_end(raw: &[u8], at: usize) -> Option<usize> {
+    if let Some(length) = unseen(raw.get(at..)?) {
+        return Some(at + length);
+    }
+    let escape = run(raw, at, AROUND, |byte| byte == b'\\').checked_sub(1).filter(|last| *last >= at)?;
+    let end = escape + ESCAPED;
+    let written = raw.get(escape..end)?;
+    if is_terminal(written) {
+        let code = run(raw, end, 32, |byte| matches!(byte, 0x20..=0x3f | b'['));
+        return Some((code + 1).min(raw.len()));
+    }
+    is_unseen(written).then_some(end)
 }
 
 /// Enough follows of what secrets are made of.
@@ -80,8 +143,12 @@ fn has_user(raw: &[u8], from: usize) -> bool {
 fn is_assigned(raw: &[u8], at: usize) -> bool {
     let name = assignment::name_around(raw, at);
     let behind = |from: usize| &raw[from.min(raw.len())..(from + ESCAPE).min(raw.len())];
-    let has_escape = |from| behind(from).windows(2).any(|two| two[0] == b'\\' && b"tnr/".contains(&two[1]));
+    let has_escape = |from| behind(from).windows(2).any(|two| two[0] == b'\\' && b"tnru/".contains(&two[1]));
     let has_value = |value: Range<usize>| value.len() >= FOLLOWS || has_escape(value.start);
     assignment::classify(&raw[name.clone()]).is_some()
-        && (assignment::value_after(raw, &name).is_some_and(has_value) || has_escape(name.end))
+        && (assignment::is_listed(raw, &name)
+            || assignment::netrc(raw, &name).is_some()
+            || table::is_cell(raw, &name)
+            || assignment::value_after(raw, &name).is_some_and(has_value)
+            || has_escape(name.end))
 }

@@ -2,13 +2,16 @@
 
 use std::borrow::Cow;
 
-use super::anchors::{self, Sign};
+use super::anchors::{Anchor, Anchors, Sign};
+use super::command::COMMANDS;
 use super::escape::{Places, unescape};
-use super::probe::probe;
-use super::scan::{Find, merged};
-use super::strings::{Role, Strings};
+use super::plain::Plain;
+use super::probe::Probe;
+use super::scan::{Find, merged, whole_characters};
+use super::siblings::{Siblings, Told};
+use super::strings::Strings;
 use super::tag::{self, Key};
-use super::{assignment, entropy, header, pem, shape, token, url};
+use super::{assignment, cookie, header, pem, providers, shape, table, token, url};
 
 /// How often a string is searched again for what the secrets before it hid; each time it has fewer.
 const ROUNDS: usize = 8;
@@ -24,7 +27,12 @@ pub struct Screened {
 
 /// Whether a document may hold a secret: what is cheap to know. Without custom rules nothing else is redacted.
 pub fn is_suspicious(raw: &[u8]) -> bool {
-    probe(raw, 0).at.is_some()
+    Probe::of(raw).next(0).is_some() || token_sign(raw, 0).is_some()
+}
+
+/// Where a raw document shows the first token of a provider.
+fn token_sign(raw: &[u8], from: usize) -> Option<usize> {
+    token::next(raw, from).map(|find| find.range.start)
 }
 
 /// Replaces secrets by tags under one key.
@@ -53,20 +61,22 @@ impl Redactor {
 
     /// Screens one JSON document.
     pub fn json(&self, raw: &[u8]) -> Screened {
-        let probed = probe(raw, 0);
-        if probed.at.or_else(|| self.custom_sign(raw, 0)).is_none() {
-            return Screened { redacted: None, marked: probed.marked };
+        let mut probe = Probe::of(raw);
+        let sign = probe.next(0);
+        if sign.or_else(|| token_sign(raw, 0)).or_else(|| self.custom_sign(raw, 0)).is_none() {
+            return Screened { redacted: None, marked: probe.marked };
         }
         Screened { redacted: self.document(raw), marked: true }
     }
 
     /// Screens a batch: JSON documents, one a line. Only lines with a sign of a secret are walked.
     pub fn lines(&self, raw: &[u8]) -> Screened {
-        let probed = probe(raw, 0);
-        let mut screened = Screened { redacted: None, marked: probed.marked };
-        let (mut built_in, mut custom) = (probed.at, self.custom_sign(raw, 0));
+        let mut probe = Probe::of(raw);
+        let (mut built_in, mut token, mut custom) =
+            (probe.next(0), token_sign(raw, 0), self.custom_sign(raw, 0));
+        let mut screened = Screened { redacted: None, marked: probe.marked };
         let (mut from, mut copied) = (0, 0);
-        while let Some(sign) = built_in.into_iter().chain(custom).min() {
+        while let Some(sign) = [built_in, token, custom].into_iter().flatten().min() {
             let start = memchr::memrchr(b'\n', &raw[from..sign]).map_or(from, |found| from + found + 1);
             let end = memchr::memchr(b'\n', &raw[sign..]).map_or(raw.len(), |found| sign + found);
             screened.marked = true;
@@ -79,7 +89,10 @@ impl Redactor {
             from = end;
             // Only what was passed is looked for anew, so that no part of the batch is searched twice.
             if built_in.is_some_and(|at| at < from) {
-                built_in = probe(raw, from).at;
+                built_in = probe.next(from);
+            }
+            if token.is_some_and(|at| at < from) {
+                token = token_sign(raw, from);
             }
             if custom.is_some_and(|at| at < from) {
                 custom = self.custom_sign(raw, from);
@@ -93,7 +106,7 @@ impl Redactor {
 
     /// Screens a text that is no JSON, such as a name in a path.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if probe(text.as_bytes(), 0).at.or_else(|| self.custom_sign(text.as_bytes(), 0)).is_none() {
+        if !is_suspicious(text.as_bytes()) && self.custom_sign(text.as_bytes(), 0).is_none() {
             return Cow::Borrowed(text);
         }
         let written = serde_json::Value::from(text).to_string();
@@ -118,14 +131,18 @@ impl Redactor {
         std::str::from_utf8(raw).ok()?;
         let mut out = None;
         let mut copied = 0;
-        let mut in_key_block = false;
-        for (content, role) in Strings::of(raw) {
+        let (mut in_key_block, mut siblings) = (false, Siblings::default());
+        let mut strings = Strings::of(raw);
+        while let Some((content, role)) = strings.next() {
             let escaped = &raw[content.clone()];
             let text = unescape(escaped);
             let continued = in_key_block && pem::continues(&text);
             in_key_block = continued || pem::opens(&text);
-            let whole = if continued { Some(pem::KIND) } else { field(raw, &role, &text) };
-            let Some(clean) = self.clean(escaped, whole) else { continue };
+            let mut told = siblings.tell(raw, &content, &role, &text, &strings);
+            if continued {
+                told.whole = Some(pem::KIND);
+            }
+            let Some(clean) = self.clean(escaped, told) else { continue };
             let out = out.get_or_insert_with(|| Vec::with_capacity(raw.len() + 64));
             out.extend_from_slice(&raw[copied..content.start]);
             out.extend_from_slice(&clean);
@@ -136,15 +153,15 @@ impl Redactor {
         Some(out)
     }
 
-    /// A string's raw content without its secrets, if it has any; `whole`: it is one itself, unless it bears a better
-    /// known one. Once secrets that stood together are gone, what is left may be one.
-    fn clean(&self, raw: &[u8], whole: Option<&'static str>) -> Option<Vec<u8>> {
+    /// A string's raw content without its secrets, if it has any. Once secrets that stood together are gone, what is
+    /// left may be one.
+    fn clean(&self, raw: &[u8], mut told: Told) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
         for _ in 0..ROUNDS {
             let from = clean.as_deref().unwrap_or(raw);
             let text = unescape(from);
-            let mut finds = self.finds(&text);
-            if let (None, true, Some(kind)) = (&clean, finds.is_empty(), whole) {
+            let mut finds = self.finds(&text, std::mem::take(&mut told.parts));
+            if let (true, Some(kind)) = (finds.is_empty(), told.whole.take()) {
                 finds.push(Find::context(kind, 0..text.len()));
             }
             if finds.is_empty() {
@@ -164,36 +181,75 @@ impl Redactor {
         for find in finds {
             let start = places.raw(find.range.start);
             out.extend_from_slice(&raw[copied..start]);
-            self.key.write(out, find.kind, &text[find.range.clone()]);
+            // However it is hidden, the same secret has the same tag.
+            let secret = &text[find.range.clone()];
+            let plain = if find.kind == pem::KIND { None } else { Plain::of(secret) };
+            self.key.write(out, find.kind, plain.as_ref().map_or(secret, |plain| &plain.text));
             copied = places.raw(find.range.end);
         }
         out.extend_from_slice(&raw[copied..]);
     }
 
-    /// The secrets of a text, in order and apart from each other. What is a tag already is left alone.
+    /// The secrets of a text, in order and apart from each other, and those that what stands around it tells of.
+    fn finds<'s>(&'s self, text: &[u8], told: Vec<Find<'s>>) -> Vec<Find<'s>> {
+        let mut finds = self.finds_in(text, told);
+        if let Some(plain) = Plain::of(text) {
+            let hidden = self.finds_in(&plain.text, Vec::new());
+            finds.extend(hidden.into_iter().map(|find| Find { range: plain.place(&find.range), ..find }));
+        }
+        // A detector that ends at its limit may do so within a character.
+        for find in &mut finds {
+            find.range = whole_characters(text, &find.range);
+        }
+        merged(finds)
+    }
+
+    /// The secrets of a text as it stands, in no order. What is a tag already is left alone.
     #[cfg_attr(
         not(feature = "custom-rules"),
         expect(clippy::unused_self, reason = "the rules of one's own are a feature")
     )]
-    fn finds(&self, text: &[u8]) -> Vec<Find<'_>> {
-        let mut finds = Vec::new();
-        let (mut at, mut named) = (0, 0);
-        while let Some((found, literal, sign)) = anchors::next(text, at) {
+    fn finds_in<'s>(&'s self, text: &[u8], mut finds: Vec<Find<'s>>) -> Vec<Find<'s>> {
+        let tokens = tokens(text);
+        let (mut at, mut passed, mut named, mut has_table) = (0, 0, 0, false);
+        let mut commands = [0; COMMANDS.len()];
+        let mut anchors = Anchors::of(text);
+        while let Some(Anchor { at: found, length, sign }) = anchors.next(at) {
             at = found + 1;
-            if sign == Sign::Name && found < named {
+            // What is a provider's token is nothing else besides.
+            passed += tokens[passed..].iter().take_while(|token| token.range.end <= found).count();
+            if let Some(token) = tokens.get(passed).filter(|token| token.range.start <= found) {
+                at = token.range.end;
                 continue;
             }
-            let Some(find) = detect(text, found, literal, sign) else { continue };
+            match sign {
+                Sign::Name if found < named => continue,
+                Sign::Name => has_table |= table::is_cell(text, &assignment::name_around(text, found)),
+                Sign::Cookie => {
+                    let name = assignment::name_around(text, found);
+                    if let Some(from) =
+                        cookie::begins(text, name.end).filter(|_| cookie::is_name(&text[name]))
+                    {
+                        at = at.max(cookie::find(text, from, &mut finds));
+                    }
+                }
+                Sign::Command(number) if found >= commands[number] => {
+                    commands[number] = COMMANDS[number].find(text, found, &mut finds);
+                }
+                _ => {}
+            }
+            let Some(find) = detect(text, Anchor { at: found, length, sign }) else { continue };
             // What stands behind the name of a secret may be a secret of a better known kind.
             if find.specific {
                 at = find.range.end.max(at);
             } else {
                 named = find.range.end;
             }
-            if find.kind == "aws_access_key" {
-                finds.extend(token::aws_secret(text, &find));
-            }
             finds.push(find);
+        }
+        finds.extend(tokens);
+        if has_table {
+            table::find(text, &mut finds);
         }
         #[cfg(feature = "custom-rules")]
         self.rules.find(text, &mut finds);
@@ -206,25 +262,34 @@ impl Redactor {
             tags.get(next).is_none_or(|tag| tag.start >= find.range.end)
         };
         finds.retain(is_free);
-        merged(finds)
+        finds
     }
 }
 
-fn detect<'r>(text: &[u8], at: usize, literal: &str, sign: Sign) -> Option<Find<'r>> {
+/// The tokens of providers that a text bears, in order.
+fn tokens(text: &[u8]) -> Vec<Find<'static>> {
+    let (mut tokens, mut from) = (Vec::new(), 0);
+    while let Some(find) = token::next(text, from) {
+        from = find.range.end;
+        let pair = if find.kind == "aws_access_key" { token::aws_secret(text, &find) } else { None };
+        tokens.push(find);
+        if let Some(secret) = pair {
+            from = secret.range.end;
+            tokens.push(secret);
+        }
+    }
+    tokens
+}
+
+fn detect<'r>(text: &[u8], Anchor { at, length, sign }: Anchor) -> Option<Find<'r>> {
     match sign {
-        Sign::Token => token::find(text, at, literal),
-        Sign::Shape(shape) => shape::find(text, at, shape),
+        Sign::Token(number) => providers::find_anchored(text, at, number),
+        Sign::SlackWebhook => shape::slack_webhook(text, at),
         Sign::Pem => pem::find(text, at),
+        Sign::Pem64 => pem::find_encoded(text, at),
         Sign::Url => url::find(text, at),
-        Sign::Header => header::find(text, at, literal),
+        Sign::Header => header::find(text, at, length),
         Sign::Name => assignment::find(text, at),
-        Sign::Escape | Sign::Tag => None,
+        Sign::Cookie | Sign::Command(_) | Sign::Escape | Sign::Hidden | Sign::Tag => None,
     }
-}
-
-/// What the whole value of a field is whose name says that it is a secret.
-fn field(raw: &[u8], role: &Role, text: &[u8]) -> Option<&'static str> {
-    let Role::Field(key) = role else { return None };
-    let (kind, trust) = assignment::classify_key(&unescape(&raw[key.clone()]))?;
-    entropy::is_secret(text, trust).then_some(kind)
 }

@@ -42,23 +42,45 @@ pub(super) fn run(text: &[u8], from: usize, most: usize, is: impl Fn(u8) -> bool
 }
 
 /// Whether a token may begin at `at`: not in the middle of a word, unless what looks like a word is the end of an
-/// escape: `\n` of JSON within JSON, `%3D` of an address, or a colour of a terminal.
+/// escape: `\n` or `\u003d` of JSON within JSON, `%3D` of an address, or a colour of a terminal.
 pub(super) fn begins(text: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1) else { return true };
     if !text[before].is_ascii_alphanumeric() {
         return true;
     }
     let back = |n: usize| at.checked_sub(n).map(|at| text[at]);
-    let escape = matches!(text[before], b'n' | b'r' | b't' | b'b' | b'f') && back(2) == Some(b'\\');
-    let percent = text[before].is_ascii_hexdigit() && back(3) == Some(b'%');
-    escape || percent || ends_colour(&text[at.saturating_sub(12)..at])
+    let hex = |n: usize| (1..=n).all(|n| back(n).is_some_and(|byte| byte.is_ascii_hexdigit()));
+    let escape = matches!(text[before], b'n' | b'r' | b't' | b'b' | b'f') && back(2) == Some(b'\\')
+        || back(6) == Some(b'\\') && back(5) == Some(b'u') && hex(4)
+        || back(4) == Some(b'\\') && back(3) == Some(b'x') && hex(2);
+    let percent = hex(1) && back(3) == Some(b'%') || hex(2) && back(5) == Some(b'%') && back(4) == Some(b'2');
+    escape || percent || ends_colour(&text[at.saturating_sub(COLOUR)..at])
 }
 
-/// `ESC [ 3 1 m`
+/// The longest sequence of a terminal that is known.
+const COLOUR: usize = 32;
+
+/// `ESC [ 3 1 m`, whichever way the escape itself is written; without it only if there are digits.
 fn ends_colour(before: &[u8]) -> bool {
-    let Some(rest) = before.strip_suffix(b"m") else { return false };
+    let Some((b'A'..=b'Z' | b'a'..=b'z', rest)) = before.split_last() else { return false };
     let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';').count();
-    rest[..rest.len() - digits].ends_with(b"\x1b[")
+    let Some((b'[', rest)) = rest[..rest.len() - digits].split_last() else { return false };
+    digits > 0 || rest.ends_with(b"\x1b") || ESCAPES.iter().any(|escape| rest.ends_with(escape))
+}
+
+/// How the escape of a terminal's sequences is written in texts about them.
+pub(super) const ESCAPES: [&[u8]; 6] = [b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"];
+
+/// The range with the whole of the characters at its ends.
+pub(super) fn whole_characters(text: &[u8], range: &Range<usize>) -> Range<usize> {
+    let is_inside = |byte: &u8| byte & 0xc0 == 0x80;
+    let before = if text.get(range.start).is_some_and(is_inside) {
+        text[..range.start].iter().rev().take_while(|byte| is_inside(byte)).count() + 1
+    } else {
+        0
+    };
+    let after = text[range.end..].iter().take_while(|byte| is_inside(byte)).count();
+    range.start.saturating_sub(before)..range.end + after
 }
 
 /// In order, those that overlap made one, which takes the most specific kind.

@@ -17,6 +17,7 @@ pub(super) enum Role {
 }
 
 /// Walks over the strings of `raw`.
+#[derive(Clone, Debug)]
 pub(super) struct Strings<'a> {
     raw: &'a [u8],
     at: usize,

@@ -68,7 +68,7 @@ impl std::fmt::Debug for Key {
 }
 
 /// Whether a kind may stand in a tag.
-#[cfg(feature = "custom-rules")]
+#[cfg(any(feature = "custom-rules", test))]
 pub(super) fn is_kind(name: &str) -> bool {
     (1..=MAX_KIND).contains(&name.len()) && name.bytes().all(is_kind_byte)
 }

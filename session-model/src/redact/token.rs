@@ -1,121 +1,114 @@
-//! Keys and tokens that begin with a fixed prefix.
+//! Tokens of providers: where one may begin, and which it is.
+//!
+//! Each bears a run of at least twenty of the bytes that tokens, paths and words are made of, and few texts bear such
+//! [runs]. Within a run a token begins behind a byte that is no letter and no digit, or behind an escape.
 
+use std::ops::Range;
+
+use super::alphabet::is_break;
 use super::entropy::is_drawn;
-use super::scan::{Find, begins, is_base64, is_word, run};
+use super::providers::{self, At, JOINTS};
+use super::runs::{self, RUN_LENGTH, is_run};
+use super::scan::{Find, begins, is_base64, run};
+use super::shape;
 
-/// The longest token that is taken whole.
-const LONGEST: usize = 4096;
+/// How far before its run a token may begin.
+const BEFORE: usize = 48;
 
-/// One vendor's form of token.
-struct Token {
-    kind: &'static str,
-    /// What it begins with; one of the anchors is in it.
-    prefix: &'static str,
-    /// What the rest is made of.
-    alphabet: fn(u8) -> bool,
-    /// How long the rest is.
-    least: usize,
-    most: usize,
-}
-
-const fn token(kind: &'static str, prefix: &'static str, alphabet: fn(u8) -> bool, least: usize) -> Token {
-    Token { kind, prefix, alphabet, least, most: LONGEST }
-}
-
-const fn exactly(kind: &'static str, prefix: &'static str, alphabet: fn(u8) -> bool, length: usize) -> Token {
-    Token { kind, prefix, alphabet, least: length, most: length }
-}
-
-fn alnum(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric()
-}
-
-fn upper(byte: u8) -> bool {
-    byte.is_ascii_uppercase() || byte.is_ascii_digit()
-}
-
-fn hex(byte: u8) -> bool {
-    byte.is_ascii_hexdigit()
-}
-
-/// Parts of such digits.
-fn hex_parts(byte: u8) -> bool {
-    hex(byte) || byte == b'_'
-}
-
-fn dotted(byte: u8) -> bool {
-    is_word(byte) || byte == b'.'
-}
-
-/// The most specific first where one prefix begins with another.
-const TOKENS: &[Token] = &[
-    token("anthropic_key", "sk-ant-", is_word, 20),
-    token("openai_key", "sk-proj-", is_word, 20),
-    token("openai_key", "sk-svcacct-", is_word, 20),
-    token("openai_key", "sk-admin-", is_word, 20),
-    token("openrouter_key", "sk-or-v1-", alnum, 32),
-    token("openai_key", "sk-", alnum, 20),
-    exactly("aws_access_key", "AKIA", upper, 16),
-    exactly("aws_access_key", "ASIA", upper, 16),
-    Token { kind: "google_api_key", prefix: "AIza", alphabet: is_word, least: 35, most: 39 },
-    token("google_oauth_token", "ya29.", dotted, 20),
-    token("google_client_secret", "GOCSPX-", is_word, 20),
-    token("github_token", "ghp_", alnum, 30),
-    token("github_token", "gho_", alnum, 30),
-    token("github_token", "ghs_", alnum, 30),
-    token("github_token", "ghu_", alnum, 30),
-    token("github_token", "ghr_", alnum, 30),
-    token("github_token", "github_pat_", is_word, 22),
-    token("docker_token", "dckr_pat_", is_word, 20),
-    token("gitlab_token", "glpat-", dotted, 20),
-    token("gitlab_token", "glrt-", dotted, 20),
-    token("stripe_key", "sk_live_", alnum, 16),
-    token("stripe_key", "rk_live_", alnum, 16),
-    token("stripe_key", "sk_test_", alnum, 16),
-    token("stripe_key", "rk_test_", alnum, 16),
-    token("stripe_webhook_secret", "whsec_", is_base64, 24),
-    Token { kind: "npm_token", prefix: "npm_", alphabet: alnum, least: 36, most: 40 },
-    token("pypi_token", "pypi-AgE", is_word, 50),
-    token("huggingface_token", "hf_", alnum, 30),
-    token("groq_key", "gsk_", alnum, 40),
-    token("vault_token", "hvs.", is_word, 24),
-    exactly("shopify_token", "shpat_", hex, 32),
-    exactly("digitalocean_token", "dop_v1_", hex, 64),
-    exactly("session_storage_key", "ssk_", hex_parts, 77),
-    token("slack_token", "xapp-", is_word, 20),
-];
-
-/// The token in whose prefix the anchor `literal` stands at `at`.
-pub(super) fn find<'r>(text: &[u8], at: usize, literal: &str) -> Option<Find<'r>> {
-    TOKENS.iter().find_map(|token| {
-        let start = at.checked_sub(token.prefix.find(literal)?)?;
-        let body = start + token.prefix.len();
-        if !text[start..].starts_with(token.prefix.as_bytes()) || !begins(text, start) {
-            return None;
+/// The first token from `from` on that a run shows.
+pub(super) fn next(text: &[u8], from: usize) -> Option<Find<'static>> {
+    let mut at = from;
+    while let Some(place) = runs::next(text, at) {
+        at = place.end;
+        if let Some(find) = search(text, from, place) {
+            return Some(find);
         }
-        // A beginning that is no token's is all that is looked at of a run that is none.
-        let judged = run(text, body, token.most.min(128) + 1, token.alphabet);
-        if !(token.least..=token.most).contains(&(judged - body))
-            || !is_drawn_or_plain(token, &text[body..judged])
+    }
+    None
+}
+
+/// The first token of a run.
+fn search(text: &[u8], from: usize, place: Range<usize>) -> Option<Find<'static>> {
+    let Range { start, end } = place;
+    let mut rest = 0;
+    if let Some(before) = start.checked_sub(1) {
+        if JOINTS.contains(&text[before])
+            && let Some(find) = before_run(text, from, start)
         {
-            return None;
+            return Some(find);
         }
-        let end = run(text, body, token.most, token.alphabet);
-        let end = end - text[body..end].iter().rev().take_while(|byte| **byte == b'.').count();
-        Some(Find::shape(token.kind, start..end))
-    })
+        rest = escape_rest(text, start);
+    }
+    if begins(text, start)
+        && let Some(find) = found(text, start, At::Run)
+    {
+        return Some(find);
+    }
+    if rest > 0
+        && let Some(find) = found(text, start + rest, At::Run)
+    {
+        return Some(find);
+    }
+    // What begins further on would be shorter than any.
+    let most = &text[start..end - RUN_LENGTH];
+    if memchr::memchr(b'~', most).is_some() {
+        let breaks = (start..).zip(most).filter(|(_, byte)| is_break(**byte));
+        return breaks.map(|(at, _)| at).find_map(|at| found(text, at + 1, At::Break));
+    }
+    memchr::memchr3_iter(b'-', b'_', b'.', most).find_map(|at| found(text, start + at + 1, At::Break))
+}
+
+/// The token of which the run at `start` is the last part.
+fn before_run(text: &[u8], from: usize, start: usize) -> Option<Find<'static>> {
+    let joint = |byte: &&u8| is_run(**byte) || JOINTS.contains(byte) || **byte == b'/';
+    let before = start - text[from..start].iter().rev().take(BEFORE).take_while(joint).count();
+    let begins_at = |at: &usize| *at == 0 || !is_run(text[at - 1]);
+    let escaped = before + escape_rest(text, before);
+    let places = [escaped].into_iter().filter(|at| *at < start).chain((before..start).filter(begins_at));
+    let mut all = places.filter_map(|at| found(text, at, At::Joint));
+    all.find(|find| find.range.end > start)
+}
+
+fn found(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> {
+    let (first, second) = (*text.get(at)?, *text.get(at + 1)?);
+    let has_head = providers::may_begin(first, second);
+    if !has_head && begins == At::Break {
+        return None;
+    }
+    providers::find(text, at, begins)
+        .or_else(|| if has_head && text[at..].starts_with(shape::JWT) { shape::jwt(text, at) } else { None })
+}
+
+/// How much of the beginning of a run is the rest of an escape: `\n` of JSON within JSON, `%3D` of an address, a
+/// terminal's colour.
+fn escape_rest(text: &[u8], start: usize) -> usize {
+    let Some(before) = start.checked_sub(1).map(|before| text[before]) else { return 0 };
+    let rest = &text[start..];
+    let digits = |from: usize, count: usize| {
+        let hex = rest.get(from..from + count).is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit));
+        if hex { from + count } else { 0 }
+    };
+    match (before, rest.first()) {
+        (b'\\', Some(b'n' | b'r' | b't' | b'b' | b'f')) => 1,
+        (b'\\', Some(b'u')) => digits(1, 4),
+        (b'\\', Some(b'x')) => digits(1, 2),
+        (b'%', _) => {
+            let again = rest.chunks_exact(2).take(4).take_while(|two| two == b"25").count() * 2;
+            digits(again, 2)
+        }
+        (b'[' | b';', _) => {
+            let count = run(rest, 0, 16, |byte| byte.is_ascii_digit());
+            if rest.get(count).is_some_and(u8::is_ascii_alphabetic) { count + 1 } else { 0 }
+        }
+        _ => 0,
+    }
 }
 
 /// The secret half of a pair of AWS keys that stands right behind the other half.
 pub(super) fn aws_secret<'r>(text: &[u8], access_key: &Find<'_>) -> Option<Find<'r>> {
     let from = access_key.range.end;
     let start = run(text, from, 16, |byte| !is_base64(byte) || byte == b'=');
-    let end = run(text, start, 41, |byte| alnum(byte) || matches!(byte, b'/' | b'+'));
+    let end = run(text, start, 41, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'+'));
     let fits = start > from && end - start == 40 && is_drawn(&text[start..end]);
     fits.then(|| Find::shape("aws_secret_key", start..end))
-}
-
-/// Keys of 16 capitals and digits may happen to have no digit; all others are drawn from more.
-fn is_drawn_or_plain(token: &Token, body: &[u8]) -> bool {
-    token.kind == "aws_access_key" || is_drawn(body)
 }

@@ -2,6 +2,7 @@
 
 use super::entropy::{Trust, is_secret};
 use super::scan::{Find, run};
+use super::webhook;
 
 const KIND: &str = "url_password";
 /// The longest part before the host.
@@ -10,6 +11,9 @@ const LONGEST: usize = 512;
 /// The password of the address whose `://` stands at `at`; in JSON within JSON that may be `:\/\/`.
 pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let start = at + if text[at..].starts_with(b":\\/\\/") { 5 } else { 3 };
+    if let Some(find) = webhook::find(text, start) {
+        return Some(find);
+    }
     let end = run(text, start, LONGEST, is_userinfo);
     let host = start + memchr::memrchr(b'@', text.get(start..end)?)?;
     let scheme = at.checked_sub(1).is_some_and(|before| text[before].is_ascii_alphanumeric());
@@ -33,7 +37,7 @@ pub(super) fn is_userinfo(byte: u8) -> bool {
 /// Not what stands where a password will stand.
 fn is_password(text: &[u8]) -> bool {
     let first = text.first().copied().unwrap_or_default();
-    let holds_place = matches!(first, b'$' | b'{' | b'[' | b'%' | b'*' | b'\'')
+    let holds_place = matches!(first, b'$' | b'{' | b'[' | b'<' | b'%' | b'*' | b'\'')
         || text.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.'));
     !text.is_empty() && (!holds_place || first == b'%' && text.get(1).is_some_and(u8::is_ascii_hexdigit))
 }

@@ -11,6 +11,8 @@
 
 mod many_lines;
 mod redaction;
+mod redaction_places;
+mod redaction_providers;
 mod redaction_rules;
 mod replay;
 mod wire_fixtures;

@@ -18,7 +18,7 @@ impl Draw {
         (self.0 >> 33) as usize % bound
     }
 
-    fn of(&mut self, alphabet: &str, length: usize) -> String {
+    pub(crate) fn of(&mut self, alphabet: &str, length: usize) -> String {
         let letters: Vec<char> = alphabet.chars().collect();
         (0..length).map(|_| letters[self.below(letters.len())]).collect()
     }
@@ -39,7 +39,7 @@ impl Draw {
         self.of("0123456789abcdef", length)
     }
 
-    fn pem(&mut self, label: &str, lines: usize, newline: &str) -> String {
+    pub(crate) fn pem(&mut self, label: &str, lines: usize, newline: &str) -> String {
         let body: Vec<String> = (0..lines).map(|_| self.base64(64)).collect();
         let (dash, end) = ("-----", body.join(newline));
         format!("{dash}BEGIN {label}{dash}{newline}{end}{newline}{dash}END {label}{dash}")
@@ -153,7 +153,7 @@ fn contexts(d: &mut Draw) -> Vec<Planted> {
     ]
 }
 
-fn base64_of(bytes: &[u8]) -> String {
+pub(crate) fn base64_of(bytes: &[u8]) -> String {
     let alphabet: Vec<char> = [UPPER, LOWER, DIGIT, "+/"].concat().chars().collect();
     let sextets = bytes.chunks_exact(3).flat_map(|three| {
         let bits = u32::from(three[0]) << 16 | u32::from(three[1]) << 8 | u32::from(three[2]);
@@ -187,7 +187,7 @@ fn disguises(text: &str) -> Vec<Vec<u8>> {
 }
 
 /// Everything that the strings of a value say, and what JSON within them says.
-fn said(value: &Value, out: &mut String) {
+pub(crate) fn said(value: &Value, out: &mut String) {
     match value {
         Value::String(text) => {
             out.push_str(text);
@@ -211,12 +211,12 @@ pub(crate) fn redactor() -> Redactor {
 }
 
 /// The document as it is stored.
-fn stored(document: &[u8]) -> Vec<u8> {
+pub(crate) fn stored(document: &[u8]) -> Vec<u8> {
     redactor().json(document).redacted.unwrap_or_else(|| document.to_vec())
 }
 
 /// Any fourteen characters of the secret in a row: half of a key is no key, but it is too much.
-fn leaks(text: &str, secret: &str) -> bool {
+pub(crate) fn leaks(text: &str, secret: &str) -> bool {
     let clean: String = secret.chars().filter(|c| !c.is_whitespace()).collect();
     let pieces = clean.as_bytes().windows(14.min(clean.len()));
     // What is public of a key block stays out of the comparison.

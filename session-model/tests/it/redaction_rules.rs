@@ -8,10 +8,19 @@ use serde_json::{Map, Value, json};
 use session_model::redact::{Key, Redactor, count};
 
 use crate::redaction::{Draw, planted, redactor};
+use crate::redaction_places::places;
+use crate::redaction_providers::{TOKENS, drawn};
 
 /// Texts that bear what detectors look for, whole, in parts and in disorder.
 fn text() -> impl Strategy<Value = String> {
-    let planted: Vec<String> = planted(&mut Draw(9)).into_iter().map(|planted| planted.text).collect();
+    let draw = &mut Draw(9);
+    let known = planted(draw).into_iter().chain(places(draw)).map(|planted| planted.text);
+    let tokens: Vec<String> = TOKENS.iter().map(|(_, spec)| drawn(draw, spec)).collect();
+    let hidden = tokens.iter().map(|token| {
+        let (head, tail) = token.split_at(token.len() / 2);
+        [head, tail].join(["\u{200b}", "\u{1b}[31m", "\u{ad}\u{feff}", "\\u200b"][token.len() % 4])
+    });
+    let planted: Vec<String> = known.chain(hidden).chain(tokens.iter().cloned()).collect();
     let parts = [
         "password=",
         "\"token\": \"",
@@ -33,6 +42,22 @@ fn text() -> impl Strategy<Value = String> {
         "a1B2c3D4e5F6g7H8",
         "AKIA",
         ":AA",
+        "\u{200b}",
+        "\u{1b}[1;31m",
+        "\\u001b[0m",
+        "\\u200b",
+        "Cookie: a=",
+        "curl -u me:",
+        " -p",
+        "mysql ",
+        "sshpass -p ",
+        "machine h login u password ",
+        "- name: DB_PASSWORD\n  value: ",
+        "| password | ",
+        "\n|---|---|\n",
+        "'",
+        " | ",
+        ";",
     ];
     let part = prop_oneof![
         2 => proptest::sample::select(planted),
@@ -45,8 +70,15 @@ fn text() -> impl Strategy<Value = String> {
 fn document() -> impl Strategy<Value = Value> {
     let leaf =
         prop_oneof![text().prop_map(Value::from), any::<i64>().prop_map(Value::from), Just(Value::Null)];
-    leaf.prop_recursive(4, 32, 4, |inner| {
+    let told = ["name", "value", "key", "password", "cookie", "mysql", "--password", "-p", "curl", "-u"];
+    let word = prop_oneof![2 => text(), 3 => proptest::sample::select(told.map(str::to_owned).to_vec())];
+    leaf.prop_recursive(4, 32, 4, move |inner| {
         prop_oneof![
+            proptest::collection::vec(word.clone(), 0..5).prop_map(Value::from),
+            proptest::collection::vec((word.clone(), word.clone()), 0..4).prop_map(|fields| fields
+                .into_iter()
+                .map(|(key, value)| (key, Value::from(value)))
+                .collect()),
             proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
             proptest::collection::vec((text(), inner), 0..4)
                 .prop_map(|fields| Value::Object(fields.into_iter().collect::<Map<_, _>>())),
@@ -135,6 +167,32 @@ fn every_byte_around_a_secret_stays_as_it_was_written() {
     assert!(after[head.len()..].starts_with("[redacted:github_token:"), "{after}");
 }
 
+/// The detectors stop at limits of their own, wherever those are within a character.
+#[test]
+fn what_is_longer_than_any_detector_reads_stays_text() {
+    let drawn = "aZ3kd92mXq0Lw8Rt".repeat(9);
+    for before in [
+        "curl -u me:",
+        "password='",
+        "Cookie: a=",
+        "sshpass -p ",
+        "mysql -p'",
+        "postgres://u:",
+        "| password | ",
+    ] {
+        for (shift, letter) in
+            [(0, "ü"), (1, "ü"), (0, "€"), (1, "€"), (2, "€"), (3, "\u{1f600}"), (2, "\u{1f600}")]
+        {
+            let text = format!("{before}{drawn}{}{}'", "x".repeat(shift), letter.repeat(40_000));
+            for text in [text.clone(), text.replace(' ', "  "), format!("{}{text}", "y ".repeat(7))] {
+                let after = stored(&json!([text]).to_string());
+                serde_json::from_str::<Value>(&after).expect("still JSON");
+                assert_eq!(stored(&after), after, "{before}");
+            }
+        }
+    }
+}
+
 #[test]
 fn the_same_secret_has_the_same_tag_under_one_key_and_another_under_another() {
     let document = json!({"password": "hunter2hunter2"}).to_string();
@@ -188,9 +246,31 @@ fn the_cost_grows_with_a_document_no_faster_than_its_length() {
         "\"password\":\"hunter2hunter2\",",
         "hooks.slack.com/services/T",
         "xoxb-1",
+        "\\u001b[31m",
+        "\\\\u001b[31ma",
+        "a\u{200b}",
+        "a\\u200b",
+        "Cookie: a=b; ",
+        "Cookie",
+        "curl -u ",
+        "curl '",
+        "mysql -p",
+        "login ",
+        "docker login -p x",
+        "machine a login b password ",
+        "name: DB_PASSWORD ",
+        "\"name\":\"DB_PASSWORD\",",
+        "\"value\":\"a\",",
+        "{\"value\":\"a\",\"name\":\"password\"},",
+        "\"-u\",",
+        "| password ",
+        "| a | b |\\n",
+        "a.b-c_",
+        "x2Yz+/",
+        "1|2:3$",
     ];
     let mut draw = Draw(3);
-    let pairs = (0..100)
+    let pairs = (0..150)
         .map(|n| (parts[n % parts.len()], if n < parts.len() { "" } else { parts[draw.below(parts.len())] }));
     for (first, second) in pairs {
         let cost = |bytes: usize| {
@@ -203,6 +283,28 @@ fn the_cost_grows_with_a_document_no_faster_than_its_length() {
         };
         let (short, long) = (cost(8_000), cost(64_000));
         assert!(long < 24 * short, "{first} {second}: {short:?}, of eight times the length {long:?}");
+    }
+}
+
+#[test]
+fn a_batch_costs_what_its_lines_cost() {
+    // Each has a sign of a secret, and most have none.
+    for line in [
+        "{\"x\":\"docker login -p x\"}",
+        "{\"x\":\"password=hunter2hunter2\"}",
+        "{\"x\":\"a\\u0041b\"}",
+        "{\"name\":\"DB_PASSWORD\",\"x\":1}",
+        "{\"x\":\"Cookie: a=b; c=d\"}",
+        "{\"x\":\"a\u{200b}b\"}",
+    ] {
+        let cost = |lines: usize| {
+            let batch = [line, "\n"].concat().repeat(lines);
+            let began = processor_time();
+            redactor().lines(batch.as_bytes());
+            processor_time().saturating_sub(began)
+        };
+        let (short, long) = (cost(400), cost(3200));
+        assert!(long < 24 * short, "{line}: {short:?}, of eight times the length {long:?}");
     }
 }
 

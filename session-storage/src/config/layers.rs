@@ -210,13 +210,16 @@ impl Loaded {
         options.any(|(spec, source)| spec.key == key && *source != Source::Default)
     }
 
-    /// Every option with its value and source, as a file that `--config` would read.
+    /// Every option with its value and source, as a file that `--config` would read, and the version and date of
+    /// the list of providers' tokens.
     pub fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let values = self.config.values();
         for ((spec, value), source) in Config::OPTIONS.iter().zip(values).zip(&self.sources) {
             let line = format!("{} = {}", spec.key, in_toml(value));
             writeln!(out, "{line:<60} # {source}")?;
         }
+        let (version, date) = session_model::redact::list_version();
+        writeln!(out, "# the built-in shapes of providers' tokens: version {version} of {date}")?;
         out.flush()
     }
 }

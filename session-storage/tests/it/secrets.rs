@@ -420,3 +420,12 @@ async fn a_redaction_key_that_cannot_be_read_stops_the_start_and_stays() {
     std::fs::rename(&elsewhere, key_file(&setup)).unwrap();
     assert_eq!(tag(&setup.start()).await, before);
 }
+
+#[test]
+fn the_printed_configuration_names_version_and_date_of_the_shapes_of_tokens() {
+    let printed = Setup::new().run(&["--print-config"]);
+    let (version, date) = session_model::redact::list_version();
+    let line =
+        printed.stdout.lines().find(|line| line.starts_with("# the built-in shapes of providers' tokens"));
+    assert!(line.is_some_and(|line| line.contains(version) && line.contains(date)), "{}", printed.said());
+}

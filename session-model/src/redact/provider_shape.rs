@@ -1,0 +1,80 @@
+//! The shape of one provider's token, matched from its first byte to its last without ever going back: a token costs no
+//! more steps than it is long.
+
+use super::alphabet::{Alphabet, is};
+use super::entropy::is_drawn;
+use super::scan::run;
+
+/// The longest token that is taken whole.
+pub(super) const LONGEST: usize = 4096;
+/// What is looked at of a run before it is known to be a token's.
+const JUDGED: usize = 128;
+
+/// A part of a shape.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    /// This text.
+    Text(Vec<u8>),
+    /// So many bytes of an alphabet.
+    Any { alphabet: Alphabet, least: usize, most: usize },
+}
+
+/// The shape of a provider's token.
+#[derive(Debug)]
+pub(super) struct Shape {
+    pub(super) kind: &'static str,
+    pub(super) pieces: Vec<Piece>,
+    /// How long its first text is; 0 if it begins with an alphabet.
+    pub(super) head: usize,
+    /// It counts even if it does not look drawn.
+    pub(super) plain: bool,
+    /// Nothing in its first text is foreign to base64, where it may stand by chance.
+    pub(super) weak: bool,
+    /// A byte that is cheap to look for first: how far in it stands, and which it is.
+    pub(super) first: Option<(usize, u8)>,
+}
+
+impl Shape {
+    /// Where the token ends that begins at `at`.
+    pub(super) fn end(&self, text: &[u8], at: usize) -> Option<usize> {
+        let mut end = at;
+        for (number, piece) in self.pieces.iter().enumerate() {
+            end = match piece {
+                Piece::Text(part) => text.get(end..)?.starts_with(part).then_some(end + part.len())?,
+                &Piece::Any { alphabet, least, most } => match self.pieces.get(number + 1) {
+                    Some(next) => inner_end(text, end, (alphabet, least, most), next)?,
+                    None => self.last_end(text, at, end, (alphabet, least, most))?,
+                },
+            };
+        }
+        let end = end - text[at..end].iter().rev().take_while(|byte| **byte == b'.').count();
+        let open = matches!(self.pieces.last(), Some(Piece::Any { most: LONGEST, .. }));
+        let goes_on = !open && text[end - 1] != b'=' && text.get(end).is_some_and(u8::is_ascii_alphanumeric);
+        (!goes_on && self.is_drawn(&text[at..end])).then_some(end)
+    }
+
+    /// Where the last part ends. A beginning that is no token's is all that is looked at of a run that is none.
+    fn last_end(&self, text: &[u8], at: usize, from: usize, any: (Alphabet, usize, usize)) -> Option<usize> {
+        let (alphabet, least, most) = any;
+        let judged = run(text, from, JUDGED.max(least).min(most), |byte| is(byte, alphabet));
+        (judged - from >= least && self.is_drawn(&text[at..judged])).then_some(())?;
+        let end = run(text, judged, most - (judged - from), |byte| is(byte, alphabet));
+        let too_long = most < LONGEST && text.get(end).is_some_and(|byte| is(*byte, alphabet));
+        (!too_long).then_some(end)
+    }
+
+    fn is_drawn(&self, token: &[u8]) -> bool {
+        self.plain || is_drawn(&token[self.head..])
+    }
+}
+
+/// Where a part ends behind which there is another one.
+fn inner_end(text: &[u8], from: usize, any: (Alphabet, usize, usize), next: &Piece) -> Option<usize> {
+    let (alphabet, least, most) = any;
+    // Where the length is fixed it is cheaply known whether the next one can follow.
+    if let (true, Piece::Text(next)) = (least == most, next) {
+        text.get(from + least..)?.starts_with(next).then_some(())?;
+    }
+    let end = run(text, from, most, |byte| is(byte, alphabet));
+    (end - from >= least).then_some(end)
+}

@@ -1,0 +1,116 @@
+//! Secrets in tables drawn with characters: beside a telling name in the same row, or in the column of one.
+
+use std::ops::Range;
+
+use super::assignment;
+use super::entropy::{Trust, is_secret};
+use super::scan::{Find, is_word};
+
+/// The border of a cell where it is drawn.
+const BAR: &[u8] = "│".as_bytes();
+/// The most cells of a row that are looked at.
+const CELLS: usize = 64;
+/// How far a name may be from the border of its cell.
+const PADDING: usize = 40;
+
+/// A column under a telling name.
+struct Column {
+    number: usize,
+    kind: &'static str,
+    trust: Trust,
+}
+
+/// Whether a name has the border of a cell beside it, and a blank or a mark of Markdown between them.
+pub(super) fn is_cell(text: &[u8], name: &Range<usize>) -> bool {
+    let padding = |byte: &&u8| matches!(byte, b' ' | b'`' | b'*' | b'"' | b'\'' | b'\\');
+    let (before, after) = (&text[..name.start], &text[name.end..]);
+    let left = before.iter().rev().take(PADDING).take_while(padding).count();
+    let right = after.iter().take(PADDING).take_while(padding).count();
+    let (before, after) = (&before[..before.len() - left], &after[right..]);
+    left > 0 && (before.ends_with(b"|") || before.ends_with(BAR))
+        || right > 0 && (after.starts_with(b"|") || after.starts_with(BAR))
+}
+
+/// Finds the secrets of all tables of a text.
+pub(super) fn find(text: &[u8], finds: &mut Vec<Find<'_>>) {
+    let mut columns: Vec<Column> = Vec::new();
+    let mut header: Vec<Column> = Vec::new();
+    for line in lines(text) {
+        if is_rule(&text[line.clone()]) {
+            if !header.is_empty() {
+                columns = std::mem::take(&mut header);
+            }
+            continue;
+        }
+        header.clear();
+        let mut named = None;
+        let mut count = 0;
+        for (number, cell) in cells(text, &line).take(CELLS).enumerate() {
+            count += 1;
+            let value = &text[cell.clone()];
+            let column = columns.iter().find(|column| column.number == number);
+            let given = named.or(column.map(|column| (column.kind, column.trust)));
+            if let Some((kind, _)) = given.filter(|(_, trust)| is_secret(value, *trust)) {
+                finds.push(Find::context(kind, cell));
+            } else if let Some((kind, trust)) = name(value) {
+                header.push(Column { number, kind, trust });
+                named = Some((kind, trust));
+            }
+        }
+        if count < 2 {
+            columns.clear();
+            header.clear();
+        }
+    }
+}
+
+fn name(cell: &[u8]) -> Option<(&'static str, Trust)> {
+    let one = cell.iter().all(|byte| is_word(*byte) || *byte == b'.' || *byte == b' ');
+    if one { assignment::classify_key(cell) } else { None }
+}
+
+/// The lines, which end at a newline or at one that is escaped.
+fn lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let start = (from <= text.len()).then_some(from)?;
+        let mut end = start;
+        loop {
+            end = memchr::memchr2(b'\n', b'\\', &text[end..]).map_or(text.len(), |found| end + found);
+            if text.get(end) != Some(&b'\\') || text.get(end + 1) == Some(&b'n') {
+                break;
+            }
+            end += 1;
+        }
+        from = end + if text.get(end) == Some(&b'\\') { 2 } else { 1 };
+        Some(start..end)
+    })
+}
+
+/// `|---|:--:|`, `+-----+`, `├──┼──┤`
+fn is_rule(line: &[u8]) -> bool {
+    let dashes = line.iter().filter(|byte| matches!(byte, b'-' | b'=') || !byte.is_ascii()).count();
+    dashes >= 3
+        && line.iter().all(|byte| {
+            matches!(byte, b'-' | b'=' | b'+' | b'|' | b':') || byte.is_ascii_whitespace() || !byte.is_ascii()
+        })
+}
+
+/// The cells of a row without what pads them.
+fn cells<'t>(text: &'t [u8], line: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<'t> {
+    let (mut from, end) = (Some(line.start), line.end);
+    std::iter::from_fn(move || {
+        let start = from?;
+        let border = (start..end).find_map(|at| match text[at] {
+            b'|' => Some((at, 1)),
+            0xe2 if text[at..end].starts_with(BAR) => Some((at, BAR.len())),
+            _ => None,
+        });
+        let mut cell = start..border.map_or(end, |(at, _)| at);
+        from = border.map(|(at, length)| at + length);
+        let pads = |byte: u8| matches!(byte, b' ' | b'\t' | b'\r' | b'`' | b'*' | b'"' | b'\'' | b'\\');
+        cell.start += text[cell.clone()].iter().take_while(|byte| pads(**byte)).count();
+        cell.end -= text[cell.clone()].iter().rev().take_while(|byte| pads(**byte)).count();
+        Some(cell)
+    })
+}
