@@ -13,6 +13,7 @@ use super::meaning::Meaning;
 use super::payload::{AgentNote, Payload};
 use super::process;
 use super::run::{Run, forget_silent};
+use super::transcript::last_model;
 use super::trouble::{note, note_once};
 use crate::client::check_session;
 use crate::config::MAX_EVENT_BYTES;
@@ -91,8 +92,21 @@ impl Hook {
         let named = self.config.session_id.as_deref() == Some(&session);
         let is_start = Meaning::of(&payload.hook_event_name) == Meaning::SessionStart;
         let process = if is_start { process::caller() } else { None };
-        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note, process };
+        let model = self.model(folder.as_ref(), &payload);
+        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note, process, model };
         self.record(folder.as_ref(), &session, &payload, &scene);
+    }
+
+    /// The model that answered, where a turn ends.
+    fn model(&self, folder: Option<&SharedFolder>, payload: &Payload<'_>) -> Option<String> {
+        let is_end = matches!(Meaning::of(&payload.hook_event_name), Meaning::Stop | Meaning::SessionEnd);
+        let path = payload.transcript_path.as_deref().filter(|_| is_end)?;
+        last_model(Path::new(path)).unwrap_or_else(|error| {
+            if error.kind() != io::ErrorKind::NotFound {
+                self.note(folder, &format!("transcript: {error}"));
+            }
+            None
+        })
     }
 
     /// `SESSION_ID`, or Claude Code's own.

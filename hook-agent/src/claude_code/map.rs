@@ -23,10 +23,24 @@ pub(super) struct Scene<'a> {
     pub note: AgentNote,
     /// The process that runs the session, where it starts.
     pub process: Option<Value>,
+    /// The model of the last answer, where a turn ends.
+    pub model: Option<String>,
 }
 
 /// The records of one hook, in order.
 pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
+    let mut drafts = records(payload, scene, run);
+    let told = payload.model.as_ref().or(scene.model.as_ref());
+    if let Some(model) = told.filter(|model| run.model.as_ref() != Some(model)) {
+        run.model = Some(model.clone());
+        // Before the end, if this is it.
+        let at = drafts.iter().position(|draft| matches!(draft.call, Call::Finalize)).unwrap_or(drafts.len());
+        drafts.insert(at, Draft::of(Call::MetadataUpdate, json!({"model": model})));
+    }
+    drafts
+}
+
+fn records<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let stamp = scene.stamp;
     match Meaning::of(&payload.hook_event_name) {
         Meaning::SessionStart => session_start(payload, scene, run),
@@ -56,7 +70,8 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     if payload.source.as_deref() == Some("compact") {
         return vec![action];
     }
-    *run = Run { errors: std::mem::take(&mut run.errors), follows: true, ..Run::default() };
+    let (errors, model) = (std::mem::take(&mut run.errors), run.model.take());
+    *run = Run { errors, model, follows: true, ..Run::default() };
     let skips = payload.permission_mode.as_deref() == Some("bypassPermissions");
     let mut config = json!({"permissionMode": payload.permission_mode, "dangerouslySkipPermissions": skips});
     if let Some(model) = &payload.model {

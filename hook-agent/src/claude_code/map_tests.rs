@@ -13,7 +13,7 @@ fn mapped(raw: &str, run: &mut Run) -> Vec<(String, Value)> {
 
 fn mapped_as(raw: &str, run: &mut Run, named: bool, note: AgentNote) -> Vec<(String, Value)> {
     let payload = Payload::parse(raw).unwrap();
-    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note, process: None };
+    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note, process: None, model: None };
     let told =
         |draft: &Draft<'_>| (format!("{:?}", draft.call.kind()), serde_json::from_str(&draft.json).unwrap());
     map(&payload, &scene, run).iter().map(told).collect()
@@ -33,7 +33,7 @@ fn every_recorded_payload_becomes_what_the_table_says() {
     let table = [
         ("SessionStart", "startup", "CreateSession Reopen StateUpdate Action:session_start"),
         ("SessionStart", "resume", "CreateSession Reopen StateUpdate Action:session_start"),
-        ("SessionStart", "compact", "Action:session_start"),
+        ("SessionStart", "compact", "Action:session_start MetadataUpdate"),
         ("UserPromptSubmit", "", "Response:prompt"),
         ("MessageDisplay", "", "Response:message"),
         ("PreToolUse", "Bash", "Action:bash_exec"),
@@ -78,7 +78,14 @@ fn every_log_record_has_the_payload_as_it_came_and_the_stamp() {
     for raw in FIXTURE.lines() {
         let payload = Payload::parse(raw).unwrap();
         let stamp = Stamp { at: AT, raw };
-        let scene = Scene { stamp, user: "ann", named: false, note: AgentNote::default(), process: None };
+        let scene = Scene {
+            stamp,
+            user: "ann",
+            named: false,
+            note: AgentNote::default(),
+            process: None,
+            model: None,
+        };
         let drafts = map(&payload, &scene, &mut Run::default());
         let logs = drafts.iter().filter(|draft| matches!(draft.call, Call::Action | Call::Response));
         assert_eq!(logs.clone().count(), 1, "{raw}");
@@ -263,4 +270,22 @@ fn a_field_that_is_not_what_it_was_spoils_no_other() {
     assert_eq!(mapped(&prompt, &mut Run::default()).remove(0).1["content"], "hi");
     let twice = r#"{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt":"a","prompt":"b"}"#;
     assert_eq!(mapped(twice, &mut Run::default()).remove(0).1["content"], "b");
+}
+
+#[test]
+fn the_model_is_told_when_it_is_another_and_before_the_end() {
+    let mut run = Run::default();
+    let mut of = |raw: &str, model: Option<&str>| {
+        let payload = Payload::parse(raw).unwrap();
+        let (note, model) = (AgentNote::default(), model.map(str::to_owned));
+        let stamp = Stamp { at: AT, raw };
+        let scene = Scene { stamp, user: "ann", named: false, note, process: None, model };
+        let told = map(&payload, &scene, &mut run);
+        told.iter().map(|draft| format!("{:?}", draft.call.kind())).collect::<Vec<_>>().join(" ")
+    };
+    let (stop, end) = (hook("Stop", &json!({})), hook("SessionEnd", &json!({})));
+    assert_eq!(of(&stop, Some("a")), "Response MetadataUpdate");
+    assert_eq!(of(&stop, Some("a")), "Response");
+    assert_eq!(of(&end, Some("b")), "Action MetadataUpdate Finalize");
+    assert_eq!(of(&end, None), "Action Finalize");
 }

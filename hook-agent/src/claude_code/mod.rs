@@ -29,6 +29,7 @@ mod payload;
 mod process;
 mod run;
 mod settings;
+mod transcript;
 mod trouble;
 
 pub(crate) use hook::{Hook, unreadable_call};

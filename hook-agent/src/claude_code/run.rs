@@ -30,6 +30,8 @@ const MAX_SILENCE: Duration = Duration::from_hours(30 * 24);
 pub(super) struct Run {
     pub failed: bool,
     pub message: Option<String>,
+    /// The model that was told last.
+    pub model: Option<String>,
     pub errors: Vec<Value>,
     /// It was there when the session's calls began: what it has nothing of was not called.
     pub follows: bool,

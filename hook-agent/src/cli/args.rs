@@ -25,7 +25,8 @@ Writes; JSON is an object, read from standard input when it is left out or `-`:
   create [JSON]                create the session; JSON is its `initial`
   finalize [JSON]              end the session; `{}` when left out
   reopen                       make an ended session active again
-  exec -- PROGRAM [ARG]…       run a program; record its start, its output and its end
+  exec -- PROGRAM [ARG]…       run a program; record its start, every line of its output and its end. Without a session
+                               it is one of its own, which ends with it; --end: a named one ends with it, too
 
 Claude Code:
   claude-code                  record the hook on standard input; prints nothing, always exits 0
@@ -81,6 +82,8 @@ pub(super) struct Options {
     /// `flush`: what was for this one goes to ours.
     pub redirect: Option<String>,
     pub json: bool,
+    /// `exec`: the session ends with the program.
+    pub end: bool,
 }
 
 /// The command and its own arguments.
@@ -144,6 +147,7 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
         all: false,
         redirect: None,
         json: false,
+        end: false,
     };
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| failed(&error))? {
@@ -175,13 +179,16 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
     loop {
         let dashed = parser.try_raw_args().and_then(|rest| {
             let next = rest.peek()?.to_str()?;
-            Some(next.len() > 2 && next.starts_with("--"))
+            Some(next == "-h" || next.len() > 2 && next.starts_with("--"))
         });
         if dashed != Some(true) {
             break;
         }
-        let Some(Arg::Long(name)) = parser.next().map_err(|error| failed(&error))? else { break };
-        let name = name.to_owned();
+        let name = match parser.next().map_err(|error| failed(&error))? {
+            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Asked::Help),
+            Some(Arg::Long(name)) => name.to_owned(),
+            _ => break,
+        };
         option(&mut options, &name, parser)?;
     }
     let mut program: Vec<OsString> = parser.raw_args().map_err(|error| failed(&error))?.collect();
@@ -202,6 +209,7 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
         "all" => options.all = true,
         "redirect" => options.redirect = Some(text(parser)?),
         "json" => options.json = true,
+        "end" => options.end = true,
         "project" => options.place = Place::Project,
         "session" => options.session = Some(text(parser)?),
         "user" => options.user = Some(text(parser)?),
@@ -316,6 +324,17 @@ mod tests {
         assert_eq!(
             (options.session.as_deref(), command),
             (Some("s"), Command::Exec(vec!["ls".into(), "-l".into()]))
+        );
+    }
+
+    #[test]
+    fn help_is_there_before_the_program_and_the_programs_behind_it() {
+        for line in ["exec --help", "exec -h", "exec --strict --help"] {
+            let arguments = line.split(' ').map(OsString::from).collect();
+            assert!(matches!(parse(arguments), Ok(Asked::Help)), "{line}");
+        }
+        assert!(
+            matches!(parsed("exec -- ls --help").unwrap().1, Command::Exec(program) if program.len() == 2)
         );
     }
 

@@ -1,7 +1,10 @@
 //! `exec`: runs a program as if it ran alone, and records its start, its output ([`lines`](super::lines)), its end.
 //!
 //! Its standard input is ours; its output passes through untouched and at once. Whatever is wrong with the recorder,
-//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both.
+//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both. Where whoever
+//! reads our output goes away, the program meets a broken pipe as it would alone.
+//!
+//! Without a session's name the program is a session of its own, which ends with it.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
@@ -19,16 +22,24 @@ use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, tell};
 use super::lines::Lines;
-use crate::HookAgent;
+use crate::{Call, Config, HookAgent};
 
 /// Once the program has ended, a background child of its may keep its output open: it is followed for this long
 /// after its last byte.
 const LEFT_OPEN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
-    let agent = config(options).map(HookAgent::new).map_err(|error| tell(&error.to_string())).ok();
-    let recorder = Recorder { agent };
+    let mut config = config(options).map_err(|error| tell(&error.to_string())).ok();
+    let own = config.as_mut().is_some_and(named);
+    let user = config.as_ref().and_then(|config| config.user_id.clone());
+    let user = user.unwrap_or_else(|| "unknown".to_owned());
+    let recorder = Recorder { agent: config.map(HookAgent::new), user };
     let command: Vec<_> = program.iter().map(|word| word.to_string_lossy()).collect();
+    if own {
+        recorder.create(
+            &json!({"source": "exec", "input": {"command": command, "cwd": std::env::current_dir().ok()}}),
+        );
+    }
     recorder.action(&json!({"type": "bash_exec", "command": command, "cwd": std::env::current_dir().ok()}));
     let began = Instant::now();
     // Taken over before the program starts, so that none is lost in between.
@@ -44,8 +55,32 @@ pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
             Exit::Program(code)
         }
     };
+    if own || options.end {
+        let Exit::Program(code) = exit else { return exit };
+        recorder.finalize(&json!({"status": status_of(code), "outcome": {"exitCode": code}}));
+    }
     recorder.flush(options.wait);
     exit
+}
+
+/// Gives it a session of its own if none is named; true if it did.
+fn named(config: &mut Config) -> bool {
+    if config.session_id.is_some() {
+        return false;
+    }
+    let id = uuid::Uuid::now_v7().to_string();
+    tell(&format!("`SESSION_ID` is not set: recording as session {id}"));
+    config.session_id = Some(id);
+    true
+}
+
+/// How a program ended that had this exit code: 128 + N stands for signal N.
+fn status_of(code: u8) -> &'static str {
+    match i32::from(code) - 128 {
+        SIGHUP | SIGINT | SIGTERM => "interrupted",
+        _ if code == 0 => "success",
+        _ => "error",
+    }
 }
 
 fn follow(mut child: Child, signals: io::Result<Signals>, recorder: &Recorder, began: Instant) -> Exit {
@@ -125,12 +160,17 @@ fn copy(
     let body = move || {
         let mut lines = Lines::new(|text: &str, goes_on| recorder.output(stream, text, goes_on));
         let mut buffer = vec![0; 32 * 1024];
-        // Our own output may be closed: the program is to be read all the same, or it would stall.
         while let Ok(read @ 1..) = from.read(&mut buffer) {
-            let _ = to.write_all(&buffer[..read]).and_then(|()| to.flush());
+            let written = to.write_all(&buffer[..read]).and_then(|()| to.flush());
             lines.add(&buffer[..read]);
             let _ = told.send(Copied::Some);
+            // Nobody reads any more: the program is to meet that, too. On any other error it is read all the same, or
+            // it would stall.
+            if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+                break;
+            }
         }
+        drop(from);
         lines.end();
         let _ = told.send(Copied::End);
     };
@@ -141,11 +181,28 @@ fn copy(
 #[derive(Clone)]
 struct Recorder {
     agent: Option<HookAgent>,
+    /// Whose session it is, where it is made.
+    user: String,
 }
 
 impl Recorder {
     fn action(&self, action: &serde_json::Value) {
         if let Some(Err(error)) = self.agent.as_ref().map(|agent| agent.log_action(action)) {
+            tell(&format!("not recorded: {error}"));
+        }
+    }
+
+    fn create(&self, initial: &serde_json::Value) {
+        self.send(|user| Call::CreateSession { user_id: user, parent: None }, initial);
+    }
+
+    fn finalize(&self, end: &serde_json::Value) {
+        self.send(|_| Call::Finalize, end);
+    }
+
+    fn send<'c>(&'c self, call: impl FnOnce(&'c str) -> Call<'c>, data: &serde_json::Value) {
+        let Some(agent) = &self.agent else { return };
+        if let Err(error) = agent.send(call(&self.user), &data.to_string()) {
             tell(&format!("not recorded: {error}"));
         }
     }

@@ -133,6 +133,53 @@ fn status_and_restore_print_json() {
 }
 
 #[test]
+fn exec_meets_a_broken_pipe_as_the_program_would_alone() {
+    let setup = setup();
+    let mut exec = command(&setup, &["exec", "--wait", "20000", "--", "yes"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 2];
+    std::io::Read::read_exact(exec.stdout.as_mut().unwrap(), &mut first).unwrap();
+    drop(exec.stdout.take());
+    sooner_or_later(|| match exec.try_wait().unwrap() {
+        Some(status) if status.code() == Some(141) => Ok(()),
+        status => Err(format!("{status:?}")),
+    });
+}
+
+#[test]
+fn exec_without_a_session_is_one_of_its_own_that_ends() {
+    let setup = setup();
+    for (script, status, code) in
+        [("exit 0", "success", 0), ("exit 3", "error", 3), ("kill -TERM $$", "interrupted", 143)]
+    {
+        let output = command(&setup, &["exec", "--wait", "20000", "--", "sh", "-c", script])
+            .env_remove("SESSION_ID")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(code), "{output:?}");
+        let told = String::from_utf8(output.stderr).unwrap();
+        let session = told.trim_end().rsplit(' ').next().unwrap().to_owned();
+        assert_eq!(told.lines().count(), 1, "{told}");
+        let state = setup.service.lock();
+        let recorded = &state.sessions[&session];
+        assert_eq!(recorded.created, 1, "{script}");
+        let end = recorded.lines.last().unwrap();
+        assert_eq!((&end["type"], &end["data"]["status"]), (&json!("finalize"), &json!(status)), "{script}");
+        assert_eq!(end["data"]["outcome"]["exitCode"], code);
+    }
+    let named = |end: &[&str]| {
+        let arguments = [&["exec", "--wait", "20000"], end, &["--", "true"]].concat();
+        assert_eq!(run(&setup, &arguments, "").status.code(), Some(0));
+        let state = setup.service.lock();
+        state.sessions[SESSION].lines.iter().filter(|line| line["type"] == "finalize").count()
+    };
+    assert_eq!((named(&[]), named(&["--end"])), (0, 1));
+}
+
+#[test]
 fn exec_runs_a_program_as_if_alone_and_records_it() {
     let setup = setup();
     let script = "read line; echo \"got $line\"; echo oops >&2; printf tail; exit 7";
