@@ -13,7 +13,9 @@ pub fn document(initial: &Map<String, Value>, at: Timestamp) -> Value {
     doc.insert("$schema".into(), SCHEMA.into());
     doc.insert("timestamp".into(), at.to_string().into());
     for field in ["source", "input", "config"] {
-        doc.insert(field.into(), initial.get(field).cloned().unwrap_or(Value::Null));
+        if let Some(given) = initial.get(field) {
+            doc.insert(field.into(), given.clone());
+        }
     }
     for (key, value) in initial {
         doc.entry(key.clone()).or_insert_with(|| value.clone());
@@ -35,7 +37,7 @@ mod tests {
         assert_eq!(
             doc,
             json!({"$schema": SCHEMA, "timestamp": "1970-01-01T00:00:00.000Z",
-                   "source": null, "input": "hi", "config": null, "team": 7})
+                   "input": "hi", "team": 7})
         );
     }
 }

@@ -16,8 +16,66 @@ use crate::{json as model, merge};
 
 /// The `$schema` of `metadata.json`.
 pub const SCHEMA: &str = "session-metadata-v1";
-const DEFAULT_MODEL: &str = "claude-sonnet-4.5";
 const IDENTITY: [&str; 3] = ["sessionId", "userId", "created"];
+
+/// The types of records that are no calls: those of the vocabulary,
+const NO_CALLS: [&str; 54] = [
+    "user_message",
+    "assistant_message",
+    "thinking",
+    "system_message",
+    "tool_result",
+    "file_change",
+    "usage",
+    "permission",
+    "session_started",
+    "session_resumed",
+    "session_forked",
+    "compaction",
+    "branch",
+    "agent_started",
+    "agent_stopped",
+    "checkpoint",
+    "step_started",
+    "step_ended",
+    "notification",
+    "error",
+    "amend",
+    "gap",
+    // and those that our own hooks and recorders have written so far.
+    "prompt",
+    "message",
+    "stop",
+    "tool_error",
+    "stop_failure",
+    "session_start",
+    "session_end",
+    "setup",
+    "instructions_loaded",
+    "user_prompt_expansion",
+    "message_display",
+    "permission_request",
+    "permission_denied",
+    "post_tool_batch",
+    "subagent_start",
+    "subagent_stop",
+    "teammate_idle",
+    "task_created",
+    "task_completed",
+    "elicitation",
+    "elicitation_result",
+    "config_change",
+    "cwd_changed",
+    "pre_compact",
+    "post_compact",
+    "unknown_hook",
+    "unreadable_hook",
+    "step_start",
+    "step_end",
+    "model_call",
+    "output",
+    "exit",
+];
 
 /// The counters that actions move.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -46,14 +104,16 @@ impl Metric {
         Metric::BashCommands,
     ];
 
-    /// Which counter an action of this type moves.
-    pub fn of_action(kind: &str) -> Self {
+    /// Which counter an action of this type moves; `None`: it is no call. One that nobody knows counts as a call, as it
+    /// always did.
+    pub fn of_action(kind: &str) -> Option<Self> {
         match kind {
-            "task_spawn" => Metric::AgentsSpawned,
-            "mcp_call" => Metric::McpCalls,
-            "file_write" | "file_edit" => Metric::FilesModified,
-            "bash_exec" => Metric::BashCommands,
-            _ => Metric::ToolCalls,
+            "task_spawn" => Some(Metric::AgentsSpawned),
+            "mcp_call" => Some(Metric::McpCalls),
+            "file_write" | "file_edit" | "file_delete" => Some(Metric::FilesModified),
+            "bash_exec" => Some(Metric::BashCommands),
+            kind if NO_CALLS.contains(&kind) => None,
+            _ => Some(Metric::ToolCalls),
         }
     }
 
@@ -102,7 +162,7 @@ impl Metadata {
             Metric::ALL.iter().map(|m| (m.as_str().to_owned(), 0.into())).collect();
         let doc = json!({
             "$schema": SCHEMA, "sessionId": id.as_str(), "userId": user.as_str(),
-            "sandboxId": null, "created": at, "updated": at, "status": "active", "model": DEFAULT_MODEL, "yoloMode": false,
+            "sandboxId": null, "created": at, "updated": at, "status": "active", "model": null, "yoloMode": false,
             "tokenUsage": {"input": 0, "output": 0, "total": 0}, "metrics": metrics, "tags": [],
             "parentSession": birth.parent, "subsessions": [], "duration": null,
         });

@@ -25,7 +25,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone)]
 pub struct RecordBody<'a> {
     text: Cow<'a, str>,
-    metric: Metric,
+    metric: Option<Metric>,
     reserved: Reserved,
     marked: bool,
 }
@@ -66,7 +66,7 @@ impl<'a> RecordBody<'a> {
     }
 
     /// Which counter an action of this `type` moves.
-    pub fn metric(&self) -> Metric {
+    pub fn metric(&self) -> Option<Metric> {
         self.metric
     }
 
@@ -324,10 +324,15 @@ mod tests {
     #[test]
     fn the_type_chooses_the_metric() {
         for (body, metric) in [
-            (r#"{"type":"file_edit"}"#, Metric::FilesModified),
-            (r#"{"type":"anything"}"#, Metric::ToolCalls),
-            (r#"{"a":{"type":"bash_exec"}}"#, Metric::ToolCalls),
-            (r#"{"type":["bash_exec"]}"#, Metric::ToolCalls),
+            (r#"{"type":"file_edit"}"#, Some(Metric::FilesModified)),
+            (r#"{"type":"search"}"#, Some(Metric::ToolCalls)),
+            (r#"{"type":"anything"}"#, Some(Metric::ToolCalls)),
+            (r#"{"no":"type"}"#, Some(Metric::ToolCalls)),
+            (r#"{"a":{"type":"bash_exec"}}"#, Some(Metric::ToolCalls)),
+            (r#"{"type":["bash_exec"]}"#, Some(Metric::ToolCalls)),
+            (r#"{"type":"tool_result"}"#, None),
+            (r#"{"type":"session_start"}"#, None),
+            (r#"{"type":"step\u005fstart"}"#, None),
         ] {
             assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().metric(), metric, "{body}");
         }

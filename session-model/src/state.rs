@@ -66,10 +66,10 @@ impl State {
         let doc = json!({
             "$schema": SCHEMA, "version": 1, "timestamp": at.to_string(),
             "phase": "initialization", "currentStep": null,
-            "goals": [], "priorities": {"current": null, "queue": [], "blocked": []}, "expectedOutcome": null,
+            "goals": [], "priorities": {"current": null, "queue": [], "blocked": []}, "expectedOutcome": {},
             "agents": {"spawned": [], "active": [], "completed": []},
-            "mcp": {"swarm": null, "memory": {"keys": []}},
-            "workspace": {"cwd": "/workspace", "filesCreated": [], "filesModified": [], "gitStatus": null},
+            "mcp": {"swarm": {}, "memory": {"keys": []}},
+            "workspace": {"cwd": "/workspace", "filesCreated": [], "filesModified": [], "gitStatus": {}},
             "errors": [],
         });
         Self::from_value(doc).expect("the literal above is an object")

@@ -23,12 +23,17 @@ pub(crate) enum Reserved {
 }
 
 /// What one walk over a body finds.
-#[derive(Default)]
 pub(crate) struct Survey {
     /// Which counter an action of this `type` moves.
-    pub(crate) metric: Metric,
+    pub(crate) metric: Option<Metric>,
     /// Which of the reserved keys it bears.
     pub(crate) reserved: Reserved,
+}
+
+impl Default for Survey {
+    fn default() -> Self {
+        Self { metric: Some(Metric::default()), reserved: Reserved::default() }
+    }
 }
 
 /// Walks over a body once; over one that is refused a second time, for the place and the reason.
@@ -45,7 +50,7 @@ fn scanned(text: &str) -> Option<Survey> {
         let key = Key::of(&key.decoded()?);
         let metric = match scanner.peek()? {
             b'"' if matches!(key, Key::Type) => Metric::of_action(&scanner.string()?.decoded()?),
-            _ => scanner.skip().map(|()| Metric::default())?,
+            _ => scanner.skip().map(|()| Some(Metric::default()))?,
         };
         survey.note(&key, metric, std::mem::take(&mut is_first));
         Some(())
@@ -55,7 +60,7 @@ fn scanned(text: &str) -> Option<Survey> {
 }
 
 impl Survey {
-    fn note(&mut self, key: &Key, metric: Metric, is_first: bool) {
+    fn note(&mut self, key: &Key, metric: Option<Metric>, is_first: bool) {
         match key {
             Key::Type => self.metric = metric,
             Key::Timestamp if is_first => self.reserved = Reserved::TimeFirst,
@@ -123,14 +128,14 @@ impl<'de> Deserialize<'de> for Key {
 
 /// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
 /// up as an action's type.
-struct Walked(Metric);
+struct Walked(Option<Metric>);
 
 impl<'de> Deserialize<'de> for Walked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WalkVisitor;
         macro_rules! plain {
             ($($visit:ident: $type:ty),+) => {$(
-                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked(Metric::default())) }
+                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked(Some(Metric::default()))) }
             )+};
         }
         impl<'de> Visitor<'de> for WalkVisitor {
@@ -141,18 +146,18 @@ impl<'de> Deserialize<'de> for Walked {
             // A number that is no whole one of 64 bits comes as a map, since serde_json keeps its digits.
             plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
             fn visit_unit<E>(self) -> Result<Walked, E> {
-                Ok(Walked(Metric::default()))
+                Ok(Walked(Some(Metric::default())))
             }
             fn visit_str<E>(self, text: &str) -> Result<Walked, E> {
                 Ok(Walked(Metric::of_action(text)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Walked, A::Error> {
                 while seq.next_element::<Walked>()?.is_some() {}
-                Ok(Walked(Metric::default()))
+                Ok(Walked(Some(Metric::default())))
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Walked, A::Error> {
                 while map.next_entry::<Walked, Walked>()?.is_some() {}
-                Ok(Walked(Metric::default()))
+                Ok(Walked(Some(Metric::default())))
             }
         }
         deserializer.deserialize_any(WalkVisitor)

@@ -100,7 +100,9 @@ pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Ou
         Command::Reopen if view.metadata.is_completed() => done(EventKind::SessionReopened, json!({})),
         Command::Reopen => Outcome::Nothing(Reply::Done),
         Command::Retire { as_of } if !may_go(view, as_of) => Outcome::Nothing(Reply::Done),
-        Command::Delete | Command::Retire { .. } => done(EventKind::SessionDeleted, json!({})),
+        Command::Delete | Command::Retire { .. } => {
+            done(EventKind::SessionDeleted, json!({"sessionId": view.id.as_str()}))
+        }
     })
 }
 

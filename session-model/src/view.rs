@@ -152,8 +152,8 @@ impl View {
     }
 
     /// An action or response was stored, in a line that bears so many tags in the place of secrets.
-    pub fn apply_record(&mut self, log: LogKind, metric: Metric, redactions: u64, stamp: Stamp) {
-        if log == LogKind::Actions {
+    pub fn apply_record(&mut self, log: LogKind, metric: Option<Metric>, redactions: u64, stamp: Stamp) {
+        if let Some(metric) = metric.filter(|_| log == LogKind::Actions) {
             self.metadata.bump(metric);
         }
         self.metadata.count_redactions(redactions);

@@ -175,7 +175,7 @@ options! {
     /// Share of the traces that begin here and are sent; those that a caller has begun follow the caller
     otel_traces_sampler_arg: f64 = "1", Share;
     /// Origins whose pages may call the service from a browser
-    cors_allowed_origins: Vec<String> = "http://localhost:3000,http://127.0.0.1:3000", Origins;
+    cors_allowed_origins: Vec<String> = "loopback", Origins;
     /// Whether secrets of known forms are replaced by tags before anything is stored
     redaction: bool = "on", Switch;
     /// A file with further forms of secrets, in TOML or JSON
@@ -253,7 +253,7 @@ mod tests {
         assert_eq!((config.max_body_bytes, config.journal_max_bytes), (10 << 20, 256 << 20));
         assert_eq!(config.retention_max_sessions, None, "nothing is deleted unless asked");
         assert_eq!((config.retention_max_age, config.retention_max_bytes), (None, None));
-        assert_eq!(config.cors_allowed_origins, ["http://localhost:3000", "http://127.0.0.1:3000"]);
+        assert_eq!(config.cors_allowed_origins, ["loopback"]);
     }
 
     #[test]

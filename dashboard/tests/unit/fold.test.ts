@@ -5,7 +5,7 @@ import { foldState } from '../../src/store/fold/state';
 import { rowOf } from '../../src/store/row';
 import type { Fields } from '../../src/wire/json';
 import { event } from './fake_socket';
-import { events, wire } from './fixtures';
+import { counters, events, wire } from './fixtures';
 
 const birth: Fields = {
   $schema: 'session-state-v1',
@@ -69,9 +69,8 @@ describe('the metadata', () => {
   });
 
   it('count an action by its type', () => {
-    expect(
-      ['task_spawn', 'mcp_call', 'file_edit', 'bash_exec', 'whatever', '__proto__', 'constructor'].map(metricOf),
-    ).toEqual(['agentsSpawned', 'mcpCalls', 'filesModified', 'bashCommands', 'toolCalls', 'toolCalls', 'toolCalls']);
+    expect(Object.keys(counters).length).toBeGreaterThan(60);
+    for (const [type, counter] of Object.entries(counters)) expect(metricOf(type), type).toBe(counter);
   });
 });
 

@@ -1,16 +1,16 @@
 //! `/dashboard/`: the built dashboard's files, or a page that says how to get them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use actix_files::{Files, NamedFile};
+use actix_files::Files;
 use actix_web::body::{self, BodySize, BoxBody, MessageBody};
 use actix_web::dev::{Service as _, ServiceRequest, ServiceResponse};
 use actix_web::http::header::{self, HeaderName, HeaderValue};
 use actix_web::middleware::DefaultHeaders;
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpResponse, Responder as _, web};
 use bytes::Bytes;
 use pin_project_lite::pin_project;
 use session_model::{Code, Refusal};
@@ -111,23 +111,26 @@ impl MessageBody for Held {
 }
 
 fn files(directory: &Path) -> Files {
-    let index: PathBuf = directory.join(INDEX);
-    let fallback = move |request: ServiceRequest| fall_back(request, index.clone());
     Files::new("/", directory)
         .index_file(INDEX)
         .disable_content_disposition()
-        .default_handler(actix_web::dev::fn_service(fallback))
+        .default_handler(actix_web::dev::fn_service(fall_back))
 }
 
-/// A path of the dashboard's own router is its index; a file that is missing is missing.
-async fn fall_back(request: ServiceRequest, index: PathBuf) -> Result<ServiceResponse, actix_web::Error> {
-    let is_file = request.path().rsplit('/').next().is_some_and(|name| name.contains('.'));
-    if is_file {
+/// The dashboard has its pages behind the `#`: who asks for one without it is sent there. A file that is missing is
+/// missing.
+async fn fall_back(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
+    let path = request.uri().path();
+    let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));
+    let page = path.strip_prefix("/dashboard").map(|page| page.trim_matches('/')).filter(|_| !is_file);
+    let Some(page) = page else {
         let missing = Refusal::new(Code::NotFound, "the dashboard has no such file");
         return Ok(request.error_response(ApiError::from(missing)));
-    }
+    };
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let there = web::Redirect::to(format!("{ROUTE}#/{page}{query}")).temporary();
     let (request, _) = request.into_parts();
-    let response = web::block(|| NamedFile::open(index)).await??.into_response(&request);
+    let response = there.respond_to(&request).map_into_boxed_body();
     Ok(ServiceResponse::new(request, response))
 }
 

@@ -22,7 +22,7 @@ use pin_project_lite::pin_project;
 use super::Parts;
 use super::connections::{self, Activity};
 use super::guard::Gatekeeper;
-use super::hosts::Hosts;
+use super::hosts::{Hosts, allows};
 use super::request_id;
 use super::trace::Trace;
 use super::watch::Watch;
@@ -57,7 +57,10 @@ fn cors(origins: &[String]) -> Cors {
     if origins.iter().any(|origin| origin == "*") {
         return cors.allow_any_origin().send_wildcard();
     }
-    origins.iter().fold(cors, |cors, origin| cors.allowed_origin(origin))
+    let origins = origins.to_vec();
+    cors.allowed_origin_fn(move |origin, _| {
+        origin.to_str().is_ok_and(|origin| origins.iter().any(|known| allows(known, origin)))
+    })
 }
 
 impl<S, B> Transform<S, ServiceRequest> for Edge
@@ -105,13 +108,17 @@ where
     fn call(&self, request: ServiceRequest) -> Self::Future {
         let begun = Instant::now();
         let under_way = request.request().conn_data::<Arc<Activity>>().map(Activity::begin);
+        let has_origin = request.headers().contains_key(header::ORIGIN);
+        if has_origin {
+            self.hosts.note_origin(request.request());
+        }
         let way = if let Err(refusal) = self.hosts.check(&request) {
             if let Some(trace) = self.gatekeeper.at_the_door(request.request()) {
                 request.extensions_mut().insert(trace);
             }
             let response = request.error_response(ApiError::from(refusal)).map_into_right_body();
             Way::Refused { response: Some(response) }
-        } else if request.headers().contains_key(header::ORIGIN) {
+        } else if has_origin {
             Way::Browser { future: self.browser.call(request) }
         } else {
             Way::Plain { future: self.plain.call(request) }

@@ -12,6 +12,8 @@
 //! in themselves, and a page sets one off with an image or a link, without any `Origin`. For those the browser's
 //! `Sec-Fetch-Site`, and its `Referer` where there is none, is asked too ([`Hosts::check_heavy`]).
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use actix_web::HttpRequest;
@@ -19,9 +21,12 @@ use actix_web::dev::ServiceRequest;
 use actix_web::http::Method;
 use actix_web::http::header::{self, HeaderName};
 use actix_web::http::uri::Authority;
+use parking_lot::Mutex;
 use session_model::{Code, Refusal};
 
 use crate::config::Config;
+use crate::config::kinds::LOOPBACK;
+use crate::routes::body::Bounds;
 
 /// The names and origins.
 #[derive(Clone, Debug)]
@@ -76,6 +81,19 @@ impl Hosts {
         Some(if may_write { Ok(()) } else { Err(foreign_page()) })
     }
 
+    /// Notes a page that may not even read the answer.
+    pub(super) fn note_origin(&self, request: &HttpRequest) {
+        let Some(origin) = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
+        else {
+            return;
+        };
+        if !self.may_write(origin, request) {
+            // Whatever stands there may hold a secret.
+            let bounds = request.app_data::<Bounds>();
+            tell(&bounds.map_or(Cow::Borrowed(origin), |bounds| bounds.redaction.text(origin)));
+        }
+    }
+
     fn is_ours(&self, host: &str) -> bool {
         if self.any_host {
             return true;
@@ -97,11 +115,47 @@ impl Hosts {
         // Of the names that a request bears, the one in its request line counts.
         let own = from
             .is_some_and(|from| names(request).next().is_some_and(|host| from.eq_ignore_ascii_case(host)));
-        own || self.any_origin() || self.origins.iter().any(|known| known == origin)
+        own || self.origins.iter().any(|known| allows(known, origin))
     }
 
     fn any_origin(&self) -> bool {
         self.origins.iter().any(|known| known == "*")
+    }
+}
+
+/// Whether an entry of `CORS_ALLOWED_ORIGINS` allows an origin.
+pub(super) fn allows(known: &str, origin: &str) -> bool {
+    match known {
+        "*" => true,
+        LOOPBACK => is_loopback(origin),
+        known => known == origin,
+    }
+}
+
+/// A page of this machine.
+fn is_loopback(origin: &str) -> bool {
+    let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let host = host
+        .map(|host| host.rsplit_once(':').filter(|(_, port)| is_port(port)).map_or(host, |(host, _)| host));
+    matches!(host, Some("localhost" | "127.0.0.1" | "[::1]"))
+}
+
+fn is_port(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// The most origins that are remembered to have been told of.
+const MAX_TOLD: usize = 256;
+
+/// Says in the log whose pages are refused, once for each: whoever opened one finds the reason there.
+fn tell(origin: &str) {
+    static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut told = TOLD.lock();
+    if told.len() < MAX_TOLD && told.insert(origin.to_owned()) {
+        tracing::info!(
+            origin,
+            "pages of this origin may not call the service: `CORS_ALLOWED_ORIGINS` names those that may"
+        );
     }
 }
 
@@ -202,7 +256,13 @@ mod tests {
         for (method, path, origin, found) in [
             ("POST", "/api/sessions", "http://evil.test", refused),
             ("PATCH", "/api/state/a", "null", refused),
-            ("DELETE", "/api/sessions/a", "http://localhost:9001", refused),
+            ("DELETE", "/api/sessions/a", "http://localhost:9001", None),
+            ("POST", "/api/sessions", "http://localhost", None),
+            ("POST", "/api/sessions", "https://127.0.0.1:8443", None),
+            ("POST", "/api/sessions", "http://[::1]:8080", None),
+            ("POST", "/api/sessions", "http://localhost.evil.test:8080", refused),
+            ("POST", "/api/sessions", "http://localhost:80@evil.test", refused),
+            ("POST", "/api/sessions", "http://evil.test:9000", refused),
             ("GET", "/ws", "http://evil.test", refused),
             ("GET", "/%77s", "http://evil.test", refused),
             ("GET", "/%77%73", "http://evil.test", refused),

@@ -215,13 +215,13 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
     std::fs::write(dir.join("index.html"), "<title>flight deck</title>").unwrap();
     std::fs::write(dir.join("assets/app.js"), "1").unwrap();
     std::fs::write(outer.path().join("secret.txt"), "secret").unwrap();
-    let paths = ["/dashboard/", "/dashboard/assets/app.js", "/dashboard/sessions/a-b"];
+    let paths = ["/dashboard/", "/dashboard/assets/app.js"];
     let missing = ["/dashboard/assets/gone.js", "/dashboard/..%2fsecret.txt", "/dashboard/../secret.txt"];
     let requests = paths.iter().chain(&missing).map(|path| request("GET", path)).collect();
     let replies = ask_with(|config| config.dashboard_path = Some(dir.clone()), requests).await;
-    let texts: Vec<&str> = replies[..3].iter().map(|reply| reply.text.as_str()).collect();
-    assert_eq!(texts, ["<title>flight deck</title>", "1", "<title>flight deck</title>"]);
-    for reply in &replies[..3] {
+    let texts: Vec<&str> = replies[..2].iter().map(|reply| reply.text.as_str()).collect();
+    assert_eq!(texts, ["<title>flight deck</title>", "1"]);
+    for reply in &replies[..2] {
         let policy = reply.header("content-security-policy");
         for rule in ["default-src 'self'", "connect-src 'self'", "require-trusted-types-for 'script'"] {
             assert!(policy.split(';').any(|part| part.trim() == rule), "{rule}: {policy}");
@@ -229,8 +229,27 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
         assert!(!policy.contains("unsafe") && !policy.contains('*'), "{policy}");
         assert_eq!(reply.header("x-content-type-options"), "nosniff");
     }
-    for reply in &replies[3..] {
+    for reply in &replies[2..] {
         assert!((400..500).contains(&reply.status) && reply.body["code"].is_string(), "{}", reply.text);
+    }
+}
+
+/// Somebody types the address that a page of the dashboard could have.
+#[actix_web::test]
+async fn an_address_below_the_dashboard_leads_to_the_page_that_it_means() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("index.html"), "<title>flight deck</title>").unwrap();
+    let addresses = [
+        ("/dashboard/sessions/a-b", "/dashboard/#/sessions/a-b"),
+        ("/dashboard/sessions/a%20b/", "/dashboard/#/sessions/a%20b"),
+        ("/dashboard/sessions?status=active", "/dashboard/#/sessions?status=active"),
+        ("/dashboard//evil.test/x", "/dashboard/#/evil.test/x"),
+        ("/dashboard/live", "/dashboard/#/live"),
+    ];
+    let requests = addresses.iter().map(|(path, _)| request("GET", path)).collect();
+    let replies = ask_with(|config| config.dashboard_path = Some(dir.path().to_owned()), requests).await;
+    for ((path, wanted), reply) in addresses.iter().zip(&replies) {
+        assert_eq!((reply.status, reply.header("location")), (307, *wanted), "{path}");
     }
 }
 

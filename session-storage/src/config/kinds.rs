@@ -197,7 +197,10 @@ impl<K: Kind> Kind for Off<K> {
     }
 }
 
-/// A list of origins by comma, `*` for any, or `off` for none.
+/// The word in the list of origins for pages of this machine, whatever their port.
+pub const LOOPBACK: &str = "loopback";
+
+/// A list of origins by comma, among them `loopback`; `*` for any, or `off` for none.
 #[derive(Debug)]
 pub struct Origins;
 
@@ -210,13 +213,17 @@ impl Kind for Origins {
             _ => {}
         }
         let origins: Vec<String> = text.split(',').map(|o| o.trim().to_owned()).collect();
-        if origins.iter().all(|origin| is_origin(origin)) { Ok(origins) } else { Err(wanted(self)) }
+        if origins.iter().all(|origin| origin == LOOPBACK || is_origin(origin)) {
+            Ok(origins)
+        } else {
+            Err(wanted(self))
+        }
     }
     fn show(&self, value: &Vec<String>) -> String {
         if value.is_empty() { "off".into() } else { value.join(",") }
     }
     fn accepts(&self) -> String {
-        "origins such as http://localhost:3000 separated by commas, * for any, or off".into()
+        "origins such as http://example.org separated by commas, among them loopback for this machine's of any port, * for any, or off".into()
     }
 }
 
@@ -252,6 +259,7 @@ mod tests {
     fn origins_are_origins() {
         assert_eq!(Origins.parse("http://a:1, https://b.c").unwrap(), ["http://a:1", "https://b.c"]);
         assert_eq!(Origins.parse("*").unwrap(), ["*"]);
+        assert_eq!(Origins.parse("loopback,http://a").unwrap(), ["loopback", "http://a"]);
         assert_eq!(Origins.show(&Origins.parse("off").unwrap()), "off");
         for bad in
             ["", "localhost:3000", "http://", "http://a/", "http://a,*", "http://a,,http://b", "http://u@h"]

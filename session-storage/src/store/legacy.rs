@@ -88,7 +88,7 @@ pub(super) fn view(
         let log = LogFile::open(&layout.log(id, LogKind::Actions), 0).map_err(read)?;
         let count = |_, line: &[u8]| {
             if let Ok(body) = RecordBody::parse(line) {
-                view.metadata.bump(body.metric());
+                body.metric().into_iter().for_each(|metric| view.metadata.bump(metric));
             }
             true
         };

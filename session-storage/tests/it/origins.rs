@@ -216,7 +216,7 @@ async fn a_foreign_name_in_the_request_line_is_refused_like_one_in_the_host() {
         let reply = asked("http://localhost/health", hosts).await;
         assert!(matches!(reply.status, 400 | 421), "{hosts}: {}", reply.status);
     }
-    let write = "POST http://localhost:1/api/actions/a HTTP/1.1\r\nHost: localhost:2\r\nOrigin: http://localhost:2\r\n\
+    let write = "POST http://localhost:1/api/actions/a HTTP/1.1\r\nHost: 10.0.0.1:2\r\nOrigin: http://10.0.0.1:2\r\n\
                  Content-Length: 2\r\nConnection: close\r\n\r\n{}";
     server
         .raw("an origin is that of the request line", write.into())

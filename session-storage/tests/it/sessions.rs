@@ -61,7 +61,7 @@ async fn the_defaults_of_a_birth_are_the_old_ones() {
     let server = TestServer::start();
     server.create("s", "u").await;
     let metadata = server.metadata("s").await;
-    assert_eq!((&metadata["model"], &metadata["yoloMode"]), (&json!("claude-sonnet-4.5"), &json!(false)));
+    assert_eq!((&metadata["model"], &metadata["yoloMode"]), (&Value::Null, &json!(false)));
     assert_eq!((&metadata["tags"], &metadata["subsessions"]), (&json!([]), &json!([])));
     assert_eq!((&metadata["parentSession"], &metadata["sandboxId"]), (&Value::Null, &Value::Null));
 }

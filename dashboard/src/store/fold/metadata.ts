@@ -13,11 +13,71 @@ const OF_ACTION: Record<string, Metric> = {
   mcp_call: 'mcpCalls',
   file_write: 'filesModified',
   file_edit: 'filesModified',
+  file_delete: 'filesModified',
   bash_exec: 'bashCommands',
 };
 
-/** The metric that an action of this type counts in. */
-export function metricOf(type: string): Metric {
+/** The types of records that are no calls, as the service has them. */
+const NO_CALLS = new Set([
+  'user_message',
+  'assistant_message',
+  'thinking',
+  'system_message',
+  'tool_result',
+  'file_change',
+  'usage',
+  'permission',
+  'session_started',
+  'session_resumed',
+  'session_forked',
+  'compaction',
+  'branch',
+  'agent_started',
+  'agent_stopped',
+  'checkpoint',
+  'step_started',
+  'step_ended',
+  'notification',
+  'error',
+  'amend',
+  'gap',
+  'prompt',
+  'message',
+  'stop',
+  'tool_error',
+  'stop_failure',
+  'session_start',
+  'session_end',
+  'setup',
+  'instructions_loaded',
+  'user_prompt_expansion',
+  'message_display',
+  'permission_request',
+  'permission_denied',
+  'post_tool_batch',
+  'subagent_start',
+  'subagent_stop',
+  'teammate_idle',
+  'task_created',
+  'task_completed',
+  'elicitation',
+  'elicitation_result',
+  'config_change',
+  'cwd_changed',
+  'pre_compact',
+  'post_compact',
+  'unknown_hook',
+  'unreadable_hook',
+  'step_start',
+  'step_end',
+  'model_call',
+  'output',
+  'exit',
+]);
+
+/** The metric that an action of this type counts in; null: it is no call. */
+export function metricOf(type: string): Metric | null {
+  if (NO_CALLS.has(type)) return null;
   return Object.hasOwn(OF_ACTION, type) ? (OF_ACTION[type] as Metric) : 'toolCalls';
 }
 
@@ -63,7 +123,8 @@ function spawn(metadata: Fields, child: string): Fields {
   return child === '' || children.includes(child) ? counted : { ...counted, subsessions: [...children, child] };
 }
 
-function bump(metadata: Fields, metric: Metric): Fields {
+function bump(metadata: Fields, metric: Metric | null): Fields {
+  if (metric === null) return metadata;
   const metrics = fields(metadata, 'metrics');
   return { ...metadata, metrics: { ...metrics, [metric]: (number(metrics, metric) ?? 0) + 1 } };
 }

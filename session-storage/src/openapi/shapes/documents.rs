@@ -131,9 +131,10 @@ pub(in crate::openapi) struct Initial {
     #[schema(rename = "$schema")]
     schema: Value,
     timestamp: String,
-    source: Value,
-    input: Value,
-    config: Value,
+    /// These three are there if they were given.
+    source: Option<Value>,
+    input: Option<Value>,
+    config: Option<Value>,
 }
 
 /// How a session ended: `final.json`.
@@ -199,7 +200,8 @@ mod tests {
         let state = State::at_birth(at);
         assert_eq!(names(state.doc()), described("State"));
         assert_eq!(names(state.doc()["agents"].as_object().unwrap()), described("Agents"));
-        let initial = initial::document(&Map::new(), at);
+        let given = ["source", "input", "config"].map(|name| (name.to_owned(), Value::Null));
+        let initial = initial::document(&Map::from_iter(given), at);
         assert_eq!(names(initial.as_object().unwrap()), described("Initial"));
     }
 }
