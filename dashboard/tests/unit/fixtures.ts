@@ -14,7 +14,10 @@ const file = new URL('../../../session-model/tests/fixtures/wire.json', import.m
 export const wire = JSON.parse(readFileSync(file, 'utf8')) as Wire;
 
 /** Which counter each type of action moves. */
-export const counters = JSON.parse(readFileSync(new URL('metrics.json', file), 'utf8')) as Record<string, string | null>;
+export const counters = JSON.parse(readFileSync(new URL('metrics.json', file), 'utf8')) as Record<
+  string,
+  string | null
+>;
 
 /** The frames a socket would bring, byte for byte. */
 export const frames: string[] = wire.steps.flatMap((step) => (step.event === undefined ? [] : [step.event]));

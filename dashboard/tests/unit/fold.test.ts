@@ -15,10 +15,10 @@ const birth: Fields = {
   currentStep: null,
   goals: [],
   priorities: { current: null, queue: [], blocked: [] },
-  expectedOutcome: null,
+  expectedOutcome: {},
   agents: { spawned: [], active: [], completed: [] },
-  mcp: { swarm: null, memory: { keys: [] } },
-  workspace: { cwd: '/workspace', filesCreated: [], filesModified: [], gitStatus: null },
+  mcp: { swarm: {}, memory: { keys: [] } },
+  workspace: { cwd: '/workspace', filesCreated: [], filesModified: [], gitStatus: {} },
   errors: [],
 };
 const newborn: Fields = {
