@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
+import enum
 import math
-from typing import Any, Dict, List, TypedDict
+from typing import Any, Dict, List, Optional, TypedDict
 
 import pytest
 from service import Service
@@ -12,12 +15,17 @@ pytest.importorskip("langgraph", reason="NOT TESTED: langgraph is not installed"
 
 from hook_agent import SessionHookAgent  # noqa: E402
 from hook_agent.langchain import Recorder, plain  # noqa: E402
-from langchain_core.language_models.fake_chat_models import FakeListChatModel  # noqa: E402
+from langchain_core.documents import Document  # noqa: E402
+from langchain_core.language_models.fake_chat_models import FakeListChatModel, GenericFakeChatModel  # noqa: E402
 from langchain_core.language_models.fake import FakeListLLM  # noqa: E402
-from langchain_core.messages import AIMessage, ToolMessage  # noqa: E402
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage  # noqa: E402
+from langchain_core.retrievers import BaseRetriever  # noqa: E402
 from langchain_core.runnables import RunnableConfig  # noqa: E402
 from langchain_core.tools import tool  # noqa: E402
+from langgraph.checkpoint.memory import InMemorySaver  # noqa: E402
 from langgraph.graph import END, START, StateGraph  # noqa: E402
+from langgraph.types import interrupt  # noqa: E402
+from pydantic import BaseModel  # noqa: E402
 
 
 class Work(TypedDict, total=False):
@@ -100,6 +108,121 @@ def test_anything_becomes_what_a_record_takes() -> None:
     assert plain(AIMessage("hm", tool_calls=[call])) == {"role": "ai", "content": "hm", "tool_calls": [call]}
     assert plain(ToolMessage("no", tool_call_id="c-1", status="error"))["status"] == "error"
     assert plain({1: (math.inf, b"x", {2}, "\udcff", 1.5, None, True)}) == {
-        "1": ["inf", "b'x'", "{2}", "?", 1.5, None, True]
+        "1": ["inf", "b'x'", [2], "?", 1.5, None, True]
     }
     assert str(plain(endless)).count("[") > 50
+
+
+def test_fields_stay_fields_and_long_texts_are_cut() -> None:
+    @dataclasses.dataclass
+    class Point:
+        x: int
+        y: List[int]
+
+    class Model(BaseModel):
+        name: str
+        at: datetime.datetime
+        kind: enum.Enum
+        inner: Optional["Model"] = None
+
+    kind = enum.Enum("kind", {"one": "eins"})
+    at = datetime.datetime(2026, 1, 2, tzinfo=datetime.timezone.utc)
+    model = Model(name="a", at=at, kind=kind.one, inner=Model(name="b", at=at, kind=kind.one))
+    told = {"name": "a", "at": "2026-01-02T00:00:00+00:00", "kind": "eins"}
+    assert plain({"p": Point(1, [2]), "m": model}) == {
+        "p": {"x": 1, "y": [2]},
+        "m": {**told, "inner": {**told, "name": "b", "inner": None}},
+    }
+    cut = plain("x" * 1_000_000)
+    assert len(cut) < 5000 and cut.endswith("(1000000 characters)")
+
+
+def test_a_pause_is_no_error(service: Service, agent: SessionHookAgent) -> None:
+    def ask(work: Work) -> Dict[str, str]:
+        return {"text": interrupt({"question": "go on?"})}
+
+    built = StateGraph(Work)
+    built.add_node("ask", ask)
+    built.add_edge(START, "ask")
+    settings: Any = {"callbacks": [Recorder(agent)], "configurable": {"thread_id": "t"}}
+    built.compile(name="work", checkpointer=InMemorySaver()).invoke({"text": "four"}, settings)
+
+    session = recorded(service, agent)
+    assert [record for record in session["responses"] if record["type"] == "error"] == []
+    paused = [record for record in session["actions"] if record.get("status") == "paused"]
+    assert [(record["name"], record["interrupts"]) for record in paused][0] == ("ask", [{"question": "go on?"}])
+
+
+def test_what_a_model_tells_of_itself_is_recorded(service: Service, agent: SessionHookAgent) -> None:
+    answer = AIMessage(
+        "well",
+        id="m-1",
+        usage_metadata={
+            "input_tokens": 10, "output_tokens": 4, "total_tokens": 14,
+            "input_token_details": {"cache_read": 6, "cache_creation": 1}, "output_token_details": {"reasoning": 2},
+        },
+        response_metadata={"model_name": "m-large", "finish_reason": "stop"},
+    )  # fmt: skip
+    GenericFakeChatModel(messages=iter([answer])).invoke("hm", {"callbacks": [Recorder(agent)]})
+
+    session = recorded(service, agent)
+    assistant = session["responses"][0]
+    assert (assistant["model"], assistant["stopReason"]) == ("m-large", "stop")
+    usage = session["actions"][1]
+    keys = ("type", "model", "messageId", "input", "output", "cacheRead", "cacheWrite", "reasoning")
+    assert {key: usage.get(key) for key in keys} == {
+        "type": "usage", "model": "m-large", "messageId": "m-1",
+        "input": 3, "output": 4, "cacheRead": 6, "cacheWrite": 1, "reasoning": 2,
+    }  # fmt: skip
+    metadata: Any = session["metadata"]
+    assert (metadata["model"], metadata["tokenUsage"]) == ("m-large", {"input": 10, "output": 4, "total": 14})
+    assert metadata["metrics"]["toolCalls"] == 0
+
+
+def test_a_conversation_grows_by_what_is_new(service: Service, agent: SessionHookAgent) -> None:
+    recorder = Recorder(agent)
+    conversation: List[Any] = []
+    sizes = []
+    for turn in range(40):
+        conversation.append(HumanMessage(f"{turn} " + "x" * 1000, id=str(turn)))
+        FakeListChatModel(responses=["well"]).invoke(conversation, {"callbacks": [recorder]})
+        told = recorded(service, agent)["actions"][-1]["messages"]
+        sizes.append(len(str(told)))
+    assert max(sizes[2:]) < 2000
+    first = recorded(service, agent)["actions"][0]["messages"][0][0]
+    second = recorded(service, agent)["actions"][2]["messages"][0]
+    assert second[0] == {"earlier": 2, "last": recorded(service, agent)["actions"][1]["messages"][0][-1]["digest"]}
+    assert first["digest"] != second[0]["last"]
+
+
+def test_a_huge_image_costs_no_record(service: Service, agent: SessionHookAgent) -> None:
+    image = {"type": "image_url", "image_url": {"url": "data:image/png;base64," + "A" * 11_000_000}}
+    many = [{"type": "text", "text": "y" * 60_000} for _ in range(300)]
+    for content in ([{"type": "text", "text": "what is it?"}, image], many):
+        FakeListChatModel(responses=["a fish"]).invoke(
+            [HumanMessage(content)], {"callbacks": [Recorder(agent)]}  # type: ignore[arg-type]
+        )
+    calls = recorded(service, agent)["actions"]
+    assert calls[0]["messages"][0][0]["content"][0]["text"] == "what is it?"
+    assert [call.get("shortened") for call in calls] == [None, True]
+
+
+def test_a_retriever_is_recorded(service: Service, agent: SessionHookAgent) -> None:
+    class Fixed(BaseRetriever):
+        def _get_relevant_documents(self, query: str, **more: Any) -> List[Document]:
+            if query == "none":
+                raise ValueError("no index")
+            return [Document("found", metadata={"page": 3})]
+
+    fixed = Fixed()
+    fixed.invoke("where?", {"callbacks": [Recorder(agent)]})
+    with pytest.raises(ValueError):
+        fixed.invoke("none", {"callbacks": [Recorder(agent)]})
+
+    session = recorded(service, agent)
+    assert [(record["type"], record["pattern"]) for record in session["actions"]] == [
+        ("search", "where?"), ("search", "none"),
+    ]  # fmt: skip
+    result, error = session["responses"]
+    assert (result["status"], result["output"][0]["page_content"]) == ("ok", "found")
+    assert (error["of"], error["error"]) == ("retriever", "no index")
