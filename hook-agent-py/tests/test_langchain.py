@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import datetime
 import enum
 import math
+import pickle
 from typing import Any, Dict, List, Optional, TypedDict
 
 import pytest
@@ -226,3 +228,10 @@ def test_a_retriever_is_recorded(service: Service, agent: SessionHookAgent) -> N
     result, error = session["responses"]
     assert (result["status"], result["output"][0]["page_content"]) == ("ok", "found")
     assert (error["of"], error["error"]) == ("retriever", "no index")
+
+
+def test_a_recorder_may_be_copied_and_pickled(service: Service) -> None:
+    recorder = Recorder(SessionHookAgent("s-1", service.url))
+    assert copy.deepcopy({"callbacks": [recorder]})["callbacks"][0] is recorder
+    sent = pickle.loads(pickle.dumps(recorder))
+    assert sent.agent.session_id == "s-1"

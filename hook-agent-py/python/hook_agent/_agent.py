@@ -5,7 +5,7 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Dict, Generator, Mapping, Optional, Type
+    from typing import Any, Dict, Generator, Mapping, Optional, Tuple, Type
 
     from . import sync as _sync
 
@@ -36,6 +36,17 @@ class SessionHookAgent:
 
     def __init__(self, session_id: Optional[str] = None, service_url: Optional[str] = None) -> None:
         self._agent = _native.Agent(session_id, service_url)
+
+    # It is a handle: a copy speaks through the same one, and in another process a new one is made for the session. A
+    # token does not go along; it is read from the environment there.
+    def __copy__(self) -> SessionHookAgent:
+        return self
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> SessionHookAgent:
+        return self
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return SessionHookAgent, (self.session_id, self.service_url)
 
     @property
     def session_id(self) -> Optional[str]:

@@ -27,7 +27,7 @@ import threading
 import time
 import uuid
 from collections import OrderedDict
-from typing import Any, Dict, List, NamedTuple, Optional, Sequence
+from typing import Any, Dict, List, NamedTuple, Optional, Sequence, Tuple
 from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
@@ -62,6 +62,16 @@ class Recorder(BaseCallbackHandler):
         self.agent = agent
         self._runs: Dict[UUID, _Run] = {}
         self._told = _Told()
+
+    # LangGraph copies what it is configured with; runs that have begun go on being this one's.
+    def __copy__(self) -> Recorder:
+        return self
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> Recorder:
+        return self
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return Recorder, (self.agent,)
 
     def on_chain_start(self, serialized: Optional[Dict[str, Any]], inputs: Any, **more: Any) -> None:
         """A step begins, unless it is the framework's own."""

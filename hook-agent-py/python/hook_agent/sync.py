@@ -14,9 +14,13 @@ from . import _agent
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Dict, Mapping, Optional, Type
+    from typing import Any, Dict, Mapping, Optional, Tuple, Type
 
 __all__ = ["SessionHookAgent", "hook_agent"]
+
+
+def _made(session_id: Optional[str], service_url: Optional[str], timeout: float) -> SessionHookAgent:
+    return SessionHookAgent(session_id, service_url, timeout=timeout)
 
 
 class SessionHookAgent:
@@ -44,6 +48,15 @@ class SessionHookAgent:
         made._agent = agent
         made.timeout = 10.0
         return made
+
+    def __copy__(self) -> SessionHookAgent:
+        return self
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> SessionHookAgent:
+        return self
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _made, (self.session_id, self.service_url, self.timeout)
 
     @property
     def session_id(self) -> Optional[str]:
