@@ -7,6 +7,7 @@ const MOST = 300;
 /** What says most about an action or a response, first. */
 const TELLING = [
   'command',
+  'summary',
   'file_path',
   'path',
   'url',
@@ -25,6 +26,8 @@ const TELLING = [
   'detail',
 ];
 const OWN = new Set(['seq', 'timestamp', '$offset', '$crc', 'type', 'clientSeq']);
+/** What ties a record to others, or repeats it whole; it tells a reader nothing. */
+const TIES = ['tool', 'event', 'toolUseId', 'callId', 'promptId', 'agentId', 'run', 'parent', 'payload', 'digest'];
 
 export interface Summary {
   /** The kind within the family, e.g. `bash_exec`. */
@@ -65,12 +68,35 @@ export function summarize(event: SessionEvent): Summary {
 
 function telling(data: Fields): string {
   const tool = text(data, 'tool');
+  const end = outcome(data);
   for (const key of TELLING) {
     const value = data[key];
     if (value === undefined || value === null || value === '') continue;
-    return [tool, isFields(value) ? telling(value) || flat(value) : flat(value)].filter(Boolean).join('  ');
+    const told = isFields(value) ? telling(value) || flat(value) : key === 'command' ? asCommand(value) : flat(value);
+    return [tool, end, told].filter(Boolean).join('  ');
   }
-  return [tool, pairs(data, ['tool'])].filter(Boolean).join('  ');
+  return [tool, end || pairs(data, TIES)].filter(Boolean).join('  ');
+}
+
+/** How a call or a program came out, where a record says that. */
+function outcome(data: Fields): string {
+  const exit = data['exitCode'];
+  const status = text(data, 'status');
+  if (typeof exit !== 'number' && !['ok', 'error', 'denied', 'interrupted', 'timeout', 'paused'].includes(status))
+    return '';
+  const duration = data['durationMs'];
+  const took = typeof duration === 'number' ? `in ${Math.round(duration)} ms` : '';
+  return [typeof exit === 'number' ? `exit ${exit}` : status, took].filter(Boolean).join(' ');
+}
+
+/** A command as a person would type it, be it given as a line or as its words. */
+function asCommand(value: Json): string {
+  if (!Array.isArray(value)) return flat(value);
+  return value
+    .slice(0, 50)
+    .map((word) => (typeof word === 'string' && /^[\w@%+=:,./-]+$/.test(word) ? word : `'${flat(word)}'`))
+    .join(' ')
+    .slice(0, MOST);
 }
 
 function patchKeys(data: Fields): string {

@@ -108,6 +108,23 @@ describe('one line of an event', () => {
     expect(summarize(events[1] ?? event(1))).toEqual({ kind: 'tool_call', text: 'Read /etc/hosts' });
   });
 
+  it('says what was done and how it came out, not what ties records together', () => {
+    const ties = { event: 'PreToolUse', toolUseId: 'toolu_1', agentId: 'a', payload: { tool_input: {} } };
+    for (const [data, told] of [
+      [{ ...ties, type: 'bash_exec', tool: 'Bash', summary: 'npm test' }, 'Bash npm test'],
+      [{ ...ties, type: 'tool_result', tool: 'Bash', status: 'ok', durationMs: 28.4 }, 'Bash ok in 28 ms'],
+      [
+        { ...ties, type: 'tool_error', tool: 'Bash', status: 'error', error: 'no such file' },
+        'Bash error no such file',
+      ],
+      [{ ...ties, type: 'tool_error', tool: 'Bash', status: 'denied' }, 'Bash denied'],
+      [{ type: 'bash_exec', command: ['sh', '-c', 'echo a; exit 3'] }, "sh -c 'echo a; exit 3'"],
+      [{ type: 'exit', exitCode: 3, durationMs: 1200 }, 'exit 3 in 1200 ms'],
+      [{ type: 'note', status: 'green', done: true }, 'status: green, done: true'],
+    ] as [Fields, string][])
+      expect(summarize(event(1, data)).text).toBe(told);
+  });
+
   it('is short and one line, whatever is in it', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`) as Fields;
     const wide = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`key${n}`, n]));
