@@ -28,7 +28,10 @@ impl Tls {
         // The resolver knows no timeout: one lookup may be stuck, and those that come after it wait for its thread.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().max_blocking_threads(1).build();
-        let client = reqwest::Client::builder().connect_timeout(config.connect_timeout);
+        let mut client = reqwest::Client::builder().connect_timeout(config.connect_timeout);
+        if config.service.bypasses_proxies() {
+            client = client.no_proxy();
+        }
         Ok(Self {
             runtime: Some(runtime.map_err(|error| unusable(error.to_string()))?),
             client: client

@@ -64,8 +64,32 @@ impl ServiceUrl {
         match &self.target {
             Target::Https => true,
             Target::Unix(_) => false,
-            Target::Http { host, .. } => !is_local(host) && proxy_is_set(),
+            Target::Http { host, .. } => !is_local(host) && proxy_is_set() && !self.bypasses_proxies(),
         }
+    }
+
+    /// Whether `NO_PROXY` names the service.
+    #[cfg(feature = "https")]
+    pub(crate) fn bypasses_proxies(&self) -> bool {
+        let named = ["no_proxy", "NO_PROXY"].iter().find_map(|name| std::env::var(name).ok());
+        named.is_some_and(|list| self.is_named_in(&list))
+    }
+
+    /// `*`, a name with or without a port, and a suffix as `.example.org` or `*.example.org`. Ranges of addresses are
+    /// reqwest's to read.
+    #[cfg(feature = "https")]
+    fn is_named_in(&self, list: &str) -> bool {
+        let identity = service_identity(&self.text);
+        let authority =
+            identity.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+        let (host, port) = split_authority(authority);
+        list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
+            let entry = entry.to_ascii_lowercase();
+            let (name, wanted) = split_authority(&entry);
+            let suffix = name.trim_start_matches('*').trim_start_matches('.');
+            let is_host = name == "*" || host == suffix || host.ends_with(&format!(".{suffix}"));
+            is_host && wanted.is_none_or(|wanted| port == Some(wanted))
+        })
     }
 }
 
@@ -185,6 +209,28 @@ mod tests {
             ServiceUrl::parse("unix:///run/s.sock").unwrap().target,
             Target::Unix("/run/s.sock".into())
         );
+    }
+
+    #[test]
+    #[cfg(feature = "https")]
+    fn no_proxy_names_hosts_ports_and_suffixes() {
+        for (list, address, is_named) in [
+            ("*", "https://a.example.org", true),
+            ("", "https://a.example.org", false),
+            (" , ", "https://a.example.org", false),
+            ("a.example.org", "https://A.example.org", true),
+            ("a.example.org:443", "https://a.example.org", true),
+            ("a.example.org:8443", "https://a.example.org", false),
+            ("a.example.org:9000", "http://a.example.org:9000/base", true),
+            ("example.org", "https://a.example.org", true),
+            (".example.org", "https://a.example.org", true),
+            ("*.example.org", "https://a.example.org", true),
+            ("b.org, *.EXAMPLE.org:443", "https://a.example.org", true),
+            ("ample.org", "https://a.example.org", false),
+            ("10.0.0.7", "http://10.0.0.7:9000", true),
+        ] {
+            assert_eq!(ServiceUrl::parse(address).unwrap().is_named_in(list), is_named, "{list} {address}");
+        }
     }
 
     #[test]
