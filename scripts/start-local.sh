@@ -31,7 +31,20 @@ fi
 
 export STORAGE_PATH=${STORAGE_PATH:-${SESSIONS_DIR:-./.data}} PORT=${PORT:-9000}
 at=${HOST:-localhost}:$PORT
-cat <<END
+service=${CARGO_TARGET_DIR:-target}/release/session-storage
+healthy() { "$service" healthcheck >/dev/null 2>&1; }
+if healthy; then
+  echo "A service answers at http://$at already. Stop it, or choose another port: PORT=9001 $0" >&2
+  exit 1
+fi
+
+# Told once it answers, and not at all if it ends before: it says itself what is in the way.
+tell() {
+  until healthy; do
+    kill -0 "$1" 2>/dev/null || return
+    sleep 0.1
+  done
+  cat <<END
 
   API        http://$at/
   Health     http://$at/health
@@ -42,5 +55,7 @@ cat <<END
   Ctrl-C stops the service.
 
 END
+}
+(tell $$ &)
 # In place of this script, so that signals reach the service itself and it stops in order.
-exec "${CARGO_TARGET_DIR:-target}/release/session-storage"
+exec "$service"

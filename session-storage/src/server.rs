@@ -47,7 +47,7 @@ pub enum ServerError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// An address cannot be listened on.
-    #[error("failed to listen on {address}: {source}")]
+    #[error("failed to listen on {address}: {source}; `HOST` and `PORT` say where to listen")]
     Listen {
         /// The address.
         address: String,
