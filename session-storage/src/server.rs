@@ -47,7 +47,7 @@ pub enum ServerError {
     #[error(transparent)]
     Open(#[from] OpenError),
     /// An address cannot be listened on.
-    #[error("failed to listen on {address}: {source}; `HOST` and `PORT` say where to listen")]
+    #[error("failed to listen on {address}: {source}; `HOST`, `PORT` and `SOCKET_PATH` say where")]
     Listen {
         /// The address.
         address: String,
