@@ -53,6 +53,14 @@ describe('a timeline', () => {
     expect([timeline.total, timeline.get(251)?.offset]).toEqual([252, 260]);
   });
 
+  it('counts no record twice where the page that it opened with was cut for its size', async () => {
+    const { timeline } = await opened(250, 30);
+    expect([timeline.total, timeline.position?.offset]).toEqual([250, 180]);
+    // The feed goes on where the page ended: with what is counted already, and then with what is new.
+    for (let offset = 181; offset <= 252; offset += 1) expect(timeline.append(event(offset))).toBe(offset - 1);
+    expect([timeline.total, timeline.get(179)?.offset, timeline.get(251)?.offset]).toEqual([252, 180, 252]);
+  });
+
   it('forgets what is scrolled past before it came', async () => {
     const { timeline, asked } = await opened(100_000);
     for (let at = 90_000; at > 10_000; at -= 1000) timeline.want(range(at, at + 30));

@@ -12,6 +12,8 @@ export class Timeline {
   /** Up to where the records were counted. */
   position: Position | null = null;
   error = '';
+  /** How many records lie before `position`: a page that was cut for its size ends before the last one counted. */
+  #reached = 0;
   #pages = new Pages();
   #wanted: readonly number[] = [];
   #running: AbortController | null = null;
@@ -27,6 +29,7 @@ export class Timeline {
     this.#pages.clear();
     this.total = page.total;
     this.position = parsePosition(page.next);
+    this.#reached = page.events.length === 0 ? page.total : page.at + page.events.length;
     this.#keep(page);
     this.changed();
   }
@@ -35,8 +38,9 @@ export class Timeline {
   append(event: SessionEvent): number | null {
     if (this.position && event.offset <= this.position.offset) return null;
     this.position = { epoch: this.position?.epoch ?? '', offset: event.offset };
-    const index = this.total;
-    this.total += 1;
+    const index = this.#reached;
+    this.#reached += 1;
+    this.total = Math.max(this.total, this.#reached);
     this.#pages.put(index, event, weigh(event.data));
     this.#pages.use([index]);
     this.changed();
