@@ -230,6 +230,8 @@ describe('the overview', () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/overview`);
     await tab.says('Events stored');
     await tab.says('connected');
+    // Whose the events are is known once the sessions are.
+    await tab.page.locator('a[href="#/sessions?status=active"]').filter({ hasText: '1' }).first().waitFor();
     await lines('s', 0, 9);
     await service.action('s', { type: 'tool_error', error: 'x' });
     await tab.page.getByRole('link', { name: 'action 10' }).waitFor();
