@@ -16,6 +16,7 @@ pub mod json;
 pub mod line;
 pub mod merge;
 pub mod metadata;
+pub mod metric;
 mod names;
 pub mod number;
 pub mod producer;

@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::code::Refusal;
 use crate::json;
 use crate::line;
-use crate::metadata::Metric;
+use crate::metric::Metric;
 use crate::redact;
 use crate::survey::{Reserved, Survey, reserved_as, survey};
 use crate::timestamp::Timestamp;

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::MAX_DEPTH;
-use crate::metadata::Metric;
+use crate::metric::Metric;
 use crate::scanner::Scanner;
 
 /// Which keys a body bears that a line has a meaning of its own for.

@@ -181,13 +181,3 @@ fn what_an_earlier_version_let_pass_is_applied_again() {
         "it is not in the way of others"
     );
 }
-
-#[test]
-fn the_table_of_counters_is_the_fixture() {
-    let table: serde_json::Map<String, Value> =
-        serde_json::from_str(include_str!("../../tests/fixtures/metrics.json")).unwrap();
-    for (kind, counter) in &table {
-        assert_eq!(Metric::of_action(kind).map(Metric::as_str), counter.as_str(), "{kind}");
-    }
-    assert!(super::NO_CALLS.iter().all(|kind| table.contains_key(*kind)));
-}

@@ -39,7 +39,7 @@ use tokio::sync::Semaphore;
 use crate::clock::now;
 use crate::live::{History, Hub};
 use crate::store::cells::{Cell, Loaded};
-use crate::store::disk::{Disk, RealDisk};
+use crate::store::disk::{Disk, RealDisk, is_full};
 use crate::store::error::{CommitError, Damage, OpenError};
 use crate::store::log_file::LogFile;
 use crate::store::readers::Readers;
@@ -227,7 +227,7 @@ fn unopened(id: &SessionId, damage: &Damage) -> Refusal {
         }
         Damage::Io { file, source } => {
             tracing::error!(session = %id, file, error = %source, "session cannot be read now; it is left as it is");
-            return if source.kind() == std::io::ErrorKind::StorageFull {
+            return if is_full(source) {
                 Refusal::new(
                     Code::StorageFull,
                     format!("session `{id}` cannot be completed: the disk is full"),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::SyncPolicy;
-use super::disk::Disk;
+use super::disk::{Disk, is_full};
 use super::error::CommitError;
 use super::figures::Figures;
 use super::index::Index;
@@ -158,8 +158,5 @@ pub(super) fn reserve(size: u64) -> u64 {
 }
 
 fn write_failure(error: io::Error) -> Failure {
-    match error.kind() {
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Failure::Full,
-        _ => Failure::Write(error),
-    }
+    if is_full(&error) { Failure::Full } else { Failure::Write(error) }
 }

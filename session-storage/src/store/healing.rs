@@ -70,7 +70,9 @@ impl Store {
             }
             self.behind.note(&cell.id, Pending::LogsShort);
             match self.complete(cell) {
-                Err(Damage::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+                // A full disk, a file system that became read-only, a log that is somebody else's: what is there and
+                // what the journal has can be read all the same.
+                Err(damage) if damage.is_passing() => {
                     let view = match &*cell.slot.lock() {
                         Slot::Loaded(loaded) => loaded.view.clone(),
                         Slot::Absent(_) | Slot::Unloaded => continue,
@@ -83,7 +85,7 @@ impl Store {
         }
     }
 
-    /// A log that cannot be completed on the full disk, with the lines that it lacks. Its session takes no writes.
+    /// A log that cannot be completed now, with the lines that it lacks. Its session takes no writes.
     fn read_from_journal(&self, view: &View, log: LogKind) -> Result<LogFile, Damage> {
         let head = view.logs[log.index()];
         let io = |file| move |source| Damage::Io { file, source };

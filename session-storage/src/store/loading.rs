@@ -73,7 +73,7 @@ impl Store {
             self.behind.done(&cell.id);
         }
         if let Some(damage) = short {
-            tracing::error!(session = %cell.id, %damage, "a session's logs cannot be completed on the full disk: it is read from the journal, and takes no writes");
+            tracing::error!(session = %cell.id, %damage, "a session's logs cannot be completed now: it is read with what the journal has, and takes no writes");
             self.behind.note(&cell.id, Pending::LogsShort);
         }
         let is_due = matches!(&slot, Slot::Loaded(loaded) if loaded.is_dirty() || is_unlisted);

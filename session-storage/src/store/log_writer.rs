@@ -15,7 +15,7 @@ use lru::LruCache;
 use session_model::{EventKind, LogKind, SessionId, UserId};
 
 use super::behind::{Behind, Pending};
-use super::disk::Disk;
+use super::disk::{Disk, is_full};
 use super::files;
 use super::folders::Folders;
 use super::layout::Layout;
@@ -141,7 +141,7 @@ impl LogWriter {
     /// Lets a group go on whose events are durable already, though one session's files could not follow: they are
     /// completed from the journal later, and until then that session takes no writes. A full disk is everybody's.
     fn excuse(&mut self, event: &PendingEvent, pending: Pending, error: io::Error) -> io::Result<()> {
-        if matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded) {
+        if is_full(&error) {
             return Err(error);
         }
         self.forget(&event.session);

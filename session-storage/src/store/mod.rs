@@ -44,6 +44,7 @@ pub mod layout;
 pub mod legacy;
 pub mod lock;
 pub mod log_file;
+mod log_lines;
 pub mod log_writer;
 pub mod maintenance;
 pub mod readers;

@@ -25,7 +25,7 @@ use bytes::Bytes;
 use session_model::{EventKind, LogKind, SessionId};
 
 use super::checkpoint::{Checkpoint, boot_id, new_epoch};
-use super::disk::Disk;
+use super::disk::{Disk, is_full};
 use super::error::{Damage, OpenError};
 use super::files;
 use super::index::{self, FoundIndex, Index, Row};
@@ -372,8 +372,12 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
         };
         let opened = open().or_else(|damage| match damage {
             // Completing a log takes little room: the spare segments have some.
-            Damage::Io { ref source, .. } if source.kind() == io::ErrorKind::StorageFull => {
-                if free_spares(layout) { open() } else { Err(damage) }
+            Damage::Io { ref source, .. } if is_full(source) => {
+                if free_spares(layout) {
+                    open()
+                } else {
+                    Err(damage)
+                }
             }
             damage => Err(damage),
         });

@@ -17,13 +17,11 @@
 //! [`Damage::is_passing`]. A snapshot that was read and is no JSON is left as it is until the session's next event;
 //! its bytes are then kept beside it as `<name>.damaged`.
 
-use std::collections::BTreeMap;
-use std::fs;
 use std::io;
 
 use serde_json::Value;
 use session_model::change_line::ChangeLine;
-use session_model::line::{self, Seal};
+use session_model::line;
 use session_model::metadata::Metadata;
 use session_model::producer::Producers;
 use session_model::redact;
@@ -39,16 +37,8 @@ use super::files;
 use super::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
 use super::legacy::{self, Hint};
 use super::log_file::LogFile;
+use super::log_lines::{LogLines, NewLine};
 use super::segment::Entry;
-
-/// A line of a log, as the journal or the log itself has it.
-struct NewLine {
-    seq: u64,
-    offset: u64,
-    log: LogKind,
-    at: Option<Timestamp>,
-    bytes: Vec<u8>,
-}
 
 /// What the journal holds of a session.
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +63,7 @@ pub struct Opened {
     pub is_ahead: bool,
     /// The snapshots that were read and are no documents.
     pub damaged: Vec<&'static str>,
-    /// Why its logs do not hold all of it, if the disk is too full for that: the journal does.
+    /// Why its logs do not hold all of it, if they cannot be written now: the journal does.
     pub short: Option<Damage>,
 }
 
@@ -135,12 +125,7 @@ pub fn open(
     for lines in &logs {
         let head = starts_at[lines.log.index()];
         if let Err(source) = lines.complete(layout, disk, id, head, !entries.is_empty()) {
-            let is_full = source.kind() == io::ErrorKind::StorageFull;
-            let damage = Damage::Io { file: log_name(lines.log), source };
-            if !is_full {
-                return Err(damage);
-            }
-            short = Some(damage);
+            short = Some(Damage::Io { file: log_name(lines.log), source });
         }
     }
     // What the journal has from the beginning, or from an image on, may have been written and not synced.
@@ -213,7 +198,7 @@ pub(super) enum Document {
     Whole(Value),
     /// The file is none; the document that it begins with, if it does.
     Damaged(Option<Value>),
-    /// It is empty or all zeros, as a power cut leaves what was not synced.
+    /// It is empty or has zeros in it, as a power cut leaves what was not synced: JSON has none.
     Torn,
 }
 
@@ -244,7 +229,7 @@ pub(super) fn read_document(layout: &Layout, id: &SessionId, name: &'static str)
     Ok(match json::stored::<Value>(&bytes) {
         Ok(value) if value.is_object() => Document::Whole(value),
         Ok(_) | Err(_) => match json::leading_object(&bytes) {
-            None if bytes.iter().all(|byte| *byte == 0) => Document::Torn,
+            None if bytes.is_empty() || bytes.contains(&0) => Document::Torn,
             leading => Document::Damaged(leading),
         },
     })
@@ -283,170 +268,6 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
     }
     base.view = Some(view);
     Ok(base)
-}
-
-/// The lines of one log that are not in the base, and those of the journal that heal what is.
-struct LogLines {
-    log: LogKind,
-    /// By seq, those of the journal first.
-    known: BTreeMap<u64, NewLine>,
-    file: LogFile,
-    /// From where on the file is made to be what the journal says: the base's end, or before it.
-    start: u64,
-    /// The lines before the base's end that are written again.
-    healing: Vec<u8>,
-    /// The lines after it.
-    newer: Vec<NewLine>,
-}
-
-impl LogLines {
-    /// The lines of the journal, and those of the log behind the base's end.
-    fn read(
-        layout: &Layout,
-        id: &SessionId,
-        log: LogKind,
-        base: Option<&View>,
-        journaled: Journaled<'_>,
-    ) -> Result<Self, Damage> {
-        let io = |source| Damage::Io { file: log_name(log), source };
-        let file = LogFile::open(&layout.log(id, log), 0).map_err(io)?;
-        let from = base.map_or(0, |base| base.logs[log.index()].bytes);
-        // What is older than this is not of this session, or in the base.
-        let born = journaled.entries.first().filter(|first| is_birth(first)).map(|first| first.first_offset);
-        let after = base.map_or_else(|| born.unwrap_or(0).saturating_sub(1), |base| base.offset);
-        let mut known = journal_lines(journaled.entries, log);
-        for line in read_tail(&file, log, from).map_err(io)?.into_iter().filter(|line| line.offset > after) {
-            known.entry(line.seq).or_insert(line);
-        }
-        Ok(Self { log, known, file, start: 0, healing: Vec::new(), newer: Vec::new() })
-    }
-
-    /// Chooses the lines to be written, now that the base's end is known.
-    fn settle(&mut self, head: LogHead, journaled: Journaled<'_>) -> Result<(), Damage> {
-        let mut newer = self.known.split_off(&(head.seq + 1));
-        // Backwards from the base's end, as far as the journal goes without a gap.
-        self.start = head.bytes;
-        let mut healing = Vec::new();
-        for (expected, (seq, line)) in
-            (1..=head.seq).rev().zip(std::mem::take(&mut self.known).into_iter().rev())
-        {
-            if seq != expected || self.start < head.legacy + line.bytes.len() as u64 {
-                break;
-            }
-            self.start -= line.bytes.len() as u64;
-            healing.push(line);
-        }
-        healing.iter().rev().for_each(|line| self.healing.extend_from_slice(&line.bytes));
-        self.check_length(head)?;
-        if !journaled.entries.is_empty() {
-            self.check_end(head.legacy, head.seq - healing.len() as u64)?;
-        }
-        let gap = (head.seq + 1..).zip(newer.keys()).find(|(expected, seq)| expected != *seq);
-        if let Some((expected, _)) = gap {
-            let behind = newer.split_off(&expected);
-            if behind.values().any(|line| line.offset < journaled.end) {
-                return Err(Damage::Gap { file: log_name(self.log), seq: expected });
-            }
-        }
-        self.newer = newer.into_values().collect();
-        Ok(())
-    }
-
-    /// What the base has counted, and the journal does not hold, must be there.
-    fn check_length(&self, head: LogHead) -> Result<(), Damage> {
-        let found = self.file.len();
-        let expected = self.start - u64::from(self.start == head.legacy && self.start == found + 1);
-        if found < expected {
-            return Err(Damage::Short { file: log_name(self.log), found, expected });
-        }
-        Ok(())
-    }
-
-    /// Where the lines of the journal follow, the log must end with the line of this seq: a log that was changed by
-    /// hand is not continued in the middle of a line.
-    fn check_end(&self, legacy: u64, seq: u64) -> Result<(), Damage> {
-        if self.start <= legacy {
-            return Ok(());
-        }
-        let read = |source| Damage::Io { file: log_name(self.log), source };
-        let (_, lines) = self.file.lines_before(legacy, self.start, 1024).map_err(read)?;
-        let text = lines.trim_ascii_end();
-        let last = &text[memchr::memrchr(b'\n', text).map_or(0, |n| n + 1)..];
-        let fits = lines.ends_with(b"\n") && line::head(last).is_some_and(|line| line.seq == seq);
-        if !fits {
-            let what = format!("the record with seq {seq} should end here");
-            return Err(Damage::Record { file: log_name(self.log), at: self.start, what });
-        }
-        Ok(())
-    }
-
-    /// What is to stand from `start` on.
-    fn wanted(&self) -> Vec<u8> {
-        let mut wanted = self.healing.clone();
-        self.newer.iter().for_each(|line| wanted.extend_from_slice(&line.bytes));
-        wanted
-    }
-
-    /// Makes the log hold just the lines chosen.
-    fn complete(
-        &self,
-        layout: &Layout,
-        disk: &dyn Disk,
-        id: &SessionId,
-        head: LogHead,
-        is_recovered: bool,
-    ) -> io::Result<()> {
-        let wanted = self.wanted();
-        if wanted.is_empty() && head.bytes > 0 && head.bytes == head.legacy {
-            // Nothing of ours follows: what the older service wrote is left as it is.
-            return Ok(());
-        }
-        let path = layout.log(id, self.log);
-        let (start, end, len) = (self.start, self.start + wanted.len() as u64, self.file.len());
-        let found = self.file.bytes(start, len.saturating_sub(start) as usize)?;
-        // What is torn behind the last record is cut off when the next one is written, not because of a read.
-        if found.starts_with(&wanted) && (len == end || !is_recovered) {
-            return Ok(());
-        }
-        tracing::info!(session = %id, log = self.log.as_str(), at = start, found = len, made = end, "a log is completed");
-        let same = found.iter().zip(&wanted).take_while(|(a, b)| a == b).count();
-        files::keep_bytes(&path, &found[same..])?;
-        fs::create_dir_all(layout.session(id))?;
-        let file = files::open_for_writing(&path)?;
-        if file.metadata()?.len() > end {
-            file.set_len(end)?;
-        }
-        if file.metadata()?.len() + 1 == start {
-            disk.write_at(&file, b"\n", start - 1)?;
-        }
-        disk.write_at(&file, &wanted[same..], start + same as u64)
-    }
-}
-
-fn journal_lines(entries: &[Entry], log: LogKind) -> BTreeMap<u64, NewLine> {
-    let events = entries.iter().flat_map(|e| e.events.iter().map(move |event| (e.at, event)));
-    events
-        .filter(|(_, event)| event.kind.log() == log)
-        .filter_map(|(at, event)| {
-            let seq = line::head(&event.line)?.seq;
-            let bytes = event.line.to_vec();
-            Some((seq, NewLine { seq, offset: event.offset, log, at: Some(at), bytes }))
-        })
-        .collect()
-}
-
-/// The whole lines of ours that stand in a log after `from`. What is between them and no such line is passed over: a
-/// gap shows in their numbers.
-fn read_tail(file: &LogFile, log: LogKind, from: u64) -> io::Result<Vec<NewLine>> {
-    let mut lines = Vec::new();
-    file.walk(from, file.len(), |_, text| {
-        if let (Some(head), Seal::Whole) = (line::head(text), line::check(text)) {
-            let bytes = [text, b"\n"].concat();
-            lines.push(NewLine { seq: head.seq, offset: head.offset, log, at: None, bytes });
-        }
-        true
-    })?;
-    Ok(lines)
 }
 
 /// A view for a session without readable snapshots: its creation, or what the older service left.

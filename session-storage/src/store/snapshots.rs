@@ -13,6 +13,7 @@ use session_model::{LogHead, SessionId, View, documents, json};
 
 use super::Store;
 use super::cells::{Cell, Slot};
+use super::disk;
 use super::files;
 use super::index::Row;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
@@ -169,7 +170,7 @@ impl Store {
         if let Err(error) = self.write_documents(&snapshot) {
             // Tried again ten times a second: the first failure is told, and the end of them. A full disk is everybody's
             // and makes the service unready; anything else is this session's alone.
-            let is_full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
+            let is_full = disk::is_full(&error);
             let is_known = if is_full {
                 self.snapshots_fail.swap(true, Ordering::AcqRel)
             } else {

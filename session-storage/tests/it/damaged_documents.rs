@@ -149,7 +149,7 @@ async fn a_damaged_index_of_the_older_service_is_kept_and_read_as_far_as_it_goes
 /// What was not synced before a power cut is there in its length, with zeros, or empty.
 #[tokio::test]
 async fn snapshots_that_a_power_cut_tore_are_none_that_were_damaged() {
-    for torn in ["", "\0\0\0\0"] {
+    for torn in ["", "\0\0\0\0", "{\"$schema\": \"session-initial-v1\", \"inp\0\0\0\0"] {
         let server = Setup::new().start();
         let body = json!({"sessionId": "made", "userId": "u", "initial": {"input": "kept"}});
         server.post("/api/sessions", body).await.ok();

@@ -30,6 +30,8 @@ pub(crate) struct FaultyDisk {
     pub(crate) commits: AtomicU32,
     /// Only the sessions' logs cannot be written.
     logs: AtomicBool,
+    /// Why nothing can be written.
+    kind: Mutex<io::ErrorKind>,
     /// Nothing is free.
     full: AtomicBool,
     /// No `metadata.json` can be replaced.
@@ -49,6 +51,7 @@ impl Default for FaultyDisk {
             write: AtomicBool::default(),
             commits: AtomicU32::new(u32::MAX),
             logs: AtomicBool::default(),
+            kind: Mutex::new(io::ErrorKind::StorageFull),
             full: AtomicBool::default(),
             metadata: AtomicBool::default(),
             size: None,
@@ -83,7 +86,7 @@ impl Disk for FaultyDisk {
         {
             // Half of it arrives, as on a disk that fills up.
             self.real.write_at(file, &bytes[..bytes.len() / 2], at)?;
-            return Err(io::ErrorKind::StorageFull.into());
+            return Err((*self.kind.lock().unwrap()).into());
         }
         self.real.write_at(file, bytes, at)
     }
@@ -438,47 +441,54 @@ fn an_old_log_without_a_newline_keeps_its_last_record_when_a_write_fails_first()
 }
 
 #[test]
-fn what_only_the_journal_has_is_read_while_the_disk_is_too_full_for_the_log() {
-    let dir = tempfile::tempdir().unwrap();
-    let log = dir.path().join("sessions/s/actions.jsonl");
-    let query = || LogQuery::default();
-    actix_web::rt::System::new().block_on(async {
-        let disk = Arc::new(FaultyDisk::default());
-        let mut sessions = open(dir.path(), &disk);
-        for n in 0..4 {
-            append(&sessions, n).await.unwrap();
-        }
-        for cut_while in ["it runs", "it is stopped"] {
-            let whole = read_log(&sessions, query()).await;
-            let restarts = cut_while == "it is stopped";
-            let bytes = std::fs::read(&log).unwrap();
-            // In the middle of the third line.
-            let cut = || std::fs::write(&log, &bytes[..bytes.len() / 8 * 5]).unwrap();
-            if restarts {
-                sessions.shutdown().await;
-                drop(sessions);
-                cut();
-                disk.logs.store(true, Ordering::SeqCst);
-                sessions = open(dir.path(), &disk);
-            } else {
-                cut();
-                disk.logs.store(true, Ordering::SeqCst);
+fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
+    use io::ErrorKind::{PermissionDenied, QuotaExceeded, ReadOnlyFilesystem, StorageFull};
+    for (kind, code) in [
+        (StorageFull, Code::StorageFull),
+        (QuotaExceeded, Code::StorageFull),
+        (ReadOnlyFilesystem, Code::StorageUnavailable),
+        (PermissionDenied, Code::StorageUnavailable),
+    ] {
+        let dir = tempfile::tempdir().unwrap();
+        let log = dir.path().join("sessions/s/actions.jsonl");
+        actix_web::rt::System::new().block_on(async {
+            let disk = Arc::new(FaultyDisk { kind: Mutex::new(kind), ..FaultyDisk::default() });
+            let mut sessions = open(dir.path(), &disk);
+            for n in 0..4 {
+                append(&sessions, n).await.unwrap();
             }
-            assert_eq!(read_log(&sessions, query()).await, whole, "cut while {cut_while}");
-            assert_eq!(read_log(&sessions, query()).await, whole, "cut while {cut_while}");
-            assert_eq!(append(&sessions, 9).await, Err(Code::StorageFull));
-            disk.logs.store(false, Ordering::SeqCst);
-            assert_eq!(read_log(&sessions, query()).await, whole, "there is room again");
-            assert_eq!(std::fs::read(&log).unwrap(), bytes);
-        }
-        append(&sessions, 4).await.unwrap();
-        sessions.shutdown().await;
-    });
-    assert_eq!(stored(dir.path()), [0, 1, 2, 3, 4]);
+            for restarts in [false, true] {
+                let whole = read_log(&sessions).await;
+                let bytes = std::fs::read(&log).unwrap();
+                // In the middle of the third line.
+                let cut = || std::fs::write(&log, &bytes[..bytes.len() / 8 * 5]).unwrap();
+                if restarts {
+                    sessions.shutdown().await;
+                    drop(sessions);
+                    cut();
+                    disk.logs.store(true, Ordering::SeqCst);
+                    sessions = open(dir.path(), &disk);
+                } else {
+                    cut();
+                    disk.logs.store(true, Ordering::SeqCst);
+                }
+                for _ in 0..2 {
+                    assert_eq!(read_log(&sessions).await, whole, "{kind}, {restarts}");
+                }
+                assert_eq!(append(&sessions, 9).await, Err(code), "{kind}, {restarts}");
+                disk.logs.store(false, Ordering::SeqCst);
+                assert_eq!(read_log(&sessions).await, whole, "{kind}, {restarts}");
+                assert_eq!(std::fs::read(&log).unwrap(), bytes, "it is whole again");
+            }
+            append(&sessions, 4).await.unwrap();
+            sessions.shutdown().await;
+        });
+        assert_eq!(stored(dir.path()), [0, 1, 2, 3, 4]);
+    }
 }
 
-async fn read_log(sessions: &Sessions, query: LogQuery) -> String {
-    let stream = sessions.log(&id("s"), LogKind::Actions, query).await.unwrap();
+async fn read_log(sessions: &Sessions) -> String {
+    let stream = sessions.log(&id("s"), LogKind::Actions, LogQuery::default()).await.unwrap();
     let pieces: Vec<_> = stream.map(|piece| piece.unwrap()).collect().await;
     String::from_utf8(pieces.concat()).unwrap()
 }

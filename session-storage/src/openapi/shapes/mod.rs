@@ -11,7 +11,7 @@ mod documents;
 mod requests;
 
 use session_model::event::EventKind;
-use session_model::{Code, metadata};
+use session_model::{Code, metric};
 use utoipa::openapi::schema::{Components, ComponentsBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
@@ -62,5 +62,5 @@ pub(super) fn components() -> Components {
 
 /// The counters' names, for the shape of metrics.
 pub(super) fn metric_names() -> Vec<&'static str> {
-    metadata::Metric::ALL.iter().map(|metric| metric.as_str()).collect()
+    metric::Metric::ALL.iter().map(|metric| metric.as_str()).collect()
 }
