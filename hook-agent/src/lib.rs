@@ -30,6 +30,7 @@ mod kind;
 mod redaction;
 mod spool;
 mod sync;
+mod text;
 mod token;
 mod transport;
 

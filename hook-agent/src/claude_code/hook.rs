@@ -24,6 +24,8 @@ use crate::{Config, Error, transport};
 
 /// `SessionEnd` has 1.5 seconds, after which Claude Code kills the hook.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// So often records are made again because other hooks came in between.
+const ATTEMPTS: usize = 4;
 /// A large payload gets a millisecond more for every so many bytes.
 const BYTES_A_MILLISECOND: usize = 64 * 1024;
 /// Of a payload that is larger than the service takes, so much is kept.
@@ -48,6 +50,13 @@ struct Unkept {
     reason: String,
     /// Those that are not, if some may be: what is in the spool is delivered from there, and must not go another way too.
     left: Option<Vec<Vec<u8>>>,
+}
+
+/// The records of a hook, and what is remembered before and after it.
+struct Made {
+    before: Run,
+    run: Run,
+    frames: Vec<Vec<u8>>,
 }
 
 impl From<io::Error> for Unkept {
@@ -154,19 +163,43 @@ impl Hook {
             let frames = self.frames(Some(folder), session, &map(payload, scene, &mut Run::default()));
             return self.append(&folder.hold()?, frames);
         }
-        let held = folder.hold()?;
-        let before = Run::load(&folder.path, session);
-        let mut run = before.clone();
-        let drafts = map(payload, scene, &mut run);
-        self.append(&held, self.frames(Some(folder), session, &drafts))?;
-        let saved = if run == before { Ok(()) } else { run.save(&folder.path, session) };
+        let (held, made) = self.remembering(folder, session, payload, scene)?;
+        self.append(&held, made.frames)?;
+        let saved = made.run.save(&made.before, &folder.path, session);
         let forgot = if meaning == Meaning::SessionEnd { forget_silent(&folder.path) } else { Ok(()) };
         for error in saved.err().into_iter().chain(forgot.err()) {
-            if error.kind() != io::ErrorKind::NotFound {
-                note(&folder.path, &format!("runs: {error}"));
-            }
+            note(&folder.path, &format!("runs: {error}"));
         }
         Ok(())
+    }
+
+    /// The records, by what is remembered, and the folder held. Making records of a large payload takes milliseconds,
+    /// for which nobody else is to wait: what is remembered is read before, and read again once the folder is held. Only
+    /// where other hooks of the session came in between each time are they made while the others wait.
+    fn remembering<'f>(
+        &self,
+        folder: &'f SharedFolder,
+        session: &str,
+        payload: &Payload<'_>,
+        scene: &Scene<'_>,
+    ) -> io::Result<(Held<'f>, Made)> {
+        let with_errors = Meaning::of(&payload.hook_event_name).may_be_error();
+        let load = || Run::load(&folder.path, session, with_errors);
+        let make = || {
+            let before = load();
+            let mut run = before.clone();
+            let frames = self.frames(Some(folder), session, &map(payload, scene, &mut run));
+            Made { before, run, frames }
+        };
+        for _ in 0..ATTEMPTS {
+            let made = make();
+            let held = folder.hold()?;
+            if load() == made.before {
+                return Ok((held, made));
+            }
+        }
+        let held = folder.hold()?;
+        Ok((held, make()))
     }
 
     fn frames(&self, folder: Option<&SharedFolder>, session: &str, drafts: &[Draft<'_>]) -> Vec<Vec<u8>> {

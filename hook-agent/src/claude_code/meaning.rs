@@ -74,6 +74,11 @@ impl Meaning {
     pub(super) fn remembers(self) -> bool {
         !matches!(self, Self::Message | Self::AgentStart | Self::AgentStop | Self::Other)
     }
+
+    /// Whether it adds to the session's errors.
+    pub(super) fn may_be_error(self) -> bool {
+        matches!(self, Self::StopFailure | Self::ToolError | Self::ToolBatch)
+    }
 }
 
 /// What the service counts a call of this tool as.

@@ -8,6 +8,8 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::text::one_line;
+
 const MAX_BYTES: u64 = 64 * 1024;
 const MAX_LINE: usize = 1024;
 /// What is noted again within this time is not noted, as far as the last lines tell.
@@ -40,7 +42,7 @@ fn is_noted(folder: &Path, what: &str) -> io::Result<bool> {
 
 /// One line, not too long.
 fn cleaned(what: &str) -> String {
-    what.chars().take(MAX_LINE).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    one_line(what).chars().take(MAX_LINE).collect()
 }
 
 /// Notes it. Where even that can't be written there is nobody left to tell.

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use crate::Error;
+use crate::text::one_line;
 
 /// How the command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,7 +80,7 @@ impl From<Error> for Failure {
 
 /// A line for people. A closed error output is no reason to fail.
 pub(super) fn tell(message: &str) {
-    let _ = writeln!(std::io::stderr(), "hook-agent: {message}");
+    let _ = writeln!(std::io::stderr(), "hook-agent: {}", one_line(message));
 }
 
 /// Data for the standard output; a closed pipe is success.

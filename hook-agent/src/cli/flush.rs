@@ -1,12 +1,13 @@
 //! `flush`: delivers what processes have left behind, and says what it could not.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, Failure, tell};
 use crate::delivery::{Delivered, Once};
-use crate::spool::{Folder, FolderInfo, SharedFolder, survey};
+use crate::spool::{Folder, FolderInfo, SharedFolder, check_trust, survey};
 use crate::transport::{is_same_service, service_identity};
 use crate::{Config, HookAgent, ServiceUrl};
 
@@ -48,10 +49,15 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// What waits in which folders, of all directories that can be read.
+/// The spool directories that are there. One in a place where others can make it, and did, is passed over.
+pub(super) fn directories(config: &Config) -> impl Iterator<Item = &PathBuf> {
+    config.spool_dirs.iter().filter(|dir| dir.is_dir() && check_trust(dir).is_ok())
+}
+
+/// What waits in which folders.
 pub(super) fn folders(config: &Config) -> Result<Vec<FolderInfo>, Failure> {
     let mut folders = Vec::new();
-    for dir in config.spool_dirs.iter().filter(|dir| dir.is_dir()) {
+    for dir in directories(config) {
         let unreadable =
             |error| Failure { exit: Exit::Spool, message: format!("`{}`: {error}", dir.display()) };
         folders.extend(survey(dir).map_err(unreadable)?);
@@ -85,7 +91,7 @@ fn targets(config: &Config, all: bool) -> Result<Vec<Config>, Failure> {
 
 fn deliver(config: &Config, deadline: Instant) -> Result<(), String> {
     let mut reason = None;
-    for dir in config.spool_dirs.iter().filter(|dir| dir.is_dir()) {
+    for dir in directories(config) {
         let folders = SharedFolder::find(dir, config.service.as_str())
             .map_err(|error| format!("`{}`: {error}", dir.display()))?;
         for folder in folders {

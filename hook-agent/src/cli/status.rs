@@ -1,5 +1,6 @@
 //! `status`: the service's health and what waits in the spool, for people or as JSON.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -7,20 +8,22 @@ use serde_json::{Value, json};
 use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, Failure, print};
-use super::flush::{folders, records};
+use super::flush::{directories, folders, records};
 use crate::claude_code::troubles;
 use crate::spool::FolderInfo;
+use crate::text::one_line;
 use crate::transport::is_same_service;
 use crate::{Config, HookAgent};
 
 pub(super) fn status(options: &Options) -> Result<Exit, Failure> {
     let config = config(options)?;
-    let (service, dirs) = (config.service.as_str().to_owned(), config.spool_dirs.clone());
+    let service = config.service.as_str().to_owned();
+    let dirs: Vec<PathBuf> = directories(&config).cloned().collect();
     let folders = folders(&config)?;
     let health = health(config, options.wait.max(Duration::from_secs(2)))?;
     if !options.json {
         let mut lines = vec![about_service(&service, &health)];
-        lines.extend(dirs.iter().filter(|dir| dir.is_dir()).map(|dir| format!("spool    {}", dir.display())));
+        lines.extend(dirs.iter().map(|dir| format!("spool    {}", dir.display())));
         lines.extend(folders.iter().flat_map(|folder| about(folder, &service)));
         if folders.iter().all(|folder| folder.pending == 0 && folder.error.is_none()) {
             lines.push("         nothing waits".to_owned());
@@ -29,7 +32,6 @@ pub(super) fn status(options: &Options) -> Result<Exit, Failure> {
     }
     let spools: Vec<Value> = dirs
         .iter()
-        .filter(|dir| dir.is_dir())
         .map(|dir| {
             let own = folders.iter().filter(|folder| !folder.shared && folder.path.starts_with(dir));
             json!({"dir": dir, "folders": own.map(as_json).collect::<Vec<_>>()})
@@ -71,7 +73,7 @@ fn about_service(service: &str, health: &Value) -> String {
         (None, Some(error)) => error.to_owned(),
         (None, None) => "its answer is none of a flight recorder".to_owned(),
     };
-    format!("service  {service}: {told}")
+    format!("service  {service}: {}", one_line(&told))
 }
 
 /// The lines about one folder, none if there is nothing to say.
@@ -100,5 +102,5 @@ fn about(folder: &FolderInfo, service: &str) -> Vec<String> {
         let noted = path.join("trouble.log");
         lines.push(format!("{troubles} lines of trouble that hooks had (`{}`)", noted.display()));
     }
-    lines.into_iter().map(|line| format!("         {line}")).collect()
+    lines.into_iter().map(|line| format!("         {}", one_line(&line))).collect()
 }

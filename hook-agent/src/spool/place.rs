@@ -78,6 +78,16 @@ impl Place {
         Ok(Some(file))
     }
 
+    /// The state file for a look at it, if there is one.
+    pub(crate) fn state_reader(&self) -> io::Result<Option<File>> {
+        let Self::Disk(folder) = self else { return Ok(None) };
+        match File::open(folder.join("state")) {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Disk(folder) => folder,

@@ -66,17 +66,13 @@ impl Ledger {
     /// Opens it and reads the newer whole slot.
     pub(crate) fn open(place: &Place) -> io::Result<(Self, Progress)> {
         let file = place.state_file()?;
-        let mut newest = Progress::default();
-        for slot in 0..2 {
-            let Some(json) = file.as_ref().map(|file| read_slot(file, slot)).transpose()?.flatten() else {
-                continue;
-            };
-            let Ok(read) = serde_json::from_str::<Progress>(&json) else { continue };
-            if read.generation > newest.generation {
-                newest = read;
-            }
-        }
+        let newest = newest(file.as_ref())?;
         Ok((Self { file }, newest))
+    }
+
+    /// Reads the newer whole slot, and makes and changes nothing.
+    pub(crate) fn look(place: &Place) -> io::Result<Progress> {
+        newest(place.state_reader()?.as_ref())
     }
 
     /// Writes the other slot.
@@ -85,6 +81,18 @@ impl Ledger {
         progress.generation += 1;
         write_slot(file, progress.generation % 2, &serde_json::to_string(progress)?)
     }
+}
+
+fn newest(file: Option<&File>) -> io::Result<Progress> {
+    let mut newest = Progress::default();
+    for slot in 0..2 {
+        let Some(json) = file.map(|file| read_slot(file, slot)).transpose()?.flatten() else { continue };
+        let Ok(read) = serde_json::from_str::<Progress>(&json) else { continue };
+        if read.generation > newest.generation {
+            newest = read;
+        }
+    }
+    Ok(newest)
 }
 
 /// A new life's epoch: the clock, so that copies of one folder never share one, but always larger than the last.

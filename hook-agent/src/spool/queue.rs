@@ -289,8 +289,7 @@ fn count_records(bytes: &[u8]) -> (u64, usize) {
 /// How many records a folder is to deliver, damaged ones among them included.
 pub(super) fn count_waiting(folder: &Path) -> io::Result<u64> {
     let place = Place::Disk(folder.to_owned());
-    let (_, progress) = Ledger::open(&place)?;
-    let cursor = progress.cursor;
+    let cursor = Ledger::look(&place)?.cursor;
     let mut waiting = 0;
     for first in place.list()?.into_iter().filter(|first| *first >= cursor.segment) {
         let offset = if first == cursor.segment { cursor.offset } else { 0 };
@@ -305,8 +304,7 @@ pub(super) fn count_waiting(folder: &Path) -> io::Result<u64> {
 /// without opening it whole. A damaged record may name any.
 pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     let place = Place::Disk(folder.to_owned());
-    let (_, progress) = Ledger::open(&place)?;
-    let cursor = progress.cursor;
+    let cursor = Ledger::look(&place)?.cursor;
     for first in place.list()? {
         let offset = if first == cursor.segment { cursor.offset } else { 0 };
         let Some(segment) = if_there(place.open(first))? else { continue };

@@ -159,6 +159,50 @@ fn what_is_larger_than_an_event_is_kept_by_its_start() {
 }
 
 #[test]
+fn hooks_that_run_at_once_forget_no_call_and_no_result() {
+    let setup = setup();
+    let done = |n: usize, large: bool| {
+        let response = if large { "x".repeat(300_000) } else { String::new() };
+        json!({"session_id": "c", "hook_event_name": "PostToolUse", "tool_name": "Read", "tool_use_id": format!("t{n}"),
+            "tool_response": {"text": response}})
+        .to_string()
+    };
+    for round in 0..3 {
+        let numbers = round * 12..round * 12 + 12;
+        let called: Vec<Child> = numbers.clone().map(|n| start(&setup, &call(n))).collect();
+        called.into_iter().for_each(|child| silent(&child.wait_with_output().unwrap()));
+        // One of each round gets no result.
+        let answered: Vec<Child> = numbers.skip(1).map(|n| start(&setup, &done(n, n % 3 == 0))).collect();
+        answered.into_iter().for_each(|child| silent(&child.wait_with_output().unwrap()));
+    }
+    hook(&setup, &end());
+    flush(&setup);
+    let lines = lines(&setup);
+    let of = |kind: &str| {
+        let found = lines.iter().filter(|line| line["data"]["type"] == kind);
+        let mut ids: Vec<&str> = found.map(|line| line["data"]["toolUseId"].as_str().unwrap()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    assert_eq!(of("tool_error"), ["t0", "t12", "t24"]);
+    assert_eq!(of("tool_result").len(), 33);
+    assert_eq!(lines.last().unwrap()["data"]["status"], "interrupted");
+    let troubles = troubles(&setup);
+    assert!(troubles.lines().all(|line| line.contains(" not delivered yet: ")), "{troubles}");
+}
+
+#[test]
+fn a_transcript_that_is_no_file_holds_nothing_up() {
+    let setup = setup();
+    let fifo = setup.dir.path().join("transcript.jsonl");
+    assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let payload = json!({"session_id": "c", "hook_event_name": "Stop", "transcript_path": fifo});
+    hook(&setup, &payload.to_string());
+    flush(&setup);
+    assert_eq!(lines(&setup)[0]["data"]["type"], "stop");
+}
+
+#[test]
 fn a_payload_is_recorded_though_its_pipe_stays_open() {
     let setup = setup();
     let mut hook = command(&setup, &["claude-code"]).stdin(std::process::Stdio::piped()).spawn().unwrap();

@@ -119,6 +119,33 @@ fn what_was_refused_is_counted_and_named() {
 }
 
 #[test]
+fn a_look_changes_nothing_and_shows_no_terminal_codes() {
+    let setup = setup();
+    let folder = spooled(&setup);
+    fs::remove_file(folder.join("state")).unwrap();
+    fs::create_dir(folder.join("rejected")).unwrap();
+    let line = json!({"code": "goal_not_found", "reason": "no \u{1b}[31mgoal\n\u{7}"});
+    fs::write(folder.join("rejected/events.jsonl"), format!("{line}\n")).unwrap();
+    fs::write(folder.join("service"), "http://a:1/\u{1b}[2J\n").unwrap();
+    let files = || {
+        let mut names: Vec<_> =
+            fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
+        names.sort_unstable();
+        names
+    };
+    let before = files();
+    assert_eq!(pending(&setup), 2);
+    for output in
+        [run(&setup, &["status", "--wait", "20000"], ""), run(&setup, &["flush", "--timeout", "300"], "")]
+    {
+        let told = [output.stdout, output.stderr].concat();
+        assert!(told.iter().all(|byte| *byte == b'\n' || !byte.is_ascii_control()), "{told:?}");
+        assert!(String::from_utf8(told).unwrap().contains("2 records"));
+    }
+    assert_eq!(files(), before);
+}
+
+#[test]
 fn what_is_for_another_service_is_named_and_delivered_there_or_here() {
     let setup = setup();
     let other = Service::start();
