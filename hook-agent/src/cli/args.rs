@@ -26,7 +26,8 @@ Writes; JSON is an object, read from standard input when it is left out or `-`:
   finalize [JSON]              end the session; `{}` when left out
   reopen                       make an ended session active again
   exec -- PROGRAM [ARG]…       run a program; record its start, every line of its output and its end. Without a session
-                               it is one of its own, which ends with it; --end: a named one ends with it, too
+                               it is one of its own, which ends with it; --end: a named one ends with it, too.
+                               No line is left out: a flood of output fills the spool up to its bound
 
 Claude Code:
   claude-code                  record the hook on standard input; prints nothing, always exits 0
