@@ -1,4 +1,4 @@
-//! Reading the payload: up to the end of one JSON value, whoever keeps the pipe open, and as text that every reader takes.
+//! Reading the payload: up to the end of one JSON value, even if the pipe stays open, and as text that every reader takes.
 
 use std::io::{self, Read};
 
@@ -31,7 +31,7 @@ struct Scan {
 }
 
 impl Scan {
-    /// Whether the object ends with these bytes. What is none has no end of its own.
+    /// Whether the object ends with these bytes. Anything but an object or array has no end of its own.
     fn is_whole(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             match byte {

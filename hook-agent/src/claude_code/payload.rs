@@ -62,7 +62,7 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
-    /// A text; what is none is told as it stands.
+    /// A string; any other value is given as its JSON.
     fn text(&self, name: &str) -> Option<String> {
         let raw = self.raw(name)?.get();
         Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))

@@ -4,7 +4,7 @@
 //! A file a session, `runs/<session>.json` in the shared folder, replaced under the folder's append lock; the errors,
 //! which few hooks need and which may be long, in one of their own, `errors/<session>.json`. They outlive the run, as a
 //! resume goes on with it. Without them `finalize` knows no last message and nothing of an
-//! interruption, calls that were denied or cut off have no result, and the state's `errors` begin anew (each is an
+//! interruption, calls that were denied or cut off have no result, and the state's `errors` start again from none (each is an
 //! action as well).
 
 use std::collections::VecDeque;

@@ -11,7 +11,7 @@ const LOOKED_AT: u64 = 256 * 1024;
 
 /// The model of the last answer in a transcript. Answers that Claude Code makes up itself have none.
 pub(super) fn last_model(path: &Path) -> io::Result<Option<String>> {
-    // Opening a FIFO would wait for whoever writes to it.
+    // Opening a FIFO would wait for a writer.
     if !std::fs::metadata(path)?.is_file() {
         return Ok(None);
     }

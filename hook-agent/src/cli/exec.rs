@@ -1,8 +1,8 @@
 //! `exec`: runs a program as if it ran alone, and records its start, its output ([`lines`](super::lines)), its end.
 //!
 //! Its standard input is ours; its output passes through untouched and at once. Whatever is wrong with the recorder,
-//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both. Where whoever
-//! reads our output goes away, the program meets a broken pipe as it would alone.
+//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both. If the
+//! reader of our output goes away, the program meets a broken pipe as it would alone.
 //!
 //! Without a session's name the program is a session of its own, which ends with it.
 

@@ -71,7 +71,7 @@ fn about_service(service: &str, health: &Value) -> String {
             format!("{status}{version}")
         }
         (None, Some(error)) => error.to_owned(),
-        (None, None) => "its answer is none of a flight recorder".to_owned(),
+        (None, None) => "it does not answer as a flight recorder does".to_owned(),
     };
     format!("service  {service}: {}", one_line(&told))
 }

@@ -168,7 +168,7 @@ impl HookAgent {
         flushed
     }
 
-    /// Ends the thread without delivering more, and lets go of the spool.
+    /// Ends the thread without delivering more, and releases the spool.
     pub(crate) fn stop(&self, timeout: Duration) {
         if let Some(shared) = self.core.close() {
             shared.stop(timeout);

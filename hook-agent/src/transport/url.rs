@@ -99,7 +99,7 @@ pub(crate) fn is_same_service(one: &str, other: &str) -> bool {
 }
 
 /// An address in one spelling for all: a lower-case name, `localhost` for the loopback addresses, its port. A text that
-/// is none is itself.
+/// is no address is returned as it is.
 pub(crate) fn service_identity(text: &str) -> String {
     let text = text.trim();
     let Ok(url) = ServiceUrl::parse(text) else { return text.to_owned() };

@@ -140,7 +140,7 @@ pub(super) struct Anchor {
     pub(super) sign: Sign,
 }
 
-/// The anchors of a text. Each is looked for anew only once what was found of it is passed.
+/// The anchors of a text. Each is searched for again only once what was found of it is passed.
 pub(super) struct Anchors<'t> {
     text: &'t [u8],
     literal: Option<Anchor>,

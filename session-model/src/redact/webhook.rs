@@ -1,4 +1,4 @@
-//! Addresses whose path is the secret: whoever knows it may post.
+//! Addresses whose path is the secret: everybody who knows it may post.
 
 use super::scan::{Find, is_word, run};
 

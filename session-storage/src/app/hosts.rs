@@ -147,7 +147,7 @@ fn is_port(text: &str) -> bool {
 /// The most origins that are remembered to have been told of.
 const MAX_TOLD: usize = 256;
 
-/// Says in the log whose pages are refused, once for each: whoever opened one finds the reason there.
+/// Says in the log which origin is refused, once for each: the person who opened the page finds the reason there.
 fn tell(origin: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut told = TOLD.lock();

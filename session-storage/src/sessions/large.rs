@@ -9,7 +9,7 @@
 //! answered with all results. A batch without numbers of which only the beginning was stored is answered with the
 //! results of these lines, and with the reason for each of the others.
 //!
-//! Whoever else asks for the session meanwhile waits for the turn (see [`Cell::short`]) and blocks no thread.
+//! Other requests for the session wait for their turn meanwhile (see [`Cell::short`]) and block no thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -238,7 +238,7 @@ impl Stored {
         }
     }
 
-    /// Waits for the commits. `repeats`: with the producer's numbers, whoever has sent it can send it again.
+    /// Waits for the commits. `repeats`: the sender can send it again with its producer's numbers.
     async fn answer(mut self, repeats: bool) -> Result<Submitted, Refused> {
         let mut durable = None;
         for parts in std::mem::take(&mut self.commits) {

@@ -136,7 +136,8 @@ impl Journal {
         Ok((ticket, result))
     }
 
-    /// Lets whoever waits for the journal have it: one who appends again and again would take it from them each time.
+    /// Lets those who wait for the journal have it: a caller that appends again and again would take it from them each
+    /// time.
     pub fn give_way(&self) {
         MutexGuard::unlock_fair(self.pending.lock());
     }
