@@ -68,7 +68,7 @@ codes! {
     UserConflict => "user_conflict", 409, false;
     /// The session has a goal of this id already.
     GoalExists => "goal_exists", 409, false;
-    /// The session has an agent of this id already.
+    /// The session has an agent of this id that has not ended.
     AgentExists => "agent_exists", 409, false;
     /// A JSON Patch could not be applied to the state.
     PatchConflict => "patch_conflict", 409, false;

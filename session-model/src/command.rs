@@ -6,6 +6,7 @@ use crate::code::{Code, Refusal};
 use crate::event::{Birth, PatchFormat};
 use crate::id::UserId;
 use crate::record::RecordBody;
+use crate::timestamp::Timestamp;
 
 /// One request to change a session.
 #[derive(Clone, Debug)]
@@ -86,6 +87,33 @@ struct BatchLine<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// When what it tells of happened by its client's clock, if that says so and the service heard of it at `received`.
+    pub fn told(&self, received: Timestamp) -> Option<Timestamp> {
+        let told = |body: &Map<String, Value>, key| Timestamp::told(body.get(key), received);
+        match self {
+            Command::Create { birth, .. } => birth.began,
+            Command::Action(body) | Command::Response(body) => {
+                body.timestamp().filter(|told| *told <= received)
+            }
+            Command::AddGoal(goal) => told(goal, "completedAt"),
+            Command::UpdateGoal { update, .. } => told(update, "completedAt"),
+            Command::SpawnAgent(agent) => told(agent, "spawnedAt"),
+            Command::CompleteAgent { outcome, .. } => told(outcome, "completedAt"),
+            Command::Finalize(body) => told(body, "timestamp"),
+            Command::PatchState(_)
+            | Command::UpdateMetadata(_)
+            | Command::LinkChild { .. }
+            | Command::Reopen
+            | Command::Delete
+            | Command::Retire { .. } => None,
+        }
+    }
+
+    /// What a session is born from that this command finds missing, with the service at `received`.
+    pub fn birth(&self, received: Timestamp) -> Birth {
+        Birth { began: self.told(received), ..Birth::default() }
+    }
+
     /// Reads a line of the form in which most arrive, an action or response and nothing else, walking over its
     /// body once instead of twice. What is not exactly that, or wrong, is left to the thorough reading.
     fn parse_plain_record(line: &'a str) -> Option<Self> {
@@ -163,7 +191,6 @@ fn take_text(data: &mut Map<String, Value>, key: &str) -> Result<String, Refusal
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::timestamp::Timestamp;
 
     fn stored(line: &str) -> Result<String, Refusal> {
         let (Command::Action(body) | Command::Response(body)) = Command::parse_line(line)? else {

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value};
 
+use crate::timestamp::Timestamp;
+
 /// One of a session's three append-only logs.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum LogKind {
@@ -158,6 +160,9 @@ pub struct Birth {
     /// The session this one is a child of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// When it began by its client's clock, if the client said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub began: Option<Timestamp>,
 }
 
 impl Change {

@@ -2,16 +2,22 @@
 
 use serde_json::{Map, Value};
 
-use crate::timestamp::Timestamp;
+use crate::event::Birth;
+use crate::timestamp::{RECEIVED_AT, Timestamp};
 
 /// The `$schema` of `initial.json`.
 pub const SCHEMA: &str = "session-initial-v1";
 
-/// The document for `initial.json`: the known fields first, then every other key of `initial`.
-pub fn document(initial: &Map<String, Value>, at: Timestamp) -> Value {
+/// The document for `initial.json` of a session that the service heard of at `received`: the known fields first, then
+/// every other key of `initial`.
+pub fn document(birth: &Birth, received: Timestamp) -> Value {
+    let Birth { initial, began, .. } = birth;
     let mut doc = Map::new();
     doc.insert("$schema".into(), SCHEMA.into());
-    doc.insert("timestamp".into(), at.to_string().into());
+    doc.insert("timestamp".into(), began.unwrap_or(received).to_string().into());
+    if began.is_some() {
+        doc.insert(RECEIVED_AT.into(), received.to_string().into());
+    }
     for field in ["source", "input", "config"] {
         if let Some(given) = initial.get(field) {
             doc.insert(field.into(), given.clone());
@@ -30,14 +36,22 @@ mod tests {
 
     #[test]
     fn keeps_every_key_and_its_own_schema() {
-        let Value::Object(initial) = json!({"input": "hi", "team": 7, "$schema": "x"}) else {
+        let Value::Object(initial) = json!({"input": "hi", "team": 7, "$schema": "x", "receivedAt": "x"})
+        else {
             unreachable!()
         };
-        let doc = document(&initial, Timestamp::from_millis(0));
+        let mut birth = Birth { initial, ..Birth::default() };
+        let received = Timestamp::from_millis(2000);
         assert_eq!(
-            doc,
+            document(&birth, received),
+            json!({"$schema": SCHEMA, "timestamp": "1970-01-01T00:00:02.000Z",
+                   "input": "hi", "team": 7, "receivedAt": "x"})
+        );
+        birth.began = Some(Timestamp::from_millis(0));
+        assert_eq!(
+            document(&birth, received),
             json!({"$schema": SCHEMA, "timestamp": "1970-01-01T00:00:00.000Z",
-                   "input": "hi", "team": 7})
+                   "receivedAt": "1970-01-01T00:00:02.000Z", "input": "hi", "team": 7})
         );
     }
 }

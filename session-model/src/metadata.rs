@@ -12,7 +12,7 @@ use crate::id::{SessionId, UserId};
 use crate::metric::Metric;
 use crate::names::Names;
 use crate::number::{self, MAX_DIGITS, MAX_TEXT, NoSum};
-use crate::timestamp::Timestamp;
+use crate::timestamp::{RECEIVED_AT, Timestamp};
 use crate::{json as model, merge};
 
 /// The `$schema` of `metadata.json`.
@@ -45,18 +45,21 @@ impl Metadata {
         Self { doc, children: Names::of(None) }
     }
 
-    /// The metadata of a session at its birth.
-    pub fn at_birth(id: &SessionId, user: &UserId, birth: &Birth, at: Timestamp) -> Self {
-        let at = at.to_string();
+    /// The metadata of a session at its birth, of which the service heard at `received`.
+    pub fn at_birth(id: &SessionId, user: &UserId, birth: &Birth, received: Timestamp) -> Self {
+        let (created, received) = (birth.began.unwrap_or(received).to_string(), received.to_string());
         let metrics: Map<String, Value> =
             Metric::ALL.iter().map(|m| (m.as_str().to_owned(), 0.into())).collect();
         let doc = json!({
             "$schema": SCHEMA, "sessionId": id.as_str(), "userId": user.as_str(),
-            "sandboxId": null, "created": at, "updated": at, "status": "active", "model": null, "yoloMode": false,
+            "sandboxId": null, "created": created, "updated": received, "status": "active", "model": null, "yoloMode": false,
             "tokenUsage": {"input": 0, "output": 0, "total": 0}, "metrics": metrics, "tags": [],
-            "parentSession": birth.parent, "subsessions": [], "duration": null,
+            "parentSession": birth.parent, "subsessions": [], "duration": null, "outcome": null, "errorCount": 0,
         });
         let mut metadata = Self::of(into_map(doc));
+        if birth.began.is_some() {
+            metadata.doc.insert(RECEIVED_AT.into(), received.into());
+        }
         if let Some(sandbox) = birth.initial.get("sandboxId") {
             metadata.doc.insert("sandboxId".into(), sandbox.clone());
         }
@@ -88,6 +91,11 @@ impl Metadata {
         self.doc.insert("userId".into(), user.as_str().into());
         if let Some(parent) = &birth.parent {
             self.doc.insert("parentSession".into(), parent.as_str().into());
+        }
+        // It began with whichever came first.
+        if let Some(began) = birth.began.filter(|began| *began < self.created()) {
+            let received = self.doc.insert("created".into(), began.to_string().into());
+            self.doc.entry(RECEIVED_AT).or_insert(received.unwrap_or_default());
         }
         self.read_config(birth);
     }
@@ -163,6 +171,14 @@ impl Metadata {
         count(metrics.entry("redactions").or_insert(Value::Null), tags);
     }
 
+    /// Counts a record that tells of an error. One of an earlier version has no such counter, as nobody counted its
+    /// first errors.
+    pub fn count_error(&mut self) {
+        if let Some(errors) = self.doc.get_mut("errorCount") {
+            count(errors, 1);
+        }
+    }
+
     /// Notes when something happened.
     pub fn touch(&mut self, at: Timestamp) {
         at.with_text(|at| match early(&mut self.doc, "updated") {
@@ -188,17 +204,24 @@ impl Metadata {
         self.doc.insert("subsessions".into(), json!([child]));
     }
 
-    /// Closes the session.
-    pub fn complete(&mut self, at: Timestamp) {
+    /// How it ended: `success`, `error`, `interrupted`, `cancelled` or another word; `None` while it goes on.
+    pub fn outcome(&self) -> Option<&str> {
+        self.text("outcome")
+    }
+
+    /// Closes the session; `outcome`: the status that its end bears.
+    pub fn complete(&mut self, at: Timestamp, outcome: Value) {
         let duration = at.as_millis() - self.created().as_millis();
         self.doc.insert("status".into(), "completed".into());
         self.doc.insert("duration".into(), duration.max(0).into());
+        self.doc.insert("outcome".into(), outcome);
     }
 
     /// Opens the session again.
     pub fn reopen(&mut self) {
         self.doc.insert("status".into(), "active".into());
         self.doc.insert("duration".into(), Value::Null);
+        self.doc.insert("outcome".into(), Value::Null);
     }
 
     /// Applies a stored patch of dotted keys: `"+N"` on a numeric field adds to it. Nothing is changed if any key is

@@ -59,6 +59,31 @@ const NO_CALLS: [&str; 54] = [
     "exit",
 ];
 
+/// The types of records that tell of an error; any other does by `"success": false`.
+const ERRORS: [&str; 3] = ["error", "tool_error", "stop_failure"];
+
+/// What a record counts as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tally {
+    /// Which counter an action moves.
+    pub metric: Option<Metric>,
+    /// Whether it tells of an error.
+    pub is_error: bool,
+}
+
+impl Tally {
+    /// That of a record of this type.
+    pub fn of_type(kind: &str) -> Self {
+        Self { metric: Metric::of_action(kind), is_error: ERRORS.contains(&kind) }
+    }
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self { metric: Some(Metric::default()), is_error: false }
+    }
+}
+
 /// The counters that actions move.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]

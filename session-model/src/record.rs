@@ -16,7 +16,7 @@ use serde_json::value::RawValue;
 use crate::code::Refusal;
 use crate::json;
 use crate::line;
-use crate::metric::Metric;
+use crate::metric::Tally;
 use crate::redact;
 use crate::survey::{Reserved, Survey, reserved_as, survey};
 use crate::timestamp::Timestamp;
@@ -25,7 +25,7 @@ use crate::timestamp::Timestamp;
 #[derive(Debug, Clone)]
 pub struct RecordBody<'a> {
     text: Cow<'a, str>,
-    metric: Option<Metric>,
+    tally: Tally,
     reserved: Reserved,
     marked: bool,
 }
@@ -55,7 +55,7 @@ impl<'a> RecordBody<'a> {
             Cow::Borrowed(text) => Cow::Borrowed(trimmed(text)),
             Cow::Owned(text) => Cow::Owned(trimmed(&text).to_owned()),
         };
-        Self { text, metric: survey.metric, reserved: survey.reserved, marked: true }
+        Self { text, tally: survey.tally(), reserved: survey.reserved, marked: true }
     }
 
     /// The same body; `marked`: whether it may bear tags in the place of secrets, as its screening found.
@@ -65,9 +65,19 @@ impl<'a> RecordBody<'a> {
         self
     }
 
-    /// Which counter an action of this `type` moves.
-    pub fn metric(&self) -> Option<Metric> {
-        self.metric
+    /// What it counts as.
+    pub fn tally(&self) -> Tally {
+        self.tally
+    }
+
+    /// The valid `timestamp` that it bears.
+    pub fn timestamp(&self) -> Option<Timestamp> {
+        if self.reserved == Reserved::None {
+            return None;
+        }
+        let fields: Fields<'_> = serde_json::from_str(&self.text).expect("was parsed when it was received");
+        let kept = fields.0.iter().rev().find_map(|(key, value)| valid_timestamp(key, value))?;
+        Timestamp::parse(&kept)
     }
 
     /// How long its line will be, roughly.
@@ -210,6 +220,7 @@ impl<'de> Deserialize<'de> for Fields<'de> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metric::Metric;
     use serde_json::{Value, json};
 
     fn stored(body: &str) -> Value {
@@ -334,7 +345,29 @@ mod tests {
             (r#"{"type":"session_start"}"#, None),
             (r#"{"type":"step\u005fstart"}"#, None),
         ] {
-            assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().metric(), metric, "{body}");
+            assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().tally().metric, metric, "{body}");
+        }
+    }
+
+    #[test]
+    fn an_error_shows_by_its_type_or_by_its_success() {
+        for (body, is_error) in [
+            (r#"{"type":"tool_error"}"#, true),
+            (r#"{"type":"stop_failure","success":true}"#, true),
+            (r#"{"success":false,"type":"tool_result"}"#, true),
+            (r#"{"type":"tool_result","success" : false }"#, true),
+            (r#"{"type":"tool_result","success":false,"n":1e999}"#, true),
+            (r#"{"type":"tool_result","success":true}"#, false),
+            (r#"{"type":"tool_result","success":"false"}"#, false),
+            (r#"{"type":"tool_result","a":{"success":false}}"#, false),
+            (r#"{"type":"tool_result","a":false}"#, false),
+            (r#"{"text":"error"}"#, false),
+            ("{}", false),
+        ] {
+            assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().tally().is_error, is_error, "{body}");
+            // By the other reader too.
+            let survey: Survey = serde_json::from_str(body).unwrap();
+            assert_eq!(survey.tally().is_error, is_error, "{body}");
         }
     }
 }

@@ -148,6 +148,12 @@ impl State {
         self.list(Some("agents"), "spawned")
     }
 
+    /// The ids of the agents that have not ended.
+    pub(crate) fn agents_active(&self) -> Vec<Value> {
+        let is_leaving = |id: &Value| id.as_str().is_some_and(|id| self.leaving.contains(id));
+        self.list(Some("agents"), "active").iter().filter(|id| !is_leaving(id)).cloned().collect()
+    }
+
     /// A goal by its id.
     pub fn goal(&self, id: &str) -> Option<&Value> {
         let goals = self.goals();
@@ -182,6 +188,7 @@ impl State {
         goals[place].as_object_mut()
     }
 
+    /// Adds an agent, or puts one that is started again in its place, among the active.
     pub(crate) fn push_agent(&mut self, agent: Map<String, Value>) {
         let id = agent.get("agentId").cloned().unwrap_or_default();
         if id.as_str().is_some_and(|id| self.leaving.contains(id)) {
@@ -190,8 +197,17 @@ impl State {
         let agents = object_at(&mut self.doc, "agents");
         let spawned = array_at(agents, "spawned");
         let agent = Value::Object(agent);
-        self.agent_names.add(&agent, spawned.len());
-        spawned.push(agent);
+        let known = id.as_str().and_then(|id| self.agent_names.place(spawned, id));
+        if let Some(place) = known {
+            spawned[place] = agent;
+            let completed = array_at(agents, "completed");
+            if let Some(place) = completed.iter().rposition(|ended| *ended == id) {
+                completed.remove(place);
+            }
+        } else {
+            self.agent_names.add(&agent, spawned.len());
+            spawned.push(agent);
+        }
         array_at(agents, "active").push(id);
     }
 

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::MAX_DEPTH;
-use crate::metric::Metric;
+use crate::metric::Tally;
 use crate::scanner::Scanner;
 
 /// Which keys a body bears that a line has a meaning of its own for.
@@ -23,17 +23,14 @@ pub(crate) enum Reserved {
 }
 
 /// What one walk over a body finds.
+#[derive(Default)]
 pub(crate) struct Survey {
-    /// Which counter an action of this `type` moves.
-    pub(crate) metric: Option<Metric>,
+    /// What a record of this `type` counts as.
+    kind: Tally,
+    /// `success` is false.
+    failed: bool,
     /// Which of the reserved keys it bears.
     pub(crate) reserved: Reserved,
-}
-
-impl Default for Survey {
-    fn default() -> Self {
-        Self { metric: Some(Metric::default()), reserved: Reserved::default() }
-    }
 }
 
 /// Walks over a body once; over one that is refused a second time, for the place and the reason.
@@ -48,11 +45,13 @@ fn scanned(text: &str) -> Option<Survey> {
     scanner.peek()?;
     scanner.object(|scanner, key| {
         let key = Key::of(&key.decoded()?);
-        let metric = match scanner.peek()? {
-            b'"' if matches!(key, Key::Type) => Metric::of_action(&scanner.string()?.decoded()?),
-            _ => scanner.skip().map(|()| Some(Metric::default()))?,
+        let walked = match scanner.peek()? {
+            b'"' if matches!(key, Key::Type) => Walked::Type(Tally::of_type(&scanner.string()?.decoded()?)),
+            // Of the literals one alone begins so.
+            b'f' => scanner.skip().map(|()| Walked::False)?,
+            _ => scanner.skip().map(|()| Walked::Other)?,
         };
-        survey.note(&key, metric, std::mem::take(&mut is_first));
+        survey.note(&key, walked, std::mem::take(&mut is_first));
         Some(())
     })?;
     scanner.end()?;
@@ -60,13 +59,20 @@ fn scanned(text: &str) -> Option<Survey> {
 }
 
 impl Survey {
-    fn note(&mut self, key: &Key, metric: Option<Metric>, is_first: bool) {
-        match key {
-            Key::Type => self.metric = metric,
-            Key::Timestamp if is_first => self.reserved = Reserved::TimeFirst,
-            Key::Timestamp | Key::Reserved => self.reserved = Reserved::Some,
-            Key::Other => {}
+    fn note(&mut self, key: &Key, walked: Walked, is_first: bool) {
+        match (key, walked) {
+            (Key::Type, Walked::Type(tally)) => self.kind = tally,
+            (Key::Type, _) => self.kind = Tally::default(),
+            (Key::Success, walked) => self.failed = matches!(walked, Walked::False),
+            (Key::Timestamp, _) if is_first => self.reserved = Reserved::TimeFirst,
+            (Key::Timestamp | Key::Reserved, _) => self.reserved = Reserved::Some,
+            (Key::Other, _) => {}
         }
+    }
+
+    /// What the record counts as.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally { is_error: self.kind.is_error || self.failed, ..self.kind }
     }
 }
 
@@ -83,7 +89,7 @@ impl<'de> Deserialize<'de> for Survey {
                 let mut is_first = true;
                 while let Some(key) = map.next_key::<Key>()? {
                     let walked: Walked = map.next_value()?;
-                    survey.note(&key, walked.0, std::mem::take(&mut is_first));
+                    survey.note(&key, walked, std::mem::take(&mut is_first));
                 }
                 Ok(survey)
             }
@@ -94,6 +100,7 @@ impl<'de> Deserialize<'de> for Survey {
 
 enum Key {
     Type,
+    Success,
     Timestamp,
     Reserved,
     Other,
@@ -103,6 +110,7 @@ impl Key {
     fn of(key: &str) -> Self {
         match key {
             "type" => Key::Type,
+            "success" => Key::Success,
             "timestamp" => Key::Timestamp,
             key if reserved_as(key).is_some() => Key::Reserved,
             _ => Key::Other,
@@ -127,15 +135,19 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
-/// up as an action's type.
-struct Walked(Option<Metric>);
+/// up as a record's type.
+enum Walked {
+    Type(Tally),
+    False,
+    Other,
+}
 
 impl<'de> Deserialize<'de> for Walked {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct WalkVisitor;
         macro_rules! plain {
             ($($visit:ident: $type:ty),+) => {$(
-                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked(Some(Metric::default()))) }
+                fn $visit<E>(self, _: $type) -> Result<Walked, E> { Ok(Walked::Other) }
             )+};
         }
         impl<'de> Visitor<'de> for WalkVisitor {
@@ -144,20 +156,23 @@ impl<'de> Deserialize<'de> for Walked {
                 f.write_str("any JSON value")
             }
             // A number that is no whole one of 64 bits comes as a map, since serde_json keeps its digits.
-            plain!(visit_bool: bool, visit_i64: i64, visit_u64: u64, visit_f64: f64);
+            plain!(visit_i64: i64, visit_u64: u64, visit_f64: f64);
+            fn visit_bool<E>(self, value: bool) -> Result<Walked, E> {
+                Ok(if value { Walked::Other } else { Walked::False })
+            }
             fn visit_unit<E>(self) -> Result<Walked, E> {
-                Ok(Walked(Some(Metric::default())))
+                Ok(Walked::Other)
             }
             fn visit_str<E>(self, text: &str) -> Result<Walked, E> {
-                Ok(Walked(Metric::of_action(text)))
+                Ok(Walked::Type(Tally::of_type(text)))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Walked, A::Error> {
                 while seq.next_element::<Walked>()?.is_some() {}
-                Ok(Walked(Some(Metric::default())))
+                Ok(Walked::Other)
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Walked, A::Error> {
                 while map.next_entry::<Walked, Walked>()?.is_some() {}
-                Ok(Walked(Some(Metric::default())))
+                Ok(Walked::Other)
             }
         }
         deserializer.deserialize_any(WalkVisitor)

@@ -12,6 +12,9 @@ thread_local! {
     static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
 }
 
+/// Where a document that bears its client's time says when the service heard of it.
+pub const RECEIVED_AT: &str = "receivedAt";
+
 /// A point in time with the precision of the wire, one millisecond.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct Timestamp(i64);
@@ -45,6 +48,12 @@ impl Timestamp {
         format!("{time:.3}")
     }
 
+    /// When something happened of which a client says so and which the service heard of at `received`. What has not
+    /// happened by then is told by a clock that goes wrong, and does not count.
+    pub fn told(given: Option<&serde_json::Value>, received: Self) -> Option<Self> {
+        Self::parse(given?.as_str()?).filter(|told| *told <= received)
+    }
+
     /// Parses RFC 3339 with any offset; finer digits than milliseconds are cut.
     pub fn parse(text: &str) -> Option<Self> {
         jiff::Timestamp::from_str(text).ok().map(|t| Self(t.as_millisecond()))
@@ -71,6 +80,8 @@ impl<'de> serde::Deserialize<'de> for Timestamp {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -86,6 +97,22 @@ mod tests {
             assert_eq!(time.to_string(), time.print());
             assert_eq!(time.to_string(), time.print());
         }
+    }
+
+    #[test]
+    fn a_clients_time_counts_unless_it_is_still_to_come() {
+        let received = Timestamp::from_millis(1000);
+        for (given, told) in [
+            (json!("1970-01-01T00:00:00.250Z"), Some(250)),
+            (json!("1970-01-01T00:00:01Z"), Some(1000)),
+            (json!("1970-01-01T00:00:01.001Z"), None),
+            (json!("yesterday"), None),
+            (json!(250), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(Timestamp::told(Some(&given), received), told.map(Timestamp::from_millis), "{given}");
+        }
+        assert_eq!(Timestamp::told(None, received), None);
     }
 
     #[test]

@@ -203,11 +203,13 @@ fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Re
 }
 
 fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
+    let at = Timestamp::told(body.shift_remove("spawnedAt").as_ref(), at).unwrap_or(at);
+    let given = given_id(&mut body, &["agentId"])?;
+    if let Some(agent) = given.as_deref().and_then(|id| view.state.agent(id)) {
+        return resume_agent(agent, body, at);
+    }
     let kind = body.shift_remove("type").unwrap_or_else(|| "agent".into());
-    let id = match given_id(&mut body, &["agentId"])? {
-        Some(id) if view.state.agent(&id).is_some() => {
-            return Err(Refusal::new(Code::AgentExists, format!("agent `{id}` exists already")));
-        }
+    let id = match given {
         Some(id) => id,
         None => {
             let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
@@ -215,12 +217,8 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
             view.state.free_agent_id(&format!("agent-{kind}-"), from, base36)
         }
     };
-    let subsession = body.shift_remove("subsession").unwrap_or_default();
-    if !subsession.is_null() {
-        let text = subsession.as_str().unwrap_or_default();
-        SessionId::parse(text)
-            .map_err(|_| Refusal::new(Code::InvalidRequest, "`subsession` must be a valid session id"))?;
-    }
+    let subsession = subsession(&mut body)?;
+    body.shift_remove(RESUMES);
     let mut agent = Map::from_iter([
         ("agentId".to_owned(), Value::from(id)),
         ("type".to_owned(), kind),
@@ -235,6 +233,53 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
     let agent = Value::Object(agent);
     Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
 }
+
+/// The child session of an agent.
+fn subsession(body: &mut Map<String, Value>) -> Result<Value, Refusal> {
+    let subsession = body.shift_remove("subsession").unwrap_or_default();
+    if !subsession.is_null() {
+        let text = subsession.as_str().unwrap_or_default();
+        SessionId::parse(text)
+            .map_err(|_| Refusal::new(Code::InvalidRequest, "`subsession` must be a valid session id"))?;
+    }
+    Ok(subsession)
+}
+
+/// Starts an agent again that has ended: what is known of it stays, but for what the body says otherwise.
+fn resume_agent<'a>(
+    agent: &Value,
+    mut body: Map<String, Value>,
+    at: Timestamp,
+) -> Result<Outcome<'a>, Refusal> {
+    let mut agent = agent.as_object().cloned().unwrap_or_default();
+    if agent.get("status").is_none_or(|status| status != "completed") {
+        let id = agent.get("agentId").and_then(Value::as_str).unwrap_or_default();
+        return Err(Refusal::new(
+            Code::AgentExists,
+            format!("agent `{id}` exists already, and has not ended"),
+        ));
+    }
+    let subsession = subsession(&mut body)?;
+    let resumes = agent.get(RESUMES).and_then(Value::as_u64).unwrap_or(0).saturating_add(1);
+    body.retain(|key, value| {
+        !AGENTS_OWN.contains(&key.as_str()) && !matches!(value, Value::Null) && value != ""
+    });
+    agent.extend(body);
+    if !subsession.is_null() {
+        agent.insert("subsession".into(), subsession);
+    }
+    agent.shift_remove("completedAt");
+    agent.insert("status".into(), "spawned".into());
+    agent.insert("resumedAt".into(), at.to_string().into());
+    agent.insert(RESUMES.into(), resumes.into());
+    let agent = Value::Object(agent);
+    Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
+}
+
+/// How often an agent was started again.
+pub(crate) const RESUMES: &str = "resumes";
+/// What no body says about an agent.
+const AGENTS_OWN: [&str; 5] = ["agentId", "status", "completedAt", "resumedAt", RESUMES];
 
 fn base36(mut number: u64) -> String {
     let mut digits = Vec::new();

@@ -10,11 +10,12 @@ use crate::code::{Code, Refusal};
 use crate::event::{Birth, Change, EventKind, LogKind};
 use crate::id::{SessionId, UserId};
 use crate::metadata::Metadata;
-use crate::metric::Metric;
+use crate::metric::{Metric, Tally};
 use crate::producer::Producers;
 use crate::redact;
 use crate::state::State;
-use crate::timestamp::Timestamp;
+use crate::timestamp::{RECEIVED_AT, Timestamp};
+use crate::transition::RESUMES;
 use crate::{initial, json, state_patch};
 
 /// The `$schema` of `final.json`.
@@ -115,7 +116,7 @@ impl View {
             view.metadata.doc_mut().insert("quarantined".into(), earlier.clone());
         }
         view.metadata.count_redactions(tags_of(change));
-        view.outbox.push(OutFile::Initial(initial::document(&birth.initial, stamp.at)));
+        view.outbox.push(OutFile::Initial(initial::document(&birth, stamp.at)));
         view.created_offset = stamp.offset;
         view.keyframe = Keyframe { seq: stamp.seq, bytes: 0, state_bytes: 600 };
         view.note(LogKind::Changes, stamp);
@@ -153,9 +154,12 @@ impl View {
     }
 
     /// An action or response was stored, in a line that bears so many tags in the place of secrets.
-    pub fn apply_record(&mut self, log: LogKind, metric: Option<Metric>, redactions: u64, stamp: Stamp) {
-        if let Some(metric) = metric.filter(|_| log == LogKind::Actions) {
+    pub fn apply_record(&mut self, log: LogKind, tally: Tally, redactions: u64, stamp: Stamp) {
+        if let Some(metric) = tally.metric.filter(|_| log == LogKind::Actions) {
             self.metadata.bump(metric);
+        }
+        if tally.is_error {
+            self.metadata.count_error();
         }
         self.metadata.count_redactions(redactions);
         self.note(log, stamp);
@@ -231,7 +235,11 @@ impl View {
         Ok(())
     }
 
+    /// One that is started again was counted when it was new.
     fn count_agent(&mut self, agent: &Map<String, Value>) {
+        if agent.contains_key(RESUMES) {
+            return;
+        }
         let child = agent.get("subsession").and_then(Value::as_str);
         if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
             self.metadata.add_subsession(child);
@@ -243,7 +251,7 @@ impl View {
         let birth = birth.cloned().unwrap_or_default();
         let user = data.get("userId").and_then(Value::as_str).map_or_else(UserId::unknown, UserId::stored);
         self.metadata.claim(&user, &birth);
-        self.outbox.push(OutFile::Initial(initial::document(&birth.initial, at)));
+        self.outbox.push(OutFile::Initial(initial::document(&birth, at)));
     }
 
     fn archive_final(&mut self) {
@@ -255,12 +263,21 @@ impl View {
 
     fn finalize(&mut self, body: &Map<String, Value>, at: Timestamp) {
         self.archive_final();
-        self.metadata.complete(at);
+        let told = Timestamp::told(body.get("timestamp"), at);
+        let ended = told.unwrap_or(at);
         let mut doc = final_core(body);
-        doc.insert("timestamp".into(), at.to_string().into());
+        self.metadata.complete(ended, doc.get("status").cloned().unwrap_or_default());
+        doc.insert("timestamp".into(), ended.to_string().into());
         doc.insert("goalsAchieved".into(), self.state.goals_completed().into());
         doc.insert("metrics".into(), self.metadata.doc().get("metrics").cloned().unwrap_or_default());
         doc.insert("subsessions".into(), self.metadata.doc().get("subsessions").cloned().unwrap_or_default());
+        if told.is_some() {
+            doc.insert(RECEIVED_AT.into(), at.to_string().into());
+        }
+        let active = self.state.agents_active();
+        if !active.is_empty() {
+            doc.insert(NOT_ENDED.into(), active.into());
+        }
         self.final_doc = Some(Value::Object(doc));
     }
 }
@@ -277,7 +294,12 @@ fn json_len(state: &State) -> u64 {
     serde_json::to_vec(state).map_or(0, |bytes| bytes.len() as u64)
 }
 
+/// The agents that were active when the session ended, where there were any.
+const NOT_ENDED: &str = "agentsNotEnded";
+/// Those of which each `final.json` bears one.
 const FINAL_COMPUTED: [&str; 4] = ["timestamp", "goalsAchieved", "metrics", "subsessions"];
+/// Those that only some bear.
+const FINAL_AT_TIMES: [&str; 2] = [RECEIVED_AT, NOT_ENDED];
 
 /// The fields of `final.json` that a finalize body decides, in the document's order.
 fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
@@ -299,7 +321,7 @@ fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
         .map(|(key, value)| (key.to_owned(), value)),
     );
     for (key, value) in body {
-        if key != "response" {
+        if key != "response" && !FINAL_AT_TIMES.contains(&key.as_str()) {
             doc.entry(key.clone()).or_insert_with(|| value.clone());
         }
     }
@@ -313,7 +335,8 @@ pub fn is_same_final(stored: &Value, body: &Map<String, Value>) -> bool {
     let differs = |(key, value): (&String, &Value)| {
         !FINAL_COMPUTED.contains(&key.as_str()) && stored.get(key) != Some(value)
     };
-    !core.iter().any(differs) && stored.len() == core.len()
+    let given = stored.keys().filter(|key| !FINAL_AT_TIMES.contains(&key.as_str())).count();
+    !core.iter().any(differs) && given == core.len()
 }
 
 fn update_goal(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
@@ -334,6 +357,7 @@ fn complete_agent(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
             agent.insert(key.clone(), value.clone());
         }
         agent.insert("status".into(), "completed".into());
-        agent.insert("completedAt".into(), at.to_string().into());
+        let ended = Timestamp::told(data.get("completedAt"), at).unwrap_or(at);
+        agent.insert("completedAt".into(), ended.to_string().into());
     }
 }

@@ -56,8 +56,8 @@ fn records<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Ve
         Meaning::ToolResult => tool_result(payload, stamp, run),
         Meaning::ToolError => tool_error(payload, stamp, run),
         Meaning::ToolBatch => tool_batch(payload, stamp, run),
-        Meaning::AgentStart => agent_start(payload, stamp),
-        Meaning::AgentStop => agent_stop(payload, scene),
+        Meaning::AgentStart => agent_start(payload, stamp, run),
+        Meaning::AgentStop => agent_stop(payload, scene, run),
         Meaning::SessionEnd => session_end(payload, scene, run),
         Meaning::Other => vec![other(payload, stamp)],
     }
@@ -70,8 +70,8 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     if payload.source.as_deref() == Some("compact") {
         return vec![action];
     }
-    let (errors, model) = (std::mem::take(&mut run.errors), run.model.take());
-    *run = Run { errors, model, follows: true, ..Run::default() };
+    let Run { errors, model, agents, .. } = std::mem::take(run);
+    *run = Run { errors, model, agents, follows: true, ..Run::default() };
     let skips = payload.permission_mode.as_deref() == Some("bypassPermissions");
     let mut config = json!({"permissionMode": payload.permission_mode, "dangerouslySkipPermissions": skips});
     if let Some(model) = &payload.model {
@@ -277,17 +277,25 @@ fn errors_of<'a>(errors: &[serde_json::Value]) -> Draft<'a> {
     Draft::of(Call::StateUpdate { if_version: None }, json!({"errors": errors}))
 }
 
-/// The hook does not tell which call started the agent, and guessing goes wrong when several start side by side.
-fn agent_start<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>) -> Vec<Draft<'a>> {
+/// The hook does not tell which call started the agent, and guessing goes wrong when several start side by side. One
+/// that is known to run is not started once more.
+fn agent_start<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     let action = agent_action(payload, stamp, "subagent_start");
     let Some(agent) = payload.agent() else { return vec![action] };
+    if run.agent_runs(agent, true) == Some(true) {
+        return vec![action];
+    }
+    vec![spawned(payload, agent), action]
+}
+
+fn spawned<'a>(payload: &'a Payload<'_>, agent: &str) -> Draft<'a> {
     let spawned = json!({"agentId": agent, "type": payload.agent_type, "task": ""});
-    vec![Draft::of(Call::AgentSpawn, spawned), action]
+    Draft::of(Call::AgentSpawn, spawned)
 }
 
 /// By now the note is there that tells the call and the task. Claude Code's own helpers (compaction, titles) stop
-/// without having started; they have no type.
-fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>) -> Vec<Draft<'a>> {
+/// without having started; they have no type. One of which no start has come is made known by its end.
+fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let action = agent_action(payload, scene.stamp, "subagent_stop");
     let typed = payload.agent_type.as_deref().is_some_and(|kind| !kind.is_empty());
     let Some(agent) = payload.agent().filter(|_| typed) else { return vec![action] };
@@ -296,7 +304,10 @@ fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>) -> Vec<Draft<'a>>
         "result": content(payload.last_assistant_message.as_deref()), "task": description,
         "toolUseId": tool_use_id, "depth": spawn_depth,
     });
-    vec![Draft::of(Call::AgentComplete { agent_id: agent }, result), action]
+    let is_new = run.agent_runs(agent, false).is_none() && run.follows;
+    let start = is_new.then(|| spawned(payload, agent));
+    let end = Draft::of(Call::AgentComplete { agent_id: agent }, result);
+    start.into_iter().chain([end, action]).collect()
 }
 
 fn agent_action<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str) -> Draft<'a> {

@@ -110,6 +110,31 @@ fn a_call_and_its_result_share_an_id_and_the_result_has_the_duration() {
 }
 
 #[test]
+fn an_agent_starts_again_and_one_without_a_start_is_made_known_by_its_end() {
+    let of = |event: &str, agent: &str| {
+        format!(
+            r#"{{"hook_event_name":"{event}","session_id":"s","agent_id":"{agent}","agent_type":"plan"}}"#
+        )
+    };
+    let mut run = Run { follows: true, ..Run::default() };
+    for (event, agent, records) in [
+        ("SubagentStart", "a", "AgentSpawn Action:subagent_start"),
+        ("SubagentStart", "a", "Action:subagent_start"),
+        ("SubagentStop", "a", "AgentComplete Action:subagent_stop"),
+        ("SubagentStop", "a", "AgentComplete Action:subagent_stop"),
+        ("SubagentStart", "a", "AgentSpawn Action:subagent_start"),
+        ("SubagentStop", "b", "AgentSpawn AgentComplete Action:subagent_stop"),
+    ] {
+        assert_eq!(names(&mapped(&of(event, agent), &mut run)), records, "{event} {agent}");
+    }
+    assert_eq!(run.agents, [("a".to_owned(), true), ("b".to_owned(), false)]);
+    for number in 0..1100 {
+        mapped(&of("SubagentStop", &format!("n{number}")), &mut run);
+    }
+    assert_eq!((run.agents.len(), run.agents[0].1), (1024, true), "those that run are remembered");
+}
+
+#[test]
 fn the_end_tells_how_the_last_turn_ended() {
     let mut run = Run::default();
     let failure = r#"{"hook_event_name":"StopFailure","session_id":"s","error":"unknown"}"#;

@@ -23,6 +23,8 @@ const MAX_ERRORS: usize = 100;
 /// So many calls without a result are remembered, and so many that have theirs.
 const MAX_OPEN: usize = 256;
 const MAX_CLOSED: usize = 256;
+/// So many agents are remembered; those that run longest.
+const MAX_AGENTS: usize = 1024;
 /// A name of a call, tool or agent that is longer is not remembered.
 const MAX_NAME: usize = 256;
 /// Files of sessions that have been silent for so long go when another one ends.
@@ -46,6 +48,8 @@ pub(super) struct Run {
     pub open: Vec<OpenCall>,
     /// The calls that have theirs, the latest.
     pub results: VecDeque<String>,
+    /// The agents that were started, the latest, and whether they run.
+    pub agents: Vec<(String, bool)>,
 }
 
 /// A call that has no result yet.
@@ -90,6 +94,22 @@ impl Run {
         }
         let at = self.open.iter().position(|call| call.id == id)?;
         Some(self.open.remove(at))
+    }
+
+    /// Notes that an agent runs, or that it does no more; answers whether it ran before, if it is known.
+    pub(super) fn agent_runs(&mut self, id: &str, runs: bool) -> Option<bool> {
+        if let Some((_, known)) = self.agents.iter_mut().find(|(known, _)| known == id) {
+            return Some(std::mem::replace(known, runs));
+        }
+        if id.len() > MAX_NAME {
+            return None;
+        }
+        if self.agents.len() >= MAX_AGENTS {
+            let ended = self.agents.iter().position(|(_, runs)| !runs);
+            self.agents.remove(ended.unwrap_or_default());
+        }
+        self.agents.push((id.to_owned(), runs));
+        None
     }
 
     /// Whether the result of a call is known.

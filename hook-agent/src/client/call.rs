@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
@@ -96,7 +97,7 @@ impl Call<'_> {
     fn write_line(&self, out: &mut Vec<u8>, session: &str, time: u64, json: &str, keys: &Keys) {
         match self {
             Self::CreateSession { user_id, parent } => {
-                return write_create(out, session, user_id, *parent, json);
+                return write_create(out, session, time, user_id, *parent, json);
             }
             Self::StateUpdate { if_version: Some(version) } => {
                 out.extend_from_slice(format!(r#"{{"type":"state_update","ifVersion":{version}"#).as_bytes());
@@ -109,17 +110,36 @@ impl Call<'_> {
         }
         out.extend_from_slice(br#","data":"#);
         match self {
-            Self::Action | Self::Response if !keys.timestamp => write_stamped(out, time, json),
-            Self::GoalUpdate { goal_id } => write_with(out, json, "goalId", goal_id, keys.goal_id),
-            Self::AgentComplete { agent_id } => write_with(out, json, "agentId", agent_id, keys.agent_id),
+            Self::Action | Self::Response | Self::Finalize if !keys.timestamp => {
+                write_stamped(out, "timestamp", time, json);
+            }
+            Self::AgentSpawn if !keys.spawned_at => write_stamped(out, "spawnedAt", time, json),
+            Self::GoalAdd if keys.completes() => write_stamped(out, "completedAt", time, json),
+            Self::GoalUpdate { goal_id } => {
+                let time = keys.completes().then_some(time);
+                write_with(out, json, ("goalId", goal_id), keys.goal_id, time);
+            }
+            Self::AgentComplete { agent_id } => {
+                let time = (!keys.completed_at).then_some(time);
+                write_with(out, json, ("agentId", agent_id), keys.agent_id, time);
+            }
             _ => write_flat(out, json),
         }
         out.push(b'}');
     }
 }
 
-fn write_create(out: &mut Vec<u8>, session: &str, user_id: &str, parent: Option<&str>, initial: &str) {
-    out.extend_from_slice(format!(r#"{{"sessionId":"{session}","userId":{}"#, quoted(user_id)).as_bytes());
+fn write_create(
+    out: &mut Vec<u8>,
+    session: &str,
+    time: u64,
+    user_id: &str,
+    parent: Option<&str>,
+    initial: &str,
+) {
+    let stamp = stamp("timestamp", time);
+    let head = format!(r#"{{"sessionId":"{session}","userId":{},{stamp}"#, quoted(user_id));
+    out.extend_from_slice(head.as_bytes());
     if let Some(parent) = parent {
         out.extend_from_slice(format!(r#","parentSession":{}"#, quoted(parent)).as_bytes());
     }
@@ -128,19 +148,27 @@ fn write_create(out: &mut Vec<u8>, session: &str, user_id: &str, parent: Option<
     out.push(b'}');
 }
 
-fn write_stamped(out: &mut Vec<u8>, time: u64, json: &str) {
-    let now = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
-    splice(out, json, &format!(r#""timestamp":"{now:.3}""#));
+fn write_stamped(out: &mut Vec<u8>, key: &str, time: u64, json: &str) {
+    splice(out, json, &stamp(key, time));
 }
 
-/// The id goes before the caller's fields; one of that name among them is replaced, which takes a parse.
-fn write_with(out: &mut Vec<u8>, json: &str, key: &str, id: &str, given: bool) {
+/// When it happened, as a field: the service may hear of it much later.
+fn stamp(key: &str, time: u64) -> String {
+    let time = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
+    format!(r#""{key}":"{time:.3}""#)
+}
+
+/// The id goes before the caller's fields, and when it was completed; an id of that name among them is replaced, which
+/// takes a parse.
+fn write_with(out: &mut Vec<u8>, json: &str, (key, id): (&str, &str), given: bool, completed: Option<u64>) {
+    let completed = completed.map(|time| stamp("completedAt", time) + ",").unwrap_or_default();
+    let field = format!(r#"{completed}"{key}":{}"#, quoted(id));
     if given && let Ok(mut fields) = session_model::json::object(json.as_bytes()) {
-        fields.insert(key.to_owned(), Value::from(id));
-        out.extend_from_slice(Value::Object(fields).to_string().as_bytes());
+        fields.shift_remove(key);
+        splice(out, &Value::Object(fields).to_string(), &field);
         return;
     }
-    splice(out, json, &format!(r#""{key}":{}"#, quoted(id)));
+    splice(out, json, &field);
 }
 
 fn splice(out: &mut Vec<u8>, json: &str, field: &str) {
@@ -174,11 +202,20 @@ fn quoted(text: &str) -> String {
 #[derive(Default)]
 struct Keys {
     timestamp: bool,
+    spawned_at: bool,
+    completed_at: bool,
     goal_id: bool,
     agent_id: bool,
+    /// `status` is `completed`.
+    completed: bool,
 }
 
 impl Keys {
+    /// Whether it completes a goal, without saying when.
+    fn completes(&self) -> bool {
+        self.completed && !self.completed_at
+    }
+
     fn of(json: &str) -> serde_json::Result<Self> {
         let mut parser = serde_json::Deserializer::from_str(json);
         let keys = parser.deserialize_map(KeysVisitor)?;
@@ -200,13 +237,20 @@ impl<'de> Visitor<'de> for KeysVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Keys, A::Error> {
         let mut keys = Keys::default();
-        while let Some((Key(key), IgnoredAny)) = map.next_entry()? {
+        while let Some(Key(key)) = map.next_key()? {
             match &*key {
                 "timestamp" => keys.timestamp = true,
+                "spawnedAt" => keys.spawned_at = true,
+                "completedAt" => keys.completed_at = true,
                 "goalId" => keys.goal_id = true,
                 "agentId" => keys.agent_id = true,
+                "status" => {
+                    keys.completed = map.next_value::<&RawValue>()?.get() == "\"completed\"";
+                    continue;
+                }
                 _ => {}
             }
+            map.next_value::<IgnoredAny>()?;
         }
         Ok(keys)
     }
@@ -235,11 +279,40 @@ mod tests {
         assert_eq!(line(Call::GoalAdd, "{\n \"a\": 1\r\n}"), r#"{"type":"goal_add","data":{  "a": 1  }}"#);
         let update = Call::StateUpdate { if_version: Some(3) };
         assert_eq!(line(update, "{}"), r#"{"type":"state_update","ifVersion":3,"data":{}}"#);
+        assert_eq!(line(Call::Finalize, own), format!(r#"{{"type":"finalize","data":{own}}}"#));
         let goal = Call::GoalUpdate { goal_id: "g\"1" };
         assert_eq!(line(goal, r#"{"a":1}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1","a":1}}"#);
         assert_eq!(line(goal, r#"{"goalId":"x"}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1"}}"#);
         assert!(line(Call::Response, " { } ").starts_with(r#"{"type":"response","data":{"timestamp":"2"#));
         serde_json::from_str::<Value>(&line(Call::Response, " { } ")).unwrap();
+    }
+
+    #[test]
+    fn every_call_says_when_it_was_unless_its_caller_does() {
+        let agent = Call::AgentComplete { agent_id: "a" };
+        let goal = Call::GoalUpdate { goal_id: "g" };
+        for (call, json, stamped) in [
+            (Call::Finalize, "{}", r#""data":{"timestamp":"2"#),
+            (Call::AgentSpawn, r#"{"type":"t"}"#, r#""data":{"spawnedAt":"2"#),
+            (agent, "{}", r#""data":{"completedAt":"2"#),
+            (goal, r#"{"status":"completed"}"#, r#""data":{"completedAt":"2"#),
+            (Call::GoalAdd, r#"{"status" : "completed"}"#, r#""data":{"completedAt":"2"#),
+            (Call::CreateSession { user_id: "u", parent: None }, "{}", r#""userId":"u","timestamp":"2"#),
+        ] {
+            let line = line(call, json);
+            assert!(line.contains(stamped), "{line}");
+            serde_json::from_str::<Value>(&line).unwrap();
+        }
+        for (call, json) in [
+            (Call::Finalize, r#"{"timestamp":"own"}"#),
+            (Call::AgentSpawn, r#"{"spawnedAt":"own"}"#),
+            (agent, r#"{"agentId":"a","completedAt":"own"}"#),
+            (Call::GoalAdd, r#"{"status":"completed","completedAt":"own"}"#),
+            (goal, r#"{"goalId":"g","status":"pending"}"#),
+            (goal, r#"{"goalId":"g","title":"completed"}"#),
+        ] {
+            assert!(!line(call, json).contains(r#"":"2"#), "{}", line(call, json));
+        }
     }
 
     #[test]

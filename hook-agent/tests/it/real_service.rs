@@ -139,3 +139,29 @@ fn every_call_is_taken_by_the_service_over_its_socket_too() {
         assert!(agent.close(DEADLINE));
     }
 }
+
+#[test]
+fn what_waited_in_the_spool_has_the_times_at_which_it_happened() {
+    let Some(binary) = binary() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let url = format!("http://127.0.0.1:{port}");
+    let agent = HookAgent::new(config(&url, &dir.path().join("spool"))).for_session(SESSION).unwrap();
+    agent.log_action(&json!({"type": "tool_call"})).unwrap();
+    agent.spawn_agent(&json!({"agentId": "a"})).unwrap();
+    agent.complete_agent("a").unwrap();
+    let last = agent.finalize_session(&json!({})).unwrap();
+    let spooled = jiff::Timestamp::now();
+    let _service = start(&binary, &dir.path().join("data"), port);
+    last.wait(DEADLINE).unwrap();
+    let whole: Value = agent.restore(10).unwrap().wait(DEADLINE).unwrap().parse().unwrap();
+    let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    let (created, ended) = (time(&whole["metadata"]["created"]), time(&whole["final"]["timestamp"]));
+    let agent = &whole["state"]["agents"]["spawned"][0];
+    let times = [created, time(&agent["spawnedAt"]), time(&agent["completedAt"]), ended, spooled];
+    assert!(times.is_sorted(), "{times:?}");
+    assert_eq!(time(&whole["actions"][0]["timestamp"]), created);
+    assert!(time(&whole["metadata"]["receivedAt"]) >= spooled);
+    let duration = ended.duration_since(created).as_millis();
+    assert_eq!(whole["metadata"]["duration"], i64::try_from(duration).unwrap());
+}

@@ -3,7 +3,7 @@ use super::*;
 fn metadata() -> Metadata {
     let birth = Birth {
         initial: into_map(json!({"config": {"model": "m-1", "dangerouslySkipPermissions": true}})),
-        parent: None,
+        ..Birth::default()
     };
     Metadata::at_birth(
         &SessionId::parse("s").unwrap(),

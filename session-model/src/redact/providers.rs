@@ -19,8 +19,8 @@ struct Shapes {
     /// For each pair of codes the bucket of the shapes that begin with it; 0: none.
     pairs: [u8; 1 << 12],
     buckets: Vec<Vec<u16>>,
-    /// Those that begin with an alphabet, each with a byte that is cheap to look for before anything else.
-    open: Vec<(usize, u8, u16)>,
+    /// Those that begin with an alphabet, those that begin with the shortest run first.
+    open: Vec<Open>,
     /// Those that no run shows but a text within them.
     anchored: Vec<Anchored>,
     /// Those that begin with an alphabet behind which is one of [`JOINTS`].
@@ -73,11 +73,11 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
             Shown::Joint => shapes.jointed.push(number),
             Shown::Run => {
                 let (offset, byte) = shape.first.expect("what is of no fixed length stands behind a joint");
-                assert!(offset < NEAR, "a shape's first text stands further behind than is looked");
-                shapes.open.push((offset, byte, number));
+                shapes.open.push(Open { run: shape.run_length(), offset, byte, number });
             }
         }
     }
+    shapes.open.sort_by_key(|open| open.run);
     // Web tokens have a detector of their own, and an entry here.
     let jwt = &mut shapes.pairs[pair(JWT[0], JWT[1])];
     if *jwt == 0 {
@@ -101,6 +101,16 @@ const BEYOND_RUNS: Alphabet = {
 
 /// The most that pads base64 at its end; a `=` stands nowhere else.
 const PADDING: usize = 2;
+
+/// A shape that begins with an alphabet.
+struct Open {
+    /// How long the run is at least that it begins with.
+    run: usize,
+    /// A byte that is cheap to look for before anything else: how far in it stands, and which it is.
+    offset: usize,
+    byte: u8,
+    number: u16,
+}
 
 /// A shape that is looked for by a text within it.
 struct Anchored {
@@ -201,15 +211,14 @@ pub(super) enum At {
 }
 
 /// Whether a token may begin with such bytes.
+#[inline]
 pub(super) fn may_begin(first: u8, second: u8) -> bool {
     SHAPES.pairs[pair(first, second)] != 0
 }
 
-/// No shape that begins with an alphabet shows later than so far into it.
-const NEAR: usize = 64;
-
-/// The token that begins at `at`. What stands amid base64 has to have a head that base64 cannot have.
-pub(super) fn find(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> {
+/// The token that begins at `at`, where so much of a run is left. What stands amid base64 has to have a head that
+/// base64 cannot have.
+pub(super) fn find(text: &[u8], at: usize, run: usize, begins: At) -> Option<Find<'static>> {
     let shapes = &*SHAPES;
     let bucket = shapes.pairs[pair(*text.get(at)?, *text.get(at + 1)?)];
     let found = first(shapes, text, at, &shapes.buckets[usize::from(bucket)], || is_amid_base64(text, at));
@@ -217,14 +226,10 @@ pub(super) fn find(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> 
         At::Break => found,
         At::Run => found.or_else(|| {
             let rest = &text[at..];
-            let try_one = |number: u16| first(shapes, text, at, &[number], || is_amid_base64(text, at));
-            // The bounds of most are checked at once.
-            if let Some(near) = rest.first_chunk::<NEAR>() {
-                let may = |(offset, byte, _): &&(usize, u8, u16)| near[offset % NEAR] == *byte;
-                return shapes.open.iter().filter(may).find_map(|(.., number)| try_one(*number));
-            }
-            let may = |(offset, byte, _): &&(usize, u8, u16)| rest.get(*offset) == Some(byte);
-            shapes.open.iter().filter(may).find_map(|(.., number)| try_one(*number))
+            let long_enough = shapes.open.iter().take_while(|open| open.run <= run);
+            let may = |open: &&Open| rest.get(open.offset) == Some(&open.byte);
+            let try_one = |open: &Open| first(shapes, text, at, &[open.number], || is_amid_base64(text, at));
+            long_enough.filter(may).find_map(try_one)
         }),
         At::Joint => found.or_else(|| first(shapes, text, at, &shapes.jointed, || false)),
     }

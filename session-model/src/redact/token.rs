@@ -12,6 +12,8 @@ use super::runs::{self, RUN_LENGTH, is_run};
 use super::scan::{Find, begins, is_base64, run};
 use super::shape;
 
+/// In what is no longer, looking at byte after byte costs less than beginning a search.
+const SHORT: usize = 48;
 /// How far before its run a token may begin.
 const BEFORE: usize = 48;
 
@@ -39,23 +41,24 @@ fn search(text: &[u8], from: usize, place: Range<usize>) -> Option<Find<'static>
         }
         rest = escape_rest(text, start);
     }
+    let at_begin = |at| found(text, at, end.saturating_sub(at), At::Run);
     if begins(text, start)
-        && let Some(find) = found(text, start, At::Run)
+        && let Some(find) = at_begin(start)
     {
         return Some(find);
     }
     if rest > 0
-        && let Some(find) = found(text, start + rest, At::Run)
+        && let Some(find) = at_begin(start + rest)
     {
         return Some(find);
     }
     // What begins further on would be shorter than any.
     let most = &text[start..end - RUN_LENGTH];
-    if memchr::memchr(b'~', most).is_some() {
-        let breaks = (start..).zip(most).filter(|(_, byte)| is_break(**byte));
-        return breaks.map(|(at, _)| at).find_map(|at| found(text, at + 1, At::Break));
+    let behind = |at: usize| found(text, start + at + 1, 0, At::Break);
+    if most.len() <= SHORT || memchr::memchr(b'~', most).is_some() {
+        return (0..most.len()).filter(|at| is_break(most[*at])).find_map(behind);
     }
-    memchr::memchr3_iter(b'-', b'_', b'.', most).find_map(|at| found(text, start + at + 1, At::Break))
+    memchr::memchr3_iter(b'-', b'_', b'.', most).find_map(behind)
 }
 
 /// The token of which the run at `start` is the last part.
@@ -65,17 +68,18 @@ fn before_run(text: &[u8], from: usize, start: usize) -> Option<Find<'static>> {
     let begins_at = |at: &usize| *at == 0 || !is_run(text[at - 1]);
     let escaped = before + escape_rest(text, before);
     let places = [escaped].into_iter().filter(|at| *at < start).chain((before..start).filter(begins_at));
-    let mut all = places.filter_map(|at| found(text, at, At::Joint));
+    let mut all = places.filter_map(|at| found(text, at, 0, At::Joint));
     all.find(|find| find.range.end > start)
 }
 
-fn found(text: &[u8], at: usize, begins: At) -> Option<Find<'static>> {
+#[inline]
+fn found(text: &[u8], at: usize, run: usize, begins: At) -> Option<Find<'static>> {
     let (first, second) = (*text.get(at)?, *text.get(at + 1)?);
     let has_head = providers::may_begin(first, second);
     if !has_head && begins == At::Break {
         return None;
     }
-    providers::find(text, at, begins)
+    providers::find(text, at, run, begins)
         .or_else(|| if has_head && text[at..].starts_with(shape::JWT) { shape::jwt(text, at) } else { None })
 }
 

@@ -40,7 +40,7 @@ impl Session {
                 let seq = self.view.next_seq(log);
                 let tags = body.write_line(&mut line, seq, at, offset);
                 let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
-                self.view.apply_record(log, body.metric(), tags, stamp);
+                self.view.apply_record(log, body.tally(), tags, stamp);
                 self.lines.push((log, line));
                 assert_eq!(self.view.state.version(), version);
             }
@@ -79,7 +79,7 @@ impl Session {
                 }
             } else {
                 let body = RecordBody::parse(text).unwrap();
-                view.as_mut().unwrap().apply_record(*log, body.metric(), redact::count(text), stamp);
+                view.as_mut().unwrap().apply_record(*log, body.tally(), redact::count(text), stamp);
             }
         }
         view.unwrap()

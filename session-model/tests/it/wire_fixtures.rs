@@ -74,7 +74,7 @@ impl Recorder {
         let change = transition::create(
             &id,
             &UserId::stored("pilot"),
-            Birth { initial, parent: Some("parent-1".into()) },
+            Birth { initial, parent: Some("parent-1".into()), began: None },
         );
         let at = Timestamp::from_millis(1_790_000_000_000);
         let mut line = Vec::new();
@@ -100,7 +100,7 @@ impl Recorder {
                 let (seq, mut line) = (self.view.next_seq(log), Vec::new());
                 let tags = body.write_line(&mut line, seq, at, offset);
                 let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
-                self.view.apply_record(log, body.metric(), tags, stamp);
+                self.view.apply_record(log, body.tally(), tags, stamp);
                 step(Some(ask), Reply::Seq(seq).to_json(), Some((log, &line)), &id)
             }
             Ok(Outcome::Change(change, reply)) => {

@@ -159,6 +159,7 @@ fn sessions(method: &str, path: &str) -> Option<Operation> {
             .takes([
                 query("user", "Only this user's."),
                 choice("status", "Only those with this status.", &["active", "completed"]),
+                query("outcome", "Only those that ended so: `success`, `error`, `interrupted`, `cancelled` or another status of their end."),
                 query("tag", "Only those with this tag."),
                 query("q", "Only those whose id, user or a tag contains this text."),
                 limit(50),

@@ -95,6 +95,7 @@ impl<'a> Parameters<'a> {
         Ok(ListQuery {
             user: self.one("user")?,
             status: self.status()?,
+            outcome: self.one("outcome")?,
             tag: self.one("tag")?,
             q: self.one("q")?,
             limit,
@@ -119,7 +120,10 @@ impl<'a> Parameters<'a> {
         let status = self.one("status")?;
         match status.as_deref() {
             None | Some("active" | "completed") => Ok(status),
-            Some(_) => Err(refuse("status", "must be `active` or `completed`")),
+            Some(_) => Err(refuse(
+                "status",
+                "must be `active` or `completed`; how a session ended is found by `outcome`",
+            )),
         }
     }
 }
@@ -190,7 +194,8 @@ mod tests {
 
     #[test]
     fn a_list_query_has_bounds() {
-        let query = Parameters("user=ann&status=active&tag=t&q=a%26b&limit=7&cursor=c").list().unwrap();
+        let query =
+            Parameters("user=ann&status=active&outcome=error&tag=t&q=a%26b&limit=7&cursor=c").list().unwrap();
         assert_eq!((query.user.as_deref(), query.q.as_deref(), query.limit), (Some("ann"), Some("a&b"), 7));
         assert_eq!(Parameters("").list().unwrap().limit, LIST_LIMIT);
         for bad in ["limit=0", "limit=1001", "limit=many", "status=odd"] {

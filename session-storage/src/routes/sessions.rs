@@ -1,7 +1,9 @@
 //! `/api/sessions`: birth, metadata, end, and the batch door.
 
 use actix_web::{HttpRequest, web};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use session_model::event::Birth;
+use session_model::timestamp::Timestamp;
 use session_model::{Code, Command, Refusal, SessionId, UserId, json as model};
 
 use super::answer::{Answer, listed, streamed, written};
@@ -12,6 +14,7 @@ use super::ids::{Id, Name};
 use super::parameters::Parameters;
 use super::permit::Permit;
 use super::probes::Probed;
+use crate::clock::now;
 use crate::limits::{Limits, Place};
 use crate::sessions::Sessions;
 
@@ -21,12 +24,12 @@ type Kept = web::Data<Sessions>;
 struct Creation {
     id: Option<SessionId>,
     user: UserId,
-    initial: Map<String, Value>,
+    birth: Birth,
     parent: Option<SessionId>,
 }
 
 impl Creation {
-    fn parse(bytes: &[u8]) -> Result<Self, Refusal> {
+    fn parse(bytes: &[u8], received: Timestamp) -> Result<Self, Refusal> {
         let mut fields = model::object(bytes)?;
         let mut text = |key: &str| match fields.shift_remove(key) {
             None | Some(Value::Null) => Ok(None),
@@ -41,7 +44,8 @@ impl Creation {
             None | Some(Value::Null) => return Err(missing("initial")),
             Some(_) => return Err(Refusal::new(Code::InvalidRequest, "`initial` must be an object")),
         };
-        Ok(Self { id, user, initial, parent })
+        let began = Timestamp::told(fields.get("timestamp"), received);
+        Ok(Self { id, user, birth: Birth { initial, parent: None, began }, parent })
     }
 }
 
@@ -69,7 +73,7 @@ pub async fn create(
     sessions: Kept,
     limits: web::Data<Limits>,
 ) -> Answer {
-    let Creation { id, user, initial, parent } = Creation::parse(&body.bytes)?;
+    let Creation { id, user, birth, parent } = Creation::parse(&body.bytes, now())?;
     let id = id_or_new(id, &producer)?;
     caller.concerns(&id);
     caller.may_create(&sessions, &id, &user)?;
@@ -81,7 +85,7 @@ pub async fn create(
     };
     // A parent out of reach is treated like one that is not there.
     let may_link = parent.as_ref().is_none_or(|parent| caller.reaches(&sessions, parent));
-    let created = sessions.create(&id, user, initial, parent, may_link, producer.0).await;
+    let created = sessions.create(&id, user, birth, parent, may_link, producer.0).await;
     place.into_iter().for_each(Place::answered);
     written(created)
 }
@@ -147,13 +151,17 @@ mod tests {
 
     #[test]
     fn a_creation_reads_its_fields() {
-        let body = br#"{"sessionId":"s","userId":"u","initial":{"input":"x"},"parentSession":"p","more":1}"#;
-        let creation = Creation::parse(body).unwrap();
+        let received = Timestamp::from_millis(1000);
+        let body = br#"{"sessionId":"s","userId":"u","initial":{"input":"x"},"parentSession":"p","more":1,
+                        "timestamp":"1970-01-01T00:00:00.500Z"}"#;
+        let creation = Creation::parse(body, received).unwrap();
         assert_eq!(creation.id.unwrap().as_str(), "s");
         assert_eq!((creation.user.as_str(), creation.parent.unwrap().as_str()), ("u", "p"));
-        assert_eq!(creation.initial["input"], "x");
-        let least = Creation::parse(br#"{"userId":"u","initial":{},"sessionId":null}"#).unwrap();
-        assert!(least.id.is_none() && least.parent.is_none());
+        assert_eq!(creation.birth.initial["input"], "x");
+        assert_eq!(creation.birth.began, Some(Timestamp::from_millis(500)));
+        let least = br#"{"userId":"u","initial":{},"sessionId":null,"timestamp":"1970-01-01T00:00:02Z"}"#;
+        let least = Creation::parse(least, received).unwrap();
+        assert!(least.id.is_none() && least.parent.is_none() && least.birth.began.is_none());
     }
 
     #[test]
@@ -171,7 +179,7 @@ mod tests {
             ("[]", Code::InvalidRequest, "object"),
             ("{", Code::InvalidJson, "line 1"),
         ] {
-            let refusal = Creation::parse(body.as_bytes()).err().unwrap();
+            let refusal = Creation::parse(body.as_bytes(), now()).err().unwrap();
             assert_eq!(refusal.code, code, "{body}");
             assert!(refusal.message.contains(named), "{body}: {}", refusal.message);
         }

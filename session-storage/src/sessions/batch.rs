@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use session_model::event::Birth;
 use session_model::producer::{BATCH_OPENING, ProducerNumbers};
+use session_model::timestamp::Timestamp;
 use session_model::transition::{self, Outcome, Reply};
 use session_model::{Code, Command, EventKind, LogKind, Refusal, SessionId, UserId, json};
 
@@ -54,6 +55,7 @@ impl Sessions {
         let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(Attempt::Load) };
         let Some(commands) = commands.take() else { return Ok(Attempt::Load) };
         let at = now();
+        let birth = birth_of(&commands, at);
         let mut answer = Submitted::ok(String::new());
         let fill = |txn: &mut Txn<'_, '_>| {
             let mut results = Results::new(commands.len());
@@ -76,7 +78,7 @@ impl Sessions {
             None if self.settings.auto_create => {
                 check_unknown_producer(producer)?;
                 self.redaction.check_id(&cell.id)?;
-                let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                let mut created = transition::create(&cell.id, &UserId::unknown(), birth);
                 self.mention_quarantined(&cell.id, &mut created);
                 self.store.queue_snapshot(cell);
                 self.append_birth(cell, slot, &created, at, fill)?
@@ -85,6 +87,12 @@ impl Sessions {
         };
         Ok(Attempt::Stored { ticket, answer })
     }
+}
+
+/// What a session is born from that the first of these finds missing.
+pub(super) fn birth_of(commands: &Commands<'_>, received: Timestamp) -> Birth {
+    let first = commands.iter().find_map(|command| command.as_ref().ok());
+    first.map(|command| command.birth(received)).unwrap_or_default()
 }
 
 /// Reads the lines; `marked`: they may bear tags in the place of secrets.

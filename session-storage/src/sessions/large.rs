@@ -15,11 +15,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use session_model::event::Birth;
 use session_model::producer::{Answer, Part, ProducerNumbers};
 use session_model::{Code, Refusal, SessionId, UserId, json, transition};
 
-use super::batch::{Commands, Results, parse};
+use super::batch::{Commands, Results, birth_of, parse};
 use super::producers::{check_producer, check_unknown_producer};
 use super::refused::Refused;
 use super::write::{Attempt, Txn};
@@ -172,6 +171,7 @@ impl Sessions {
         stored: &mut Stored,
     ) -> Result<(), CommitError> {
         let journal = &self.store.journal;
+        let birth = birth_of(&commands, now());
         let mut commands = commands.into_iter().skip(stored.results.done).peekable();
         let mut ahead = 0;
         while commands.peek().is_some() {
@@ -208,7 +208,7 @@ impl Sessions {
                     self.append(loaded, &owner, at, fill)?
                 }
                 Slot::Absent(_) | Slot::Unloaded => {
-                    let mut created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                    let mut created = transition::create(&cell.id, &UserId::unknown(), birth.clone());
                     self.mention_quarantined(&cell.id, &mut created);
                     self.append_birth(cell, slot, &created, at, fill)?
                 }

@@ -1,6 +1,6 @@
 //! Making and removing sessions, with their places among their parents' children.
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::{Command, Refusal, SessionId, UserId};
@@ -21,12 +21,12 @@ impl Sessions {
         &self,
         id: &SessionId,
         user: UserId,
-        initial: Map<String, Value>,
+        birth: Birth,
         parent: Option<SessionId>,
         may_link: bool,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refused> {
-        let birth = Birth { initial, parent: parent.as_ref().map(ToString::to_string) };
+        let birth = Birth { parent: parent.as_ref().map(ToString::to_string), ..birth };
         let mut command = Some(Command::Create { user, birth });
         let parent = parent.filter(|_| may_link);
         let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());

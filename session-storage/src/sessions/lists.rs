@@ -26,6 +26,8 @@ pub struct ListQuery {
     pub user: Option<String>,
     /// Only those with this status.
     pub status: Option<String>,
+    /// Only those that ended so.
+    pub outcome: Option<String>,
     /// Only those with this tag.
     pub tag: Option<String>,
     /// Only those whose id, user or a tag contains this text, case aside.
@@ -192,6 +194,7 @@ impl ListQuery {
         let status = if row.completed { "completed" } else { "active" };
         self.user.as_ref().is_none_or(|user| row.user.as_str() == user)
             && self.status.as_ref().is_none_or(|wanted| status == wanted)
+            && self.outcome.as_ref().is_none_or(|wanted| row.outcome.as_ref() == Some(wanted))
             && self.tag.as_ref().is_none_or(|tag| row.tags.iter().any(|t| t == tag))
             && self.q.as_ref().is_none_or(|q| contains(id, row, &q.to_lowercase()))
     }

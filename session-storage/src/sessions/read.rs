@@ -147,7 +147,7 @@ fn initial_document(store: &Store, id: &SessionId) -> Bytes {
         let log = open_log(store, id, LogKind::Changes).ok()?;
         let (_, line) = log.line(1, by_seq).ok()??;
         let line = ChangeLine::parse(&line)?;
-        Some(session_model::initial::document(&line.change()?.birth?.initial, line.at()))
+        Some(session_model::initial::document(&line.change()?.birth?, line.at()))
     };
     to_json(&stored.or_else(born))
 }

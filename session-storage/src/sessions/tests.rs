@@ -39,7 +39,7 @@ fn open(path: &std::path::Path) -> Arc<Sessions> {
 
 /// Makes a session of which every kind of file has something to say.
 async fn fill(sessions: &Sessions, id: &SessionId) {
-    let birth = Birth { initial: serde_json::Map::new(), parent: None };
+    let birth = Birth::default();
     let producer = ProducerNumbers { id: "p".into(), epoch: 0, seq: 0 };
     sessions.submit(id, Command::Create { user: UserId::stored("u"), birth }, Some(producer)).await.unwrap();
     for outcome in ["one", "two"] {
@@ -172,12 +172,13 @@ fn a_child_and_its_place_in_the_list_come_and_go_together_wherever_the_request_i
         let sessions = open(dir.path());
         let parent = SessionId::parse("parent").unwrap();
         let user = UserId::stored("u");
-        sessions.create(&parent, user.clone(), Map::new(), None, true, None).await.unwrap();
+        sessions.create(&parent, user.clone(), Birth::default(), None, true, None).await.unwrap();
         let mut unfinished = [0, 0];
         for polls in 0..8 {
             let child = SessionId::parse(&format!("child-{polls}")).unwrap();
             let name = child.to_string();
-            let created = sessions.create(&child, user.clone(), Map::new(), Some(parent.clone()), true, None);
+            let created =
+                sessions.create(&child, user.clone(), Birth::default(), Some(parent.clone()), true, None);
             unfinished[0] += usize::from(broken_off(created, polls).await.is_none());
             let listed = children(&sessions, &parent).await.contains(&name);
             assert_eq!(listed, is_there(&sessions, &child).await, "created with {polls} polls");
@@ -186,7 +187,7 @@ fn a_child_and_its_place_in_the_list_come_and_go_together_wherever_the_request_i
             let child = SessionId::parse(&format!("child-{polls}")).unwrap();
             let name = child.to_string();
             sessions
-                .create(&child, user.clone(), Map::new(), Some(parent.clone()), true, None)
+                .create(&child, user.clone(), Birth::default(), Some(parent.clone()), true, None)
                 .await
                 .unwrap();
             unfinished[1] += usize::from(broken_off(sessions.delete(&child, None), polls).await.is_none());
@@ -215,7 +216,8 @@ fn two_parents_of_each_other_are_made_at_once_and_one_of_its_own_is_no_child() {
         let create = |id: &SessionId, parent: &SessionId| {
             let (sessions, id, parent) = (Arc::clone(&sessions), id.clone(), parent.clone());
             actix_web::rt::spawn(async move {
-                let made = sessions.create(&id, UserId::stored("u"), Map::new(), Some(parent), true, None);
+                let made =
+                    sessions.create(&id, UserId::stored("u"), Birth::default(), Some(parent), true, None);
                 made.await.unwrap();
             })
         };
@@ -241,11 +243,7 @@ async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
     let sessions = open(dir.path());
     let id = SessionId::parse("left").unwrap();
     for (command, is_there, is_completed) in [
-        (
-            Command::Create { user: UserId::stored("u"), birth: Birth { initial: Map::new(), parent: None } },
-            true,
-            false,
-        ),
+        (Command::Create { user: UserId::stored("u"), birth: Birth::default() }, true, false),
         (Command::Finalize(Map::new()), true, true),
         (Command::Delete, false, false),
     ] {
@@ -355,8 +353,7 @@ fn whoever_asks_for_the_session_of_a_large_batch_waits_and_holds_up_nobody() {
         let slot = cell.slot.lock();
         let mut reading = pin!(sessions.state(&id));
         let mut writing = pin!(sessions.submit(&id, Command::Reopen, None));
-        let mut birth = Map::new();
-        birth.insert("input".into(), "x".into());
+        let birth = Birth { initial: Map::from_iter([("input".into(), "x".into())]), ..Birth::default() };
         let child = SessionId::parse("child").unwrap();
         let user = UserId::stored("u");
         let mut child = pin!(sessions.create(&child, user, birth, Some(id.clone()), true, None));

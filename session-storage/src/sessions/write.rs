@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::transition::{self, Existing, Outcome, Reply};
 use session_model::{
@@ -178,7 +177,7 @@ impl Sessions {
             }
             _ if !self.settings.auto_create => return Err(not_found(&cell.id).into()),
             command => {
-                let created = transition::create(&cell.id, &UserId::unknown(), Birth::default());
+                let created = transition::create(&cell.id, &UserId::unknown(), command.birth(at));
                 // Decided on a session as it will be, so that a refused command creates nothing.
                 let stamp = Stamp { seq: 1, offset: 0, at, bytes: 0, keyframe: false };
                 let newborn = View::at_birth(&cell.id, &created, stamp);
@@ -353,7 +352,7 @@ impl Txn<'_, '_> {
         let (line, tags) = self.writer.event(kind, |out| body.write_line(out, seq, at, offset));
         let stamp = Stamp { seq, offset, at, bytes: line.len() as u64, keyframe: false };
         let log_at = view.logs[log.index()].bytes;
-        view.apply_record(log, body.metric(), tags, stamp);
+        view.apply_record(log, body.tally(), tags, stamp);
         self.loaded.metadata_dirty = true;
         self.push(kind, line, log_at);
     }

@@ -36,6 +36,8 @@ pub struct Row {
     pub created_offset: u64,
     /// Whether it is completed.
     pub completed: bool,
+    /// How it ended, if it has.
+    pub outcome: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
 }
@@ -53,6 +55,7 @@ impl Row {
             created: metadata.created(),
             created_offset,
             completed: metadata.is_completed(),
+            outcome: metadata.outcome().map(str::to_owned),
             tags: metadata.texts("tags").map(str::to_owned).collect(),
         }
     }
@@ -84,6 +87,8 @@ struct StoredRow {
     created_offset: u64,
     #[serde(default)]
     status: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    outcome: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
 }
@@ -202,6 +207,7 @@ impl Index {
                 created: row.created.to_string(),
                 created_offset: row.created_offset,
                 status: Some(status.to_owned()),
+                outcome: row.outcome.clone(),
                 tags: row.tags.clone(),
             };
             write!(out, ",\n  \"{id}\": ")?;
@@ -296,6 +302,7 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
             created: Timestamp::parse(&stored.created)?,
             created_offset: stored.created_offset,
             completed: stored.status.as_deref() == Some("completed"),
+            outcome: stored.outcome,
             tags: stored.tags,
         };
         Some((id.into_owned(), row))

@@ -88,15 +88,19 @@ pub(super) fn view(
         let log = LogFile::open(&layout.log(id, LogKind::Actions), 0).map_err(read)?;
         let count = |_, line: &[u8]| {
             if let Ok(body) = RecordBody::parse(line) {
-                body.metric().into_iter().for_each(|metric| view.metadata.bump(metric));
+                let tally = body.tally();
+                tally.metric.into_iter().for_each(|metric| view.metadata.bump(metric));
+                if tally.is_error {
+                    view.metadata.count_error();
+                }
             }
             true
         };
         log.walk(0, log.len(), count).map_err(read)?;
-        if let Some(at) =
-            view.final_doc.as_ref().and_then(|f| f["timestamp"].as_str()).and_then(Timestamp::parse)
+        if let Some(ended) = &view.final_doc
+            && let Some(at) = ended["timestamp"].as_str().and_then(Timestamp::parse)
         {
-            view.metadata.complete(at);
+            view.metadata.complete(at, ended["status"].clone());
         }
     }
     Ok(view)

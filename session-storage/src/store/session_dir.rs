@@ -336,7 +336,7 @@ fn replay(mut view: View, logs: &[LogLines], entries: &[Entry]) -> Result<View, 
                 let body = RecordBody::parse(text).map_err(|e| unreadable(new, &e.message))?;
                 let claimed = line::head(text).and_then(|head| line::time(&head)).unwrap_or_default();
                 let tags = redact::count(text);
-                view.apply_record(new.log, body.metric(), tags, stamp(new, claimed, false));
+                view.apply_record(new.log, body.tally(), tags, stamp(new, claimed, false));
             }
             LogKind::Changes => apply_change(&mut view, new, text)?,
         }
@@ -385,8 +385,7 @@ fn restore_initial(
     let changes = LogFile::open(&layout.log(id, LogKind::Changes), 0).map_err(read)?;
     let document = |text: &[u8]| {
         let stored = ChangeLine::parse(text)?;
-        let birth = stored.change()?.birth?;
-        Some(session_model::initial::document(&birth.initial, stored.at()))
+        Some(session_model::initial::document(&stored.change()?.birth?, stored.at()))
     };
     let mut initial = None;
     let visit = |_, text: &[u8]| {

@@ -82,6 +82,58 @@ async fn an_agent_is_spawned_and_completed_once() {
 }
 
 #[tokio::test]
+async fn an_agent_that_has_ended_is_started_again() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let spawn = |task: &str| {
+        let body = json!({"agentId": "a", "type": "scout", "task": task, "resumes": 7});
+        server.spawn_agent("s", body)
+    };
+    let first = spawn("look").await.ok();
+    server.complete_agent("s", "a").await.ok();
+    let again = spawn("").await.ok();
+    assert_eq!(
+        (&again["status"], &again["task"], &again["resumes"]),
+        (&json!("spawned"), &json!("look"), &json!(1))
+    );
+    assert_eq!((&again["spawnedAt"], again.get("completedAt")), (&first["spawnedAt"], None));
+    spawn("x").await.refused(409, "agent_exists");
+    let whole = server.session("s").await;
+    assert_eq!(whole["state"]["agents"]["active"], json!(["a"]));
+    assert_eq!(whole["state"]["agents"]["completed"], json!([]));
+    assert_eq!(whole["metadata"]["metrics"]["agentsSpawned"], 1);
+    server.complete_agent("s", "a").await.ok();
+    assert_eq!(spawn("more").await.ok()["resumes"], 2);
+    // From the log as from memory.
+    let before = server.session("s").await;
+    let server = server.kill().start();
+    assert_eq!(server.session("s").await, before);
+    assert_eq!(before["state"]["agents"]["spawned"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn agents_that_are_active_at_the_end_are_named_there() {
+    let server = TestServer::start();
+    for id in ["a", "b", "c"] {
+        server.spawn_agent("s", json!({"agentId": id})).await.ok();
+    }
+    server.complete_agent("s", "b").await.ok();
+    for _ in 0..2 {
+        server.finalize("s", json!({})).await.ok();
+    }
+    let ended = server.session("s").await["final"].take();
+    assert_eq!(ended["agentsNotEnded"], json!(["a", "c"]));
+    let server = server.kill().start();
+    assert_eq!(server.session("s").await["final"], ended);
+    server.post("/api/sessions/s/reopen", json!({})).await.ok();
+    for id in ["a", "c"] {
+        server.complete_agent("s", id).await.ok();
+    }
+    server.finalize("s", json!({"agentsNotEnded": ["x"]})).await.ok();
+    assert_eq!(server.session("s").await["final"].get("agentsNotEnded"), None);
+}
+
+#[tokio::test]
 async fn the_answer_to_a_spawn_is_the_agent_record() {
     let server = TestServer::start();
     let answer = server.spawn_agent("s", json!({"type": "scout", "task": "look"})).await.ok();

@@ -99,7 +99,7 @@ async fn deleted_while_it_is_written(stop: (&'static str, At), reborn: bool) {
     let disk = Arc::new(StoppingDisk::default());
     let sessions = open(dir.path(), &disk);
     let id = SessionId::parse("mother").unwrap();
-    let birth = Birth { initial: Map::new(), parent: None };
+    let birth = Birth::default();
     sessions.submit(&id, Command::Create { user: UserId::stored("u"), birth }, None).await.unwrap();
     let finalize = Command::Finalize(Map::from_iter([("of".to_owned(), "the first".into())]));
     sessions.submit(&id, finalize, None).await.unwrap();

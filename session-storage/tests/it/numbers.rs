@@ -85,7 +85,7 @@ async fn numbers_keep_their_digits_in_every_document_and_on_every_way() {
     assert_eq!(events.matches(NUMBERS).count(), 1 + 2 + 1 + 1 + 1 + 1 + 1 + 1 + 2 + 1 + 8, "{events}");
     assert_eq!(count(&server, "/api/state/s").await, 10);
     assert_eq!(count(&server, "/api/state/s?version=4").await, 5, "computed from the log");
-    assert_eq!(count(&server, "/api/sessions?limit=5").await, 3);
+    assert_eq!(count(&server, "/api/sessions?limit=5").await, 4);
     // Out of the journal, and then out of the files alone.
     let server = server.crash();
     assert_eq!(server.get("/api/sessions/s?logs=false").await.text, whole);

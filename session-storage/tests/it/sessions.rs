@@ -339,3 +339,58 @@ async fn delete_leaves_nothing_behind() {
     assert_eq!(server.create("child", "other").await["success"], true, "the name is free again");
     assert_eq!(server.actions("child", "").await.len(), 0);
 }
+
+#[tokio::test]
+async fn what_is_told_later_has_the_times_of_its_client() {
+    let server = TestServer::start();
+    let at = |second: u32| format!("2026-01-01T10:00:{second:02}.000Z");
+    let created = json!({"sessionId": "told", "userId": "u", "initial": {}, "timestamp": at(1)});
+    server.post("/api/sessions", created).await.ok();
+    server.spawn_agent("told", json!({"agentId": "a", "spawnedAt": at(2)})).await.ok();
+    let ended = json!({"completedAt": at(3)});
+    server.post("/api/state/told/agents/a/complete", ended).await.ok();
+    for _ in 0..2 {
+        server.finalize("told", json!({"response": "r", "timestamp": at(4)})).await.ok();
+    }
+    // The first write makes a session that began with it, in a small batch and in a large one.
+    let action = json!({"type": "action", "data": {"type": "t", "timestamp": at(5)}});
+    for (id, lines) in [("one", 1), ("many", 2000)] {
+        server.batch(id, &[], &vec![action.clone(); lines]).await.ok();
+    }
+    server.action("single", json!({"type": "t", "timestamp": at(6)})).await;
+    // A clock that is ahead, and what is no time, tell nothing.
+    let soon =
+        json!({"sessionId": "soon", "userId": "u", "initial": {}, "timestamp": "2999-01-01T00:00:00Z"});
+    server.post("/api/sessions", soon).await.ok();
+    server.finalize("soon", json!({"timestamp": 7})).await.ok();
+
+    let mut seen = Vec::new();
+    let mut server = Some(server);
+    for _ in 0..2 {
+        let now = server.take().unwrap();
+        let mut all = Vec::new();
+        for id in ["told", "one", "many", "single", "soon"] {
+            all.push(now.session(id).await);
+        }
+        seen.push(all);
+        server = Some(now.kill().start());
+    }
+    assert_eq!(seen[0], seen[1], "the same from the log");
+    let [told, one, many, single, soon] = &seen[0][..] else { panic!() };
+    let received = told["metadata"]["receivedAt"].as_str().unwrap();
+    assert!(received > "2026-01-01T10:00:59" && told["metadata"]["updated"].as_str().unwrap() >= received);
+    assert_eq!(told["metadata"]["created"], at(1));
+    assert_eq!(told["initial"]["timestamp"], at(1));
+    assert_eq!(told["initial"]["receivedAt"], received);
+    let agent = &told["state"]["agents"]["spawned"][0];
+    assert_eq!((&agent["spawnedAt"], &agent["completedAt"]), (&json!(at(2)), &json!(at(3))));
+    assert_eq!((&told["final"]["timestamp"], &told["metadata"]["duration"]), (&json!(at(4)), &json!(3000)));
+    assert!(told["final"]["receivedAt"].as_str().unwrap() >= received);
+    for (session, second) in [(one, 5), (many, 5), (single, 6)] {
+        assert_eq!(session["metadata"]["created"], at(second));
+    }
+    assert_eq!(soon["metadata"].get("receivedAt"), None);
+    assert_eq!(soon["final"].get("receivedAt"), None);
+    let (created, ended) = (&soon["metadata"]["created"], &soon["final"]["timestamp"]);
+    assert!(created.as_str().unwrap() < "2999" && ended.as_str().unwrap() >= created.as_str().unwrap());
+}

@@ -28,6 +28,17 @@ pub(in crate::openapi) struct Metadata {
     subsessions: Vec<String>,
     /// Milliseconds from creation to the end; null while it goes on.
     duration: Value,
+    /// The status of its end: `success`, `error`, `interrupted`, `cancelled` or another one; null while it goes on. One
+    /// that an earlier version ended has none.
+    #[schema(nullable = false)]
+    outcome: Option<Value>,
+    /// How many of its records tell of an error: of type `error`, `tool_error` or `stop_failure`, or with `"success": false`.
+    /// One that an earlier version began has none.
+    #[schema(nullable = false)]
+    error_count: Option<Value>,
+    /// When the service heard of it, if its client said when it began.
+    #[schema(nullable = false)]
+    received_at: Option<String>,
 }
 
 /// Tokens, as callers count them.
@@ -106,6 +117,12 @@ pub(in crate::openapi) struct Agent {
     status: Option<Value>,
     spawned_at: Option<Value>,
     completed_at: Option<Value>,
+    /// When it was started again last, if it was.
+    #[schema(nullable = false)]
+    resumed_at: Option<String>,
+    /// How often it was started again, if it was.
+    #[schema(nullable = false)]
+    resumes: Option<i64>,
     /// The id of its own session.
     subsession: Option<Value>,
 }
@@ -127,10 +144,15 @@ pub(in crate::openapi) struct Record {
 
 /// What a session was born from: `initial.json`.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub(in crate::openapi) struct Initial {
     #[schema(rename = "$schema")]
     schema: Value,
+    /// When it began.
     timestamp: String,
+    /// When the service heard of it, if its client said when it began.
+    #[schema(nullable = false)]
+    received_at: Option<String>,
     /// These three are there if they were given.
     source: Option<Value>,
     input: Option<Value>,
@@ -151,6 +173,12 @@ pub(in crate::openapi) struct Final {
     final_response: Value,
     metrics: Value,
     subsessions: Value,
+    /// When the service heard of it, if its client said when it ended.
+    #[schema(nullable = false)]
+    received_at: Option<String>,
+    /// The ids of the agents that were active then, if any were.
+    #[schema(nullable = false)]
+    agents_not_ended: Option<Vec<String>>,
 }
 
 /// A whole session.
@@ -193,15 +221,16 @@ mod tests {
     fn a_newborn_session_has_the_fields_that_are_described() {
         let (at, id, user) =
             (Timestamp::from_millis(0), SessionId::parse("s").unwrap(), UserId::parse("u").unwrap());
-        let metadata = metadata::Metadata::at_birth(&id, &user, &Birth::default(), at);
+        let given = ["source", "input", "config"].map(|name| (name.to_owned(), Value::Null));
+        let birth = Birth { initial: Map::from_iter(given), began: Some(at), ..Birth::default() };
+        let metadata = metadata::Metadata::at_birth(&id, &user, &birth, at);
         assert_eq!(names(metadata.doc()), described("Metadata"));
         assert_eq!(names(metadata.doc()["metrics"].as_object().unwrap()), described("Metrics"));
         assert_eq!(names(metadata.doc()["tokenUsage"].as_object().unwrap()), described("TokenUsage"));
         let state = State::at_birth(at);
         assert_eq!(names(state.doc()), described("State"));
         assert_eq!(names(state.doc()["agents"].as_object().unwrap()), described("Agents"));
-        let given = ["source", "input", "config"].map(|name| (name.to_owned(), Value::Null));
-        let initial = initial::document(&Map::from_iter(given), at);
+        let initial = initial::document(&birth, at);
         assert_eq!(names(initial.as_object().unwrap()), described("Initial"));
     }
 }

@@ -17,6 +17,8 @@ pub(in crate::openapi) struct NewSession {
     /// What it is born from: `source`, `input`, `config` and whatever else; kept as given.
     #[schema(value_type = Object)]
     initial: Value,
+    /// When it began by the client's clock; when the service hears of it if that is left out, or still to come.
+    timestamp: Option<Value>,
     /// The session that it is a child of.
     #[schema(pattern = "^(?!user$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", max_length = 128)]
     parent_session: Option<String>,
@@ -54,9 +56,11 @@ pub(in crate::openapi) struct GoalUpdate {
 pub(in crate::openapi) struct NewAgent {
     r#type: Option<Value>,
     task: Option<Value>,
-    /// One is made if it is left out.
+    /// One is made if it is left out. An agent of that id that has ended is started again.
     #[schema(min_length = 1)]
     agent_id: Option<String>,
+    /// When it was by the client's clock; when the service hears of it if that is left out, or still to come.
+    spawned_at: Option<Value>,
     /// The id of its own session.
     #[schema(pattern = "^(?!user$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$", max_length = 128)]
     subsession: Option<String>,
@@ -64,8 +68,11 @@ pub(in crate::openapi) struct NewAgent {
 
 /// Fields to be set on the agent's record.
 #[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
 pub(in crate::openapi) struct Outcome {
     result: Option<Value>,
+    /// When it was by the client's clock; when the service hears of it if that is left out, or still to come.
+    completed_at: Option<Value>,
 }
 
 /// How a session ends.
@@ -75,6 +82,8 @@ pub(in crate::openapi) struct Ending {
     status: Option<Value>,
     outcome: Option<Value>,
     response: Option<Value>,
+    /// When it was by the client's clock; when the service hears of it if that is left out, or still to come.
+    timestamp: Option<Value>,
 }
 
 /// Dotted keys and their values. A text `+N` adds to a number, exactly: to one that is there, and in `duration` and below
