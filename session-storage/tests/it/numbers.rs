@@ -93,7 +93,7 @@ async fn numbers_keep_their_digits_in_every_document_and_on_every_way() {
     assert_eq!(server.get("/api/sessions/s?logs=false").await.text, whole);
     for (name, times) in [
         ("state.json", 10),
-        ("metadata.json", 3),
+        ("metadata.json", 4),
         ("final.json", 6),
         ("final-1.json", 6),
         ("initial.json", 3),
