@@ -148,7 +148,9 @@ export class SessionsStore {
     this.#newcomers = null;
     if (!this.loading) for (const id of unknown) this.#early.delete(id);
     for (const id of unknown) this.#users.delete(id);
-    if (this.#ended.size > 0) this.#askForNewcomers();
+    // Others may have come while these were asked for.
+    const isMore = [...this.#early.keys()].some((id) => !this.#documents.has(id));
+    if (this.#ended.size > 0 || (isMore && !this.loading)) this.#askForNewcomers();
     this.painted.changed();
   }
 

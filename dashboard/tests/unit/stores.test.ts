@@ -80,6 +80,25 @@ describe('the list of sessions', () => {
     expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2', 'old']);
   });
 
+  it('asks for those that come while others are asked for', async () => {
+    const { api, asked, answer } = service([
+      { sessions: [], next: null },
+      { sessions: [metadata('n1', 21)], next: null },
+      { sessions: [metadata('n2', 22), metadata('n1', 21)], next: null },
+    ]);
+    const store = new SessionsStore(api);
+    void store.load();
+    await answer();
+    store.apply(event(21, { sessionId: 'n1' }, 'session_created', 'n1'));
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked.length).toBe(2);
+    store.apply(event(22, { sessionId: 'n2' }, 'session_created', 'n2'));
+    await answer();
+    await vi.advanceTimersByTimeAsync(300);
+    await answer();
+    expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2']);
+  });
+
   it('lets go of what was deleted, also while nobody was told', async () => {
     const { api, answer } = service([
       { sessions: [metadata('a', 1), metadata('b', 2)], next: null },
