@@ -36,6 +36,12 @@ export function isSameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
 
+/** When the day of a moment begins, and the day after it. */
+export function dayOf(ms: number): [from: number, to: number] {
+  const from = new Date(ms).setHours(0, 0, 0, 0);
+  return [from, new Date(from).setDate(new Date(from).getDate() + 1)];
+}
+
 /** The moment in UTC to the millisecond. */
 export function utc(ms: number): string {
   return Number.isFinite(ms) ? `${new Date(ms).toISOString().replace('T', ' ').replace('Z', '')} UTC` : '';

@@ -34,6 +34,7 @@ describe('a page that was just opened', () => {
       (seen) => expect(seen.slice(0, 3)).toEqual(['no such file', 'line 29', 'line 28']),
     );
     await tab.says('the last 32 events');
+    expect(await tab.page.locator('.record.selected').count()).toBe(0);
     await eventually(
       () => chart(tab),
       (seen) => expect(seen).toMatch(/now, [1-9]\d* at most$/),

@@ -4,7 +4,7 @@ import { isError } from '../../src/store/error';
 import { Feed, KEPT } from '../../src/store/feed';
 import { Rate, SECONDS, Tally } from '../../src/store/rate';
 import { rowOf } from '../../src/store/row';
-import { ago, bytes, day, duration, exact, isSameDay, moment, short, utc } from '../../src/shell/format';
+import { ago, bytes, day, dayOf, duration, exact, isSameDay, moment, short, utc } from '../../src/shell/format';
 import { errorsOf, exitCodeOf, outcomeOf, toneOf } from '../../src/store/outcome';
 import { agentsOf, ticks } from '../../src/views/session/agents';
 import { differences } from '../../src/views/session/diff';
@@ -262,6 +262,7 @@ describe('dates', () => {
   it('change at midnight', () => {
     expect(isSameDay(at('2026-11-28T00:00:00'), at('2026-11-28T23:59:59.999'))).toBe(true);
     expect(isSameDay(at('2026-11-28T23:59:59.999'), at('2026-11-29T00:00:00'))).toBe(false);
+    expect(dayOf(at('2026-11-30T13:00:00'))).toEqual([at('2026-11-30T00:00:00'), at('2026-12-01T00:00:00')]);
   });
 
   it('stand in tooltips, here and in UTC', () => {
