@@ -4,7 +4,7 @@ import { Asker } from './ask';
 import type { Key } from './key';
 import { formatPosition, type Position } from '../connection/position';
 import type { Fields } from '../wire/json';
-import type { EventPage, Health, SessionPage, Stats, WholeSession } from '../wire/session';
+import type { EventPage, FeedPage, Health, SessionPage, Stats, WholeSession } from '../wire/session';
 
 export type Log = 'actions' | 'responses';
 
@@ -48,10 +48,14 @@ export class Api {
     return this.#get(`api/sessions/${enc(id)}/events`, { at, limit }, signal);
   }
 
+  /** Everybody's events after a position, among those that may be seen. */
+  eventsAfter(after: string, limit: number): Promise<FeedPage> {
+    return this.#get('api/events', { after, limit });
+  }
+
   /** Whether there is an event behind a position, among those that may be seen. */
   async hasAfter(position: Position): Promise<boolean> {
-    const query = { after: formatPosition(position), limit: 1 };
-    const { events } = await this.#get<{ events: unknown[] }>('api/events', query);
+    const { events } = await this.eventsAfter(formatPosition(position), 1);
     return events.length > 0;
   }
 

@@ -2,6 +2,7 @@
 
 import { ApiError } from './error';
 import type { Key } from './key';
+import { parseJson } from '../wire/digits';
 import { ATTEMPTS, LONGEST_MS, Patience, retryAfter } from './patience';
 
 const TIMEOUT_MS = 15_000;
@@ -52,7 +53,7 @@ export class Asker {
     let answer: unknown;
     try {
       response = await fetch(url, { cache: 'no-store', ...init, signal });
-      answer = await response.json();
+      answer = parseJson(await response.text());
     } catch (error) {
       if (given?.aborted) throw error;
       throw new ApiError('unreachable', `The service at ${this.base.origin} does not answer.`, 0);

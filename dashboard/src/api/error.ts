@@ -12,3 +12,12 @@ export class ApiError extends Error {
     super(message);
   }
 }
+
+/** Whether a request may succeed later although nothing about it changes: no answer, too many, or a failing service. */
+export function isPassing(error: unknown): boolean {
+  return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

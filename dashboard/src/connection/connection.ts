@@ -39,6 +39,8 @@ const GREETING_MS = 10_000;
 export class Connection {
   status: Status;
   position: Position | null = null;
+  /** How far the service's clock is ahead of this one, in milliseconds. */
+  skew = 0;
   #socket: Socket | null = null;
   #cancel: () => void = () => {};
   #heard = 0;
@@ -106,6 +108,7 @@ export class Connection {
     switch (frame.kind) {
       case 'connected':
         this.position = { epoch: frame.epoch, offset: frame.offset };
+        if (Number.isFinite(frame.at)) this.skew = frame.at - this.#heard;
         this.#say({ kind: 'connected', since: this.#heard, retryAt: 0, attempt: 0 });
         this.#watch();
         return;

@@ -1,5 +1,7 @@
 // Times and numbers as people read them.
 
+import type { Digits } from '../wire/digits';
+
 const time = new Intl.DateTimeFormat(undefined, {
   hour: '2-digit',
   minute: '2-digit',
@@ -10,19 +12,34 @@ const date = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short
 const shortDate = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat('en');
+/** From here on a number is written with a power of ten where room is scarce. */
+const HUGE = 1e15;
 
 /** `14:03:22.481`, in the viewer's zone. */
 export function clockTime(ms: number): string {
   if (!Number.isFinite(ms)) return '—';
-  return `${time.format(ms)}.${String(((ms % 1000) + 1000) % 1000).padStart(3, '0')}`;
+  return `${time.format(ms)}.${String(Math.floor(((ms % 1000) + 1000) % 1000)).padStart(3, '0')}`;
 }
 
 export function dateTime(ms: number): string {
   return Number.isFinite(ms) ? `${date.format(ms)}, ${time.format(ms)}` : '—';
 }
 
-export function day(ms: number): string {
-  return shortDate.format(ms);
+/** `Nov 28`, with the year where it is not that of `now`. */
+export function day(ms: number, now: number): string {
+  if (!Number.isFinite(ms)) return '—';
+  return new Date(ms).getFullYear() === new Date(now).getFullYear() ? shortDate.format(ms) : date.format(ms);
+}
+
+/** Whether two moments are of one day in the viewer's zone. */
+export function isSameDay(a: number, b: number): boolean {
+  return new Date(a).toDateString() === new Date(b).toDateString();
+}
+
+/** When the day of a moment begins, and the day after it. */
+export function dayOf(ms: number): [from: number, to: number] {
+  const from = new Date(ms).setHours(0, 0, 0, 0);
+  return [from, new Date(from).setDate(new Date(from).getDate() + 1)];
 }
 
 /** The moment in UTC to the millisecond. */
@@ -30,38 +47,57 @@ export function utc(ms: number): string {
   return Number.isFinite(ms) ? `${new Date(ms).toISOString().replace('T', ' ').replace('Z', '')} UTC` : '';
 }
 
-/** `now`, `42 s`, `5 min`, `3 h`, or the date. */
+/** The moment for a tooltip: the viewer's date and time, and UTC. */
+export function moment(ms: number): string {
+  return Number.isFinite(ms) ? `${dateTime(ms)}\n${utc(ms)}` : '';
+}
+
+/** `now`, `42 s ago`, `5 min ago`, `3 h ago`, or the date. */
 export function ago(ms: number, now: number): string {
   const seconds = Math.round((now - ms) / 1000);
+  if (seconds < -60) return dateTime(ms);
   if (seconds < 3) return 'now';
   if (seconds < 60) return `${seconds} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h ago`;
-  return shortDate.format(ms);
+  return day(ms, now);
 }
 
-/** `840 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`. */
+/** `840 ms`, `12.4 s`, `3 min 20 s`, `2 h 5 min`, `3 d 4 h`. */
 export function duration(ms: number): string {
   if (!Number.isFinite(ms) || ms < 0) return '—';
-  if (ms < 1000) return `${Math.round(ms)} ms`;
-  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
-  const minutes = Math.floor(ms / 60_000);
-  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1000)} s`;
+  if (ms > 0 && ms < 1) return '<1 ms';
+  if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
+  // Rounded before it is divided, so that no 60.0 s is left over.
+  const tenths = Math.round(ms / 100);
+  if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60_000) || 1;
+  if (minutes < 60) return `${minutes} min ${Math.max(0, Math.floor((ms - minutes * 60_000) / 1000))} s`;
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  if (hours < 48) return `${hours} h ${minutes % 60} min`;
+  const days = Math.floor(hours / 24);
+  return days < 10_000 ? `${exact(days)} d ${hours % 24} h` : `${short(days)} d`;
 }
 
-export function short(value: number): string {
-  return value < 10_000 ? whole.format(value) : compact.format(value);
+/** In few characters: `9,999`, `12.3K`, `1.5e+300`. */
+export function short(value: number | Digits): string {
+  const size = Number(value);
+  if (!Number.isFinite(size)) return exact(value);
+  if (Math.abs(size) >= HUGE) return String(Number(size.toPrecision(3)).toExponential());
+  return Math.abs(size) < 10_000 ? whole.format(size) : compact.format(size);
 }
 
-export function exact(value: number): string {
-  return whole.format(value);
+/** Every digit, grouped where that is readable: what was written, never what a double makes of it. */
+export function exact(value: number | Digits): string {
+  const text = String(value);
+  return /^-?\d+$/.test(text) ? text.replace(/\B(?=(\d{3})+$)/g, ',') : text;
 }
 
 export function bytes(value: number): string {
-  const units = ['B', 'kB', 'MB', 'GB', 'TB'];
+  const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
   let [size, unit] = [value, 0];
-  while (size >= 1000 && unit < units.length - 1) [size, unit] = [size / 1000, unit + 1];
-  return `${size.toFixed(size < 10 && unit > 0 ? 1 : 0)} ${units[unit]}`;
+  // What would be rounded to 1000 belongs to the next unit.
+  while (Math.round(size) >= 1000 && unit < units.length - 1) [size, unit] = [size / 1000, unit + 1];
+  const shown = size.toFixed(size < 9.95 && unit > 0 ? 1 : 0);
+  return `${size < HUGE ? shown : short(size)} ${units[unit]}`;
 }

@@ -1,6 +1,7 @@
 // What the whole page shares: one feed of everything, and what is made from it.
 
 import type { Api } from '../api/api';
+import { messageOf } from '../api/error';
 import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
 import type { Position } from '../connection/position';
@@ -10,6 +11,8 @@ import { Feed } from './feed';
 import { HealthStore } from './health';
 import { Lag } from './lag';
 import { Painted } from './paint.svelte';
+import { past } from './past';
+import type { SessionStore } from './session';
 import { SessionsStore } from './sessions';
 
 const RESYNC_MS = 2000;
@@ -20,10 +23,11 @@ export class AppStore {
   readonly feed: Feed;
   readonly health: HealthStore;
   readonly connection: Connection;
-  /** The connection of the session that is looked at, beside the one to everything. */
-  viewed: Connection | null = null;
+  /** The session that is looked at: it has a connection of its own, beside the one to everything. */
+  viewed: SessionStore | null = null;
   readonly api: Api;
   #loaded = false;
+  #isPastAsked = false;
   #stopped = false;
 
   constructor(readonly access: AccessStore) {
@@ -38,16 +42,18 @@ export class AppStore {
       {
         event: (event) => {
           this.sessions.apply(event);
-          this.feed.event(event);
+          this.feed.event(event, this.now);
         },
         gap: (gap) => {
           this.feed.gap(gap);
+          this.feed.rate.gap(this.now);
           void this.sessions.load();
         },
         resync: () => setTimeout(() => this.#again(null), RESYNC_MS),
         locked: () => void access.ended(() => this.#again(this.connection.position)),
         status: (status) => {
           if (status.kind === 'connected') this.#connected();
+          else this.feed.rate.lost(this.now);
           this.painted.changed();
         },
       },
@@ -68,14 +74,20 @@ export class AppStore {
     this.connection.stop();
   }
 
-  look(at: Connection | null): void {
+  /** The time by the service's clock, in milliseconds. */
+  get now(): number {
+    return Date.now() + this.connection.skew;
+  }
+
+  look(at: SessionStore | null): void {
     this.viewed = at;
     this.painted.changed();
   }
 
   /** How live what one sees is: the worse of what is followed. */
   get status(): Status {
-    const viewed = this.viewed?.status;
+    // A session that is not there is not followed, and says so itself.
+    const viewed = this.viewed?.isFollowed ? this.viewed.connection.status : undefined;
     return viewed && viewed.kind !== 'connected' && this.connection.status.kind === 'connected'
       ? viewed
       : this.connection.status;
@@ -83,7 +95,7 @@ export class AppStore {
 
   retryNow(): void {
     this.connection.retryNow();
-    this.viewed?.retryNow();
+    this.viewed?.connection.retryNow();
   }
 
   #again(from: Position | null): void {
@@ -93,7 +105,28 @@ export class AppStore {
   }
 
   #connected(): void {
+    this.feed.rate.resumed();
     if (!this.#loaded || this.sessions.error !== '') void this.sessions.load();
+    const { position } = this.connection;
+    if (!this.#isPastAsked && position) void this.#past(position);
+    else if (!this.#loaded) this.feed.rate.gap(this.now);
     this.#loaded = true;
+  }
+
+  /** Reads what happened before a position, and tries again from where it came to as long as it fails. */
+  async #past(position: Position): Promise<void> {
+    this.#isPastAsked = true;
+    let reached = position;
+    try {
+      for await (const piece of past(this.api, position, this.now)) {
+        if (this.#stopped) return;
+        this.feed.before(piece, this.now);
+        reached = { ...position, offset: piece.start };
+      }
+      this.feed.pastIs('there');
+    } catch (error) {
+      this.feed.pastIs('failed', messageOf(error));
+      setTimeout(() => this.#stopped || void this.#past(reached), RESYNC_MS);
+    }
   }
 }

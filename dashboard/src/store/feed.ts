@@ -1,8 +1,10 @@
 // Every event of every session: the last few thousand in memory, and what they add up to.
 
 import type { Gap, SessionEvent } from '../wire/event';
-import { list, text } from '../wire/json';
+import { text } from '../wire/json';
+import { isError } from './error';
 import { Painted } from './paint.svelte';
+import type { Piece } from './past';
 import { Rate, Tally } from './rate';
 import { weigh } from './timeline/pages';
 
@@ -10,7 +12,7 @@ export const KEPT = 5000;
 const KEPT_BYTES = 24 * 1024 * 1024;
 
 export interface Line {
-  /** Counts up from 0 as lines come. */
+  /** Ascends with the lines. */
   number: number;
   event: SessionEvent | null;
   gap: Gap | null;
@@ -21,14 +23,21 @@ export class Feed {
   readonly painted = new Painted();
   readonly rate = new Rate();
   readonly byType = new Tally();
-  readonly byUser = new Tally();
   readonly bySession = new Tally();
+  /** Errors among the events that are counted. */
   errors = 0;
+  /** How many events came live. */
   received = 0;
-  since = Date.now();
+  /** How many events the totals are of: those that came live, and the last ones before them. */
+  counted = 0;
+  /** Whether the events from before the page was opened are there, or why they are not. */
+  past: 'asked' | 'there' | 'failed' = 'asked';
+  error = '';
   #lines: Line[] = [];
+  #next = 0;
   #first = 0;
   #bytes = 0;
+  #users = new Map<string, string>();
 
   constructor(private readonly userOf: (session: string) => string) {}
 
@@ -37,18 +46,60 @@ export class Feed {
     return this.#lines;
   }
 
-  event(event: SessionEvent): void {
+  /** An event that came live; `now` by the service's clock. */
+  event(event: SessionEvent, now: number): void {
     this.received += 1;
-    this.rate.add(Date.now());
-    this.byType.add(event.type);
-    this.byUser.add(this.userOf(event.sessionId) || text(event.data, 'userId') || 'unknown');
-    this.bySession.add(event.sessionId);
-    if (isError(event)) this.errors += 1;
-    this.#push({ number: this.#first++, event, gap: null, bytes: weigh(event.data) });
+    this.#count(event, now);
+    this.#push({ number: this.#next++, event, gap: null, bytes: weigh(event.data) });
+  }
+
+  /** Events from before those that are there. */
+  before({ events, knownFrom }: Piece, now: number): void {
+    const lines: Line[] = [];
+    for (const event of [...events].reverse()) {
+      this.#count(event, now);
+      const bytes = weigh(event.data);
+      if (this.#lines.length + lines.length >= KEPT || this.#bytes + bytes > KEPT_BYTES) continue;
+      this.#bytes += bytes;
+      lines.push({ number: --this.#first, event, gap: null, bytes });
+    }
+    this.#lines.unshift(...lines.reverse());
+    this.rate.knownFrom(knownFrom);
+    this.painted.changed();
+  }
+
+  /** How the reading of what was before stands. */
+  pastIs(past: Feed['past'], error = ''): void {
+    [this.past, this.error] = [past, error];
+    this.painted.changed();
   }
 
   gap(gap: Gap): void {
-    this.#push({ number: this.#first++, event: null, gap, bytes: 64 });
+    this.#push({ number: this.#next++, event: null, gap, bytes: 64 });
+  }
+
+  /** The users of the counted events with their counts, largest first. */
+  byUser(count: number): [string, number][] {
+    const users = new Tally();
+    for (const [session, events] of this.bySession.all()) users.add(this.#user(session), events);
+    return users.top(count);
+  }
+
+  /** Whose a session is, also after it was deleted. */
+  #user(session: string): string {
+    const known = this.userOf(session) || this.#users.get(session) || '';
+    if (known !== '') this.#users.set(session, known);
+    return known || 'unknown';
+  }
+
+  #count(event: SessionEvent, now: number): void {
+    this.counted += 1;
+    this.rate.add(Math.min(now, Date.parse(event.timestamp)));
+    this.byType.add(event.type);
+    this.bySession.add(event.sessionId);
+    if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
+    // A state repeats the errors that records have told already.
+    if (isError(event) && event.type !== 'state_updated') this.errors += 1;
   }
 
   #push(line: Line): void {
@@ -66,12 +117,4 @@ export class Feed {
     }
     this.#lines.splice(0, gone);
   }
-}
-
-/** Whether an event says that something went wrong. */
-export function isError(event: SessionEvent): boolean {
-  if (event.type === 'action' || event.type === 'response')
-    return /error|fail/i.test(text(event.data, 'type')) || Boolean(event.data['error']);
-  if (event.type === 'state_updated') return list(event.data, 'errors').length > 0;
-  return event.type === 'session_finalized' && /error|fail/i.test(text(event.data, 'status'));
 }

@@ -1,33 +1,75 @@
 // How many events there were in each of the last seconds, altogether and by key.
 
 export const SECONDS = 300;
+/** The window of every figure that says "now": an event within it makes a session live. */
+export const LIVE_MS = 10_000;
 
-/** Counts per second, in a ring. */
+/** Counts per second, in a ring, and the seconds for which they are complete. */
 export class Rate {
   #counts = new Float64Array(SECONDS);
   #second = 0;
+  /** The first second whose count is complete. */
+  #from = Infinity;
+  /** Before this second some events are missing for good. */
+  #floor = -Infinity;
+  /** The first second after the last complete one, while nothing is followed. */
+  #until = Infinity;
 
+  /** Counts an event; one from before the ring is left out. */
   add(at: number): void {
-    this.#advance(Math.floor(at / 1000));
-    const place = this.#second % SECONDS;
+    const second = Math.floor(at / 1000);
+    this.#advance(second);
+    if (second <= this.#second - SECONDS || !Number.isFinite(second)) return;
+    const place = second % SECONDS;
     this.#counts[place] = (this.#counts[place] ?? 0) + 1;
   }
 
-  /** Seconds since 1970 and counts, oldest first, up to the last second that is over. */
-  series(now: number, length = SECONDS - 1): [number[], number[]] {
-    this.#advance(Math.floor(now / 1000));
-    const seconds = Array.from({ length }, (_, n) => this.#second - length + n);
-    return [seconds, seconds.map((second) => this.#counts[((second % SECONDS) + SECONDS) % SECONDS] ?? 0)];
+  /** From this moment on every event is counted. */
+  knownFrom(at: number): void {
+    this.#from = Math.max(this.#floor, Math.ceil(at / 1000));
   }
 
-  /** Events a second over the last `window` whole seconds. */
-  mean(now: number, window: number): number {
+  /** Events before this moment are missing, and are not to be had any more. */
+  gap(at: number): void {
+    this.#floor = Math.ceil(at / 1000);
+    this.#from = Math.max(this.#from, this.#floor);
+  }
+
+  /** Events may be missed until `resumed`. */
+  lost(at: number): void {
+    this.#until = Math.min(this.#until, Math.floor(at / 1000));
+  }
+
+  /** What was missed has come, or comes now. */
+  resumed(): void {
+    this.#until = Infinity;
+  }
+
+  /** Seconds since 1970 and counts, oldest first, up to the last second that is over; null is not known. */
+  series(now: number, length = SECONDS - 1): [number[], (number | null)[]] {
+    this.#advance(Math.floor(now / 1000));
+    const seconds = Array.from({ length }, (_, n) => this.#second - length + n);
+    return [seconds, seconds.map((second) => this.#count(second))];
+  }
+
+  /** Events a second over the last `window` whole seconds; null if that is not known. */
+  mean(now: number, window = LIVE_MS / 1000): number | null {
     const [, counts] = this.series(now, window);
-    return counts.reduce((sum, count) => sum + count, 0) / window;
+    let sum = 0;
+    for (const count of counts) {
+      if (count === null) return null;
+      sum += count;
+    }
+    return sum / window;
+  }
+
+  #count(second: number): number | null {
+    if (second < this.#from || second >= this.#until) return null;
+    return this.#counts[((second % SECONDS) + SECONDS) % SECONDS] ?? 0;
   }
 
   #advance(second: number): void {
-    if (second <= this.#second) return;
+    if (!(second > this.#second)) return;
     const from = Math.max(this.#second + 1, second - SECONDS + 1);
     for (let passed = from; passed <= second; passed += 1) this.#counts[passed % SECONDS] = 0;
     this.#second = second;
@@ -40,14 +82,20 @@ export class Tally {
 
   constructor(private readonly most = 5000) {}
 
-  add(key: string): void {
+  add(key: string, count = 1): void {
     const known = this.#counts.has(key) || this.#counts.size < this.most;
     const name = known ? key : '…';
-    this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
+    this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
   }
 
   /** The largest, largest first. */
   top(count: number): [string, number][] {
-    return [...this.#counts].sort((a, b) => b[1] - a[1]).slice(0, count);
+    return this.all()
+      .sort((a, b) => b[1] - a[1])
+      .slice(0, count);
+  }
+
+  all(): [string, number][] {
+    return [...this.#counts];
   }
 }

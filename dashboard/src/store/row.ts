@@ -1,12 +1,19 @@
 // A session as the list shows it: few fields, so that ten thousand are light.
 
-import { fields, number, text, texts, type Fields } from '../wire/json';
+import type { Digits } from '../wire/digits';
+import { fields, number, quantity, text, texts, type Fields } from '../wire/json';
 import { METRICS } from './fold/metadata';
+import { errorsOf, outcomeOf } from './outcome';
+import { LIVE_MS } from './rate';
 
 export interface Row {
   id: string;
   user: string;
   status: string;
+  /** How it came out; '' while that is not known. */
+  outcome: string;
+  /** null if the service does not count them. */
+  errors: number | null;
   model: string;
   created: number;
   updated: number;
@@ -15,22 +22,29 @@ export interface Row {
   children: number;
   /** In the order of METRICS. */
   metrics: number[];
-  tokens: number;
+  tokens: number | Digits;
   records: number;
   duration: number | null;
   /** What the search looks into, in lower case. */
   haystack: string;
 }
 
+/** Whether a session had an event within the window that everything "now" is about. */
+export function isLive(status: string, updated: number, now: number): boolean {
+  return status === 'active' && Math.abs(now - updated) < LIVE_MS;
+}
+
 export function rowOf(metadata: Fields): Row {
   const logs = fields(metadata, '$logs');
   const metrics = fields(metadata, 'metrics');
   const usage = fields(metadata, 'tokenUsage');
-  const total = number(usage, 'total') ?? 0;
+  const total = quantity(usage, 'total') ?? 0;
   const row = {
     id: text(metadata, 'sessionId'),
     user: text(metadata, 'userId'),
     status: text(metadata, 'status'),
+    outcome: outcomeOf(metadata),
+    errors: errorsOf(metadata),
     model: text(metadata, 'model'),
     created: Date.parse(text(metadata, 'created')) || 0,
     updated: Date.parse(text(metadata, 'updated')) || 0,
@@ -38,7 +52,7 @@ export function rowOf(metadata: Fields): Row {
     parent: text(metadata, 'parentSession'),
     children: texts(metadata, 'subsessions').length,
     metrics: METRICS.map((metric) => number(metrics, metric) ?? 0),
-    tokens: total || (number(usage, 'input') ?? 0) + (number(usage, 'output') ?? 0),
+    tokens: Number(total) > 0 ? total : (number(usage, 'input') ?? 0) + (number(usage, 'output') ?? 0),
     records: ['actions', 'responses', 'changes'].reduce((sum, log) => sum + (number(fields(logs, log), 'seq') ?? 0), 0),
     duration: number(metadata, 'duration') ?? null,
   };

@@ -1,7 +1,7 @@
 // One session: its documents and its timeline, loaded once and then followed.
 
 import type { Api } from '../api/api';
-import { ApiError } from '../api/error';
+import { ApiError, isPassing, messageOf } from '../api/error';
 import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
 import type { Gap, SessionEvent } from '../wire/event';
@@ -81,7 +81,7 @@ export class SessionStore {
       if (this.#closed) return;
       this.#take(whole);
       this.timeline.open(page);
-      this.phase = 'open';
+      [this.phase, this.error] = ['open', ''];
       for (const { reset } of this.#subscribers) reset();
       const { epoch, offset } = this.timeline.position ?? { epoch: '', offset: 0 };
       this.connection.start({ epoch, offset: Math.min(offset, number(this.metadata, '$offset') ?? 0) });
@@ -89,6 +89,11 @@ export class SessionStore {
       this.#failed(error);
     }
     this.painted.changed();
+  }
+
+  /** Whether its events are followed, or are about to be. */
+  get isFollowed(): boolean {
+    return this.phase === 'loading' || this.phase === 'open';
   }
 
   close(): void {
@@ -118,11 +123,10 @@ export class SessionStore {
     if (this.#closed) return;
     const gone = error instanceof ApiError && error.status === 404;
     this.phase = gone ? 'missing' : 'failed';
-    this.error = error instanceof Error ? error.message : String(error);
+    this.error = messageOf(error);
     // A service that is away comes back, and one that lost everything may get the session again: try as long as
     // somebody looks.
-    const away = error instanceof ApiError && error.status === 0;
-    if (away || (gone && this.gap !== null)) this.#later('load', RESYNC_MS);
+    if (isPassing(error) || (gone && this.gap !== null)) this.#later('load', RESYNC_MS);
   }
 
   #apply(event: SessionEvent): void {
@@ -165,7 +169,9 @@ export class SessionStore {
       for (const event of meanwhile) if (event.offset > from) this.#fold(event);
       this.error = '';
     } catch (error) {
-      this.error = error instanceof Error ? error.message : String(error);
+      if (this.#closed) return;
+      this.error = messageOf(error);
+      if (isPassing(error)) this.#later('documents', RESYNC_MS);
     } finally {
       this.#meanwhile = null;
     }

@@ -1,21 +1,26 @@
 // All sessions as the list shows them: loaded page by page, newest first, and kept up to date by every event.
 
 import type { Api } from '../api/api';
+import { ApiError, isPassing, messageOf } from '../api/error';
 import type { SessionEvent } from '../wire/event';
 import { number, text, type Fields } from '../wire/json';
 import { foldMetadata } from './fold/metadata';
+import { errorsOf } from './outcome';
 import { Painted } from './paint.svelte';
 import { rowOf, type Row } from './row';
 
 const FIRST_PAGE = 100;
 const PAGE = 1000;
 const NEWCOMERS_MS = 250;
+const AGAIN_MS = 2000;
 
 export class SessionsStore {
   readonly painted = new Painted(() => this.#refresh());
   /** Changes whenever a session came or went, or another user or tag is there. */
   rows: Row[] = [];
   loading = true;
+  /** Every session has been listed once: what is not in `rows` is not there. */
+  loaded = false;
   error = '';
   #documents = new Map<string, Fields>();
   #rows = new Map<string, Row>();
@@ -25,6 +30,9 @@ export class SessionsStore {
   /** Whose the sessions are that are not listed yet. */
   #users = new Map<string, string>();
   #newcomers: ReturnType<typeof setTimeout> | null = null;
+  /** Sessions whose errors only the service has counted rightly, once they have ended. */
+  #ended = new Set<string>();
+  #again: ReturnType<typeof setTimeout> | null = null;
   #round = 0;
 
   constructor(private readonly api: Api) {}
@@ -32,6 +40,7 @@ export class SessionsStore {
   /** Loads everything; what is shown meanwhile stays. */
   async load(): Promise<void> {
     const round = ++this.#round;
+    if (this.#again) clearTimeout(this.#again);
     this.loading = true;
     const seen = new Set<string>();
     try {
@@ -44,10 +53,11 @@ export class SessionsStore {
         this.painted.changed();
       } while (cursor !== null);
       for (const id of this.#documents.keys()) if (!seen.has(id) && !this.#early.has(id)) this.#drop(id);
-      this.error = '';
+      [this.loaded, this.error] = [true, ''];
     } catch (error) {
       if (round !== this.#round) return;
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = messageOf(error);
+      if (isPassing(error)) this.#again = setTimeout(() => void this.load(), AGAIN_MS);
     }
     this.loading = false;
     for (const id of this.#documents.keys()) this.#early.delete(id);
@@ -58,7 +68,7 @@ export class SessionsStore {
   /** What is still under way counts no more. */
   stop(): void {
     this.#round += 1;
-    if (this.#newcomers) clearTimeout(this.#newcomers);
+    for (const timer of [this.#newcomers, this.#again]) if (timer) clearTimeout(timer);
   }
 
   userOf(session: string): string {
@@ -81,6 +91,9 @@ export class SessionsStore {
     if (event.offset <= (number(metadata, '$offset') ?? 0)) return;
     this.#documents.set(event.sessionId, foldMetadata(metadata, event));
     this.#touch(event.sessionId);
+    if (event.type !== 'session_finalized' || errorsOf(metadata) === null) return;
+    this.#ended.add(event.sessionId);
+    this.#askForNewcomers();
   }
 
   #touch(id: string): void {
@@ -110,26 +123,47 @@ export class SessionsStore {
     if (!this.loading) this.#askForNewcomers();
   }
 
-  #askForNewcomers(): void {
-    this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), NEWCOMERS_MS);
+  #askForNewcomers(ms = NEWCOMERS_MS): void {
+    this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), ms);
   }
 
   async #fetchNewcomers(): Promise<void> {
     const unknown = [...this.#early.keys()].filter((id) => !this.#documents.has(id));
+    const ended = [...this.#ended];
+    this.#ended.clear();
     try {
       // Newcomers are the newest, or were long away: those that a page of the newest does not hold come one by one.
       const page = await this.api.sessions(Math.min(PAGE, unknown.length + 5), null);
       for (const metadata of page.sessions) if (unknown.includes(text(metadata, 'sessionId'))) this.#take(metadata);
-      for (const id of unknown.filter((id) => !this.#documents.has(id)).slice(0, 20)) {
-        this.#take((await this.api.session(id)).metadata);
-      }
+      const missing = unknown.filter((id) => !this.#documents.has(id)).slice(0, 20);
+      for (const id of [...missing, ...ended]) await this.#fetchOne(id);
       this.error = '';
     } catch (error) {
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = messageOf(error);
+      this.#newcomers = null;
+      for (const id of ended) this.#ended.add(id);
+      this.painted.changed();
+      if (isPassing(error)) return this.#askForNewcomers(AGAIN_MS);
     }
     this.#newcomers = null;
     if (!this.loading) for (const id of unknown) this.#early.delete(id);
     for (const id of unknown) this.#users.delete(id);
+    // Others may have come while these were asked for.
+    const isMore = [...this.#early.keys()].some((id) => !this.#documents.has(id));
+    if (this.#ended.size > 0 || (isMore && !this.loading)) this.#askForNewcomers();
+    this.painted.changed();
+  }
+
+  /** A session that is gone again by now is none to list. */
+  async #fetchOne(id: string): Promise<void> {
+    try {
+      const { metadata } = await this.api.session(id);
+      const known = number(this.#documents.get(id), '$offset') ?? 0;
+      if ((number(metadata, '$offset') ?? 0) >= known) this.#take(metadata);
+      else this.#ended.add(id);
+    } catch (error) {
+      if (!(error instanceof ApiError && error.status === 404)) throw error;
+    }
   }
 
   #drop(id: string): void {

@@ -1,5 +1,6 @@
 // An event in one line.
 
+import { duration as inWords } from '../shell/format';
 import type { SessionEvent } from '../wire/event';
 import { asText, isFields, text, type Fields, type Json } from '../wire/json';
 
@@ -85,7 +86,7 @@ function outcome(data: Fields): string {
   if (typeof exit !== 'number' && !['ok', 'error', 'denied', 'interrupted', 'timeout', 'paused'].includes(status))
     return '';
   const duration = data['durationMs'];
-  const took = typeof duration === 'number' ? `in ${Math.round(duration)} ms` : '';
+  const took = typeof duration === 'number' ? `in ${inWords(duration)}` : '';
   return [typeof exit === 'number' ? `exit ${exit}` : status, took].filter(Boolean).join(' ');
 }
 

@@ -1,5 +1,6 @@
 // What happened, as the service tells it; and what else a socket says.
 
+import { parseJson } from './digits';
 import { isFields, type Fields } from './json';
 
 export const EVENT_TYPES = [
@@ -62,19 +63,20 @@ export interface Gap {
 }
 
 export type Frame =
-  | { kind: 'connected'; epoch: string; offset: number }
+  | { kind: 'connected'; epoch: string; offset: number; at: number }
   | { kind: 'gap'; gap: Gap }
   | { kind: 'event'; event: SessionEvent };
 
 /** A socket's message; throws if it is none. */
 export function parseFrame(message: string): Frame {
-  const value: unknown = JSON.parse(message);
+  const value = parseJson(message);
   if (!isFields(value)) throw new TypeError('a frame is no object');
   if (typeof value['offset'] === 'number' && typeof value['sessionId'] === 'string' && isFields(value['data'])) {
     return { kind: 'event', event: value as unknown as SessionEvent };
   }
   if (value['type'] === 'connected') {
-    return { kind: 'connected', epoch: String(value['epoch']), offset: Number(value['offset']) };
+    const at = Date.parse(String(value['timestamp']));
+    return { kind: 'connected', epoch: String(value['epoch']), offset: Number(value['offset']), at };
   }
   if (value['type'] === 'gap') {
     return { kind: 'gap', gap: { from: Number(value['from']), to: Number(value['to']) } };

@@ -1,10 +1,12 @@
 // JSON as it comes: nothing is known about a value until it was looked at.
 
-export type Json = null | boolean | number | string | Json[] | Fields;
+import { Digits, stringify } from './digits';
+
+export type Json = null | boolean | number | Digits | string | Json[] | Fields;
 export type Fields = { [key: string]: Json };
 
 export function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits);
 }
 
 /** The object under a key, or an empty one. */
@@ -19,10 +21,16 @@ export function list(of: Fields | undefined, key: string): Json[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The number under a key, or nothing. */
+/** The number under a key, or nothing; about as large where no double can hold it. */
 export function number(of: Fields | undefined, key: string): number | undefined {
+  const value = quantity(of, key);
+  return value instanceof Digits ? value.valueOf() : value;
+}
+
+/** The number under a key as it was written, or nothing. */
+export function quantity(of: Fields | undefined, key: string): number | Digits | undefined {
   const value = of?.[key];
-  return typeof value === 'number' ? value : undefined;
+  return typeof value === 'number' || value instanceof Digits ? value : undefined;
 }
 
 /** What stands under a key as text; '' for nothing. Other things than text are shown as their JSON. */
@@ -32,7 +40,7 @@ export function text(of: Fields | undefined, key: string): string {
 
 export function asText(value: Json | undefined): string {
   if (value === undefined || value === null) return '';
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  return typeof value === 'string' ? value : stringify(value);
 }
 
 /** The strings of an array under a key. */

@@ -15,10 +15,13 @@ export interface SessionPage {
   next: string | null;
 }
 
-export interface EventPage {
+export interface FeedPage {
   events: SessionEvent[];
   next: string;
   gap?: Gap;
+}
+
+export interface EventPage extends FeedPage {
   at: number;
   total: number;
 }

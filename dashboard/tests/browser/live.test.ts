@@ -45,12 +45,12 @@ describe('the live feed', () => {
     await service.ask('POST', '/api/actions/two/responses', { type: 'message', content: 'answer of two' });
     await eventually(
       () => tab.records(),
-      (seen) => expect(seen).toEqual(['answer of two', 'v2 · phase: from two', 'from one']),
+      (seen) => expect(seen).toEqual(['answer of two', 'v2 · phase: from two', 'from one', 'by bob', 'by ann']),
     );
     await page.getByLabel('Filter by user').selectOption('bob');
     await eventually(
       () => tab.records(),
-      (seen) => expect(seen.length).toBe(2),
+      (seen) => expect(seen).toEqual(['answer of two', 'v2 · phase: from two', 'by bob']),
     );
     await page.getByLabel('Filter by type').selectOption('state');
     await eventually(
@@ -63,7 +63,7 @@ describe('the live feed', () => {
     await service.action('two', { type: 'bash_exec', command: 'not wanted' });
     await eventually(
       () => tab.records(),
-      (seen) => expect(seen).toEqual(['v3 · phase: again']),
+      (seen) => expect(seen).toEqual(['v3 · phase: again', 'v2 · phase: from two']),
     );
     await page.getByLabel('Filter by user').selectOption('');
     await page.getByLabel('Filter by type').selectOption('');
@@ -71,7 +71,7 @@ describe('the live feed', () => {
     await service.action('one', { type: 'bash_exec', command: 'wanted' });
     await eventually(
       () => tab.records(),
-      (seen) => expect(seen).toEqual(['wanted']),
+      (seen) => expect(seen).toEqual(['wanted', 'from one', 'by ann']),
     );
     await page.getByLabel('Filter by session').fill('');
     await page.getByRole('button', { name: 'Pause' }).click();
@@ -171,7 +171,7 @@ describe('the live feed', () => {
     await lines('s', 5, 7);
     await eventually(
       () => numbered(feed),
-      (seen) => expect(seen).toEqual([6, 5]),
+      (seen) => expect(seen).toEqual(range(0, 7).reverse()),
     );
     await service.kill('SIGTERM');
     service.forget();
@@ -235,12 +235,12 @@ describe('the overview', () => {
     await lines('s', 0, 9);
     await service.action('s', { type: 'tool_error', error: 'x' });
     await tab.page.getByRole('link', { name: 'action 10' }).waitFor();
-    await tab.page.getByRole('link', { name: 'ann 10' }).waitFor();
-    // Ten seconds after a session's last event it is no longer at work, and on a busy machine they may be over.
+    await tab.page.getByRole('link', { name: 'ann 11' }).waitFor();
+    // Ten seconds after a session's last event it is no longer live, and on a busy machine they may be over.
     await eventually(
       async () => {
         await service.action('s', { type: 'tool_call' });
-        return tab.page.getByRole('link', { name: 'at work now 1' }).count();
+        return tab.page.getByRole('link', { name: 'live 1' }).count();
       },
       (seen) => expect(seen).toBe(1),
     );

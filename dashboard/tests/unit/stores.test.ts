@@ -80,6 +80,25 @@ describe('the list of sessions', () => {
     expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2', 'old']);
   });
 
+  it('asks for those that come while others are asked for', async () => {
+    const { api, asked, answer } = service([
+      { sessions: [], next: null },
+      { sessions: [metadata('n1', 21)], next: null },
+      { sessions: [metadata('n2', 22), metadata('n1', 21)], next: null },
+    ]);
+    const store = new SessionsStore(api);
+    void store.load();
+    await answer();
+    store.apply(event(21, { sessionId: 'n1' }, 'session_created', 'n1'));
+    await vi.advanceTimersByTimeAsync(300);
+    expect(asked.length).toBe(2);
+    store.apply(event(22, { sessionId: 'n2' }, 'session_created', 'n2'));
+    await answer();
+    await vi.advanceTimersByTimeAsync(300);
+    await answer();
+    expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2']);
+  });
+
   it('lets go of what was deleted, also while nobody was told', async () => {
     const { api, answer } = service([
       { sessions: [metadata('a', 1), metadata('b', 2)], next: null },
@@ -94,6 +113,67 @@ describe('the list of sessions', () => {
     store.apply(event(9, {}, 'session_deleted', 'b'));
     await vi.advanceTimersByTimeAsync(200);
     expect(store.rows).toEqual([]);
+  });
+
+  it('asks again for what failed for a moment, and then says nothing of it', async () => {
+    let isAway = true;
+    const api = {
+      sessions: () =>
+        isAway
+          ? Promise.reject(new ApiError('storage_unavailable', 'away', 503))
+          : Promise.resolve({ sessions: [metadata('a', 1)], next: null }),
+      session: () => Promise.reject(new ApiError('session_not_found', 'no such session', 404)),
+    } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    expect(store.error).toBe('away');
+    expect(store.loaded).toBe(false);
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(2100);
+    expect(store.error).toBe('');
+    expect(store.rows.map((row) => row.id)).toEqual(['a']);
+    // The same for a newcomer; one that is gone by the time it is asked for is no error.
+    isAway = true;
+    store.apply(event(5, { sessionId: 'n' }, 'session_created', 'n'));
+    await vi.advanceTimersByTimeAsync(400);
+    expect(store.error).toBe('away');
+    isAway = false;
+    await vi.advanceTimersByTimeAsync(2100);
+    expect(store.error).toBe('');
+  });
+
+  it('takes the number of errors from the service once a session has ended', async () => {
+    const told = { ...metadata('a', 10), status: 'active', outcome: null, errorCount: 1 };
+    const api = {
+      sessions: () => Promise.resolve({ sessions: [told], next: null }),
+      session: () =>
+        Promise.resolve({ metadata: { ...told, $offset: 13, status: 'completed', outcome: 'error', errorCount: 7 } }),
+    } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    store.apply(event(11, { type: 'tool_error' }, 'action', 'a'));
+    store.apply(event(12, { type: 'tool_call' }, 'action', 'a'));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(store.get('a')?.errors).toBe(2);
+    store.apply(event(13, { status: 'error' }, 'session_finalized', 'a'));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(store.get('a')?.errors).toBe(7);
+    expect(store.get('a')?.outcome).toBe('error');
+  });
+
+  it('has an outcome from an older service, too, as soon as one is told', async () => {
+    const older = { ...metadata('a', 10), status: 'active' };
+    const api = { sessions: () => Promise.resolve({ sessions: [older], next: null }) } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    store.apply(event(11, { status: 'interrupted' }, 'session_finalized', 'a'));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(store.get('a')?.outcome).toBe('interrupted');
+    expect(store.get('a')?.errors).toBeNull();
+    store.apply(event(12, {}, 'session_reopened', 'a'));
+    store.apply(event(13, {}, 'session_finalized', 'a'));
+    await vi.advanceTimersByTimeAsync(200);
+    expect(store.get('a')?.outcome).toBe('success');
   });
 
   it('says when it could not be loaded', async () => {

@@ -1,14 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { WrongAddress, serviceAddress } from '../../src/api/address';
-import { Feed, isError, KEPT } from '../../src/store/feed';
+import { isError } from '../../src/store/error';
+import { Feed, KEPT } from '../../src/store/feed';
 import { Rate, SECONDS, Tally } from '../../src/store/rate';
 import { rowOf } from '../../src/store/row';
-import { ago, bytes, duration, utc } from '../../src/shell/format';
+import { ago, bytes, day, dayOf, duration, exact, isSameDay, moment, short, utc } from '../../src/shell/format';
+import { errorsOf, exitCodeOf, outcomeOf, toneOf } from '../../src/store/outcome';
 import { agentsOf, ticks } from '../../src/views/session/agents';
 import { differences } from '../../src/views/session/diff';
 import { Rows, scale, TALLEST } from '../../src/views/rows';
+import { standings, sum } from '../../src/views/overview/standings';
 import { parseChoice, select } from '../../src/views/sessions/select';
 import { summarize } from '../../src/views/summary';
+import { Digits } from '../../src/wire/digits';
 import type { Fields } from '../../src/wire/json';
 import { event } from './fake_socket';
 import { events, wire } from './fixtures';
@@ -16,17 +20,44 @@ import { events, wire } from './fixtures';
 describe('the feed', () => {
   it('keeps the last few thousand and counts all', () => {
     const feed = new Feed(() => 'ann');
-    for (let offset = 1; offset <= 20_000; offset += 1) feed.event(event(offset));
+    for (let offset = 1; offset <= 20_000; offset += 1) feed.event(event(offset), 0);
     expect(feed.received).toBe(20_000);
     expect(feed.lines.length).toBeLessThanOrEqual(KEPT + 500);
     expect(feed.lines.at(-1)?.event?.offset).toBe(20_000);
-    expect(feed.byUser.top(1)).toEqual([['ann', 20_000]]);
+    expect(feed.byUser(1)).toEqual([['ann', 20_000]]);
   });
 
   it('keeps few large ones', () => {
     const feed = new Feed(() => '');
-    for (let offset = 1; offset <= 100; offset += 1) feed.event(event(offset, { text: 'x'.repeat(1_000_000) }));
+    for (let offset = 1; offset <= 100; offset += 1) feed.event(event(offset, { text: 'x'.repeat(1_000_000) }), 0);
     expect(feed.lines.length).toBeLessThan(30);
+  });
+
+  it('puts what was before in front, and counts it with the rest', () => {
+    const users = new Map([['s', 'ann']]);
+    const feed = new Feed((session) => users.get(session) ?? '');
+    feed.event(event(9, { type: 'tool_error' }), 0);
+    feed.before({ events: [event(7), event(8)], start: 6, knownFrom: 0 }, 0);
+    feed.before(
+      { events: [event(5, { sessionId: 'x', userId: 'bob' }, 'session_created', 'x')], start: 4, knownFrom: 0 },
+      0,
+    );
+    expect(feed.lines.map((line) => line.event?.offset)).toEqual([5, 7, 8, 9]);
+    expect([...feed.lines].map((line) => line.number).sort((a, b) => a - b)).toEqual([-3, -2, -1, 0]);
+    expect(feed.received).toBe(1);
+    expect(feed.counted).toBe(4);
+    expect(feed.errors).toBe(1);
+    expect(feed.byUser(9)).toEqual([
+      ['ann', 3],
+      ['bob', 1],
+    ]);
+  });
+
+  it('counts an error once though the state repeats it', () => {
+    const feed = new Feed(() => '');
+    feed.event(event(1, { type: 'tool_error' }), 0);
+    feed.event(event(2, { errors: [{ tool: 'Bash' }] }, 'state_updated'), 0);
+    expect(feed.errors).toBe(1);
   });
 
   it('knows an error when it sees one', () => {
@@ -35,18 +66,42 @@ describe('the feed', () => {
     expect(isError(event(1, { errors: [] }, 'state_updated'))).toBe(false);
     expect(isError(event(1, { status: 'error' }, 'session_finalized'))).toBe(true);
     expect(isError(event(1, { type: 'tool_call' }))).toBe(false);
+    expect(isError(event(1, { type: 'tool_result', status: 'error' }))).toBe(true);
+    expect(isError(event(1, { type: 'exit', exitCode: 3 }))).toBe(true);
+    expect(isError(event(1, { type: 'exit', exitCode: 0 }))).toBe(false);
+    expect(isError(event(1, { type: 'tool_error', status: 'denied' }))).toBe(false);
   });
 });
 
 describe('rates', () => {
   it('count by second and forget after five minutes', () => {
     const rate = new Rate();
+    rate.knownFrom(-Infinity);
     for (let n = 0; n < 30; n += 1) rate.add(1_000_000 + n * 100);
     const [seconds, counts] = rate.series(1_003_500);
     expect(counts.slice(-3)).toEqual([10, 10, 10]);
     expect(seconds.at(-1)).toBe(1002);
     expect(rate.mean(1_003_500, 3)).toBe(10);
     expect(rate.series(1_003_500 + SECONDS * 1000)[1].every((count) => count === 0)).toBe(true);
+  });
+
+  it('are not known before somebody has counted, nor while nobody does', () => {
+    const rate = new Rate();
+    rate.add(1_000_000);
+    expect(rate.mean(1_005_000, 3)).toBeNull();
+    expect(new Set(rate.series(1_005_000)[1])).toEqual(new Set([null]));
+    rate.knownFrom(1_000_000);
+    expect(rate.series(1_005_000, 6)[1]).toEqual([null, 1, 0, 0, 0, 0]);
+    rate.lost(1_003_500);
+    expect(rate.series(1_005_000, 3)[1]).toEqual([0, null, null]);
+    expect(rate.mean(1_005_000, 2)).toBeNull();
+    // What was missed comes with its own times.
+    rate.resumed();
+    rate.add(1_004_200);
+    expect(rate.series(1_005_000, 3)[1]).toEqual([0, 0, 1]);
+    rate.gap(1_004_000);
+    rate.knownFrom(-Infinity);
+    expect(rate.series(1_005_000, 3)[1]).toEqual([null, null, 1]);
   });
 
   it('bound the number of names', () => {
@@ -65,7 +120,7 @@ describe('rates', () => {
 describe('the list', () => {
   const rows = [
     { ...rowOf(wire.metadata), id: 'b', user: 'ann', updated: 1 },
-    { ...rowOf(wire.metadata), id: 'a', user: 'bob', updated: 2, status: 'completed', tags: [] },
+    { ...rowOf(wire.metadata), id: 'a', user: 'bob', updated: 2, status: 'completed', outcome: 'error', tags: [] },
   ];
   const ids = (query: string): string[] => select(rows, parseChoice(new URLSearchParams(query))).map((row) => row.id);
 
@@ -75,6 +130,7 @@ describe('the list', () => {
     expect(ids('sort=-id')).toEqual(['b', 'a']);
     expect(ids('user=ann')).toEqual(['b']);
     expect(ids('status=completed')).toEqual(['a']);
+    expect(ids('outcome=error')).toEqual(['a']);
     expect(ids('tag=demo')).toEqual(['b']);
     expect(ids('q=FIXTURE pilot')).toEqual(['a', 'b']);
     expect(ids('q=nothing&sort=nonsense')).toEqual([]);
@@ -119,7 +175,7 @@ describe('one line of an event', () => {
       ],
       [{ ...ties, type: 'tool_error', tool: 'Bash', status: 'denied' }, 'Bash denied'],
       [{ type: 'bash_exec', command: ['sh', '-c', 'echo a; exit 3'] }, "sh -c 'echo a; exit 3'"],
-      [{ type: 'exit', exitCode: 3, durationMs: 1200 }, 'exit 3 in 1200 ms'],
+      [{ type: 'exit', exitCode: 3, durationMs: 1200 }, 'exit 3 in 1.2 s'],
       [{ type: 'note', status: 'green', done: true }, 'status: green, done: true'],
     ] as [Fields, string][])
       expect(summarize(event(1, data)).text).toBe(told);
@@ -163,6 +219,13 @@ describe('differences', () => {
       { kind: 'changed', path: 'b.c[1]', before: 2, after: 3 },
       { kind: 'added', path: 'd', before: undefined, after: null },
     ]);
+    expect(
+      differences({ version: 1, n: new Digits('9007199254740993') }, { version: 2, n: new Digits('9007199254740993') }),
+    ).toEqual([]);
+    expect(differences({ n: new Digits('9007199254740993') }, { n: new Digits('9007199254740995') })).toHaveLength(1);
+    expect(differences({ a: { b: 1 } }, { a: [1] })).toEqual([
+      { kind: 'changed', path: 'a', before: { b: 1 }, after: [1] },
+    ]);
   });
 });
 
@@ -175,8 +238,105 @@ describe('words', () => {
       '2 h 5 min',
     ]);
     expect([ago(0, 1000), ago(0, 42_000), ago(0, 300_000)]).toEqual(['now', '42 s ago', '5 min ago']);
-    expect(bytes(1_530_000)).toBe('1.5 MB');
+    expect([bytes(1_530_000), bytes(999_999), bytes(9_960_000)]).toEqual(['1.5 MB', '1.0 MB', '10 MB']);
+    expect([duration(59_960), duration(999.7), duration(0.2), duration(0), duration(3.2e9)]).toEqual([
+      '1 min 0 s',
+      '1.0 s',
+      '<1 ms',
+      '0 ms',
+      '37 d 0 h',
+    ]);
     expect(utc(0)).toBe('1970-01-01 00:00:00.000 UTC');
+  });
+});
+
+describe('dates', () => {
+  const at = (text: string): number => new Date(text).getTime();
+
+  it('have the year where it is another one', () => {
+    expect(day(at('2026-11-28T12:00:00'), at('2026-11-29T12:00:00'))).not.toContain('2026');
+    expect(day(at('2025-11-28T12:00:00'), at('2026-11-29T12:00:00'))).toContain('2025');
+    expect(ago(at('2025-11-28T12:00:00'), at('2026-11-29T12:00:00'))).toContain('2025');
+  });
+
+  it('change at midnight', () => {
+    expect(isSameDay(at('2026-11-28T00:00:00'), at('2026-11-28T23:59:59.999'))).toBe(true);
+    expect(isSameDay(at('2026-11-28T23:59:59.999'), at('2026-11-29T00:00:00'))).toBe(false);
+    expect(dayOf(at('2026-11-30T13:00:00'))).toEqual([at('2026-11-30T00:00:00'), at('2026-12-01T00:00:00')]);
+  });
+
+  it('stand in tooltips, here and in UTC', () => {
+    expect(moment(at('2026-11-28T12:00:00'))).toMatch(/28.*\n2026-11-\d\d \d\d:00:00.000 UTC/);
+  });
+});
+
+describe('numbers', () => {
+  it('have all their digits where there is room, and few where there is none', () => {
+    expect(exact(new Digits('12345678901234567890'))).toBe('12,345,678,901,234,567,890');
+    expect(exact(9_007_199_254_740_992)).toBe('9,007,199,254,740,992');
+    expect(exact(1e300)).toBe('1e+300');
+    expect(exact(-1234.5)).toBe('-1234.5');
+    expect(short(1e300)).toBe('1e+300');
+    expect(short(new Digits('12345678901234567890'))).toBe('1.23e+19');
+    expect([short(9999), short(12_345)]).toEqual(['9,999', '12.3K']);
+  });
+});
+
+describe('how a session came out', () => {
+  it('stands in its metadata, or in the final document of an older service', () => {
+    expect(outcomeOf({ status: 'completed', outcome: 'interrupted' }, { status: 'success' })).toBe('interrupted');
+    expect(outcomeOf({ status: 'completed' }, { status: 'error' })).toBe('error');
+    expect(outcomeOf({ status: 'completed' })).toBe('');
+    expect(outcomeOf({ status: 'active', outcome: null }, { status: 'success' })).toBe('');
+  });
+
+  it('has a tone', () => {
+    expect(['success', 'error', 'failed', 'timeout', 'interrupted', 'cancelled', 'whatever'].map(toneOf)).toEqual([
+      'ok',
+      'error',
+      'error',
+      'error',
+      'warn',
+      'warn',
+      '',
+    ]);
+  });
+
+  it('has a number of errors only where the service counts them, and an exit code only for programs', () => {
+    expect([errorsOf({ errorCount: 2 }), errorsOf({})]).toEqual([2, null]);
+    expect([exitCodeOf({ outcome: { exitCode: 3 } }), exitCodeOf({ outcome: 'text' }), exitCodeOf(null)]).toEqual([
+      3,
+      null,
+      null,
+    ]);
+  });
+
+  it('is counted with those that are open', () => {
+    const row = { ...rowOf(wire.metadata), status: 'completed', outcome: '' };
+    const rows = [
+      { ...row, status: 'active', updated: 95_000 },
+      { ...row, status: 'active', updated: 1000 },
+      // A clock that is an hour ahead makes nobody live.
+      { ...row, status: 'active', updated: 3_700_000 },
+      { ...row, outcome: 'success' },
+      { ...row, outcome: 'error' },
+      { ...row, outcome: 'error' },
+      { ...row, outcome: 'odd' },
+      row,
+    ];
+    expect(standings(rows, 100_000).map(({ name, value }) => [name, value])).toEqual([
+      ['live', 1],
+      ['open, quiet', 2],
+      ['success', 1],
+      ['error', 2],
+      ['interrupted', 0],
+      ['cancelled', 0],
+      ['odd', 1],
+      ['completed', 1],
+    ]);
+    // An older service tells no outcome: there is none to count.
+    expect(standings([row, row], 0).map(({ name }) => name)).toEqual(['live', 'open, quiet', 'completed']);
+    expect([sum([null, 2, 3]), sum([null]), sum([])]).toEqual([5, null, null]);
   });
 });
 

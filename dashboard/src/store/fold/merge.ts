@@ -1,5 +1,6 @@
 // The service's deep merge and dotted keys, on values that are never changed in place.
 
+import { Digits, parseJson } from '../../wire/digits';
 import { isFields, type Fields, type Json } from '../../wire/json';
 
 /** A copy with one key set. Written so that a key such as `__proto__` is a key like any other. */
@@ -33,5 +34,9 @@ function increment(old: Json | undefined, value: Json): Json {
   if (typeof value !== 'string' || !value.startsWith('+')) return value;
   const amount = Number(value.slice(1));
   const base = old ?? 0;
-  return typeof base === 'number' && value.length > 1 && Number.isFinite(amount) ? base + amount : value;
+  if (!(typeof base === 'number' || base instanceof Digits) || value.length === 1 || !Number.isFinite(amount))
+    return value;
+  const [left, right] = [String(base), value.slice(1)];
+  if (!/^-?\d+$/.test(left) || !/^[+-]?\d+$/.test(right)) return Number(left) + amount;
+  return parseJson(String(BigInt(left) + BigInt(right.replace(/^\+/, '')))) as Json;
 }

@@ -2,6 +2,7 @@
 
 import type { SessionEvent } from '../../wire/event';
 import { fields, list, number, text, type Fields } from '../../wire/json';
+import { isErrorRecord } from '../error';
 import { setDotted } from './merge';
 
 export const METRICS = ['agentsSpawned', 'toolCalls', 'mcpCalls', 'filesModified', 'bashCommands'] as const;
@@ -97,7 +98,9 @@ function counted(logs: Fields, event: SessionEvent): Fields {
 function apply(metadata: Fields, event: SessionEvent): Fields {
   switch (event.type) {
     case 'action':
-      return bump(metadata, metricOf(text(event.data, 'type')));
+      return countError(bump(metadata, metricOf(text(event.data, 'type'))), event);
+    case 'response':
+      return countError(metadata, event);
     case 'agent_spawned':
       return spawn(metadata, text(event.data, 'subsession'));
     case 'metadata_updated':
@@ -108,13 +111,20 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
       return {
         ...metadata,
         status: 'completed',
+        outcome: event.data['status'] === undefined ? 'success' : text(event.data, 'status'),
         duration: Date.parse(event.timestamp) - Date.parse(text(metadata, 'created')),
       };
     case 'session_reopened':
-      return { ...metadata, status: 'active', duration: null };
+      return { ...metadata, status: 'active', outcome: null, duration: null };
     default:
       return metadata;
   }
+}
+
+/** One error more, where the service counts them. */
+function countError(metadata: Fields, event: SessionEvent): Fields {
+  const count = number(metadata, 'errorCount');
+  return count === undefined || !isErrorRecord(event.data) ? metadata : { ...metadata, errorCount: count + 1 };
 }
 
 function spawn(metadata: Fields, child: string): Fields {

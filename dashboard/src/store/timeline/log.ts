@@ -1,6 +1,7 @@
 // One log of a session, by seq, as a timeline of its own: also what the older service wrote, which has no events.
 
 import type { Api, Log } from '../../api/api';
+import { isPassing, messageOf } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import { number, text, type Fields } from '../../wire/json';
 import type { EventPage } from '../../wire/session';
@@ -8,6 +9,7 @@ import { Painted } from '../paint.svelte';
 import { Timeline } from './timeline';
 
 const FIRST_PAGE = 100;
+const AGAIN_MS = 2000;
 /** The older service's numbers have gaps: its logs are fetched whole, as far as they are not longer than this. */
 const MOST_LEGACY = 20_000;
 
@@ -16,6 +18,8 @@ export class LogTimeline {
   readonly timeline: Timeline;
   error = '';
   #legacy: SessionEvent[] | null = null;
+  #again: ReturnType<typeof setTimeout> | null = null;
+  #closed = false;
   /** What came before the first page was there. */
   #early: SessionEvent[] | null = [];
 
@@ -33,6 +37,7 @@ export class LogTimeline {
   async load(hasLegacy: boolean): Promise<void> {
     this.#early = [];
     this.#legacy = null;
+    if (this.#again) clearTimeout(this.#again);
     try {
       const records = await this.api.records(this.session, this.log, null, hasLegacy ? MOST_LEGACY : FIRST_PAGE);
       const events = records.reverse().map((record) => this.#event(record));
@@ -40,11 +45,18 @@ export class LogTimeline {
       const total = hasLegacy ? events.length : (number(records.at(-1), 'seq') ?? 0);
       this.timeline.open({ events, at: total - events.length, total, next: `-${events.at(-1)?.offset ?? 0}` });
       for (const event of this.#early ?? []) this.append(event, true);
-      this.#early = null;
+      [this.#early, this.error] = [null, ''];
     } catch (error) {
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = messageOf(error);
+      if (isPassing(error) && !this.#closed) this.#again = setTimeout(() => void this.load(hasLegacy), AGAIN_MS);
     }
     this.painted.changed();
+  }
+
+  close(): void {
+    this.#closed = true;
+    if (this.#again) clearTimeout(this.#again);
+    this.timeline.close();
   }
 
   /** A record that came live, if it is one of this log. Answers its number. */

@@ -1,11 +1,15 @@
 // Which records of a session fit: found from the newest back, page by page, while the newest are shown already.
 
+import { isPassing, messageOf } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 
+/** The first page is small: mostly it is in memory already. */
+const FIRST_PAGE = 100;
 const PAGE = 500;
+const AGAIN_MS = 2000;
 
-export type Fits = (event: SessionEvent) => boolean;
+export type Fits = (event: SessionEvent, index: number) => boolean;
 
 export class Scan {
   /** How many records are left to look at. */
@@ -17,6 +21,8 @@ export class Scan {
   #newer: number[] = [];
   #stopped = new AbortController();
 
+  readonly #total: number;
+
   constructor(
     total: number,
     private readonly fits: Fits,
@@ -24,6 +30,7 @@ export class Scan {
     private readonly changed: () => void,
   ) {
     this.left = total;
+    this.#total = total;
   }
 
   get length(): number {
@@ -52,8 +59,32 @@ export class Scan {
     return low;
   }
 
+  /** A record that came live; one that was counted at the start is looked at in its turn. */
   add(index: number, event: SessionEvent): void {
-    if (this.fits(event)) this.#newer.push(index);
+    if (index < this.#total) return;
+    if (this.fits(event, index)) this.#newer.push(index);
+  }
+
+  /** Whether a record was found. */
+  has(index: number): boolean {
+    const place = this.placeOf(index);
+    return place < this.length && this.at(place) === index;
+  }
+
+  /** Puts a record among the found ones although it did not fit at first. */
+  put(index: number): void {
+    if (this.has(index)) return;
+    const place = this.placeOf(index);
+    const older = this.#older.length;
+    if (place < older || (place === older && index < this.#total)) this.#older.splice(older - place, 0, index);
+    else this.#newer.splice(place - older, 0, index);
+  }
+
+  /** Takes a record out again. */
+  drop(index: number): void {
+    const older = this.#older.indexOf(index);
+    if (older >= 0) this.#older.splice(older, 1);
+    this.#newer = this.#newer.filter((other) => other !== index);
   }
 
   stop(): void {
@@ -64,13 +95,16 @@ export class Scan {
     const { signal } = this.#stopped;
     try {
       while (this.left > 0 && !signal.aborted) {
-        await this.#back(Math.max(0, this.left - PAGE), this.left, signal);
+        const size = this.left === this.#total ? FIRST_PAGE : PAGE;
+        await this.#back(Math.max(0, this.left - size), this.left, signal);
+        this.error = '';
         this.changed();
       }
     } catch (error) {
       if (signal.aborted) return;
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = messageOf(error);
       this.changed();
+      if (isPassing(error)) setTimeout(() => signal.aborted || void this.run(), AGAIN_MS);
     }
   }
 
@@ -81,7 +115,7 @@ export class Scan {
       const page = await this.fetch(at, to - at, signal);
       if (signal.aborted) return;
       if (page.events.length === 0) throw new Error('the session has become shorter while it was searched');
-      page.events.forEach((event, n) => this.fits(event) && found.push(at + n));
+      page.events.forEach((event, n) => this.fits(event, at + n) && found.push(at + n));
       at += page.events.length;
     }
     this.#older.push(...found.reverse());
@@ -90,7 +124,7 @@ export class Scan {
 }
 
 /** Whether a record's JSON contains a text, case aside. */
-export function contains(query: string): Fits {
+export function contains(query: string): (event: SessionEvent) => boolean {
   const wanted = query.toLowerCase();
   return (event) => event.type.includes(wanted) || JSON.stringify(event.data).toLowerCase().includes(wanted);
 }

@@ -1,9 +1,12 @@
 // One session's records in order, by number: what is looked at is fetched, what happens is appended.
 
+import { isPassing, messageOf } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 import { parsePosition, type Position } from '../../connection/position';
 import { PAGE, Pages, weigh } from './pages';
+
+const AGAIN_MS = 2000;
 
 export type FetchEvents = (at: number, limit: number, signal: AbortSignal) => Promise<EventPage>;
 
@@ -12,6 +15,9 @@ export class Timeline {
   /** Up to where the records were counted. */
   position: Position | null = null;
   error = '';
+  /** Between which moments the records lie that were seen. */
+  earliest = Infinity;
+  latest = -Infinity;
   /** How many records lie before `position`: a page that was cut for its size ends before the last one counted. */
   #reached = 0;
   #pages = new Pages();
@@ -38,6 +44,7 @@ export class Timeline {
   append(event: SessionEvent): number | null {
     if (this.position && event.offset <= this.position.offset) return null;
     this.position = { epoch: this.position?.epoch ?? '', offset: event.offset };
+    this.see([event]);
     const index = this.#reached;
     this.#reached += 1;
     this.total = Math.max(this.total, this.#reached);
@@ -47,8 +54,28 @@ export class Timeline {
     return index;
   }
 
+  /** Notes when records happened. */
+  see(events: readonly SessionEvent[]): void {
+    for (const { timestamp } of events) {
+      const at = Date.parse(timestamp);
+      if (at < this.earliest) this.earliest = at;
+      if (at > this.latest) this.latest = at;
+    }
+  }
+
   get(index: number): SessionEvent | undefined {
     return this.#pages.get(index);
+  }
+
+  /** These records as a page, if all of them are in memory. */
+  kept(at: number, limit: number): Promise<EventPage> | null {
+    const events: SessionEvent[] = [];
+    for (let index = at; index < at + limit; index += 1) {
+      const event = this.#pages.get(index);
+      if (!event) return null;
+      events.push(event);
+    }
+    return Promise.resolve({ events, at, total: this.total, next: '' });
   }
 
   /** These records are looked at: what of them is missing is fetched, and nothing else any more. */
@@ -80,8 +107,9 @@ export class Timeline {
       }
     } catch (error) {
       if (running.signal.aborted) return;
-      this.error = error instanceof Error ? error.message : String(error);
+      this.error = messageOf(error);
       this.changed();
+      if (isPassing(error)) setTimeout(() => this.#running || void this.#fill(), AGAIN_MS);
     }
     this.#running = null;
   }
@@ -104,6 +132,7 @@ export class Timeline {
   }
 
   #keep(page: EventPage): void {
+    this.see(page.events);
     page.events.forEach((event, n) => {
       const index = page.at + n;
       if (index < this.total && !this.#pages.get(index)) this.#pages.put(index, event, weigh(event.data));

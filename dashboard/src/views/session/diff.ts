@@ -1,7 +1,7 @@
 // What differs between two states, as a list of places.
 
-import microdiff from 'microdiff';
-import type { Fields, Json } from '../../wire/json';
+import { Digits } from '../../wire/digits';
+import { isFields, type Fields, type Json } from '../../wire/json';
 
 export interface Difference {
   kind: 'added' | 'removed' | 'changed';
@@ -10,21 +10,35 @@ export interface Difference {
   after: Json | undefined;
 }
 
-const KINDS = { CREATE: 'added', REMOVE: 'removed', CHANGE: 'changed' } as const;
-
 /** What differs between any two versions. */
-const OWN = new Set(['version', 'timestamp']);
+const OWN = ['version', 'timestamp'];
 
 export function differences(before: Fields, after: Fields): Difference[] {
-  return microdiff(before, after, { cyclesFix: false })
-    .filter(({ path }) => path.length > 1 || !OWN.has(String(path[0])))
-    .map((difference) => ({
-      kind: KINDS[difference.type],
-      path: difference.path
-        .map((part) => (typeof part === 'number' ? `[${part}]` : `.${part}`))
-        .join('')
-        .replace(/^\./, ''),
-      before: 'oldValue' in difference ? (difference.oldValue as Json) : undefined,
-      after: 'value' in difference ? (difference.value as Json) : undefined,
-    }));
+  const without = (state: Fields): Fields =>
+    Object.fromEntries(Object.entries(state).filter(([key]) => !OWN.includes(key)));
+  const found: Difference[] = [];
+  compare(without(before), without(after), '', found);
+  return found;
+}
+
+/** Adds what differs below a path: first what is gone or changed, then what is new. */
+function compare(before: Json, after: Json, path: string, found: Difference[]): void {
+  const isList = Array.isArray(before) && Array.isArray(after);
+  if (!isList && !(isFields(before) && isFields(after))) {
+    if (!isSame(before, after)) found.push({ kind: 'changed', path, before, after });
+    return;
+  }
+  const [old, now] = [new Map(Object.entries(before)), new Map(Object.entries(after))];
+  const at = (key: string): string => (isList ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`);
+  for (const [key, value] of old) {
+    const next = now.get(key);
+    if (next === undefined) found.push({ kind: 'removed', path: at(key), before: value, after: undefined });
+    else compare(value, next, at(key), found);
+  }
+  for (const [key, value] of now)
+    if (!old.has(key)) found.push({ kind: 'added', path: at(key), before: undefined, after: value });
+}
+
+function isSame(before: Json, after: Json): boolean {
+  return before === after || (before instanceof Digits && after instanceof Digits && before.digits === after.digits);
 }

@@ -1,12 +1,17 @@
 // What of a session's records is shown and what is searched for: filters and search over the same scan.
 
 import { Painted } from '../../store/paint.svelte';
+import { Pairs, isResult, type Result } from '../../store/timeline/pairs';
+import { isBookkeeping } from '../../store/timeline/bookkeeping';
 import { contains, Scan, type Fits } from '../../store/timeline/scan';
 import type { Timeline } from '../../store/timeline/timeline';
 import { familyOf, type SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 
 export type Fetch = (at: number, limit: number, signal: AbortSignal) => Promise<EventPage>;
+
+/** Longer sessions are folded only when somebody asks for it: all of their records have to be read for that. */
+export const MOST_FOLDED = 20_000;
 
 export class Finder {
   readonly painted = new Painted();
@@ -15,7 +20,12 @@ export class Finder {
   fits: Fits | null = null;
   /** How often rows were put before those that were there. */
   prepended = 0;
+  /** Records without a row of their own: results that stand with their calls, and bookkeeping. */
+  withCalls = 0;
+  bookkeeping = 0;
+  #pairs: Pairs | null = null;
   #families: string[] = [];
+  #isFolded = false;
   #query = '';
 
   constructor(
@@ -23,24 +33,24 @@ export class Finder {
     private readonly fetch: Fetch,
   ) {}
 
-  /** Shows only these families; none means all. */
-  show(families: string[]): void {
-    this.#families = families;
+  /** Shows only these families, none means all; folded, a result stands with its call and bookkeeping is left out. */
+  show(families: string[], isFolded: boolean): void {
+    [this.#families, this.#isFolded] = [families, isFolded];
+    [this.prepended, this.withCalls, this.bookkeeping] = [0, 0, 0];
     this.filter?.stop();
-    this.filter = families.length === 0 ? null : this.#scan((event) => families.includes(familyOf(event.type)));
-    this.prepended = 0;
+    this.#pairs = isFolded ? new Pairs() : null;
+    this.filter = families.length === 0 && !isFolded ? null : this.#scan((event, index) => this.#isRow(event, index));
     this.find(this.#query);
   }
 
   find(query: string): void {
     this.#query = query;
     this.search?.stop();
-    const families = this.#families;
     const matches = query === '' ? null : contains(query);
     this.fits = matches;
     this.search =
       matches &&
-      this.#scan((event) => (families.length === 0 || families.includes(familyOf(event.type))) && matches(event));
+      this.#scan((event) => this.#isWanted(event) && !(this.#isFolded && isBookkeeping(event)) && matches(event));
     this.painted.changed();
   }
 
@@ -52,7 +62,7 @@ export class Finder {
 
   /** Everything was fetched anew. */
   reset(): void {
-    this.show(this.#families);
+    this.show(this.#families, this.#isFolded);
   }
 
   stop(): void {
@@ -64,13 +74,34 @@ export class Finder {
     return this.filter ? this.filter.length : this.timeline.total;
   }
 
+  /** How many records are shown, in whichever row. */
+  get records(): number {
+    return this.length + this.withCalls;
+  }
+
   /** The record number of a row. */
   indexAt(row: number): number {
     return this.filter ? this.filter.at(row) : row;
   }
 
   rowOf(index: number): number {
-    return this.filter ? this.filter.placeOf(index) : index;
+    return this.filter ? this.filter.placeOf(this.owner(index)) : index;
+  }
+
+  /** The record in whose row a record is shown. */
+  owner(index: number): number {
+    return this.#pairs?.callOf(index) ?? index;
+  }
+
+  /** The results in the row of a call; null if the record is no call, or if results have their own rows. */
+  resultsOf(index: number): Result[] | null {
+    return this.#pairs?.resultsOf(index) ?? null;
+  }
+
+  isFound(index: number): boolean {
+    return (
+      this.search?.has(index) === true || this.resultsOf(index)?.some((told) => this.search?.has(told.index)) === true
+    );
   }
 
   /** The next match after a record, or the one before it; round the end. */
@@ -83,11 +114,63 @@ export class Finder {
     return scan.at((next + scan.length) % scan.length);
   }
 
+  #isWanted(event: SessionEvent): boolean {
+    return this.#families.length === 0 || this.#families.includes(familyOf(event.type));
+  }
+
+  #isRow(event: SessionEvent, index: number): boolean {
+    if (!this.#isWanted(event)) return false;
+    const pairs = this.#pairs;
+    if (!pairs) return true;
+    if (isBookkeeping(event)) {
+      this.bookkeeping += 1;
+      return false;
+    }
+    // A result that came before its call has had a row until now.
+    for (const result of pairs.note(index, event)) this.#fold(result);
+    if (!isResult(event)) return true;
+    // The call is looked for among older records: as long as some are left, it is taken to be there.
+    const hasCall = pairs.callOf(index) !== null || (this.filter?.left ?? 1) > 0;
+    if (hasCall) this.withCalls += 1;
+    return !hasCall;
+  }
+
+  #fold(result: number): void {
+    if (!this.filter?.has(result)) return;
+    this.filter.drop(result);
+    this.withCalls += 1;
+  }
+
+  /** All records are known: results without a call get rows of their own. */
+  #settle(scan: Scan): void {
+    for (const orphan of this.#pairs?.orphans ?? []) {
+      if (scan.has(orphan)) continue;
+      scan.put(orphan);
+      this.withCalls -= 1;
+    }
+  }
+
+  async #read(at: number, limit: number, signal: AbortSignal): Promise<EventPage> {
+    const page = await (this.timeline.kept(at, limit) ?? this.fetch(at, limit, signal));
+    this.timeline.see(page.events);
+    return page;
+  }
+
   #scan(fits: Fits): Scan {
-    const scan: Scan = new Scan(this.timeline.total, fits, this.fetch, () => {
-      if (scan === this.filter) this.prepended = scan.older;
-      this.painted.changed();
-    });
+    let isSettled = false;
+    const scan: Scan = new Scan(
+      this.timeline.total,
+      fits,
+      (at, limit, signal) => this.#read(at, limit, signal),
+      () => {
+        if (scan === this.filter && scan.left === 0 && !isSettled) {
+          isSettled = true;
+          this.#settle(scan);
+        }
+        if (scan === this.filter) this.prepended = scan.older;
+        this.painted.changed();
+      },
+    );
     void scan.run();
     return scan;
   }

@@ -8,6 +8,7 @@ export type Sort = (typeof SORTS)[number];
 export interface Choice {
   text: string;
   status: string;
+  outcome: string;
   user: string;
   tag: string;
   sort: Sort;
@@ -21,6 +22,7 @@ export function parseChoice(query: URLSearchParams): Choice {
   return {
     text: query.get('q') ?? '',
     status: query.get('status') ?? '',
+    outcome: query.get('outcome') ?? '',
     user: query.get('user') ?? '',
     tag: query.get('tag') ?? '',
     sort: known ?? 'updated',
@@ -28,11 +30,12 @@ export function parseChoice(query: URLSearchParams): Choice {
   };
 }
 
-export function select(rows: Row[], { text, status, user, tag, sort, ascending }: Choice): Row[] {
+export function select(rows: Row[], { text, status, outcome, user, tag, sort, ascending }: Choice): Row[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
   const found = rows.filter(
     (row) =>
       (status === '' || row.status === status) &&
+      (outcome === '' || row.outcome === outcome) &&
       (user === '' || row.user === user) &&
       (tag === '' || row.tags.includes(tag)) &&
       words.every((word) => row.haystack.includes(word)),
@@ -44,18 +47,20 @@ export function select(rows: Row[], { text, status, user, tag, sort, ascending }
 }
 
 function value(row: Row, sort: Sort): number | string {
-  return sort === 'duration' ? (row.duration ?? -1) : row[sort];
+  if (sort === 'duration') return row.duration ?? -1;
+  return sort === 'tokens' ? Number(row.tokens) : row[sort];
 }
 
 function compare(a: number | string, b: number | string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The users or tags there are, most frequent first. */
+/** The users, tags or outcomes there are, most frequent first. */
 export function frequent(rows: Row[], of: (row: Row) => string[]): string[] {
   const counts = new Map<string, number>();
   for (const row of rows) for (const name of of(row)) counts.set(name, (counts.get(name) ?? 0) + 1);
   return [...counts]
+    .filter(([name]) => name !== '')
     .sort((a, b) => b[1] - a[1])
     .slice(0, 500)
     .map(([name]) => name);

@@ -1,0 +1,139 @@
+// Which files a session's calls touched, read from its records when somebody asks.
+
+import type { SessionEvent } from '../wire/event';
+import { fields, text, texts, type Fields } from '../wire/json';
+import { Painted } from './paint.svelte';
+import { isErrorRecord } from './error';
+import { callIdOf, isResult } from './timeline/pairs';
+import { Scan } from './timeline/scan';
+import type { FetchEvents, Timeline } from './timeline/timeline';
+
+export const DEEDS = ['created', 'written', 'edited', 'deleted', 'renamed'] as const;
+export type Deed = (typeof DEEDS)[number];
+
+export interface Touched {
+  path: string;
+  /** How often what was done to it. */
+  deeds: Partial<Record<Deed, number>>;
+  /** Calls that failed, were denied or broken off: they may have done nothing. */
+  failed: number;
+  /** When it was last touched. */
+  last: number;
+}
+
+const OF_TYPE: Record<string, Deed> = { file_write: 'written', file_edit: 'edited', file_delete: 'deleted' };
+const OF_TOOL: Record<string, Deed> = {
+  Write: 'written',
+  Edit: 'edited',
+  MultiEdit: 'edited',
+  NotebookEdit: 'edited',
+};
+const OF_CHANGE: Record<string, Deed> = { create: 'created', edit: 'edited', delete: 'deleted', rename: 'renamed' };
+
+interface Call {
+  deed: Deed;
+  paths: string[];
+  at: number;
+  callId: string;
+  /** A record of the change itself, not of the call that made it. */
+  isChange: boolean;
+}
+
+export class FileHistory {
+  readonly painted = new Painted();
+  readonly #scan: Scan;
+  #calls = new Map<number, Call>();
+  /** How calls came out, by their id. */
+  #results = new Map<string, { isBad: boolean; isNew: boolean }>();
+  /** Ids of calls whose changes are told in records of their own. */
+  #changed = new Set<string>();
+
+  constructor(timeline: Timeline, fetch: FetchEvents) {
+    this.#scan = new Scan(
+      timeline.total,
+      (event) => this.note(event),
+      fetch,
+      () => this.painted.changed(),
+    );
+    void this.#scan.run();
+  }
+
+  stop(): void {
+    this.#scan.stop();
+  }
+
+  get left(): number {
+    return this.#scan.left;
+  }
+
+  get error(): string {
+    return this.#scan.error;
+  }
+
+  /** Keeps an event if it tells of a file. */
+  note(event: SessionEvent): boolean {
+    const callId = callIdOf(event);
+    if (isResult(event)) {
+      const isBad = isErrorRecord(event.data) || ['denied', 'interrupted'].includes(text(event.data, 'status'));
+      const response = fields(fields(event.data, 'payload'), 'tool_response');
+      this.#results.set(callId, { isBad, isNew: text(response, 'type') === 'create' });
+      this.painted.changed();
+      return true;
+    }
+    const deed = event.type === 'action' ? deedOf(event.data) : undefined;
+    if (deed === undefined) return false;
+    const isChange = text(event.data, 'type') === 'file_change';
+    if (isChange && callId !== '') this.#changed.add(callId);
+    const at = Date.parse(event.timestamp);
+    this.#calls.set(event.offset, { deed, paths: pathsOf(event.data), at, callId, isChange });
+    this.painted.changed();
+    return true;
+  }
+
+  /** The files, the one that was touched last first. */
+  get files(): Touched[] {
+    const files = new Map<string, Touched>();
+    const told = new Set<string>();
+    for (const call of this.#calls.values()) {
+      // A call and the changes that it made are one deed, and the changes say more; so are two records of one call.
+      if (!call.isChange && this.#changed.has(call.callId)) continue;
+      for (const path of call.paths) {
+        const deed = `${call.callId} ${call.deed} ${path}`;
+        if (call.callId !== '' && told.has(deed)) continue;
+        told.add(deed);
+        files.set(path, this.#with(files.get(path) ?? { path, deeds: {}, failed: 0, last: 0 }, call));
+      }
+    }
+    return [...files.values()].sort((a, b) => b.last - a.last || (a.path < b.path ? -1 : 1));
+  }
+
+  #with(file: Touched, call: Call): Touched {
+    const result = this.#results.get(call.callId);
+    const last = Math.max(file.last, call.at || 0);
+    if (result?.isBad) return { ...file, failed: file.failed + 1, last };
+    const deed = call.deed === 'written' && result?.isNew ? 'created' : call.deed;
+    return { ...file, deeds: { ...file.deeds, [deed]: (file.deeds[deed] ?? 0) + 1 }, last };
+  }
+}
+
+function deedOf(data: Fields): Deed | undefined {
+  const type = text(data, 'type');
+  if (type === 'file_change') return OF_CHANGE[text(data, 'op')] ?? 'edited';
+  if (Object.hasOwn(OF_TYPE, type)) return OF_TYPE[type];
+  const tool = text(data, 'tool');
+  return type === 'tool_call' && Object.hasOwn(OF_TOOL, tool) ? OF_TOOL[tool] : undefined;
+}
+
+/** The paths a record names, in whichever of the known places. */
+function pathsOf(data: Fields): string[] {
+  const several = texts(data, 'paths');
+  if (several.length > 0) return several;
+  const places = [data, fields(data, 'input'), fields(fields(data, 'payload'), 'tool_input')];
+  for (const place of places)
+    for (const key of ['path', 'file_path', 'filePath', 'notebook_path']) {
+      const path = place[key];
+      if (typeof path === 'string' && path !== '') return [path];
+    }
+  const summary = text(data, 'summary');
+  return summary === '' ? [] : [summary];
+}

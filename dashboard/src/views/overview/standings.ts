@@ -1,0 +1,65 @@
+// How many sessions stand how: those that are open, and those that have ended by their outcome.
+
+import { OUTCOMES, toneOf } from '../../store/outcome';
+import { isLive, type Row } from '../../store/row';
+import { LIVE_MS } from '../../store/rate';
+
+export interface Standing {
+  name: string;
+  value: number;
+  href: string;
+  tone: string;
+  title?: string;
+}
+
+export function standings(rows: Row[], now: number): Standing[] {
+  const active = rows.filter((row) => row.status === 'active');
+  const live = active.filter((row) => isLive(row.status, row.updated, now)).length;
+  const ended = rows.filter((row) => row.status !== 'active');
+  const unknown = ended.filter((row) => row.outcome === '').length;
+  const others = [...new Set(ended.map((row) => row.outcome))].filter(
+    (outcome) => outcome !== '' && !OUTCOMES.some((known) => known === outcome),
+  );
+  const by = (outcome: string): Standing => ({
+    name: outcome,
+    value: ended.filter((row) => row.outcome === outcome).length,
+    href: `#/sessions?outcome=${encodeURIComponent(outcome)}`,
+    tone: toneOf(outcome) || 'session',
+  });
+  const open = {
+    name: 'open, quiet',
+    value: active.length - live,
+    href: '#/sessions?status=active',
+    tone: 'action',
+    title: 'no end is recorded, and no event within the window above',
+  };
+  return [
+    {
+      name: 'live',
+      value: live,
+      href: '#/sessions?status=active',
+      tone: 'ok',
+      title: `an event within the last ${LIVE_MS / 1000} s`,
+    },
+    open,
+    ...(ended.length === 0 || unknown < ended.length ? OUTCOMES.map(by) : []),
+    ...others.slice(0, 6).map(by),
+    ...(unknown === 0
+      ? []
+      : [
+          {
+            name: 'completed',
+            value: unknown,
+            href: '#/sessions?status=completed',
+            tone: 'session',
+            title: 'how they came out the service does not tell',
+          },
+        ]),
+  ];
+}
+
+/** The sum of what is known; null if nothing is. */
+export function sum(counts: (number | null)[]): number | null {
+  const known = counts.filter((count) => count !== null);
+  return known.length === 0 ? null : known.reduce((total, count) => total + count, 0);
+}
