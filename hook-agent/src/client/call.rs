@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
+use session_model::json::mend_surrogates;
 
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
@@ -77,7 +78,9 @@ impl Call<'_> {
         if json.len() > MAX_EVENT_BYTES {
             return Err(Error::TooLarge { call, bytes: json.len(), limit: MAX_EVENT_BYTES });
         }
-        let keys = Keys::of(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let (json, keys) =
+            checked(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let json = &*json;
         let time = now_millis();
         let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
         let line = frame.len();
@@ -170,6 +173,18 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+/// The text, which is an object, and its keys. Half a surrogate pair in a key is replaced, as the service replaces it
+/// wherever it stands.
+fn checked(json: &str) -> serde_json::Result<(Cow<'_, str>, Keys)> {
+    let error = match Keys::of(json) {
+        Ok(keys) => return Ok((Cow::Borrowed(json), keys)),
+        Err(error) => error,
+    };
+    let mended = mend_surrogates(json).ok_or(error)?;
+    let keys = Keys::of(&mended)?;
+    Ok((Cow::Owned(mended), keys))
+}
+
 /// Which of the keys that matter an object has; finding out checks that it is an object.
 #[derive(Default)]
 struct Keys {
@@ -240,6 +255,12 @@ mod tests {
         assert_eq!(line(goal, r#"{"goalId":"x"}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1"}}"#);
         assert!(line(Call::Response, " { } ").starts_with(r#"{"type":"response","data":{"timestamp":"2"#));
         serde_json::from_str::<Value>(&line(Call::Response, " { } ")).unwrap();
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_key_is_replaced() {
+        let line = line(Call::StateUpdate { if_version: None }, r#"{"caf\udce9":1}"#);
+        assert_eq!(line, r#"{"type":"state_update","data":{"caf\ufffd":1}}"#);
     }
 
     #[test]
