@@ -1,9 +1,10 @@
 """An agent that counts words, and tells the flight recorder what it does: `SESSION_ID=my-run python agent.py`.
 
-Killed and started again with the same `SESSION_ID`, it does what is left.
+Killed and started again with the same `SESSION_ID`, it does what is left. Without the service it does all of it, and
+what it tells waits in the spool.
 """
 
-from hook_agent import RejectedError, hook_agent
+from hook_agent import RejectedError, UnreachableError, hook_agent
 
 TEXTS = {"g-1": "the wind is calm", "g-2": "we fly at noon"}
 
@@ -17,8 +18,8 @@ def completed_goals() -> list:
     """What an earlier run of this session has done already."""
     try:
         goals = hook_agent.sync.restore()["state"]["goals"]
-    except RejectedError as error:
-        if error.code != "session_not_found":
+    except (RejectedError, UnreachableError) as error:
+        if error.code not in ("session_not_found", "service_unreachable"):
             raise
         hook_agent.create_session({"source": "example", "input": TEXTS}, user_id="ada")
         for goal in TEXTS:

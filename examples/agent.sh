@@ -1,6 +1,11 @@
 #!/usr/bin/env bash
 # An agent as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
+#
+# Without the service it does all of it, and what it tells waits in the spool.
 set -euo pipefail
+
+# One session for all commands of the script.
+export SESSION_ID=${SESSION_ID:-count-words-$$}
 
 hook-agent create '{"source": "example", "input": "count the words"}'
 hook-agent goal add '{"id": "g-1", "description": "count the words"}'
@@ -9,5 +14,4 @@ words=$(echo 'the wind is calm' | hook-agent exec -- wc -w)
 hook-agent response "{\"type\": \"tool_result\", \"goal\": \"g-1\", \"words\": $words}"
 hook-agent goal update g-1 '{"status": "completed"}'
 hook-agent finalize '{"status": "success", "outcome": "1 text counted"}'
-hook-agent flush
-echo recorded
+if hook-agent flush; then echo recorded; else echo 'waits in the spool:' && hook-agent status; fi

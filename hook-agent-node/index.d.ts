@@ -1,11 +1,14 @@
 /** Records what an agent does into the flight recorder: never lost, never in the way. */
 
-/** An event's data: anything that `JSON.stringify` makes an object of. */
+/**
+ * An event's data. A value in it that JSON has no form for is recorded in another one, as an `Error` with its name,
+ * message and stack, and counted as `coerced` in the stats.
+ */
 export type Data = object;
 
 /** The settings of an agent; each overrides its environment variable. */
 export interface Options {
-  /** `SESSION_ID`: the session that calls are for. */
+  /** `SESSION_ID`: the session that calls are for; without one the process makes it, and names it on standard error. */
   sessionId?: string | undefined;
   /** `SESSION_SERVICE_URL`, default `http://localhost:9000`; also `https://…` and `unix:///path`. */
   serviceUrl?: string | undefined;
@@ -116,6 +119,8 @@ export interface Health {
 export interface Stats {
   /** Taken from callers. */
   accepted: number;
+  /** Values that JSON has no form for, recorded in another form: values, not records. */
+  coerced: number;
   /** Stored by the service. */
   delivered: number;
   /** Refused by the service for good; kept in the spool folder's `rejected/`. */
@@ -163,8 +168,7 @@ export interface Stats {
 /**
  * What a call failed with.
  *
- * Thrown at the call: `missing_session`, `invalid_session_id`, `invalid_json`, `invalid_argument`, `invalid_config`,
- * `event_too_large`, `agent_closed`. Told to whoever awaits: `spool_full`, `spool_write_failed`, `thread_failed`,
+ * Thrown at the call: `invalid_session_id`, `invalid_argument`, `invalid_config`, `event_too_large`, `agent_closed`. Told to whoever awaits: `spool_full`, `spool_write_failed`, `thread_failed`,
  * `event_dropped`, `event_forgotten`, `service_unreachable` (reads only) and the service's own codes.
  */
 export class HookAgentError extends Error {
@@ -178,7 +182,7 @@ export class HookAgentError extends Error {
 export class HookAgent implements AsyncDisposable {
   constructor(options?: Options);
   /** The session that calls are for. */
-  readonly sessionId: string | undefined;
+  readonly sessionId: string;
   /** The service's address. */
   readonly serviceUrl: string;
 

@@ -1,7 +1,7 @@
 'use strict';
 // The public package. Nothing happens at import: the default agent is made by the first call that needs it.
 
-const { HookAgent } = require('./lib/agent.js');
+const { HookAgent, hasSession, letGo } = require('./lib/agent.js');
 const { HookAgentError } = require('./lib/error.js');
 
 const METHODS = [
@@ -12,9 +12,11 @@ const METHODS = [
 
 let agent;
 
-/** The agent that the environment sets up; one without a session is made anew, as the variable may come yet. */
+/** The agent that the environment sets up, which may name a session as late as at the first call of one. */
 function defaultAgent() {
-  if (agent?.sessionId === undefined) agent = new HookAgent();
+  if (agent !== undefined && hasSession(agent)) return agent;
+  if (agent !== undefined) letGo(agent);
+  agent = new HookAgent();
   return agent;
 }
 

@@ -1,60 +1,87 @@
 #!/usr/bin/env bash
-# Runs the programs of examples/ against the real service, and looks at what it has of them.
+# Runs every code block of the clients' pages, and the programs of examples/, against the real service, and looks at
+# what it has of them.
 #
-#   scripts/test-examples.sh
+#   scripts/test-examples.sh [PAGE...]
 #
-# The command, the wheel and the addon are those of the checkout, built if they are missing. Claude Code's example is
-# test-containers/fly_achensee_claude, which scripts/test-e2e.sh runs.
+# The pages' own commands install the clients, from this checkout into empty folders. Needs Rust, Node.js, Python, jq and
+# a network for what they install. With pages named (`hook-agent-py/README.md`), only those are run.
 #
-#   SESSION_STORAGE_BIN, HOOK_AGENT_BIN, HOOK_AGENT_WHEEL   built already
+#   SESSION_STORAGE_BIN   a service that is built already
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
 source scripts/service.sh
 
-target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
-storage=${SESSION_STORAGE_BIN:-$target/release/session-storage}
-agent=${HOOK_AGENT_BIN:-$target/release/hook-agent}
-[[ -x $storage && -x $agent ]] || cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
-wheel=${HOOK_AGENT_WHEEL:-}
-[[ $wheel ]] || wheel=$(scripts/test-hook-agent-py.sh --no-tests | tail -1)
-if ! [[ -f hook-agent-node/hook-agent.node ]]; then
-  (cd hook-agent-node && npm ci --ignore-scripts --no-audit --no-fund --silent && npm run --silent build) >&2
-fi
+export CHECKOUT=$PWD
+CARGO_TARGET_DIR=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+export CARGO_TARGET_DIR
+storage=${SESSION_STORAGE_BIN:-$CARGO_TARGET_DIR/release/session-storage}
+[[ -x $storage ]] || cargo build --quiet --release -p session-storage --bin session-storage
 
 work=$(mktemp -d)
 trap 'end_serving; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 serve "$storage" "$work"
 
-# The clients as a project of one's own has them.
 python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check --no-deps "$wheel"
-mkdir -p "$work/node/node_modules" "$work/bin"
-cp examples/agent.mjs "$work/node"
-ln -s "$PWD/hook-agent-node" "$work/node/node_modules/hook-agent"
-ln -s "$(realpath "$agent")" "$work/bin/hook-agent"
+export CARGO_INSTALL_ROOT=$work/installed PATH=$work/venv/bin:$work/installed/bin:$PATH
+export PIP_DISABLE_PIP_VERSION_CHECK=1
+mkdir "$work/pages"
+python3 scripts/examples.py "$url" "$work/pages" "$@"
+[[ $# == 0 ]] || exit 0
 
 # example NAME FILTER COMMAND...: it says `recorded`, and the session satisfies the jq filter.
 example() {
   local name=$1 filter=$2 said
   shift 2
-  said=$(env PATH="$work/bin:$PATH" SESSION_ID="example-$name" SESSION_SERVICE_URL="$url" HOOK_AGENT_SPOOL_DIR="$work/spool-$name" "$@")
+  said=$(env SESSION_ID="example-$name" SESSION_SERVICE_URL="$url" HOOK_AGENT_SPOOL_DIR="$work/spool-$name" "$@")
   [[ ${said##*$'\n'} == recorded ]] || { echo "FAIL $name said: $said" && exit 1; }
   curl -sSf "$url/api/sessions/example-$name" >"$work/$name.json"
   satisfies "$filter" <"$work/$name.json" || { echo "FAIL $name: not $filter:" && jq -c . "$work/$name.json" && exit 1; }
   echo "ok   $name"
 }
+# unnamed NAME COMMAND...: without SESSION_ID it says `recorded`, and not a word of an error.
+unnamed() {
+  local name=$1 said
+  shift
+  said=$(env -u SESSION_ID SESSION_SERVICE_URL="$url" HOOK_AGENT_SPOOL_DIR="$work/spool-$name" "$@" 2>"$work/said")
+  [[ $said == *recorded ]] || { echo "FAIL $name without a session said: $said" && exit 1; }
+  if grep -v '^hook-agent: `SESSION_ID` is not set: recording as session ' "$work/said"; then
+    echo "FAIL $name without a session" && exit 1
+  fi
+  echo "ok   $name without a session"
+}
+# away NAME COMMAND...: without a service it ends well, and says that its records wait.
+away() {
+  local name=$1 said
+  shift
+  said=$(env SESSION_ID="away-$name" SESSION_SERVICE_URL=http://127.0.0.1:9 HOOK_AGENT_SPOOL_DIR="$work/away-$name" "$@") ||
+    { echo "FAIL $name without a service ended with $?: $said" && exit 1; }
+  [[ $said == *'waits in the spool'* ]] || { echo "FAIL $name without a service said: $said" && exit 1; }
+  SESSION_SERVICE_URL=$url HOOK_AGENT_SPOOL_DIR="$work/away-$name" hook-agent flush --redirect http://127.0.0.1:9
+  curl -sSf "$url/api/sessions/away-$name" | satisfies '.metadata.status == "completed"' ||
+    { echo "FAIL $name without a service: its records did not arrive later" && exit 1; }
+  echo "ok   $name without a service"
+}
+# Where the page for Node.js has installed the client.
+node=$work/pages/examples-node
 counted='.metadata.userId == "ada" and .metadata.status == "completed" and .final.status == "success"
   and [.state.goals[].status] == ["completed", "completed"] and [.actions[].input] == ["the wind is calm", "we fly at noon"]
   and [.responses[].words] == [4, 4]'
-example python "$counted" "$work/venv/bin/python" examples/agent.py
-example node "$counted" node "$work/node/agent.mjs"
+example python "$counted" python examples/agent.py
+example node "$counted" node "$node/agent.mjs"
 # A second run finds nothing left to do.
-example python "$counted" "$work/venv/bin/python" examples/agent.py
-example node "$counted" node "$work/node/agent.mjs"
+example python "$counted" python examples/agent.py
+example node "$counted" node "$node/agent.mjs"
 example program '.metadata.status == "completed" and [.state.goals[].status] == ["completed"] and .actions[0].command == ["wc", "-w"]
   and ([.responses[] | select(.type == "tool_result") | .words] == [4]) and any(.responses[]; .exitCode == 0)' examples/agent.sh
+unnamed python python examples/agent.py
+unnamed node node "$node/agent.mjs"
+unnamed program examples/agent.sh
+away python python examples/agent.py
+away node node "$node/agent.mjs"
+away program examples/agent.sh
 [[ -s $work/log ]] || { echo 'FAIL the service has no log' && exit 1; }
 if grep -E ' (WARN|ERROR) ' "$work/log"; then echo 'FAIL the service complained' && exit 1; fi
-echo '5 passed, 0 failed'
+echo 'every page and program passed'

@@ -80,59 +80,10 @@ test('reads that nobody awaits raise nothing when there is no service', async (t
   assert.deepEqual([done.code, done.stdout, done.stderr], [0, '', '']);
 });
 
-const circular = { type: 'tool_call' };
-circular.self = circular;
-const deep = {};
-for (let level = deep, n = 0; n < 200_000; n += 1) level = level.next = {};
-const NOT_JSON = {
-  'a BigInt': { a: 1n },
-  'a circle': circular,
-  'too deep a nest': deep,
-  NaN: { a: [1, { b: NaN }] },
-  Infinity: { 'a b': -Infinity },
-  'NaN as an object': { a: Object(NaN) },
-  'NaN from a toJSON': { a: { toJSON: () => NaN } },
-  'a toJSON that throws': { toJSON: () => assert.fail('no') },
-  undefined: undefined,
-  'a function': () => {},
-  'a symbol': Symbol('s'),
-  null: null,
-  'a text': 'text',
-  'a number': 3,
-  'an array': [{}],
-};
-for (const [what, value] of Object.entries(NOT_JSON)) {
-  test(`what is no JSON object is told at the call: ${what}`, async (t) => {
-    const agent = agentFor(t, 'http://127.0.0.1:9');
-    assert.throws(() => agent.logAction(value), { name: 'HookAgentError', code: 'invalid_json' });
-    assert.equal(agent.stats().accepted, 0);
-  });
-}
-
-test('what JSON does say is taken as JSON.stringify says it', async (t) => {
-  const service = await FaultService.start(t);
-  const agent = agentFor(t, service.url);
-  const date = new Date(0);
-  const shared = { x: 1 };
-  const values = [
-    { none: null, undefined, date, nested: [null, undefined, { date }], twice: [shared, shared] },
-    { invalid: new Date(NaN), timestamp: 't', toJSON: undefined },
-    { text: '\u2028 "\\" \n \0 é 中 😀', null: 'null', 'NaN': 'NaN' },
-    Object.assign(Object.create(null), { bare: true, null: null }),
-  ];
-  for (const value of values) agent.logAction(value);
-  assert.equal(await agent.flush(DEADLINE_MS), true);
-  const stored = service.sessions.get(SESSION).lines.map((line) => line.data);
-  const expected = values.map((value) => JSON.parse(JSON.stringify(value)));
-  const withoutTime = stored.map(({ timestamp, ...data }) => (timestamp === 't' ? { timestamp, ...data } : data));
-  assert.deepEqual(withoutTime, expected);
-});
-
 test('what the caller can mend is told at the call, by a code', async (t) => {
   const agent = agentFor(t, 'http://127.0.0.1:9');
   const url = 'http://127.0.0.1:9';
   const wrong = {
-    missing_session: () => new HookAgent({ serviceUrl: url, sessionId: '', spoolDir: directory(t) }).logAction({}),
     invalid_session_id: () => new HookAgent({ sessionId: '../etc' }),
     invalid_config: () => new HookAgent({ serviceUrl: 'ftp://x' }),
     invalid_argument: () => agent.completeAgent(undefined),

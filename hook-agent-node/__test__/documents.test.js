@@ -16,7 +16,7 @@ const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/^```(c?js)\n([^]*?)^```$/gm)];
 
 /** What each of them says, in order. */
-const SAYS = ['', 'true 1\n', 'initialization 0\n', 'invalid_json\ngoal_not_found\n'];
+const SAYS = ['', 'true 1\n', 'initialization 0\n', 'invalid_session_id\ngoal_not_found\n', '3\n', '', ''];
 
 for (const [index, [, kind, source]] of blocks.entries()) {
   test(`the README's example ${index + 1} does what it says`, async (t) => {

@@ -57,23 +57,33 @@ test('both ways of loading give the same functions', async (t) => {
   assert.deepEqual([ended.code, ended.stderr], [0, '']);
 });
 
-test('importing with nothing set does nothing, and the first call says what is missing', async (t) => {
+test('importing with nothing set does nothing, and a session may be named as late as at the first call', async (t) => {
   const source = `
-    const { logAction } = require('hook-agent');
-    try {
-      logAction({});
-    } catch ({ name, code, message }) {
-      console.log(JSON.stringify({ name, code, message }));
-    }
+    const { logAction, stats } = require('hook-agent');
+    stats();
     process.env.SESSION_ID = 's-2';
     logAction({}).then(({ queued }) => console.log(queued));
   `;
   const spool = directory(t);
   const ended = await run(source, { url: 'http://127.0.0.1:9', spool, env: { SESSION_ID: '' } });
-  const [told, queued] = ended.stdout.trim().split('\n');
-  assert.deepEqual([ended.code, ended.stderr, queued], [0, '', 'true']);
-  assert.equal(JSON.parse(told).code, 'missing_session');
-  assert.match(JSON.parse(told).message, /SESSION_ID/);
+  assert.deepEqual([ended.code, ended.stdout, ended.stderr], [0, 'true\n', '']);
+});
+
+test('without a session the process makes one, says so once, and records', async (t) => {
+  const service = await Service.start(t);
+  const source = `
+    import { flush, HookAgent, logAction } from 'hook-agent';
+    logAction({ n: 0 });
+    logAction({ n: 1 });
+    const agent = new HookAgent();
+    await agent.logAction({ n: 2 });
+    console.log(agent.sessionId);
+  `;
+  const ended = await run(source, { url: service.url, spool: directory(t), module: true, env: { SESSION_ID: '' } });
+  const session = ended.stdout.trim();
+  assert.equal(ended.stderr, `hook-agent: \`SESSION_ID\` is not set: recording as session ${session}\n`);
+  assert.equal(ended.code, 0);
+  assert.deepEqual(await service.numbers(session), [0, 1, 2]);
 });
 
 test('a setting that cannot be used is told at the call, by its name', async (t) => {

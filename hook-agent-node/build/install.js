@@ -1,6 +1,7 @@
 'use strict';
-// What `npm install` runs: builds the addon with cargo and puts it beside package.json. Needs Rust, nothing from npm.
-// Cargo knows what is up to date, so a second run is quick.
+// What `npm install` and `npm pack` run. In a checkout of the repository it builds the addon with cargo and puts it beside
+// package.json; that needs Rust, nothing from npm, and is quick where cargo finds it up to date. In an installed tarball,
+// which has the addon in it, it looks whether the addon is one for this system.
 
 const { spawnSync } = require('node:child_process');
 const { copyFileSync, existsSync, renameSync } = require('node:fs');
@@ -32,5 +33,14 @@ function build() {
   renameSync(`${addon}.new`, addon);
 }
 
-if (existsSync(path.join(root, 'Cargo.toml')) && existsSync(path.join(root, '../Cargo.toml'))) build();
-else if (!existsSync(addon)) fail('the addon is built in a checkout of the repository, and this is a copy without it');
+function check() {
+  if (!existsSync(addon)) fail('the addon is missing: pack the package in a checkout of the repository, by `npm pack`');
+  try {
+    require(addon);
+  } catch (error) {
+    fail(`the addon was built for another system: run \`npm pack\` on this one (${error.message})`);
+  }
+}
+
+if (existsSync(path.join(root, 'Cargo.toml'))) build();
+else check();

@@ -14,20 +14,24 @@ const MOST = 2 ** 32 - 1;
 /** Trouble of the machine's, not of the caller's: whoever awaits is told, whoever does not goes on. */
 const TROUBLE = new Set(['spool_full', 'spool_write_failed', 'thread_failed']);
 
+/** Whether it is settled which session an agent's calls are for: the first call of one settles it. */
+let hasSession;
+/** Closes an agent that nothing was written with. */
+let letGo;
+
 class HookAgent {
   #native;
-  #sessionId;
   #closed = false;
 
   constructor(options = {}) {
     const vars = settings(options);
-    this.#native = told(() => new native.Agent(inbox.open(), vars));
-    this.#sessionId = this.#native.sessionId ?? undefined;
+    this.#native = told(() => new native.Agent(vars));
+    inbox.enter();
     settleBeforeExit();
   }
 
   get sessionId() {
-    return this.#sessionId;
+    return this.#native.sessionId;
   }
 
   get serviceUrl() {
@@ -37,42 +41,42 @@ class HookAgent {
   /** @param {{ userId?: string, parentSession?: string }} options */
   createSession(initial = {}, options = {}) {
     const { userId, parentSession } = options;
-    const json = toJson(initial, 'create_session');
-    return this.#write((agent) => agent.createSession(json, userId, parentSession));
+    const { json, coerced } = toJson(initial, 'create_session');
+    return this.#write((agent) => agent.createSession(json, coerced, userId, parentSession));
   }
 
   logAction(action) {
-    const json = toJson(action, 'action');
-    return this.#write((agent) => agent.logAction(json));
+    const { json, coerced } = toJson(action, 'action');
+    return this.#write((agent) => agent.logAction(json, coerced));
   }
 
   logResponse(response) {
-    const json = toJson(response, 'response');
-    return this.#write((agent) => agent.logResponse(json));
+    const { json, coerced } = toJson(response, 'response');
+    return this.#write((agent) => agent.logResponse(json, coerced));
   }
 
   /** @param {{ ifVersion?: number }} options */
   updateState(patch, options = {}) {
     const { ifVersion } = options;
-    const json = toJson(patch, 'state_update');
+    const { json, coerced } = toJson(patch, 'state_update');
     if (ifVersion !== undefined) natural(ifVersion, 'ifVersion', Number.MAX_SAFE_INTEGER);
-    return this.#write((agent) => agent.updateState(json, ifVersion));
+    return this.#write((agent) => agent.updateState(json, coerced, ifVersion));
   }
 
   addGoal(goal) {
-    const json = toJson(goal, 'goal_add');
-    return this.#write((agent) => agent.addGoal(json));
+    const { json, coerced } = toJson(goal, 'goal_add');
+    return this.#write((agent) => agent.addGoal(json, coerced));
   }
 
   updateGoal(goalId, update) {
     const id = identifier(goalId, 'goalId');
-    const json = toJson(update, 'goal_update');
-    return this.#write((agent) => agent.updateGoal(id, json));
+    const { json, coerced } = toJson(update, 'goal_update');
+    return this.#write((agent) => agent.updateGoal(id, json, coerced));
   }
 
   spawnAgent(spawned) {
-    const json = toJson(spawned, 'agent_spawn');
-    return this.#write((agent) => agent.spawnAgent(json));
+    const { json, coerced } = toJson(spawned, 'agent_spawn');
+    return this.#write((agent) => agent.spawnAgent(json, coerced));
   }
 
   completeAgent(agentId) {
@@ -81,13 +85,13 @@ class HookAgent {
   }
 
   updateMetadata(changes) {
-    const json = toJson(changes, 'metadata_update');
-    return this.#write((agent) => agent.updateMetadata(json));
+    const { json, coerced } = toJson(changes, 'metadata_update');
+    return this.#write((agent) => agent.updateMetadata(json, coerced));
   }
 
   finalizeSession(end = {}) {
-    const json = toJson(end, 'finalize');
-    return this.#write((agent) => agent.finalizeSession(json));
+    const { json, coerced } = toJson(end, 'finalize');
+    return this.#write((agent) => agent.finalizeSession(json, coerced));
   }
 
   reopenSession() {
@@ -95,21 +99,21 @@ class HookAgent {
   }
 
   getState() {
-    return this.#ask((agent, id) => agent.getState(id));
+    return this.#ask((agent, id) => agent.getState(inbox.open(), id));
   }
 
   restore(last = 50) {
     natural(last, 'last', MOST);
-    return this.#ask((agent, id) => agent.restore(last, id));
+    return this.#ask((agent, id) => agent.restore(last, inbox.open(), id));
   }
 
   testConnection() {
-    return this.#ask((agent, id) => agent.testConnection(id));
+    return this.#ask((agent, id) => agent.testConnection(inbox.open(), id));
   }
 
   flush(timeoutMs = FLUSH_MS) {
     const millis = Math.ceil(duration(timeoutMs));
-    return this.#ask((agent, id) => agent.flush(millis, id));
+    return this.#ask((agent, id) => agent.flush(millis, inbox.open(), id));
   }
 
   stats() {
@@ -120,6 +124,7 @@ class HookAgent {
     if (this.#closed) return Promise.resolve(true);
     const flushed = this.flush(timeoutMs);
     this.#closed = true;
+    inbox.leave();
     return flushed;
   }
 
@@ -127,12 +132,20 @@ class HookAgent {
     return this.close().then(() => {});
   }
 
+  static {
+    hasSession = (agent) => agent.#native.hasSession;
+    letGo = (agent) => {
+      if (!agent.#closed) inbox.leave();
+      agent.#closed = true;
+    };
+  }
+
   #write(send) {
     this.#open();
     const agent = this.#native;
     try {
       const record = send(agent);
-      return new Receipt((id) => agent.answer(record, id));
+      return new Receipt((id) => agent.answer(record, inbox.open(), id));
     } catch (error) {
       const known = typed(error);
       if (TROUBLE.has(known.code)) return Receipt.failed(known);
@@ -183,4 +196,4 @@ function invalid(name, value, wanted) {
   return new HookAgentError('invalid_argument', `\`${name}\` is to be ${wanted}, not ${typeof value} ${String(value)}`);
 }
 
-module.exports = { HookAgent };
+module.exports = { HookAgent, hasSession, letGo };

@@ -4,36 +4,41 @@
 /** One session's, or no session's, in one environment. */
 export declare class Agent {
   /** From settings by the names of their environment variables. */
-  constructor(inbox: Inbox, vars: Record<string, string>)
-  get sessionId(): string | null
+  constructor(vars: Record<string, string>)
+  /** The session that calls are for; made by the process where none is named. */
+  get sessionId(): string
+  /** Whether it is settled which that is. */
+  get hasSession(): boolean
   get serviceUrl(): string
-  createSession(json: string, user?: string | undefined | null, parent?: string | undefined | null): number
-  logAction(json: string): number
-  logResponse(json: string): number
-  updateState(json: string, ifVersion?: number | undefined | null): number
-  addGoal(json: string): number
-  updateGoal(goalId: string, json: string): number
-  spawnAgent(json: string): number
+  createSession(json: string, coerced: number, user?: string | undefined | null, parent?: string | undefined | null): number
+  logAction(json: string, coerced: number): number
+  logResponse(json: string, coerced: number): number
+  updateState(json: string, coerced: number, ifVersion?: number | undefined | null): number
+  addGoal(json: string, coerced: number): number
+  updateGoal(goalId: string, json: string, coerced: number): number
+  spawnAgent(json: string, coerced: number): number
   completeAgent(agentId: string): number
-  updateMetadata(json: string): number
-  finalizeSession(json: string): number
+  updateMetadata(json: string, coerced: number): number
+  finalizeSession(json: string, coerced: number): number
   reopenSession(): number
   /** Puts what became of a record into the inbox. */
-  answer(record: number, id: number): void
-  getState(id: number): void
-  restore(last: number, id: number): void
-  testConnection(id: number): void
+  answer(record: number, inbox: Inbox, id: number): void
+  getState(inbox: Inbox, id: number): void
+  restore(last: number, inbox: Inbox, id: number): void
+  testConnection(inbox: Inbox, id: number): void
   /** Waits on a thread of its own: those of the loop's pool are the host's. */
-  flush(millis: number, id: number): void
+  flush(millis: number, inbox: Inbox, id: number): void
   stats(): string
 }
 
-/** One environment's. */
+/** One environment's, from its first agent until the last one is closed and answered. */
 export declare class Inbox {
   /** Calls `deliver` on the event loop with everything that has come since its last call. */
   constructor(deliver: (arg: Array<Settled>) => void)
   /** Puts `true` in once everything that was called in this process so far is settled or known to be queued. */
   rest(id: number): void
+  /** Gives the event loop its handle back. Nothing may be put in any more. */
+  close(): void
 }
 
 /** What became of the request of this id. */

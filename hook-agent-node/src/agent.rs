@@ -1,4 +1,4 @@
-//! The agent's methods: one call each.
+//! The agent's methods: one call each. `coerced` is how many values of the JSON text are written in another form.
 #![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
 
 use std::collections::HashMap;
@@ -9,8 +9,11 @@ use hook_agent::{Call, Config, Error, HookAgent, Ticket};
 use napi_derive::napi;
 
 use crate::error::{Result, thrown};
-use crate::inbox::{Inbox, Post};
+use crate::inbox::Inbox;
 use crate::shared::Shared;
+
+/// The data of a call without any.
+const EMPTY: &str = "{}";
 
 /// One session's, or no session's, in one environment.
 #[napi]
@@ -18,14 +21,13 @@ pub struct Agent {
     shared: Arc<Shared>,
     handle: HookAgent,
     user: String,
-    inbox: Arc<Post>,
 }
 
 #[napi]
 impl Agent {
     /// From settings by the names of their environment variables.
     #[napi(constructor)]
-    pub fn new(inbox: &Inbox, vars: HashMap<String, String>) -> Result<Self> {
+    pub fn new(vars: HashMap<String, String>) -> Result<Self> {
         let mut config =
             Config::from_vars(&|name| vars.get(name).cloned()).map_err(|error| thrown(&error))?;
         let session = config.session_id.take();
@@ -35,12 +37,19 @@ impl Agent {
             Some(session) => shared.agent.for_session(&session).map_err(|error| thrown(&error))?,
             None => shared.agent.clone(),
         };
-        Ok(Self { shared, handle, user, inbox: inbox.post() })
+        Ok(Self { shared, handle, user })
     }
 
+    /// The session that calls are for; made by the process where none is named.
     #[napi(getter)]
-    pub fn session_id(&self) -> Option<&str> {
+    pub fn session_id(&self) -> &str {
         self.handle.session_id()
+    }
+
+    /// Whether it is settled which that is.
+    #[napi(getter)]
+    pub fn has_session(&self) -> bool {
+        self.handle.has_session()
     }
 
     #[napi(getter)]
@@ -49,86 +58,92 @@ impl Agent {
     }
 
     #[napi]
-    pub fn create_session(&self, json: String, user: Option<String>, parent: Option<String>) -> Result<i64> {
+    pub fn create_session(
+        &self,
+        json: String,
+        coerced: u32,
+        user: Option<String>,
+        parent: Option<String>,
+    ) -> Result<i64> {
         let user_id = user.as_deref().unwrap_or(&self.user);
-        self.send(Call::CreateSession { user_id, parent: parent.as_deref() }, &json)
+        self.send(Call::CreateSession { user_id, parent: parent.as_deref() }, &json, coerced)
     }
 
     #[napi]
-    pub fn log_action(&self, json: String) -> Result<i64> {
-        self.send(Call::Action, &json)
+    pub fn log_action(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::Action, &json, coerced)
     }
 
     #[napi]
-    pub fn log_response(&self, json: String) -> Result<i64> {
-        self.send(Call::Response, &json)
+    pub fn log_response(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::Response, &json, coerced)
     }
 
     #[napi]
-    pub fn update_state(&self, json: String, if_version: Option<i64>) -> Result<i64> {
-        self.send(Call::StateUpdate { if_version: if_version.map(i64::cast_unsigned) }, &json)
+    pub fn update_state(&self, json: String, coerced: u32, if_version: Option<i64>) -> Result<i64> {
+        self.send(Call::StateUpdate { if_version: if_version.map(i64::cast_unsigned) }, &json, coerced)
     }
 
     #[napi]
-    pub fn add_goal(&self, json: String) -> Result<i64> {
-        self.send(Call::GoalAdd, &json)
+    pub fn add_goal(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::GoalAdd, &json, coerced)
     }
 
     #[napi]
-    pub fn update_goal(&self, goal_id: String, json: String) -> Result<i64> {
-        self.send(Call::GoalUpdate { goal_id: &goal_id }, &json)
+    pub fn update_goal(&self, goal_id: String, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::GoalUpdate { goal_id: &goal_id }, &json, coerced)
     }
 
     #[napi]
-    pub fn spawn_agent(&self, json: String) -> Result<i64> {
-        self.send(Call::AgentSpawn, &json)
+    pub fn spawn_agent(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::AgentSpawn, &json, coerced)
     }
 
     #[napi]
     pub fn complete_agent(&self, agent_id: String) -> Result<i64> {
-        self.send(Call::AgentComplete { agent_id: &agent_id }, "{}")
+        self.send(Call::AgentComplete { agent_id: &agent_id }, EMPTY, 0)
     }
 
     #[napi]
-    pub fn update_metadata(&self, json: String) -> Result<i64> {
-        self.send(Call::MetadataUpdate, &json)
+    pub fn update_metadata(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::MetadataUpdate, &json, coerced)
     }
 
     #[napi]
-    pub fn finalize_session(&self, json: String) -> Result<i64> {
-        self.send(Call::Finalize, &json)
+    pub fn finalize_session(&self, json: String, coerced: u32) -> Result<i64> {
+        self.send(Call::Finalize, &json, coerced)
     }
 
     #[napi]
     pub fn reopen_session(&self) -> Result<i64> {
-        self.send(Call::Reopen, "{}")
+        self.send(Call::Reopen, EMPTY, 0)
     }
 
     /// Puts what became of a record into the inbox.
     #[napi]
-    pub fn answer(&self, record: i64, id: i64) -> Result<()> {
-        self.post(self.handle.ticket(record.cast_unsigned()), id)
+    pub fn answer(&self, record: i64, inbox: &Inbox, id: i64) -> Result<()> {
+        post(self.handle.ticket(record.cast_unsigned()), inbox, id)
     }
 
     #[napi]
-    pub fn get_state(&self, id: i64) -> Result<()> {
-        self.post(self.handle.get_state(), id)
+    pub fn get_state(&self, inbox: &Inbox, id: i64) -> Result<()> {
+        post(self.handle.get_state(), inbox, id)
     }
 
     #[napi]
-    pub fn restore(&self, last: u32, id: i64) -> Result<()> {
-        self.post(self.handle.restore(last as usize), id)
+    pub fn restore(&self, last: u32, inbox: &Inbox, id: i64) -> Result<()> {
+        post(self.handle.restore(last as usize), inbox, id)
     }
 
     #[napi]
-    pub fn test_connection(&self, id: i64) -> Result<()> {
-        self.post(self.handle.test_connection(), id)
+    pub fn test_connection(&self, inbox: &Inbox, id: i64) -> Result<()> {
+        post(self.handle.test_connection(), inbox, id)
     }
 
     /// Waits on a thread of its own: those of the loop's pool are the host's.
     #[napi]
-    pub fn flush(&self, millis: u32, id: i64) -> Result<()> {
-        let (agent, inbox) = (self.handle.clone(), Arc::clone(&self.inbox));
+    pub fn flush(&self, millis: u32, inbox: &Inbox, id: i64) -> Result<()> {
+        let (agent, inbox) = (self.handle.clone(), inbox.post()?);
         let wait = move || {
             let flushed = agent.flush(Duration::from_millis(millis.into()));
             inbox.put_text(id, flushed.map(|flushed| flushed.to_string()));
@@ -143,16 +158,17 @@ impl Agent {
         Ok(serde_json::to_string(&stats).expect("counters and texts are JSON"))
     }
 
-    fn send(&self, call: Call<'_>, json: &str) -> Result<i64> {
-        let ticket = self.handle.send(call, json).map_err(|error| thrown(&error))?;
+    fn send(&self, call: Call<'_>, json: &str, coerced: u32) -> Result<i64> {
+        let sent = self.handle.send_coerced(call, json, coerced.into());
+        let ticket = sent.map_err(|error| thrown(&error))?;
         let record = ticket.number().expect("a write has a number");
         self.shared.wrote(record);
         Ok(record.cast_signed())
     }
+}
 
-    fn post(&self, ticket: std::result::Result<Ticket, Error>, id: i64) -> Result<()> {
-        let inbox = Arc::clone(&self.inbox);
-        ticket.map_err(|error| thrown(&error))?.on_done(move |outcome| inbox.put(id, outcome));
-        Ok(())
-    }
+fn post(ticket: std::result::Result<Ticket, Error>, inbox: &Inbox, id: i64) -> Result<()> {
+    let inbox = inbox.post()?;
+    ticket.map_err(|error| thrown(&error))?.on_done(move |outcome| inbox.put(id, outcome));
+    Ok(())
 }

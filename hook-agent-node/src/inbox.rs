@@ -9,6 +9,7 @@ use napi::bindgen_prelude::Function;
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
+use crate::error::{Result, thrown};
 use crate::shared::Shared;
 
 /// What became of the request of this id.
@@ -26,9 +27,9 @@ type Waiting = Arc<Mutex<Vec<Settled>>>;
 /// Unreferenced: it does not keep the loop alive. That is the JavaScript side's to decide.
 type Wake = ThreadsafeFunction<(), (), Vec<Settled>, napi::Status, false, true>;
 
-/// One environment's.
+/// One environment's, from its first agent until the last one is closed and answered.
 #[napi]
-pub struct Inbox(Arc<Post>);
+pub struct Inbox(Option<Arc<Post>>);
 
 /// The part that other threads hold.
 pub(crate) struct Post {
@@ -47,15 +48,15 @@ impl Inbox {
             .build_threadsafe_function()
             .weak::<true>()
             .build_callback(move |_| Ok(std::mem::take(&mut *lock(&taken))))?;
-        Ok(Self(Arc::new(Post { waiting, wake })))
+        Ok(Self(Some(Arc::new(Post { waiting, wake }))))
     }
 
     /// Puts `true` in once everything that was called in this process so far is settled or known to be queued.
     #[napi]
-    pub fn rest(&self, id: i64) {
+    pub fn rest(&self, id: i64) -> Result<()> {
         let tickets: Vec<Ticket> = Shared::all().iter().filter_map(|shared| shared.latest()).collect();
         let left = Arc::new(AtomicUsize::new(tickets.len() + 1));
-        let post = self.post();
+        let post = self.post()?;
         let one_less = move || {
             if left.fetch_sub(1, Ordering::SeqCst) == 1 {
                 post.put_text(id, Ok("true".to_owned()));
@@ -66,20 +67,27 @@ impl Inbox {
             ticket.on_done(move |_| one_less());
         }
         one_less();
+        Ok(())
     }
 
-    pub(crate) fn post(&self) -> Arc<Post> {
-        Arc::clone(&self.0)
+    /// Gives the event loop its handle back. Nothing may be put in any more.
+    #[napi]
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+
+    pub(crate) fn post(&self) -> Result<Arc<Post>> {
+        self.0.clone().ok_or_else(|| thrown(&Error::Closed))
     }
 }
 
 impl Post {
     /// From any thread; never waits for the loop.
-    pub(crate) fn put(&self, id: i64, outcome: Result<Answer, Error>) {
+    pub(crate) fn put(&self, id: i64, outcome: std::result::Result<Answer, Error>) {
         self.put_text(id, outcome.map(Answer::into_json));
     }
 
-    pub(crate) fn put_text(&self, id: i64, outcome: Result<String, Error>) {
+    pub(crate) fn put_text(&self, id: i64, outcome: std::result::Result<String, Error>) {
         let settled = match outcome {
             Ok(text) => Settled { id, code: None, text },
             Err(error) => Settled { id, code: Some(error.code().to_owned()), text: error.to_string() },

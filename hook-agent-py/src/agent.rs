@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use hook_agent::{Call, Error, HookAgent};
+use hook_agent::{Call, Error, HookAgent, process_session};
 use pyo3::prelude::*;
 
 use crate::cell::Cell;
 use crate::connection::Connection;
 use crate::error::exception;
-use crate::json::text;
+use crate::json::{Event, identifier};
 use crate::receipt::{Receipt, seconds};
 
 /// Speaks for a session over a shared connection, until closed.
@@ -30,17 +30,32 @@ struct Open {
 impl Agent {
     #[new]
     #[pyo3(signature = (session_id=None, service_url=None))]
-    fn new(py: Python<'_>, session_id: Option<String>, service_url: Option<&str>) -> PyResult<Self> {
+    fn new(
+        py: Python<'_>,
+        session_id: Option<&Bound<'_, PyAny>>,
+        service_url: Option<&str>,
+    ) -> PyResult<Self> {
+        let named = session_id.map(identifier).transpose().map_err(|refusal| refusal.of(py, "agent"))?;
         let (connection, from_env) = Connection::of(service_url).map_err(|error| exception(py, &error))?;
-        let session = session_id.or(from_env);
-        let agent = session.as_deref().and_then(|session| connection.agent.for_session(session).ok());
+        let session = named.or(from_env);
+        let agent = match session.as_deref() {
+            Some(session) => connection.agent.for_session(session).ok(),
+            None => Some(connection.agent.clone()),
+        };
         let service_url = connection.agent.service_url().to_owned();
         Ok(Self { session, service_url, open: Mutex::new(Some(Open { connection, agent })) })
     }
 
+    /// The session that calls are for; made by the process where none is named.
     #[getter]
-    fn session_id(&self) -> Option<&str> {
-        self.session.as_deref()
+    fn session_id(&self) -> &str {
+        self.session.as_deref().unwrap_or_else(|| process_session())
+    }
+
+    /// Whether it is settled which that is.
+    #[getter]
+    fn has_session(&self) -> bool {
+        self.session.is_some() || self.lock().as_ref().is_some_and(|open| open.connection.agent.has_session())
     }
 
     #[getter]
@@ -53,12 +68,17 @@ impl Agent {
         &self,
         py: Python<'_>,
         initial: Option<&Bound<'_, PyAny>>,
-        user_id: Option<&str>,
-        parent: Option<&str>,
+        user_id: Option<&Bound<'_, PyAny>>,
+        parent: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Receipt> {
+        const NAME: &str = "create_session";
         let configured = self.open(py, |open| Ok(open.connection.user_id.clone()))?;
-        let user_id = user_id.or(configured.as_deref()).unwrap_or("unknown");
-        self.write(py, Call::CreateSession { user_id, parent }, "create_session", initial)
+        let text = |id: Option<&Bound<'_, PyAny>>| {
+            id.map(identifier).transpose().map_err(|refusal| refusal.of(py, NAME))
+        };
+        let (user_id, parent) = (text(user_id)?.or(configured), text(parent)?);
+        let user_id = user_id.as_deref().unwrap_or("unknown");
+        self.write(py, Call::CreateSession { user_id, parent: parent.as_deref() }, NAME, initial)
     }
 
     fn log_action(&self, py: Python<'_>, action: &Bound<'_, PyAny>) -> PyResult<Receipt> {
@@ -83,7 +103,13 @@ impl Agent {
         self.write(py, Call::GoalAdd, "goal_add", Some(goal))
     }
 
-    fn update_goal(&self, py: Python<'_>, goal_id: &str, update: &Bound<'_, PyAny>) -> PyResult<Receipt> {
+    fn update_goal(
+        &self,
+        py: Python<'_>,
+        goal_id: &Bound<'_, PyAny>,
+        update: &Bound<'_, PyAny>,
+    ) -> PyResult<Receipt> {
+        let goal_id = &identifier(goal_id).map_err(|refusal| refusal.of(py, "goal_update"))?;
         self.write(py, Call::GoalUpdate { goal_id }, "goal_update", Some(update))
     }
 
@@ -91,7 +117,8 @@ impl Agent {
         self.write(py, Call::AgentSpawn, "agent_spawn", Some(agent))
     }
 
-    fn complete_agent(&self, py: Python<'_>, agent_id: &str) -> PyResult<Receipt> {
+    fn complete_agent(&self, py: Python<'_>, agent_id: &Bound<'_, PyAny>) -> PyResult<Receipt> {
+        let agent_id = &identifier(agent_id).map_err(|refusal| refusal.of(py, "agent_complete"))?;
         self.write(py, Call::AgentComplete { agent_id }, "agent_complete", None)
     }
 
@@ -153,10 +180,10 @@ impl Agent {
         name: &'static str,
         data: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Receipt> {
-        let json = data.map_or_else(|| Ok("{}".to_owned()), |data| text(name, data));
-        let json = json.map_err(|error| exception(py, &error))?;
+        let event = data.map_or_else(|| Ok(Event::empty()), Event::of);
+        let Event { json, coerced } = event.map_err(|refusal| refusal.of(py, name))?;
         self.open(py, |open| {
-            let receipt = self.speaking(open)?.send(call, &json)?;
+            let receipt = self.speaking(open)?.send_coerced(call, &json, coerced)?;
             open.connection.writes();
             Ok(Receipt::new(receipt))
         })
@@ -168,11 +195,8 @@ impl Agent {
     }
 
     fn speaking<'a>(&self, open: &'a Open) -> Result<&'a HookAgent, Error> {
-        match (&open.agent, &self.session) {
-            (Some(agent), _) => Ok(agent),
-            (None, None) => Err(Error::MissingSession),
-            (None, Some(id)) => Err(Error::InvalidSession { id: id.clone() }),
-        }
+        let invalid = || Error::InvalidSession { id: self.session.clone().unwrap_or_default() };
+        open.agent.as_ref().ok_or_else(invalid)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Open>> {

@@ -20,8 +20,7 @@ fn class(error: &Error) -> &'static str {
         Error::Rejected { .. } | Error::Refused { .. } => "RejectedError",
         Error::Unreachable { .. } => "UnreachableError",
         Error::Timeout { .. } => "AnswerTimeoutError",
-        Error::MissingSession
-        | Error::InvalidSession { .. }
+        Error::InvalidSession { .. }
         | Error::SpoolFull { .. }
         | Error::SpoolWrite { .. }
         | Error::Thread { .. }

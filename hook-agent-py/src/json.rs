@@ -1,87 +1,193 @@
-//! Python's values as JSON text, in one walk.
+//! Python's values as JSON text, in one walk that never fails at the caller.
 //!
-//! What `json.dumps` writes, this writes: `dict`, `list`, `tuple`, `str`, `int` of any size, `float`, `bool`, `None`,
-//! their subclasses (so `str` and `int` enums too), and keys that are strings, numbers, `bool` or `None`. Unlike
-//! it, NaN and the infinities are refused, as no JSON has them. Whatever is refused is named by its path.
+//! What `json.dumps` writes, this writes: `dict`, `list`, `tuple`, `str`, `int`, `float`, `bool`, `None`, their
+//! subclasses (so `str` and `int` enums too), and keys that are strings, numbers, `bool` or `None`. Every other value
+//! is written in another form, and counted: `hook_agent._values` says in which. Only size is refused.
 
 use hook_agent::{Error, MAX_EVENT_BYTES};
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
 /// The service takes 126 levels around and within an event.
 const MAX_DEPTH: usize = 120;
-/// A path in an error names so many steps at most.
-const MAX_STEPS: usize = 12;
+const CIRCULAR: &str = "[circular]";
+const TOO_DEEP: &str = "[nested deeper than 120 levels]";
 
 /// The JSON text of what a call was given.
-pub(crate) fn text(call: &'static str, value: &Bound<'_, PyAny>) -> Result<String, Error> {
-    let mut writer = Writer { out: Vec::with_capacity(512), depth: 0 };
-    writer.value(value).map_err(|refusal| refusal.of(call))?;
-    // Never fails: it is made of strings and ASCII.
-    String::from_utf8(writer.out).map_err(|error| Error::NotJson { call, reason: error.to_string() })
+pub(crate) struct Event {
+    pub json: String,
+    /// How many values of it are written in another form.
+    pub coerced: u64,
 }
 
-struct Writer {
-    out: Vec<u8>,
-    depth: usize,
+impl Event {
+    /// What a call without data is sent with.
+    pub(crate) fn empty() -> Self {
+        Self { json: "{}".to_owned(), coerced: 0 }
+    }
+
+    /// Anything but an object becomes the `value` of one.
+    pub(crate) fn of(value: &Bound<'_, PyAny>) -> Result<Self, Refusal> {
+        let mut writer = Writer { out: Vec::with_capacity(512), within: Vec::new(), depth: 0, coerced: 0 };
+        writer.value(value)?;
+        if writer.out.first() != Some(&b'{') {
+            writer.out.splice(..0, *br#"{"value":"#);
+            writer.out.push(b'}');
+            writer.coerced += 1;
+        }
+        let json = String::from_utf8(writer.out).expect("it is made of strings and ASCII");
+        Ok(Self { json, coerced: writer.coerced })
+    }
 }
 
-enum Refusal {
-    /// The way to the value, innermost step first, and why it is refused.
-    Value { steps: Vec<String>, reason: String },
+/// An identifier as text: a `str` as it is, anything else as a value's text.
+pub(crate) fn identifier(value: &Bound<'_, PyAny>) -> Result<String, Refusal> {
+    let text = match value.cast::<PyString>() {
+        Ok(text) => text.clone(),
+        Err(_) => in_words(value, "identifier")?,
+    };
+    well_formed(&text)
+}
+
+/// Why there is no event.
+pub(crate) enum Refusal {
     /// Larger than any event may be; so many bytes at least.
     Size(usize),
+    /// No failure of a value: the program is to end, by `KeyboardInterrupt` or `SystemExit`.
+    Raised(PyErr),
+}
+
+impl Refusal {
+    /// The exception for the caller.
+    pub(crate) fn of(self, py: Python<'_>, call: &'static str) -> PyErr {
+        match self {
+            Self::Size(bytes) => {
+                crate::error::exception(py, &Error::TooLarge { call, bytes, limit: MAX_EVENT_BYTES })
+            }
+            Self::Raised(error) => error,
+        }
+    }
 }
 
 type Written = Result<(), Refusal>;
 
+struct Writer {
+    out: Vec<u8>,
+    /// The values that are being written, outermost first, by their addresses.
+    within: Vec<usize>,
+    /// How many of them are objects or arrays.
+    depth: usize,
+    coerced: u64,
+}
+
 impl Writer {
     fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        if let Ok(text) = value.cast::<PyString>() {
-            self.string(text)
-        } else if let Ok(dict) = value.cast::<PyDict>() {
-            self.nested(|writer| writer.dict(dict))
-        } else if value.is_none() {
-            self.plain("null")
-        } else if let Ok(truth) = value.cast::<PyBool>() {
-            self.plain(if truth.is_true() { "true" } else { "false" })
-        } else if let Ok(number) = value.cast::<PyInt>() {
-            self.int(number)
-        } else if let Ok(number) = value.cast::<PyFloat>() {
-            self.float(number.value())
-        } else if let Ok(list) = value.cast::<PyList>() {
-            self.nested(|writer| writer.array(list.iter()))
-        } else if let Ok(tuple) = value.cast::<PyTuple>() {
-            self.nested(|writer| writer.array(tuple.iter()))
-        } else {
-            Err(refused(format!("is a {}, which JSON has not{}", type_name(value), advice(value))))
-        }
+        if self.plain_value(value)? { Ok(()) } else { self.another_form(value) }
     }
 
-    fn nested(&mut self, write: impl FnOnce(&mut Self) -> Written) -> Written {
+    /// Writes what JSON has a form for; false if this is nothing of that kind.
+    fn plain_value(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
+        if let Ok(text) = value.cast::<PyString>() {
+            self.string(text)?;
+        } else if let Ok(dict) = value.cast::<PyDict>() {
+            self.nested(value, |writer| writer.dict(dict))?;
+        } else if value.is_none() {
+            self.ascii("null")?;
+        } else if let Ok(truth) = value.cast::<PyBool>() {
+            self.ascii(if truth.is_true() { "true" } else { "false" })?;
+        } else if let Ok(number) = value.cast::<PyInt>() {
+            self.int(number)?;
+        } else if let Ok(number) = value.cast::<PyFloat>() {
+            self.float(number.value())?;
+        } else if let Ok(list) = value.cast::<PyList>() {
+            self.nested(value, |writer| writer.array(list.iter()))?;
+        } else if let Ok(tuple) = value.cast::<PyTuple>() {
+            self.nested(value, |writer| writer.array(tuple.iter()))?;
+        } else {
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Every other type: `hook_agent._values` makes a plain value of it, whose members may again be of any type.
+    fn another_form(&mut self, value: &Bound<'_, PyAny>) -> Written {
+        if self.is_within(value) {
+            return self.cut(CIRCULAR);
+        }
+        self.coerced += 1;
+        let Some(form) = lenient(value.py(), ordinary(value))? else {
+            return self.text(&in_words(value, "text")?);
+        };
+        self.once(value, |writer| {
+            if writer.plain_value(&form)? { Ok(()) } else { writer.text(&in_words(&form, "text")?) }
+        })
+    }
+
+    /// An object or an array; one that is too deep is cut.
+    fn nested(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
         if self.depth == MAX_DEPTH {
-            return Err(refused(format!("is nested deeper than {MAX_DEPTH} levels, or contains itself")));
+            return self.cut(TOO_DEEP);
         }
         self.depth += 1;
-        write(self)?;
+        self.once(value, write)?;
         self.depth -= 1;
         Ok(())
     }
 
+    /// A value that contains itself is cut where it comes again.
+    fn once(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
+        if self.is_within(value) {
+            return self.cut(CIRCULAR);
+        }
+        self.within.push(value.as_ptr().addr());
+        write(self)?;
+        self.within.pop();
+        Ok(())
+    }
+
+    fn is_within(&self, value: &Bound<'_, PyAny>) -> bool {
+        self.within.contains(&value.as_ptr().addr())
+    }
+
+    fn cut(&mut self, notice: &str) -> Written {
+        self.coerced += 1;
+        self.out.push(b'"');
+        self.ascii(notice)?;
+        self.ascii("\"")
+    }
+
     /// From a copy of its items: nothing that runs meanwhile can change what is walked.
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
-        let items = if dict.is_exact_instance_of::<PyDict>() { dict.items() } else { own_items(dict)? };
+        let items = if dict.is_exact_instance_of::<PyDict>() { dict.items() } else { self.own_items(dict)? };
         self.out.push(b'{');
-        for (index, item) in items.iter().enumerate() {
-            let (key, value) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>().map_err(raised)?;
-            if index > 0 {
+        let mut is_first = true;
+        for item in items.iter() {
+            // A subclass may hand out anything.
+            let Ok((key, value)) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
+                self.coerced += 1;
+                continue;
+            };
+            if !std::mem::take(&mut is_first) {
                 self.out.push(b',');
             }
-            self.key(&key).map_err(|refusal| refusal.beneath(|| step(&key)))?;
+            self.key(&key)?;
             self.out.push(b':');
-            self.value(&value).map_err(|refusal| refusal.beneath(|| step(&key)))?;
+            self.value(&value)?;
         }
-        self.plain("}")
+        self.ascii("}")
+    }
+
+    /// What a subclass of `dict` says that it holds; what it holds, if it cannot say so.
+    fn own_items<'py>(&mut self, dict: &Bound<'py, PyDict>) -> Result<Bound<'py, PyList>, Refusal> {
+        let items = dict
+            .call_method0("items")
+            .and_then(|items| PyList::new(dict.py(), items.try_iter()?.collect::<PyResult<Vec<_>>>()?));
+        if let Some(items) = lenient(dict.py(), items)? {
+            return Ok(items);
+        }
+        self.coerced += 1;
+        Ok(dict.items())
     }
 
     fn array<'py>(&mut self, items: impl Iterator<Item = Bound<'py, PyAny>>) -> Written {
@@ -90,50 +196,77 @@ impl Writer {
             if index > 0 {
                 self.out.push(b',');
             }
-            self.value(&item).map_err(|refusal| refusal.beneath(|| format!("[{index}]")))?;
+            self.value(&item)?;
         }
-        self.plain("]")
+        self.ascii("]")
     }
 
     fn key(&mut self, key: &Bound<'_, PyAny>) -> Written {
         if let Ok(text) = key.cast::<PyString>() {
             return self.string(text);
         }
-        if !(key.is_none() || key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>()) {
-            return Err(refused(format!("has a {} as its key", type_name(key))));
+        if key.is_none() || key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>() {
+            let from = self.out.len();
+            self.value(key)?;
+            // What became a text has its quotes.
+            if self.out.get(from) != Some(&b'"') {
+                self.out.insert(from, b'"');
+                self.out.push(b'"');
+            }
+            return Ok(());
         }
-        self.out.push(b'"');
-        self.value(key)?;
-        self.plain("\"")
+        self.coerced += 1;
+        self.text(&in_words(key, "key")?)
     }
 
+    /// Lone surrogates, which `os.fsdecode` makes of bytes that are no UTF-8, are replaced.
     fn string(&mut self, text: &Bound<'_, PyString>) -> Written {
-        let length = text.len().map_err(raised)?;
-        self.check_size(length)?;
-        let Ok(text) = text.to_cow() else {
-            return Err(refused("has a lone surrogate, which is no character".to_owned()));
-        };
-        serde_json::to_writer(&mut self.out, &*text).map_err(|error| refused(error.to_string()))
+        // A failure is a text without a length, which no `str` is.
+        self.check_size(text.len().map_err(Refusal::Raised)?)?;
+        if let Ok(text) = text.to_cow() {
+            return self.json(&*text);
+        }
+        self.coerced += 1;
+        self.json(&well_formed(text)?)
+    }
+
+    /// As `string`, of what is counted already.
+    fn text(&mut self, text: &Bound<'_, PyString>) -> Written {
+        self.check_size(text.len().map_err(Refusal::Raised)?)?;
+        self.json(&well_formed(text)?)
     }
 
     fn int(&mut self, number: &Bound<'_, PyInt>) -> Written {
         if let Ok(number) = number.extract::<i64>() {
-            return serde_json::to_writer(&mut self.out, &number).map_err(|error| refused(error.to_string()));
+            return self.json(&number);
         }
         // A subclass may print itself in a way of its own.
-        let digits = number.py().get_type::<PyInt>().call_method1("__repr__", (number,)).map_err(raised)?;
-        let digits = digits.extract::<String>().map_err(raised)?;
-        self.plain(&digits)
+        let digits = number.py().get_type::<PyInt>().call_method1("__repr__", (number,));
+        if let Some(digits) = lenient(number.py(), digits.and_then(|digits| digits.extract::<String>()))? {
+            return self.ascii(&digits);
+        }
+        // More digits than the interpreter writes (`sys.set_int_max_str_digits`).
+        self.coerced += 1;
+        self.text(&in_words(number, "huge")?)
     }
 
     fn float(&mut self, number: f64) -> Written {
-        if !number.is_finite() {
-            return Err(refused(format!("is {number}, which JSON has not")));
+        if number.is_finite() {
+            return self.json(&number);
         }
-        serde_json::to_writer(&mut self.out, &number).map_err(|error| refused(error.to_string()))
+        self.cut(match number {
+            f64::INFINITY => "Infinity",
+            f64::NEG_INFINITY => "-Infinity",
+            _ => "NaN",
+        })
     }
 
-    fn plain(&mut self, text: &str) -> Written {
+    fn json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Written {
+        serde_json::to_writer(&mut self.out, value).expect("memory takes a number or a text");
+        self.check_size(0)
+    }
+
+    fn ascii(&mut self, text: &str) -> Written {
         self.out.extend_from_slice(text.as_bytes());
         self.check_size(0)
     }
@@ -144,66 +277,41 @@ impl Writer {
     }
 }
 
-/// What a subclass of `dict` says that it holds.
-fn own_items<'py>(dict: &Bound<'py, PyDict>) -> Result<Bound<'py, PyList>, Refusal> {
-    let items = dict.call_method0("items").map_err(raised)?;
-    items
-        .try_iter()
-        .and_then(|items| PyList::new(dict.py(), items.collect::<PyResult<Vec<_>>>()?))
-        .map_err(raised)
+/// The plain value that stands for one of another type.
+fn ordinary<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    values(value.py())?.call_method1("ordinary", (value,))
 }
 
-fn refused(reason: String) -> Refusal {
-    Refusal::Value { steps: Vec::new(), reason }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "what `map_err` calls")]
-fn raised(error: PyErr) -> Refusal {
-    refused(format!("raised {error}"))
-}
-
-fn type_name(value: &Bound<'_, PyAny>) -> String {
-    value.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string())
-}
-
-fn advice(value: &Bound<'_, PyAny>) -> &'static str {
-    match type_name(value).as_str() {
-        "datetime" | "date" | "time" => ": pass its `isoformat()`",
-        "set" | "frozenset" => ": pass a list",
-        "bytes" | "bytearray" => ": decode it",
-        "Decimal" => ": pass a `float` or a `str`",
-        _ => "",
+/// A value in words, made by this function of `hook_agent._values`; at worst the name of its type.
+fn in_words<'py>(value: &Bound<'py, PyAny>, function: &str) -> Result<Bound<'py, PyString>, Refusal> {
+    let words = values(value.py())
+        .and_then(|values| values.call_method1(function, (value,)))
+        .and_then(|words| Ok(words.cast_into::<PyString>()?));
+    if let Some(words) = lenient(value.py(), words)? {
+        return Ok(words);
     }
+    let name = value.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string());
+    Ok(PyString::new(value.py(), &format!("<{name}>")))
 }
 
-fn step(key: &Bound<'_, PyAny>) -> String {
-    let key =
-        key.str().map_or_else(|_| "?".to_owned(), |key| key.to_string_lossy().chars().take(64).collect());
-    let plain = key.chars().all(|sign| sign.is_alphanumeric() || sign == '_') && !key.is_empty();
-    if plain { format!(".{key}") } else { format!("[{key:?}]") }
+fn values(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
+    py.import("hook_agent._values")
 }
 
-impl Refusal {
-    fn beneath(mut self, name: impl FnOnce() -> String) -> Self {
-        if let Self::Value { steps, .. } = &mut self {
-            steps.push(name());
-        }
-        self
+/// The text with U+FFFD for each lone surrogate.
+fn well_formed(text: &Bound<'_, PyString>) -> Result<String, Refusal> {
+    if let Ok(text) = text.to_cow() {
+        return Ok(text.into_owned());
     }
+    let text = values(text.py()).and_then(|values| values.call_method1("well_formed", (text,)));
+    text.and_then(|text| text.extract()).map_err(Refusal::Raised)
+}
 
-    fn of(self, call: &'static str) -> Error {
-        match self {
-            Self::Size(bytes) => Error::TooLarge { call, bytes, limit: MAX_EVENT_BYTES },
-            Self::Value { steps, reason } if steps.is_empty() => {
-                Error::NotJson { call, reason: format!("the value {reason}") }
-            }
-            Self::Value { steps, reason } => {
-                let mut path: String = steps.iter().rev().take(MAX_STEPS).map(String::as_str).collect();
-                if steps.len() > MAX_STEPS {
-                    path.push('…');
-                }
-                Error::NotJson { call, reason: format!("`{}` {reason}", path.trim_start_matches('.')) }
-            }
-        }
+/// None for what a value raised; what ends the program, it ends.
+fn lenient<T>(py: Python<'_>, made: PyResult<T>) -> Result<Option<T>, Refusal> {
+    match made {
+        Ok(made) => Ok(Some(made)),
+        Err(error) if error.is_instance_of::<PyException>(py) => Ok(None),
+        Err(error) => Err(Refusal::Raised(error)),
     }
 }

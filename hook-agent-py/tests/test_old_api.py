@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 from conftest import Run
 from fault_server import FaultServer
-from service import Service
+from service import DEADLINE, Service
 
 PROGRAM = """
 import asyncio
@@ -49,28 +51,48 @@ def test_a_program_of_the_old_client_runs_unchanged(service: Service, run: Run) 
         assert whole["state"]["agents"]["completed"] == ["a1", "a2"][:times]
 
 
-def test_importing_needs_no_variable_and_a_call_without_a_session_says_so(run: Run, server: FaultServer) -> None:
+def unnamed(url: str) -> dict[str, str]:
+    """An environment that has nothing but a service and a spool."""
     environ = {name: "" for name in os.environ if name.startswith(("SESSION_", "HOOK_AGENT_"))}
-    environ["SESSION_STORAGE_BIN"] = ""
+    return {**environ, "SESSION_SERVICE_URL": url, "HOOK_AGENT_SPOOL_DIR": os.environ["HOOK_AGENT_SPOOL_DIR"]}
+
+
+def test_a_session_may_be_named_as_late_as_at_the_first_call(run: Run, server: FaultServer) -> None:
     run(
-        f"""
-import asyncio, os
-from hook_agent import HookAgentError, hook_agent
-for call in (lambda: hook_agent.log_action({{}}), lambda: asyncio.run(hook_agent.get_state())):
-    try:
-        call()
-    except HookAgentError as error:
-        print(error.code)
+        """
+import os
+from hook_agent import hook_agent
+hook_agent.stats()
 os.environ["SESSION_ID"] = "late"
-# Never the default: whoever runs the tests may have a service there.
-os.environ["SESSION_SERVICE_URL"] = {server.url!r}
-hook_agent.log_action({{}})
+hook_agent.log_action({})
 print(hook_agent.session_id)
 """,
-        out="missing_session\nmissing_session\nlate\n",
-        **{**environ, "HOOK_AGENT_SPOOL_DIR": os.environ["HOOK_AGENT_SPOOL_DIR"]},
+        out="late\n",
+        **unnamed(server.url),
     )
     server.wait(lambda server: "late" in server.sessions)
+
+
+def test_without_a_session_the_process_makes_one_says_so_once_and_records(service: Service) -> None:
+    program = """
+from hook_agent import SessionHookAgent, hook_agent
+hook_agent.log_action({"n": 0})
+hook_agent.log_action({"n": 1})
+SessionHookAgent().sync.log_action({"n": 2})
+hook_agent.sync.close()
+print(hook_agent.session_id)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, **unnamed(service.url)},
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=True,
+    )
+    session = ended.stdout.strip()
+    assert ended.stderr == f"hook-agent: `SESSION_ID` is not set: recording as session {session}\n"
+    assert service.numbers(session) == [0, 1, 2]
 
 
 def test_a_variable_that_cannot_be_used_is_told_at_the_first_call(run: Run) -> None:

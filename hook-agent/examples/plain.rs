@@ -4,13 +4,11 @@
 use std::io::Write;
 use std::time::Duration;
 
-use hook_agent::{Config, HookAgent};
+use hook_agent::HookAgent;
 use serde_json::json;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut config = Config::from_env()?;
-    config.session_id.get_or_insert_with(|| format!("plain-{}", std::process::id()));
-    let agent = HookAgent::new(config);
+    let agent = HookAgent::from_env()?;
 
     agent.create_session(&json!({"input": "count the words"}))?;
     agent.log_action(&json!({"type": "file_read", "path": "README.md"}))?;
@@ -19,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     // Awaited: the service has it, or it is queued.
     let answer = agent.finalize_session(&json!({"outcome": "counted"}))?.wait(Duration::from_secs(5))?;
-    writeln!(std::io::stderr(), "session {}: {}", agent.session_id().unwrap_or_default(), answer.json())?;
+    writeln!(std::io::stderr(), "session {}: {}", agent.session_id(), answer.json())?;
     agent.close(Duration::from_secs(2));
     Ok(())
 }

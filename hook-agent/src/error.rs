@@ -9,9 +9,6 @@ use std::path::PathBuf;
 /// What a call, or the ticket that it returned, failed with.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A write or a read without a session: neither the agent nor `SESSION_ID` names one.
-    #[error("no session id: set `SESSION_ID` or name one when making the agent")]
-    MissingSession,
     /// A session id that the service would refuse.
     #[error("session id `{id}` is not valid: 1 to 128 of A-Z a-z 0-9 . _ - and a letter or digit first")]
     InvalidSession {
@@ -120,7 +117,6 @@ impl Error {
     /// A stable word for programs; for what the service said, the service's own.
     pub fn code(&self) -> &str {
         match self {
-            Self::MissingSession => "missing_session",
             Self::InvalidSession { .. } => "invalid_session_id",
             Self::NotJson { .. } => "invalid_json",
             Self::TooLarge { .. } => "event_too_large",

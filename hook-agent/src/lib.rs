@@ -34,7 +34,7 @@ mod text;
 mod token;
 mod transport;
 
-pub use client::{Answer, Call, HookAgent, Stats, Ticket};
+pub use client::{Answer, Call, HookAgent, Stats, Ticket, process_session};
 pub use config::{Config, FullPolicy, MAX_EVENT_BYTES};
 pub use error::Error;
 pub use redaction::RuleFile;

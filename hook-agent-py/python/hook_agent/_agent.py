@@ -29,7 +29,10 @@ class SessionHookAgent:
     Every call queues at once, in order, and returns something to await: the await ends when the service has the
     change, or when it is known to be away; then the answer is `{"success": True, "queued": True}`.
 
-    `session_id` and `service_url` default to `SESSION_ID` and `SESSION_SERVICE_URL`.
+    `session_id` and `service_url` default to `SESSION_ID` and `SESSION_SERVICE_URL`. Without a session id the process
+    makes one, and names it once on the error output.
+
+    Values that JSON has no form for are recorded in another one, and counted as `coerced` in `stats()`.
     """
 
     _agent: _native.Agent
@@ -49,7 +52,7 @@ class SessionHookAgent:
         return SessionHookAgent, (self.session_id, self.service_url)
 
     @property
-    def session_id(self) -> Optional[str]:
+    def session_id(self) -> str:
         """The session that calls are for."""
         return self._agent.session_id
 
@@ -154,7 +157,7 @@ class SessionHookAgent:
 
 
 class _EnvironmentAgent(SessionHookAgent):
-    """The agent that the environment describes: made at the first call that finds a session there."""
+    """The agent that the environment describes, which may name a session as late as at the first call of one."""
 
     def __init__(self) -> None:
         """Does nothing: importing the package must not fail because of a variable."""
@@ -163,7 +166,7 @@ class _EnvironmentAgent(SessionHookAgent):
         if name != "_agent":
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
         agent = _native.Agent()
-        if agent.session_id is not None:
+        if agent.has_session:
             self._agent = agent
         return agent
 

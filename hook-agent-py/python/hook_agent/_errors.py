@@ -6,7 +6,7 @@ from __future__ import annotations
 class HookAgentError(Exception):
     """Any failure; `code` tells which.
 
-    Of its own: `missing_session`, `invalid_session_id`, `invalid_config`, `agent_closed`, `spool_full`,
+    Of its own: `invalid_session_id`, `invalid_config`, `agent_closed`, `spool_full`,
     `spool_write_failed`, `event_dropped`, `event_forgotten`, `thread_failed`.
     """
 
@@ -16,7 +16,7 @@ class HookAgentError(Exception):
 
 
 class InvalidEventError(HookAgentError, TypeError, ValueError):
-    """What was passed is no JSON object (`invalid_json`) or too large (`event_too_large`); nothing was written."""
+    """What was passed is too large (`event_too_large`); nothing was written."""
 
 
 class RejectedError(HookAgentError):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from json import loads
 
-from ._loops import desk
+from ._desks import at_await, at_wait
+from ._errors import AnswerTimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Ticket(_Coroutine["_T"]):
     """A call that is under way.
 
     It has a coroutine's methods, as asyncio takes nothing else for a task. Unlike one it has begun already, may be
-    dropped without a warning, and may be awaited more than once, in any event loop.
+    dropped without a warning, and may be awaited more than once, in any event loop of asyncio or trio.
     """
 
     __slots__ = ("_receipt", "_running")
@@ -39,21 +40,29 @@ class Ticket(_Coroutine["_T"]):
     def __await__(self) -> Generator[Any, None, _T]:
         receipt = self._receipt
         answer = receipt.settled()
-        if answer is None:
-            # A loop runs, so this costs nothing.
-            from asyncio import get_running_loop
-
-            loop = get_running_loop()
-            while answer is None:
-                yield from desk(loop).wait(loop, receipt)
-                answer = receipt.settled()
+        while answer is None:
+            yield from at_await(receipt)
+            answer = receipt.settled()
         result: _T = loads(answer)
         return result
 
     def wait(self, timeout: float) -> _T:
-        """Blocks until the answer, at most so many seconds (`AnswerTimeoutError`); other threads run meanwhile."""
-        result: _T = loads(self._receipt.wait(timeout))
+        """Blocks until the answer, at most so many seconds (`AnswerTimeoutError`).
+
+        Other threads run meanwhile; with gevent, other greenlets.
+        """
+        result: _T = loads(self._waited(timeout))
         return result
+
+    def _waited(self, timeout: float) -> str:
+        desk = at_wait()
+        if desk is None:
+            return self._receipt.wait(timeout)
+        desk.wait(self._receipt, timeout)
+        answer = self._receipt.settled()
+        if answer is None:
+            raise AnswerTimeoutError(f"no answer within {timeout * 1000:.0f} ms", "timeout")
+        return answer
 
     def send(self, value: None) -> Any:
         """As of a coroutine."""

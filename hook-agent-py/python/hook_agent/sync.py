@@ -59,7 +59,7 @@ class SessionHookAgent:
         return _made, (self.session_id, self.service_url, self.timeout)
 
     @property
-    def session_id(self) -> Optional[str]:
+    def session_id(self) -> str:
         """The session that calls are for."""
         return self._agent.session_id
 

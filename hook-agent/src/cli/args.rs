@@ -166,7 +166,8 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
                     _ => option(&mut options, &name, &mut parser)?,
                 }
             }
-            Arg::Value(word) => words.push(word.string().map_err(|error| failed(&error))?),
+            // An event with bytes that are no UTF-8 is worth recording with replacement characters.
+            Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
         }
         if words.first().is_some_and(|word| word == "exec") {
             return exec(&mut parser, options);

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure, print, tell};
 use super::flush::flush;
 use super::status::status;
 use super::{claude_code, exec};
-use crate::{Answer, Call, Error, HookAgent};
+use crate::{Answer, Call, Config, Error, HookAgent};
 
 pub(super) fn run(options: &Options, command: Command) -> Exit {
     let done = match command {
@@ -24,7 +24,7 @@ pub(super) fn run(options: &Options, command: Command) -> Exit {
 }
 
 fn write(options: &Options, write: &Write, json: Option<String>) -> Result<Exit, Failure> {
-    let config = config(options)?;
+    let config = of_session(options)?;
     let user = config.user_id.clone().unwrap_or_else(|| "unknown".to_owned());
     let json = match json {
         Some(json) => json,
@@ -81,16 +81,27 @@ fn shown(options: &Options, answer: &Answer) -> Exit {
 }
 
 fn restore(options: &Options) -> Result<Exit, Failure> {
-    let config = config(options)?;
+    let config = of_session(options)?;
     let longest = config.connect_timeout + config.answer_timeout;
     let answer = HookAgent::new(config).restore(options.last)?.wait(longest * 3)?;
     Ok(print(&format!("{}\n", answer.json())))
 }
 
+/// The configuration for a command that is about one session. The process makes none by itself, as the library does:
+/// each call of a script would record into another one.
+fn of_session(options: &Options) -> Result<Config, Failure> {
+    let config = config(options)?;
+    if config.session_id.is_none() {
+        return Err(Failure::usage("no session: set `SESSION_ID` or pass `--session ID`"));
+    }
+    Ok(config)
+}
+
+/// Bytes that are no UTF-8 become replacement characters: the rest is worth recording.
 fn read_input() -> Result<String, Failure> {
-    let mut text = String::new();
-    match std::io::stdin().lock().read_to_string(&mut text) {
-        Ok(_) => Ok(text),
+    let mut bytes = Vec::new();
+    match std::io::stdin().lock().read_to_end(&mut bytes) {
+        Ok(_) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         Err(error) => Err(Failure { exit: Exit::Data, message: format!("standard input: {error}") }),
     }
 }

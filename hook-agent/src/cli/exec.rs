@@ -22,7 +22,7 @@ use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, tell};
 use super::lines::Lines;
-use crate::{Call, Config, HookAgent};
+use crate::{Call, Config, HookAgent, process_session};
 
 /// Once the program has ended, a background child of its may keep its output open: it is followed for this long
 /// after its last byte.
@@ -68,9 +68,7 @@ fn named(config: &mut Config) -> bool {
     if config.session_id.is_some() {
         return false;
     }
-    let id = uuid::Uuid::now_v7().to_string();
-    tell(&format!("`SESSION_ID` is not set: recording as session {id}"));
-    config.session_id = Some(id);
+    config.session_id = Some(process_session().to_owned());
     true
 }
 
@@ -221,7 +219,7 @@ impl Recorder {
     }
 
     fn flush(&self, wait: Duration) {
-        if let Some(agent) = self.agent.as_ref().filter(|agent| agent.session_id().is_some()) {
+        if let Some(agent) = &self.agent {
             let _ = agent.flush(wait);
             // The service may be away for a while; a token that it does not take is somebody's to mend.
             if let Some(why) =

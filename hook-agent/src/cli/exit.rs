@@ -40,7 +40,7 @@ impl Exit {
 
     pub(super) fn of(error: &Error) -> Self {
         match error {
-            Error::MissingSession | Error::InvalidSession { .. } | Error::Config { .. } => Self::Usage,
+            Error::InvalidSession { .. } | Error::Config { .. } => Self::Usage,
             Error::NotJson { .. } | Error::TooLarge { .. } => Self::Data,
             Error::SpoolFull { .. }
             | Error::SpoolWrite { .. }

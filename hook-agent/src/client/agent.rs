@@ -1,12 +1,14 @@
 //! The agent: one method a thing that can be said or asked.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::life::Core;
 use super::reads::Question;
+use super::session::{check_session, has_process_session, process_session};
 use super::{Call, Stats, Ticket};
 use crate::{Config, Error};
 
@@ -35,9 +37,15 @@ impl HookAgent {
         Ok(Self { core: Arc::clone(&self.core), session: Some(Arc::from(session_id)) })
     }
 
-    /// The session that calls are for.
-    pub fn session_id(&self) -> Option<&str> {
-        self.session.as_deref()
+    /// The session that calls are for. Where none is named, this process makes one, and says so once on the error
+    /// output.
+    pub fn session_id(&self) -> &str {
+        self.session.as_deref().unwrap_or_else(|| process_session())
+    }
+
+    /// Whether it is settled which session that is: named, or made by this process already.
+    pub fn has_session(&self) -> bool {
+        self.session.is_some() || has_process_session()
     }
 
     /// The service's address.
@@ -47,24 +55,38 @@ impl HookAgent {
 
     /// Queues one write whose data is JSON text: what every other write comes down to.
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
-        let frame = call.frame(self.session()?, json, &self.core.redaction)?;
-        let (pid, shared) = self.core.running(self.session_id())?;
+        self.send_coerced(call, json, 0)
+    }
+
+    /// As [`send`](Self::send), where so many values of the data had no JSON form of their own and were written in
+    /// another one: [`Stats::coerced`] counts them.
+    pub fn send_coerced(&self, call: Call<'_>, json: &str, coerced: u64) -> Result<Ticket, Error> {
+        let session = self.session()?;
+        let frame = call.frame(session, json, &self.core.redaction)?;
+        let (pid, shared) = self.core.running(Some(session))?;
         // The delivery may be able to make room.
         let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
+        if coerced > 0 {
+            shared.spool.counters.coerced.fetch_add(coerced, Ordering::Relaxed);
+        }
         shared.bell.added();
         Ok(Ticket::record(shared, pid, record))
     }
 
     /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
     pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
-        let (pid, shared) = self.core.running(self.session_id())?;
+        let (pid, shared) = self.core.running(self.session.as_deref())?;
         Ok(Ticket::record(shared, pid, number))
     }
 
+    /// Anything but an object becomes the `value` of one.
     fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {
         let json = serde_json::to_string(data)
             .map_err(|error| Error::NotJson { call: call.kind().name(), reason: error.to_string() })?;
-        self.send(call, &json)
+        if json.starts_with('{') {
+            return self.send(call, &json);
+        }
+        self.send_coerced(call, &format!(r#"{{"value":{json}}}"#), 1)
     }
 
     /// Creates the session for the configured user; not needed, as a first write creates it for `unknown`.
@@ -150,12 +172,12 @@ impl HookAgent {
 
     /// Waits until everything called before is settled, at most this long; says whether it is.
     pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running(self.session_id())?.1.flush(timeout, false))
+        Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, false))
     }
 
     /// As [`flush`](Self::flush), and drains every spool folder whose owner is gone.
     pub fn flush_all(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running(self.session_id())?.1.flush(timeout, true))
+        Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, true))
     }
 
     /// Flushes, then ends the thread; calls after it fail with `agent_closed`. Says whether everything was settled:
@@ -177,36 +199,11 @@ impl HookAgent {
 
     /// What went through, what waits, what went wrong. Opens the spool if no call did.
     pub fn stats(&self) -> Result<Stats, Error> {
-        Ok(Stats::of(&self.core.running(self.session_id())?.1))
+        Ok(Stats::of(&self.core.running(self.session.as_deref())?.1))
     }
 
     fn session(&self) -> Result<&str, Error> {
-        let session = self.session.as_deref().ok_or(Error::MissingSession)?;
+        let session = self.session_id();
         check_session(session).map(|()| session)
-    }
-}
-
-/// The service's rule for session ids.
-pub(crate) fn check_session(id: &str) -> Result<(), Error> {
-    let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let first = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
-    if first && id.len() <= 128 && id != "user" && id.bytes().all(inner) {
-        return Ok(());
-    }
-    Err(Error::InvalidSession { id: id.to_owned() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_ids_that_the_service_takes_are_taken() {
-        for id in ["a", "A.b_c-1", &"x".repeat(128)] {
-            check_session(id).unwrap();
-        }
-        for id in ["", "user", "-a", "a/b", "a b", "é", &"x".repeat(129)] {
-            assert_eq!(check_session(id).unwrap_err().code(), "invalid_session_id", "{id}");
-        }
     }
 }

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
+use session_model::json::mend_surrogates;
 
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
@@ -78,7 +79,9 @@ impl Call<'_> {
         if json.len() > MAX_EVENT_BYTES {
             return Err(Error::TooLarge { call, bytes: json.len(), limit: MAX_EVENT_BYTES });
         }
-        let keys = Keys::of(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let (json, keys) =
+            checked(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let json = &*json;
         let time = now_millis();
         let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
         let line = frame.len();
@@ -198,6 +201,18 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
+/// The text, which is an object, and its keys. Half a surrogate pair in a key is replaced, as the service replaces it
+/// wherever it stands.
+fn checked(json: &str) -> serde_json::Result<(Cow<'_, str>, Keys)> {
+    let error = match Keys::of(json) {
+        Ok(keys) => return Ok((Cow::Borrowed(json), keys)),
+        Err(error) => error,
+    };
+    let mended = mend_surrogates(json).ok_or(error)?;
+    let keys = Keys::of(&mended)?;
+    Ok((Cow::Owned(mended), keys))
+}
+
 /// Which of the keys that matter an object has; finding out checks that it is an object.
 #[derive(Default)]
 struct Keys {
@@ -313,6 +328,12 @@ mod tests {
         ] {
             assert!(!line(call, json).contains(r#"":"2"#), "{}", line(call, json));
         }
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_key_is_replaced() {
+        let line = line(Call::StateUpdate { if_version: None }, r#"{"caf\udce9":1}"#);
+        assert_eq!(line, r#"{"type":"state_update","data":{"caf\ufffd":1}}"#);
     }
 
     #[test]

@@ -23,9 +23,14 @@
 //! # Ok::<(), hook_agent::Error>(())
 //! ```
 //!
+//! A value of the host's that JSON has no form for must not fail at the caller: write it in its usual form (a date as
+//! ISO 8601, a set as an array, an error as its name, message and trace), cut a circle, and say with
+//! [`HookAgent::send_coerced`] how many there were.
+//!
 //! It checks that the text is a JSON object (an [`Error`](crate::Error) with a `code()` at once if not), writes it
 //! to the spool and returns. It takes one to two microseconds and no lock of the host's, so releasing the
-//! interpreter around it is not worth its price. The typed methods (`log_action` …) are the same with serde.
+//! interpreter around it is not worth its price. Without a session id the process makes one at its first such call and
+//! says so once on the error output; see [`HookAgent::session_id`]. The typed methods (`log_action` …) are the same with serde.
 //!
 //! **Awaiting.** A [`Ticket`] that is dropped costs nothing: the record is delivered all the same. When the host
 //! awaits, call [`Ticket::on_done`] with a callback; that wakes the delivery at once. The callback comes exactly once,
@@ -41,8 +46,8 @@
 //!
 //! **Trouble.** A network failure is never an error of a write: the answer is `{"success":true,"queued":true}`, at
 //! the latest after connect plus answer time-out, and at once for as long as the service is known to be away.
-//! Errors of a write are: at the call, what the caller can mend (`missing_session`, `invalid_session_id`,
-//! `invalid_json`, `event_too_large`, `spool_full`, `spool_write_failed`, `agent_closed`); at the ticket, what the
+//! Errors of a write are: at the call, what the caller can mend (`invalid_session_id`, `invalid_json`,
+//! `event_too_large`, `spool_full`, `spool_write_failed`, `agent_closed`); at the ticket, what the
 //! service refused (its own code, as `goal_not_found`) and `event_dropped`. A ticket may be taken up at any time: the last
 //! 4096 refusals and drops are remembered, and what lies before them fails with `event_forgotten`.
 //!
@@ -68,12 +73,14 @@ mod answer;
 mod call;
 mod life;
 mod reads;
+mod session;
 mod stats;
 mod ticket;
 
 pub use agent::HookAgent;
-pub(crate) use agent::check_session;
 pub use answer::Answer;
 pub use call::Call;
+pub(crate) use session::check_session;
+pub use session::process_session;
 pub use stats::{SpoolStats, Stats};
 pub use ticket::Ticket;

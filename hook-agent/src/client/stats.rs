@@ -13,6 +13,8 @@ use crate::spool::Place;
 pub struct Stats {
     /// Taken from callers.
     pub accepted: u64,
+    /// Values that JSON has no form for, recorded in another form: values, not records.
+    pub coerced: u64,
     /// Stored by the service, adopted ones included.
     pub delivered: u64,
     /// Refused by the service for good; kept in `rejected/`.
@@ -75,6 +77,7 @@ impl Stats {
         };
         Self {
             accepted: counters.accepted.load(Ordering::Relaxed),
+            coerced: counters.coerced.load(Ordering::Relaxed),
             delivered: counters.delivered.load(Ordering::Relaxed),
             rejected: counters.rejected.load(Ordering::Relaxed),
             dropped: counters.dropped.load(Ordering::Relaxed),

@@ -44,6 +44,8 @@ impl Limits {
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub accepted: AtomicU64,
+    /// Values of accepted records that were written in another form.
+    pub coerced: AtomicU64,
     pub delivered: AtomicU64,
     pub rejected: AtomicU64,
     pub dropped: AtomicU64,

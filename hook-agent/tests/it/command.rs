@@ -1,6 +1,7 @@
 //! The command, as a hook or a shell calls it.
 
 use std::io::Write;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -110,9 +111,27 @@ fn what_the_caller_got_wrong_is_told() {
         let told = String::from_utf8(output.stderr).unwrap();
         assert!(told.starts_with("hook-agent: ") && told.contains(named), "{arguments:?}: {told}");
     }
-    let output = command(&setup, &["action", "{}"]).env_remove("SESSION_ID").output().unwrap();
-    silent(&output, 64);
+    for arguments in [vec!["action", "{}"], vec!["restore"]] {
+        let output = command(&setup, &arguments).env_remove("SESSION_ID").output().unwrap();
+        silent(&output, 64);
+        assert!(String::from_utf8(output.stderr).unwrap().contains("`SESSION_ID`"), "{arguments:?}");
+    }
     assert!(setup.service.lock().requests.is_empty());
+}
+
+#[test]
+fn an_event_with_bytes_that_are_no_utf8_is_recorded() {
+    let setup = setup();
+    let json = b"{\"n\":0,\"path\":\"caf\xe9\"}";
+    let argument = std::ffi::OsStr::from_bytes(json);
+    let strict = ["action", "--strict", "--wait", "20000"];
+    silent(&command(&setup, &strict).arg(argument).output().unwrap(), 0);
+    let mut child = command(&setup, &strict).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(json).unwrap();
+    assert!(child.wait().unwrap().success());
+    let data = setup.service.data(SESSION);
+    let paths: Vec<&str> = data.iter().map(|data| data["path"].as_str().unwrap()).collect();
+    assert_eq!(paths, ["caf\u{fffd}", "caf\u{fffd}"]);
 }
 
 #[test]

@@ -1,12 +1,12 @@
 //! What goes right: order, answers, batches, reads.
 
+use std::io::Read;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use hook_agent::Error;
 use serde_json::{Value, json};
 
-use crate::setup::{DEADLINE, SESSION, numbered, setup, setup_with};
+use crate::setup::{DEADLINE, SESSION, as_child_with, child_saying, numbered, setup, setup_with};
 
 #[test]
 fn calls_arrive_once_and_in_order_whether_awaited_or_not() {
@@ -231,12 +231,49 @@ fn a_service_that_forgot_us_gets_the_rest_once() {
     assert_eq!(setup.agent.stats().unwrap().renumbered, 1);
 }
 
+const UNNAMED: &str = "delivery::child_without_a_session";
+
+/// As a child: records without a session id, through two agents.
+#[test]
+fn child_without_a_session() {
+    let Some((agent, _)) = as_child_with(|config| config.session_id = None) else { return };
+    assert!(!agent.has_session());
+    agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
+    let (other, _) = as_child_with(|config| config.session_id = None).unwrap();
+    other.log_action(&numbered(1)).unwrap().wait(DEADLINE).unwrap();
+    assert_eq!(agent.session_id(), other.session_id());
+    agent.log_action(&numbered(2)).unwrap().wait(DEADLINE).unwrap();
+}
+
+#[test]
+fn a_process_without_a_session_id_makes_one_and_says_so_once() {
+    let setup = setup();
+    let mut child = child_saying(UNNAMED, &setup.service.url(), setup.dir.path());
+    let mut said = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert!(child.wait().unwrap().success(), "{said}");
+    let sessions = setup.service.lock().sessions.keys().cloned().collect::<Vec<_>>();
+    let [session] = sessions.as_slice() else { panic!("several sessions: {sessions:?}") };
+    assert_eq!(setup.service.numbers(session), [0, 1, 2]);
+    let told = format!("hook-agent: `SESSION_ID` is not set: recording as session {session}");
+    assert_eq!(said.lines().filter(|line| *line == told).count(), 1, "{said}");
+}
+
+#[test]
+fn values_in_another_form_are_counted_with_their_record() {
+    let setup = setup();
+    let call = hook_agent::Call::Action;
+    setup.agent.send_coerced(call, r#"{"n":0,"when":"2026-01-01"}"#, 1).unwrap();
+    setup.agent.send_coerced(call, r#"{"n":1}"#, 2).unwrap().wait(DEADLINE).unwrap();
+    setup.agent.send_coerced(call, "[1]", 4).unwrap_err();
+    assert_eq!(setup.agent.stats().unwrap().coerced, 3);
+}
+
 #[test]
 fn calls_that_cannot_work_are_told_at_once() {
-    let setup = setup_with(|config| config.session_id = None);
-    assert!(matches!(setup.agent.log_action(&json!({})), Err(Error::MissingSession)));
+    let setup = setup();
     let agent = setup.agent.for_session(SESSION).unwrap();
-    assert_eq!(agent.log_action(&json!([1])).unwrap_err().code(), "invalid_json");
+    assert_eq!(agent.send(hook_agent::Call::Action, "[1]").unwrap_err().code(), "invalid_json");
     assert_eq!(agent.send(hook_agent::Call::Action, "{\"a\":NaN}").unwrap_err().code(), "invalid_json");
     let large = json!({"text": "x".repeat(11 * 1024 * 1024)});
     assert_eq!(agent.log_action(&large).unwrap_err().code(), "event_too_large");

@@ -56,22 +56,37 @@ pub fn sooner_or_later(mut attempt: impl FnMut() -> Result<(), String>) {
 
 /// Runs one test of this binary in a process of its own: `role` returns at once unless it is such a child.
 pub fn child(role: &str, url: &str, dir: &Path, more: &str) -> Child {
-    Command::new(std::env::current_exe().unwrap())
+    child_command(role, url, dir, more).spawn().unwrap()
+}
+
+/// The same, with its error output to be read.
+pub fn child_saying(role: &str, url: &str, dir: &Path) -> Child {
+    child_command(role, url, dir, "").stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn child_command(role: &str, url: &str, dir: &Path, more: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
         .args(["--exact", role, "--nocapture", "--test-threads=1"])
         .env(ROLE, url)
         .env("HOOK_AGENT_TEST_DIR", dir)
         .env("HOOK_AGENT_TEST_MORE", more)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
+        .stdout(Stdio::null());
+    command
 }
 
 /// In a child: its agent and its further argument.
 pub fn as_child() -> Option<(HookAgent, String)> {
+    as_child_with(|_| {})
+}
+
+pub fn as_child_with(change: impl FnOnce(&mut Config)) -> Option<(HookAgent, String)> {
     let url = std::env::var(ROLE).ok()?;
     let dir = std::env::var("HOOK_AGENT_TEST_DIR").unwrap();
     let more = std::env::var("HOOK_AGENT_TEST_MORE").unwrap();
-    Some((HookAgent::new(config(&url, Path::new(&dir))), more))
+    let mut config = config(&url, Path::new(&dir));
+    change(&mut config);
+    Some((HookAgent::new(config), more))
 }
 
 /// Waits until the folder's owner has let go of it.
