@@ -59,8 +59,18 @@ const NO_CALLS: [&str; 54] = [
     "exit",
 ];
 
-/// The types of records that tell of an error; any other does by `"success": false`.
+/// The types of records that tell of an error, unless their `status` says otherwise.
 const ERRORS: [&str; 3] = ["error", "tool_error", "stop_failure"];
+
+/// Whether a record of this `status` tells of an error; `None`: it says nothing of that. What a person or a rule refused
+/// or broke off did not go wrong.
+pub fn is_error_status(status: &str) -> Option<bool> {
+    match status {
+        "error" | "timeout" => Some(true),
+        "ok" | "denied" | "interrupted" | "cancelled" => Some(false),
+        _ => None,
+    }
+}
 
 /// What a record counts as.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

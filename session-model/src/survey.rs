@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::json::MAX_DEPTH;
-use crate::metric::Tally;
+use crate::metric::{Tally, is_error_status};
 use crate::scanner::Scanner;
 
 /// Which keys a body bears that a line has a meaning of its own for.
@@ -29,6 +29,8 @@ pub(crate) struct Survey {
     kind: Tally,
     /// `success` is false.
     failed: bool,
+    /// What `status` says of that.
+    status: Option<bool>,
     /// Which of the reserved keys it bears.
     pub(crate) reserved: Reserved,
 }
@@ -46,7 +48,7 @@ fn scanned(text: &str) -> Option<Survey> {
     scanner.object(|scanner, key| {
         let key = Key::of(&key.decoded()?);
         let walked = match scanner.peek()? {
-            b'"' if matches!(key, Key::Type) => Walked::Type(Tally::of_type(&scanner.string()?.decoded()?)),
+            b'"' if matches!(key, Key::Type | Key::Status) => Walked::text(&scanner.string()?.decoded()?),
             // Of the literals one alone begins so.
             b'f' => scanner.skip().map(|()| Walked::False)?,
             _ => scanner.skip().map(|()| Walked::Other)?,
@@ -61,8 +63,10 @@ fn scanned(text: &str) -> Option<Survey> {
 impl Survey {
     fn note(&mut self, key: &Key, walked: Walked, is_first: bool) {
         match (key, walked) {
-            (Key::Type, Walked::Type(tally)) => self.kind = tally,
+            (Key::Type, Walked::Text { kind, .. }) => self.kind = kind,
             (Key::Type, _) => self.kind = Tally::default(),
+            (Key::Status, Walked::Text { status, .. }) => self.status = status,
+            (Key::Status, _) => self.status = None,
             (Key::Success, walked) => self.failed = matches!(walked, Walked::False),
             (Key::Timestamp, _) if is_first => self.reserved = Reserved::TimeFirst,
             (Key::Timestamp | Key::Reserved, _) => self.reserved = Reserved::Some,
@@ -72,7 +76,7 @@ impl Survey {
 
     /// What the record counts as.
     pub(crate) fn tally(&self) -> Tally {
-        Tally { is_error: self.kind.is_error || self.failed, ..self.kind }
+        Tally { is_error: self.status.unwrap_or(self.kind.is_error || self.failed), ..self.kind }
     }
 }
 
@@ -100,6 +104,7 @@ impl<'de> Deserialize<'de> for Survey {
 
 enum Key {
     Type,
+    Status,
     Success,
     Timestamp,
     Reserved,
@@ -110,6 +115,7 @@ impl Key {
     fn of(key: &str) -> Self {
         match key {
             "type" => Key::Type,
+            "status" => Key::Status,
             "success" => Key::Success,
             "timestamp" => Key::Timestamp,
             key if reserved_as(key).is_some() => Key::Reserved,
@@ -135,11 +141,21 @@ impl<'de> Deserialize<'de> for Key {
 }
 
 /// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
-/// up as a record's type.
+/// up as a record's type and its status.
 enum Walked {
-    Type(Tally),
+    /// As a `type` and as a `status`.
+    Text {
+        kind: Tally,
+        status: Option<bool>,
+    },
     False,
     Other,
+}
+
+impl Walked {
+    fn text(text: &str) -> Self {
+        Walked::Text { kind: Tally::of_type(text), status: is_error_status(text) }
+    }
 }
 
 impl<'de> Deserialize<'de> for Walked {
@@ -164,7 +180,7 @@ impl<'de> Deserialize<'de> for Walked {
                 Ok(Walked::Other)
             }
             fn visit_str<E>(self, text: &str) -> Result<Walked, E> {
-                Ok(Walked::Type(Tally::of_type(text)))
+                Ok(Walked::text(text))
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Walked, A::Error> {
                 while seq.next_element::<Walked>()?.is_some() {}

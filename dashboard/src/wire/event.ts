@@ -83,3 +83,8 @@ export function parseFrame(message: string): Frame {
   }
   throw new TypeError('a frame is neither an event nor known');
 }
+
+/** When something happened of which an event's client may say so: a time that had come when the service heard of it. */
+export function told(given: unknown, event: SessionEvent): string {
+  return typeof given === 'string' && Date.parse(given) <= Date.parse(event.timestamp) ? given : event.timestamp;
+}

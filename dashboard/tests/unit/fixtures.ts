@@ -19,6 +19,9 @@ export const counters = JSON.parse(readFileSync(new URL('metrics.json', file), '
   string | null
 >;
 
+/** Records, and whether each tells of an error. */
+export const errors = JSON.parse(readFileSync(new URL('errors.json', file), 'utf8')) as [Fields, boolean][];
+
 /** The frames a socket would bring, byte for byte. */
 export const frames: string[] = wire.steps.flatMap((step) => (step.event === undefined ? [] : [step.event]));
 export const events: SessionEvent[] = frames.map((frame) => JSON.parse(frame) as SessionEvent);

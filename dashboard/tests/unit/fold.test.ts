@@ -1,11 +1,12 @@
 import { describe, expect, it } from 'vitest';
 import { deepMerge, setDotted } from '../../src/store/fold/merge';
-import { foldMetadata, metricOf } from '../../src/store/fold/metadata';
+import { foldMetadata, countsAsError, metricOf } from '../../src/store/fold/metadata';
 import { foldState } from '../../src/store/fold/state';
 import { rowOf } from '../../src/store/row';
+import type { SessionEvent } from '../../src/wire/event';
 import type { Fields } from '../../src/wire/json';
 import { event } from './fake_socket';
-import { counters, events, wire } from './fixtures';
+import { counters, errors, events, wire } from './fixtures';
 
 const birth: Fields = {
   $schema: 'session-state-v1',
@@ -71,6 +72,43 @@ describe('the metadata', () => {
   it('count an action by its type', () => {
     expect(Object.keys(counters).length).toBeGreaterThan(60);
     for (const [type, counter] of Object.entries(counters)) expect(metricOf(type), type).toBe(counter);
+  });
+
+  it('starts an agent again, and takes the times that a client tells', () => {
+    const at = (second: number) => `2026-09-21T14:13:0${String(second)}.000Z`;
+    const of = (type: SessionEvent['type'], data: Fields, second: number): SessionEvent => ({
+      offset: second,
+      type,
+      sessionId: 's',
+      data,
+      timestamp: at(second),
+    });
+    const agent = { agentId: 'a', status: 'spawned' };
+    const told = [
+      of('agent_spawned', agent, 1),
+      of('agent_completed', { agentId: 'a', completedAt: at(1) }, 3),
+      of('agent_spawned', { ...agent, resumes: 1 }, 4),
+    ];
+    let state: Fields = { version: 1, agents: { spawned: [], active: [], completed: [] } };
+    let metadata: Fields = { created: at(0), metrics: { agentsSpawned: 0 }, updated: at(0) };
+    const seen = told.map((event) => {
+      const folded = foldState(state, event);
+      if (typeof folded === 'string') throw new Error(folded);
+      ({ state } = folded);
+      metadata = foldMetadata(metadata, event);
+      return state['agents'];
+    });
+    expect(seen[1]).toMatchObject({ spawned: [{ completedAt: at(1) }], active: [], completed: ['a'] });
+    expect(seen[2]).toEqual({ spawned: [{ ...agent, resumes: 1 }], active: ['a'], completed: [] });
+    expect(metadata['metrics']).toEqual({ agentsSpawned: 1 });
+    const ended = of('session_finalized', { timestamp: at(5) }, 7);
+    expect(foldMetadata(metadata, ended)['duration']).toBe(5000);
+    expect(foldMetadata(metadata, of('session_finalized', { timestamp: at(9) }, 7))['duration']).toBe(7000);
+  });
+
+  it('counts as an error what the service does', () => {
+    expect(errors.length).toBeGreaterThan(10);
+    for (const [record, isError] of errors) expect(countsAsError(record), JSON.stringify(record)).toBe(isError);
   });
 });
 

@@ -1,8 +1,7 @@
 // A session's metadata after an event.
 
-import type { SessionEvent } from '../../wire/event';
+import { told, type SessionEvent } from '../../wire/event';
 import { fields, list, number, text, type Fields } from '../../wire/json';
-import { isErrorRecord } from '../error';
 import { setDotted } from './merge';
 
 export const METRICS = ['agentsSpawned', 'toolCalls', 'mcpCalls', 'filesModified', 'bashCommands'] as const;
@@ -102,7 +101,7 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
     case 'response':
       return countError(metadata, event);
     case 'agent_spawned':
-      return spawn(metadata, text(event.data, 'subsession'));
+      return 'resumes' in event.data ? metadata : spawn(metadata, text(event.data, 'subsession'));
     case 'metadata_updated':
       return Object.entries(event.data).reduce((doc, [path, value]) => setDotted(doc, path, value), metadata);
     case 'session_created':
@@ -112,7 +111,7 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
         ...metadata,
         status: 'completed',
         outcome: event.data['status'] === undefined ? 'success' : text(event.data, 'status'),
-        duration: Date.parse(event.timestamp) - Date.parse(text(metadata, 'created')),
+        duration: Math.max(0, Date.parse(told(event.data['timestamp'], event)) - Date.parse(text(metadata, 'created'))),
       };
     case 'session_reopened':
       return { ...metadata, status: 'active', outcome: null, duration: null };
@@ -121,10 +120,20 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
   }
 }
 
+const ERRORS = new Set(['error', 'tool_error', 'stop_failure']);
+
+/** Whether a record counts as an error: the service's own rule. */
+export function countsAsError(record: Fields): boolean {
+  const status = text(record, 'status');
+  if (['error', 'timeout'].includes(status)) return true;
+  if (['ok', 'denied', 'interrupted', 'cancelled'].includes(status)) return false;
+  return ERRORS.has(text(record, 'type')) || record['success'] === false;
+}
+
 /** One error more, where the service counts them. */
 function countError(metadata: Fields, event: SessionEvent): Fields {
   const count = number(metadata, 'errorCount');
-  return count === undefined || !isErrorRecord(event.data) ? metadata : { ...metadata, errorCount: count + 1 };
+  return count === undefined || !countsAsError(event.data) ? metadata : { ...metadata, errorCount: count + 1 };
 }
 
 function spawn(metadata: Fields, child: string): Fields {

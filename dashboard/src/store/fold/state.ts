@@ -1,6 +1,6 @@
 // The state after an event. What cannot be computed here is said, and then fetched.
 
-import { changesState, type SessionEvent } from '../../wire/event';
+import { changesState, told, type SessionEvent } from '../../wire/event';
 import { fields, list, number, objects, text, texts, type Fields, type Json } from '../../wire/json';
 import { deepMerge, withKey } from './merge';
 
@@ -27,15 +27,26 @@ function apply(state: Fields, event: SessionEvent): Fields | null {
     case 'goal_updated':
       return withKey(state, 'goals', changed(state, 'goals', 'id', text(event.data, 'goalId'), goalUpdate(event)));
     case 'agent_spawned':
-      return withAgents(state, (agents) => ({
-        spawned: [...list(agents, 'spawned'), event.data],
-        active: [...list(agents, 'active'), event.data['agentId'] ?? null],
-      }));
+      return spawn(state, event.data);
     case 'agent_completed':
       return complete(state, event);
     default:
       return null;
   }
+}
+
+/** One that is there already is started again. */
+function spawn(state: Fields, agent: Fields): Fields {
+  const id = agent['agentId'] ?? null;
+  return withAgents(state, (agents) => {
+    const spawned = list(agents, 'spawned');
+    const known = objects(agents, 'spawned').find((item) => item['agentId'] === id);
+    return {
+      spawned: known ? spawned.map((item) => (item === known ? agent : item)) : [...spawned, agent],
+      active: [...list(agents, 'active'), id],
+      completed: known ? list(agents, 'completed').filter((ended) => ended !== id) : list(agents, 'completed'),
+    };
+  });
 }
 
 function goalUpdate(event: SessionEvent): Fields {
@@ -46,7 +57,7 @@ function goalUpdate(event: SessionEvent): Fields {
 
 function complete(state: Fields, event: SessionEvent): Fields {
   const id = text(event.data, 'agentId');
-  const update = { ...event.data, status: 'completed', completedAt: event.timestamp };
+  const update = { ...event.data, status: 'completed', completedAt: told(event.data['completedAt'], event) };
   return withAgents(state, (agents) => ({
     spawned: changed(agents, 'spawned', 'agentId', id, update),
     active: list(agents, 'active').filter((active) => active !== id),

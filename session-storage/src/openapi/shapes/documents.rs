@@ -32,7 +32,8 @@ pub(in crate::openapi) struct Metadata {
     /// that an earlier version ended has none.
     #[schema(nullable = false)]
     outcome: Option<Value>,
-    /// How many of its records tell of an error: of type `error`, `tool_error` or `stop_failure`, or with `"success": false`.
+    /// How many of its records tell of an error: by `status` `error` or `timeout`, or, unless it is `ok`, `denied`,
+    /// `interrupted` or `cancelled`, by type `error`, `tool_error` or `stop_failure` or by `"success": false`.
     /// One that an earlier version began has none.
     #[schema(nullable = false)]
     error_count: Option<Value>,
