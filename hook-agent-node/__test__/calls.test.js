@@ -138,6 +138,8 @@ test('the options are the settings', async (t) => {
   await agent.createSession({}, { userId: 'bob' });
   assert.equal(service.requests[0].headers.authorization, 'Bearer secret');
   const created = { sessionId: 'child', userId: 'ada', parentSession: 'parent', initial: { input: 'x' } };
-  assert.deepEqual(JSON.parse(service.requests[0].body), created);
+  const { timestamp, ...sent } = JSON.parse(service.requests[0].body);
+  assert.deepEqual(sent, created);
+  assert.match(timestamp, /^\d{4}-.*Z$/);
   assert.equal(JSON.parse(service.requests[1].body).userId, 'bob');
 });
