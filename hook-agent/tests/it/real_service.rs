@@ -150,10 +150,10 @@ fn what_waited_in_the_spool_has_the_times_at_which_it_happened() {
     agent.log_action(&json!({"type": "tool_call"})).unwrap();
     agent.spawn_agent(&json!({"agentId": "a"})).unwrap();
     agent.complete_agent("a").unwrap();
-    let last = agent.finalize_session(&json!({})).unwrap();
+    agent.finalize_session(&json!({})).unwrap();
     let spooled = jiff::Timestamp::now();
     let _service = start(&binary, &dir.path().join("data"), port);
-    last.wait(DEADLINE).unwrap();
+    assert!(agent.flush(DEADLINE).unwrap());
     let whole: Value = agent.restore(10).unwrap().wait(DEADLINE).unwrap().parse().unwrap();
     let time = |value: &Value| value.as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
     let (created, ended) = (time(&whole["metadata"]["created"]), time(&whole["final"]["timestamp"]));
