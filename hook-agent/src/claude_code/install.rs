@@ -5,7 +5,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
+use jsonc_parser::ParseOptions;
+use jsonc_parser::cst::CstRootNode;
+use serde::de::IgnoredAny;
 
 use super::settings::{put_in, take_out};
 
@@ -23,8 +25,8 @@ pub(crate) enum Place {
 pub(crate) struct Done {
     pub path: PathBuf,
     pub changed: bool,
-    /// The file as it is now, or would be.
-    pub text: String,
+    /// The file as it is now, or would be; `None`: it is removed, as there was nothing else in it.
+    pub text: Option<String>,
 }
 
 /// What is in the way.
@@ -38,11 +40,20 @@ pub(crate) enum InstallError {
     Content { path: PathBuf, reason: String },
 }
 
-/// Puts the hooks in, or takes them out; with `dry` nothing is written.
-pub(crate) fn change(folder: &Path, install: bool, dry: bool) -> Result<Done, InstallError> {
-    let path = folder.join("settings.json");
-    // A link is followed: its file is replaced, not the link.
-    let path = path.canonicalize().unwrap_or(path);
+/// What hooks are to call: this program, by the path under which a shell finds it, if it does, as that outlives an update.
+pub(crate) fn program() -> io::Result<PathBuf> {
+    let this = std::env::current_exe()?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let is_this = |found: &PathBuf| {
+        found.is_absolute() && matches!((found.canonicalize(), this.canonicalize()), (Ok(a), Ok(b)) if a == b)
+    };
+    Ok(std::env::split_paths(&path).map(|folder| folder.join("hook-agent")).find(is_this).unwrap_or(this))
+}
+
+/// Puts hooks that call `program` in, or takes them out without one; with `dry` nothing is written.
+pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result<Done, InstallError> {
+    let given = folder.join("settings.json");
+    let path = target(&given);
     let failed = |source| InstallError::File { path: path.clone(), source };
     let before = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -50,20 +61,61 @@ pub(crate) fn change(folder: &Path, install: bool, dry: bool) -> Result<Done, In
         Err(error) => return Err(failed(error)),
     };
     let content = |reason: String| InstallError::Content { path: path.clone(), reason };
-    let mut settings = parse(&before).map_err(|error| content(error.to_string()))?;
-    let unchanged = settings.clone();
-    let done = if install { put_in(&mut settings) } else { take_out(&mut settings) };
+    let (mark, json) = before.strip_prefix(BOM).map_or(("", &*before), |json| (BOM, json));
+    let root = parse(json).map_err(content)?;
+    let settings = root.object_value_or_set();
+    let done = match program {
+        Some(program) => {
+            let program = program
+                .to_str()
+                .ok_or_else(|| content(format!("the program's path `{}` is no text", program.display())))?;
+            put_in(&settings, program)
+        }
+        None => take_out(&settings),
+    };
     done.map_err(|error| content(error.to_string()))?;
-    let changed = settings != unchanged;
-    let text = if changed { format!("{:#}\n", Value::Object(settings)) } else { before };
-    if changed && !dry {
-        replace(&path, &text).map_err(failed)?;
+    let after = root.to_string();
+    let changed = after != json && !(json.is_empty() && settings.properties().is_empty());
+    if !changed {
+        return Ok(Done { path, changed, text: Some(before) });
+    }
+    let is_empty = program.is_none() && settings.properties().is_empty() && !given.is_symlink();
+    let newline = if after.ends_with('\n') || !json.is_empty() { "" } else { "\n" };
+    let text = (!is_empty).then(|| [mark, &*after, newline].concat());
+    if !dry {
+        match &text {
+            Some(text) => replace(&path, text),
+            None => std::fs::remove_file(&path),
+        }
+        .map_err(failed)?;
     }
     Ok(Done { path, changed, text })
 }
 
-fn parse(text: &str) -> Result<Map<String, Value>, serde_json::Error> {
-    if text.trim().is_empty() { Ok(Map::new()) } else { serde_json::from_str(text) }
+/// Marks a text as UTF-8, which some editors do.
+const BOM: &str = "\u{feff}";
+/// So many links in a row are followed.
+const LINKS: usize = 40;
+
+/// The file that a path means, if only in the end: the links stay, and what they lead to may be missing yet.
+fn target(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS {
+        match std::fs::read_link(&path) {
+            Ok(link) => path = path.parent().unwrap_or(Path::new(".")).join(link),
+            Err(_) => break,
+        }
+    }
+    path.canonicalize().unwrap_or(path)
+}
+
+/// Strict, as Claude Code reads it; what is only blank is an empty document.
+fn parse(text: &str) -> Result<CstRootNode, String> {
+    if !text.trim().is_empty() {
+        serde_json::from_str::<std::collections::BTreeMap<String, IgnoredAny>>(text)
+            .map_err(|error| error.to_string())?;
+    }
+    CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
 }
 
 /// A new file beside it, synced, takes its place and its mode.
@@ -97,16 +149,64 @@ mod tests {
         let path = dir.path().join("settings.json");
         let first = "{\n  \"permissions\": {\n    \"allow\": [\n      \"Read\"\n    ]\n  }\n}\n";
         std::fs::write(&path, first).unwrap();
-        assert!(change(dir.path(), true, true).unwrap().changed);
+        assert!(put_in(&dir, true).changed);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), first, "a dry run writes nothing");
-        assert!(change(dir.path(), true, false).unwrap().changed);
+        assert!(put_in(&dir, false).changed);
         let installed = std::fs::read_to_string(&path).unwrap();
-        let again = change(dir.path(), true, false).unwrap();
-        assert!(!again.changed && again.text == installed);
+        let again = put_in(&dir, false);
+        assert!(!again.changed && again.text.as_ref() == Some(&installed));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), installed);
-        change(dir.path(), false, false).unwrap();
+        change(dir.path(), None, false).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
-        assert_eq!(dir.path().read_dir().unwrap().count(), 1, "nothing is left beside it");
+        assert_eq!(dir.path().read_dir().unwrap().count(), 2, "nothing is left beside it");
+    }
+
+    #[test]
+    fn a_file_that_was_made_for_the_hooks_goes_with_them() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.json");
+        assert!(!change(dir.path(), None, false).unwrap().changed && !path.exists());
+        put_in(&dir, false);
+        assert!(std::fs::read_to_string(&path).unwrap().ends_with("}\n"));
+        assert!(change(dir.path(), None, true).unwrap().text.is_none() && path.exists());
+        change(dir.path(), None, false).unwrap();
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn the_mark_of_an_editor_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("settings.json");
+        let first = "\u{feff}{\n    \"model\": \"opus\",\n    \"n\": 1.50\n}";
+        std::fs::write(&path, first).unwrap();
+        put_in(&dir, false);
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(text.starts_with(&first[..first.len() - 2]) && text.contains("\n    \"hooks\": {"), "{text}");
+        change(dir.path(), None, false).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
+    }
+
+    #[test]
+    fn a_link_that_leads_nowhere_yet_is_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink("dotfiles/claude.json", dir.path().join("settings.json")).unwrap();
+        put_in(&dir, false);
+        assert!(dir.path().join("settings.json").is_symlink());
+        let made = dir.path().join("dotfiles/claude.json");
+        assert!(std::fs::read_to_string(&made).unwrap().contains("claude-code"));
+        change(dir.path(), None, false).unwrap();
+        assert_eq!(
+            std::fs::read_to_string(&made).unwrap().trim(),
+            "{}",
+            "a link's file is emptied, and stays"
+        );
+    }
+
+    /// With a program that is there.
+    fn put_in(dir: &tempfile::TempDir, dry: bool) -> Done {
+        let program = dir.path().join("hook-agent");
+        std::fs::write(&program, "").unwrap();
+        change(dir.path(), Some(&program), dry).unwrap()
     }
 
     #[test]
@@ -115,7 +215,10 @@ mod tests {
         let path = dir.path().join("settings.json");
         for text in ["{ // mine", "[]", "{\"hooks\": 1}"] {
             std::fs::write(&path, text).unwrap();
-            assert!(matches!(change(dir.path(), true, false), Err(InstallError::Content { .. })), "{text}");
+            assert!(
+                matches!(change(dir.path(), Some(Path::new("/x")), false), Err(InstallError::Content { .. })),
+                "{text}"
+            );
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
         }
     }
@@ -127,7 +230,7 @@ mod tests {
         std::fs::write(&target, "{}").unwrap();
         std::fs::set_permissions(&target, std::fs::Permissions::from_mode(0o600)).unwrap();
         std::os::unix::fs::symlink(&target, dir.path().join("settings.json")).unwrap();
-        change(dir.path(), true, false).unwrap();
+        put_in(&dir, false);
         assert!(dir.path().join("settings.json").is_symlink());
         assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     }

@@ -33,5 +33,5 @@ mod transcript;
 mod trouble;
 
 pub(crate) use hook::{Hook, unreadable_call};
-pub(crate) use install::{Done, Place, change};
+pub(crate) use install::{Done, Place, change, program};
 pub(crate) use trouble::count as troubles;

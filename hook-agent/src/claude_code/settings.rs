@@ -1,133 +1,265 @@
-//! The hooks in Claude Code's settings: put in, taken out. Pure: a document in, a document out.
+//! The hooks in Claude Code's settings: put in, taken out. Pure: a document is changed in place, and everything that is
+//! not ours stays as and where it is, to the last blank.
 //!
-//! `{"hooks": {"<event>": [{"matcher"?, "hooks": [{"type": "command", "command": …}]}]}}`. What is not ours stays as
-//! and where it is.
+//! `{"hooks": {"<event>": [{"matcher"?, "hooks": [{"type": "command", "command": …, "args"?: […]}]}]}}`
 
-use serde_json::{Map, Value, json};
+use std::path::Path;
+
+use jsonc_parser::cst::{CstArray, CstInputValue, CstNode, CstObject};
+use jsonc_parser::json;
+use serde_json::Value;
 
 use super::meaning::EVENTS;
 
-/// The command that the hooks run; found on the `PATH`, so that a project's settings fit every machine.
-const COMMAND: &str = "hook-agent claude-code";
+/// What our program is called, and the word that makes it a hook.
+const PROGRAM: &str = "hook-agent";
+const WORD: &str = "claude-code";
 /// Seconds until Claude Code gives a hook up. It takes milliseconds; this is for a machine that hangs.
-const TIMEOUT: u64 = 5;
+const TIMEOUT: u32 = 5;
 
 /// What stands where hooks should: it is not overwritten.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not as Claude Code writes it")]
 pub(super) struct Unexpected(String);
 
-/// Adds our hook to every event that does not have it.
-pub(super) fn put_in(settings: &mut Map<String, Value>) -> Result<(), Unexpected> {
-    let hooks = settings.entry("hooks").or_insert_with(|| json!({}));
-    let hooks = hooks.as_object_mut().ok_or_else(|| Unexpected("hooks".to_owned()))?;
+/// Adds our hook to every event that does not have it, and mends those whose program would not be found. `program` is
+/// written with its whole path and its words apart, so that neither `PATH` nor a shell comes between.
+pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpected> {
+    let unexpected = |name: &str| Unexpected(name.to_owned());
+    let hooks = settings.object_value_or_create("hooks").ok_or_else(|| unexpected("hooks"))?;
     for event in EVENTS {
-        let groups = hooks.entry(event).or_insert_with(|| json!([]));
-        let groups = groups.as_array_mut().ok_or_else(|| Unexpected(format!("hooks.{event}")))?;
-        if !groups.iter().any(has_ours) {
-            groups.push(json!({"hooks": [{"type": "command", "command": COMMAND, "timeout": TIMEOUT}]}));
+        let groups =
+            hooks.array_value_or_create(event).ok_or_else(|| unexpected(&format!("hooks.{event}")))?;
+        let ours: Vec<CstNode> = groups.elements().iter().flat_map(of_group).filter(is_ours).collect();
+        if ours.is_empty() {
+            groups.ensure_multiline();
+            let list = vec![hook(program)];
+            groups.append(json!({ "hooks": list }));
+        }
+        for old in ours.into_iter().filter(|hook| !is_found(hook)) {
+            mend(&old, program);
         }
     }
     Ok(())
 }
 
 /// Takes our hook out of every event, and what is empty for that reason.
-pub(super) fn take_out(settings: &mut Map<String, Value>) -> Result<(), Unexpected> {
-    let Some(hooks) = settings.get_mut("hooks") else { return Ok(()) };
-    let hooks = hooks.as_object_mut().ok_or_else(|| Unexpected("hooks".to_owned()))?;
-    let mut emptied = Vec::new();
-    for (event, groups) in hooks.iter_mut() {
-        let Some(groups) = groups.as_array_mut() else { continue };
-        let had = groups.iter().any(has_ours);
-        groups.retain_mut(|group| !has_ours(group) || strip(group));
-        if had && groups.is_empty() {
-            emptied.push(event.clone());
+pub(super) fn take_out(settings: &CstObject) -> Result<(), Unexpected> {
+    let Some(found) = settings.get("hooks") else { return Ok(()) };
+    let hooks = settings.object_value("hooks").ok_or_else(|| Unexpected("hooks".to_owned()))?;
+    let mut emptied = false;
+    for event in hooks.properties() {
+        let Some(groups) = event.value().and_then(|groups| groups.as_array()) else { continue };
+        let mut had = false;
+        for group in groups.elements() {
+            let Some(list) = list_of(&group) else { continue };
+            let ours: Vec<CstNode> = list.elements().into_iter().filter(is_ours).collect();
+            if ours.is_empty() {
+                continue;
+            }
+            had = true;
+            ours.into_iter().for_each(CstNode::remove);
+            if list.elements().is_empty() {
+                group.remove();
+            }
+        }
+        if had && groups.elements().is_empty() {
+            event.remove();
+            emptied = true;
         }
     }
-    for event in &emptied {
-        hooks.shift_remove(event);
-    }
-    if !emptied.is_empty() && hooks.is_empty() {
-        settings.shift_remove("hooks");
+    if emptied && hooks.properties().is_empty() {
+        found.remove();
     }
     Ok(())
 }
 
-/// Takes ours out of a group; says whether anything is left in it.
-fn strip(group: &mut Value) -> bool {
-    let Some(hooks) = group.get_mut("hooks").and_then(Value::as_array_mut) else { return true };
-    hooks.retain(|hook| !is_ours(hook));
-    !hooks.is_empty()
+fn hook(program: &str) -> CstInputValue {
+    json!({ "type": "command", "command": program, "args": [WORD], "timeout": TIMEOUT })
 }
 
-fn has_ours(group: &Value) -> bool {
-    group.get("hooks").and_then(Value::as_array).is_some_and(|hooks| hooks.iter().any(is_ours))
+/// Lets a hook call the program, with the words that it has.
+fn mend(hook: &CstNode, program: &str) {
+    let (Some(called), Some(hook)) = (Called::of(hook), hook.as_object()) else { return };
+    let Some(command) = hook.get("command") else { return };
+    command.set_value(CstInputValue::from(program));
+    match hook.get("args") {
+        Some(args) => args.set_value(CstInputValue::from(called.words)),
+        None => drop(hook.insert(command.property_index() + 1, "args", CstInputValue::from(called.words))),
+    }
+}
+
+/// The hooks of a group.
+fn list_of(group: &CstNode) -> Option<CstArray> {
+    group.as_object()?.array_value("hooks")
+}
+
+fn of_group(group: &CstNode) -> Vec<CstNode> {
+    list_of(group).map(|list| list.elements()).unwrap_or_default()
+}
+
+/// What a hook calls.
+struct Called {
+    program: String,
+    words: Vec<String>,
+    /// The words stand apart, and no shell takes the command to pieces.
+    apart: bool,
+}
+
+impl Called {
+    fn of(hook: &CstNode) -> Option<Self> {
+        let hook = hook.to_serde_value()?;
+        let command = hook.get("command").and_then(Value::as_str)?;
+        let text = |word: &Value| word.as_str().map(str::to_owned);
+        if let Some(args) = hook.get("args").and_then(Value::as_array) {
+            let words = args.iter().filter_map(text).collect();
+            return Some(Self { program: command.to_owned(), words, apart: true });
+        }
+        let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
+        Some(Self { program: words.next()?, words: words.collect(), apart: false })
+    }
 }
 
 /// Ours by whatever path it is called, with whatever options behind it.
-fn is_ours(hook: &Value) -> bool {
-    let command = hook.get("command").and_then(Value::as_str).unwrap_or_default();
-    let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']));
-    let program = words.next().and_then(|word| word.rsplit('/').next());
-    program == Some("hook-agent") && words.any(|word| word == "claude-code")
+fn is_ours(hook: &CstNode) -> bool {
+    let is_ours = |called: Called| {
+        called.program.rsplit('/').next() == Some(PROGRAM) && called.words.iter().any(|word| word == WORD)
+    };
+    Called::of(hook).is_some_and(is_ours)
+}
+
+/// Whether the program is there, wherever it is called from.
+fn is_found(hook: &CstNode) -> bool {
+    let is_found = |called: Called| {
+        let program = Path::new(&called.program);
+        called.apart && program.is_absolute() && program.exists()
+    };
+    Called::of(hook).is_some_and(is_found)
 }
 
 #[cfg(test)]
 mod tests {
+    use jsonc_parser::ParseOptions;
+    use jsonc_parser::cst::CstRootNode;
+
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
-        let Value::Object(object) = value else { panic!("no object") };
-        object
+    const HERE: &str = "/bin/sh";
+
+    fn document(text: &str) -> (CstRootNode, CstObject) {
+        let root = CstRootNode::parse(text, &ParseOptions::default()).unwrap();
+        let settings = root.object_value_or_set();
+        (root, settings)
     }
 
-    fn mine() -> Value {
-        json!({"matcher": "Bash", "hooks": [{"type": "command", "command": "./check.sh"}]})
+    fn hooks_of(text: &str) -> Value {
+        serde_json::from_str::<Value>(text).unwrap()["hooks"].take()
     }
 
     #[test]
     fn every_event_gets_one_hook_however_often_it_is_put_in() {
-        let mut settings = Map::new();
-        put_in(&mut settings).unwrap();
-        let once = settings.clone();
-        put_in(&mut settings).unwrap();
-        assert_eq!(settings, once);
-        let hooks = object(settings["hooks"].clone());
-        assert_eq!(hooks.len(), EVENTS.len());
-        assert!(hooks.values().all(|groups| groups.as_array().unwrap().len() == 1));
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("hook-agent");
+        std::fs::write(&program, "").unwrap();
+        let program = program.to_str().unwrap();
+        let (root, settings) = document("");
+        put_in(&settings, program).unwrap();
+        let once = root.to_string();
+        put_in(&settings, program).unwrap();
+        assert_eq!(root.to_string(), once);
+        let hooks = hooks_of(&once);
+        assert_eq!(hooks.as_object().unwrap().len(), EVENTS.len());
+        let ours = serde_json::json!(
+            [{"hooks": [{"type": "command", "command": program, "args": ["claude-code"], "timeout": 5}]}]
+        );
+        assert!(hooks.as_object().unwrap().values().all(|groups| *groups == ours), "{once}");
     }
 
     #[test]
-    fn what_is_there_stays_and_comes_back_as_it_was() {
-        let before = object(json!({
-            "model": "opus", "hooks": {"PreToolUse": [mine()], "Stop": []}, "permissions": {"allow": ["Read"]},
-        }));
-        let mut settings = before.clone();
-        put_in(&mut settings).unwrap();
-        assert_eq!(settings["hooks"]["PreToolUse"][0], mine());
-        assert_eq!(settings.keys().collect::<Vec<_>>(), ["model", "hooks", "permissions"]);
-        take_out(&mut settings).unwrap();
-        settings["hooks"]["Stop"] = json!([]); // an empty list of the user's is tidied up
-        assert_eq!(settings, before);
+    fn what_is_there_stays_to_the_last_blank() {
+        let before = r#"{ "model":"opus",
+	"n" : 1.50e3, "big": 12345678901234567890123,
+  "hooks": {"PreToolUse": [ {"matcher": "Bash", "hooks": [{"type":"command", "command":"./check.sh"}]}]},
+    "permissions": {"allow": ["Read"] } }"#;
+        let (root, settings) = document(before);
+        put_in(&settings, HERE).unwrap();
+        let text = root.to_string();
+        for part in
+            ["{ \"model\":\"opus\",\n\t\"n\" : 1.50e3, \"big\": 12345678901234567890123,", "\"Read\"] } }"]
+        {
+            assert!(text.contains(part), "{text}");
+        }
+        let hooks = hooks_of(&text);
+        assert_eq!(hooks["PreToolUse"].as_array().unwrap().len(), 2);
+        assert_eq!(hooks["PreToolUse"][0]["hooks"][0]["command"], "./check.sh");
+        // `/bin/sh` is none of ours to take out again.
+        assert_eq!(hooks.as_object().unwrap().len(), EVENTS.len());
+    }
+
+    #[test]
+    fn what_would_not_be_found_is_mended_and_keeps_its_options() {
+        for (command, words) in [
+            (r#""command": "hook-agent claude-code""#, serde_json::json!(["claude-code"])),
+            (
+                r#""command": "/gone/hook-agent claude-code --wait 9""#,
+                serde_json::json!(["claude-code", "--wait", "9"]),
+            ),
+            (
+                r#""command": "/gone/hook-agent", "args": ["claude-code", "-v"]"#,
+                serde_json::json!(["claude-code", "-v"]),
+            ),
+        ] {
+            let text =
+                format!(r#"{{"hooks": {{"Stop": [{{"hooks": [{{"type": "command", {command}}}]}}]}}}}"#);
+            let (root, settings) = document(&text);
+            put_in(&settings, HERE).unwrap();
+            let stop = hooks_of(&root.to_string())["Stop"].take();
+            assert_eq!(stop.as_array().unwrap().len(), 1, "{stop}");
+            let hook = &stop[0]["hooks"][0];
+            assert_eq!((&hook["command"], &hook["args"]), (&Value::from(HERE), &words), "{command}");
+        }
+    }
+
+    #[test]
+    fn ours_is_taken_out_of_groups_that_have_others_too() {
+        let ours = r#"{"type": "command", "command": "/x/hook-agent", "args": ["claude-code"]}"#;
+        let other = r#"{"type": "command", "command": "./other"}"#;
+        let text = format!(
+            r#"{{"hooks": {{"Stop": [{{"hooks": [{other}, {ours}]}}], "SessionEnd": [{{"hooks": [{ours}]}}], "Setup": []}}}}"#
+        );
+        let (root, settings) = document(&text);
+        take_out(&settings).unwrap();
+        let left = serde_json::from_str::<Value>(&root.to_string()).unwrap();
+        let other = serde_json::from_str::<Value>(other).unwrap();
+        assert_eq!(left, serde_json::json!({"hooks": {"Stop": [{"hooks": [other]}], "Setup": []}}));
     }
 
     #[test]
     fn a_hook_of_ours_is_known_by_its_program_and_its_word() {
-        for command in ["hook-agent claude-code", "/opt/bin/hook-agent claude-code --wait 9", "\"/a b\" x"] {
-            let ours = is_ours(&json!({"type": "command", "command": command}));
-            assert_eq!(ours, command.contains("hook-agent"), "{command}");
+        let is_ours = |text: &str| {
+            let (root, _) = document(text);
+            is_ours(&root.value().unwrap())
+        };
+        for command in [
+            "hook-agent claude-code",
+            "/opt/bin/hook-agent claude-code --wait 9",
+            "\\\"/a/hook-agent\\\" claude-code",
+        ] {
+            assert!(is_ours(&format!(r#"{{"command": "{command}"}}"#)), "{command}");
         }
         for command in ["hook-agent action", "echo hook-agent claude-code", "my-hook-agent claude-code"] {
-            assert!(!is_ours(&json!({"command": command})), "{command}");
+            assert!(!is_ours(&format!(r#"{{"command": "{command}"}}"#)), "{command}");
         }
+        assert!(is_ours(r#"{"command": "/a b/hook-agent", "args": ["claude-code"]}"#));
+        assert!(!is_ours(r#"{"command": "/a b/hook-agent", "args": ["exec"]}"#));
+        assert!(!is_ours(r#"{"command": 7}"#) && !is_ours("[]"));
     }
 
     #[test]
     fn what_is_no_list_of_hooks_is_left_alone() {
-        for (settings, named) in
-            [(json!({"hooks": []}), "hooks"), (json!({"hooks": {"Stop": {}}}), "hooks.Stop")]
-        {
-            assert_eq!(put_in(&mut object(settings)), Err(Unexpected(named.to_owned())));
+        for (text, named) in [(r#"{"hooks": []}"#, "hooks"), (r#"{"hooks": {"Stop": {}}}"#, "hooks.Stop")] {
+            let (_root, settings) = document(text);
+            assert_eq!(put_in(&settings, HERE), Err(Unexpected(named.to_owned())));
         }
     }
 }

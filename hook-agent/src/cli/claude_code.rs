@@ -1,13 +1,13 @@
 //! `claude-code`, `install claude-code` and `uninstall claude-code`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use super::args::Options;
 use super::config::{config, place};
 use super::exit::{Exit, Failure, print};
-use crate::claude_code::{Done, Hook, Place, change, unreadable_call};
+use crate::claude_code::{Done, Hook, Place, change, program, unreadable_call};
 use crate::redaction::Redaction;
 use crate::{Config, Error};
 
@@ -44,18 +44,42 @@ fn note(place: Result<Config, Error>, what: &str) {
 
 /// Writes the settings, or with `dry` shows what they would be.
 pub(super) fn install(place: Place, install: bool, dry: bool) -> Result<Exit, Failure> {
-    let Done { path, changed, text } = change(&folder(place)?, install, dry)
-        .map_err(|error| Failure { exit: Exit::Data, message: error.to_string() })?;
-    if dry {
-        return Ok(print(&text));
-    }
-    let done = match (changed, install) {
-        (true, true) => "installed in",
-        (true, false) => "uninstalled from",
-        (false, true) => "already installed in",
-        (false, false) => "not installed in",
+    let data = |message: String| Failure { exit: Exit::Data, message };
+    let program = if install {
+        Some(program().map_err(|error| data(format!("this program's own path: {error}")))?)
+    } else {
+        None
     };
-    Ok(print(&format!("{done} {}\n", path.display())))
+    let Done { path, changed, text } =
+        change(&folder(place)?, program.as_deref(), dry).map_err(|error| data(error.to_string()))?;
+    if dry {
+        return Ok(print(&text.unwrap_or_default()));
+    }
+    let done = match (changed, install, text) {
+        (true, true, _) => "installed in",
+        (true, false, Some(_)) => "uninstalled from",
+        (true, false, None) => "uninstalled, and removed, as nothing else was in it:",
+        (false, true, _) => "already installed in",
+        (false, false, _) => "not installed in",
+    };
+    let calls = program.filter(|_| changed).map(|program| calls(&program, place)).unwrap_or_default();
+    Ok(print(&format!("{done} {}\n{calls}", path.display())))
+}
+
+/// What the hooks call, and where that would not be found.
+fn calls(program: &Path, place: Place) -> String {
+    let shared = match place {
+        Place::Project => {
+            "; whoever shares this project's settings needs it there too, or installs it with `--user`"
+        }
+        Place::User => "",
+    };
+    let passing = if program.starts_with(std::env::temp_dir()) {
+        "\nwarning: that is a temporary place: install the program where it stays, and run this again"
+    } else {
+        ""
+    };
+    format!("its hooks call {}{shared}{passing}\n", program.display())
 }
 
 fn folder(place: Place) -> Result<PathBuf, Failure> {

@@ -411,6 +411,17 @@ fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
         run(&["install", "claude-code", place]);
         assert_eq!(std::fs::read_to_string(&path).unwrap(), shown);
     }
+    let settings: Value = shown.parse().unwrap();
+    let hook = &settings["hooks"]["SessionEnd"][0]["hooks"][0];
+    assert_eq!(
+        (&hook["command"], &hook["args"]),
+        (&json!(env!("CARGO_BIN_EXE_hook-agent")), &json!(["claude-code"]))
+    );
+    // One that would not be found, of an earlier version, is mended.
+    std::fs::write(&path, shown.replace(env!("CARGO_BIN_EXE_hook-agent"), "/gone/hook-agent")).unwrap();
+    let said = run(&["install", "claude-code"]);
+    assert!(said.contains(env!("CARGO_BIN_EXE_hook-agent")), "{said}");
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), shown);
     run(&["uninstall", "claude-code"]);
-    assert_eq!(std::fs::read_to_string(&path).unwrap(), "{}\n");
+    assert!(!path.exists(), "it was made for the hooks alone");
 }
