@@ -209,14 +209,12 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
         return resume_agent(agent, body, at);
     }
     let kind = body.shift_remove("type").unwrap_or_else(|| "agent".into());
-    let id = match given {
-        Some(id) => id,
-        None => {
-            let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
-            let from = at.as_millis().unsigned_abs();
-            view.state.free_agent_id(&format!("agent-{kind}-"), from, base36)
-        }
+    let free_id = || {
+        let kind = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
+        let from = at.as_millis().unsigned_abs();
+        view.state.free_agent_id(&format!("agent-{kind}-"), from, base36)
     };
+    let id = given.unwrap_or_else(free_id);
     let subsession = subsession(&mut body)?;
     body.shift_remove(RESUMES);
     let mut agent = Map::from_iter([

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jsonc_parser::ParseOptions;
 use jsonc_parser::cst::CstRootNode;
-use serde::de::IgnoredAny;
+use serde_json::{Map, Value};
 
 use super::settings::{put_in, take_out};
 
@@ -112,8 +112,7 @@ fn target(path: &Path) -> PathBuf {
 /// Strict, as Claude Code reads it; what is only blank is an empty document.
 fn parse(text: &str) -> Result<CstRootNode, String> {
     if !text.trim().is_empty() {
-        serde_json::from_str::<std::collections::BTreeMap<String, IgnoredAny>>(text)
-            .map_err(|error| error.to_string())?;
+        serde_json::from_str::<Map<String, Value>>(text).map_err(|error| error.to_string())?;
     }
     CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
 }
