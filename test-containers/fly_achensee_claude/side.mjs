@@ -54,7 +54,7 @@ function* ofStream(line) {
 }
 
 function* ofDebug(line) {
-  const found = / (InstructionsLoaded|SessionEnd)\S* \[hook-agent claude-code\] (.*)$/.exec(line);
+  const found = / (InstructionsLoaded|SessionEnd)\S* \[[^\]]*hook-agent claude-code\] (.*)$/.exec(line);
   if (!found) return;
   const code = /^completed with status (\d+)$/.exec(found[2]);
   yield { kind: 'quietHook', event: found[1], exitCode: code ? Number(code[1]) : found[2] };
