@@ -244,10 +244,13 @@ describe('the overview', () => {
       },
       (seen) => expect(seen).toBe(1),
     );
-    await eventually(
-      () => tab.page.locator('dl div', { hasText: 'Errors' }).innerText(),
-      (seen) => expect(seen).toContain('1'),
-    );
+    // Of the events that the page has, and of the sessions, which the service counts.
+    for (const figure of ['Errors, last', 'Errors, all sessions']) {
+      await eventually(
+        () => tab.page.locator('dl div', { hasText: figure }).innerText(),
+        (seen) => expect(seen).toContain('1'),
+      );
+    }
     await eventually(
       () => tab.page.locator('dl div', { hasText: 'Connections' }).innerText(),
       (seen) => expect(seen).toMatch(/\n?1,/),
