@@ -87,19 +87,19 @@ struct BatchLine<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// When what it tells of happened by its client's clock, if that says so and the service heard of it at `received`.
-    pub fn told(&self, received: Timestamp) -> Option<Timestamp> {
-        let told = |body: &Map<String, Value>, key| Timestamp::told(body.get(key), received);
+    /// The client's time of what this command reports, if it bears one and the service received it at `received`.
+    pub fn reported_time(&self, received: Timestamp) -> Option<Timestamp> {
+        let reported = |body: &Map<String, Value>, key| Timestamp::reported(body.get(key), received);
         match self {
             Command::Create { birth, .. } => birth.began,
             Command::Action(body) | Command::Response(body) => {
-                body.timestamp().filter(|told| *told <= received)
+                body.timestamp().filter(|reported| *reported <= received)
             }
-            Command::AddGoal(goal) => told(goal, "completedAt"),
-            Command::UpdateGoal { update, .. } => told(update, "completedAt"),
-            Command::SpawnAgent(agent) => told(agent, "spawnedAt"),
-            Command::CompleteAgent { outcome, .. } => told(outcome, "completedAt"),
-            Command::Finalize(body) => told(body, "timestamp"),
+            Command::AddGoal(goal) => reported(goal, "completedAt"),
+            Command::UpdateGoal { update, .. } => reported(update, "completedAt"),
+            Command::SpawnAgent(agent) => reported(agent, "spawnedAt"),
+            Command::CompleteAgent { outcome, .. } => reported(outcome, "completedAt"),
+            Command::Finalize(body) => reported(body, "timestamp"),
             Command::PatchState(_)
             | Command::UpdateMetadata(_)
             | Command::LinkChild { .. }
@@ -109,9 +109,9 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// What a session is born from that this command finds missing, with the service at `received`.
+    /// The birth of a session that does not exist yet and is created by this command, received at `received`.
     pub fn birth(&self, received: Timestamp) -> Birth {
-        Birth { began: self.told(received), ..Birth::default() }
+        Birth { began: self.reported_time(received), ..Birth::default() }
     }
 
     /// Reads a line of the form in which most arrive, an action or response and nothing else, walking over its

@@ -125,6 +125,11 @@ impl Metadata {
         self.text("created").and_then(Timestamp::parse).unwrap_or_default()
     }
 
+    /// When the service first received anything of it.
+    pub fn received(&self) -> Timestamp {
+        self.text(RECEIVED_AT).and_then(Timestamp::parse).unwrap_or_else(|| self.created())
+    }
+
     /// When anything last happened to it.
     pub fn updated(&self) -> Timestamp {
         self.text("updated").and_then(Timestamp::parse).unwrap_or_else(|| self.created())

@@ -12,7 +12,7 @@ thread_local! {
     static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
 }
 
-/// Where a document that bears its client's time says when the service heard of it.
+/// The field with the service's receive time, in documents whose own time is the client's.
 pub const RECEIVED_AT: &str = "receivedAt";
 
 /// A point in time with the precision of the wire, one millisecond.
@@ -48,10 +48,10 @@ impl Timestamp {
         format!("{time:.3}")
     }
 
-    /// When something happened of which a client says so and which the service heard of at `received`. What has not
-    /// happened by then is told by a clock that goes wrong, and does not count.
-    pub fn told(given: Option<&serde_json::Value>, received: Self) -> Option<Self> {
-        Self::parse(given?.as_str()?).filter(|told| *told <= received)
+    /// The client's time of an event that the service received at `received`. A later time comes from a wrong clock and
+    /// is ignored, as is anything that is no time.
+    pub fn reported(given: Option<&serde_json::Value>, received: Self) -> Option<Self> {
+        Self::parse(given?.as_str()?).filter(|reported| *reported <= received)
     }
 
     /// Parses RFC 3339 with any offset; finer digits than milliseconds are cut.
@@ -100,9 +100,9 @@ mod tests {
     }
 
     #[test]
-    fn a_clients_time_counts_unless_it_is_still_to_come() {
+    fn a_clients_time_is_used_unless_it_is_later_than_its_receipt() {
         let received = Timestamp::from_millis(1000);
-        for (given, told) in [
+        for (given, reported) in [
             (json!("1970-01-01T00:00:00.250Z"), Some(250)),
             (json!("1970-01-01T00:00:01Z"), Some(1000)),
             (json!("1970-01-01T00:00:01.001Z"), None),
@@ -110,9 +110,10 @@ mod tests {
             (json!(250), None),
             (json!(null), None),
         ] {
-            assert_eq!(Timestamp::told(Some(&given), received), told.map(Timestamp::from_millis), "{given}");
+            let expected = reported.map(Timestamp::from_millis);
+            assert_eq!(Timestamp::reported(Some(&given), received), expected, "{given}");
         }
-        assert_eq!(Timestamp::told(None, received), None);
+        assert_eq!(Timestamp::reported(None, received), None);
     }
 
     #[test]

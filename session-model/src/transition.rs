@@ -91,7 +91,7 @@ pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Ou
         Command::Create { user, birth } => claim(view, &user, birth)?,
         Command::PatchState(patch) => patch_state(view, patch)?,
         Command::AddGoal(goal) => add_goal(view, goal, at)?,
-        Command::UpdateGoal { goal_id, update } => update_goal(view, &goal_id, update)?,
+        Command::UpdateGoal { goal_id, update } => update_goal(view, &goal_id, update, at)?,
         Command::SpawnAgent(agent) => spawn_agent(view, agent, at)?,
         Command::CompleteAgent { agent_id, outcome } => complete_agent(view, &agent_id, outcome)?,
         Command::UpdateMetadata(patch) => update_metadata(view, patch)?,
@@ -188,22 +188,38 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
     if goal["status"] == "completed" && !goal.contains_key("completedAt") {
         goal.insert("completedAt".into(), at.to_string().into());
     }
+    limit_completion(&mut goal, at);
     let goal = Value::Object(goal);
     Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
 }
 
-fn update_goal<'a>(view: &View, goal_id: &str, update: Map<String, Value>) -> Result<Outcome<'a>, Refusal> {
+/// Replaces a `completedAt` that is later than its receipt: it comes from a wrong clock.
+fn limit_completion(goal: &mut Map<String, Value>, received: Timestamp) {
+    if let Some(completed) = goal.get_mut("completedAt")
+        && completed.as_str().and_then(Timestamp::parse).is_some_and(|time| time > received)
+    {
+        *completed = received.to_string().into();
+    }
+}
+
+fn update_goal<'a>(
+    view: &View,
+    goal_id: &str,
+    update: Map<String, Value>,
+    at: Timestamp,
+) -> Result<Outcome<'a>, Refusal> {
     if view.state.goal(goal_id).is_none() {
         let message = format!("session `{}` has no goal `{goal_id}`", view.id);
         return Err(Refusal::new(Code::GoalNotFound, message));
     }
     let mut data = Map::from_iter([("goalId".to_owned(), Value::from(goal_id))]);
     data.extend(update.into_iter().filter(|(key, _)| !matches!(key.as_str(), "goalId" | "id")));
+    limit_completion(&mut data, at);
     Ok(done(EventKind::GoalUpdated, Value::Object(data)))
 }
 
 fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
-    let at = Timestamp::told(body.shift_remove("spawnedAt").as_ref(), at).unwrap_or(at);
+    let at = Timestamp::reported(body.shift_remove("spawnedAt").as_ref(), at).unwrap_or(at);
     let given = given_id(&mut body, &["agentId"])?;
     if let Some(agent) = given.as_deref().and_then(|id| view.state.agent(id)) {
         return resume_agent(agent, body, at);
@@ -243,7 +259,7 @@ fn subsession(body: &mut Map<String, Value>) -> Result<Value, Refusal> {
     Ok(subsession)
 }
 
-/// Starts an agent again that has ended: what is known of it stays, but for what the body says otherwise.
+/// Resumes an agent that has ended. Its record keeps the fields that the body does not give.
 fn resume_agent<'a>(
     agent: &Value,
     mut body: Map<String, Value>,
@@ -274,9 +290,9 @@ fn resume_agent<'a>(
     Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
 }
 
-/// How often an agent was started again.
+/// The field of an agent with the number of its resumptions.
 pub(crate) const RESUMES: &str = "resumes";
-/// What no body says about an agent.
+/// Fields of an agent that only the service sets when it is resumed.
 const AGENTS_OWN: [&str; 5] = ["agentId", "status", "completedAt", "resumedAt", RESUMES];
 
 fn base36(mut number: u64) -> String {

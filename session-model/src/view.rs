@@ -235,16 +235,15 @@ impl View {
         Ok(())
     }
 
-    /// One that is started again was counted when it was new.
+    /// Links the agent's own session and counts the agent, unless it was counted when it started first.
     fn count_agent(&mut self, agent: &Map<String, Value>) {
-        if agent.contains_key(RESUMES) {
-            return;
-        }
         let child = agent.get("subsession").and_then(Value::as_str);
         if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
             self.metadata.add_subsession(child);
         }
-        self.metadata.bump(Metric::AgentsSpawned);
+        if !agent.contains_key(RESUMES) {
+            self.metadata.bump(Metric::AgentsSpawned);
+        }
     }
 
     fn claim(&mut self, data: &Map<String, Value>, birth: Option<&Birth>, at: Timestamp) {
@@ -263,15 +262,15 @@ impl View {
 
     fn finalize(&mut self, body: &Map<String, Value>, at: Timestamp) {
         self.archive_final();
-        let told = Timestamp::told(body.get("timestamp"), at);
-        let ended = told.unwrap_or(at);
+        let reported = Timestamp::reported(body.get("timestamp"), at);
+        let ended = reported.unwrap_or(at);
         let mut doc = final_core(body);
         self.metadata.complete(ended, doc.get("status").cloned().unwrap_or_default());
         doc.insert("timestamp".into(), ended.to_string().into());
         doc.insert("goalsAchieved".into(), self.state.goals_completed().into());
         doc.insert("metrics".into(), self.metadata.doc().get("metrics").cloned().unwrap_or_default());
         doc.insert("subsessions".into(), self.metadata.doc().get("subsessions").cloned().unwrap_or_default());
-        if told.is_some() {
+        if reported.is_some() {
             doc.insert(RECEIVED_AT.into(), at.to_string().into());
         }
         let active = self.state.agents_active();
@@ -296,9 +295,9 @@ fn json_len(state: &State) -> u64 {
 
 /// The agents that were active when the session ended, where there were any.
 const NOT_ENDED: &str = "agentsNotEnded";
-/// Those of which each `final.json` bears one.
+/// Computed fields that every `final.json` has.
 const FINAL_COMPUTED: [&str; 4] = ["timestamp", "goalsAchieved", "metrics", "subsessions"];
-/// Those that only some bear.
+/// Computed fields that only some have.
 const FINAL_AT_TIMES: [&str; 2] = [RECEIVED_AT, NOT_ENDED];
 
 /// The fields of `final.json` that a finalize body decides, in the document's order.
@@ -357,7 +356,7 @@ fn complete_agent(state: &mut State, data: &Map<String, Value>, at: Timestamp) {
             agent.insert(key.clone(), value.clone());
         }
         agent.insert("status".into(), "completed".into());
-        let ended = Timestamp::told(data.get("completedAt"), at).unwrap_or(at);
+        let ended = Timestamp::reported(data.get("completedAt"), at).unwrap_or(at);
         agent.insert("completedAt".into(), ended.to_string().into());
     }
 }

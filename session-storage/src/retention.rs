@@ -54,7 +54,7 @@ fn bytes(picked: &[(Candidate, Bound)]) -> u64 {
 
 fn list(picked: &[(Candidate, Bound)], out: &mut dyn Write) -> std::io::Result<()> {
     picked.iter().try_for_each(|(session, bound)| {
-        writeln!(out, "{} created {} {} bytes: beyond {bound}", session.id, session.created, session.bytes)
+        writeln!(out, "{} received {} {} bytes: beyond {bound}", session.id, session.received, session.bytes)
     })
 }
 
@@ -70,9 +70,9 @@ fn stored_beyond(layout: &Layout, policy: Policy) -> anyhow::Result<Vec<(Candida
             continue;
         };
         let offset = metadata.doc().get("$createdOffset").and_then(serde_json::Value::as_u64);
-        sessions.push((metadata.created(), offset.unwrap_or(0), id, metadata.is_completed()));
+        sessions.push((metadata.received(), offset.unwrap_or(0), id, metadata.is_completed()));
     }
     sessions.sort_unstable_by(|a, b| b.cmp(a));
-    let newest_first = sessions.into_iter().map(|(created, _, id, completed)| (id, created, completed));
+    let newest_first = sessions.into_iter().map(|(received, _, id, completed)| (id, received, completed));
     Ok(beyond(layout, newest_first, policy, now()))
 }

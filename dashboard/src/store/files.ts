@@ -8,30 +8,35 @@ import { callIdOf, isResult } from './timeline/pairs';
 import { Scan } from './timeline/scan';
 import type { FetchEvents, Timeline } from './timeline/timeline';
 
-export const DEEDS = ['created', 'written', 'edited', 'deleted', 'renamed'] as const;
-export type Deed = (typeof DEEDS)[number];
+export const FILE_ACTIONS = ['created', 'written', 'edited', 'deleted', 'renamed'] as const;
+export type FileAction = (typeof FILE_ACTIONS)[number];
 
 export interface Touched {
   path: string;
   /** How often what was done to it. */
-  deeds: Partial<Record<Deed, number>>;
+  counts: Partial<Record<FileAction, number>>;
   /** Calls that failed, were denied or broken off: they may have done nothing. */
   failed: number;
   /** When it was last touched. */
   last: number;
 }
 
-const OF_TYPE: Record<string, Deed> = { file_write: 'written', file_edit: 'edited', file_delete: 'deleted' };
-const OF_TOOL: Record<string, Deed> = {
+const OF_TYPE: Record<string, FileAction> = { file_write: 'written', file_edit: 'edited', file_delete: 'deleted' };
+const OF_TOOL: Record<string, FileAction> = {
   Write: 'written',
   Edit: 'edited',
   MultiEdit: 'edited',
   NotebookEdit: 'edited',
 };
-const OF_CHANGE: Record<string, Deed> = { create: 'created', edit: 'edited', delete: 'deleted', rename: 'renamed' };
+const OF_CHANGE: Record<string, FileAction> = {
+  create: 'created',
+  edit: 'edited',
+  delete: 'deleted',
+  rename: 'renamed',
+};
 
 interface Call {
-  deed: Deed;
+  action: FileAction;
   paths: string[];
   at: number;
   callId: string;
@@ -80,12 +85,12 @@ export class FileHistory {
       this.painted.changed();
       return true;
     }
-    const deed = event.type === 'action' ? deedOf(event.data) : undefined;
-    if (deed === undefined) return false;
+    const action = event.type === 'action' ? deedOf(event.data) : undefined;
+    if (action === undefined) return false;
     const isChange = text(event.data, 'type') === 'file_change';
     if (isChange && callId !== '') this.#changed.add(callId);
     const at = Date.parse(event.timestamp);
-    this.#calls.set(event.offset, { deed, paths: pathsOf(event.data), at, callId, isChange });
+    this.#calls.set(event.offset, { action, paths: pathsOf(event.data), at, callId, isChange });
     this.painted.changed();
     return true;
   }
@@ -95,13 +100,13 @@ export class FileHistory {
     const files = new Map<string, Touched>();
     const told = new Set<string>();
     for (const call of this.#calls.values()) {
-      // A call and the changes that it made are one deed, and the changes say more; so are two records of one call.
+      // A call and the changes that it made are one action, and the changes say more; so are two records of one call.
       if (!call.isChange && this.#changed.has(call.callId)) continue;
       for (const path of call.paths) {
-        const deed = `${call.callId} ${call.deed} ${path}`;
-        if (call.callId !== '' && told.has(deed)) continue;
-        told.add(deed);
-        files.set(path, this.#with(files.get(path) ?? { path, deeds: {}, failed: 0, last: 0 }, call));
+        const action = `${call.callId} ${call.action} ${path}`;
+        if (call.callId !== '' && told.has(action)) continue;
+        told.add(action);
+        files.set(path, this.#with(files.get(path) ?? { path, counts: {}, failed: 0, last: 0 }, call));
       }
     }
     return [...files.values()].sort((a, b) => b.last - a.last || (a.path < b.path ? -1 : 1));
@@ -111,12 +116,12 @@ export class FileHistory {
     const result = this.#results.get(call.callId);
     const last = Math.max(file.last, call.at || 0);
     if (result?.isBad) return { ...file, failed: file.failed + 1, last };
-    const deed = call.deed === 'written' && result?.isNew ? 'created' : call.deed;
-    return { ...file, deeds: { ...file.deeds, [deed]: (file.deeds[deed] ?? 0) + 1 }, last };
+    const action = call.action === 'written' && result?.isNew ? 'created' : call.action;
+    return { ...file, counts: { ...file.counts, [action]: (file.counts[action] ?? 0) + 1 }, last };
   }
 }
 
-function deedOf(data: Fields): Deed | undefined {
+function deedOf(data: Fields): FileAction | undefined {
   const type = text(data, 'type');
   if (type === 'file_change') return OF_CHANGE[text(data, 'op')] ?? 'edited';
   if (Object.hasOwn(OF_TYPE, type)) return OF_TYPE[type];

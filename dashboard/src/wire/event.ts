@@ -84,7 +84,7 @@ export function parseFrame(message: string): Frame {
   throw new TypeError('a frame is neither an event nor known');
 }
 
-/** When something happened of which an event's client may say so: a time that had come when the service heard of it. */
-export function told(given: unknown, event: SessionEvent): string {
+/** The client's time in an event's data; the service's own where there is none, or one later than the event's receipt. */
+export function clientTime(given: unknown, event: SessionEvent): string {
   return typeof given === 'string' && Date.parse(given) <= Date.parse(event.timestamp) ? given : event.timestamp;
 }

@@ -51,16 +51,16 @@ const batch = act({ type: 'post_tool_batch', event: 'PostToolBatch' });
 
 /** What the hooks make of a short run: two calls side by side, a denied one, one that fails, one that goes on. */
 const RUN: Fields[] = [
-  { type: 'state_update', data: { workspace: { cwd: '/work/proj' }, claudeCode: { sessionId: 'c6f9' } } },
+  { type: 'state_update', data: { workspace: { cwd: '/home/ada/proj' }, claudeCode: { sessionId: 'c6f9' } } },
   act({ type: 'session_start', event: 'SessionStart', source: 'startup' }),
   { type: 'metadata_update', data: { model: 'claude-test' } },
   { type: 'response', data: { type: 'prompt', event: 'UserPromptSubmit', content: 'write the parser' } },
   pre('t1', 'bash_exec', 'Bash', { command: 'npm test' }),
-  pre('t2', 'file_write', 'Write', { file_path: '/work/proj/parser.ts', content: 'x' }),
+  pre('t2', 'file_write', 'Write', { file_path: '/home/ada/proj/parser.ts', content: 'x' }),
   post('t2', { tool: 'Write', durationMs: 28, payload: { tool_response: { type: 'create' } } }),
   post('t1', { tool: 'Bash', durationMs: 12_400 }),
   batch,
-  pre('t3', 'file_edit', 'Edit', { file_path: '/work/proj/index.ts' }),
+  pre('t3', 'file_edit', 'Edit', { file_path: '/home/ada/proj/index.ts' }),
   act({ type: 'tool_error', event: 'PostToolBatch', tool: 'Edit', toolUseId: 't3', success: false, status: 'denied' }),
   batch,
   pre('t4', 'bash_exec', 'Bash', { command: 'cat nowhere' }),
@@ -102,8 +102,8 @@ describe("Claude Code's session", () => {
           'source: startup',
           'write the parser',
           'Bash npm test',
-          'Write /work/proj/parser.ts',
-          'Edit /work/proj/index.ts',
+          'Write /home/ada/proj/parser.ts',
+          'Edit /home/ada/proj/index.ts',
           'Bash cat nowhere',
           'Bash sleep 100',
         ]),
@@ -148,11 +148,11 @@ describe("Claude Code's session", () => {
   it('names the files that were written, and no tokens that nobody told', async () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/claude/files`);
     await tab.page
-      .locator('li', { hasText: '/work/proj/parser.ts' })
+      .locator('li', { hasText: '/home/ada/proj/parser.ts' })
       .getByText(/^created ·/)
       .waitFor();
     await tab.page
-      .locator('li', { hasText: '/work/proj/index.ts' })
+      .locator('li', { hasText: '/home/ada/proj/index.ts' })
       .getByText(/^1 failed ·/)
       .waitFor();
     const tokens = tab.page.locator('main header dl div', { hasText: 'Tokens' }).locator('dd');

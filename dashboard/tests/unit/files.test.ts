@@ -20,7 +20,7 @@ async function history(actions: Fields[]): Promise<FileHistory> {
   return files;
 }
 
-const shape = (files: FileHistory): unknown[] => files.files.map(({ path, deeds, failed }) => [path, deeds, failed]);
+const shape = (files: FileHistory): unknown[] => files.files.map(({ path, counts, failed }) => [path, counts, failed]);
 const claude = (id: string, type: string, tool: string, input: Fields): Fields => ({
   type,
   tool,

@@ -74,7 +74,7 @@ describe('the metadata', () => {
     for (const [type, counter] of Object.entries(counters)) expect(metricOf(type), type).toBe(counter);
   });
 
-  it('starts an agent again, and takes the times that a client tells', () => {
+  it('resumes an agent, and uses the times of the client', () => {
     const at = (second: number) => `2026-09-21T14:13:0${String(second)}.000Z`;
     const of = (type: SessionEvent['type'], data: Fields, second: number): SessionEvent => ({
       offset: second,
@@ -84,14 +84,14 @@ describe('the metadata', () => {
       timestamp: at(second),
     });
     const agent = { agentId: 'a', status: 'spawned' };
-    const told = [
+    const changes = [
       of('agent_spawned', agent, 1),
       of('agent_completed', { agentId: 'a', completedAt: at(1) }, 3),
-      of('agent_spawned', { ...agent, resumes: 1 }, 4),
+      of('agent_spawned', { ...agent, resumes: 1, subsession: 'child' }, 4),
     ];
     let state: Fields = { version: 1, agents: { spawned: [], active: [], completed: [] } };
     let metadata: Fields = { created: at(0), metrics: { agentsSpawned: 0 }, updated: at(0) };
-    const seen = told.map((event) => {
+    const seen = changes.map((event) => {
       const folded = foldState(state, event);
       if (typeof folded === 'string') throw new Error(folded);
       ({ state } = folded);
@@ -99,8 +99,9 @@ describe('the metadata', () => {
       return state['agents'];
     });
     expect(seen[1]).toMatchObject({ spawned: [{ completedAt: at(1) }], active: [], completed: ['a'] });
-    expect(seen[2]).toEqual({ spawned: [{ ...agent, resumes: 1 }], active: ['a'], completed: [] });
+    expect(seen[2]).toEqual({ spawned: [{ ...agent, resumes: 1, subsession: 'child' }], active: ['a'], completed: [] });
     expect(metadata['metrics']).toEqual({ agentsSpawned: 1 });
+    expect(metadata['subsessions']).toEqual(['child']);
     const ended = of('session_finalized', { timestamp: at(5) }, 7);
     expect(foldMetadata(metadata, ended)['duration']).toBe(5000);
     expect(foldMetadata(metadata, of('session_finalized', { timestamp: at(9) }, 7))['duration']).toBe(7000);

@@ -22,7 +22,7 @@ const TIMEOUT: u32 = 5;
 #[error("`{0}` is not as Claude Code writes it")]
 pub(super) struct Unexpected(String);
 
-/// Adds our hook to every event that does not have it, and mends those whose program would not be found. `program` is
+/// Adds our hook to every event that does not have it, and repairs those whose program would not be found. `program` is
 /// written with its whole path and its words apart, so that neither `PATH` nor a shell comes between.
 pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpected> {
     let unexpected = |name: &str| Unexpected(name.to_owned());
@@ -37,7 +37,7 @@ pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpect
             groups.append(json!({ "hooks": list }));
         }
         for old in ours.into_iter().filter(|hook| !is_found(hook)) {
-            mend(&old, program);
+            repair(&old, program);
         }
     }
     Ok(())
@@ -79,7 +79,7 @@ fn hook(program: &str) -> CstInputValue {
 }
 
 /// Lets a hook call the program, with the words that it has.
-fn mend(hook: &CstNode, program: &str) {
+fn repair(hook: &CstNode, program: &str) {
     let (Some(called), Some(hook)) = (Called::of(hook), hook.as_object()) else { return };
     let Some(command) = hook.get("command") else { return };
     command.set_value(CstInputValue::from(program));
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_not_be_found_is_mended_and_keeps_its_options() {
+    fn a_hook_whose_program_is_missing_is_repaired_and_keeps_its_options() {
         for (command, words) in [
             (r#""command": "hook-agent claude-code""#, serde_json::json!(["claude-code"])),
             (

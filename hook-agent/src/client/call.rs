@@ -155,7 +155,7 @@ fn write_stamped(out: &mut Vec<u8>, key: &str, time: u64, json: &str) {
     splice(out, json, &stamp(key, time));
 }
 
-/// When it happened, as a field: the service may hear of it much later.
+/// A field with the time of the call: the service may receive it much later.
 fn stamp(key: &str, time: u64) -> String {
     let time = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
     format!(r#""{key}":"{time:.3}""#)

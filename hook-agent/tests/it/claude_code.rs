@@ -417,7 +417,7 @@ fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
         (&hook["command"], &hook["args"]),
         (&json!(env!("CARGO_BIN_EXE_hook-agent")), &json!(["claude-code"]))
     );
-    // One that would not be found, of an earlier version, is mended.
+    // One that would not be found, of an earlier version, is repaired.
     std::fs::write(&path, shown.replace(env!("CARGO_BIN_EXE_hook-agent"), "/gone/hook-agent")).unwrap();
     let said = run(&["install", "claude-code"]);
     assert!(said.contains(env!("CARGO_BIN_EXE_hook-agent")), "{said}");

@@ -44,7 +44,7 @@ impl Creation {
             None | Some(Value::Null) => return Err(missing("initial")),
             Some(_) => return Err(Refusal::new(Code::InvalidRequest, "`initial` must be an object")),
         };
-        let began = Timestamp::told(fields.get("timestamp"), received);
+        let began = Timestamp::reported(fields.get("timestamp"), received);
         Ok(Self { id, user, birth: Birth { initial, parent: None, began }, parent })
     }
 }

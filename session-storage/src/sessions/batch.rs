@@ -89,7 +89,7 @@ impl Sessions {
     }
 }
 
-/// What a session is born from that the first of these finds missing.
+/// The birth of a session that does not exist yet and is created by these commands.
 pub(super) fn birth_of(commands: &Commands<'_>, received: Timestamp) -> Birth {
     let first = commands.iter().find_map(|command| command.as_ref().ok());
     first.map(|command| command.birth(received)).unwrap_or_default()

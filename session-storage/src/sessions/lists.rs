@@ -184,7 +184,7 @@ impl ListQuery {
     /// With what was stored in the place of secrets, which is what can be found.
     #[must_use]
     pub fn screened(mut self, redaction: &Redaction) -> Self {
-        for text in [&mut self.user, &mut self.tag, &mut self.q].into_iter().flatten() {
+        for text in [&mut self.user, &mut self.outcome, &mut self.tag, &mut self.q].into_iter().flatten() {
             *text = redaction.text(text).into_owned();
         }
         self

@@ -36,8 +36,12 @@ impl Sessions {
         let policy = self.settings.retention;
         let store = Arc::clone(&self.store);
         let picked = actix_web::web::block(move || {
-            let rows = store.index.newest(None, usize::MAX, |_, _| true).into_iter();
-            let sessions = rows.map(|((created, _, id), row)| (id, created, row.completed));
+            let mut rows = store.index.newest(None, usize::MAX, |_, _| true);
+            // The index is in the order of the creation, which is by the client's clock.
+            rows.sort_by(|((_, offset, _), row), ((_, other_offset, _), other)| {
+                (other.received, other_offset).cmp(&(row.received, offset))
+            });
+            let sessions = rows.into_iter().map(|((_, _, id), row)| (id, row.received, row.completed));
             beyond(store.layout(), sessions, policy, now())
         });
         picked.await.unwrap_or_else(|error| {

@@ -32,6 +32,8 @@ pub struct Row {
     pub user: UserId,
     /// When it was created.
     pub created: Timestamp,
+    /// When the service first received anything of it.
+    pub received: Timestamp,
     /// The offset of its creation: decides among sessions of the same millisecond.
     pub created_offset: u64,
     /// Whether it is completed.
@@ -53,6 +55,7 @@ impl Row {
         Self {
             user: metadata.user(),
             created: metadata.created(),
+            received: metadata.received(),
             created_offset,
             completed: metadata.is_completed(),
             outcome: metadata.outcome().map(str::to_owned),
@@ -83,6 +86,8 @@ struct StoredRow {
     #[serde(rename = "userId")]
     user: String,
     created: String,
+    #[serde(rename = "receivedAt", default, skip_serializing_if = "Option::is_none")]
+    received: Option<String>,
     #[serde(rename = "createdOffset", default)]
     created_offset: u64,
     #[serde(default)]
@@ -205,6 +210,7 @@ impl Index {
             let stored = StoredRow {
                 user: row.user.as_str().to_owned(),
                 created: row.created.to_string(),
+                received: (row.received != row.created).then(|| row.received.to_string()),
                 created_offset: row.created_offset,
                 status: Some(status.to_owned()),
                 outcome: row.outcome.clone(),
@@ -297,9 +303,11 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
     let offset = take("$offset").and_then(|raw| serde_json::from_str::<u64>(raw.get()).ok());
     let rows = map.into_iter().filter_map(|(id, raw)| {
         let stored: StoredRow = serde_json::from_str(raw.get()).ok()?;
+        let created = Timestamp::parse(&stored.created)?;
         let row = Row {
             user: UserId::stored(&stored.user),
-            created: Timestamp::parse(&stored.created)?,
+            created,
+            received: stored.received.as_deref().and_then(Timestamp::parse).unwrap_or(created),
             created_offset: stored.created_offset,
             completed: stored.status.as_deref() == Some("completed"),
             outcome: stored.outcome,

@@ -12,7 +12,7 @@ use super::layout::Layout;
 pub struct Policy {
     /// The most sessions.
     pub max_sessions: Option<u64>,
-    /// The longest time since a session was created.
+    /// The longest time since the service first received anything of a session.
     pub max_age: Option<Duration>,
     /// The most bytes of all sessions together.
     pub max_bytes: Option<u64>,
@@ -53,8 +53,9 @@ impl fmt::Display for Bound {
 pub struct Candidate {
     /// Its name.
     pub id: SessionId,
-    /// When it was created.
-    pub created: Timestamp,
+    /// When the service first received anything of it. Its creation may be much earlier, by its client's clock: what has
+    /// just been delivered must not be deleted at once.
+    pub received: Timestamp,
     /// Only completed ones are ever let go.
     pub completed: bool,
     /// Its size.
@@ -70,7 +71,7 @@ pub fn beyond(
     now: Timestamp,
 ) -> Vec<(Candidate, Bound)> {
     let measured = |id: &SessionId| if policy.max_bytes.is_some() { size_of(layout, id) } else { 0 };
-    let candidate = |(id, created, completed)| Candidate { bytes: measured(&id), id, created, completed };
+    let candidate = |(id, received, completed)| Candidate { bytes: measured(&id), id, received, completed };
     let candidates: Vec<Candidate> = sessions.map(candidate).collect();
     let mut picked = pick(&candidates, policy, now);
     picked.iter_mut().for_each(|(session, _)| session.bytes = size_of(layout, &session.id));
@@ -91,7 +92,7 @@ pub fn pick(sessions: &[Candidate], policy: Policy, now: Timestamp) -> Vec<(Cand
     let mut picked = Vec::new();
     for session in sessions.iter().rev().filter(|s| s.completed) {
         let age =
-            Duration::from_millis((now.as_millis() - session.created.as_millis()).max(0).unsigned_abs());
+            Duration::from_millis((now.as_millis() - session.received.as_millis()).max(0).unsigned_abs());
         let beyond = [
             (policy.max_sessions.is_some_and(|max| count > max), Bound::Sessions),
             (policy.max_age.is_some_and(|max| age > max), Bound::Age),
@@ -113,7 +114,7 @@ mod tests {
     fn sessions() -> Vec<Candidate> {
         let one = |n: i64, completed| Candidate {
             id: SessionId::parse(&format!("s{n}")).unwrap(),
-            created: Timestamp::from_millis(n * 1000),
+            received: Timestamp::from_millis(n * 1000),
             completed,
             bytes: 100,
         };

@@ -55,6 +55,23 @@ async fn completing_a_goal_sets_the_time() {
 }
 
 #[tokio::test]
+async fn a_goal_is_not_completed_later_than_its_completion_is_received() {
+    let server = TestServer::start();
+    let (past, future) = ("2026-01-01T00:00:00.000Z", "2999-01-01T00:00:00.000Z");
+    for (id, given) in [("a", past), ("b", future)] {
+        server.add_goal("s", json!({"id": id, "status": "completed", "completedAt": given})).await;
+        server.add_goal("s", json!({"id": format!("{id}2")})).await;
+        let update = json!({"status": "completed", "completedAt": given});
+        server.update_goal("s", &format!("{id}2"), update).await.ok();
+    }
+    let goals = server.state("s").await["goals"].take();
+    let completed: Vec<&str> =
+        goals.as_array().unwrap().iter().map(|goal| goal["completedAt"].as_str().unwrap()).collect();
+    assert_eq!(completed[..2], [past, past]);
+    assert!(completed[2..].iter().all(|time| *time > past && *time < future), "{completed:?}");
+}
+
+#[tokio::test]
 async fn an_agent_is_spawned_and_completed_once() {
     let server = TestServer::start();
     server.create("s", "u").await;
@@ -104,6 +121,9 @@ async fn an_agent_that_has_ended_is_started_again() {
     assert_eq!(whole["metadata"]["metrics"]["agentsSpawned"], 1);
     server.complete_agent("s", "a").await.ok();
     assert_eq!(spawn("more").await.ok()["resumes"], 2);
+    server.complete_agent("s", "a").await.ok();
+    server.spawn_agent("s", json!({"agentId": "a", "subsession": "s-child"})).await.ok();
+    assert_eq!(server.metadata("s").await["subsessions"], json!(["s-child"]));
     // From the log as from memory.
     let before = server.session("s").await;
     let server = server.kill().start();

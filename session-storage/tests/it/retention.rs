@@ -61,6 +61,28 @@ async fn age_counts_from_the_creation_and_active_sessions_stay_however_old() {
 }
 
 #[tokio::test]
+async fn what_arrives_late_is_as_old_as_its_receipt() {
+    let server = TestServer::start();
+    let long_ago = "2024-01-01T00:00:00.000Z";
+    server.create("first", "u").await;
+    let late = json!({"sessionId": "late", "userId": "u", "initial": {}, "timestamp": long_ago});
+    server.post("/api/sessions", late).await.ok();
+    for id in ["first", "late"] {
+        server.finalize(id, json!({})).await.ok();
+    }
+    assert_eq!(server.metadata("late").await["created"], long_ago);
+    let stopped = server.stop();
+    let dry_run = stopped.run(&["retention", "--dry-run", "--retention-max-age", "30d"]);
+    assert!(!dry_run.stdout.contains("late"), "{}", dry_run.stdout);
+    // By number the one that was received first goes, of a directory in use and of one that is not.
+    let dry_run = stopped.run(&["retention", "--dry-run", "--retention-max-sessions", "1"]);
+    assert!(dry_run.stdout.contains("first received ") && !dry_run.stdout.contains("late received "));
+    let server = stopped.env("RETENTION_MAX_SESSIONS", "1").env("RETENTION_MAX_AGE", "30d").start();
+    left(&server, 1).await;
+    assert_eq!(names(&server.storage().join("sessions")), ["late"]);
+}
+
+#[tokio::test]
 async fn bytes_go_oldest_first_until_all_together_are_within_the_bound() {
     let server = TestServer::start();
     for n in 1..=5 {
@@ -164,7 +186,7 @@ async fn the_command_lists_beside_a_running_service_and_deletes_in_a_stopped_one
     eventually("the snapshots are written", async || {
         let run = server.setup.clone().env("RETENTION_MAX_SESSIONS", 2).run(&["retention", "--dry-run"]);
         assert_eq!(run.code, Some(0), "{}", run.said());
-        let both = run.stdout.contains("s2 created") && run.stdout.contains("s3 created");
+        let both = run.stdout.contains("s2 received") && run.stdout.contains("s3 received");
         (both && run.stdout.contains("2 sessions would be deleted")).then_some(())
     })
     .await;
@@ -253,7 +275,7 @@ async fn a_pass_over_thousands_deletes_what_the_dry_run_named_and_appends_go_on_
     let told = bounded.run(&["retention", "--dry-run"]);
     assert_eq!(told.code, Some(0), "{}", told.said());
     let named: Vec<&str> =
-        told.stdout.lines().filter_map(|line| Some(line.split_once(" created ")?.0)).collect();
+        told.stdout.lines().filter_map(|line| Some(line.split_once(" received ")?.0)).collect();
     assert_eq!(named.len(), ALL - KEPT);
     let sessions = setup.storage().join("sessions");
     let usage = |names: &mut dyn Iterator<Item = String>| -> u64 {

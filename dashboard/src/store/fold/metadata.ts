@@ -1,6 +1,6 @@
 // A session's metadata after an event.
 
-import { told, type SessionEvent } from '../../wire/event';
+import { clientTime, type SessionEvent } from '../../wire/event';
 import { fields, list, number, text, type Fields } from '../../wire/json';
 import { setDotted } from './merge';
 
@@ -101,7 +101,7 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
     case 'response':
       return countError(metadata, event);
     case 'agent_spawned':
-      return 'resumes' in event.data ? metadata : spawn(metadata, text(event.data, 'subsession'));
+      return spawn(metadata, event.data);
     case 'metadata_updated':
       return Object.entries(event.data).reduce((doc, [path, value]) => setDotted(doc, path, value), metadata);
     case 'session_created':
@@ -111,7 +111,10 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
         ...metadata,
         status: 'completed',
         outcome: event.data['status'] === undefined ? 'success' : text(event.data, 'status'),
-        duration: Math.max(0, Date.parse(told(event.data['timestamp'], event)) - Date.parse(text(metadata, 'created'))),
+        duration: Math.max(
+          0,
+          Date.parse(clientTime(event.data['timestamp'], event)) - Date.parse(text(metadata, 'created')),
+        ),
       };
     case 'session_reopened':
       return { ...metadata, status: 'active', outcome: null, duration: null };
@@ -136,8 +139,10 @@ function countError(metadata: Fields, event: SessionEvent): Fields {
   return count === undefined || !countsAsError(event.data) ? metadata : { ...metadata, errorCount: count + 1 };
 }
 
-function spawn(metadata: Fields, child: string): Fields {
-  const counted = bump(metadata, 'agentsSpawned');
+/** An agent that is resumed was counted when it started first. */
+function spawn(metadata: Fields, agent: Fields): Fields {
+  const child = text(agent, 'subsession');
+  const counted = 'resumes' in agent ? metadata : bump(metadata, 'agentsSpawned');
   const children = list(counted, 'subsessions');
   return child === '' || children.includes(child) ? counted : { ...counted, subsessions: [...children, child] };
 }

@@ -1,6 +1,6 @@
 // The state after an event. What cannot be computed here is said, and then fetched.
 
-import { changesState, told, type SessionEvent } from '../../wire/event';
+import { changesState, clientTime, type SessionEvent } from '../../wire/event';
 import { fields, list, number, objects, text, texts, type Fields, type Json } from '../../wire/json';
 import { deepMerge, withKey } from './merge';
 
@@ -35,7 +35,7 @@ function apply(state: Fields, event: SessionEvent): Fields | null {
   }
 }
 
-/** One that is there already is started again. */
+/** Adds an agent, or replaces the record of one that is resumed. */
 function spawn(state: Fields, agent: Fields): Fields {
   const id = agent['agentId'] ?? null;
   return withAgents(state, (agents) => {
@@ -57,7 +57,7 @@ function goalUpdate(event: SessionEvent): Fields {
 
 function complete(state: Fields, event: SessionEvent): Fields {
   const id = text(event.data, 'agentId');
-  const update = { ...event.data, status: 'completed', completedAt: told(event.data['completedAt'], event) };
+  const update = { ...event.data, status: 'completed', completedAt: clientTime(event.data['completedAt'], event) };
   return withAgents(state, (agents) => ({
     spawned: changed(agents, 'spawned', 'agentId', id, update),
     active: list(agents, 'active').filter((active) => active !== id),
