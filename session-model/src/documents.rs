@@ -42,6 +42,15 @@ struct Bookkeeping {
 const OWN_KEYS: [&str; 7] =
     ["$offset", "$createdOffset", "$finals", "$final", "$finalAt", "$keyframe", "$logs"];
 
+/// What of it is of no use to a client: `$offset` says from where to follow, `$logs` how long the logs are.
+const KEEPERS_KEYS: [&str; 5] = ["$createdOffset", "$finals", "$final", "$finalAt", "$keyframe"];
+
+/// The metadata as an answer: what `metadata.json` says, without what only the keeper needs.
+pub fn metadata_answer(mut document: Map<String, Value>) -> Map<String, Value> {
+    document.retain(|key, _| !KEEPERS_KEYS.contains(&key.as_str()));
+    document
+}
+
 /// The document for `metadata.json`.
 pub fn metadata_document(view: &View) -> Map<String, Value> {
     let [actions, responses, changes] = view.logs;

@@ -4,11 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use siphasher::sip::SipHasher24;
 
 use crate::code::{Code, Refusal};
 
 /// The longest session id.
 pub const MAX_SESSION_ID: usize = 128;
+/// How much is left of a name that is none (see [`SessionId::adopt`]): a dash and twelve digits follow.
+const MAX_STEM: usize = MAX_SESSION_ID - 13;
 /// The longest user id, in bytes.
 pub const MAX_USER_ID: usize = 256;
 
@@ -30,6 +33,18 @@ impl SessionId {
             ));
         }
         Ok(Self(text.into()))
+    }
+
+    /// The name itself if it is one, else the one that a session of the older service with such a name is kept under:
+    /// what of it may stand in a name, and a hash that tells it from others of which the same is left.
+    pub fn adopt(text: &str) -> Self {
+        Self::parse(text).unwrap_or_else(|_| {
+            let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' };
+            let plain: String = text.chars().map(plain).take(MAX_SESSION_ID).collect();
+            let stem = plain.trim_matches(['-', '_', '.']);
+            let stem = if stem.is_empty() { "session" } else { &stem[..stem.len().min(MAX_STEM)] };
+            Self(format!("{stem}-{:012x}", SipHasher24::new().hash(text.as_bytes()) >> 16).into())
+        })
     }
 
     /// The name.
@@ -125,6 +140,29 @@ mod tests {
             &long,
         ] {
             assert_eq!(SessionId::parse(bad).map_err(|r| r.code), Err(Code::InvalidSessionId), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_name_of_the_older_service_leads_to_one_that_is_safe() {
+        // Folders bear these names: they never change.
+        let long = "x".repeat(200);
+        let names = ["plain", "wf:1:2", "wf/1/2", "with space", "_x", "user", ":::", "\u{e4}", &long]
+            .map(SessionId::adopt);
+        let safe = [
+            "plain",
+            "wf-1-2-7a667b2c0001",
+            "wf-1-2-491650f0566f",
+            "with-space-f21a624992c5",
+            "x-d7d5f3d2c844",
+            "user-d90f381adab8",
+            "session-d4532e1555ae",
+            "session-3679dacfdfba",
+            &format!("{}-3bd4ca436fc9", "x".repeat(115)),
+        ];
+        assert_eq!(names.each_ref().map(SessionId::as_str), safe);
+        for name in names {
+            assert_eq!(SessionId::parse(name.as_str()), Ok(name));
         }
     }
 

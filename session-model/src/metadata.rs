@@ -17,7 +17,9 @@ use crate::{json as model, merge};
 
 /// The `$schema` of `metadata.json`.
 pub const SCHEMA: &str = "session-metadata-v1";
-const IDENTITY: [&str; 3] = ["sessionId", "userId", "created"];
+const IDENTITY: [&str; 4] = ["sessionId", "userId", "created", ORIGINAL_ID];
+/// The field with the name that the older service kept a session under, where it is no session id.
+pub const ORIGINAL_ID: &str = "originalId";
 
 /// A session's metadata.
 #[derive(Clone, Debug, Serialize)]
@@ -143,6 +145,33 @@ impl Metadata {
     /// Its status.
     pub fn status(&self) -> &str {
         self.text("status").unwrap_or("active")
+    }
+
+    /// The name that the older service kept it under, where that is no session id.
+    pub fn original_id(&self) -> Option<&str> {
+        self.text(ORIGINAL_ID)
+    }
+
+    /// Gives the metadata of a session of the older service its new name. What it says of other sessions follows: they
+    /// get new names as well.
+    pub fn adopt(&mut self, id: &SessionId, original: &str) {
+        self.children.forget();
+        self.doc.insert("sessionId".into(), id.as_str().into());
+        self.doc.insert(ORIGINAL_ID.into(), original.into());
+        for field in ["parentSession", "subsessions"] {
+            let named = match self.doc.get_mut(field) {
+                Some(Value::Array(children)) => &mut children[..],
+                Some(parent) => std::slice::from_mut(parent),
+                None => continue,
+            };
+            for name in named {
+                if let Value::String(text) = name
+                    && !text.is_empty()
+                {
+                    *text = SessionId::adopt(text).into();
+                }
+            }
+        }
     }
 
     /// The session it is a child of.

@@ -14,6 +14,7 @@ use std::io::Write;
 use anyhow::Context;
 use session_model::SessionId;
 
+use crate::store::adopted;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::lock::DirLock;
@@ -101,11 +102,14 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
                 "entry",
                 "is no folder; no session of this name can be made while it is there",
             )),
-            Err(_) => faults.push(Fault::new(
-                format!("sessions/{name}"),
-                "name",
-                "is no session id; it is never read",
-            )),
+            Err(_) => {
+                let what = if adopted::is_session(&entry.path()) {
+                    format!("is no session id; the next start keeps it as `{}`", SessionId::adopt(&name))
+                } else {
+                    "is no session id; it is never read".to_owned()
+                };
+                faults.push(Fault::new(format!("sessions/{name}"), "name", what));
+            }
         }
     }
     ids.sort_unstable();

@@ -66,6 +66,8 @@ pub(crate) struct Activity {
     idle_since: AtomicU64,
     began: Instant,
     reading: AtomicWaker,
+    /// Whether the last byte has been handed out.
+    said_all: AtomicBool,
 }
 
 /// A request under way; kept until its answer has been given out.
@@ -87,6 +89,7 @@ impl Activity {
             idle_since: AtomicU64::new(0),
             began,
             reading: AtomicWaker::new(),
+            said_all: AtomicBool::new(false),
         };
         activity.rests();
         activity
@@ -107,6 +110,16 @@ impl Activity {
     /// A key was shown on it that holds.
     pub(crate) fn has_shown_a_key(&self) {
         self.trusted.store(true, Ordering::Relaxed);
+    }
+
+    /// Nothing is written on it any more: its other end is to see that as soon as all is flushed.
+    pub(crate) fn say_no_more(&self) {
+        self.said_all.store(true, Ordering::Release);
+    }
+
+    /// Whether nothing is written on it any more.
+    pub(crate) fn has_said_all(&self) -> bool {
+        self.said_all.load(Ordering::Acquire)
     }
 
     /// Whether it is to end; else whoever reads is woken once it is.

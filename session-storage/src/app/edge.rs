@@ -13,7 +13,7 @@ use actix_cors::Cors;
 use actix_web::body::{BodySize, EitherBody, MessageBody};
 use actix_web::dev::{Service, ServiceRequest, ServiceResponse, Transform};
 use actix_web::http::header::HeaderValue;
-use actix_web::http::{Method, header};
+use actix_web::http::{Method, Uri, header};
 use actix_web::{Error, HttpMessage as _};
 use bytes::Bytes;
 use futures_core::future::LocalBoxFuture;
@@ -21,6 +21,7 @@ use pin_project_lite::pin_project;
 
 use super::Parts;
 use super::connections::{self, Activity};
+use super::dashboard;
 use super::guard::Gatekeeper;
 use super::hosts::{Hosts, allows};
 use super::request_id;
@@ -83,6 +84,23 @@ where
     }
 }
 
+/// A path of the API that ends with a slash is the one without. Below `/dashboard/` there are folders.
+fn trim(request: &mut ServiceRequest) {
+    let path = request.uri().path();
+    let trimmed = path.trim_end_matches('/');
+    if trimmed.len() == path.len() || trimmed.is_empty() || path.starts_with(dashboard::ROUTE) {
+        return;
+    }
+    let query = request.uri().query().map_or_else(String::new, |query| format!("?{query}"));
+    let mut parts = request.uri().clone().into_parts();
+    let Ok(whole) = format!("{trimmed}{query}").parse() else { return };
+    parts.path_and_query = Some(whole);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        request.match_info_mut().get_mut().update(&uri);
+        request.head_mut().uri = uri;
+    }
+}
+
 /// A worker's outermost layer.
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
@@ -105,7 +123,8 @@ where
         self.plain.poll_ready(context)
     }
 
-    fn call(&self, request: ServiceRequest) -> Self::Future {
+    fn call(&self, mut request: ServiceRequest) -> Self::Future {
+        trim(&mut request);
         let begun = Instant::now();
         let under_way = request.request().conn_data::<Arc<Activity>>().map(Activity::begin);
         let has_origin = request.headers().contains_key(header::ORIGIN);

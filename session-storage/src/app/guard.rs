@@ -24,7 +24,7 @@ use crate::error::ApiError;
 use crate::limits::{Budget, Limits, Place};
 use crate::routes::body::Unannounced;
 use crate::routes::caller::{self, Caller};
-use crate::routes::events;
+use crate::routes::{events, ids};
 use crate::sessions::{Sessions, not_found};
 
 /// A row of the table, as a type.
@@ -87,7 +87,7 @@ impl Gatekeeper {
         if !on && !self.always {
             return Ok(page?);
         }
-        let session = request.match_info().get("id").and_then(|id| SessionId::parse(id).ok());
+        let session = ids::session_of(request).ok();
         let mut trace = self.trace::<R>(request, session.as_ref(), on);
         let admitted = page
             .map_err(ApiError::from)

@@ -37,6 +37,8 @@ pub struct Socket {
     phase: Phase,
     last_heard: Instant,
     next_ping: Instant,
+    /// What is to happen once the last frame has been given out.
+    at_end: Option<Box<dyn FnOnce()>>,
 }
 
 impl Socket {
@@ -47,7 +49,22 @@ impl Socket {
         let mut outbox = Outbox::default();
         outbox.put(frame::text(connected(&subscriber, filter, at).as_bytes()));
         let incoming = Incoming::new(payload);
-        Self { subscriber, incoming, outbox, answer: None, phase: Phase::Open, last_heard: now, next_ping }
+        Self {
+            subscriber,
+            incoming,
+            outbox,
+            answer: None,
+            phase: Phase::Open,
+            last_heard: now,
+            next_ping,
+            at_end: None,
+        }
+    }
+
+    /// With something that is to happen once the last frame has been given out.
+    #[must_use]
+    pub fn at_end(self, at_end: impl FnOnce() + 'static) -> Self {
+        Self { at_end: Some(Box::new(at_end)), ..self }
     }
 
     fn close(&mut self, code: CloseCode) {
@@ -150,6 +167,9 @@ impl MessageBody for Socket {
                 return Poll::Ready(Some(Ok(piece)));
             }
             if matches!(this.phase, Phase::Ended) {
+                if let Some(at_end) = this.at_end.take() {
+                    at_end();
+                }
                 return Poll::Ready(None);
             }
             if this.refill(cx).is_pending() {

@@ -81,7 +81,7 @@ pub(super) fn whole(name: &str, about: &str) -> Parameter {
 
 /// The most that a page has.
 pub(super) fn limit(default: i64) -> Parameter {
-    let schema = number(1, 1000).default(Some(default.into()));
+    let schema = number(0, 1000).default(Some(default.into()));
     parameter(ParameterIn::Query, "limit", "The most that are answered.", schema)
 }
 
@@ -127,7 +127,7 @@ pub(super) fn cursor() -> Parameter {
 /// The pages of a list that is answered whole where nobody asks for pages.
 pub(super) fn pages() -> [Parameter; 2] {
     let about = "The most that are answered; without it all are.";
-    let limit = parameter(ParameterIn::Query, "limit", about, number(1, 1000));
+    let limit = parameter(ParameterIn::Query, "limit", about, number(0, 1000));
     let schema = text().pattern(Some(CURSOR));
     [limit, parameter(ParameterIn::Query, "cursor", "The `next-cursor` of the page before.", schema)]
 }

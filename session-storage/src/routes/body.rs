@@ -5,6 +5,7 @@
 //! Once the service is stopping a body that stalls is given up after half a second.
 
 mod media;
+mod packed;
 mod receiving;
 
 use std::marker::PhantomData;
@@ -86,12 +87,24 @@ fn unbounded() -> Result<Receiving, Refusal> {
 /// The longest body that is screened at once: a longer one would hold up the others on this thread.
 const SCREENED_AT_ONCE: usize = 512 << 10;
 
+/// What some programs write before a text, and what is no part of it (RFC 8259, 8.1).
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+fn unmarked(bytes: Bytes) -> Bytes {
+    if bytes.starts_with(BYTE_ORDER_MARK) { bytes.slice(BYTE_ORDER_MARK.len()..) } else { bytes }
+}
+
 type Screening = Pin<Box<dyn Future<Output = Result<(Bytes, bool), Refusal>>>>;
 
-fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool) -> Screening {
-    let screened = actix_web::web::block(move || redaction.screen(bytes, lines));
+/// Screens a body on a thread of its own; `packed`: of how many bytes at most it is to be unpacked first.
+fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool, packed: Option<usize>) -> Screening {
+    let screened = actix_web::web::block(move || {
+        let bytes = packed.map_or(Ok(bytes.clone()), |most| packed::unpack(&bytes, most))?;
+        Ok(redaction.screen(unmarked(bytes), lines))
+    });
     Box::pin(async move {
-        screened.await.map_err(|_| Refusal::new(Code::Internal, "the body could not be screened"))
+        let failed = |_| Refusal::new(Code::Internal, "the body could not be screened");
+        screened.await.map_err(failed)?
     })
 }
 
@@ -99,7 +112,7 @@ fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool) -> Screening 
 pub struct Reading<A> {
     request: HttpRequest,
     state: Option<Result<Receiving, Refusal>>,
-    /// A large body that is being screened on a thread of its own.
+    /// A large or compressed body that is being screened on a thread of its own.
     screening: Option<Screening>,
     counted: Option<Counted>,
     accepts: PhantomData<A>,
@@ -118,12 +131,16 @@ impl<A: Accepts> Future for Reading<A> {
                 let screened = match &mut this.screening {
                     Some(screening) => ready!(screening.as_mut().poll(context)),
                     None => match ready!(receiving.poll(context)) {
-                        Ok(bytes) if bytes.len() > SCREENED_AT_ONCE => {
+                        Ok(bytes) if receiving.packed || bytes.len() > SCREENED_AT_ONCE => {
                             let redaction = Arc::clone(&receiving.bounds.redaction);
-                            let screening = this.screening.insert(screening(redaction, bytes, A::LINES));
+                            let packed = receiving.packed.then_some(receiving.bounds.bytes);
+                            let screening =
+                                this.screening.insert(screening(redaction, bytes, A::LINES, packed));
                             ready!(screening.as_mut().poll(context))
                         }
-                        received => received.map(|bytes| receiving.bounds.redaction.screen(bytes, A::LINES)),
+                        received => {
+                            received.map(|bytes| receiving.bounds.redaction.screen(unmarked(bytes), A::LINES))
+                        }
                     },
                 };
                 let media = receiving.media;

@@ -5,7 +5,9 @@ use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use actix_web::dev::Payload;
-use actix_web::http::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, SEC_WEBSOCKET_PROTOCOL};
+use actix_web::http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, HeaderMap, SEC_WEBSOCKET_PROTOCOL,
+};
 use actix_web::{FromRequest, HttpMessage as _, HttpRequest};
 use session_model::{Code, Reach, Refusal, SessionId, UserId};
 
@@ -151,8 +153,11 @@ impl FromRequest for Caller {
     }
 }
 
-/// How long the body says it is; `None` if it does not.
+/// How long the body says it is; `None` if it does not, or only says how long it is while it is compressed.
 pub fn announced(request: &HttpRequest) -> Option<u64> {
+    if request.headers().contains_key(CONTENT_ENCODING) {
+        return None;
+    }
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

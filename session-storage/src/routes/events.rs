@@ -3,11 +3,12 @@
 use actix_http::body::{self, MessageBody};
 use actix_web::http::{Method, header};
 use actix_web::{HttpRequest, HttpResponse, web};
-use session_model::{Code, Refusal, SessionId};
+use session_model::{Code, Refusal};
 
 use super::answer::json;
 use super::caller::Caller;
 use super::follower::Follower;
+use super::ids::Id;
 use super::parameters::Parameters;
 use crate::error::ApiError;
 use crate::live::{EventStream, Filter, Live, Position, Transport};
@@ -50,10 +51,10 @@ pub async fn all(
 pub async fn of_session(
     caller: Caller,
     request: HttpRequest,
-    id: web::Path<String>,
+    id: Id,
     live: web::Data<Live>,
 ) -> Result<HttpResponse, ApiError> {
-    let id = SessionId::parse(&id)?;
+    let id = id.0;
     live.known(&id)?;
     let query = Query::read(&request)?;
     if let Some(at) = query.at.as_ref().filter(|_| !wants_stream(&request)) {
@@ -117,8 +118,8 @@ fn position(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Re
 
 fn limit(query: &Query) -> Result<usize, Refusal> {
     let Some(limit) = &query.limit else { return Ok(DEFAULT_LIMIT) };
-    let limit = limit.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    let limit = limit.parse().ok().filter(|limit| (0..=MAX_LIMIT).contains(limit));
     limit.ok_or_else(|| {
-        Refusal::new(Code::InvalidParameter, format!("`limit` must be a number from 1 to {MAX_LIMIT}"))
+        Refusal::new(Code::InvalidParameter, format!("`limit` must be a number from 0 to {MAX_LIMIT}"))
     })
 }

@@ -1,18 +1,19 @@
 //! Names in paths, decoded once and strictly.
 //!
 //! The router matches a path in which everything but `%2F`, `%25` and `%2B` is decoded, invalid UTF-8 replaced. A
-//! session id has none of those characters, so what it shows is judged as it is. Other names are read from the raw
-//! path instead.
+//! session id has none of those characters, so what it shows is judged as it is; one that the older service took for
+//! one may have them. Other names are read from the raw path instead.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
 
 use actix_web::dev::Payload;
-use actix_web::{FromRequest, HttpRequest};
+use actix_web::{FromRequest, HttpRequest, web};
 use session_model::{Code, Refusal, SessionId};
 
 use super::body::Bounds;
 use crate::error::ApiError;
+use crate::sessions::Sessions;
 
 /// The session that a path names.
 pub struct Id(pub SessionId);
@@ -22,9 +23,18 @@ impl FromRequest for Id {
     type Future = Ready<Result<Self, ApiError>>;
 
     fn from_request(request: &HttpRequest, _: &mut Payload) -> Self::Future {
-        let text = request.match_info().get("id").unwrap_or_default();
-        ready(SessionId::parse(text).map(Id).map_err(ApiError::from))
+        ready(session_of(request).map(Id).map_err(ApiError::from))
     }
+}
+
+/// The session that the path names.
+pub fn session_of(request: &HttpRequest) -> Result<SessionId, Refusal> {
+    let text = request.match_info().get("id").unwrap_or_default();
+    SessionId::parse(text).or_else(|refusal| match request.app_data::<web::Data<Sessions>>() {
+        // One of the older service may have any name.
+        Some(sessions) => sessions.named(&decode(text).unwrap_or(Cow::Borrowed(text))),
+        None => Err(refusal),
+    })
 }
 
 /// Any other name, in the path's segment of this number. One that is a secret is what was stored in its place.

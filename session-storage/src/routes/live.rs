@@ -1,5 +1,7 @@
 //! `GET /ws`: the WebSocket.
 
+use std::sync::Arc;
+
 use actix_http::body::MessageBody;
 use actix_http::ws::{HandshakeError, handshake};
 use actix_web::http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -10,9 +12,11 @@ use super::body::Bounds;
 use super::caller::{BEARER_PROTOCOL, Caller};
 use super::follower::Follower;
 use super::parameters::Parameters;
+use crate::app::connections::Activity;
 use crate::clock::now;
 use crate::error::ApiError;
 use crate::live::{Filter, Live, Position, Socket, Transport};
+use crate::sessions::Sessions;
 
 /// `?session=&user=&since=`; the old dashboard sends empty ones for none.
 struct Query {
@@ -36,7 +40,10 @@ impl Query {
         };
         let user = given(&self.user).map(screened);
         let user = user.map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
-        let session = given(&self.session).map(|session| SessionId::parse(&session));
+        let session = given(&self.session).map(|session| match request.app_data::<web::Data<Sessions>>() {
+            Some(sessions) => sessions.named(&session),
+            None => SessionId::parse(&session),
+        });
         Ok(Filter { session: session.transpose()?, user: user.transpose()?, reach: None })
     }
 }
@@ -62,6 +69,8 @@ pub async fn follow(
     let follower = Follower::new(caller, &request)?;
     let subscriber = live.follow(&filter, since, Transport::WebSocket).await?;
     let socket = Socket::new(subscriber.with_leave(Box::new(follower)), &filter, payload.into_inner(), now());
+    let activity = request.conn_data::<Arc<Activity>>().cloned();
+    let socket = socket.at_end(move || activity.iter().for_each(|activity| activity.say_no_more()));
     let response = response.message_body(socket.boxed()).map_err(|_| internal())?;
     Ok(response.into())
 }

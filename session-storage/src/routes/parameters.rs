@@ -10,7 +10,7 @@ use super::ids::decode;
 use crate::sessions::{ExportQuery, ListQuery, LogQuery, PageQuery};
 
 const LIST_LIMIT: usize = 50;
-const LIST_LIMITS: RangeInclusive<u64> = 1..=1000;
+const LIST_LIMITS: RangeInclusive<u64> = 0..=1000;
 
 /// A query string.
 #[derive(Clone, Copy)]
@@ -112,7 +112,7 @@ impl<'a> Parameters<'a> {
         match self.number("limit")? {
             None => Ok(None),
             Some(limit) if LIST_LIMITS.contains(&limit) => Ok(Some(limit as usize)),
-            Some(_) => Err(refuse("limit", "must be a number from 1 to 1000")),
+            Some(_) => Err(refuse("limit", "must be a number from 0 to 1000")),
         }
     }
 
@@ -198,13 +198,14 @@ mod tests {
             Parameters("user=ann&status=active&outcome=error&tag=t&q=a%26b&limit=7&cursor=c").list().unwrap();
         assert_eq!((query.user.as_deref(), query.q.as_deref(), query.limit), (Some("ann"), Some("a&b"), 7));
         assert_eq!(Parameters("").list().unwrap().limit, LIST_LIMIT);
-        for bad in ["limit=0", "limit=1001", "limit=many", "status=odd"] {
+        assert_eq!(Parameters("limit=0").list().unwrap().limit, 0);
+        for bad in ["limit=1001", "limit=many", "status=odd"] {
             assert!(Parameters(bad).list().is_err(), "{bad}");
         }
         let page = Parameters("limit=7&cursor=c").page().unwrap();
         assert_eq!((page.limit, page.cursor.as_deref()), (Some(7), Some("c")));
         assert_eq!(Parameters("").page().unwrap().limit, None);
-        for bad in ["limit=0", "limit=1001", "limit=many", "limit=", "cursor=a&cursor=b"] {
+        for bad in ["limit=1001", "limit=many", "limit=", "cursor=a&cursor=b"] {
             assert!(Parameters(bad).page().is_err(), "{bad}");
         }
     }

@@ -29,16 +29,20 @@ struct Creation {
 }
 
 impl Creation {
-    fn parse(bytes: &[u8], received: Timestamp) -> Result<Self, Refusal> {
+    fn parse(
+        bytes: &[u8],
+        received: Timestamp,
+        named: impl Fn(&str) -> Result<SessionId, Refusal>,
+    ) -> Result<Self, Refusal> {
         let mut fields = model::object(bytes)?;
         let mut text = |key: &str| match fields.shift_remove(key) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text)),
             Some(_) => Err(Refusal::new(Code::InvalidRequest, format!("`{key}` must be a string"))),
         };
-        let id = text("sessionId")?.map(|id| SessionId::parse(&id)).transpose()?;
+        let id = text("sessionId")?.map(|id| named(&id)).transpose()?;
         let user = UserId::parse(&text("userId")?.ok_or_else(|| missing("userId"))?)?;
-        let parent = text("parentSession")?.map(|parent| SessionId::parse(&parent)).transpose()?;
+        let parent = text("parentSession")?.map(|parent| named(&parent)).transpose()?;
         let initial = match fields.shift_remove("initial") {
             Some(Value::Object(initial)) => initial,
             None | Some(Value::Null) => return Err(missing("initial")),
@@ -73,7 +77,7 @@ pub async fn create(
     sessions: Kept,
     limits: web::Data<Limits>,
 ) -> Answer {
-    let Creation { id, user, birth, parent } = Creation::parse(&body.bytes, now())?;
+    let Creation { id, user, birth, parent } = Creation::parse(&body.bytes, now(), |id| sessions.named(id))?;
     let id = id_or_new(id, &producer)?;
     caller.concerns(&id);
     caller.may_create(&sessions, &id, &user)?;
@@ -154,13 +158,13 @@ mod tests {
         let received = Timestamp::from_millis(1000);
         let body = br#"{"sessionId":"s","userId":"u","initial":{"input":"x"},"parentSession":"p","more":1,
                         "timestamp":"1970-01-01T00:00:00.500Z"}"#;
-        let creation = Creation::parse(body, received).unwrap();
+        let creation = Creation::parse(body, received, SessionId::parse).unwrap();
         assert_eq!(creation.id.unwrap().as_str(), "s");
         assert_eq!((creation.user.as_str(), creation.parent.unwrap().as_str()), ("u", "p"));
         assert_eq!(creation.birth.initial["input"], "x");
         assert_eq!(creation.birth.began, Some(Timestamp::from_millis(500)));
         let least = br#"{"userId":"u","initial":{},"sessionId":null,"timestamp":"1970-01-01T00:00:02Z"}"#;
-        let least = Creation::parse(least, received).unwrap();
+        let least = Creation::parse(least, received, SessionId::parse).unwrap();
         assert!(least.id.is_none() && least.parent.is_none() && least.birth.began.is_none());
     }
 
@@ -179,7 +183,7 @@ mod tests {
             ("[]", Code::InvalidRequest, "object"),
             ("{", Code::InvalidJson, "line 1"),
         ] {
-            let refusal = Creation::parse(body.as_bytes(), now()).err().unwrap();
+            let refusal = Creation::parse(body.as_bytes(), now(), SessionId::parse).err().unwrap();
             assert_eq!(refusal.code, code, "{body}");
             assert!(refusal.message.contains(named), "{body}: {}", refusal.message);
         }

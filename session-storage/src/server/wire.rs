@@ -105,7 +105,15 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(context)
+        ready!(Pin::new(&mut self.io).poll_flush(context))?;
+        if !self.counted.activity().has_said_all() {
+            return Poll::Ready(Ok(()));
+        }
+        // The framework would wait for the other end first, which waits for this one (RFC 6455, 7.1.1).
+        match ready!(Pin::new(&mut self.io).poll_shutdown(context)) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
+            shut => Poll::Ready(shut),
+        }
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -206,6 +214,19 @@ mod tests {
         let body: serde_json::Value = serde_json::from_str(body).unwrap();
         assert_eq!(body["code"], "invalid_request");
         assert!(head.contains(&format!("x-request-id: {}", body["requestId"].as_str().unwrap())));
+    }
+
+    #[actix_web::test]
+    async fn the_other_end_sees_the_end_as_soon_as_nothing_more_is_written() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let mut wire = Wire::new(near, Connections::new(0).enter(), Arc::new(Requests::new(Vec::new())));
+        wire.write_all(b"last").await.unwrap();
+        wire.activity().say_no_more();
+        wire.flush().await.unwrap();
+        let mut read = String::new();
+        far.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "last", "though this end is still there to read");
+        wire.flush().await.unwrap();
     }
 
     #[actix_web::test]

@@ -56,7 +56,7 @@ impl Sessions {
             store: &store.figures,
             live: self.hub.figures(),
             sessions: store.index.counts(),
-            loaded: store.cells.len(),
+            loaded: store.cells.loaded(),
             quarantined: store.quarantined_count(),
             behind: store.behind.count(),
             awaiting_snapshots: store.awaiting_snapshots(),

@@ -7,11 +7,11 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::json;
+use serde_json::{Value, json};
 use session_model::{Code, Reach, Refusal, SessionId, Timestamp, UserId, documents};
 
 use super::logs::JsonStream;
-use super::read::to_json;
+use super::read::{metadata_json, to_json};
 use super::redaction::Redaction;
 use super::{Refused, Sessions};
 use crate::store::Store;
@@ -30,7 +30,7 @@ pub struct ListQuery {
     pub outcome: Option<String>,
     /// Only those with this tag.
     pub tag: Option<String>,
-    /// Only those whose id, user or a tag contains this text, case aside.
+    /// Only those whose id (also that of the older service), user or a tag contains this text, case aside.
     pub q: Option<String>,
     /// At most so many.
     pub limit: usize,
@@ -202,7 +202,8 @@ impl ListQuery {
 
 fn contains(id: &SessionId, row: &Row, text: &str) -> bool {
     let found = |candidate: &str| candidate.to_lowercase().contains(text);
-    found(id.as_str()) || found(row.user.as_str()) || row.tags.iter().any(|tag| found(tag))
+    let mut names = [id.as_str(), row.user.as_str()].into_iter().chain(row.original.as_deref());
+    names.any(found) || row.tags.iter().any(|tag| found(tag))
 }
 
 /// `<created>~<offset>~<id>`
@@ -286,7 +287,7 @@ impl Sessions {
 
     /// A page of `{sessions: [metadata], next}`, newest first.
     pub fn list(&self, query: ListQuery, within: Within) -> Result<JsonStream, Refused> {
-        let page = PageQuery { limit: Some(query.limit.max(1)), cursor: query.cursor.clone() };
+        let page = PageQuery { limit: Some(query.limit), cursor: query.cursor.clone() };
         let wanted = move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
         let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(&page)?;
         let after = [b",\"next\":", &to_json(&next)[..], b"}"].concat();
@@ -299,10 +300,9 @@ fn metadata_of(store: &Arc<Store>, id: &SessionId) -> Option<Bytes> {
     if let Some(document) = resident(store, id) {
         return Some(document);
     }
-    let bytes = std::fs::read(store.layout().file(id, METADATA)).ok();
-    let whole = bytes.filter(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok());
-    if let Some(bytes) = whole {
-        return Some(Bytes::copy_from_slice(bytes.trim_ascii()));
+    let stored = std::fs::read(store.layout().file(id, METADATA)).ok();
+    if let Some(Ok(Value::Object(document))) = stored.map(|bytes| session_model::json::stored(&bytes)) {
+        return Some(to_json(&documents::metadata_answer(document)));
     }
     let cell = store.cells.get(id);
     if let Err(damage) = store.load(&cell) {
@@ -316,7 +316,7 @@ fn resident(store: &Store, id: &SessionId) -> Option<Bytes> {
     let cell = store.cells.peek(id)?;
     let slot = cell.slot.lock();
     match &*slot {
-        Slot::Loaded(loaded) => Some(to_json(&documents::metadata_document(&loaded.view))),
+        Slot::Loaded(loaded) => Some(metadata_json(&loaded.view)),
         Slot::Absent(_) | Slot::Unloaded => None,
     }
 }

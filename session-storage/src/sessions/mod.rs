@@ -162,6 +162,14 @@ impl Sessions {
         self.store.index.get(id.as_str()).is_some()
     }
 
+    /// The session that a request names, also by a name that only the older service took for one.
+    pub fn named(&self, text: &str) -> Result<SessionId, Refusal> {
+        SessionId::parse(text).or_else(|refusal| {
+            let adopted = SessionId::adopt(text);
+            if self.exists(&adopted) { Ok(adopted) } else { Err(refusal) }
+        })
+    }
+
     /// How many files clients may keep open by reading slowly.
     pub(crate) fn readers(&self) -> &Arc<Readers> {
         &self.store.readers

@@ -61,7 +61,7 @@ impl Sessions {
 
     pub(super) async fn parent_of(&self, id: &SessionId) -> Result<Option<SessionId>, Refused> {
         let parent = self.read(id, |view| view.metadata.parent().map(str::to_owned)).await?;
-        Ok(parent.and_then(|parent| SessionId::parse(&parent).ok()))
+        Ok(parent.filter(|parent| !parent.is_empty()).map(|parent| SessionId::adopt(&parent)))
     }
 
     /// The state and its version.
@@ -96,7 +96,7 @@ impl Sessions {
                 OutFile::Initial(doc) => Some(to_json(doc)),
                 OutFile::FinalArchive(..) => None,
             });
-            let metadata = to_json(&documents::metadata_document(view));
+            let metadata = metadata_json(view);
             let lengths = view.logs.map(|head| head.bytes);
             (metadata, initial, to_json(&view.state), to_json(&view.final_doc), lengths)
         };
@@ -132,6 +132,11 @@ impl Sessions {
 
 fn once(bytes: Vec<u8>) -> impl futures_core::Stream<Item = Result<Bytes, Refusal>> {
     futures_util::stream::once(async move { Ok(Bytes::from(bytes)) })
+}
+
+/// The metadata as an answer.
+pub(super) fn metadata_json(view: &View) -> Bytes {
+    to_json(&documents::metadata_answer(documents::metadata_document(view)))
 }
 
 /// Any document as JSON.

@@ -14,7 +14,7 @@ use super::refused::Refused;
 use super::{Sessions, Submitted, commit_refusal, not_found, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 use crate::store::error::CommitError;
-use crate::store::index::Row;
+use crate::store::index::{Index, Row};
 use crate::store::journal::Pending;
 use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, ProducerCommit};
@@ -229,7 +229,14 @@ impl Sessions {
             let mut born = None;
             pending.entry((&cell.id, &user), at, None, |writer, events| {
                 let loaded = born.insert(birth(cell, writer, events, created, at, offset, generation));
-                let commit = fill(&mut Txn { writer, events, loaded, at, offset: offset + 1 });
+                let commit = fill(&mut Txn {
+                    writer,
+                    events,
+                    loaded,
+                    sessions: &self.store.index,
+                    at,
+                    offset: offset + 1,
+                });
                 loaded.view.settle();
                 accept(loaded, &group, commit.as_ref(), offset);
                 commit
@@ -272,7 +279,8 @@ impl Sessions {
                 let mut changed = Indexed::Same;
                 pending.entry((&id, user), at, base.as_deref(), |writer, events| {
                     let before = events.len();
-                    let commit = fill(&mut Txn { writer, events, loaded, at, offset });
+                    let commit =
+                        fill(&mut Txn { writer, events, loaded, sessions: &self.store.index, at, offset });
                     loaded.view.settle();
                     accept(loaded, &group, commit.as_ref(), offset);
                     changed = Indexed::by(&events[before..]);
@@ -339,8 +347,20 @@ pub(super) struct Txn<'t, 'b> {
     pub(super) writer: &'t mut EntryWriter<'b>,
     pub(super) events: &'t mut Vec<PendingEvent>,
     pub(super) loaded: &'t mut Loaded,
+    /// Which sessions there are.
+    pub(super) sessions: &'t Index,
     pub(super) at: Timestamp,
     pub(super) offset: u64,
+}
+
+/// The session of the agent that starts or ends with a change.
+fn agents_session(view: &View, change: &Change) -> Option<String> {
+    let agent = match change.kind {
+        EventKind::AgentSpawned => &change.data,
+        EventKind::AgentCompleted => view.state.agent(change.data["agentId"].as_str()?)?,
+        _ => return None,
+    };
+    agent["subsession"].as_str().map(str::to_owned)
 }
 
 impl Txn<'_, '_> {
@@ -357,8 +377,26 @@ impl Txn<'_, '_> {
         self.push(kind, line, log_at);
     }
 
-    /// Appends a change; the view is settled after the last one.
+    /// Appends a change, and the one of the list of children that it may bring; the view is settled after the last one.
+    ///
+    /// An agent's session stands in the list while there is such a session: it joins as its agent starts or ends, or,
+    /// if it names its parent, when it is created.
     pub(super) fn change(&mut self, change: &Change) {
+        let child = agents_session(&self.loaded.view, change).filter(|child| !self.lists(child));
+        self.append_change(change);
+        let Some(child) = child else { return };
+        let present = self.sessions.get(&child).is_some();
+        let command = Command::LinkChild { child, present };
+        if let Ok(Outcome::Change(linked, _)) = transition::decide(&self.loaded.view, command, self.at) {
+            self.append_change(&linked);
+        }
+    }
+
+    fn lists(&self, child: &str) -> bool {
+        self.loaded.view.metadata.texts("subsessions").any(|listed| listed == child)
+    }
+
+    fn append_change(&mut self, change: &Change) {
         let view = &mut self.loaded.view;
         if change_line::wants_keyframe(view) {
             view.settle();

@@ -196,14 +196,12 @@ impl Cells {
         self.map.get(id).map(|cell| Arc::clone(&cell))
     }
 
-    /// How many are in memory.
-    pub fn len(&self) -> usize {
-        self.map.len()
-    }
-
-    /// Whether none is.
-    pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+    /// How many sessions are in memory; one that is being worked on counts as such. Of a deleted one only the name is
+    /// kept, and that for a while.
+    pub fn loaded(&self) -> usize {
+        let is_loaded =
+            |cell: &Cell| cell.slot.try_lock().is_none_or(|slot| matches!(*slot, Slot::Loaded(_)));
+        self.map.iter().filter(|cell| is_loaded(cell)).count()
     }
 
     /// Lets idle, clean sessions go while there are too many: those untouched since the last call first.

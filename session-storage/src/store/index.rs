@@ -42,6 +42,8 @@ pub struct Row {
     pub outcome: Option<String>,
     /// Its tags.
     pub tags: Vec<String>,
+    /// The name that the older service kept it under, where that is no session id.
+    pub original: Option<String>,
 }
 
 impl Row {
@@ -60,6 +62,7 @@ impl Row {
             completed: metadata.is_completed(),
             outcome: metadata.outcome().map(str::to_owned),
             tags: metadata.texts("tags").map(str::to_owned).collect(),
+            original: metadata.original_id().map(str::to_owned),
         }
     }
 
@@ -96,6 +99,8 @@ struct StoredRow {
     outcome: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
+    #[serde(rename = "originalId", default, skip_serializing_if = "Option::is_none")]
+    original: Option<String>,
 }
 
 #[derive(Default, Debug)]
@@ -215,6 +220,7 @@ impl Index {
                 status: Some(status.to_owned()),
                 outcome: row.outcome.clone(),
                 tags: row.tags.clone(),
+                original: row.original.clone(),
             };
             write!(out, ",\n  \"{id}\": ")?;
             serde_json::to_writer(&mut out, &stored)?;
@@ -312,8 +318,10 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
             completed: stored.status.as_deref() == Some("completed"),
             outcome: stored.outcome,
             tags: stored.tags,
+            original: stored.original,
         };
-        Some((id.into_owned(), row))
+        // That of the older service has its names.
+        Some((SessionId::adopt(&id).into(), row))
     });
     Ok(FoundIndex { rows: rows.collect(), position: epoch.zip(offset) })
 }

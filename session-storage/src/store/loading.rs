@@ -1,6 +1,7 @@
 //! Bringing a session into memory, or setting it aside if its files are damaged.
 
 use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 use session_model::View;
@@ -20,6 +21,11 @@ enum Before {
     Absent,
     /// The offset of its creation, and its producers.
     Loaded(u64, Producers),
+}
+
+/// Whether something is where a session's folder would be; a folder without a session gets one.
+fn is_in_the_way(folder: &Path) -> bool {
+    fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir())
 }
 
 impl Store {
@@ -58,9 +64,7 @@ impl Store {
             Ok(None) if matches!(self.behind.pending(&cell.id), Some(Pending::Undeleted(_))) => {
                 Slot::Absent(generation)
             }
-            Ok(None) if fs::symlink_metadata(self.layout.session(&cell.id)).is_ok() => {
-                return Err(Damage::InTheWay);
-            }
+            Ok(None) if is_in_the_way(&self.layout.session(&cell.id)) => return Err(Damage::InTheWay),
             Ok(None) => Slot::Absent(generation),
             // It may be readable the next time: its folder and its name are left alone.
             Err(damage) if damage.is_passing() => return Err(damage),

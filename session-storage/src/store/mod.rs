@@ -26,6 +26,7 @@
 //! An event's offset is its place in the journal. A session's lock is held from deciding to appending, so the
 //! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
 
+pub mod adopted;
 pub mod backup;
 pub mod behind;
 pub mod cells;

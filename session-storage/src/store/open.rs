@@ -32,7 +32,7 @@ use super::recent::Links;
 use super::redaction_key::Demand;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
-use super::{committer, maintenance, recovery, redaction_key};
+use super::{adopted, committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -151,6 +151,8 @@ impl Store {
         if let Err(error) = recovery::empty_outgoing(&layout) {
             tracing::warn!(%error, "what was on its way into the archive could not be removed");
         }
+        adopted::rename_all(&layout, disk.as_ref())
+            .map_err(OpenError::io("rename sessions in", layout.sessions()))?;
         let index = Arc::new(Index::default());
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;
         let root = File::open(layout.root()).map_err(OpenError::io("open", layout.root()))?;
@@ -365,7 +367,7 @@ impl Store {
         let free = self.disk.free_space(&self.root).map_or(0, |(free, _)| free);
         serde_json::json!({
             "status": status, "epoch": self.epoch, "offset": self.journal.durable(), "sessions": sessions,
-            "active": sessions - completed, "resident": self.cells.len(), "freeBytes": free,
+            "active": sessions - completed, "resident": self.cells.loaded(), "freeBytes": free,
             "journalBytes": self.segments.total_bytes(), "quarantined": self.quarantined.lock().len(),
             "behind": self.behind.count(),
         })

@@ -110,8 +110,8 @@ pub fn update_children(session: &Path, children: &[String]) -> io::Result<()> {
     }
     let wanted = children
         .iter()
-        .filter(|child| SessionId::parse(child).is_ok())
-        .map(|child| (child.clone(), format!("../../{child}")))
+        .map(|child| SessionId::adopt(child))
+        .map(|child| (child.to_string(), format!("../../{child}")))
         .collect();
     let in_the_way = sync_links(&folder, &wanted, |name| SessionId::parse(name).is_ok())?;
     if !in_the_way.is_empty() {
@@ -132,10 +132,13 @@ fn sync_links(
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if !entry.file_type()?.is_symlink() || !is_ours(&name) {
+        if !entry.file_type()?.is_symlink() {
             continue;
         }
         let target = fs::read_link(entry.path())?.to_string_lossy().into_owned();
+        if !is_ours(&name) && !is_of_a_renamed_session(&entry.path(), &target) {
+            continue;
+        }
         if wanted.contains(&(name.clone(), target.clone())) {
             standing.insert((name, target));
         } else {
@@ -151,6 +154,14 @@ fn sync_links(
         }
     }
     failed.map(|()| in_the_way)
+}
+
+/// Whether a link was one to a session that the older service kept under a name that is no session id.
+fn is_of_a_renamed_session(link: &Path, target: &str) -> bool {
+    let named = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let (Some(name), Some(session)) = (named(link), named(Path::new(target))) else { return false };
+    let is_numbered = || name.strip_suffix(&session).is_some_and(|number| number.ends_with('-'));
+    (name == session || is_numbered()) && SessionId::parse(&session).is_err() && fs::metadata(link).is_err()
 }
 
 /// Makes a folder unless it is there. A link in its place is not followed: what it leads to is not ours.

@@ -17,7 +17,9 @@
 //! [`Damage::is_passing`]. A snapshot that was read and is no JSON is left as it is until the session's next event;
 //! its bytes are then kept beside it as `<name>.damaged`.
 
+use std::fs;
 use std::io;
+use std::path::Path;
 
 use serde_json::Value;
 use session_model::change_line::ChangeLine;
@@ -34,7 +36,7 @@ use session_model::{
 use super::disk::Disk;
 use super::error::Damage;
 use super::files;
-use super::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, log_name};
+use super::layout::{FINAL, INITIAL, Layout, METADATA, PRODUCERS, STATE, is_session_file, log_name};
 use super::legacy::{self, Hint};
 use super::log_file::LogFile;
 use super::log_lines::{LogLines, NewLine};
@@ -96,7 +98,7 @@ pub fn open(
 ) -> Result<Option<Opened>, Damage> {
     let entries = journaled.entries;
     let folder = layout.session(id);
-    let is_there = files::is_folder(&folder).map_err(|source| Damage::Io { file: "folder", source })?;
+    let is_there = holds_session(&folder).map_err(|source| Damage::Io { file: "folder", source })?;
     if !is_there && entries.iter().all(|e| e.events.is_empty()) {
         return Ok(None);
     }
@@ -133,6 +135,20 @@ pub fn open(
     let view = restore_initial(layout, id, view, may_be_torn, &mut damaged)?;
     is_ahead |= !view.outbox.is_empty();
     Ok(Some(Opened { view, is_ahead, damaged, short }))
+}
+
+/// Whether a folder is there and has a file of a session: an empty one is none, and the next session of its name
+/// takes it. That nothing can be said is an error, and not an absence.
+pub(super) fn holds_session(folder: &Path) -> io::Result<bool> {
+    if !files::is_folder(folder)? {
+        return Ok(false);
+    }
+    for entry in fs::read_dir(folder)? {
+        if entry?.file_name().to_str().is_some_and(is_session_file) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// Completes the logs of a session whose view is known, and durable, from what the journal holds of it.

@@ -7,11 +7,13 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use session_model::SessionId;
 
+use crate::store::adopted;
 use crate::store::checkpoint::Checkpoint;
+use crate::store::disk::RealDisk;
 use crate::store::layout::{Layout, is_session_file};
 use crate::store::lock::DirLock;
 
-/// Copies the sessions of a storage directory; answers what was left out. A directory of the older service is only
+/// Copies the sessions of a storage directory; answers what was left out or renamed. A directory of the older service is only
 /// read; one of ours is locked meanwhile.
 pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Result<Vec<String>> {
     let from = Layout::new(source);
@@ -29,10 +31,17 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
     for entry in fs::read_dir(from.sessions())? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        match SessionId::parse(&name) {
-            // What is linked lies elsewhere and is not followed.
-            Ok(id) if entry.file_type()?.is_dir() => session(&from, into, &id, &mut left, &mut left_out)?,
-            Ok(_) | Err(_) => left_out.push(format!("sessions/{name}: is no session")),
+        let id = SessionId::adopt(&name);
+        let is_named = SessionId::parse(&name).is_ok();
+        // What is linked lies elsewhere and is not followed.
+        if !entry.file_type()?.is_dir() || !(is_named || adopted::is_session(&entry.path())) {
+            left_out.push(format!("sessions/{name}: is no session"));
+            continue;
+        }
+        session(&entry.path(), &into.session(&id), &mut left, &mut left_out)?;
+        if !is_named {
+            adopted::rename_metadata(&into.session(&id), &RealDisk, &id, &name)?;
+            left_out.push(format!("sessions/{name}: is no session id, so that it is `{id}` here"));
         }
     }
     Ok(left_out)
@@ -43,24 +52,19 @@ fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     io::copy(&mut File::open(from)?, &mut File::create_new(to)?)
 }
 
-fn session(
-    from: &Layout,
-    into: &Layout,
-    id: &SessionId,
-    left: &mut u64,
-    left_out: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    fs::create_dir_all(into.session(id))?;
-    for entry in fs::read_dir(from.session(id))? {
+fn session(from: &Path, into: &Path, left: &mut u64, left_out: &mut Vec<String>) -> anyhow::Result<()> {
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(from)? {
         let entry = entry?;
         let (name, kind) = (entry.file_name().to_string_lossy().into_owned(), entry.file_type()?);
         if kind.is_file() && is_session_file(&name) {
             let len = entry.metadata()?.len();
             *left = left.checked_sub(len).context("there is not enough room on the disk")?;
-            copy(&entry.path(), &into.file(id, &name))
+            copy(&entry.path(), &into.join(&name))
                 .with_context(|| format!("failed to copy `{}`", entry.path().display()))?;
         } else if name != "subsessions" && !name.starts_with('.') {
-            left_out.push(format!("sessions/{id}/{name}: is no file of a session"));
+            let folder = from.file_name().unwrap_or_default().display();
+            left_out.push(format!("sessions/{folder}/{name}: is no file of a session"));
         }
     }
     Ok(())

@@ -215,3 +215,106 @@ async fn batches_finalize_and_delete_work_on_it() {
     server.get("/api/sessions/old-2").await.refused(404, "session_not_found");
     assert_eq!(server.session("old-1").await["final"]["outcome"], "migrated");
 }
+
+/// Names that the older service took, and that are no session ids.
+fn foreign_names() -> Vec<String> {
+    ["wf:1:2", "with space", "_x", "user", "50%+1", "m\u{fc}ll"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(["n".repeat(200)])
+        .collect()
+}
+
+fn foreign_directory() -> Setup {
+    let setup = Setup::new();
+    let storage = setup.storage();
+    for name in foreign_names() {
+        old_session(storage, &name, "2024-03-01T10:00:00.000Z");
+    }
+    let mut child = metadata("child", "2024-03-02T10:00:00.000Z");
+    child["parentSession"] = "wf:1:2".into();
+    old_session(storage, "child", "2024-03-02T10:00:00.000Z");
+    write_json(&storage.join("sessions/child/metadata.json"), &child);
+    let mut parent = metadata("wf:1:2", "2024-03-01T10:00:00.000Z");
+    parent["subsessions"] = json!(["child", "_x"]);
+    write_json(&storage.join("sessions/wf:1:2/metadata.json"), &parent);
+    fs::create_dir_all(storage.join("recent")).unwrap();
+    let absolute = fs::canonicalize(storage).unwrap().join("sessions/wf:1:2");
+    symlink(absolute, storage.join("recent/09-wf:1:2")).unwrap();
+    fs::create_dir_all(storage.join("sessions/no session")).unwrap();
+    setup
+}
+
+fn digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap()
+}
+
+/// What a path has in the place of this name.
+fn escaped(name: &str) -> String {
+    name.bytes().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect()
+}
+
+async fn check_foreign(server: &TestServer) {
+    for name in foreign_names() {
+        let path = escaped(&name);
+        check_old(server, &path).await;
+        let whole = server.session(&path).await;
+        let id = whole["metadata"]["sessionId"].as_str().unwrap().to_owned();
+        assert_eq!(whole["metadata"]["originalId"], name, "{id}");
+        check_old(server, &id).await;
+        let found = server.get(&format!("/api/sessions?q={path}")).await.ok();
+        assert!(texts(&array(found["sessions"].clone()), "sessionId").contains(&id.as_str()), "{name}");
+        assert!(server.storage().join("sessions").join(&id).is_dir(), "{id}");
+        assert!(!server.storage().join("sessions").join(&name).exists(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn sessions_whose_names_are_no_ids_are_kept_under_safe_ones() {
+    let server = foreign_directory().start();
+    check_foreign(&server).await;
+    let parent = server.metadata("wf%3A1%3A2").await;
+    let x = server.metadata("_x").await["sessionId"].clone();
+    assert_eq!(parent["subsessions"], json!(["child", x]));
+    assert!(server.storage().join("sessions/no session").is_dir(), "not a session's folder, and not ours");
+    let recent = server.storage().join("recent");
+    eventually("the links are those of the safe names", async || {
+        let names = if recent.is_dir() { crate::disk::names(&recent) } else { Vec::new() };
+        (names.len() == 8 && names.iter().all(|name| recent.join(name).exists())).then_some(())
+    })
+    .await;
+    assert_eq!(server.action("wf%3A1%3A2", json!({"type": "tool_call"})).await, 42);
+    let again = json!({"sessionId": "wf:1:2", "userId": "old-user", "initial": {}});
+    let again = server.post("/api/sessions", again).await.ok();
+    assert_eq!((&again["sessionId"], &again["existing"]), (&parent["sessionId"], &json!(true)));
+    let server = server.crash();
+    assert_eq!(server.action("wf%3A1%3A2", json!({"type": "tool_call"})).await, 43);
+    server.get("/api/sessions/wf:9").await.refused(400, "invalid_session_id");
+    let other = json!({"sessionId": "wf:9", "userId": "u", "initial": {}});
+    server.post("/api/sessions", other).await.refused(400, "invalid_session_id");
+}
+
+#[tokio::test]
+async fn sessions_whose_names_are_no_ids_are_imported_and_backed_up() {
+    let old = foreign_directory();
+    let target = TestServer::start().stop();
+    let source = old.storage().to_str().unwrap();
+    for (run, expected) in [(1, "8 sessions imported, 0 unchanged"), (2, "0 sessions imported, 8 unchanged")]
+    {
+        let imported = target.run(&["import", source]);
+        assert!(imported.code == Some(0) && imported.stdout.contains(expected), "{run}: {}", imported.said());
+        assert!(imported.stderr.contains("sessions/wf:1:2: is no session id"), "{}", imported.stderr);
+        assert!(imported.stderr.contains("sessions/no session: is no session"), "{}", imported.stderr);
+    }
+    assert!(old.storage().join("sessions/wf:1:2/actions.jsonl").is_file(), "it is only read");
+    let target = target.start();
+    check_foreign(&target).await;
+    let target = target.stop();
+    let bundle = target.outside().join("all.tar.zst");
+    let bundle = bundle.to_str().unwrap();
+    assert_eq!(target.run(&["backup", bundle]).code, Some(0));
+    let restored = Setup::new();
+    let run = restored.run(&["restore", bundle]);
+    assert_eq!(run.code, Some(0), "{}", run.said());
+    check_foreign(&restored.start()).await;
+}

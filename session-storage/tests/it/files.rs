@@ -144,7 +144,8 @@ async fn recent_holds_relative_links_newest_first() {
     let recent = server.storage().join("recent");
     let expected: Vec<String> = (1..=10).map(|rank| format!("{rank:02}-s{:02}", 13 - rank)).collect();
     // The folder comes with the first tick, which may be later than the sessions.
-    eventually("the links are set", async || (recent.exists() && names(&recent) == expected).then_some(())).await;
+    eventually("the links are set", async || (recent.exists() && names(&recent) == expected).then_some(()))
+        .await;
     let link = fs::read_link(recent.join("01-s12")).unwrap();
     assert!(link.is_relative(), "{}", link.display());
     let through = recent.join("01-s12/metadata.json");

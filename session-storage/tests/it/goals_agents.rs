@@ -122,6 +122,7 @@ async fn an_agent_that_has_ended_is_started_again() {
     server.complete_agent("s", "a").await.ok();
     assert_eq!(spawn("more").await.ok()["resumes"], 2);
     server.complete_agent("s", "a").await.ok();
+    server.create("s-child", "u").await;
     server.spawn_agent("s", json!({"agentId": "a", "subsession": "s-child"})).await.ok();
     assert_eq!(server.metadata("s").await["subsessions"], json!(["s-child"]));
     // From the log as from memory.
@@ -169,8 +170,38 @@ async fn the_answer_to_a_spawn_is_the_agent_record() {
 async fn an_agent_with_a_session_of_its_own_is_linked() {
     let server = TestServer::start();
     server.create("s", "u").await;
+    server.create("s-child", "u").await;
     server.spawn_agent("s", json!({"type": "t", "task": "x", "subsession": "s-child"})).await.ok();
     assert_eq!(server.metadata("s").await["subsessions"], json!(["s-child"]));
     let bad = server.spawn_agent("s", json!({"type": "t", "task": "x", "subsession": "../up"})).await;
     assert_eq!(bad.status, 400, "{}", bad.text);
+}
+
+#[tokio::test]
+async fn an_agents_session_is_listed_while_there_is_one() {
+    let server = TestServer::start();
+    server.create("s", "u").await;
+    let agent = |id: &str, child: &str| json!({"agentId": id, "type": "t", "task": "x", "subsession": child});
+    for (id, child) in [("a", "ghost"), ("b", "born-with-parent"), ("c", "born-alone")] {
+        let spawned = server.spawn_agent("s", agent(id, child)).await.ok();
+        assert_eq!(spawned["subsession"], child, "what was said of the agent stays");
+        assert_eq!(server.metadata("s").await["subsessions"], json!([]));
+    }
+    let line = json!({"type": "agent_spawn", "data": agent("d", "phantom")});
+    server.batch("s", &[], &[line]).await.ok();
+    let child = json!({"sessionId": "born-with-parent", "userId": "u", "initial": {}, "parentSession": "s"});
+    server.post("/api/sessions", child).await.ok();
+    assert_eq!(server.metadata("s").await["subsessions"], json!(["born-with-parent"]));
+    server.create("born-alone", "u").await;
+    for id in ["a", "b", "c", "d"] {
+        server.complete_agent("s", id).await.ok();
+    }
+    let children = json!(["born-with-parent", "born-alone"]);
+    assert_eq!(server.metadata("s").await["subsessions"], children);
+    assert_eq!(server.state("s").await["agents"]["completed"], json!(["a", "b", "c", "d"]));
+    let server = server.kill().start();
+    assert_eq!(server.metadata("s").await["subsessions"], children);
+    let setup = server.stop();
+    let links = crate::disk::names(&setup.storage().join("sessions/s/subsessions"));
+    assert_eq!(links, ["born-alone", "born-with-parent"]);
 }

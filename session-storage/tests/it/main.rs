@@ -53,6 +53,7 @@ mod kept_back;
 mod keys;
 mod large_batches;
 mod late_snapshots;
+mod lenience;
 mod limits;
 mod live;
 mod lives;

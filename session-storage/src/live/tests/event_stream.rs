@@ -123,7 +123,7 @@ async fn what_cannot_be_answered_is_refused_by_name() {
         ("/api/sessions/unheard-of/events", STREAM, 404, "session_not_found"),
         ("/api/sessions/-a/events", "", 400, "invalid_session_id"),
         ("/api/events?after=x", "", 400, "invalid_parameter"),
-        ("/api/events?limit=0", "", 400, "invalid_parameter"),
+        ("/api/events?limit=-1", "", 400, "invalid_parameter"),
         ("/api/events?limit=1001", "", 400, "invalid_parameter"),
         ("/api/events", "last-event-id: now\r\n", 400, "invalid_parameter"),
     ] {

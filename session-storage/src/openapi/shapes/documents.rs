@@ -40,6 +40,9 @@ pub(in crate::openapi) struct Metadata {
     /// When the service heard of it, if its client said when it began.
     #[schema(nullable = false)]
     received_at: Option<String>,
+    /// The name that the older service kept it under, where that is no session id; requests may name it by this, too.
+    #[schema(nullable = false)]
+    original_id: Option<String>,
 }
 
 /// Tokens, as callers count them.
@@ -224,7 +227,8 @@ mod tests {
             (Timestamp::from_millis(0), SessionId::parse("s").unwrap(), UserId::parse("u").unwrap());
         let given = ["source", "input", "config"].map(|name| (name.to_owned(), Value::Null));
         let birth = Birth { initial: Map::from_iter(given), began: Some(at), ..Birth::default() };
-        let metadata = metadata::Metadata::at_birth(&id, &user, &birth, at);
+        let mut metadata = metadata::Metadata::at_birth(&id, &user, &birth, at);
+        metadata.adopt(&id, "s:1");
         assert_eq!(names(metadata.doc()), described("Metadata"));
         assert_eq!(names(metadata.doc()["metrics"].as_object().unwrap()), described("Metrics"));
         assert_eq!(names(metadata.doc()["tokenUsage"].as_object().unwrap()), described("TokenUsage"));

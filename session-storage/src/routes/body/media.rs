@@ -1,6 +1,6 @@
 //! What a body says that it is, and which of it a route reads.
 
-use actix_web::http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap};
+use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use session_model::{Code, Refusal};
 
 /// What a body's content type says it is.
@@ -66,10 +66,6 @@ pub(super) fn checked<A: Accepts>(headers: &HeaderMap) -> Result<Media, Refusal>
     if !A::accepts(media) {
         let why = format!("the content type must be {}", A::READS);
         return Err(Refusal::new(Code::UnsupportedMediaType, why));
-    }
-    let plain = |value: &[u8]| value.is_empty() || value.eq_ignore_ascii_case(b"identity");
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| !plain(encoding.as_bytes())) {
-        return Err(Refusal::new(Code::UnsupportedMediaType, "the body must not be compressed"));
     }
     Ok(media)
 }

@@ -15,6 +15,7 @@ use tokio_util::sync::WaitForCancellationFutureOwned;
 
 use super::Bounds;
 use super::media::{self, Accepts, Media};
+use super::packed;
 
 /// How long a body in flight may stall once the service is stopping.
 const GRACE: Duration = Duration::from_millis(500);
@@ -25,6 +26,8 @@ const RESERVE: usize = 256 << 10;
 pub(super) struct Receiving {
     payload: Payload,
     pub(super) media: Media,
+    /// Whether it is compressed.
+    pub(super) packed: bool,
     /// The only chunk, or none.
     received: Bytes,
     /// All of them, once there are two.
@@ -42,7 +45,7 @@ impl Receiving {
         bounds: &Bounds,
         payload: &mut Payload,
     ) -> Result<Self, Refusal> {
-        let media = media::checked::<A>(headers)?;
+        let (media, packed) = (media::checked::<A>(headers)?, packed::is_packed(headers)?);
         let announced =
             headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
         if announced.is_some_and(|length| length > bounds.bytes) {
@@ -51,6 +54,7 @@ impl Receiving {
         Ok(Self {
             payload: payload.take(),
             media,
+            packed,
             received: Bytes::new(),
             more: BytesMut::new(),
             announced: announced.unwrap_or(0),
@@ -157,7 +161,7 @@ impl Patience {
     }
 }
 
-fn too_large(bytes: usize) -> Refusal {
+pub(super) fn too_large(bytes: usize) -> Refusal {
     Refusal::new(Code::PayloadTooLarge, format!("the body is larger than {bytes} bytes"))
 }
 

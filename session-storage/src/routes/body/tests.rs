@@ -57,8 +57,51 @@ async fn what_is_too_large_or_of_another_type_is_refused() {
     let announced = typed("application/json").insert_header((CONTENT_LENGTH, "3"));
     assert_eq!(refused(announced).await, Some(Code::PayloadTooLarge));
     assert_eq!(refused(typed("text/plain").set_payload("{}")).await, Some(Code::UnsupportedMediaType));
-    let packed = typed("application/json").insert_header((CONTENT_ENCODING, "gzip")).set_payload("{}");
+    let packed = typed("application/json").insert_header((CONTENT_ENCODING, "br")).set_payload("{}");
     assert_eq!(refused(packed).await, Some(Code::UnsupportedMediaType));
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut packing = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packing.write_all(text.as_bytes()).unwrap();
+    packing.finish().unwrap()
+}
+
+#[actix_web::test]
+async fn a_compressed_body_is_unpacked_within_the_bound() {
+    let packed = |encoding: &'static str, bytes: Vec<u8>| {
+        TestRequest::post().insert_header((CONTENT_ENCODING, encoding)).set_payload(bytes)
+    };
+    let text = format!("{{\"a\":\"{}\"}}", "x".repeat(10_000));
+    for encoding in ["gzip", "x-gzip", "GZIP"] {
+        let body = read::<Json>(packed(encoding, gzip(&text)), 20_000).await.unwrap();
+        assert_eq!(body.bytes, text);
+    }
+    let two = [gzip("{\"a\":"), gzip("1}")].concat();
+    assert_eq!(read::<Json>(packed("gzip", two), 100).await.unwrap().bytes, "{\"a\":1}");
+    let marked = read::<Json>(packed("gzip", gzip("\u{feff}{}")), 100).await.unwrap();
+    assert_eq!(marked.bytes, "{}");
+    let refused = async |bytes, most| read::<Json>(packed("gzip", bytes), most).await.err();
+    assert_eq!(
+        refused(gzip(&text), 10_000).await,
+        Some(Code::PayloadTooLarge),
+        "small only while compressed"
+    );
+    assert_eq!(refused(b"{}".to_vec(), 100).await, Some(Code::InvalidRequest));
+    let mut cut = gzip(&text);
+    cut.truncate(cut.len() - 9);
+    assert_eq!(refused(cut, 20_000).await, Some(Code::InvalidRequest));
+    let twice = packed("gzip", gzip("{}")).append_header((CONTENT_ENCODING, "gzip"));
+    assert_eq!(read::<Json>(twice, 100).await.err(), Some(Code::UnsupportedMediaType));
+}
+
+#[actix_web::test]
+async fn a_byte_order_mark_is_no_part_of_the_body() {
+    let body = read::<Json>(TestRequest::post().set_payload("\u{feff}{}"), 100).await.unwrap();
+    assert_eq!(body.bytes, "{}");
+    let body = read::<Lines>(TestRequest::post().set_payload("\u{feff}{}\n{}\n"), 100).await.unwrap();
+    assert_eq!(body.bytes, "{}\n{}\n");
 }
 
 fn reading(bounds: &Bounds) -> (UnboundedSender<Bytes>, Reading<Json>) {

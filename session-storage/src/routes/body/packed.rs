@@ -1,0 +1,40 @@
+//! Compressed bodies: `Content-Encoding: gzip`, unpacked within the bound that holds for others.
+
+use std::io::Read as _;
+
+use actix_web::http::header::{CONTENT_ENCODING, HeaderMap};
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use session_model::{Code, Refusal};
+
+use super::receiving::too_large;
+
+/// Whether a body is compressed; with anything but gzip it is refused.
+pub(super) fn is_packed(headers: &HeaderMap) -> Result<bool, Refusal> {
+    let mut packed = false;
+    for encoding in headers.get_all(CONTENT_ENCODING) {
+        let name = encoding.as_bytes().trim_ascii();
+        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        match () {
+            () if name.is_empty() || is("identity") => {}
+            () if !packed && (is("gzip") || is("x-gzip")) => packed = true,
+            () => {
+                let why = "the body must be compressed with gzip, once, or not at all";
+                return Err(Refusal::new(Code::UnsupportedMediaType, why));
+            }
+        }
+    }
+    Ok(packed)
+}
+
+/// The body of at most so many bytes that was compressed.
+pub(super) fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Refusal> {
+    let mut bytes = Vec::new();
+    let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let read = MultiGzDecoder::new(packed).take(bound).read_to_end(&mut bytes);
+    if bytes.len() > most {
+        return Err(too_large(most));
+    }
+    let broken = |error| Refusal::new(Code::InvalidRequest, format!("the body is no gzip: {error}"));
+    read.map(|_| bytes.into()).map_err(broken)
+}
