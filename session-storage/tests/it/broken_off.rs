@@ -118,7 +118,8 @@ async fn disagreements(server: &TestServer) -> Vec<String> {
     for id in &ids {
         let whole = server.session(id).await;
         let named = |name: &str| read(&server.file(id, name));
-        same(&format!("{id}/metadata.json"), named("metadata.json"), whole["metadata"].clone());
+        let metadata = disk::public(whole["metadata"].clone());
+        same(&format!("{id}/metadata.json"), disk::public(named("metadata.json")), metadata);
         same(&format!("{id}/state.json"), named("state.json"), whole["state"].clone());
         same(&format!("{id}/initial.json"), named("initial.json"), whole["initial"].clone());
         if whole["metadata"]["parentSession"] == "mother" {
