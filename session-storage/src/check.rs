@@ -18,6 +18,7 @@ use crate::store::adopted;
 use crate::store::files;
 use crate::store::layout::Layout;
 use crate::store::lock::DirLock;
+use crate::store::session_dir::holds_session;
 
 /// One fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,7 +97,8 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         match SessionId::parse(&name) {
-            Ok(id) if entry.path().is_dir() => ids.push(id),
+            // An empty folder is no session; whether one has been there the journal may know.
+            Ok(id) if entry.path().is_dir() => ids.extend(holds_session(&entry.path())?.then_some(id)),
             Ok(_) => faults.push(Fault::new(
                 format!("sessions/{name}"),
                 "entry",

@@ -139,7 +139,7 @@ pub fn open(
 
 /// Whether a folder is there and has a file of a session: an empty one is none, and the next session of its name
 /// takes it. That nothing can be said is an error, and not an absence.
-pub(super) fn holds_session(folder: &Path) -> io::Result<bool> {
+pub fn holds_session(folder: &Path) -> io::Result<bool> {
     if !files::is_folder(folder)? {
         return Ok(false);
     }

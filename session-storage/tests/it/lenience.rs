@@ -78,6 +78,8 @@ async fn a_page_of_nothing_is_an_empty_page() {
 async fn an_empty_folder_below_sessions_is_no_session_until_one_is_made_in_it() {
     let setup = Setup::new();
     fs::create_dir_all(setup.storage().join("sessions/empty/subsessions")).unwrap();
+    let checked = setup.run(&["check"]);
+    assert!(checked.stdout.contains("0 sessions checked, 0 faults"), "{}", checked.said());
     let server = setup.start();
     server.get("/api/sessions/empty").await.refused(404, "session_not_found");
     assert_eq!(server.get("/api/sessions").await.ok()["sessions"], json!([]));
