@@ -133,6 +133,8 @@ export interface Stats {
   damaged: number;
   /** Calls that failed because the spool was full or could not be written. */
   refused: number;
+  /** Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session. */
+  lost: number;
   /** In the spool, not settled yet. */
   pending: number;
   /** Requests sent. */

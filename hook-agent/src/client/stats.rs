@@ -27,6 +27,8 @@ pub struct Stats {
     pub damaged: u64,
     /// Calls that failed because the spool was full or could not be written.
     pub refused: u64,
+    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session.
+    pub lost: u64,
     /// In the spool, not settled yet.
     pub pending: u64,
     /// Requests sent.
@@ -84,6 +86,7 @@ impl Stats {
             expired: counters.expired.load(Ordering::Relaxed),
             damaged: counters.damaged.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
+            lost: counters.lost(),
             pending: spool.pending(),
             batches: report.batches.load(Ordering::Relaxed),
             retries: report.retries.load(Ordering::Relaxed),

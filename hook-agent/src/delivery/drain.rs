@@ -1,5 +1,6 @@
 //! Draining one spool: its window, its batches, their answers.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +26,8 @@ pub(crate) struct Drain {
     renumbered: u32,
     /// How long the service has to have failed on a request before that is given up.
     patience: Duration,
+    /// Whether the spool is ours alone, so that a turn may append what tells of a loss.
+    owned: bool,
 }
 
 /// What one turn came to.
@@ -53,13 +56,13 @@ enum Sent {
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, renumbered: 0, patience: Duration::ZERO }
+        Self { spool, head, window: None, renumbered: 0, patience: Duration::ZERO, owned: true }
     }
 
-    /// Gives nothing up before the service has failed on it for so long. For one who has no pauses of minutes between
-    /// the attempts, and would have made them all while the service is being mended.
-    pub(crate) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// For a folder that others append to. Nothing is given up before the service has failed on it for so long: a short
+    /// process has no pauses of minutes between the attempts, and would have made them all while the service restarts.
+    pub(crate) fn of_shared(self, patience: Duration) -> Self {
+        Self { patience, owned: false, ..self }
     }
 
     /// The number of the first record that is not settled.
@@ -74,15 +77,14 @@ impl Drain {
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
-        let window =
-            match self.window.take().map_or_else(|| self.head.window(&self.spool), |held| Ok(Some(held))) {
-                Ok(window) => window,
-                Err(error) => {
-                    Report::add(&report.spool_errors, 1);
-                    report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
-                    return Turn::Failed { after: None };
-                }
-            };
+        let window = match self.next_window() {
+            Ok(window) => window,
+            Err(error) => {
+                Report::add(&report.spool_errors, 1);
+                report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
+                return Turn::Failed { after: None };
+            }
+        };
         if let Some(answers) = answers {
             answers.passed(self.head.cursor());
         }
@@ -94,6 +96,18 @@ impl Drain {
             self.window = Some(window);
         }
         turn
+    }
+
+    /// What was lost on the way to it is told at once if that may be, so that a kill does not hide it.
+    fn next_window(&mut self) -> io::Result<Option<Window>> {
+        if let Some(held) = self.window.take() {
+            return Ok(Some(held));
+        }
+        let window = self.head.window(&self.spool)?;
+        if self.owned && self.spool.tell_losses() && window.is_none() {
+            return self.head.window(&self.spool);
+        }
+        Ok(window)
     }
 
     fn send_window(
@@ -257,7 +271,7 @@ impl Drain {
 
     /// These lines are done with, whatever they came to.
     fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
-        let outcomes = at.outcomes(results);
+        let mut outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);
         let counters = &self.spool.counters;
@@ -265,6 +279,9 @@ impl Drain {
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if let Some(answers) = at.answers {
+            // A `gap` may bear the number of a record that it stands for.
+            let gaps: Vec<u64> = at.gaps().collect();
+            outcomes.retain(|(number, _)| !gaps.contains(number));
             answers.settle(outcomes);
         }
     }

@@ -105,6 +105,7 @@ fn suits(config: &Config, session: Option<&str>, folder: &Folder) -> bool {
     let Some(ours) = session else { return false };
     let Ok((spool, mut head)) = open_folder(config, folder) else { return false };
     let Ok(window) = head.window(&spool) else { return false };
+    spool.tell_losses();
     window.is_none_or(|window| window.batches.iter().all(|batch| batch.session == ours))
 }
 
@@ -117,11 +118,15 @@ impl Shared {
     /// Waits until everything that was added so far is settled; with `everything`, the folders without an owner too.
     pub(crate) fn flush(&self, timeout: Duration, everything: bool) -> bool {
         let deadline = Instant::now() + timeout;
+        self.spool.tell_losses();
         let target = self.spool.next();
         let sweep = if everything { self.sweep.asked.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
         self.bell.ring(|rung| rung.hurry = true);
         let drained = || {
-            self.cursor.load(Ordering::SeqCst) >= target && self.sweep.done.load(Ordering::SeqCst) >= sweep
+            let cursor = self.cursor.load(Ordering::SeqCst);
+            cursor >= target
+                && self.spool.are_losses_told(cursor)
+                && self.sweep.done.load(Ordering::SeqCst) >= sweep
         };
         let mut ended = self.turned.0.lock();
         while !drained() && !*ended {
@@ -208,6 +213,7 @@ impl Worker {
         }
         // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
         self.shared.answers.fail();
+        self.shared.spool.tell_losses();
         if let Some(lock) = self.shared.lock.lock().take() {
             release(&lock);
         }

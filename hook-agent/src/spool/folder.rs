@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::queue::waiting;
+use super::count::waiting;
+use super::kept::{LOST, REJECTED};
 use super::{private, trust};
 use crate::transport::is_same_service;
 
@@ -65,7 +66,7 @@ impl Folder {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             match waiting(&folder.path) {
                 Ok(Some(_)) => return Ok(Some(folder)),
-                Ok(None) if surplus > 0 && !folder.path.join("rejected").exists() => {
+                Ok(None) if surplus > 0 && !REJECTED.is_in(&folder.path) && !LOST.is_in(&folder.path) => {
                     surplus -= 1;
                     std::fs::remove_dir_all(&folder.path)?;
                 }

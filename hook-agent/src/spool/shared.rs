@@ -22,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::queue::waiting;
+use super::count::waiting;
 use super::{Head, Limits, Place, Spool, private, trust};
 use crate::transport::{is_same_service, service_identity};
 

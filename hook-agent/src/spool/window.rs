@@ -9,6 +9,8 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::count::{count_records, nearest_session};
+use super::loss::Reason;
 use super::progress::{Ledger, Plan, Position, Progress, next_epoch, now_millis};
 use super::queue::{Meta, Spool};
 use super::record::{Record, behind_damage, decode, frame_length};
@@ -233,13 +235,16 @@ impl Head {
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {
-                if window.records.is_empty() && spool.is_too_old(&record) {
+                // What tells of a loss is never too old for that.
+                if window.records.is_empty() && record.kind != Kind::Gap && spool.is_too_old(&record) {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
                     self.progress.mended();
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
+                    let session = &window.bytes[record.session.clone()];
+                    spool.lose(session, Reason::Expired, 1, Some(record.time));
                     continue;
                 }
                 let session = &window.bytes[record.session.clone()];
@@ -275,14 +280,25 @@ impl Head {
         if decode(&bytes, 0, 0).is_some() {
             return Ok(());
         }
+        let known = end.saturating_sub(cursor.record).max(1);
+        let mut session: &[u8] = b"";
         self.progress.cursor = if let Some(next) = behind_damage(&bytes, 0) {
-            after(&cursor, next, cursor.record)
+            session = decode(&bytes, next, 0).map_or(session, |(record, _)| &bytes[record.session]);
+            // Those behind it have numbers of their own: all other numbers are lost.
+            let lost = known.saturating_sub(count_records(&bytes[next..]).0).max(1);
+            let offset = cursor.offset + next as u64;
+            Position { segment: cursor.segment, offset, record: cursor.record + lost }
         } else {
             spool.seal(meta.first);
-            Position { segment: meta.first, offset: meta.length, record: end }
+            Position { segment: meta.first, offset: meta.length, record: end.max(cursor.record + 1) }
         };
-        let lost = self.progress.cursor.record.saturating_sub(cursor.record);
+        let before = meta.segment.read(0, cursor.offset as usize)?;
+        if session.is_empty() {
+            session = nearest_session(&before, before.len());
+        }
+        let lost = self.progress.cursor.record - cursor.record;
         spool.counters.damaged.fetch_add(lost, Ordering::Relaxed);
+        spool.lose(session, Reason::Damaged, lost, None);
         spool.forget(lost);
         self.save();
         Ok(())

@@ -16,6 +16,7 @@ mod faults;
 mod fork;
 mod https;
 mod keys;
+mod losses;
 mod not_let_in;
 mod real_service;
 mod redaction;
