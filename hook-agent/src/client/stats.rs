@@ -43,7 +43,7 @@ pub struct Stats {
     pub spool_errors: u64,
     /// Callbacks that panicked.
     pub callback_panics: u64,
-    /// False between a failed attempt and the next success.
+    /// False between a failed attempt and the next success, and while the service does not let us in.
     pub reachable: bool,
     /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. What was
     /// left by others, and is not for our token, does not count.
@@ -94,7 +94,7 @@ impl Stats {
             adopted: report.adopted.load(Ordering::Relaxed),
             spool_errors: report.spool_errors.load(Ordering::Relaxed),
             callback_panics: shared.answers.panics(),
-            reachable: !shared.answers.is_failing(),
+            reachable: !shared.answers.is_failing() && !report.is_locked(),
             locked: report.is_locked(),
             last_error: report.last_error(),
             producer: spool.producer.clone(),

@@ -84,6 +84,9 @@ impl Once<'_> {
                 Turn::Idle => {
                     self.pause().clear();
                     self.tell(&drain.spool)?;
+                    if drain.held_records() > 0 {
+                        return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
+                    }
                     return Ok(Delivered::All);
                 }
                 turn @ (Turn::Failed { .. } | Turn::Locked) => {

@@ -75,9 +75,9 @@ impl Settling<'_> {
         }
         let first = &rejections[0];
         self.report.failed(format!("rejected: {} ({})", first.reason, first.code));
-        if let Err(error) = keep(&spool.place, &rejections) {
+        if let Err(error) = keep(&spool.kept, &rejections) {
             Report::add(&self.report.spool_errors, 1);
-            self.report.failed(format!("`{}`: {error}", spool.path().join("rejected").display()));
+            self.report.failed(format!("`{}`: {error}", spool.kept.path().join("rejected").display()));
         }
         rejections.len() as u64
     }

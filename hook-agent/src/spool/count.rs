@@ -3,6 +3,7 @@
 use std::io;
 use std::path::Path;
 
+use super::held::{held_session, paths as held_in};
 use super::loss::lost_by_gaps;
 use super::place::Place;
 use super::progress::Ledger;
@@ -61,6 +62,11 @@ pub(super) fn count_waiting(folder: &Path) -> io::Result<Waiting> {
         waiting.records += count_records(&bytes).0;
         waiting.lost += lost_by_gaps(&bytes);
     }
+    for held in held_in(folder) {
+        let held = count_waiting(&held)?;
+        waiting.records += held.records;
+        waiting.lost += held.lost;
+    }
     Ok(waiting)
 }
 
@@ -77,5 +83,15 @@ pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
             return Ok(Some(session(&head).to_vec()));
         }
     }
-    Ok(None)
+    held_session(folder)
+}
+
+/// Where the record stands that so many come before; the end if there are no more.
+pub(super) fn record_start(bytes: &[u8], records: u64) -> usize {
+    let mut at = 0;
+    for _ in 0..records {
+        let Some((_, next)) = decode(bytes, at, 0) else { break };
+        at = next;
+    }
+    at
 }

@@ -198,7 +198,7 @@ impl Losses {
             session: Some(session.clone()).filter(|session| !session.is_empty()),
             ..Gap::new(*reason, loss, now)
         });
-        LOST.append(&spool.place, &lines.collect::<Vec<_>>())
+        LOST.append(&spool.kept, &lines.collect::<Vec<_>>())
     }
 }
 

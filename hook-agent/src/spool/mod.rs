@@ -7,6 +7,7 @@
 //! ├── 00000000000000000000.seg    records, append-only; the name is the number of its first record
 //! ├── state                       two slots: how far delivery is, and the window that is under way
 //! ├── rejected/events.jsonl       what the service refused for good, each with its reason
+//! ├── held/<slot>/                records of one session that wait for a token or for the session: [`held`]
 //! └── lost/events.jsonl           what was lost on the way to the service, by session and reason
 //! ```
 //! Processes too short to own a folder share one: [`shared`].
@@ -44,6 +45,7 @@
 mod age;
 mod count;
 mod folder;
+mod held;
 mod kept;
 mod loss;
 mod place;
@@ -59,6 +61,7 @@ mod trust;
 mod window;
 
 pub(crate) use folder::Folder;
+pub(crate) use held::{Opened, SLOTS};
 pub(crate) use loss::Reason;
 pub(crate) use place::Place;
 pub(crate) use progress::now_millis;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use super::Head;
 use super::age::Age;
-use super::count::{count_records, if_there, nearest_session};
+use super::count::{count_records, if_there, nearest_session, record_start};
 use super::loss::{Losses, Reason};
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress, now_millis};
@@ -20,6 +20,9 @@ use super::record::{Record, is_torn, session, time};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
+
+/// Records wait for their session for this part of the time that they are kept for: with seven days for five minutes.
+const SESSION_WAIT: u32 = 2000;
 
 /// How much the spool may hold, for how long, and what gives way.
 #[derive(Debug, Clone, Copy)]
@@ -70,6 +73,8 @@ impl Counters {
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) place: Place,
+    /// The folder that keeps what is rejected or lost.
+    pub(crate) kept: Place,
     pub(crate) producer: String,
     pub(crate) counters: Counters,
     pub(super) limits: Limits,
@@ -112,7 +117,7 @@ impl Spool {
         let counters = Counters { pending: AtomicU64::new(pending), damaged, ..Counters::default() };
         let age = Age { most: limits.max_age, first: tail.next };
         let (tail, opened) = (Mutex::new(tail), Instant::now());
-        let spool = Self { place, producer, counters, limits, tail, age, opened };
+        let spool = Self { kept: place.clone(), place, producer, counters, limits, tail, age, opened };
         // What was cut off: whoever opens the folder may append to it.
         spool.tell_losses();
         Ok((spool, Head::new(ledger, progress)))
@@ -214,6 +219,16 @@ impl Spool {
         self.age.is_past(record, now_millis(), self.opened.elapsed())
     }
 
+    /// Whether more records may be put aside: they may take as much again as half of what the spool may hold.
+    pub(crate) fn has_room_to_hold(&self, held: u64) -> bool {
+        held < self.limits.max_bytes / 2
+    }
+
+    /// How long a record waits for its session to be created.
+    pub(crate) fn session_wait(&self) -> Duration {
+        self.limits.max_age / SESSION_WAIT
+    }
+
     /// Whether anything is left to deliver.
     pub(crate) fn pending(&self) -> u64 {
         self.counters.pending.load(Ordering::SeqCst)
@@ -241,6 +256,28 @@ impl Spool {
         }
         let end = tail.segments.get(1).map_or(tail.next, |following| following.first);
         (at.offset < first.length).then_some((first, end))
+    }
+
+    /// Cuts the records from this number on off, which are not the folder's.
+    pub(super) fn cut(&self, from: u64) -> io::Result<()> {
+        let mut tail = self.tail.lock();
+        while tail.next > from {
+            let next = tail.next;
+            let Some(last) = tail.segments.back_mut() else { break };
+            let whole = last.segment.read(0, last.length as usize)?;
+            let kept = record_start(&whole, from.saturating_sub(last.first));
+            last.segment.truncate(kept as u64)?;
+            let (first, cut) = (last.first, last.length - kept as u64);
+            last.length = kept as u64;
+            tail.bytes -= cut;
+            tail.next = first.max(from);
+            self.forget(next - tail.next);
+            if first > from {
+                tail.segments.pop_back();
+                self.place.remove(first)?;
+            }
+        }
+        Ok(())
     }
 
     /// No more records go to this segment: something in it cannot be read.

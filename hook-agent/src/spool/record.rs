@@ -22,6 +22,11 @@ pub(crate) struct Record {
     pub line: Range<usize>,
 }
 
+/// Where the frame of a record starts.
+pub(crate) fn frame_start(record: &Record) -> usize {
+    record.session.start - HEADER_BYTES - FIXED_BYTES
+}
+
 /// Starts a frame; the caller appends the line and calls [`finish_frame`].
 pub(crate) fn begin_frame(kind: Kind, session: &str, time: u64, capacity: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + FIXED_BYTES + session.len() + capacity);

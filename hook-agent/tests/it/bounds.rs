@@ -145,7 +145,7 @@ fn run_flush(setup: &Setup) -> Option<i32> {
 
 /// Makes all records of a folder as old as can be, and as if none had ever been planned.
 fn age(folder: &Path) {
-    make_old(folder, |_| true);
+    make_old(folder, &|_| true);
     let _ = std::fs::remove_file(folder.join("state"));
 }
 

@@ -82,7 +82,7 @@ fn each_session_is_told_of_its_own_losses_with_their_times() {
     setup.agent.close(Duration::ZERO);
     freed(&path);
     std::fs::remove_file(format!("{path}/state")).unwrap();
-    make_old(Path::new(&path), |record| {
+    make_old(Path::new(&path), &|record| {
         ["\"n\":0}", "\"n\":1}", "\"n\":2}"].iter().any(|n| record.contains(n))
     });
     setup.service.up();

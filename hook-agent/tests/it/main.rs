@@ -17,6 +17,7 @@ mod fork;
 mod https;
 mod keys;
 mod losses;
+mod no_session;
 mod not_let_in;
 mod real_service;
 mod redaction;
