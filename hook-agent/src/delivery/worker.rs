@@ -206,6 +206,7 @@ impl Worker {
         // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
         self.shared.answers.fail();
         self.shared.spool.tell_losses();
+        self.let_go();
         if let Some(lock) = self.shared.lock.lock().take() {
             release(&lock);
         }
