@@ -14,6 +14,9 @@ use crate::transport::is_same_service;
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
 
+/// From so many folders on, no more are made where there is one with another session's records.
+const MANY: usize = 64;
+
 /// A folder that this process owns. Dropping it lets go of the lock.
 #[derive(Debug)]
 pub(crate) struct Folder {
@@ -24,8 +27,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes a free folder of this service, one that still holds records and `suits` if there is one, of this session
-    /// rather than of another: what is recorded now then follows what the session left there. Or makes one.
+    /// Takes a free folder of this service: one that still holds records of this session and `suits`, so that what is
+    /// recorded now follows what the session left there; else an empty one, or a new one. Another session's is left
+    /// to that session's next process, whose order would suffer, unless there are many.
     pub(crate) fn claim(
         spool_dir: &Path,
         service: &str,
@@ -34,7 +38,9 @@ impl Folder {
     ) -> io::Result<Self> {
         trust::make(spool_dir)?;
         let (mut empty, mut anothers) = (None, None);
-        for name in names(spool_dir)? {
+        let names = names(spool_dir)?;
+        let are_many = names.len() >= MANY;
+        for name in names {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             // One that can't be read is left for `adopt`, which tells.
             let Some(first) = waiting(&folder.path).unwrap_or_default() else {
@@ -42,7 +48,7 @@ impl Folder {
                 continue;
             };
             let ours = session.is_none_or(|session| session.as_bytes() == first);
-            if (ours || anothers.is_none()) && suits(&folder) {
+            if (ours || are_many && anothers.is_none()) && suits(&folder) {
                 if ours {
                     return Ok(folder);
                 }
