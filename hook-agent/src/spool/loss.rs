@@ -253,7 +253,7 @@ impl Spool {
         for (key, loss) in std::mem::take(&mut tail.losses.0) {
             let one = Losses(BTreeMap::from([(key, loss)]));
             let frames = one.frames();
-            if frames.iter().all(|frame| tail.append(&self.place, &self.limits, frame).is_ok()) {
+            if frames.iter().all(|frame| tail.append(&self.place, &self.limits, frame, 1).is_ok()) {
                 self.counters.pending.fetch_add(frames.len() as u64, Ordering::SeqCst);
                 tail.told = tail.next();
                 self.note(&one);
@@ -263,6 +263,23 @@ impl Spool {
             }
         }
         written
+    }
+
+    /// Appends a record behind what tells of the losses before it: all or nothing, as on a full disk there may be room for
+    /// one `gap` after the other, and for no record.
+    pub(super) fn append_with_losses(&self, tail: &mut Tail, frame: &[u8]) -> io::Result<()> {
+        if tail.losses.is_empty() {
+            return tail.append(&self.place, &self.limits, frame, 1);
+        }
+        let mut frames = tail.losses.frames();
+        let gaps = frames.len() as u64;
+        frames.push(frame.to_vec());
+        tail.append(&self.place, &self.limits, &frames.concat(), gaps + 1)?;
+        self.counters.pending.fetch_add(gaps, Ordering::SeqCst);
+        tail.told = tail.next() - 1;
+        let told = std::mem::take(&mut tail.losses);
+        self.note(&told);
+        Ok(())
     }
 
     /// A file that can't be written costs `status` a line; the `gap` tells it all the same.

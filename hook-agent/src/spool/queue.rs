@@ -139,10 +139,7 @@ impl Spool {
 
     fn append_to(&self, tail: &mut Tail, frame: &[u8]) -> Result<u64, Error> {
         self.make_room(tail, frame.len() as u64)?;
-        if !tail.losses.is_empty() {
-            self.write_losses(tail);
-        }
-        tail.append(&self.place, &self.limits, frame)
+        self.append_with_losses(tail, frame)
             .map_err(|source| Error::SpoolWrite { path: self.place.path().to_owned(), source })?;
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         // Sequentially consistent: the delivery thread looks at this once more before it goes to sleep.
@@ -346,7 +343,14 @@ impl Tail {
         Ok(count)
     }
 
-    pub(super) fn append(&mut self, place: &Place, limits: &Limits, frame: &[u8]) -> io::Result<()> {
+    /// Appends so many framed records with one write.
+    pub(super) fn append(
+        &mut self,
+        place: &Place,
+        limits: &Limits,
+        frames: &[u8],
+        count: u64,
+    ) -> io::Result<()> {
         let full = self.segments.back().is_none_or(|last| last.length >= limits.segment_bytes);
         if full || self.sealed {
             let segment = place.create(self.next).inspect_err(|_| self.starved = true)?;
@@ -354,15 +358,15 @@ impl Tail {
             self.sealed = false;
         }
         let Some(last) = self.segments.back_mut() else { return Ok(()) };
-        if let Err(error) = last.segment.append(frame, last.length) {
+        if let Err(error) = last.segment.append(frames, last.length) {
             self.sealed = last.segment.length().ok() != Some(last.length) && last.length > 0;
             self.starved = true;
             return Err(error);
         }
         self.starved = false;
-        last.length += frame.len() as u64;
-        self.bytes += frame.len() as u64;
-        self.next += 1;
+        last.length += frames.len() as u64;
+        self.bytes += frames.len() as u64;
+        self.next += count;
         Ok(())
     }
 

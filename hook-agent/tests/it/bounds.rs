@@ -185,6 +185,8 @@ fn a_full_disk_is_told_at_the_call_and_leaves_nothing_half_written() {
     let error = setup.agent.log_action(&event(0)).unwrap_err();
     assert_eq!(error.code(), "spool_write_failed");
     assert!(error.to_string().contains("spool"), "{error}");
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.refused, stats.pending), (2, taken as u64), "no `gap` goes where no record fits");
     setup.service.up();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());
