@@ -149,7 +149,7 @@ export interface Stats {
   spoolErrors: number;
   /** Callbacks that panicked in the native half. */
   callbackPanics: number;
-  /** False between a failed attempt and the next success. */
+  /** False between a failed attempt and the next success, and while the service does not let us in. */
   reachable: boolean;
   /** The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. */
   locked: boolean;
