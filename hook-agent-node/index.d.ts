@@ -133,6 +133,8 @@ export interface Stats {
   damaged: number;
   /** Calls that failed because the spool was full or could not be written. */
   refused: number;
+  /** Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session. */
+  lost: number;
   /** In the spool, not settled yet. */
   pending: number;
   /** Requests sent. */
@@ -147,7 +149,7 @@ export interface Stats {
   spoolErrors: number;
   /** Callbacks that panicked in the native half. */
   callbackPanics: number;
-  /** False between a failed attempt and the next success. */
+  /** False between a failed attempt and the next success, and while the service does not let us in. */
   reachable: boolean;
   /** The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. */
   locked: boolean;

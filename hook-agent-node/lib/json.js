@@ -51,26 +51,36 @@ function quickly(value) {
   }
 }
 
+/** Without closures, and by `typeof` first: it is part of each call's price. */
 function isPlain(value, depth) {
   left -= 1;
-  if (typeof value === 'string' || typeof value === 'boolean' || value === null) return left > 0;
-  if (typeof value === 'number') return Number.isFinite(value) && left > 0;
-  if (typeof value !== 'object' || depth === MAX_DEPTH) return false;
-  if (Array.isArray(value)) return value.every((item) => isPlain(item, depth + 1)) && !hasHoles(value);
+  switch (typeof value) {
+    case 'string':
+    case 'boolean':
+      return left > 0;
+    case 'number':
+      return Number.isFinite(value) && left > 0;
+    case 'object':
+      return value === null ? left > 0 : depth < MAX_DEPTH && hasPlainParts(value, depth + 1);
+    default:
+      return false;
+  }
+}
+
+/** A hole of an array is `undefined`, which is not plain. */
+function hasPlainParts(value, depth) {
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1) {
+      if (!isPlain(value[index], depth)) return false;
+    }
+    return true;
+  }
   const prototype = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null) return false;
   for (const key in value) {
-    if (!isPlain(value[key], depth + 1)) return false;
+    if (!isPlain(value[key], depth)) return false;
   }
   return true;
-}
-
-/** `every` passes over them. */
-function hasHoles(array) {
-  for (let index = 0; index < array.length; index += 1) {
-    if (array[index] === undefined) return true;
-  }
-  return false;
 }
 
 function partByPart(value, call) {

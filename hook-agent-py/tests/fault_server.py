@@ -88,9 +88,10 @@ class FaultServer:
             assert self.changed.wait_for(lambda: what(self), DEADLINE), "the server never saw it"
 
     def numbers(self, session: str) -> list[int]:
-        """The `n` of a session's lines."""
+        """The `n` of a session's lines, those that tell of a loss aside."""
         with self.changed:
-            return [line["data"]["n"] for line in self.sessions.get(session, Session()).lines]
+            data = [line["data"] for line in self.sessions.get(session, Session()).lines]
+        return [one["n"] for one in data if one.get("type") != "gap"]
 
     def _listen(self, port: int) -> socket.socket:
         listener = socket.socket()

@@ -84,7 +84,8 @@ def test_a_full_spool_keeps_to_its_policy(
     for n in range(3000):
         agent.log_action({"n": n})
     stats = agent.stats()
-    assert stats["dropped"] + stats["pending"] == 3000
+    assert stats["dropped"] + stats["pending"] == 3000 + 1, "and the `gap` that tells of them"
+    assert stats["lost"] == stats["dropped"]
     monkeypatch.setenv("HOOK_AGENT_SPOOL_FULL", "reject-new")
     strict = SessionHookAgent("s-2")
     with pytest.raises(HookAgentError) as full:

@@ -15,10 +15,12 @@ pub(crate) enum Kind {
     Finalize = 9,
     Reopen = 10,
     CreateSession = 11,
+    /// Says what the spool lost: an action that no caller has logged.
+    Gap = 12,
 }
 
 impl Kind {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Action,
         Self::Response,
         Self::StateUpdate,
@@ -30,12 +32,13 @@ impl Kind {
         Self::Finalize,
         Self::Reopen,
         Self::CreateSession,
+        Self::Gap,
     ];
 
     /// The `type` of its line in a batch; `create_session` has a route of its own.
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Action => "action",
+            Self::Action | Self::Gap => "action",
             Self::Response => "response",
             Self::StateUpdate => "state_update",
             Self::GoalAdd => "goal_add",

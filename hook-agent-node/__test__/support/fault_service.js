@@ -65,7 +65,8 @@ class FaultService {
 
   /** The `n` of a session's lines. */
   numbers(session) {
-    return (this.sessions.get(session)?.lines ?? []).map((line) => line.data.n);
+    const data = (this.sessions.get(session)?.lines ?? []).map((line) => line.data);
+    return data.filter(({ type }) => type !== 'gap').map(({ n }) => n);
   }
 
   async #receive(req, res) {

@@ -51,8 +51,8 @@ Options:
   -h, --help    -V, --version
 
 Exit codes: 0 done (a write: in the spool at least), 64 usage, 65 not a JSON object or too large,
-69 no answer in time (flush: something is left), 74 spool not writable, 76 refused by the service (flush: some
-of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
+69 no answer in time (flush: something is left), 74 spool not writable (flush: records were lost), 76 refused by
+the service (flush: some of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
 ";
 
 /// What is to be done.

@@ -71,8 +71,7 @@ fn settle(
 
 /// Why it is only queued.
 fn queued(agent: &HookAgent) -> String {
-    let stats = agent.stats().ok().filter(|stats| stats.locked);
-    let why = stats.and_then(|stats| stats.last_error);
+    let why = agent.stats().ok().and_then(|stats| stats.last_error);
     format!("queued: {}", why.unwrap_or_else(|| "the service can't be reached".to_owned()))
 }
 

@@ -21,6 +21,7 @@ use signal_hook::iterator::{Handle, Signals};
 use super::args::Options;
 use super::config::config;
 use super::exit::{Exit, tell};
+use super::flush::records;
 use super::lines::Lines;
 use crate::{Call, Config, HookAgent, process_session};
 
@@ -221,10 +222,15 @@ impl Recorder {
     fn flush(&self, wait: Duration) {
         if let Some(agent) = &self.agent {
             let _ = agent.flush(wait);
-            // The service may be away for a while; a token that it does not take is somebody's to mend.
-            if let Some(why) =
-                agent.stats().ok().filter(|stats| stats.locked).and_then(|stats| stats.last_error)
-            {
+            let Ok(stats) = agent.stats() else { return };
+            if stats.lost > 0 {
+                tell(&format!(
+                    "{} lost on the way to the service, see `hook-agent status`",
+                    records(stats.lost)
+                ));
+            }
+            // The service may be away for a while; a token that it does not take is somebody's to replace.
+            if let Some(why) = stats.last_error.filter(|_| stats.locked) {
                 tell(&why);
             }
         }

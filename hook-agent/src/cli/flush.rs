@@ -19,7 +19,7 @@ const AGAIN: Duration = Duration::from_millis(100);
 pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     let deadline = Instant::now() + options.timeout;
     let config = config(options)?;
-    let rejected_before = rejected(&folders(&config)?);
+    let before = folders(&config)?;
     let mut failed = Vec::new();
     if let Some(from) = &options.redirect {
         failed.extend(redirect(&config, from, deadline)?);
@@ -32,11 +32,16 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     let folders = folders(&config)?;
     let left: Vec<String> =
         folders.iter().filter(|folder| !folder.owned).filter_map(|folder| left(&config, folder)).collect();
-    let rejections = rejected(&folders) - rejected_before.min(rejected(&folders));
-    for line in left.iter().cloned().chain(refused(&folders, rejections)) {
+    let is_left = !left.is_empty();
+    let rejections =
+        sum(&folders, |folder| folder.rejected).saturating_sub(sum(&before, |folder| folder.rejected));
+    // What others had lost is told by what this flush has delivered.
+    let losses = sum(&folders, |folder| folder.lost).saturating_sub(sum(&before, |folder| folder.lost))
+        + sum(&before, |folder| folder.untold);
+    for line in left.into_iter().chain(refused(&folders, rejections)).chain(lost(&folders, losses)) {
         tell(&line);
     }
-    if !failed.is_empty() || !left.is_empty() {
+    if !failed.is_empty() || is_left {
         let why = if failed.is_empty() { String::new() } else { format!(": {}", failed.join("; ")) };
         return Err(Failure {
             exit: Exit::Unavailable,
@@ -45,6 +50,9 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     }
     if rejections > 0 {
         return Err(Failure { exit: Exit::Refused, message: format!("{} refused", records(rejections)) });
+    }
+    if losses > 0 {
+        return Err(Failure { exit: Exit::Spool, message: format!("{} lost", records(losses)) });
     }
     Ok(Exit::Done)
 }
@@ -69,8 +77,8 @@ pub(super) fn records(count: u64) -> String {
     if count == 1 { "1 record".to_owned() } else { format!("{count} records") }
 }
 
-fn rejected(folders: &[FolderInfo]) -> u64 {
-    folders.iter().map(|folder| folder.rejected).sum()
+fn sum(folders: &[FolderInfo], of: impl Fn(&FolderInfo) -> u64) -> u64 {
+    folders.iter().map(of).sum()
 }
 
 /// The configurations to deliver with: ours, and with `all` one for each other service that a folder is for. Our token
@@ -179,14 +187,29 @@ fn left(config: &Config, folder: &FolderInfo) -> Option<String> {
 
 /// What was refused during this flush.
 fn refused(folders: &[FolderInfo], rejections: u64) -> Option<String> {
-    if rejections == 0 {
-        return None;
-    }
-    let with_some = folders.iter().filter(|folder| folder.rejected > 0);
-    let folder = with_some.max_by_key(|folder| {
-        std::fs::metadata(folder.path.join("rejected")).and_then(|m| m.modified()).ok()
-    })?;
+    let folder = latest(folders, rejections, |folder| folder.rejected, "rejected")?;
     let why = folder.last_rejection.as_deref().unwrap_or("the reason is not known");
     let path = folder.path.join("rejected/events.jsonl");
     Some(format!("{} refused by the service: {why} (kept in `{}`)", records(rejections), path.display()))
+}
+
+/// What was lost, as this flush has found or told.
+fn lost(folders: &[FolderInfo], losses: u64) -> Option<String> {
+    let folder = latest(folders, losses, |folder| folder.lost, "lost")?;
+    let why = folder.last_loss.as_deref().unwrap_or("the reason is not known");
+    let path = folder.path.join("lost/events.jsonl");
+    Some(format!("{} lost, the last: {why} (listed in `{}`)", records(losses), path.display()))
+}
+
+/// The folder that got the last of so many.
+fn latest<'f>(
+    folders: &'f [FolderInfo],
+    count: u64,
+    of: impl Fn(&FolderInfo) -> u64,
+    directory: &str,
+) -> Option<&'f FolderInfo> {
+    let with_some = folders.iter().filter(|folder| count > 0 && of(folder) > 0);
+    with_some.max_by_key(|folder| {
+        std::fs::metadata(folder.path.join(directory)).and_then(|found| found.modified()).ok()
+    })
 }

@@ -50,10 +50,10 @@ fn health(config: Config, wait: Duration) -> Result<Value, Failure> {
 }
 
 fn as_json(folder: &FolderInfo) -> Value {
-    let FolderInfo { path, name, service, shared, owned, pending, rejected, last_rejection, error } = folder;
+    let FolderInfo { path, name, service, shared, owned, pending, rejected, lost, error, .. } = folder;
     let mut told = json!({
         "path": path, "service": service, "owned": owned, "pending": pending, "rejected": rejected,
-        "lastRejection": last_rejection, "error": error,
+        "lastRejection": folder.last_rejection, "lost": lost, "lastLoss": folder.last_loss, "error": error,
     });
     if *shared {
         told["troubles"] = troubles(path).into();
@@ -96,6 +96,11 @@ fn about(folder: &FolderInfo, service: &str) -> Vec<String> {
         let why = folder.last_rejection.as_deref().unwrap_or("the reason is not known");
         let kept = path.join("rejected/events.jsonl");
         lines.push(format!("{} refused, the last: {why} (`{}`)", records(*rejected), kept.display()));
+    }
+    if folder.lost > 0 {
+        let why = folder.last_loss.as_deref().unwrap_or("the reason is not known");
+        let kept = path.join("lost/events.jsonl");
+        lines.push(format!("{} lost, the last: {why} (`{}`)", records(folder.lost), kept.display()));
     }
     let troubles = if folder.shared { troubles(path) } else { 0 };
     if troubles > 0 {

@@ -27,6 +27,8 @@ pub struct Stats {
     pub damaged: u64,
     /// Calls that failed because the spool was full or could not be written.
     pub refused: u64,
+    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session.
+    pub lost: u64,
     /// In the spool, not settled yet.
     pub pending: u64,
     /// Requests sent.
@@ -41,7 +43,7 @@ pub struct Stats {
     pub spool_errors: u64,
     /// Callbacks that panicked.
     pub callback_panics: u64,
-    /// False between a failed attempt and the next success.
+    /// False between a failed attempt and the next success, and while the service does not let us in.
     pub reachable: bool,
     /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. What was
     /// left by others, and is not for our token, does not count.
@@ -84,6 +86,7 @@ impl Stats {
             expired: counters.expired.load(Ordering::Relaxed),
             damaged: counters.damaged.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
+            lost: counters.lost(),
             pending: spool.pending(),
             batches: report.batches.load(Ordering::Relaxed),
             retries: report.retries.load(Ordering::Relaxed),
@@ -91,7 +94,7 @@ impl Stats {
             adopted: report.adopted.load(Ordering::Relaxed),
             spool_errors: report.spool_errors.load(Ordering::Relaxed),
             callback_panics: shared.answers.panics(),
-            reachable: !shared.answers.is_failing(),
+            reachable: !shared.answers.is_failing() && !report.is_locked(),
             locked: report.is_locked(),
             last_error: report.last_error(),
             producer: spool.producer.clone(),

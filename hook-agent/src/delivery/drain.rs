@@ -1,8 +1,13 @@
 //! Draining one spool: its window, its batches, their answers.
 
+use std::collections::HashMap;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use session_model::Code;
+
+use super::held::Held;
 use super::request::{body, request};
 use super::settling::Settling;
 use super::verdict::{Asked, LineResult, Verdict, judge};
@@ -15,16 +20,28 @@ use crate::transport::Transport;
 const BROKEN_ATTEMPTS: u32 = 20;
 const BROKEN_ATTEMPTS_SPLIT: u32 = 3;
 const MAX_RENUMBERED: u32 = 3;
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// One spool and where delivery is in it.
 pub(crate) struct Drain {
     pub spool: Arc<Spool>,
-    head: Head,
+    pub(super) head: Head,
     window: Option<Window>,
+    /// What is put aside, if anything may be.
+    pub(super) held: Vec<Held>,
+    pub(super) holds: bool,
+    pub(super) held_are_open: bool,
+    pub(super) max_pause: Duration,
+    /// The last that had to wait was not for our token.
+    pub(super) is_locked: bool,
     /// Times in a row that the current request was numbered anew.
     renumbered: u32,
     /// How long the service has to have failed on a request before that is given up.
     patience: Duration,
+    /// Since when the service has said that there is no such session.
+    no_session: HashMap<String, Instant>,
+    /// Whether the spool is ours alone, so that a turn may append what tells of a loss.
+    owned: bool,
 }
 
 /// What one turn came to.
@@ -36,7 +53,7 @@ pub(crate) enum Turn {
     Progress,
     /// The service can't take it now.
     Failed { after: Option<Duration> },
-    /// The service does not let us in with our token.
+    /// Something waits for another token, or for its session to be created.
     Locked,
 }
 
@@ -46,20 +63,44 @@ enum Sent {
     /// Changed in some way, and to be sent at once.
     Again,
     Failed(Option<Duration>),
-    Locked {
-        reason: String,
+    /// Not for our token, which is told in these words, or for a session that does not exist yet.
+    Waits {
+        locked: Option<String>,
     },
 }
 
 impl Drain {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
-        Self { spool, head, window: None, renumbered: 0, patience: Duration::ZERO }
+        Self {
+            spool,
+            head,
+            window: None,
+            held: Vec::new(),
+            holds: true,
+            held_are_open: false,
+            max_pause: MAX_PAUSE,
+            is_locked: false,
+            renumbered: 0,
+            patience: Duration::ZERO,
+            no_session: HashMap::new(),
+            owned: true,
+        }
     }
 
-    /// Gives nothing up before the service has failed on it for so long. For one who has no pauses of minutes between
-    /// the attempts, and would have made them all while the service is being mended.
-    pub(crate) fn with_patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    /// For what is put aside already.
+    pub(super) fn of_held(spool: Arc<Spool>, head: Head) -> Self {
+        Self { holds: false, ..Self::new(spool, head) }
+    }
+
+    /// Tries again what is put aside after this time at the latest.
+    pub(crate) fn with_max_pause(self, max_pause: Duration) -> Self {
+        Self { max_pause, ..self }
+    }
+
+    /// For a folder that others append to. Nothing is given up before the service has failed on it for so long: a short
+    /// process has no pauses of minutes between the attempts, and would have made them all while the service restarts.
+    pub(crate) fn of_shared(self, patience: Duration) -> Self {
+        Self { patience, owned: false, ..self }
     }
 
     /// The number of the first record that is not settled.
@@ -74,15 +115,20 @@ impl Drain {
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
-        let window =
-            match self.window.take().map_or_else(|| self.head.window(&self.spool), |held| Ok(Some(held))) {
-                Ok(window) => window,
-                Err(error) => {
-                    Report::add(&report.spool_errors, 1);
-                    report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
-                    return Turn::Failed { after: None };
-                }
-            };
+        // Before what follows them, so that it is known why they wait.
+        let opened = self.open_held();
+        let turn = self.held_turn(transport, answers, report);
+        if turn != Turn::Idle {
+            return turn;
+        }
+        let window = match opened.and_then(|()| self.next_window()) {
+            Ok(window) => window,
+            Err(error) => {
+                Report::add(&report.spool_errors, 1);
+                report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
+                return Turn::Failed { after: None };
+            }
+        };
         if let Some(answers) = answers {
             answers.passed(self.head.cursor());
         }
@@ -96,6 +142,18 @@ impl Drain {
         turn
     }
 
+    /// What was lost on the way to it is told at once if that may be, so that a kill does not hide it.
+    fn next_window(&mut self) -> io::Result<Option<Window>> {
+        if let Some(held) = self.window.take() {
+            return Ok(Some(held));
+        }
+        let window = self.head.window(&self.spool)?;
+        if self.owned && self.spool.tell_losses() && window.is_none() {
+            return self.head.window(&self.spool);
+        }
+        Ok(window)
+    }
+
     fn send_window(
         &mut self,
         window: &Window,
@@ -103,22 +161,25 @@ impl Drain {
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
-        let mut locked = None;
+        let mut waits = None;
         for index in 0..window.batches.len() {
             while self.head.left(window, index) > 0 {
                 match self.send(window, index, transport, answers, report) {
                     Sent::Settled | Sent::Again => {}
                     Sent::Failed(after) => return Turn::Failed { after },
                     // The next batch is another session's, for which the token may be good.
-                    Sent::Locked { reason } => {
-                        locked.get_or_insert(reason);
+                    Sent::Waits { locked } => {
+                        waits = waits.or(Some(locked));
                         break;
                     }
                 }
             }
         }
-        let Some(reason) = locked else { return Turn::Progress };
-        tell(report, answers, reason);
+        let Some(locked) = waits else { return Turn::Progress };
+        self.is_locked = locked.is_some();
+        if let Some(reason) = locked {
+            tell(report, answers, reason);
+        }
         Turn::Locked
     }
 
@@ -134,6 +195,10 @@ impl Drain {
         let batch = &window.batches[index];
         let sent = step.request(batch.lines.len());
         let lines = &batch.lines[sent.clone()];
+        let settling = Settling { window, index, sent: &sent, lines, answers, report };
+        if self.is_held(&batch.session) && self.hold(&settling, false) {
+            return Sent::Settled;
+        }
         self.head.sending(index, &sent);
         let seq = (!window.is_create()).then_some(step.seq);
         let body = body(window, lines);
@@ -149,7 +214,6 @@ impl Drain {
             }
             Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
         };
-        let settling = Settling { window, index, sent: &sent, lines, answers, report };
         self.act(verdict, &settling)
     }
 
@@ -163,6 +227,7 @@ impl Drain {
                 Sent::Failed(after)
             }
             Verdict::Locked { reason } => self.locked(at, &reason),
+            Verdict::NoSession { message } => self.no_session(at, &message),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
@@ -220,34 +285,61 @@ impl Drain {
             Place::Memory => reason.to_owned(),
         };
         tell(at.report, at.answers, told.clone());
-        if self.set_aside(at, reason) {
+        let old = self.too_old(at);
+        self.set_aside(at, old, "not_let_in", reason);
+        Report::add(&at.report.retries, 1);
+        if old == at.lines.len() {
             return Sent::Settled;
         }
-        Report::add(&at.report.retries, 1);
-        Sent::Locked { reason: told }
+        if self.hold(at, false) {
+            self.mark_locked(&at.window.batches[at.index].session);
+            return Sent::Settled;
+        }
+        Sent::Waits { locked: Some(told) }
     }
 
-    /// What has waited for as long as the spool keeps anything goes, so that it does not hold up what is behind it for
-    /// ever; the rest waits on. True if that was all.
-    fn set_aside(&mut self, at: &Settling<'_>, reason: &str) -> bool {
-        let old =
-            at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count();
-        let whole = old == at.lines.len();
-        if old > 0 {
-            let refused =
-                || LineResult::Refused { code: "not_let_in".to_owned(), message: reason.to_owned() };
-            let results = std::iter::repeat_with(refused).take(old).collect();
+    /// Whoever is to create the session may be a moment later than its first record, or deliver a spool of its own. What
+    /// has waited for that in vain goes, and so does what is too old, as a process may be too short to wait.
+    fn no_session(&mut self, at: &Settling<'_>, message: &str) -> Sent {
+        let session = &at.window.batches[at.index].session;
+        let since = *self.no_session.entry(session.clone()).or_insert_with(Instant::now);
+        let waited = since.elapsed() >= self.spool.session_wait();
+        let old = if waited { at.lines.len() } else { self.too_old(at) };
+        self.set_aside(at, old, Code::SessionNotFound.as_str(), message);
+        if old == at.lines.len() {
+            return Sent::Settled;
+        }
+        at.failed(format!("records wait for session `{session}` to be created: {message}"));
+        // A session that is not there has nothing stored.
+        if self.hold(at, true) { Sent::Settled } else { Sent::Waits { locked: None } }
+    }
+
+    /// How many of the lines have waited for as long as the spool keeps anything.
+    fn too_old(&self, at: &Settling<'_>) -> usize {
+        at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count()
+    }
+
+    /// Keeps so many lines aside, so that they do not hold up what is behind them for ever; the rest waits on.
+    fn set_aside(&mut self, at: &Settling<'_>, lines: usize, code: &str, reason: &str) {
+        if lines > 0 {
+            let refused = || LineResult::Refused { code: code.to_owned(), message: reason.to_owned() };
+            let results = std::iter::repeat_with(refused).take(lines).collect();
             // The number of a request that goes whole goes with it: one that the service never saw is a gap to it, and
             // numbered anew. One that more may be stored under stays.
-            let counted = whole && !self.head.step(at.index).in_doubt();
-            self.close(&Settling { lines: &at.lines[..old], ..*at }, results, counted);
+            let counted = lines == at.lines.len() && !self.head.step(at.index).in_doubt();
+            self.close(&Settling { lines: &at.lines[..lines], ..*at }, results, counted);
         }
-        whole
     }
 
     fn settle(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) -> Sent {
         self.renumbered = 0;
-        at.report.let_in();
+        self.no_session.remove(&at.window.batches[at.index].session);
+        if at.window.is_create() {
+            self.retry_held();
+        }
+        if !self.holds_locked() {
+            at.report.let_in();
+        }
         if let Some(answers) = at.answers {
             answers.succeed();
         }
@@ -257,7 +349,7 @@ impl Drain {
 
     /// These lines are done with, whatever they came to.
     fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
-        let outcomes = at.outcomes(results);
+        let mut outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
         self.head.settle(at.window, at.index, at.lines.len(), stored);
         let counters = &self.spool.counters;
@@ -265,6 +357,9 @@ impl Drain {
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if let Some(answers) = at.answers {
+            // A `gap` may bear the number of a record that it stands for.
+            let gaps: Vec<u64> = at.gaps().collect();
+            outcomes.retain(|(number, _)| !gaps.contains(number));
             answers.settle(outcomes);
         }
     }

@@ -17,6 +17,7 @@ mod answers;
 mod backoff;
 mod bell;
 mod drain;
+mod held;
 mod misses;
 mod once;
 mod report;

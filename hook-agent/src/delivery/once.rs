@@ -13,7 +13,7 @@ use super::backoff::pause;
 use super::drain::{Drain, Turn};
 use super::{Answers, Report};
 use crate::Config;
-use crate::spool::{Limits, SharedFolder, now_millis, private};
+use crate::spool::{Limits, SharedFolder, Spool, now_millis, private};
 use crate::transport;
 
 /// Hooks come often; after an outage the first one that comes later than this delivers.
@@ -72,7 +72,7 @@ impl Once<'_> {
     fn drain(&self) -> io::Result<Delivered> {
         let (spool, head) = self.folder.hold()?.open(Limits::of(self.config, false))?;
         let patience = self.config.spool_max_age / PATIENCE;
-        let mut drain = Drain::new(Arc::new(spool), head).with_patience(patience);
+        let mut drain = Drain::new(Arc::new(spool), head).of_shared(patience);
         let report = Report::default();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
@@ -83,6 +83,10 @@ impl Once<'_> {
                 Turn::Progress => {}
                 Turn::Idle => {
                     self.pause().clear();
+                    self.tell(&drain.spool)?;
+                    if drain.held_records() > 0 {
+                        return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
+                    }
                     return Ok(Delivered::All);
                 }
                 turn @ (Turn::Failed { .. } | Turn::Locked) => {
@@ -92,6 +96,17 @@ impl Once<'_> {
                 }
             }
         }
+    }
+
+    /// Appends what tells of the losses that delivery has met; it is delivered next, as anything that was appended.
+    fn tell(&self, delivered: &Spool) -> io::Result<()> {
+        let losses = delivered.take_losses();
+        if !losses.is_empty() {
+            let (spool, _) = self.folder.hold()?.open(Limits::of(self.config, false))?;
+            spool.add_losses(losses);
+            spool.tell_losses();
+        }
+        Ok(())
     }
 
     /// Each turn gets the time that is left; the connection is the price of that, microseconds on one machine.

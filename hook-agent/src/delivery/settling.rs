@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use super::verdict::{LineResult, spawned};
 use super::{Answers, Outcome, Report};
 use crate::kind::Kind;
-use crate::spool::{Rejection, Spool, Window, keep};
+use crate::spool::{Reason, Rejection, Spool, Window, keep};
 
 /// The request that is being settled.
 #[derive(Clone, Copy)]
@@ -49,6 +49,12 @@ impl Settling<'_> {
         self.lines.iter().map(outcome).collect()
     }
 
+    /// The numbers of records that no caller has made.
+    pub(super) fn gaps(&self) -> impl Iterator<Item = u64> {
+        let records = self.lines.iter().map(|index| &self.window.records[*index]);
+        records.filter(|record| record.kind == Kind::Gap).map(|record| record.number)
+    }
+
     /// Keeps what was refused; returns how many that were.
     pub(super) fn keep_rejected(&self, spool: &Spool, outcomes: &[(u64, Outcome)]) -> u64 {
         let mut rejections = Vec::new();
@@ -59,6 +65,9 @@ impl Settling<'_> {
             let session = &self.window.batches[self.index].session;
             let at =
                 jiff::Timestamp::from_millisecond(record.time.cast_signed()).unwrap_or_default().to_string();
+            if belongs_in_a_log(record.kind) && !is_about_the_session(code) {
+                spool.lose(session.as_bytes(), Reason::Rejected, 1, Some(record.time));
+            }
             rejections.push(Rejection { at, session, code, reason: message, event });
         }
         if rejections.is_empty() {
@@ -66,10 +75,21 @@ impl Settling<'_> {
         }
         let first = &rejections[0];
         self.report.failed(format!("rejected: {} ({})", first.reason, first.code));
-        if let Err(error) = keep(&spool.place, &rejections) {
+        if let Err(error) = keep(&spool.kept, &rejections) {
             Report::add(&self.report.spool_errors, 1);
-            self.report.failed(format!("`{}`: {error}", spool.path().join("rejected").display()));
+            self.report.failed(format!("`{}`: {error}", spool.kept.path().join("rejected").display()));
         }
         rejections.len() as u64
     }
+}
+
+/// Whether a reader of the session's logs would look for it there. What else is refused is a change that could not be made
+/// to the session as it was, of which the caller is told.
+fn belongs_in_a_log(kind: Kind) -> bool {
+    matches!(kind, Kind::Action | Kind::Response)
+}
+
+/// Whether a `gap` would be refused for the same reason.
+fn is_about_the_session(code: &str) -> bool {
+    matches!(code, "not_let_in" | "session_not_found" | "session_quarantined")
 }

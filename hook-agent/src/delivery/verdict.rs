@@ -24,6 +24,8 @@ pub(crate) enum Verdict {
     Retry { after: Option<Duration>, reason: String },
     /// Not with this token, or not without one; the record is as good as ever, and waits for one that is.
     Locked { reason: String },
+    /// There is no such session, and the service makes none by itself: another process may create it yet.
+    NoSession { message: String },
     /// The service knows other numbers: an epoch above this one, from 0.
     Renumber { epoch: u64 },
     /// Never, as it is.
@@ -115,7 +117,9 @@ pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
         }
         409 if response.expected_seq.is_some() => resync(response.expected_seq, asked.seq),
         401 | 403 => locked(response, asked).unwrap_or_else(|| retry(response)),
-        404 => locked(response, asked).unwrap_or_else(|| refused_or_retry(response)),
+        404 => locked(response, asked)
+            .or_else(|| no_session(response))
+            .unwrap_or_else(|| refused_or_retry(response)),
         500 if ErrorAnswer::of(response).is_some() => Verdict::Broken { reason: told(response) },
         413 => refused(response).unwrap_or_else(|| plain_refusal(response)),
         ..=399 | 407 | 408 | 425 | 429 | 500.. => retry(response),
@@ -183,6 +187,11 @@ fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Optio
         _ => return None,
     };
     Some(Verdict::Locked { reason: format!("not let in by the service: {why}") })
+}
+
+fn no_session(response: &Response) -> Option<Verdict> {
+    let error = ErrorAnswer::of(response).filter(|error| error.code == Code::SessionNotFound.as_str())?;
+    Some(Verdict::NoSession { message: error.error.into_owned() })
 }
 
 fn refused_or_retry(response: &Response) -> Verdict {
@@ -318,13 +327,7 @@ mod tests {
 
     #[test]
     fn only_the_services_own_refusals_are_final() {
-        for code in [
-            "invalid_request",
-            "session_not_found",
-            "goal_exists",
-            "session_quarantined",
-            "payload_too_large",
-        ] {
+        for code in ["invalid_request", "goal_exists", "session_quarantined", "payload_too_large"] {
             let status = super::code(code).unwrap().status();
             let verdict = judge(&answer(status, &json(code, "no")), asked(Some(0)));
             assert!(matches!(verdict, Verdict::Refused { .. }), "{code}: {verdict:?}");
@@ -357,7 +360,10 @@ mod tests {
             let reason = reason(status, code, token);
             assert!(reason.starts_with("not let in") && reason.contains(said), "{status} {code}: {reason}");
         }
-        assert!(reason(404, "session_not_found", false).starts_with("Refused"), "no token could change that");
+        assert!(
+            reason(404, "session_not_found", false).starts_with("NoSession"),
+            "no token could change that"
+        );
         assert!(reason(404, "goal_not_found", true).starts_with("Refused"));
         assert!(reason(403, "origin_not_allowed", true).starts_with("Retry"));
         let page = judge(&answer(401, "<html>log in</html>"), asked(Some(0)));

@@ -31,8 +31,10 @@ pub(crate) struct Shared {
     pub memory_because: Option<String>,
     /// The lock of the spool's folder: a forked child closes its copy, so that only the owner's life counts.
     pub lock: Mutex<Option<File>>,
-    /// Records below are settled.
+    /// Records below are settled, or put aside.
     cursor: AtomicU64,
+    /// How many are put aside.
+    held: AtomicU64,
     turned: (Mutex<bool>, Condvar),
 }
 
@@ -52,6 +54,7 @@ pub(crate) fn start(config: &Arc<Config>, session: Option<&str>) -> Result<Arc<S
     let shared = Arc::new(Shared {
         config: Arc::clone(config),
         cursor: AtomicU64::new(opened.head.cursor()),
+        held: AtomicU64::new(0),
         answers: Answers::from(opened.spool.next()),
         spool: Arc::new(opened.spool),
         bell: Bell::default(),
@@ -105,6 +108,7 @@ fn suits(config: &Config, session: Option<&str>, folder: &Folder) -> bool {
     let Some(ours) = session else { return false };
     let Ok((spool, mut head)) = open_folder(config, folder) else { return false };
     let Ok(window) = head.window(&spool) else { return false };
+    spool.tell_losses();
     window.is_none_or(|window| window.batches.iter().all(|batch| batch.session == ours))
 }
 
@@ -117,11 +121,16 @@ impl Shared {
     /// Waits until everything that was added so far is settled; with `everything`, the folders without an owner too.
     pub(crate) fn flush(&self, timeout: Duration, everything: bool) -> bool {
         let deadline = Instant::now() + timeout;
+        self.spool.tell_losses();
         let target = self.spool.next();
         let sweep = if everything { self.sweep.asked.fetch_add(1, Ordering::SeqCst) + 1 } else { 0 };
         self.bell.ring(|rung| rung.hurry = true);
         let drained = || {
-            self.cursor.load(Ordering::SeqCst) >= target && self.sweep.done.load(Ordering::SeqCst) >= sweep
+            let cursor = self.cursor.load(Ordering::SeqCst);
+            cursor >= target
+                && self.held.load(Ordering::SeqCst) == 0
+                && self.spool.are_losses_told(cursor)
+                && self.sweep.done.load(Ordering::SeqCst) >= sweep
         };
         let mut ended = self.turned.0.lock();
         while !drained() && !*ended {
@@ -144,21 +153,9 @@ impl Shared {
         }
     }
 
-    /// What was done for a folder that is let go again counts as ours.
-    fn absorb(&self, adopted: &Spool) {
-        let (ours, theirs) = (&self.spool.counters, &adopted.counters);
-        for (ours, theirs) in [
-            (&ours.delivered, &theirs.delivered),
-            (&ours.rejected, &theirs.rejected),
-            (&ours.expired, &theirs.expired),
-            (&ours.damaged, &theirs.damaged),
-        ] {
-            ours.fetch_add(theirs.load(Ordering::Relaxed), Ordering::Relaxed);
-        }
-    }
-
-    fn turned(&self, cursor: u64) {
+    fn turned(&self, cursor: u64, held: u64) {
         let _guard = self.turned.0.lock();
+        self.held.store(held, Ordering::SeqCst);
         self.cursor.store(cursor, Ordering::SeqCst);
         self.turned.1.notify_all();
     }
@@ -180,7 +177,7 @@ struct Worker {
 
 impl Worker {
     fn new(shared: Arc<Shared>, head: Head) -> Self {
-        let own = Drain::new(Arc::clone(&shared.spool), head);
+        let own = Drain::new(Arc::clone(&shared.spool), head).with_max_pause(shared.config.max_backoff);
         let idle_since = Instant::now();
         Self {
             shared,
@@ -198,7 +195,7 @@ impl Worker {
     fn run(mut self) {
         while !self.shared.bell.stopping() {
             let turn = self.turn();
-            self.shared.turned(self.own.cursor());
+            self.shared.turned(self.own.cursor(), self.own.held_records());
             match turn {
                 Turn::Progress => self.progressed(),
                 Turn::Failed { after } => self.failed(after),
@@ -208,6 +205,8 @@ impl Worker {
         }
         // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
         self.shared.answers.fail();
+        self.shared.spool.tell_losses();
+        self.let_go();
         if let Some(lock) = self.shared.lock.lock().take() {
             release(&lock);
         }
@@ -226,14 +225,19 @@ impl Worker {
         };
         let turn = own.turn(transport, Some(&shared.answers), &shared.report);
         match adopted {
-            Some((drain, _)) if turn == Turn::Idle => drain.turn(transport, None, &shared.report),
+            Some((drain, _)) if turn == Turn::Idle => {
+                let turn = drain.turn(transport, None, &shared.report);
+                if turn == Turn::Progress {
+                    shared.answers.succeed();
+                }
+                turn
+            }
             _ => turn,
         }
     }
 
     fn progressed(&mut self) {
         self.failures = 0;
-        self.shared.answers.succeed();
         self.idle_since = Instant::now();
         if self.shared.spool.pending() < MAX_BATCH_LINES as u64 && self.adopted.is_none() {
             self.wait();
@@ -263,7 +267,7 @@ impl Worker {
 
     fn let_go(&mut self) {
         if let Some((drain, folder)) = self.adopted.take() {
-            self.shared.absorb(&drain.spool);
+            self.shared.spool.absorb(&drain.spool);
             release(&folder.lock);
         }
     }
@@ -289,14 +293,18 @@ impl Worker {
             }
             self.shared.sweep.left.store(self.passed_over.len() as u64, Ordering::SeqCst);
             self.shared.sweep.done.store(asked, Ordering::SeqCst);
-            self.shared.turned(self.own.cursor());
+            self.shared.turned(self.own.cursor(), self.own.held_records());
         }
         self.wait();
     }
 
-    fn wait(&self) {
+    fn wait(&mut self) {
         let Shared { bell, spool, config, .. } = &*self.shared;
-        bell.wait(config.linger, self.idle_since, || spool.pending() > 0);
+        let held = self.own.held_records();
+        let rung = bell.wait(config.linger, self.idle_since, || spool.pending() > held);
+        if rung.hurry {
+            self.own.retry_held();
+        }
     }
 
     fn adopt(&self) -> Option<(Drain, Folder)> {

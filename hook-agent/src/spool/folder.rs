@@ -6,12 +6,16 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use super::queue::waiting;
-use super::{private, trust};
+use super::count::waiting;
+use super::kept::{LOST, REJECTED};
+use super::{owner, private, trust};
 use crate::transport::is_same_service;
 
 /// Empty free folders beyond this many are removed by whoever meets them.
 const KEPT_EMPTY: usize = 16;
+
+/// From so many folders on, no more are made where there is one with another session's records.
+const MANY: usize = 64;
 
 /// A folder that this process owns. Dropping it lets go of the lock.
 #[derive(Debug)]
@@ -23,8 +27,9 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
-    /// Takes a free folder of this service, one that still holds records and `suits` if there is one, of this session
-    /// rather than of another: what is recorded now then follows what the session left there. Or makes one.
+    /// Takes a free folder of this service: one that still holds records of this session and `suits`, so that what is
+    /// recorded now follows what the session left there; else an empty one, or a new one. Another session's is left
+    /// to that session's next process, whose order would suffer, unless there are many.
     pub(crate) fn claim(
         spool_dir: &Path,
         service: &str,
@@ -33,7 +38,9 @@ impl Folder {
     ) -> io::Result<Self> {
         trust::make(spool_dir)?;
         let (mut empty, mut anothers) = (None, None);
-        for name in names(spool_dir)? {
+        let names = names(spool_dir)?;
+        let are_many = names.len() >= MANY;
+        for name in names {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             // One that can't be read is left for `adopt`, which tells.
             let Some(first) = waiting(&folder.path).unwrap_or_default() else {
@@ -41,7 +48,7 @@ impl Folder {
                 continue;
             };
             let ours = session.is_none_or(|session| session.as_bytes() == first);
-            if (ours || anothers.is_none()) && suits(&folder) {
+            if (ours || are_many && anothers.is_none()) && suits(&folder) {
                 if ours {
                     return Ok(folder);
                 }
@@ -65,7 +72,7 @@ impl Folder {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
             match waiting(&folder.path) {
                 Ok(Some(_)) => return Ok(Some(folder)),
-                Ok(None) if surplus > 0 && !folder.path.join("rejected").exists() => {
+                Ok(None) if surplus > 0 && !REJECTED.is_in(&folder.path) && !LOST.is_in(&folder.path) => {
                     surplus -= 1;
                     std::fs::remove_dir_all(&folder.path)?;
                 }
@@ -83,21 +90,20 @@ impl Folder {
 
     /// From now on a free folder's records are for this service. `None`: someone has it.
     pub(crate) fn redirect(path: &Path, service: &str) -> io::Result<Option<()>> {
-        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
-        match lock.try_lock() {
-            Ok(()) => private::write(&path.join("service"), format!("{service}\n")).map(Some),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
-        }
+        let Some(_lock) = try_lock(path)? else { return Ok(None) };
+        private::write(&path.join("service"), format!("{service}\n")).map(Some)
     }
 
     /// `None`: someone else's, another service's, or gone.
     fn try_own(path: &Path, producer: String, service: &str) -> Option<Self> {
-        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
-        lock.try_lock().ok()?;
+        let lock = try_lock(path).ok()??;
         let same = lock.metadata().ok()?.ino() == path.join("lock").metadata().ok()?.ino();
         let ours = std::fs::read_to_string(path.join("service")).ok()?;
-        (same && is_same_service(&ours, service)).then(|| Self { path: path.to_owned(), producer, lock })
+        if !same || !is_same_service(&ours, service) {
+            return None;
+        }
+        owner::write(&lock);
+        Some(Self { path: path.to_owned(), producer, lock })
     }
 
     fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
@@ -108,10 +114,41 @@ impl Folder {
             private::write(&path.join("service"), format!("{service}\n"))?;
             let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("lock"))?;
             if lock.try_lock().is_ok() {
+                owner::write(&lock);
                 return Ok(Self { path, producer, lock });
             }
         }
     }
+}
+
+/// The lock of a folder; `None` if somebody has it.
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) if owner::is_gone(&lock) => replace_lock(path),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A lock in the place of one that only forks of its owner still have open. One process at a time does so.
+fn replace_lock(path: &Path) -> io::Result<Option<File>> {
+    let one = File::open(path.join("service"))?;
+    let current = File::open(path.join("lock"))?;
+    if one.try_lock().is_err() || !owner::is_gone(&current) {
+        return Ok(None);
+    }
+    let made = path.join("lock.new");
+    let mut options = OpenOptions::new();
+    let lock = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&made)?;
+    if lock.try_lock().is_err() {
+        return Ok(None);
+    }
+    // Before it is in place: an owner that is not known is never taken for gone.
+    owner::write(&lock);
+    std::fs::rename(&made, path.join("lock"))?;
+    Ok(Some(lock))
 }
 
 /// The folders of a spool directory, oldest first. What has another name is not ours.

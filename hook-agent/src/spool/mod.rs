@@ -2,11 +2,13 @@
 //!
 //! ```text
 //! <spool dir>/<producer id>/      one folder a living agent, mode 0700; the name is its Producer-Id
-//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted
+//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted: [`owner`]
 //! ├── service                     the address that this folder's records are for
 //! ├── 00000000000000000000.seg    records, append-only; the name is the number of its first record
 //! ├── state                       two slots: how far delivery is, and the window that is under way
-//! └── rejected/events.jsonl       what the service refused for good, each with its reason
+//! ├── rejected/events.jsonl       what the service refused for good, each with its reason
+//! ├── held/<slot>/                records of one session that wait for a token or for the session: [`held`]
+//! └── lost/events.jsonl           what was lost on the way to the service, by session and reason
 //! ```
 //! Processes too short to own a folder share one: [`shared`].
 //!
@@ -27,18 +29,26 @@
 //! - killed between send and answer: repeated with the same numbers; the service answers as the first time did;
 //! - killed between answer and `state`: the same;
 //! - killed while writing `state`: its checksum fails, the other slot holds the state before;
-//! - damage in the middle of a segment: the record is skipped and counted as `damaged`, and so is the rest of the
-//!   segment if nothing can be told apart in it any more.
+//! - damage in a segment: delivery goes on with the next record that can be read, and counts as `damaged` what lies
+//!   between; how many records that were is known if something behind it has a number, and else a lower bound;
+//! - killed between replacing a dropped segment and removing the next one: that one is told as lost, and delivered;
+//! - killed between skipping what is too old or damaged and writing the `gap` for it: the loss is not told.
 //!
 //! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
 //! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`), a clock that is set
 //! forward aside ([`age`]).
 //! A window that is under way is kept for as long as the service is away, but where it does not let the token in, what
 //! is as old as that goes to `rejected/`.
+//! Every loss is told in the session's own log by a record of type `gap`: [`loss`].
 //! The same code works in memory when no directory can be written.
 
 mod age;
+mod count;
 mod folder;
+mod held;
+mod kept;
+mod loss;
+mod owner;
 mod place;
 pub(crate) mod private;
 mod progress;
@@ -52,6 +62,8 @@ mod trust;
 mod window;
 
 pub(crate) use folder::Folder;
+pub(crate) use held::{Opened, SLOTS};
+pub(crate) use loss::Reason;
 pub(crate) use place::Place;
 pub(crate) use progress::now_millis;
 pub(crate) use queue::{Limits, Spool};

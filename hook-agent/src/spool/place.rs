@@ -6,6 +6,7 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::private;
 use crate::sync::Mutex;
 
 /// One slot of the state file.
@@ -32,6 +33,17 @@ impl Place {
         let mut options = OpenOptions::new();
         options.read(true).append(true).create_new(true).mode(0o600);
         Ok(Arc::new(Segment::File(options.open(segment_path(folder, first))?)))
+    }
+
+    /// Puts a segment with these bytes into the place of the one whose first record has this number.
+    pub(crate) fn replace(&self, first: u64, bytes: &[u8]) -> io::Result<Arc<Segment>> {
+        let Self::Disk(folder) = self else {
+            return Ok(Arc::new(Segment::Memory(Mutex::new(bytes.to_vec()))));
+        };
+        let temporary = folder.join("gap.tmp");
+        private::write(&temporary, bytes)
+            .and_then(|()| std::fs::rename(&temporary, segment_path(folder, first)))?;
+        self.open(first)
     }
 
     /// The segments that are there, oldest first.

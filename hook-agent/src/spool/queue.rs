@@ -5,19 +5,24 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Head;
 use super::age::Age;
+use super::count::{count_records, if_there, nearest_session, record_start};
+use super::loss::{Losses, Reason};
 use super::place::{Place, Segment};
 use super::progress::{Ledger, Position, Progress, now_millis};
-use super::record::{MAX_HEAD_BYTES, Record, behind_damage, decode, frame_length, session};
+use super::record::{Record, is_torn, session, time};
 use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
+
+/// Records wait for their session for this part of the time that they are kept for: with seven days for five minutes.
+const SESSION_WAIT: u32 = 2000;
 
 /// How much the spool may hold, for how long, and what gives way.
 #[derive(Debug, Clone, Copy)]
@@ -56,10 +61,20 @@ pub(crate) struct Counters {
     pub pending: AtomicU64,
 }
 
+impl Counters {
+    /// Records that never got to the service.
+    pub(crate) fn lost(&self) -> u64 {
+        let ways = [&self.dropped, &self.expired, &self.damaged, &self.refused];
+        ways.into_iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
+    }
+}
+
 /// One folder's records, or memory's.
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) place: Place,
+    /// The folder that keeps what is rejected or lost.
+    pub(crate) kept: Place,
     pub(crate) producer: String,
     pub(crate) counters: Counters,
     pub(super) limits: Limits,
@@ -78,6 +93,10 @@ pub(super) struct Tail {
     sealed: bool,
     /// The last write found no room.
     starved: bool,
+    /// Lost records that no `gap` tells yet.
+    pub(super) losses: Losses,
+    /// The last `gap` that was appended is below this number.
+    pub(super) told: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -85,6 +104,8 @@ pub(super) struct Meta {
     pub first: u64,
     pub length: u64,
     pub segment: Arc<Segment>,
+    /// It stands for dropped segments, and tells what was in them.
+    tells: Option<Losses>,
 }
 
 impl Spool {
@@ -92,10 +113,13 @@ impl Spool {
     pub(crate) fn open(place: Place, producer: String, limits: Limits) -> io::Result<(Self, Head)> {
         let (ledger, progress) = Ledger::open(&place)?;
         let (tail, pending) = Tail::open(&place, &progress)?;
-        let counters = Counters { pending: AtomicU64::new(pending), ..Counters::default() };
+        let damaged = AtomicU64::new(tail.losses.records());
+        let counters = Counters { pending: AtomicU64::new(pending), damaged, ..Counters::default() };
         let age = Age { most: limits.max_age, first: tail.next };
         let (tail, opened) = (Mutex::new(tail), Instant::now());
-        let spool = Self { place, producer, counters, limits, tail, age, opened };
+        let spool = Self { kept: place.clone(), place, producer, counters, limits, tail, age, opened };
+        // What was cut off: whoever opens the folder may append to it.
+        spool.tell_losses();
         Ok((spool, Head::new(ledger, progress)))
     }
 
@@ -107,11 +131,16 @@ impl Spool {
     /// Appends one framed record; once this returns, the end of the process does not lose it.
     pub(crate) fn append(&self, frame: &[u8]) -> Result<u64, Error> {
         let mut tail = self.tail.lock();
-        self.make_room(&mut tail, frame.len() as u64)?;
-        tail.append(&self.place, &self.limits, frame).map_err(|source| {
+        self.append_to(&mut tail, frame).inspect_err(|_| {
             self.counters.refused.fetch_add(1, Ordering::Relaxed);
-            Error::SpoolWrite { path: self.place.path().to_owned(), source }
-        })?;
+            tail.losses.add(session(frame), Reason::Refused, 1, time(frame));
+        })
+    }
+
+    fn append_to(&self, tail: &mut Tail, frame: &[u8]) -> Result<u64, Error> {
+        self.make_room(tail, frame.len() as u64)?;
+        self.append_with_losses(tail, frame)
+            .map_err(|source| Error::SpoolWrite { path: self.place.path().to_owned(), source })?;
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
         // Sequentially consistent: the delivery thread looks at this once more before it goes to sleep.
         self.counters.pending.fetch_add(1, Ordering::SeqCst);
@@ -121,19 +150,51 @@ impl Spool {
     /// Lets the oldest segments go, except the first: delivery may be working on it.
     fn make_room(&self, tail: &mut Tail, more: u64) -> Result<(), Error> {
         while tail.bytes + more > self.limits.max_bytes {
-            if self.limits.policy == FullPolicy::RejectNew || tail.segments.len() < 3 {
-                self.counters.refused.fetch_add(1, Ordering::Relaxed);
+            let oldest = 1 + usize::from(tail.segments.get(1).is_some_and(|second| second.tells.is_some()));
+            if self.limits.policy == FullPolicy::RejectNew || tail.segments.len() < oldest + 2 {
                 return Err(Error::SpoolFull { path: self.path(), limit: self.limits.max_bytes });
             }
-            let count = tail.segments[2].first - tail.segments[1].first;
-            let Some(gone) = tail.segments.remove(1) else { break };
-            tail.bytes -= gone.length;
-            self.counters.dropped.fetch_add(count, Ordering::Relaxed);
-            self.counters.pending.fetch_sub(count, Ordering::Relaxed);
+            self.drop_segment(tail, oldest);
+        }
+        Ok(())
+    }
+
+    /// Puts what tells of its records into the place of a segment, together with what stands there for those before it.
+    fn drop_segment(&self, tail: &mut Tail, index: usize) {
+        let Some(gone) = tail.segments.remove(index) else { return };
+        let bytes = gone.segment.read(0, gone.length as usize).unwrap_or_default();
+        let (dropped, told_before) = Losses::of_dropped(&bytes);
+        self.counters.dropped.fetch_add(dropped.records(), Ordering::Relaxed);
+        self.forget(dropped.records() + told_before.gaps());
+        self.note(&dropped);
+        tail.bytes -= gone.length;
+        let before = if index > 1 { tail.segments.remove(1) } else { None };
+        let mut told = before.as_ref().and_then(|before| before.tells.clone()).unwrap_or_default();
+        let first = before.as_ref().map_or(gone.first, |before| before.first);
+        if let Some(before) = before {
+            tail.bytes -= before.length;
+            self.forget(told.gaps());
+        }
+        told.merge(told_before);
+        told.merge(dropped);
+        self.replace_segment(tail, first, told);
+        if first != gone.first {
             // A file that can't be removed is met again, and delivered, by the next opening.
             let _ = self.place.remove(gone.first);
         }
-        Ok(())
+    }
+
+    /// Without room for it on the disk, the loss is told behind what waits.
+    fn replace_segment(&self, tail: &mut Tail, first: u64, told: Losses) {
+        let bytes = told.frames().concat();
+        let Ok(segment) = self.place.replace(first, &bytes) else {
+            let _ = self.place.remove(first);
+            return tail.losses.merge(told);
+        };
+        let length = bytes.len() as u64;
+        tail.bytes += length;
+        self.counters.pending.fetch_add(told.gaps(), Ordering::SeqCst);
+        tail.segments.insert(1, Meta { first, length, segment, tells: Some(told) });
     }
 
     /// The number that the next record will have.
@@ -153,6 +214,16 @@ impl Spool {
     /// Whether it has been here for longer than the limit.
     pub(crate) fn is_too_old(&self, record: &Record) -> bool {
         self.age.is_past(record, now_millis(), self.opened.elapsed())
+    }
+
+    /// Whether more records may be put aside: they may take as much again as half of what the spool may hold.
+    pub(crate) fn has_room_to_hold(&self, held: u64) -> bool {
+        held < self.limits.max_bytes / 2
+    }
+
+    /// How long a record waits for its session to be created.
+    pub(crate) fn session_wait(&self) -> Duration {
+        self.limits.max_age / SESSION_WAIT
     }
 
     /// Whether anything is left to deliver.
@@ -184,6 +255,28 @@ impl Spool {
         (at.offset < first.length).then_some((first, end))
     }
 
+    /// Cuts the records from this number on off, which are not the folder's.
+    pub(super) fn cut(&self, from: u64) -> io::Result<()> {
+        let mut tail = self.tail.lock();
+        while tail.next > from {
+            let next = tail.next;
+            let Some(last) = tail.segments.back_mut() else { break };
+            let whole = last.segment.read(0, last.length as usize)?;
+            let kept = record_start(&whole, from.saturating_sub(last.first));
+            last.segment.truncate(kept as u64)?;
+            let (first, cut) = (last.first, last.length - kept as u64);
+            last.length = kept as u64;
+            tail.bytes -= cut;
+            tail.next = first.max(from);
+            self.forget(next - tail.next);
+            if first > from {
+                tail.segments.pop_back();
+                self.place.remove(first)?;
+            }
+        }
+        Ok(())
+    }
+
     /// No more records go to this segment: something in it cannot be read.
     pub(super) fn seal(&self, segment: u64) {
         let mut tail = self.tail.lock();
@@ -201,6 +294,8 @@ impl Tail {
             bytes: 0,
             sealed: false,
             starved: false,
+            losses: Losses::default(),
+            told: 0,
         };
         let cursor = progress.cursor;
         for first in place.list()? {
@@ -210,7 +305,7 @@ impl Tail {
             }
             let Some(segment) = if_there(place.open(first))? else { continue };
             let length = segment.length()?;
-            tail.segments.push_back(Meta { first, length, segment });
+            tail.segments.push_back(Meta { first, length, segment, tells: None });
             tail.bytes += length;
         }
         let mut pending = 0;
@@ -221,20 +316,25 @@ impl Tail {
     }
 
     /// Records of one segment that are not settled. The last one's are counted by reading, and its torn tail cut off;
-    /// so are the first one's, behind which segments may have been dropped.
+    /// so are those of the first two, behind which segments may have been dropped.
     fn measure(&mut self, index: usize, cursor: &Position) -> io::Result<u64> {
         let last = index + 1 == self.segments.len();
         let meta = &mut self.segments[index];
         let (offset, record) =
             if meta.first == cursor.segment { (cursor.offset, cursor.record) } else { (0, meta.first) };
-        if !last && index > 0 {
+        if !last && index > 1 {
             return Ok(self.segments[index + 1].first - record);
         }
-        let (count, end) = count_records(&meta.segment.read(offset, meta.length as usize)?);
+        let bytes = meta.segment.read(offset, meta.length as usize)?;
+        let (count, end) = count_records(&bytes);
         if last {
             let whole = offset.min(meta.length) + end as u64;
             if whole < meta.length {
                 meta.segment.truncate(whole)?;
+                if !is_torn(&bytes[end..]) {
+                    let session = nearest_session(&bytes, end);
+                    self.losses.add(session, Reason::Damaged, 1, None);
+                }
                 self.bytes -= meta.length - whole;
                 meta.length = whole;
             }
@@ -243,77 +343,39 @@ impl Tail {
         Ok(count)
     }
 
-    fn append(&mut self, place: &Place, limits: &Limits, frame: &[u8]) -> io::Result<()> {
+    /// Appends so many framed records with one write.
+    pub(super) fn append(
+        &mut self,
+        place: &Place,
+        limits: &Limits,
+        frames: &[u8],
+        count: u64,
+    ) -> io::Result<()> {
         let full = self.segments.back().is_none_or(|last| last.length >= limits.segment_bytes);
         if full || self.sealed {
             let segment = place.create(self.next).inspect_err(|_| self.starved = true)?;
-            self.segments.push_back(Meta { first: self.next, length: 0, segment });
+            self.segments.push_back(Meta { first: self.next, length: 0, segment, tells: None });
             self.sealed = false;
         }
         let Some(last) = self.segments.back_mut() else { return Ok(()) };
-        if let Err(error) = last.segment.append(frame, last.length) {
+        if let Err(error) = last.segment.append(frames, last.length) {
             self.sealed = last.segment.length().ok() != Some(last.length) && last.length > 0;
             self.starved = true;
             return Err(error);
         }
         self.starved = false;
-        last.length += frame.len() as u64;
-        self.bytes += frame.len() as u64;
-        self.next += 1;
+        last.length += frames.len() as u64;
+        self.bytes += frames.len() as u64;
+        self.next += count;
         Ok(())
+    }
+
+    pub(super) fn next(&self) -> u64 {
+        self.next
     }
 
     fn is_past_first(&self, at: &Position) -> bool {
         let first = &self.segments[0];
         first.first < at.segment || first.first == at.segment && at.offset >= first.length
     }
-}
-
-/// In a shared folder another process may have delivered and removed the segment meanwhile.
-fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
-    match done {
-        Ok(done) => Ok(Some(done)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// How many records the bytes start with, damaged ones among them included, and where they end.
-fn count_records(bytes: &[u8]) -> (u64, usize) {
-    let (mut count, mut at) = (0, 0);
-    while let Some(next) = decode(bytes, at, 0).map(|(_, next)| next).or_else(|| behind_damage(bytes, at)) {
-        count += 1;
-        at = next;
-    }
-    (count, at)
-}
-
-/// How many records a folder is to deliver, damaged ones among them included.
-pub(super) fn count_waiting(folder: &Path) -> io::Result<u64> {
-    let place = Place::Disk(folder.to_owned());
-    let cursor = Ledger::look(&place)?.cursor;
-    let mut waiting = 0;
-    for first in place.list()?.into_iter().filter(|first| *first >= cursor.segment) {
-        let offset = if first == cursor.segment { cursor.offset } else { 0 };
-        let Some(segment) = if_there(place.open(first))? else { continue };
-        let length = segment.length()?;
-        waiting += count_records(&segment.read(offset, length.saturating_sub(offset) as usize)?).0;
-    }
-    Ok(waiting)
-}
-
-/// The session of the first record that a folder is to deliver, if there is one; for a folder that nobody has open, and
-/// without opening it whole. A damaged record may name any.
-pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
-    let place = Place::Disk(folder.to_owned());
-    let cursor = Ledger::look(&place)?.cursor;
-    for first in place.list()? {
-        let offset = if first == cursor.segment { cursor.offset } else { 0 };
-        let Some(segment) = if_there(place.open(first))? else { continue };
-        let head = segment.read(offset, MAX_HEAD_BYTES)?;
-        if first >= cursor.segment && frame_length(&head, 0).is_some() {
-            return Ok(Some(session(&head).to_vec()));
-        }
-    }
-    Ok(None)
 }

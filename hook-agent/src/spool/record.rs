@@ -22,6 +22,11 @@ pub(crate) struct Record {
     pub line: Range<usize>,
 }
 
+/// Where the frame of a record starts.
+pub(crate) fn frame_start(record: &Record) -> usize {
+    record.session.start - HEADER_BYTES - FIXED_BYTES
+}
+
 /// Starts a frame; the caller appends the line and calls [`finish_frame`].
 pub(crate) fn begin_frame(kind: Kind, session: &str, time: u64, capacity: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + FIXED_BYTES + session.len() + capacity);
@@ -54,6 +59,11 @@ pub(crate) fn session(head: &[u8]) -> &[u8] {
     head.get(from..from + usize::from(length)).unwrap_or_default()
 }
 
+/// The time of the frame that the bytes start with, by its head alone: unchecked.
+pub(crate) fn time(head: &[u8]) -> Option<u64> {
+    head.get(HEADER_BYTES + 2..HEADER_BYTES + FIXED_BYTES)?.try_into().ok().map(u64::from_le_bytes)
+}
+
 /// The record at `at`, and where the next one starts. `None`: torn, damaged, or of a kind not known here.
 pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, usize)> {
     let end = at + frame_length(bytes, at)?;
@@ -74,10 +84,18 @@ pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, us
     (record.session.end <= end).then_some((record, end))
 }
 
-/// Where the record after a damaged one starts, if there plainly is one; otherwise it is the end, torn.
+/// Where the next record after a damaged one starts; `None` if there is none.
 pub(crate) fn behind_damage(bytes: &[u8], at: usize) -> Option<usize> {
-    let next = at + frame_length(bytes, at)?;
-    decode(bytes, next, 0).map(|_| next)
+    let by_length = at + frame_length(bytes, at)?;
+    let is_record = |next: &usize| decode(bytes, *next, 0).is_some();
+    // A damaged length leads nowhere. Text holds no zero bytes, so few places look like a length, and fewer get as far
+    // as their checksum.
+    Some(by_length).filter(is_record).or_else(|| (at + 1..bytes.len()).find(is_record))
+}
+
+/// Whether the bytes behind the last record are a record whose write did not get to its end.
+pub(crate) fn is_torn(rest: &[u8]) -> bool {
+    rest.len() < HEADER_BYTES || frame_length(rest, 0).is_none_or(|length| length > rest.len())
 }
 
 #[cfg(test)]

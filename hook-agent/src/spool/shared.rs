@@ -22,7 +22,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use super::queue::waiting;
+use super::count::waiting;
 use super::{Head, Limits, Place, Spool, private, trust};
 use crate::transport::{is_same_service, service_identity};
 
@@ -124,20 +124,20 @@ impl SharedFolder {
 impl Held<'_> {
     /// The folder's records and how far delivery is.
     pub(crate) fn open(&self, limits: Limits) -> io::Result<(Spool, Head)> {
-        Spool::open(Place::Disk(self.folder.path.clone()), self.producer()?, limits)
+        Spool::open(Place::Disk(self.folder.path.clone()), producer_of(&self.folder.path)?, limits)
     }
+}
 
-    /// Made once; one that was torn by a full disk is made anew.
-    fn producer(&self) -> io::Result<String> {
-        let path = self.folder.path.join("producer");
-        let known = std::fs::read_to_string(&path).unwrap_or_default();
-        if known.len() == 32 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Ok(known);
-        }
-        let made = uuid::Uuid::new_v4().simple().to_string();
-        private::write(&path, &made)?;
-        Ok(made)
+/// The Producer-Id that a folder keeps in a file. Made once; one that was torn by a full disk is made again.
+pub(super) fn producer_of(folder: &Path) -> io::Result<String> {
+    let path = folder.join("producer");
+    let known = std::fs::read_to_string(&path).unwrap_or_default();
+    if known.len() == 32 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Ok(known);
     }
+    let made = uuid::Uuid::new_v4().simple().to_string();
+    private::write(&path, &made)?;
+    Ok(made)
 }
 
 #[cfg(test)]

@@ -11,6 +11,13 @@
 //!   that was sent alone, and has been set aside since. Where it can't be told, only what was sent is settled, and the
 //!   rest is sent under the next number.
 //!
+//! What remains: a line may be stored twice, never lost, if two requests under one number had no answer. Lines 1 and 2
+//! are sent and stored, and the answer is lost. The repeat is refused whole, so line 1 is sent alone; that answer is
+//! lost, too, and the repeat refused: line 1 is set aside. Line 2 is next. Under the same number its answer would have
+//! one result, and so would a repeat of line 1's: taking that for line 2's might lose it. So it goes under the next
+//! number, and is stored once more. `Producer-Duplicate` in the answer would tell the two apart, but a service that does
+//! not send it, as an older one, looks as if nothing had been repeated: then the line would be lost.
+//!
 //! Once every line below that end is set aside, the number goes along: it may be used up. If it is not, the service says
 //! so (a gap), and the rest is numbered anew.
 

@@ -5,10 +5,10 @@ use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::count::{Waiting, count_waiting};
 use super::folder::names;
-use super::queue::count_waiting;
-use super::rejected;
 use super::shared::SharedFolder;
+use super::{loss, owner, rejected};
 
 /// One folder.
 #[derive(Debug)]
@@ -27,6 +27,11 @@ pub(crate) struct FolderInfo {
     /// How many records the service refused, and why the last of them.
     pub rejected: u64,
     pub last_rejection: Option<String>,
+    /// How many records were lost, and how the last of them.
+    pub lost: u64,
+    pub last_loss: Option<String>,
+    /// How many lost records the sessions are to be told of by what waits.
+    pub untold: u64,
     /// Why it cannot be read, or delivered from.
     pub error: Option<String>,
 }
@@ -53,14 +58,31 @@ fn look(path: PathBuf, name: String, shared: bool) -> FolderInfo {
     });
     let pending = count_waiting(&path).unwrap_or_else(|error| {
         told("its records", error);
-        0
+        Waiting::default()
+    });
+    let (lost, last_loss) = loss::survey(&path).unwrap_or_else(|error| {
+        told("`lost`", error);
+        (0, None)
     });
     let (rejected, last_rejection) = rejected::survey(&path).unwrap_or_else(|error| {
         told("`rejected`", error);
         (0, None)
     });
     let error = (!errors.is_empty()).then(|| errors.join("; "));
-    FolderInfo { path, name, service, shared, owned, pending, rejected, last_rejection, error }
+    FolderInfo {
+        path,
+        name,
+        service,
+        shared,
+        owned,
+        pending: pending.records,
+        rejected,
+        last_rejection,
+        lost,
+        last_loss,
+        untold: pending.lost,
+        error,
+    }
 }
 
 /// Whether somebody holds its lock.
@@ -68,7 +90,7 @@ fn is_owned(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().read(true).write(true).open(path.join("lock")) {
         Ok(lock) => match lock.try_lock() {
             Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(true),
+            Err(TryLockError::WouldBlock) => Ok(!owner::is_gone(&lock)),
             Err(TryLockError::Error(error)) => Err(error),
         },
         // One that was never delivered from, or is being made.

@@ -9,9 +9,11 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use super::count::{count_records, nearest_session};
+use super::loss::Reason;
 use super::progress::{Ledger, Plan, Position, Progress, next_epoch, now_millis};
 use super::queue::{Meta, Spool};
-use super::record::{Record, behind_damage, decode, frame_length};
+use super::record::{Record, behind_damage, decode, frame_length, frame_start};
 use super::step::Step;
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
@@ -34,6 +36,8 @@ pub(crate) struct Head {
     numbers: HashMap<String, (u64, u64)>,
     /// The plan was made in an earlier life. Its epoch ends with it: another copy of this folder may have it too.
     inherited: bool,
+    /// What is too old is for delivery to set aside, with the reason for which it waited.
+    keeps_old: bool,
     /// The state could not be written so many times.
     pub(crate) unsaved: u64,
 }
@@ -60,6 +64,11 @@ impl Window {
         &self.bytes[record.line.clone()]
     }
 
+    /// A record as it stands in the spool.
+    pub(crate) fn frame(&self, record: &Record) -> &[u8] {
+        &self.bytes[frame_start(record)..record.line.end]
+    }
+
     /// Whether it is one `create_session`, which has a route of its own and needs no numbers.
     pub(crate) fn is_create(&self) -> bool {
         self.records[0].kind == Kind::CreateSession
@@ -82,7 +91,21 @@ impl Window {
 impl Head {
     pub(super) fn new(ledger: Ledger, progress: Progress) -> Self {
         let (inherited, saved) = (progress.plan.is_some(), progress.cursor);
-        Self { ledger, progress, saved, epoch: None, numbers: HashMap::new(), inherited, unsaved: 0 }
+        Self {
+            ledger,
+            progress,
+            saved,
+            epoch: None,
+            numbers: HashMap::new(),
+            inherited,
+            keeps_old: false,
+            unsaved: 0,
+        }
+    }
+
+    /// For records that wait for something: they are sent however old they are.
+    pub(super) fn that_keeps_old(self) -> Self {
+        Self { keeps_old: true, ..self }
     }
 
     /// The number of the first record that is not settled.
@@ -145,6 +168,27 @@ impl Head {
         self.save();
     }
 
+    /// What is left of a batch is in that slot now, up to that record: one write of the state says both.
+    pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) {
+        self.progress.held.resize(self.progress.held.len().max(slot + 1), 0);
+        self.progress.held[slot] = next;
+        self.settle(window, index, self.left(window, index), false);
+    }
+
+    /// How far a slot is filled. A state that was lost knows nothing, and nothing of what is held is cut off then.
+    pub(crate) fn held(&self, slot: usize) -> Option<u64> {
+        let known = self.progress.held.get(slot).copied().filter(|next| *next > 0);
+        known.or_else(|| (self.progress.generation == 0).then_some(u64::MAX))
+    }
+
+    /// Nothing is held in the slot any more.
+    pub(crate) fn release(&mut self, slot: usize) {
+        if let Some(next) = self.progress.held.get_mut(slot) {
+            *next = 0;
+        }
+        self.save();
+    }
+
     /// A request is about to be sent. What an earlier life sent last, nobody knows the answer of.
     pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>) {
         if self.inherited {
@@ -156,6 +200,11 @@ impl Head {
     /// request under way for such a one anyway.
     pub(crate) fn doubt(&mut self, index: usize, request: &Range<usize>) {
         self.change(index, |step| step.doubt(request));
+    }
+
+    /// Whether an earlier request for what is left of a batch may be stored.
+    pub(crate) fn may_be_stored(&self, index: usize) -> bool {
+        self.inherited || self.step(index).in_doubt()
     }
 
     /// From now on this batch's requests carry so many lines.
@@ -233,13 +282,17 @@ impl Head {
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {
-                if window.records.is_empty() && spool.is_too_old(&record) {
+                // What tells of a loss is never too old for that.
+                let may_expire = !self.keeps_old && record.kind != Kind::Gap;
+                if window.records.is_empty() && may_expire && spool.is_too_old(&record) {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
                     self.progress.mended();
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
+                    let session = &window.bytes[record.session.clone()];
+                    spool.lose(session, Reason::Expired, 1, Some(record.time));
                     continue;
                 }
                 let session = &window.bytes[record.session.clone()];
@@ -275,14 +328,25 @@ impl Head {
         if decode(&bytes, 0, 0).is_some() {
             return Ok(());
         }
+        let known = end.saturating_sub(cursor.record).max(1);
+        let mut session: &[u8] = b"";
         self.progress.cursor = if let Some(next) = behind_damage(&bytes, 0) {
-            after(&cursor, next, cursor.record)
+            session = decode(&bytes, next, 0).map_or(session, |(record, _)| &bytes[record.session]);
+            // Those behind it have numbers of their own: all other numbers are lost.
+            let lost = known.saturating_sub(count_records(&bytes[next..]).0).max(1);
+            let offset = cursor.offset + next as u64;
+            Position { segment: cursor.segment, offset, record: cursor.record + lost }
         } else {
             spool.seal(meta.first);
-            Position { segment: meta.first, offset: meta.length, record: end }
+            Position { segment: meta.first, offset: meta.length, record: end.max(cursor.record + 1) }
         };
-        let lost = self.progress.cursor.record.saturating_sub(cursor.record);
+        let before = meta.segment.read(0, cursor.offset as usize)?;
+        if session.is_empty() {
+            session = nearest_session(&before, before.len());
+        }
+        let lost = self.progress.cursor.record - cursor.record;
         spool.counters.damaged.fetch_add(lost, Ordering::Relaxed);
+        spool.lose(session, Reason::Damaged, lost, None);
         spool.forget(lost);
         self.save();
         Ok(())

@@ -19,12 +19,18 @@ fn a_full_spool_lets_the_oldest_go_and_counts_them() {
     }
     let stats = setup.agent.stats().unwrap();
     assert!(stats.dropped > 1000 && stats.spool.bytes <= 64 * 1024, "{stats:?}");
-    assert_eq!(stats.dropped + stats.pending, 3000);
+    assert_eq!(stats.dropped + stats.pending, 3000 + 1, "and the `gap` that tells of them");
+    assert_eq!(stats.lost, stats.dropped);
     setup.service.up();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     let numbers = setup.service.numbers(SESSION);
     assert!(numbers.is_sorted() && numbers.last() == Some(&2999), "{numbers:?}");
     assert_eq!(numbers.len() as u64, 3000 - stats.dropped);
+    assert_eq!(setup.service.gaps(SESSION), [("dropped".to_owned(), stats.dropped)]);
+    let data = setup.service.data(SESSION);
+    let at = data.iter().position(|data| data["type"] == "gap").unwrap();
+    let (before, after) = (data[at - 1]["n"].as_u64().unwrap(), data[at + 1]["n"].as_u64().unwrap());
+    assert_eq!(after - before, stats.dropped + 1, "it stands where they are missing");
 }
 
 #[test]
@@ -62,6 +68,7 @@ fn a_full_spool_refuses_what_is_new_when_told_to() {
     setup.service.up();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());
+    assert_eq!(setup.service.gaps(SESSION), [("refused".to_owned(), 2)]);
     setup.agent.log_action(&numbered(0)).unwrap();
 }
 
@@ -87,8 +94,9 @@ fn what_is_too_old_is_let_go_and_counted() {
     setup.service.up();
     assert!(next.flush_all(DEADLINE).unwrap());
     let stats = next.stats().unwrap();
-    assert_eq!((stats.expired, stats.pending, stats.delivered), (5, 0, 0));
+    assert_eq!((stats.expired, stats.pending, stats.delivered), (5, 0, 1));
     assert!(setup.service.numbers(SESSION).is_empty());
+    assert_eq!(setup.service.gaps(SESSION), [("expired".to_owned(), 5)]);
 }
 
 #[test]
@@ -112,7 +120,7 @@ fn folders_whose_records_are_all_too_old_hold_no_other_up() {
     assert!(setup.agent.flush_all(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION).len(), 1, "the fresh one");
     let stats = setup.agent.stats().unwrap();
-    assert_eq!((stats.expired, stats.delivered, stats.pending), (2, 1, 0));
+    assert_eq!((stats.expired, stats.delivered, stats.pending), (2, 3, 0), "two `gap`s tell of them");
     assert!(stats.adopted <= 2, "{stats:?}");
 }
 
@@ -125,18 +133,19 @@ fn flush_is_done_at_once_with_a_shared_folder_whose_records_are_all_too_old() {
     let mut found = setup.dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
     age(&found.find(|path| path.join("producer").exists()).unwrap());
     setup.service.up();
-    assert!(run_flush(&setup));
-    assert!(run_flush(&setup));
-    assert!(setup.service.lock().sessions.is_empty());
+    assert_eq!(run_flush(&setup), Some(74), "records were lost");
+    assert_eq!(run_flush(&setup), Some(0));
+    assert!(setup.service.numbers(SESSION).is_empty());
+    assert_eq!(setup.service.gaps(SESSION).len(), 1);
 }
 
-fn run_flush(setup: &Setup) -> bool {
-    command(setup, &["flush", "--timeout", "30000"]).status().unwrap().success()
+fn run_flush(setup: &Setup) -> Option<i32> {
+    command(setup, &["flush", "--timeout", "30000"]).status().unwrap().code()
 }
 
 /// Makes all records of a folder as old as can be, and as if none had ever been planned.
 fn age(folder: &Path) {
-    make_old(folder, |_| true);
+    make_old(folder, &|_| true);
     let _ = std::fs::remove_file(folder.join("state"));
 }
 
@@ -176,6 +185,8 @@ fn a_full_disk_is_told_at_the_call_and_leaves_nothing_half_written() {
     let error = setup.agent.log_action(&event(0)).unwrap_err();
     assert_eq!(error.code(), "spool_write_failed");
     assert!(error.to_string().contains("spool"), "{error}");
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.refused, stats.pending), (2, taken as u64), "no `gap` goes where no record fits");
     setup.service.up();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());

@@ -104,6 +104,7 @@ fn a_damaged_record_is_skipped_and_counted_and_the_rest_delivered() {
     assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3, 5, 6, 7, 8, 9, 10]);
     let stats = next.stats().unwrap();
     assert_eq!((stats.damaged, stats.pending), (1, 0));
+    assert_eq!(setup.service.gaps(SESSION), [("damaged".to_owned(), 1)]);
 }
 
 #[test]

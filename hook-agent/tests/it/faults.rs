@@ -178,6 +178,7 @@ fn a_batch_that_keeps_breaking_the_service_does_not_hold_the_rest_back_for_ever(
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), [1]);
     assert_eq!(setup.agent.stats().unwrap().rejected, 1);
+    assert_eq!(setup.service.gaps(SESSION), [("rejected".to_owned(), 1)]);
 }
 
 #[test]

@@ -16,6 +16,8 @@ mod faults;
 mod fork;
 mod https;
 mod keys;
+mod losses;
+mod no_session;
 mod not_let_in;
 mod real_service;
 mod redaction;

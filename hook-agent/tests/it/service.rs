@@ -131,9 +131,17 @@ impl Service {
         lines.into_iter().map(|line| line["data"].clone()).collect()
     }
 
-    /// The `n` of a session's lines.
+    /// The `n` of a session's lines, those that tell of a loss aside.
     pub fn numbers(&self, session: &str) -> Vec<u64> {
-        self.data(session).iter().map(|data| data["n"].as_u64().unwrap()).collect()
+        let data = self.data(session);
+        data.iter().filter(|data| data["type"] != "gap").map(|data| data["n"].as_u64().unwrap()).collect()
+    }
+
+    /// What a session is told of losses: reason and count of each `gap`.
+    pub fn gaps(&self, session: &str) -> Vec<(String, u64)> {
+        let data = self.data(session);
+        let gaps = data.iter().filter(|data| data["type"] == "gap");
+        gaps.map(|gap| (gap["reason"].as_str().unwrap().to_owned(), gap["count"].as_u64().unwrap())).collect()
     }
 
     fn listen(&self, listener: TcpListener) {

@@ -103,9 +103,12 @@ pub fn is_free(path: &str) -> bool {
 }
 
 /// Makes those records of a folder as old as can be whose text is one of these. Nobody may own it meanwhile.
-pub fn make_old(folder: &Path, which: impl Fn(&str) -> bool) {
+pub fn make_old(folder: &Path, which: &dyn Fn(&str) -> bool) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            make_old(&path, which);
+        }
         if path.extension().is_none_or(|extension| extension != "seg") {
             continue;
         }

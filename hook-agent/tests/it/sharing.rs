@@ -95,3 +95,29 @@ fn who_starts_again_goes_on_in_its_own_folder_before_anothers() {
     assert_eq!(setup.service.numbers(SESSION), (0..10).collect::<Vec<u64>>());
     assert_eq!(setup.service.numbers("x"), (0..5).collect::<Vec<u64>>());
 }
+
+#[test]
+fn processes_of_one_script_keep_their_order_beside_others() {
+    let setup = setup();
+    setup.service.down();
+    let log = |agent: &HookAgent, session: &str, n: usize| {
+        agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap();
+        agent.stats().unwrap().spool.path.unwrap()
+    };
+    let process = |n| {
+        let agent = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+        let path = log(&agent, SESSION, n);
+        agent.close(std::time::Duration::ZERO);
+        freed(&path);
+        path
+    };
+    let first = process(0);
+    let other = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    assert_ne!(log(&other, "other", 0), first, "it is left to the script");
+    assert_eq!(process(1), first);
+    other.close(std::time::Duration::ZERO);
+    assert_eq!(process(2), first);
+    setup.service.up();
+    assert!(setup.agent.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), [0, 1, 2]);
+}

@@ -1,0 +1,98 @@
+//! Records that wait for another token, or for their session to be created, apart from those that need not wait.
+//!
+//! ```text
+//! <folder>/held/<slot>/   one a session: a spool of its own, with a Producer-Id of its own in `producer`
+//! ```
+//! **Exactly once.** Records are appended here first; then one write of the folder's `state` says that they are settled
+//! there and how many are held here. What a crash leaves in between is cut off at the next opening. Whoever owns the
+//! folder owns what is held in it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::count::waiting;
+use super::place::Place;
+use super::queue::{Limits, Spool};
+use super::shared::producer_of;
+use super::{Head, private};
+
+/// So many sessions are held apart; those of further ones hold up what is behind them.
+pub(crate) const SLOTS: usize = 16;
+
+/// A session's records that are held.
+pub(crate) struct Opened {
+    pub slot: usize,
+    pub session: String,
+    pub spool: Spool,
+    pub head: Head,
+}
+
+fn slot_path(folder: &Path, slot: usize) -> PathBuf {
+    folder.join("held").join(slot.to_string())
+}
+
+/// The session of the first record that is held in a folder.
+pub(super) fn held_session(folder: &Path) -> io::Result<Option<Vec<u8>>> {
+    for path in paths(folder) {
+        if let Some(session) = waiting(&path)? {
+            return Ok(Some(session));
+        }
+    }
+    Ok(None)
+}
+
+/// Where a folder holds records.
+pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
+    if !folder.join("held").exists() {
+        return Vec::new();
+    }
+    (0..SLOTS).map(|slot| slot_path(folder, slot)).filter(|path| path.is_dir()).collect()
+}
+
+impl Spool {
+    /// What is held in its folder, as far as the state knows of it.
+    pub(crate) fn open_held(&self, head: &Head) -> io::Result<Vec<Opened>> {
+        let Place::Disk(folder) = &self.place else { return Ok(Vec::new()) };
+        let mut held = Vec::new();
+        for slot in (0..SLOTS).filter(|slot| slot_path(folder, *slot).is_dir()) {
+            let path = slot_path(folder, slot);
+            let known = head.held(slot);
+            let session = waiting(&path)?.and_then(|session| String::from_utf8(session).ok());
+            let (Some(known), Some(session)) = (known, session) else {
+                std::fs::remove_dir_all(&path)?;
+                continue;
+            };
+            let (spool, head) = self.open_slot(path)?;
+            spool.cut(known)?;
+            held.push(Opened { slot, session, spool, head });
+        }
+        Ok(held)
+    }
+
+    /// An empty slot for a session; `None` in memory.
+    pub(crate) fn make_held(&self, slot: usize, session: &str) -> io::Result<Option<Opened>> {
+        let Place::Disk(folder) = &self.place else { return Ok(None) };
+        let path = slot_path(folder, slot);
+        if path.exists() {
+            std::fs::remove_dir_all(&path)?;
+        }
+        private::make_folder(&path)?;
+        let (spool, head) = self.open_slot(path)?;
+        Ok(Some(Opened { slot, session: session.to_owned(), spool, head }))
+    }
+
+    /// Removes what the state knows nothing of any more.
+    pub(crate) fn remove_held(&self, slot: usize) -> io::Result<()> {
+        let Place::Disk(folder) = &self.place else { return Ok(()) };
+        std::fs::remove_dir_all(slot_path(folder, slot))
+    }
+
+    fn open_slot(&self, path: PathBuf) -> io::Result<(Spool, Head)> {
+        let producer = producer_of(&path)?;
+        // Nothing is dropped here: what does not fit is not held.
+        let limits = Limits { max_bytes: u64::MAX, ..self.limits };
+        let (mut spool, head) = Self::open(Place::Disk(path), producer, limits)?;
+        spool.kept = self.place.clone();
+        Ok((spool, head.that_keeps_old()))
+    }
+}

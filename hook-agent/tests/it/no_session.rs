@@ -1,0 +1,128 @@
+//! Records of a session that does not exist yet, where the service makes none by itself: they wait for a while, and hold
+//! up no other session's.
+
+use std::time::{Duration, Instant};
+
+use hook_agent::{HookAgent, Stats};
+use serde_json::json;
+
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup, setup_with};
+
+const LATE: &str = "late";
+
+/// Without a token, `locked` is a session that there is not.
+fn missing(setup: &Setup) {
+    setup.service.lock().locked.insert(LATE.to_owned());
+}
+
+fn created(setup: &Setup) {
+    setup.service.lock().locked.clear();
+}
+
+fn log(agent: &HookAgent, session: &str, n: usize) -> hook_agent::Ticket {
+    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
+}
+
+fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let stats = agent.stats().unwrap();
+        if what(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_is_sent_before_its_session_exists_waits_for_it_and_keeps_its_order() {
+    let setup = setup();
+    missing(&setup);
+    for n in 0..3 {
+        assert!(log(&setup.agent, LATE, n).wait(DEADLINE).unwrap().is_queued());
+        assert!(!log(&setup.agent, SESSION, n).wait(DEADLINE).unwrap().is_queued(), "others go on");
+    }
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.rejected, stats.pending, stats.delivered), (0, 3, 3), "{stats:?}");
+    assert!(stats.last_error.unwrap().contains("wait for session `late`"));
+    assert!(!stats.locked, "no token would help");
+    assert!(!setup.agent.flush(Duration::from_millis(50)).unwrap());
+    created(&setup);
+    log(&setup.agent, LATE, 3);
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(LATE), [0, 1, 2, 3]);
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.rejected, stats.pending, stats.delivered), (0, 0, 7), "{stats:?}");
+}
+
+#[test]
+fn a_session_that_is_never_created_is_waited_for_no_longer_than_so() {
+    // Records wait for their session for a 2000th of the time that they are kept for.
+    let setup = setup_with(|config| config.spool_max_age = Duration::from_secs(400));
+    missing(&setup);
+    log(&setup.agent, LATE, 0);
+    log(&setup.agent, SESSION, 1);
+    let stats = until(&setup.agent, |stats| stats.rejected == 1 && stats.pending == 0);
+    assert_eq!((stats.delivered, stats.pending, stats.lost), (1, 0, 0), "{stats:?}");
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), [1]);
+    let path = stats.spool.path.unwrap();
+    setup.agent.close(DEADLINE);
+    freed(&path);
+    let held = std::fs::read_dir(format!("{path}/held")).unwrap().count();
+    assert_eq!(held, 0, "nothing is left of what was put aside");
+}
+
+#[test]
+fn a_creation_overtakes_the_records_that_wait_for_it() {
+    let setup = setup();
+    missing(&setup);
+    log(&setup.agent, LATE, 0);
+    let late = setup.agent.for_session(LATE).unwrap();
+    assert!(!late.create_session(&json!({})).unwrap().wait(DEADLINE).unwrap().is_queued());
+    created(&setup);
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(LATE), [0]);
+}
+
+#[test]
+fn what_is_put_aside_survives_the_process_and_is_delivered_once_by_the_next() {
+    let setup = setup();
+    missing(&setup);
+    for n in 0..20 {
+        log(&setup.agent, LATE, n);
+        log(&setup.agent, SESSION, n);
+    }
+    let stats = until(&setup.agent, |stats| stats.delivered == 20);
+    let path = stats.spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    created(&setup);
+    let next = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    log(&next, LATE, 20);
+    assert!(next.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(LATE), (0..=20).collect::<Vec<u64>>());
+    assert_eq!(next.stats().unwrap().pending, 0);
+}
+
+#[test]
+fn what_a_crash_leaves_in_both_places_is_delivered_once() {
+    let setup = setup();
+    missing(&setup);
+    for n in 0..3 {
+        assert!(log(&setup.agent, LATE, n).wait(DEADLINE).unwrap().is_queued());
+    }
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    // As if the same records had been put aside once more, and the process killed before the state said so.
+    let segment = format!("{path}/held/0/{:020}.seg", 0);
+    let bytes = std::fs::read(&segment).unwrap();
+    std::fs::write(&segment, [&*bytes, &bytes].concat()).unwrap();
+    created(&setup);
+    let next = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    assert!(next.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(LATE), [0, 1, 2]);
+    assert_eq!(next.stats().unwrap().pending, 0);
+}
