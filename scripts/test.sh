@@ -124,6 +124,24 @@ end_to_end() {
   done
   return 1
 }
+# A client that is given no address asks the service on the default port, which is never a test's own: a section in which
+# one does so is red. If the port is in use already, by the service of the person who runs the tests, this is not checked.
+default_port=9000 watcher=''
+watch_default_port() {
+  python3 scripts/watch-port.py "$default_port" "$work/asked" &
+  watcher=$!
+  until [[ -e $work/asked ]]; do
+    kill -0 "$watcher" 2>/dev/null || { echo "Port $default_port is in use: whether a test asks there is NOT tested." && return; }
+    sleep 0.05
+  done
+}
+asked_nobody() {
+  [[ -s $work/asked ]] || return 0
+  echo "a client of this section asked the service on the default port $default_port:"
+  cat "$work/asked"
+  : >"$work/asked"
+  return 1
+}
 # Every file that differs from the last commit, or is not part of it, with a sum of its content.
 checkout() {
   git rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 0
@@ -163,7 +181,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'if [[ $watcher ]]; then kill "$watcher" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 SESSION_STORAGE_BIN=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/session-storage
 export SESSION_STORAGE_BIN
@@ -171,6 +189,7 @@ export SESSION_STORAGE_BIN
 export SESSION_SERVICE_URL=http://127.0.0.1:9 HOOK_AGENT_SPOOL_DIR=$work/spool
 unset SESSION_ID SESSION_USER_ID SESSION_TOKEN
 before=$(checkout)
+watch_default_port
 
 results=() red=0
 for section in "${sections[@]}"; do
@@ -184,6 +203,7 @@ for section in "${sections[@]}"; do
   (set -e; "section_$name")
   status=$?
   set -e
+  asked_nobody || status=1
   case $status in
     0) said='passed' ;;
     75) said='skipped' ;;
