@@ -24,6 +24,7 @@ sections=(
   'lints           clippy, and the service without the export of traces'
   'build           the release build'
   'checks          the checks themselves are red where they have to be'
+  'scripts         the scripts say what is in use and what is missing'
   'api             the twelve API steps, on the release build'
   'description     the description of the API against the service'
   'monitoring      figures, alert rules and dashboard of docs/monitoring'
@@ -53,6 +54,8 @@ section_lints() {
 section_build() { release_build; }
 
 section_checks() { ./scripts/test-checks.sh; }
+
+section_scripts() { release_build && ./scripts/test-scripts.sh "$SESSION_STORAGE_BIN"; }
 
 section_api() {
   release_build
