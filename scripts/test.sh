@@ -86,11 +86,11 @@ section_licences() {
   ./scripts/audit.sh --offline
 }
 
-section_python() { release_build && ./scripts/test-hook-agent-py.sh; }
+section_python() { release_build && python_wheel && ./scripts/test-hook-agent-py.sh; }
 section_node() { release_build && ./scripts/test-hook-agent-node.sh; }
 section_dashboard() { release_build && ./scripts/test-dashboard.sh; }
 section_examples() { release_build && ./scripts/test-examples.sh; }
-section_applications() { release_build && ./test-containers/test-apps.sh; }
+section_applications() { release_build && python_wheel && ./test-containers/test-apps.sh; }
 
 section_containers() {
   if ! has_docker; then
@@ -105,6 +105,7 @@ section_containers() {
 
 section_processes() {
   release_build
+  python_wheel
   if has_docker; then end_to_end --no-docker --short; else end_to_end --no-docker; fi
 }
 
@@ -117,6 +118,16 @@ section_checkout() {
 # What several sections need. The build is done once; after that cargo finds nothing to do.
 release_build() {
   cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
+}
+# Three sections want the same wheel. Each `pip wheel` makes an environment to build it in, so it is built once.
+python_wheel() {
+  local built
+  if [[ ! -s $work/wheel ]]; then
+    built=$(./scripts/test-hook-agent-py.sh --no-tests) || return
+    tail -n 1 <<<"$built" >"$work/wheel"
+  fi
+  HOOK_AGENT_WHEEL=$(<"$work/wheel")
+  export HOOK_AGENT_WHEEL
 }
 has_docker() { docker info >/dev/null 2>&1; }
 end_to_end() {
