@@ -111,6 +111,7 @@ red "end to end: Claude Code's side file without a line" \
 # Of this suite: a red section is told, makes the suite red, and does not keep the next from being run.
 suite_port=$(free_port)
 suite() {
+  # shellcheck disable=SC2016 # the section that is written expands them
   sed -e 's/^section_format() .*/section_format() { echo first; false; echo second; }/' \
     -e 's/^section_deploy() .*/section_deploy() { echo third; }/' \
     -e 's#^section_archive() .*#section_archive() { curl -s "http://localhost:$default_port/health" || true; }#' \
