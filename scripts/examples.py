@@ -44,6 +44,8 @@ PROGRAMS = {
     "cjs": ("example.cjs", ["node", "{file}"]),
     "rust,no_run": ("src/main.rs", ["cargo", "run", "--quiet"]),
 }
+# As in this workspace's profile, so that a new project finds the dependencies that the client's own tests were built with.
+BUILD = {"CARGO_PROFILE_DEV_DEBUG": "line-tables-only"}
 DEADLINE = 3600.0
 
 
@@ -92,7 +94,7 @@ def main(url: str, work: Path, pages: list[str]) -> int:
         folder = work / page.replace("/", "-").removesuffix(".md")
         folder.mkdir()
         environ = {name: value for name, value in os.environ.items() if not name.startswith(("SESSION_", "HOOK_AGENT_"))}
-        environ |= {"SESSION_SERVICE_URL": url, "HOOK_AGENT_SPOOL_DIR": f"{folder}-spool"}
+        environ |= {"SESSION_SERVICE_URL": url, "HOOK_AGENT_SPOOL_DIR": f"{folder}-spool", **BUILD}
         for block in blocks(page):
             name = f"{page}:{block.line} {block.language}"
             why = next((why for part, why in NOT_RUN.items() if part in block.text), None)

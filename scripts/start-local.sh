@@ -5,8 +5,30 @@
 #
 # Every variable of the configuration works (README.md lists them), for example PORT=9100 STORAGE_PATH=/srv/sessions.
 # If dashboard/ and Node.js are there, the dashboard is built and served too.
+#
+# Exit codes: those of the service, for example 3 the storage directory is in use, 5 the address is; 1 it can't be built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+export STORAGE_PATH=${STORAGE_PATH:-${SESSIONS_DIR:-./.data}} PORT=${PORT:-9000}
+at=${HOST:-localhost}:$PORT
+# Before the builds, which take minutes and replace the dashboard that a running service serves. The service itself looks
+# again when it starts. `flock` is not everywhere.
+taken=0
+if (: <"/dev/tcp/${HOST:-localhost}/$PORT") 2>/dev/null; then
+  echo "start-local: $at is in use. Stop the program that listens there, or choose another port with PORT." >&2
+  taken=5
+fi
+lock=$STORAGE_PATH/.lock
+if [[ -e $lock ]] && command -v flock >/dev/null && ! flock --nonblock "$lock" true; then
+  echo "start-local: the storage directory $STORAGE_PATH is in use by process $(head -n 1 "$lock"). Stop it, or choose another" \
+    "directory with STORAGE_PATH." >&2
+  taken=3
+fi
+if ((taken)); then
+  echo "start-local: a second service beside it: PORT=9001 STORAGE_PATH=./.data-9001 $0" >&2
+  exit "$taken"
+fi
 
 if ! command -v cargo >/dev/null; then
   echo 'cargo is not installed. Get Rust from https://rustup.rs, open a new shell, and run this again.' >&2
@@ -29,14 +51,8 @@ elif [[ -f dashboard/package.json ]]; then
   fi
 fi
 
-export STORAGE_PATH=${STORAGE_PATH:-${SESSIONS_DIR:-./.data}} PORT=${PORT:-9000}
-at=${HOST:-localhost}:$PORT
 service=${CARGO_TARGET_DIR:-target}/release/session-storage
 healthy() { "$service" healthcheck >/dev/null 2>&1; }
-if healthy; then
-  echo "A service answers at http://$at already. Stop it, or choose another port: PORT=9001 $0" >&2
-  exit 1
-fi
 
 # Told once it answers, and not at all if it ends before: it says itself what is in the way.
 tell() {

@@ -70,7 +70,8 @@ until [[ -e $work/silent ]]; do
   sleep 0.05
 done
 empty=$(<"$work/silent")
-closed=http://127.0.0.1:$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+free_port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
+closed=http://127.0.0.1:$(free_port)
 
 green 'a filter is satisfied by a document of which it is true' satisfies '.a == 1' <<<'{"a": 1}'
 red 'a filter is not satisfied by a document of which it is false' satisfies '.a == 2' <<<'{"a": 1}'
@@ -108,11 +109,15 @@ red "end to end: Claude Code's side file without a line" \
   node test-containers/fly_achensee_claude/compare.mjs "$work/side.jsonl" "$empty" s "$work"
 
 # Of this suite: a red section is told, makes the suite red, and does not keep the next from being run.
+suite_port=$(free_port)
 suite() {
+  # shellcheck disable=SC2016 # the section that is written expands them
   sed -e 's/^section_format() .*/section_format() { echo first; false; echo second; }/' \
-    -e 's/^section_deploy() .*/section_deploy() { echo third; }/' scripts/test.sh >"$work/test.sh"
+    -e 's/^section_deploy() .*/section_deploy() { echo third; }/' \
+    -e 's#^section_archive() .*#section_archive() { curl -s "http://localhost:$default_port/health" || true; }#' \
+    -e "s/^default_port=9000/default_port=$suite_port/" scripts/test.sh >"$work/test.sh"
   # It goes to the folder above its own.
-  mkdir -p "$work/root/scripts" && cp "$work/test.sh" scripts/service.sh "$work/root/scripts/"
+  mkdir -p "$work/root/scripts" && cp "$work/test.sh" scripts/{service.sh,watch-port.py} "$work/root/scripts/"
   bash "$work/root/scripts/test.sh" "$@"
 }
 red 'the suite with a red section' suite --only format --only deploy
@@ -122,6 +127,14 @@ green 'the section after it was run' grep -qE '^deploy +[0-9]+ s  passed$' "$wor
 red 'a section ends where it fails' grep -qx second "$work/suite"
 green 'the suite with a green section' suite --only deploy
 red 'a section that there is not' suite --only deply
+red 'a section whose client asks on the default port' suite --only archive --only deploy
+cp "$work/out" "$work/suite"
+green 'what it asked is shown' grep -qE '^[0-9]+: GET /health HTTP' "$work/suite"
+green 'the section after it is not red for it' grep -qE '^deploy +[0-9]+ s  passed$' "$work/suite"
+suite_port=${empty##*:}
+green 'the suite where the default port is in use' suite --only deploy
+cp "$work/out" "$work/suite"
+green 'it says that it does not look at the port' grep -q "^Port $suite_port is in use" "$work/suite"
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

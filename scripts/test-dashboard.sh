@@ -6,7 +6,7 @@
 #   SESSION_STORAGE_BIN   the service (default target/release/session-storage, built if it is missing)
 #   CHROMIUM              the browser (default /usr/bin/chromium, installed with apt if it is missing)
 #   PICTURES              a folder for pictures of every view in both themes and three widths; those of the README are
-#                         renewed with: for f in dashboard/screenshots/*; do cp "$PICTURES/${f##*/}" "$f"; done
+#                         made by scripts/pictures.sh
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

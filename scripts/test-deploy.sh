@@ -1,10 +1,18 @@
 #!/usr/bin/env bash
-# Checks what docs/deploy/ offers: the systemd unit with systemd-analyze (verify, and an exposure of at most 2.0 of
-# 10) where systemd is installed, the Kubernetes manifests with kubernetes-validate (a venv, from PyPI).
+# Checks the files to deploy by: that the two Dockerfiles which build with cargo begin alike, so that they share layers; of
+# docs/deploy/ the systemd unit with systemd-analyze (verify, and an exposure of at most 2.0 of 10) where systemd is
+# installed, and the Kubernetes manifests with kubernetes-validate (a venv, from PyPI).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
+
+# The instructions up to the built dependencies, without comments.
+dependencies() { sed -n "/^FROM \${RUST_IMAGE}/,/cargo clean/p" "$1" | grep -vE '^(FROM|#)'; }
+for file in session-storage test-containers; do dependencies "$file/Dockerfile" >"$work/$file"; done
+grep -q 'cargo build' "$work/session-storage"
+diff "$work/session-storage" "$work/test-containers" ||
+  { echo 'the Dockerfiles of the service and of the test applications share no layers: they begin differently' >&2; exit 1; }
 
 if command -v systemd-analyze >/dev/null; then
   # The binary need not be installed to check the rest.

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Builds hook-agent-py's wheel as `pip install ./hook-agent-py` does, installs it into an environment of its own and
 # runs its tests and type checks against the service's release build. PYTHON names the interpreter, PYTEST_ARGS what
-# pytest gets; SESSION_STORAGE_BIN another service. `--no-tests` ends after the installation and prints the
-# environment and the wheel. Else pytest's summary is the last line.
+# pytest gets; SESSION_STORAGE_BIN another service, HOOK_AGENT_WHEEL a wheel that is built already. `--no-tests` ends after
+# the installation and prints the environment and the wheel. Else pytest's summary is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,10 +17,12 @@ place=$target/hook-agent-py/$version
   { echo "test-hook-agent-py: the venv module is missing (Debian: python3-venv)" >&2; exit 1; }
 pip() { "$place/venv/bin/python" -m pip --disable-pip-version-check "$@"; }
 
-rm -rf "$place/wheels"
-export CARGO_TARGET_DIR=$target
-pip wheel --quiet --no-deps --wheel-dir "$place/wheels" ./hook-agent-py
-wheel=$(echo "$place"/wheels/*.whl)
+wheel=${HOOK_AGENT_WHEEL:-}
+if [ -z "$wheel" ]; then
+  rm -rf "$place/wheels"
+  CARGO_TARGET_DIR=$target pip wheel --quiet --no-deps --wheel-dir "$place/wheels" ./hook-agent-py
+  wheel=$(echo "$place"/wheels/*.whl)
+fi
 pip install --quiet --force-reinstall --no-deps "$wheel"
 
 if [ "${1:-}" = --no-tests ]; then
@@ -31,7 +33,7 @@ fi
 service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
 [ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
 [ -x "$service" ] || { echo "test-hook-agent-py: no service at \`$service\`" >&2; exit 1; }
-pip install --quiet "$wheel[test]"
+pip install --quiet "${wheel}[test]"
 cd hook-agent-py
 # shellcheck disable=SC2086 # several arguments are meant to be several
 SESSION_STORAGE_BIN=$(realpath "$service") exec "$place/venv/bin/python" -m pytest ${PYTEST_ARGS:-}

@@ -24,6 +24,7 @@ sections=(
   'lints           clippy, and the service without the export of traces'
   'build           the release build'
   'checks          the checks themselves are red where they have to be'
+  'scripts         the scripts say what is in use and what is missing'
   'api             the twelve API steps, on the release build'
   'description     the description of the API against the service'
   'monitoring      figures, alert rules and dashboard of docs/monitoring'
@@ -54,6 +55,8 @@ section_build() { release_build; }
 
 section_checks() { ./scripts/test-checks.sh; }
 
+section_scripts() { release_build && ./scripts/test-scripts.sh "$SESSION_STORAGE_BIN"; }
+
 section_api() {
   release_build
   trap end_serving EXIT
@@ -83,11 +86,11 @@ section_licences() {
   ./scripts/audit.sh --offline
 }
 
-section_python() { release_build && ./scripts/test-hook-agent-py.sh; }
+section_python() { release_build && python_wheel && ./scripts/test-hook-agent-py.sh; }
 section_node() { release_build && ./scripts/test-hook-agent-node.sh; }
 section_dashboard() { release_build && ./scripts/test-dashboard.sh; }
 section_examples() { release_build && ./scripts/test-examples.sh; }
-section_applications() { release_build && ./test-containers/test-apps.sh; }
+section_applications() { release_build && python_wheel && ./test-containers/test-apps.sh; }
 
 section_containers() {
   if ! has_docker; then
@@ -102,6 +105,7 @@ section_containers() {
 
 section_processes() {
   release_build
+  python_wheel
   if has_docker; then end_to_end --no-docker --short; else end_to_end --no-docker; fi
 }
 
@@ -115,6 +119,16 @@ section_checkout() {
 release_build() {
   cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
 }
+# Three sections want the same wheel. Each `pip wheel` makes an environment to build it in, so it is built once.
+python_wheel() {
+  local built
+  if [[ ! -s $work/wheel ]]; then
+    built=$(./scripts/test-hook-agent-py.sh --no-tests) || return
+    tail -n 1 <<<"$built" >"$work/wheel"
+  fi
+  HOOK_AGENT_WHEEL=$(<"$work/wheel")
+  export HOOK_AGENT_WHEEL
+}
 has_docker() { docker info >/dev/null 2>&1; }
 end_to_end() {
   local attempt
@@ -122,6 +136,24 @@ end_to_end() {
     ./scripts/test-e2e.sh "$@" && return
     echo "!! the end-to-end test is red in run $attempt" >&2
   done
+  return 1
+}
+# A client that is given no address asks the service on the default port, which is never a test's own: a section in which
+# one does so is red. If the port is in use already, by the service of the person who runs the tests, this is not checked.
+default_port=9000 watcher=''
+watch_default_port() {
+  python3 scripts/watch-port.py "$default_port" "$work/asked" &
+  watcher=$!
+  until [[ -e $work/asked ]]; do
+    kill -0 "$watcher" 2>/dev/null || { echo "Port $default_port is in use: whether a test asks there is NOT tested." && return; }
+    sleep 0.05
+  done
+}
+asked_nobody() {
+  [[ -s $work/asked ]] || return 0
+  echo "a client of this section asked the service on the default port $default_port:"
+  cat "$work/asked"
+  : >"$work/asked"
   return 1
 }
 # Every file that differs from the last commit, or is not part of it, with a sum of its content.
@@ -163,7 +195,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'if [[ $watcher ]]; then kill "$watcher" 2>/dev/null || true; fi; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 SESSION_STORAGE_BIN=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/session-storage
 export SESSION_STORAGE_BIN
@@ -171,6 +203,7 @@ export SESSION_STORAGE_BIN
 export SESSION_SERVICE_URL=http://127.0.0.1:9 HOOK_AGENT_SPOOL_DIR=$work/spool
 unset SESSION_ID SESSION_USER_ID SESSION_TOKEN
 before=$(checkout)
+watch_default_port
 
 results=() red=0
 for section in "${sections[@]}"; do
@@ -184,6 +217,7 @@ for section in "${sections[@]}"; do
   (set -e; "section_$name")
   status=$?
   set -e
+  asked_nobody || status=1
   case $status in
     0) said='passed' ;;
     75) said='skipped' ;;

@@ -11,18 +11,19 @@ declare -A titles=(
 number=0 red='' stopped='' begun=$SECONDS
 results=() failures=()
 
-# step NAME: runs step_NAME. After one that failed only the logs are looked at, as the others build on it.
+# step NAME: runs step_NAME. After one that failed only the logs are looked at, as the others build on it; after the
+# prerequisites there are none.
 step() {
   local name=$1 title=${titles[$1]} from=$SECONDS
   number=$((number + 1)) red=''
-  if [[ $stopped && $name != logs ]]; then
+  if [[ $stopped == prerequisites || ($stopped && $name != logs) ]]; then
     results+=("--   $number  $title: not run")
     return
   fi
   printf '\n== %s/%s %s\n' "$number" ${#steps[@]} "$title"
   "step_$name" || red=1
   if [[ $red ]]; then
-    stopped=1
+    stopped=${stopped:-$name}
     results+=("FAIL $number  $title")
   else
     results+=("ok   $number  $title ($((SECONDS - from)) s)")

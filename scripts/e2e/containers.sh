@@ -25,7 +25,8 @@ parts_missing() {
   fi
   ((${#missing[@]} == 0)) && return
   printf 'MISSING: %s\n' "${missing[@]}"
-  echo 'scripts/setup.sh installs what a Debian or Ubuntu needs; scripts/docker-engine.sh starts an engine where none runs;'
+  echo 'scripts/setup.sh installs what a Debian or Ubuntu needs; scripts/docker-engine.sh starts an engine where none runs'
+  echo '(where Docker is installed: systemctl start docker, and join the group docker);'
   echo 'scripts/test-e2e.sh --no-docker does the same with plain processes'
   return 1
 }

@@ -94,6 +94,7 @@ impl Drain {
 
     fn put_aside(&mut self, window: &Window, index: usize, answers: Option<&Answers>) -> io::Result<bool> {
         let batch = &window.batches[index];
+        self.head.know_held();
         let Some(at) = self.slot_of(&batch.session)? else { return Ok(false) };
         let held = &self.held[at];
         let lines = &batch.lines[batch.lines.len() - self.head.left(window, index)..];

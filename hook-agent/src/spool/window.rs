@@ -170,20 +170,30 @@ impl Head {
 
     /// What is left of a batch is in that slot now, up to that record: one write of the state says both.
     pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) {
-        self.progress.held.resize(self.progress.held.len().max(slot + 1), 0);
-        self.progress.held[slot] = next;
+        let held = self.progress.held.get_or_insert_default();
+        held.resize(held.len().max(slot + 1), 0);
+        held[slot] = next;
         self.settle(window, index, self.left(window, index), false);
     }
 
-    /// How far a slot is filled. A state that was lost knows nothing, and nothing of what is held is cut off then.
+    /// How far a slot is filled. A state that was lost, or that an earlier version has written, knows nothing, and
+    /// nothing of what is held is cut off then.
     pub(crate) fn held(&self, slot: usize) -> Option<u64> {
-        let known = self.progress.held.get(slot).copied().filter(|next| *next > 0);
-        known.or_else(|| (self.progress.generation == 0).then_some(u64::MAX))
+        let Some(held) = &self.progress.held else { return Some(u64::MAX) };
+        held.get(slot).copied().filter(|next| *next > 0)
+    }
+
+    /// Lets the state say that it knows what is held, before anything is.
+    pub(crate) fn know_held(&mut self) {
+        if self.progress.held.is_none() {
+            self.progress.held = Some(Vec::new());
+            self.save();
+        }
     }
 
     /// Nothing is held in the slot any more.
     pub(crate) fn release(&mut self, slot: usize) {
-        if let Some(next) = self.progress.held.get_mut(slot) {
+        if let Some(next) = self.progress.held.as_mut().and_then(|held| held.get_mut(slot)) {
             *next = 0;
         }
         self.save();
