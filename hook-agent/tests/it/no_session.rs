@@ -126,3 +126,34 @@ fn what_a_crash_leaves_in_both_places_is_delivered_once() {
     assert_eq!(setup.service.numbers(LATE), [0, 1, 2]);
     assert_eq!(next.stats().unwrap().pending, 0);
 }
+
+/// The state as a version writes it that puts nothing aside, and does not know that anything is.
+fn written_by_an_earlier_version(state: &str) {
+    let text = std::fs::read_to_string(state).unwrap();
+    let slots = text.split_inclusive('\n').map(|slot| {
+        let (_, json) = slot.trim_end().split_once(' ').unwrap();
+        let mut progress: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).unwrap();
+        progress.remove("held");
+        let json = serde_json::to_string(&progress).unwrap();
+        let told = format!("{:08x} {json}", crc32c::crc32c(json.as_bytes()));
+        format!("{told:<width$}\n", width = slot.len() - 1)
+    });
+    std::fs::write(state, slots.collect::<String>()).unwrap();
+}
+
+#[test]
+fn what_waits_survives_a_delivery_by_an_earlier_version() {
+    let setup = setup();
+    missing(&setup);
+    for n in 0..3 {
+        assert!(log(&setup.agent, LATE, n).wait(DEADLINE).unwrap().is_queued());
+    }
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    written_by_an_earlier_version(&format!("{path}/state"));
+    created(&setup);
+    let next = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    assert!(next.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(LATE), [0, 1, 2]);
+}

@@ -115,7 +115,8 @@ async fn another_method_is_told_which_there_are() {
 
 #[actix_web::test]
 async fn unknown_paths_are_named_so_in_json() {
-    let paths = ["/nothing", "/api", "/api/", "/api/sessions/a/b/c", "/api/sessions//x", "/ws/x", "/health//x"];
+    let paths =
+        ["/nothing", "/api", "/api/", "/api/sessions/a/b/c", "/api/sessions//x", "/ws/x", "/health//x"];
     for reply in ask(paths.map(|path| request("GET", path)).into()).await {
         assert_eq!((reply.status, &reply.body["code"]), (404, &json!("not_found")));
         assert_eq!(reply.body["requestId"], reply.header("x-request-id"));
