@@ -49,9 +49,9 @@ export function summarize(event: SessionEvent): Summary {
     case 'goal_updated':
       return { kind: 'goal', text: clip(`${text(data, 'goalId')} · ${pairs(data, ['goalId'])}`) };
     case 'agent_spawned':
-      return { kind: 'agent spawned', text: clip(`${text(data, 'agentId')} · ${text(data, 'task')}`) };
+      return { kind: 'agent spawned', text: clip(dotted(data, ['agentId', 'type', 'task'])) };
     case 'agent_completed':
-      return { kind: 'agent done', text: clip(`${text(data, 'agentId')} · ${pairs(data, ['agentId'])}`) };
+      return { kind: 'agent done', text: clip(dotted(data, ['agentId', 'status', 'task', 'result', 'error'])) };
     case 'metadata_updated':
       return { kind: 'metadata', text: clip(pairs(data, [])) };
     case 'session_created':
@@ -77,6 +77,14 @@ function telling(data: Fields): string {
     return [tool, end, told].filter(Boolean).join('  ');
   }
   return [tool, end || pairs(data, TIES)].filter(Boolean).join('  ');
+}
+
+/** What is given of these fields, in this order. */
+function dotted(data: Fields, fields: string[]): string {
+  return fields
+    .map((field) => (data[field] === undefined || data[field] === null ? '' : flat(data[field])))
+    .filter(Boolean)
+    .join(' · ');
 }
 
 /** How a call or a program came out, where a record says that. */

@@ -181,6 +181,15 @@ describe('one line of an event', () => {
       expect(summarize(event(1, data)).text).toBe(told);
   });
 
+  it('says of an agent what is known of it', () => {
+    const line = (type: 'agent_spawned' | 'agent_completed', data: Fields) => summarize(event(1, data, type)).text;
+    expect(line('agent_spawned', { agentId: 'a', type: 'scout', task: 'look' })).toBe('a · scout · look');
+    expect(line('agent_spawned', { agentId: 'a', task: null, subsession: null })).toBe('a');
+    expect(line('agent_completed', { agentId: 'a', completedAt: 'x', result: 'safe', toolUseId: 't' })).toBe(
+      'a · safe',
+    );
+  });
+
   it('is short and one line, whatever is in it', () => {
     const deep = JSON.parse(`${'{"a":'.repeat(500)}1${'}'.repeat(500)}`) as Fields;
     const wide = Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => [`key${n}`, n]));
