@@ -106,8 +106,8 @@ fn what_is_put_aside_survives_the_process_and_is_delivered_once_by_the_next() {
     assert_eq!(next.stats().unwrap().pending, 0);
 }
 
-#[test]
-fn what_a_crash_leaves_in_both_places_is_delivered_once() {
+/// Three records that wait for their session, in the folder of a process that has ended.
+fn three_put_aside() -> (Setup, String) {
     let setup = setup();
     missing(&setup);
     for n in 0..3 {
@@ -116,6 +116,12 @@ fn what_a_crash_leaves_in_both_places_is_delivered_once() {
     let path = setup.agent.stats().unwrap().spool.path.unwrap();
     setup.agent.close(Duration::ZERO);
     freed(&path);
+    (setup, path)
+}
+
+#[test]
+fn what_a_crash_leaves_in_both_places_is_delivered_once() {
+    let (setup, path) = three_put_aside();
     // As if the same records had been put aside once more, and the process killed before the state said so.
     let segment = format!("{path}/held/0/{:020}.seg", 0);
     let bytes = std::fs::read(&segment).unwrap();
@@ -143,14 +149,7 @@ fn written_by_an_earlier_version(state: &str) {
 
 #[test]
 fn what_waits_survives_a_delivery_by_an_earlier_version() {
-    let setup = setup();
-    missing(&setup);
-    for n in 0..3 {
-        assert!(log(&setup.agent, LATE, n).wait(DEADLINE).unwrap().is_queued());
-    }
-    let path = setup.agent.stats().unwrap().spool.path.unwrap();
-    setup.agent.close(Duration::ZERO);
-    freed(&path);
+    let (setup, path) = three_put_aside();
     written_by_an_earlier_version(&format!("{path}/state"));
     created(&setup);
     let next = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
