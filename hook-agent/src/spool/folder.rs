@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use super::count::waiting;
 use super::kept::{LOST, REJECTED};
-use super::{owner, private, trust};
+use super::{private, trust};
 use crate::transport::is_same_service;
 
 /// Empty free folders beyond this many are removed by whoever meets them.
@@ -90,20 +90,21 @@ impl Folder {
 
     /// From now on a free folder's records are for this service. `None`: someone has it.
     pub(crate) fn redirect(path: &Path, service: &str) -> io::Result<Option<()>> {
-        let Some(_lock) = try_lock(path)? else { return Ok(None) };
-        private::write(&path.join("service"), format!("{service}\n")).map(Some)
+        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
+        match lock.try_lock() {
+            Ok(()) => private::write(&path.join("service"), format!("{service}\n")).map(Some),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
     }
 
     /// `None`: someone else's, another service's, or gone.
     fn try_own(path: &Path, producer: String, service: &str) -> Option<Self> {
-        let lock = try_lock(path).ok()??;
+        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
+        lock.try_lock().ok()?;
         let same = lock.metadata().ok()?.ino() == path.join("lock").metadata().ok()?.ino();
         let ours = std::fs::read_to_string(path.join("service")).ok()?;
-        if !same || !is_same_service(&ours, service) {
-            return None;
-        }
-        owner::write(&lock);
-        Some(Self { path: path.to_owned(), producer, lock })
+        (same && is_same_service(&ours, service)).then(|| Self { path: path.to_owned(), producer, lock })
     }
 
     fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
@@ -114,41 +115,10 @@ impl Folder {
             private::write(&path.join("service"), format!("{service}\n"))?;
             let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("lock"))?;
             if lock.try_lock().is_ok() {
-                owner::write(&lock);
                 return Ok(Self { path, producer, lock });
             }
         }
     }
-}
-
-/// The lock of a folder; `None` if somebody has it.
-fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(Some(lock)),
-        Err(TryLockError::WouldBlock) if owner::is_gone(&lock) => replace_lock(path),
-        Err(TryLockError::WouldBlock) => Ok(None),
-        Err(TryLockError::Error(error)) => Err(error),
-    }
-}
-
-/// A lock in the place of one that only forks of its owner still have open. One process at a time does so.
-fn replace_lock(path: &Path) -> io::Result<Option<File>> {
-    let one = File::open(path.join("service"))?;
-    let current = File::open(path.join("lock"))?;
-    if one.try_lock().is_err() || !owner::is_gone(&current) {
-        return Ok(None);
-    }
-    let made = path.join("lock.new");
-    let mut options = OpenOptions::new();
-    let lock = options.read(true).write(true).create(true).truncate(true).mode(0o600).open(&made)?;
-    if lock.try_lock().is_err() {
-        return Ok(None);
-    }
-    // Before it is in place: an owner that is not known is never taken for gone.
-    owner::write(&lock);
-    std::fs::rename(&made, path.join("lock"))?;
-    Ok(Some(lock))
 }
 
 /// The folders of a spool directory, oldest first. What has another name is not ours.

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! <spool dir>/<producer id>/      one folder a living agent, mode 0700; the name is its Producer-Id
-//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted: [`owner`]
+//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted
 //! ├── service                     the address that this folder's records are for
 //! ├── 00000000000000000000.seg    records, append-only; the name is the number of its first record
 //! ├── state                       two slots: how far delivery is, and the window that is under way
@@ -48,7 +48,6 @@ mod folder;
 mod held;
 mod kept;
 mod loss;
-mod owner;
 mod place;
 pub(crate) mod private;
 mod progress;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::count::{Waiting, count_waiting};
 use super::folder::names;
 use super::shared::SharedFolder;
-use super::{loss, owner, rejected};
+use super::{loss, rejected};
 
 /// One folder.
 #[derive(Debug)]
@@ -90,7 +90,7 @@ fn is_owned(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().read(true).write(true).open(path.join("lock")) {
         Ok(lock) => match lock.try_lock() {
             Ok(()) => Ok(false),
-            Err(TryLockError::WouldBlock) => Ok(!owner::is_gone(&lock)),
+            Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(error),
         },
         // One that was never delivered from, or is being made.

@@ -99,52 +99,6 @@ fn a_fork_that_never_calls_does_not_keep_the_folder_of_who_closed() {
     assert_eq!(delivered, [0]);
 }
 
-/// As a child of the test: the same, but ends at once, with the thread still in a request or without a close.
-#[test]
-#[expect(unsafe_code, reason = "fork is what is tested; the forked child only sleeps and ends")]
-fn client_that_ends_at_once_and_leaves_a_fork_behind() {
-    let Some((agent, how)) = as_child() else { return };
-    let (how, left_behind) = how.split_once(' ').unwrap();
-    agent.log_action(&numbered(0)).unwrap();
-    // Sent, and never answered.
-    assert!(!agent.flush(Duration::from_millis(1)).unwrap());
-    agent.log_action(&numbered(1)).unwrap();
-    // SAFETY: the child calls nothing but what is allowed after a fork.
-    let pid = unsafe { libc::fork() };
-    if pid == 0 {
-        // SAFETY: as above; the alarm ends it if the test does not.
-        unsafe {
-            libc::alarm(300);
-            libc::pause();
-            libc::_exit(0)
-        }
-    }
-    std::fs::write(left_behind, pid.to_string()).unwrap();
-    if how == "close" {
-        agent.close(Duration::ZERO);
-    }
-    // SAFETY: ends at once, without the exit handlers.
-    unsafe { libc::_exit(0) }
-}
-
-#[test]
-fn a_fork_that_never_calls_does_not_keep_the_folder_of_who_ended_at_once() {
-    for how in ["close", "no close"] {
-        let setup = setup();
-        setup.service.lock().always = Some(crate::service::Fault::Hang);
-        let pid = setup.dir.path().join("pid");
-        let role = "fork::client_that_ends_at_once_and_leaves_a_fork_behind";
-        let more = format!("{} {}", how.replace(' ', "-"), pid.display());
-        let mut parent = child(role, &setup.service.url(), setup.dir.path(), &more);
-        assert!(parent.wait().unwrap().success());
-        setup.service.lock().always = None;
-        assert!(setup.agent.flush_all(DEADLINE).unwrap());
-        let delivered = setup.service.numbers(SESSION);
-        kill(&pid);
-        assert_eq!(delivered, [0, 1], "{how}");
-    }
-}
-
 fn kill(pid: &Path) {
     let pid = std::fs::read_to_string(pid).unwrap().parse().unwrap();
     let pid = rustix::process::Pid::from_raw(pid).unwrap();
