@@ -333,13 +333,15 @@ fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome
 
 fn link_child<'a>(view: &View, child: &str, present: bool) -> Outcome<'a> {
     let mut children: Vec<&str> = view.metadata.texts("subsessions").collect();
-    if children.contains(&child) == present {
+    // The older service may have listed it by a name that is no session id.
+    let is_child = |listed: &str| listed == child || SessionId::adopt(listed).as_str() == child;
+    if children.iter().any(|listed| is_child(listed)) == present {
         return Outcome::Nothing(Reply::Done);
     }
     if present {
         children.push(child);
     } else {
-        children.retain(|c| *c != child);
+        children.retain(|listed| !is_child(listed));
     }
     done(EventKind::MetadataUpdated, json!({"subsessions": children}))
 }

@@ -14,9 +14,9 @@ use std::io::Write;
 use anyhow::Context;
 use session_model::SessionId;
 
-use crate::store::adopted;
 use crate::store::files;
 use crate::store::layout::Layout;
+use crate::store::loading::is_in_the_way;
 use crate::store::lock::DirLock;
 use crate::store::session_dir::holds_session;
 
@@ -97,15 +97,17 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         match SessionId::parse(&name) {
+            Ok(id) if entry.path().is_dir() && holds_session(&entry.path())? => ids.push(id),
             // An empty folder is no session; whether one has been there the journal may know.
-            Ok(id) if entry.path().is_dir() => ids.extend(holds_session(&entry.path())?.then_some(id)),
+            Ok(id) if !is_in_the_way(&layout.session(&id)) => {}
             Ok(_) => faults.push(Fault::new(
                 format!("sessions/{name}"),
                 "entry",
-                "is no folder; no session of this name can be made while it is there",
+                "is no session; none of this name can be made while it is there",
             )),
             Err(_) => {
-                let what = if adopted::is_session(&entry.path()) {
+                let is_session = entry.file_type()?.is_dir() && holds_session(&entry.path())?;
+                let what = if is_session {
                     format!("is no session id; the next start keeps it as `{}`", SessionId::adopt(&name))
                 } else {
                     "is no session id; it is never read".to_owned()

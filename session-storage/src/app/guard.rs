@@ -166,7 +166,10 @@ impl Gatekeeper {
                 Ok(())
             }
             (Verdict::Allowed, _) => Ok(()),
-            (Verdict::Unknown, Some(id)) => Err(not_found(id).into()),
+            // A name of the older service that is out of reach is like one that nobody has, which is no id.
+            (Verdict::Unknown, Some(id)) => {
+                Err(ids::parse(request).err().unwrap_or_else(|| not_found(id)).into())
+            }
             (Verdict::Forbidden | Verdict::Unknown, _) => Err(forbidden(R::RULE).into()),
         }
     }

@@ -84,6 +84,15 @@ impl Caller {
         reach.names(id) || sessions.user_of(id).is_some_and(|user| reach.has_user(&user))
     }
 
+    /// The session that a request names. One that only the older service had under that name is there for those alone
+    /// who reach it.
+    pub fn names(&self, sessions: &Sessions, text: &str) -> Result<SessionId, Refusal> {
+        SessionId::parse(text).or_else(|refusal| {
+            let known = sessions.named(text).ok().filter(|id| self.reaches(sessions, id));
+            known.ok_or(refusal)
+        })
+    }
+
     /// Refuses the creation of a session that would not be within reach. That an id is taken by somebody else
     /// can't be hidden from one who may choose ids freely; by whom, and what is in it, is.
     pub fn may_create(&self, sessions: &Sessions, id: &SessionId, user: &UserId) -> Result<(), Refusal> {

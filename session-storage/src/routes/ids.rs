@@ -27,10 +27,15 @@ impl FromRequest for Id {
     }
 }
 
+/// The session id in the path, if it is one.
+pub fn parse(request: &HttpRequest) -> Result<SessionId, Refusal> {
+    SessionId::parse(request.match_info().get("id").unwrap_or_default())
+}
+
 /// The session that the path names.
 pub fn session_of(request: &HttpRequest) -> Result<SessionId, Refusal> {
     let text = request.match_info().get("id").unwrap_or_default();
-    SessionId::parse(text).or_else(|refusal| match request.app_data::<web::Data<Sessions>>() {
+    parse(request).or_else(|refusal| match request.app_data::<web::Data<Sessions>>() {
         // One of the older service may have any name.
         Some(sessions) => sessions.named(&decode(text).unwrap_or(Cow::Borrowed(text))),
         None => Err(refusal),

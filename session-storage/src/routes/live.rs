@@ -32,7 +32,7 @@ impl Query {
     }
 
     /// A user whose id is a secret is looked for as they are stored.
-    fn filter(&self, request: &HttpRequest) -> Result<Filter, Refusal> {
+    fn filter(&self, caller: &Caller, request: &HttpRequest) -> Result<Filter, Refusal> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let screened = |user: String| match request.app_data::<Bounds>() {
             Some(bounds) => bounds.redaction.text(&user).into_owned(),
@@ -41,7 +41,7 @@ impl Query {
         let user = given(&self.user).map(screened);
         let user = user.map(|user| UserId::parse(&user).map_err(|r| named("user", &r)));
         let session = given(&self.session).map(|session| match request.app_data::<web::Data<Sessions>>() {
-            Some(sessions) => sessions.named(&session),
+            Some(sessions) => caller.names(sessions, &session),
             None => SessionId::parse(&session),
         });
         Ok(Filter { session: session.transpose()?, user: user.transpose()?, reach: None })
@@ -60,7 +60,7 @@ pub async fn follow(
     live: web::Data<Live>,
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::read(&request)?;
-    let filter = Filter { reach: caller.who.reach.clone(), ..query.filter(&request)? };
+    let filter = Filter { reach: caller.who.reach.clone(), ..query.filter(&caller, &request)? };
     let since = query.since.map(|since| Position::parse(&since, "since")).transpose()?;
     let mut response = handshake(request.head()).map_err(no_upgrade)?;
     if offers_bearer(&request) {

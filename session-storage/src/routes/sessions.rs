@@ -77,7 +77,8 @@ pub async fn create(
     sessions: Kept,
     limits: web::Data<Limits>,
 ) -> Answer {
-    let Creation { id, user, birth, parent } = Creation::parse(&body.bytes, now(), |id| sessions.named(id))?;
+    let Creation { id, user, birth, parent } =
+        Creation::parse(&body.bytes, now(), |id| caller.names(&sessions, id))?;
     let id = id_or_new(id, &producer)?;
     caller.concerns(&id);
     caller.may_create(&sessions, &id, &user)?;

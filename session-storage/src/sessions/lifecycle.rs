@@ -63,6 +63,21 @@ impl Sessions {
         let parent = self.parent_of(id).await?;
         let mut command = Some(command);
         let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
-        self.write_with_parent(id, parent.as_ref(), Kin::Leaves, attempt).await
+        let answer = self.write_with_parent(id, parent.as_ref(), Kin::Leaves, attempt).await?;
+        if !self.exists(id) {
+            self.leave_lists(id).await;
+        }
+        Ok(answer)
+    }
+
+    /// Takes a session that has gone out of the lists that an agent of another session has put it in. It need not say so
+    /// itself, and so that is no part of its deletion: a crash in between leaves it listed.
+    async fn leave_lists(&self, id: &SessionId) {
+        for parent in self.store.index.parents_of(id.as_str()) {
+            let command = Command::LinkChild { child: id.to_string(), present: false };
+            if let Err(refused) = self.submit(&parent, command, None).await {
+                tracing::warn!(session = %id, %parent, ?refused, "a deleted session stays listed");
+            }
+        }
     }
 }

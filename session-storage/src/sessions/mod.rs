@@ -164,10 +164,7 @@ impl Sessions {
 
     /// The session that a request names, also by a name that only the older service took for one.
     pub fn named(&self, text: &str) -> Result<SessionId, Refusal> {
-        SessionId::parse(text).or_else(|refusal| {
-            let adopted = SessionId::adopt(text);
-            if self.exists(&adopted) { Ok(adopted) } else { Err(refusal) }
-        })
+        SessionId::parse(text).or_else(|refusal| self.store.index.by_original(text).ok_or(refusal))
     }
 
     /// How many files clients may keep open by reading slowly.

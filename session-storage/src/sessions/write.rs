@@ -385,7 +385,7 @@ impl Txn<'_, '_> {
         let child = agents_session(&self.loaded.view, change).filter(|child| !self.lists(child));
         self.append_change(change);
         let Some(child) = child else { return };
-        let present = self.sessions.get(&child).is_some();
+        let present = child != self.loaded.view.id.as_str() && self.sessions.get(&child).is_some();
         let command = Command::LinkChild { child, present };
         if let Ok(Outcome::Change(linked, _)) = transition::decide(&self.loaded.view, command, self.at) {
             self.append_change(&linked);
@@ -454,6 +454,7 @@ impl Indexed {
             EventKind::SessionDeleted => Self::Gone,
             EventKind::SessionCreated
             | EventKind::MetadataUpdated
+            | EventKind::AgentSpawned
             | EventKind::SessionFinalized
             | EventKind::SessionReopened => Self::Changed,
             _ => Self::Same,

@@ -1,69 +1,157 @@
-//! Sessions that the older service kept under names that are no session ids (`wf:1:2`, `with space`): each gets the safe
-//! name that [`SessionId::adopt`] makes of its own, and keeps that as `originalId`, by which it is still found.
+//! Sessions that the older service kept under names that are no session ids (`wf:1:2`, `with space`, `wf/1`): each gets
+//! the safe name that [`SessionId::adopt`] makes of its own, and keeps that as `originalId`, by which it is still found.
 //!
 //! Crash cases: the metadata are replaced first, then the folder is renamed; whoever finds the one without the other
-//! does both again, and what is written is the same.
+//! does both again, and what is written is the same. Only metadata that cannot be read are made anew behind that, as
+//! what is made of the logs needs the folder in its place: a crash between the two costs the old name.
 
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use session_model::metadata::Metadata;
 use session_model::{SessionId, json};
 
 use super::disk::{Disk, sync_dir};
 use super::files;
+use super::index::FoundIndex;
 use super::layout::{Layout, METADATA};
+use super::legacy::{self, Hint};
 use super::session_dir::holds_session;
 
+/// How deep below `sessions/` a name with slashes may have led.
+const DEEPEST: usize = 4;
+/// How many names are tried for one session whose safe name is taken.
+const TRIES: usize = 100;
+
+/// A session under a name that is no id.
+pub struct Foreign {
+    /// The name.
+    pub name: String,
+    /// Where it is.
+    pub folder: PathBuf,
+}
+
 /// Gives every such session in the directory its safe name. One that cannot get it now is left for the next start.
-pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk) -> io::Result<()> {
-    let mut renamed = false;
-    for entry in fs::read_dir(layout.sessions())? {
-        let name = entry?.file_name();
-        let name = name.to_string_lossy();
-        let folder = layout.sessions().join(&*name);
-        if SessionId::parse(&name).is_ok() || !is_session(&folder) {
-            continue;
-        }
-        let id = SessionId::adopt(&name);
-        match rename(layout, disk, &folder, &id, &name) {
-            Ok(()) => tracing::info!(%name, %id, "a session of the older service is kept under a safe name"),
+pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk, known: &FoundIndex) -> io::Result<()> {
+    // Names with slashes are looked for once, when the directory of the older service is opened first.
+    let is_new = !layout.checkpoint().exists();
+    let found = foreign(layout, is_new)?;
+    for Foreign { name, folder } in &found {
+        match rename(layout, disk, known, name, folder) {
+            Ok(id) => tracing::info!(name, %id, "a session of the older service is kept under a safe name"),
             Err(error) => {
-                tracing::error!(%name, %id, %error, "a session's name is no id, and it cannot get a safe one: it is not served");
-                continue;
+                tracing::error!(name, %error, "a session's name is no id, and it cannot get a safe one: it is not served");
             }
         }
-        renamed = true;
     }
-    if renamed { sync_dir(&layout.sessions().join("x")) } else { Ok(()) }
+    if found.is_empty() { Ok(()) } else { sync_dir(&layout.sessions().join("x")) }
 }
 
-fn rename(layout: &Layout, disk: &dyn Disk, folder: &Path, id: &SessionId, name: &str) -> io::Result<()> {
-    let target = layout.session(id);
-    if fs::symlink_metadata(&target).is_ok() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, format!("`{}` is there", target.display())));
+/// The sessions of a directory under names that are no ids; `deep`: also those whose names have slashes.
+pub fn foreign(layout: &Layout, deep: bool) -> io::Result<Vec<Foreign>> {
+    let mut found = Vec::new();
+    look(&layout.sessions(), "", if deep { DEEPEST } else { 0 }, &mut found)?;
+    found.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+    Ok(found)
+}
+
+fn look(folder: &Path, prefix: &str, deeper: usize, found: &mut Vec<Foreign>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let (name, folder) = (entry.file_name().to_string_lossy().into_owned(), entry.path());
+        let is_foreign = !prefix.is_empty() || SessionId::parse(&name).is_err();
+        if !is_foreign && deeper == 0 || name == "subsessions" || !entry.file_type()?.is_dir() {
+            continue;
+        }
+        if deeper > 0 {
+            look(&folder, &format!("{prefix}{name}/"), deeper - 1, found)?;
+        }
+        if is_foreign && holds_session(&folder)? {
+            found.push(Foreign { name: format!("{prefix}{name}"), folder });
+        }
     }
-    rename_metadata(folder, disk, id, name)?;
-    fs::rename(folder, target)
+    Ok(())
 }
 
-/// Whether a folder holds a session, whatever its name.
-pub fn is_session(folder: &Path) -> bool {
-    let is_link = fs::symlink_metadata(folder).is_ok_and(|found| found.is_symlink());
-    !is_link && holds_session(folder).unwrap_or(false)
+fn rename(
+    layout: &Layout,
+    disk: &dyn Disk,
+    known: &FoundIndex,
+    name: &str,
+    folder: &Path,
+) -> io::Result<SessionId> {
+    let id = free_name(layout, name)?;
+    let is_named = rename_metadata(folder, disk, &id, name)?;
+    fs::rename(folder, layout.session(&id))?;
+    // What its name had slashes for; one that holds anything else stays.
+    let mut above = folder.parent();
+    while let Some(emptied) = above.filter(|above| *above != layout.sessions()) {
+        if fs::remove_dir(emptied).is_err() {
+            break;
+        }
+        above = emptied.parent();
+    }
+    if !is_named {
+        rebuild_metadata(layout, disk, known, &id, name)?;
+    }
+    Ok(id)
 }
 
-/// Lets the metadata in a folder say both names. Those that cannot be read are left as they are.
-pub fn rename_metadata(folder: &Path, disk: &dyn Disk, id: &SessionId, original: &str) -> io::Result<()> {
+/// The safe name of a session that is not in the directory yet.
+pub fn free_name(layout: &Layout, original: &str) -> io::Result<SessionId> {
+    let numbered = (2..=TRIES).map(|n| SessionId::adopt(&format!("{original}#{n}")));
+    let mut names = std::iter::once(SessionId::adopt(original)).chain(numbered);
+    names
+        .find(|id| fs::symlink_metadata(layout.session(id)).is_err())
+        .ok_or_else(|| io::Error::new(io::ErrorKind::AlreadyExists, "every safe name for it is taken"))
+}
+
+/// Lets the metadata in a folder say both names; false if they cannot be read.
+pub fn rename_metadata(folder: &Path, disk: &dyn Disk, id: &SessionId, original: &str) -> io::Result<bool> {
     let path = folder.join(METADATA);
     let stored = match files::read(&path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
         stored => stored?,
     };
-    let Some(mut metadata) = json::stored(&stored).ok().and_then(Metadata::from_value) else { return Ok(()) };
+    let whole = json::stored(&stored).ok();
+    let is_damaged = whole.is_none();
+    let document = whole.or_else(|| json::leading_object(&stored));
+    let Some(metadata) = document.and_then(Metadata::from_value) else { return Ok(false) };
+    if is_damaged {
+        files::keep_file(&path)?;
+    }
+    write_metadata(&path, disk, metadata, id, original).map(|()| true)
+}
+
+/// Makes the metadata anew of what else there is of the session.
+pub fn rebuild_metadata(
+    layout: &Layout,
+    disk: &dyn Disk,
+    known: &FoundIndex,
+    id: &SessionId,
+    original: &str,
+) -> io::Result<()> {
+    let row = known.rows.get(id.as_str());
+    let row = row.or_else(|| known.rows.get(SessionId::adopt(original).as_str()));
+    let hint =
+        Hint { user: row.map(|row| row.user.as_str().to_owned()), created: row.map(|row| row.created) };
+    // One that is damaged beyond that is set aside when it is read.
+    let Ok(view) = legacy::view(layout, id, &hint, &mut Vec::new()) else { return Ok(()) };
+    let path = layout.file(id, METADATA);
+    files::keep_file(&path)?;
+    write_metadata(&path, disk, view.metadata, id, original)
+}
+
+fn write_metadata(
+    path: &Path,
+    disk: &dyn Disk,
+    mut metadata: Metadata,
+    id: &SessionId,
+    original: &str,
+) -> io::Result<()> {
     metadata.adopt(id, original);
     let mut bytes = serde_json::to_vec_pretty(&metadata)?;
     bytes.push(b'\n');
-    disk.replace(&path, &bytes, false)
+    disk.replace(path, &bytes, false)
 }

@@ -7,7 +7,7 @@
 //! of every session is read once.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::{self, Write};
 use std::ops::Bound;
 use std::sync::Arc;
@@ -44,6 +44,8 @@ pub struct Row {
     pub tags: Vec<String>,
     /// The name that the older service kept it under, where that is no session id.
     pub original: Option<String>,
+    /// The sessions in its list of children.
+    pub children: Vec<String>,
 }
 
 impl Row {
@@ -63,6 +65,7 @@ impl Row {
             outcome: metadata.outcome().map(str::to_owned),
             tags: metadata.texts("tags").map(str::to_owned).collect(),
             original: metadata.original_id().map(str::to_owned),
+            children: metadata.texts("subsessions").map(str::to_owned).collect(),
         }
     }
 
@@ -101,6 +104,8 @@ struct StoredRow {
     tags: Vec<String>,
     #[serde(rename = "originalId", default, skip_serializing_if = "Option::is_none")]
     original: Option<String>,
+    #[serde(rename = "subsessions", default, skip_serializing_if = "Vec::is_empty")]
+    children: Vec<String>,
 }
 
 #[derive(Default, Debug)]
@@ -109,6 +114,9 @@ struct Rows {
     by_age: BTreeMap<Order, Arc<Row>>,
     completed: usize,
     by_user: HashMap<UserId, usize>,
+    by_original: HashMap<String, SessionId>,
+    /// By the name of a child as the list has it.
+    parents: HashMap<String, BTreeSet<SessionId>>,
 }
 
 /// All rows.
@@ -131,6 +139,12 @@ impl Index {
         rows.completed += usize::from(row.completed);
         *rows.by_user.entry(row.user.clone()).or_default() += 1;
         rows.by_age.insert(row.order(id), Arc::clone(&row));
+        if let Some(original) = &row.original {
+            rows.by_original.insert(original.clone(), id.clone());
+        }
+        for child in &row.children {
+            rows.parents.entry(child.clone()).or_default().insert(id.clone());
+        }
         rows.by_id.insert(id.clone(), row);
         true
     }
@@ -157,6 +171,16 @@ impl Index {
     /// A session's row.
     pub fn get(&self, id: &str) -> Option<Arc<Row>> {
         self.rows.read().by_id.get(id).cloned()
+    }
+
+    /// The session that the older service kept under a name that is no session id.
+    pub fn by_original(&self, name: &str) -> Option<SessionId> {
+        self.rows.read().by_original.get(name).cloned()
+    }
+
+    /// The sessions that list one as a child.
+    pub fn parents_of(&self, child: &str) -> Vec<SessionId> {
+        self.rows.read().parents.get(child).into_iter().flatten().cloned().collect()
     }
 
     /// How many sessions there are, and how many of them are completed.
@@ -221,6 +245,7 @@ impl Index {
                 outcome: row.outcome.clone(),
                 tags: row.tags.clone(),
                 original: row.original.clone(),
+                children: row.children.clone(),
             };
             write!(out, ",\n  \"{id}\": ")?;
             serde_json::to_writer(&mut out, &stored)?;
@@ -234,6 +259,19 @@ fn remove(rows: &mut Rows, id: &SessionId) {
     if let Some(old) = rows.by_id.remove(id) {
         rows.completed -= usize::from(old.completed);
         rows.by_age.remove(&old.order(id));
+        if let Some(original) = &old.original
+            && rows.by_original.get(original) == Some(id)
+        {
+            rows.by_original.remove(original);
+        }
+        for child in &old.children {
+            if let Some(parents) = rows.parents.get_mut(child) {
+                parents.remove(id);
+                if parents.is_empty() {
+                    rows.parents.remove(child);
+                }
+            }
+        }
         if let Some(count) = rows.by_user.get_mut(&old.user) {
             *count -= 1;
             if *count == 0 {
@@ -319,6 +357,7 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
             outcome: stored.outcome,
             tags: stored.tags,
             original: stored.original,
+            children: stored.children,
         };
         // That of the older service has its names.
         Some((SessionId::adopt(&id).into(), row))

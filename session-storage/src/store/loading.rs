@@ -23,9 +23,14 @@ enum Before {
     Loaded(u64, Producers),
 }
 
-/// Whether something is where a session's folder would be; a folder without a session gets one.
-fn is_in_the_way(folder: &Path) -> bool {
-    fs::symlink_metadata(folder).is_ok_and(|found| !found.is_dir())
+/// Whether something is where a session's folder would be. An empty folder becomes one: it holds nothing that could go
+/// with the session one day.
+pub fn is_in_the_way(folder: &Path) -> bool {
+    let Ok(found) = fs::symlink_metadata(folder) else { return false };
+    let is_empty = |mut entries: fs::ReadDir| {
+        entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == "subsessions"))
+    };
+    !found.is_dir() || !fs::read_dir(folder).is_ok_and(is_empty)
 }
 
 impl Store {

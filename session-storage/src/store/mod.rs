@@ -43,6 +43,7 @@ pub mod journal;
 pub mod journal_reader;
 pub mod layout;
 pub mod legacy;
+pub mod loading;
 pub mod lock;
 pub mod log_file;
 mod log_lines;
@@ -60,7 +61,6 @@ pub mod snapshots;
 pub mod ticket;
 
 mod healing;
-mod loading;
 mod open;
 
 pub use open::{OpenFiles, Options, Store, SyncPolicy};

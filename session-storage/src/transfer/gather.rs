@@ -7,11 +7,13 @@ use std::path::Path;
 use anyhow::{Context, ensure};
 use session_model::SessionId;
 
-use crate::store::adopted;
+use crate::store::adopted::{self, Foreign};
 use crate::store::checkpoint::Checkpoint;
 use crate::store::disk::RealDisk;
+use crate::store::index;
 use crate::store::layout::{Layout, is_session_file};
 use crate::store::lock::DirLock;
+use crate::store::session_dir::holds_session;
 
 /// Copies the sessions of a storage directory; answers what was left out or renamed. A directory of the older service is only
 /// read; one of ours is locked meanwhile.
@@ -28,21 +30,27 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
         );
     }
     let (mut left_out, mut left) = (Vec::new(), room);
+    let (foreign, known) = (adopted::foreign(&from, true)?, index::read(&from));
     for entry in fs::read_dir(from.sessions())? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        let id = SessionId::adopt(&name);
-        let is_named = SessionId::parse(&name).is_ok();
-        // What is linked lies elsewhere and is not followed.
-        if !entry.file_type()?.is_dir() || !(is_named || adopted::is_session(&entry.path())) {
-            left_out.push(format!("sessions/{name}: is no session"));
-            continue;
+        let top = |name: &str, found: &str| found.split('/').next() == Some(name);
+        match SessionId::parse(&name) {
+            // What is linked lies elsewhere and is not followed.
+            Ok(id) if entry.file_type()?.is_dir() && holds_session(&entry.path())? => {
+                session(&entry.path(), &into.session(&id), &mut left, &mut left_out)?;
+            }
+            Ok(_) | Err(_) if foreign.iter().any(|found| top(&name, &found.name)) => {}
+            Ok(_) | Err(_) => left_out.push(format!("sessions/{name}: is no session")),
         }
-        session(&entry.path(), &into.session(&id), &mut left, &mut left_out)?;
-        if !is_named {
-            adopted::rename_metadata(&into.session(&id), &RealDisk, &id, &name)?;
-            left_out.push(format!("sessions/{name}: is no session id, so that it is `{id}` here"));
+    }
+    for Foreign { name, folder } in foreign {
+        let id = adopted::free_name(into, &name)?;
+        session(&folder, &into.session(&id), &mut left, &mut left_out)?;
+        if !adopted::rename_metadata(&into.session(&id), &RealDisk, &id, &name)? {
+            adopted::rebuild_metadata(into, &RealDisk, &known, &id, &name)?;
         }
+        left_out.push(format!("sessions/{name}: is no session id, so that it is `{id}` here"));
     }
     Ok(left_out)
 }

@@ -4,11 +4,14 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::client::{array, seqs, texts};
 use crate::disk::{json as read_json, read};
+use crate::keys::{bearer, make_key};
 use crate::server::{ANYTHING, Setup, TestServer, eventually};
+use crate::socket::Tail;
 
 /// What the older service logged: seqs chosen by callers, doubled and with gaps; no offsets.
 const OLD_ACTIONS: &str = concat!(
@@ -218,7 +221,7 @@ async fn batches_finalize_and_delete_work_on_it() {
 
 /// Names that the older service took, and that are no session ids.
 fn foreign_names() -> Vec<String> {
-    ["wf:1:2", "with space", "_x", "user", "50%+1", "m\u{fc}ll"]
+    ["wf:1:2", "with space", "_x", "user", "50%+1", "m\u{fc}ll", "deep/er/1", "child/1"]
         .map(str::to_owned)
         .into_iter()
         .chain(["n".repeat(200)])
@@ -277,10 +280,11 @@ async fn sessions_whose_names_are_no_ids_are_kept_under_safe_ones() {
     let x = server.metadata("_x").await["sessionId"].clone();
     assert_eq!(parent["subsessions"], json!(["child", x]));
     assert!(server.storage().join("sessions/no session").is_dir(), "not a session's folder, and not ours");
+    assert!(!server.storage().join("sessions/deep").exists(), "it held nothing else");
     let recent = server.storage().join("recent");
     eventually("the links are those of the safe names", async || {
         let names = if recent.is_dir() { crate::disk::names(&recent) } else { Vec::new() };
-        (names.len() == 8 && names.iter().all(|name| recent.join(name).exists())).then_some(())
+        (names.len() == 10 && names.iter().all(|name| recent.join(name).exists())).then_some(())
     })
     .await;
     assert_eq!(server.action("wf%3A1%3A2", json!({"type": "tool_call"})).await, 42);
@@ -299,7 +303,8 @@ async fn sessions_whose_names_are_no_ids_are_imported_and_backed_up() {
     let old = foreign_directory();
     let target = TestServer::start().stop();
     let source = old.storage().to_str().unwrap();
-    for (run, expected) in [(1, "8 sessions imported, 0 unchanged"), (2, "0 sessions imported, 8 unchanged")]
+    for (run, expected) in
+        [(1, "10 sessions imported, 0 unchanged"), (2, "0 sessions imported, 10 unchanged")]
     {
         let imported = target.run(&["import", source]);
         assert!(imported.code == Some(0) && imported.stdout.contains(expected), "{run}: {}", imported.said());
@@ -317,4 +322,85 @@ async fn sessions_whose_names_are_no_ids_are_imported_and_backed_up() {
     let run = restored.run(&["restore", bundle]);
     assert_eq!(run.code, Some(0), "{}", run.said());
     check_foreign(&restored.start()).await;
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_id_is_kept_whatever_the_metadata_are() {
+    let old = Setup::new();
+    let storage = old.storage();
+    let whole = serde_json::to_string_pretty(&metadata("x", "2024-03-01T10:00:00.000Z")).unwrap();
+    let damages = [("half:1", whole[..whole.len() / 2].to_owned()), ("empty:1", String::new())];
+    for (name, bytes) in damages.into_iter().chain([("more:1", format!("{whole}}}"))]) {
+        old_session(storage, name, "2024-03-01T10:00:00.000Z");
+        fs::write(storage.join("sessions").join(name).join("metadata.json"), bytes).unwrap();
+    }
+    old_session(storage, "none:1", "2024-03-01T10:00:00.000Z");
+    fs::remove_file(storage.join("sessions/none:1/metadata.json")).unwrap();
+    // The safe name of another one is taken.
+    old_session(storage, "wf:1:2", "2024-03-01T10:00:00.000Z");
+    old_session(storage, "wf-1-2-7a667b2c0001", "2024-03-01T10:00:00.000Z");
+    let names = ["half:1", "empty:1", "more:1", "none:1", "wf:1:2"];
+    let target = Setup::new();
+    let imported = target.run(&["import", storage.to_str().unwrap()]);
+    assert!(imported.stdout.contains("6 sessions imported"), "{}", imported.said());
+    for setup in [target.allow(ANYTHING), old.allow(ANYTHING)] {
+        let server = setup.start();
+        for name in names {
+            check_old(&server, &escaped(name)).await;
+            let metadata = server.metadata(&escaped(name)).await;
+            assert_eq!(metadata["originalId"], name);
+            assert_ne!(metadata["sessionId"], "wf-1-2-7a667b2c0001");
+            server.action(&escaped(name), json!({"type": "more"})).await;
+        }
+        let setup = server.stop();
+        let bundle = setup.outside().join("all.tar.zst");
+        let bundle = bundle.to_str().unwrap();
+        assert_eq!(setup.run(&["export", bundle]).code, Some(0));
+        let other = Setup::new();
+        let imported = other.run(&["import", bundle]);
+        assert!(imported.stdout.contains("6 sessions imported"), "{}", imported.said());
+    }
+}
+
+#[tokio::test]
+async fn a_child_that_was_listed_by_its_old_name_leaves_the_list() {
+    let old = Setup::new();
+    old_session(old.storage(), "parent", "2024-03-01T10:00:00.000Z");
+    old_session(old.storage(), "kid:1", "2024-03-01T10:00:00.000Z");
+    for (id, field, value) in
+        [("parent", "subsessions", json!(["kid:1"])), ("kid:1", "parentSession", json!("parent"))]
+    {
+        let mut metadata = metadata(id, "2024-03-01T10:00:00.000Z");
+        metadata[field] = value;
+        write_json(&old.storage().join("sessions").join(id).join("metadata.json"), &metadata);
+    }
+    let server = old.start();
+    server.delete("/api/sessions/kid%3A1").await.ok();
+    assert_eq!(server.metadata("parent").await["subsessions"], json!([]));
+    server.get("/api/sessions/kid:1").await.refused(400, "invalid_session_id");
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_id_tells_nobody_who_may_not_that_it_is_there() {
+    let setup = foreign_directory();
+    let limited = make_key(&setup, &["--role", "editor", "--prefix", "ci-"]);
+    let of_a_user = make_key(&setup, &["--role", "editor", "--user", "old-user"]);
+    let server = setup.start();
+    let creation =
+        |parent: &str| json!({"sessionId": "ci-1", "userId": "u", "initial": {}, "parentSession": parent});
+    for name in ["wf:1:2", "wf:9:9"] {
+        let key = bearer(&limited);
+        for path in ["/api/sessions/", "/api/actions/", "/api/state/"].map(|path| format!("{path}{name}")) {
+            server.send(Method::GET, &path, &key, None).await.refused(400, "invalid_session_id");
+        }
+        let path = format!("/api/actions/{name}");
+        server.post_with(&path, &key, json!({})).await.refused(400, "invalid_session_id");
+        server.post_with("/api/sessions", &key, creation(name)).await.refused(400, "invalid_session_id");
+        let headers = [("authorization", key[0].1.as_str())];
+        let query = format!("?session={name}");
+        let refused = Tail::with_headers(&server.address.to_string(), &query, &headers).await;
+        assert_eq!(refused.err(), Some(400), "{name}");
+    }
+    let whole = server.send(Method::GET, "/api/sessions/wf:1:2", &bearer(&of_a_user), None).await.ok();
+    assert_eq!(whole["metadata"]["originalId"], "wf:1:2", "whose it is may read it by its name");
 }

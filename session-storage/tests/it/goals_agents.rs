@@ -205,3 +205,24 @@ async fn an_agents_session_is_listed_while_there_is_one() {
     let links = crate::disk::names(&setup.storage().join("sessions/s/subsessions"));
     assert_eq!(links, ["born-alone", "born-with-parent"]);
 }
+
+#[tokio::test]
+async fn a_deleted_session_leaves_the_lists_that_an_agent_has_put_it_in() {
+    let server = TestServer::start();
+    for id in ["p", "q", "c", "d"] {
+        server.create(id, "u").await;
+    }
+    for (parent, child) in [("p", "c"), ("q", "c"), ("p", "d"), ("p", "p")] {
+        let agent = json!({"agentId": format!("of-{child}"), "type": "t", "task": "x", "subsession": child});
+        server.spawn_agent(parent, agent).await.ok();
+    }
+    assert_eq!(server.metadata("p").await["subsessions"], json!(["c", "d"]), "and not itself");
+    server.delete("/api/sessions/c").await.ok();
+    assert_eq!(server.metadata("p").await["subsessions"], json!(["d"]));
+    assert_eq!(server.metadata("q").await["subsessions"], json!([]));
+    let server = server.restart();
+    server.delete("/api/sessions/d").await.ok();
+    assert_eq!(server.metadata("p").await["subsessions"], json!([]), "the index knows it after a start, too");
+    let setup = server.stop();
+    assert!(crate::disk::names(&setup.storage().join("sessions/p/subsessions")).is_empty());
+}

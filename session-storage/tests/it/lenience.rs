@@ -85,6 +85,12 @@ async fn an_empty_folder_below_sessions_is_no_session_until_one_is_made_in_it() 
     assert_eq!(server.get("/api/sessions").await.ok()["sessions"], json!([]));
     assert_eq!(server.create("empty", "u").await.get("existing"), None);
     assert_eq!(server.action("empty", json!({"n": 1})).await, 1);
+    let stranger = server.storage().join("sessions/theirs");
+    fs::create_dir_all(&stranger).unwrap();
+    fs::write(stranger.join("readme.md"), "theirs").unwrap();
+    server.post("/api/actions/theirs", json!({})).await.refused(404, "session_not_found");
+    server.delete("/api/sessions/theirs").await.refused(404, "session_not_found");
+    assert!(stranger.join("readme.md").is_file(), "what is not ours is not deleted");
     let server = server.crash();
     assert_eq!(server.metadata("empty").await["userId"], "u");
     assert_eq!(server.actions("empty", "").await.len(), 1);
