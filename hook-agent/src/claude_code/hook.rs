@@ -11,7 +11,7 @@ use super::input::{read_object, text};
 use super::map::{Scene, map};
 use super::meaning::Meaning;
 use super::payload::{AgentNote, Payload};
-use super::process;
+use super::process::{self, system_user};
 use super::run::{Run, forget_silent};
 use super::transcript::last_model;
 use super::trouble::{note, note_once};
@@ -97,12 +97,12 @@ impl Hook {
         };
         let Some(session) = self.session(&payload, folder.as_ref()) else { return };
         let note = agent_note(&payload);
-        let user = self.config.user_id.as_deref().unwrap_or("unknown");
+        let user = self.config.user_id.clone().or_else(system_user).unwrap_or_else(|| "unknown".to_owned());
         let named = self.config.session_id.as_deref() == Some(&session);
         let is_start = Meaning::of(&payload.hook_event_name) == Meaning::SessionStart;
         let process = if is_start { process::caller() } else { None };
         let model = self.model(folder.as_ref(), &payload);
-        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user, named, note, process, model };
+        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user: &user, named, note, process, model };
         self.record(folder.as_ref(), &session, &payload, &scene);
     }
 

@@ -16,6 +16,24 @@ pub(super) fn caller() -> Option<Value> {
     Some(json!({"pid": stat.pid, "startTime": stat.started, "bootId": boot.trim()}))
 }
 
+/// The user of this system that a hook runs as: by name, if it has one.
+pub(super) fn system_user() -> Option<String> {
+    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    named.filter(|name| !name.is_empty()).or_else(|| {
+        let users = std::fs::read_to_string("/etc/passwd").ok()?;
+        user_of(&users, rustix::process::getuid().as_raw()).map(str::to_owned)
+    })
+}
+
+/// The user with this number in `/etc/passwd`.
+fn user_of(users: &str, uid: u32) -> Option<&str> {
+    users.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid) && !name.is_empty()).then_some(name)
+    })
+}
+
 struct Stat {
     pid: u32,
     name: String,
@@ -41,6 +59,13 @@ impl Stat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_found_by_the_number() {
+        let users = "root:x:0:0:root:/root:/bin/sh\nbroken\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        assert_eq!(user_of(users, 1000), Some("ada"));
+        assert_eq!(user_of(users, 7), None);
+    }
 
     #[test]
     fn a_process_is_told_by_its_number_and_its_start() {

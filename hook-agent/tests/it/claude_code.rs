@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Child, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -18,7 +18,10 @@ fn start(setup: &Setup, payload: &str) -> Child {
 }
 
 fn start_with(setup: &Setup, arguments: &[&str], payload: &str) -> Child {
-    let mut command = command(setup, arguments);
+    start_command(command(setup, arguments), payload)
+}
+
+fn start_command(mut command: Command, payload: &str) -> Child {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(payload.as_bytes()).unwrap();
@@ -332,6 +335,23 @@ fn with_a_spool_that_is_full(setup: &Setup) -> Vec<Value> {
     assert!(troubles(setup).contains("is full"), "{}", troubles(setup));
     flush(setup);
     lines(setup)
+}
+
+#[test]
+fn the_session_belongs_to_the_user_who_is_named_or_else_to_that_of_the_system() {
+    for (variables, user) in
+        [(&[("USER", "ada")][..], "ada"), (&[("USER", "ada"), ("SESSION_USER_ID", "grace")][..], "grace")]
+    {
+        let setup = setup();
+        let mut hook = command(&setup, &["claude-code", "--wait", "20000"]);
+        hook.envs(variables.iter().copied());
+        let begin = json!({"session_id": "c", "hook_event_name": "SessionStart"}).to_string();
+        silent(&start_command(hook, &begin).wait_with_output().unwrap());
+        let service = setup.service.lock();
+        let created = service.requests.iter().find(|request| request.path == "/api/sessions").unwrap();
+        let body: Value = serde_json::from_str(&created.body).unwrap();
+        assert_eq!(body["userId"], user);
+    }
 }
 
 #[test]
