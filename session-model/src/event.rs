@@ -35,74 +35,66 @@ impl LogKind {
 }
 
 macro_rules! event_kinds {
-    ($($variant:ident => $name:literal,)+) => {
+    ($($number:literal $variant:ident => $name:literal, $log:ident, $version:ident;)+) => {
         /// The type of an event, as it stands on the wire.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[expect(missing_docs, reason = "each variant is its wire name")]
         #[repr(u8)]
-        pub enum EventKind { $($variant,)+ }
+        pub enum EventKind { $($variant = $number,)+ }
 
         impl EventKind {
-            /// Every kind.
+            /// Every kind, by its number.
             pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)+];
+
             /// The name on the wire.
-            pub const fn as_str(self) -> &'static str { match self { $(EventKind::$variant => $name,)+ } }
+            pub const fn as_str(self) -> &'static str {
+                match self { $(EventKind::$variant => $name,)+ }
+            }
+
             /// The kind of a name on the wire.
-            pub fn parse(name: &str) -> Option<Self> { match name { $($name => Some(EventKind::$variant),)+ _ => None } }
+            pub fn parse(name: &str) -> Option<Self> {
+                match name { $($name => Some(EventKind::$variant),)+ _ => None }
+            }
+
+            /// The number in the journal.
+            pub const fn number(self) -> u8 {
+                match self { $(EventKind::$variant => $number,)+ }
+            }
+
+            /// The kind stored as this number in the journal.
+            pub const fn from_u8(number: u8) -> Option<Self> {
+                match number { $($number => Some(EventKind::$variant),)+ _ => None }
+            }
+
+            /// Which log keeps events of this kind.
+            pub const fn log(self) -> LogKind {
+                match self { $(EventKind::$variant => LogKind::$log,)+ }
+            }
+
+            /// Whether an event of this kind makes a new version of the state.
+            pub const fn changes_state(self) -> bool {
+                match self { $(EventKind::$variant => event_kinds!(@$version),)+ }
+            }
         }
     };
+    (@NewVersion) => { true };
+    (@SameVersion) => { false };
 }
 
+// Journals, and the sessions of older versions, have these numbers and names: only add, never change, reorder or reuse.
 event_kinds! {
-    SessionCreated => "session_created",
-    Action => "action",
-    Response => "response",
-    StateUpdated => "state_updated",
-    GoalAdded => "goal_added",
-    GoalUpdated => "goal_updated",
-    AgentSpawned => "agent_spawned",
-    AgentCompleted => "agent_completed",
-    MetadataUpdated => "metadata_updated",
-    SessionFinalized => "session_finalized",
-    SessionReopened => "session_reopened",
-    SessionDeleted => "session_deleted",
-}
-
-impl EventKind {
-    /// The kind stored as this number in the journal.
-    pub fn from_u8(number: u8) -> Option<Self> {
-        Self::ALL.get(usize::from(number)).copied()
-    }
-
-    /// Which log keeps events of this kind.
-    pub const fn log(self) -> LogKind {
-        match self {
-            EventKind::Action => LogKind::Actions,
-            EventKind::Response => LogKind::Responses,
-            EventKind::SessionCreated
-            | EventKind::StateUpdated
-            | EventKind::GoalAdded
-            | EventKind::GoalUpdated
-            | EventKind::AgentSpawned
-            | EventKind::AgentCompleted
-            | EventKind::MetadataUpdated
-            | EventKind::SessionFinalized
-            | EventKind::SessionReopened
-            | EventKind::SessionDeleted => LogKind::Changes,
-        }
-    }
-
-    /// Whether an event of this kind makes a new version of the state.
-    pub const fn changes_state(self) -> bool {
-        matches!(
-            self,
-            EventKind::StateUpdated
-                | EventKind::GoalAdded
-                | EventKind::GoalUpdated
-                | EventKind::AgentSpawned
-                | EventKind::AgentCompleted
-        )
-    }
+    0 SessionCreated => "session_created", Changes, SameVersion;
+    1 Action => "action", Actions, SameVersion;
+    2 Response => "response", Responses, SameVersion;
+    3 StateUpdated => "state_updated", Changes, NewVersion;
+    4 GoalAdded => "goal_added", Changes, NewVersion;
+    5 GoalUpdated => "goal_updated", Changes, NewVersion;
+    6 AgentSpawned => "agent_spawned", Changes, NewVersion;
+    7 AgentCompleted => "agent_completed", Changes, NewVersion;
+    8 MetadataUpdated => "metadata_updated", Changes, SameVersion;
+    9 SessionFinalized => "session_finalized", Changes, SameVersion;
+    10 SessionReopened => "session_reopened", Changes, SameVersion;
+    11 SessionDeleted => "session_deleted", Changes, SameVersion;
 }
 
 /// How the patch of a `state_updated` event is to be read.
@@ -177,11 +169,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_kind_survives_its_name_and_number() {
-        for kind in EventKind::ALL {
-            assert_eq!(EventKind::parse(kind.as_str()), Some(*kind));
-            assert_eq!(EventKind::from_u8(*kind as u8), Some(*kind));
+    fn the_numbers_in_the_journal_never_change() {
+        let pinned = [
+            "session_created",
+            "action",
+            "response",
+            "state_updated",
+            "goal_added",
+            "goal_updated",
+            "agent_spawned",
+            "agent_completed",
+            "metadata_updated",
+            "session_finalized",
+            "session_reopened",
+            "session_deleted",
+        ];
+        for (number, name) in (0..).zip(pinned) {
+            let kind = EventKind::from_u8(number).unwrap();
+            assert_eq!((kind.as_str(), kind.number(), kind as u8), (name, number, number));
+            assert_eq!(EventKind::parse(name), Some(kind));
         }
+        assert_eq!(EventKind::ALL.len(), pinned.len(), "a new kind is added above, too");
+        assert_eq!(EventKind::from_u8(pinned.len() as u8), None);
         assert_eq!(EventKind::parse("nothing"), None);
     }
 }

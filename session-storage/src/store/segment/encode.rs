@@ -55,7 +55,7 @@ impl<'b> EntryWriter<'b> {
         kind: EventKind,
         write: impl FnOnce(&mut Vec<u8>) -> R,
     ) -> (std::ops::Range<usize>, R) {
-        self.out.push(kind as u8);
+        self.out.push(kind.number());
         let len_at = self.out.len();
         self.out.extend_from_slice(&[0; 4]);
         let line = self.out.len();

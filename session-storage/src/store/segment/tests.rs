@@ -1,9 +1,11 @@
 //! Damage in every place, and what a walk makes of it.
 
 use bytes::Bytes;
+use session_model::producer::{Answer, ProducerNumbers};
 use session_model::{EventKind, SessionId, Timestamp, UserId};
 
 use super::*;
+use crate::bundle::manifest::hex;
 
 fn group(segment: u64, first_offset: u64, sessions: &[&str]) -> Vec<u8> {
     let mut out = vec![0; GROUP_HEADER];
@@ -110,4 +112,44 @@ fn the_end_of_an_offset_is_the_end_of_the_last_group_that_does_not_go_beyond_it(
     write_group_header(&mut alone, 1, 3, 1);
     let bytes = Bytes::from([&groups[0][..], &alone, &groups[1]].concat());
     assert_eq!(end_of(&bytes, 1, 2), ends[0] + alone.len());
+}
+
+/// What journals hold: whoever changes these bytes can't open the directories that there are.
+#[test]
+fn the_bytes_of_a_group_never_change() {
+    let id = SessionId::parse("s").unwrap();
+    let user = UserId::parse("u").unwrap();
+    let mut out = vec![0; GROUP_HEADER];
+    let mut entry = EntryWriter::begin(&mut out, (&id, &user), Timestamp::from_millis(5), 7, Some(b"{}"));
+    entry.event(EventKind::SessionCreated, |out| out.extend_from_slice(b"c\n"));
+    entry.event(EventKind::SessionDeleted, |out| out.extend_from_slice(b"d\n"));
+    let numbers = ProducerNumbers { id: "p".into(), epoch: 1, seq: 2 };
+    let answer = Answer { status: 200, body: "{}".into(), part: None };
+    entry.end(Some(&ProducerCommit { numbers, answer }));
+    write_group_header(&mut out, 3, 7, 1);
+    let written = hex(&out);
+    let pinned = concat!(
+        "3146524a",         // magic
+        "89000000",         // length of the body
+        "0300000000000000", // segment
+        "0700000000000000", // first offset
+        "01000000",         // entries
+        "4208f944",         // checksum of the header
+        "81000000",         // length of the entry
+        "692f23c6",         // checksum
+        "0103",             // version, flags
+        "0500000000000000", // time
+        "0700000000000000", // first offset
+        "0173",             // session
+        "0100000075",       // user
+        "020000007b7d",     // image
+        "02000000",         // events
+        "0002000000630a",   // session_created
+        "0b02000000640a",   // session_deleted
+        "4c000000",         // length of the producer's commit
+    );
+    let (head, commit) = written.split_at(pinned.len());
+    assert_eq!(head, pinned);
+    let json = r#"{"numbers":{"id":"p","epoch":1,"seq":2},"answer":{"status":200,"body":"{}"}}"#;
+    assert_eq!(commit, hex(json.as_bytes()));
 }
