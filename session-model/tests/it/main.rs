@@ -9,6 +9,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod cost;
 mod many_lines;
 mod redaction;
 mod redaction_places;

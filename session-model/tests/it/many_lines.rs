@@ -1,13 +1,13 @@
 //! Many changes of one session: what each costs does not grow with those before it, and together they come to what
 //! they come to one by one.
 
-use std::time::Duration;
-
 use serde_json::{Value, json};
 use session_model::change_line;
 use session_model::event::Birth;
 use session_model::transition::{self, Outcome};
 use session_model::{Command, LogKind, SessionId, Stamp, Timestamp, UserId, View};
+
+use crate::cost::{assert_linear, cost_of};
 
 fn newborn() -> View {
     let id = SessionId::parse("s").unwrap();
@@ -131,19 +131,10 @@ fn the_cost_of_a_line_does_not_grow_with_the_lines_before_it() {
         let cost = |n: usize| {
             let mut view = newborn();
             apply_all(&mut view, before(n));
-            let began = processor_time();
-            apply_all(&mut view, lines(n));
-            processor_time().saturating_sub(began)
+            cost_of(|| apply_all(&mut view, lines(n)))
         };
-        let (few, many) = (cost(500), cost(4_000));
-        assert!(many < 24 * few, "{what}: {few:?}, eight times as many {many:?}");
+        assert_linear(what, || (cost(500), cost(4_000)));
     }
-}
-
-/// Of this thread alone: what else the machine does is not in it.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 #[test]

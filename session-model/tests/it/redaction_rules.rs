@@ -1,12 +1,11 @@
 //! Redaction's promises for any document: JSON stays JSON, what is no secret stays byte for byte, doing it again
 //! changes nothing, and no document takes long.
 
-use std::time::Duration;
-
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use session_model::redact::{Key, Redactor, count};
 
+use crate::cost::{assert_linear, cost_of};
 use crate::redaction::{Draw, planted, redactor};
 use crate::redaction_places::places;
 use crate::redaction_providers::{TOKENS, drawn};
@@ -276,13 +275,12 @@ fn the_cost_grows_with_a_document_no_faster_than_its_length() {
         let cost = |bytes: usize| {
             let text = [first, second].concat().repeat(bytes / (first.len() + second.len()));
             let document = format!("{{\"x\":\"{text}\"}}");
-            let began = processor_time();
-            redactor().json(document.as_bytes());
-            redactor().lines(document.as_bytes());
-            processor_time().saturating_sub(began)
+            cost_of(|| {
+                redactor().json(document.as_bytes());
+                redactor().lines(document.as_bytes());
+            })
         };
-        let (short, long) = (cost(8_000), cost(64_000));
-        assert!(long < 24 * short, "{first} {second}: {short:?}, of eight times the length {long:?}");
+        assert_linear(&format!("{first} {second}"), || (cost(8_000), cost(64_000)));
     }
 }
 
@@ -299,19 +297,10 @@ fn a_batch_costs_what_its_lines_cost() {
     ] {
         let cost = |lines: usize| {
             let batch = [line, "\n"].concat().repeat(lines);
-            let began = processor_time();
-            redactor().lines(batch.as_bytes());
-            processor_time().saturating_sub(began)
+            cost_of(|| drop(redactor().lines(batch.as_bytes())))
         };
-        let (short, long) = (cost(400), cost(3200));
-        assert!(long < 24 * short, "{line}: {short:?}, of eight times the length {long:?}");
+        assert_linear(line, || (cost(400), cost(3200)));
     }
-}
-
-/// Of this thread alone: what else the machine does is not in it.
-fn processor_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
-    Duration::new(time.tv_sec.cast_unsigned(), u32::try_from(time.tv_nsec).unwrap())
 }
 
 #[cfg(feature = "custom-rules")]
