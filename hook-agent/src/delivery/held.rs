@@ -96,13 +96,16 @@ impl Drain {
         let batch = &window.batches[index];
         self.head.know_held();
         let Some(at) = self.slot_of(&batch.session)? else { return Ok(false) };
-        let held = &self.held[at];
+        let (slot, spool) = (self.held[at].slot, Arc::clone(&self.held[at].drain.spool));
         let lines = &batch.lines[batch.lines.len() - self.head.left(window, index)..];
-        for line in lines {
-            let frame = window.frame(&window.records[*line]);
-            held.drain.spool.append(frame).map_err(io::Error::other)?;
+        let frames: Vec<&[u8]> = lines.iter().map(|line| window.frame(&window.records[*line])).collect();
+        let before = spool.next();
+        spool.append_copies(&frames)?;
+        if !self.head.hold(window, index, slot, spool.next()) {
+            // They stay where they are, and would be delivered from both places.
+            spool.cut(before)?;
+            return Ok(false);
         }
-        self.head.hold(window, index, held.slot, held.drain.spool.next());
         if let Some(answers) = answers {
             let queued = lines.iter().map(|line| (window.records[*line].number, Outcome::Queued));
             answers.settle(queued.collect());
@@ -177,8 +180,12 @@ impl Drain {
         if spool.pending() > 0 || !spool.are_losses_told(u64::MAX) {
             return;
         }
+        if !self.head.release(held.slot) {
+            let pause = pause(1, self.max_pause, None, fastrand::f64());
+            self.held[at].due = Instant::now() + pause;
+            return;
+        }
         let held = self.held.remove(at);
-        self.head.release(held.slot);
         if self.spool.remove_held(held.slot).is_err() {
             Report::add(&report.spool_errors, 1);
         }

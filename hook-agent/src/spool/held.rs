@@ -1,7 +1,7 @@
 //! Records that wait for another token, or for their session to be created, apart from those that need not wait.
 //!
 //! ```text
-//! <folder>/held/<slot>/   one a session: a spool of its own, with a Producer-Id of its own in `producer`
+//! <folder>/held/<slot>/   one session each: a spool of its own, with a Producer-Id of its own in `producer`
 //! ```
 //! **Exactly once.** Records are appended here first; then one write of the folder's `state` says that they are settled
 //! there and how many are held here. What a crash leaves in between is cut off at the next opening. Whoever owns the
@@ -56,12 +56,13 @@ impl Spool {
         let mut held = Vec::new();
         for slot in (0..SLOTS).filter(|slot| slot_path(folder, *slot).is_dir()) {
             let path = slot_path(folder, slot);
-            let known = head.held(slot);
-            let session = waiting(&path)?.and_then(|session| String::from_utf8(session).ok());
-            let (Some(known), Some(session)) = (known, session) else {
+            let Some(known) = head.held(slot) else {
                 std::fs::remove_dir_all(&path)?;
                 continue;
             };
+            // Of one that begins with damage the session is not known: what can be read is delivered all the same.
+            let session = waiting(&path)?.unwrap_or_default();
+            let session = String::from_utf8_lossy(&session).into_owned();
             let (spool, head) = self.open_slot(path)?;
             spool.cut(known)?;
             held.push(Opened { slot, session, spool, head });
@@ -94,5 +95,60 @@ impl Spool {
         let (mut spool, head) = Self::open(Place::Disk(path), producer, limits)?;
         spool.kept = self.place.clone();
         Ok((spool, head.that_keeps_old()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Config;
+    use crate::kind::Kind;
+    use crate::spool::record::{begin_frame, finish_frame};
+
+    fn frame(n: usize) -> Vec<u8> {
+        let line = format!(r#"{{"type":"action","data":{{"n":{n}}}}}"#);
+        let mut frame = begin_frame(Kind::Action, "s", 1, line.len());
+        frame.extend_from_slice(line.as_bytes());
+        finish_frame(&mut frame);
+        frame
+    }
+
+    fn open(folder: &Path) -> (Spool, Head) {
+        let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
+        Spool::open(Place::Disk(folder.to_owned()), "p".to_owned(), limits).unwrap()
+    }
+
+    #[test]
+    fn what_cannot_be_copied_is_no_loss_and_what_is_cut_off_waits_no_more() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = open(dir.path()).0.make_held(0, "s").unwrap().unwrap().spool;
+        let (first, second) = (frame(0), frame(1));
+        slot.append_copies(&[&first, &second]).unwrap();
+        assert_eq!((slot.pending(), slot.next()), (2, 2));
+        slot.cut(1).unwrap();
+        assert_eq!((slot.pending(), slot.next()), (1, 1));
+        let other = open(dir.path()).0.make_held(1, "s").unwrap().unwrap().spool;
+        std::fs::remove_dir_all(dir.path().join("held/1")).unwrap();
+        other.append_copies(&[&first]).unwrap_err();
+        assert!(other.take_losses().is_empty(), "it still stands where it was copied from");
+        assert_eq!((other.pending(), other.next()), (0, 0));
+    }
+
+    #[test]
+    fn records_behind_damage_are_kept_though_nobody_knows_whose_they_are() {
+        let dir = tempfile::tempdir().unwrap();
+        let slot = open(dir.path()).0.make_held(0, "s").unwrap().unwrap().spool;
+        let (first, second) = (frame(0), frame(1));
+        slot.append_copies(&[&first, &second]).unwrap();
+        drop(slot);
+        let segment = dir.path().join("held/0/00000000000000000000.seg");
+        let mut bytes = std::fs::read(&segment).unwrap();
+        bytes[..first.len()].fill(0);
+        std::fs::write(&segment, bytes).unwrap();
+        // A state that knows nothing of it cuts nothing off.
+        let (spool, head) = open(dir.path());
+        let opened = spool.open_held(&head).unwrap();
+        assert_eq!(opened.len(), 1);
+        assert_eq!(opened[0].spool.pending(), 2, "one of them damaged");
     }
 }

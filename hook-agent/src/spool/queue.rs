@@ -137,6 +137,14 @@ impl Spool {
         })
     }
 
+    /// Appends records that stand in another spool, too, with one write: all of them or none. None is lost if that fails.
+    pub(crate) fn append_copies(&self, frames: &[&[u8]]) -> io::Result<()> {
+        let count = frames.len() as u64;
+        self.tail.lock().append(&self.place, &self.limits, &frames.concat(), count)?;
+        self.counters.pending.fetch_add(count, Ordering::SeqCst);
+        Ok(())
+    }
+
     fn append_to(&self, tail: &mut Tail, frame: &[u8]) -> Result<u64, Error> {
         self.make_room(tail, frame.len() as u64)?;
         self.append_with_losses(tail, frame)
@@ -256,7 +264,7 @@ impl Spool {
     }
 
     /// Cuts the records from this number on off, which are not the folder's.
-    pub(super) fn cut(&self, from: u64) -> io::Result<()> {
+    pub(crate) fn cut(&self, from: u64) -> io::Result<()> {
         let mut tail = self.tail.lock();
         while tail.next > from {
             let next = tail.next;

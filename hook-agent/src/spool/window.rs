@@ -168,12 +168,19 @@ impl Head {
         self.save();
     }
 
-    /// What is left of a batch is in that slot now, up to that record: one write of the state says both.
-    pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) {
+    /// What is left of a batch is in that slot now, up to that record: one write of the state says both. False, and
+    /// nothing has changed, if it can't be written: the next opening would cut off what the state does not know of.
+    pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) -> bool {
+        let (before, unsaved) = (self.progress.clone(), self.unsaved);
         let held = self.progress.held.get_or_insert_default();
         held.resize(held.len().max(slot + 1), 0);
         held[slot] = next;
         self.settle(window, index, self.left(window, index), false);
+        if self.unsaved > unsaved {
+            self.progress = before;
+            return false;
+        }
+        true
     }
 
     /// How far a slot is filled. A state that was lost, or that an earlier version has written, knows nothing, and
@@ -191,12 +198,19 @@ impl Head {
         }
     }
 
-    /// Nothing is held in the slot any more.
-    pub(crate) fn release(&mut self, slot: usize) {
+    /// Nothing is held in the slot any more. False, and nothing has changed, if the state can't be written: the slot can't
+    /// be used again while the state knows of what it held before.
+    pub(crate) fn release(&mut self, slot: usize) -> bool {
+        let (before, unsaved) = (self.progress.clone(), self.unsaved);
         if let Some(next) = self.progress.held.as_mut().and_then(|held| held.get_mut(slot)) {
             *next = 0;
         }
         self.save();
+        if self.unsaved > unsaved {
+            self.progress = before;
+            return false;
+        }
+        true
     }
 
     /// A request is about to be sent. What an earlier life sent last, nobody knows the answer of.
