@@ -10,7 +10,7 @@ use crate::code::{Code, Refusal};
 
 /// The longest session id.
 pub const MAX_SESSION_ID: usize = 128;
-/// How much is left of a name that is none (see [`SessionId::adopt`]): a dash and twelve digits follow.
+/// How much is left of a name that is no id (see [`SessionId::adopt`]): a dash and twelve digits follow.
 const MAX_STEM: usize = MAX_SESSION_ID - 13;
 /// The longest user id, in bytes.
 pub const MAX_USER_ID: usize = 256;

@@ -97,7 +97,8 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         match SessionId::parse(&name) {
-            Ok(id) if entry.path().is_dir() && holds_session(&entry.path())? => ids.push(id),
+            // One that cannot be looked into is a session whose files cannot be read.
+            Ok(id) if entry.path().is_dir() && holds_session(&entry.path()).unwrap_or(true) => ids.push(id),
             // An empty folder is no session; whether one has been there the journal may know.
             Ok(id) if !is_in_the_way(&layout.session(&id)) => {}
             Ok(_) => faults.push(Fault::new(
@@ -106,7 +107,7 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
                 "is no session; none of this name can be made while it is there",
             )),
             Err(_) => {
-                let is_session = entry.file_type()?.is_dir() && holds_session(&entry.path())?;
+                let is_session = entry.file_type()?.is_dir() && holds_session(&entry.path()).unwrap_or(false);
                 let what = if is_session {
                     format!("is no session id; the next start keeps it as `{}`", SessionId::adopt(&name))
                 } else {

@@ -298,7 +298,7 @@ impl Drain {
         Sent::Waits { locked: Some(told) }
     }
 
-    /// Whoever is to create the session may be a moment later than its first record, or deliver a spool of its own. What
+    /// The process that is to create the session may be a moment later than its first record, or deliver a spool of its own. What
     /// has waited for that in vain goes, and so does what is too old, as a process may be too short to wait.
     fn no_session(&mut self, at: &Settling<'_>, message: &str) -> Sent {
         let session = &at.window.batches[at.index].session;

@@ -4,8 +4,8 @@
 //! <folder>/held/<slot>/   one session each: a spool of its own, with a Producer-Id of its own in `producer`
 //! ```
 //! **Exactly once.** Records are appended here first; then one write of the folder's `state` says that they are settled
-//! there and how many are held here. What a crash leaves in between is cut off at the next opening. Whoever owns the
-//! folder owns what is held in it.
+//! there and how many are held here. What a crash leaves in between is cut off at the next opening. The owner of
+//! the folder owns what is held in it.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -35,7 +35,7 @@ pub(crate) struct Progress {
     pub broken_since: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// By slot, the number behind the last record that is held there; 0 is none. Not given by versions that know of
+    /// By slot, the number behind the last record that is held there; 0: no record. Not given by versions that know of
     /// none: what such a one leaves is all to be kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Vec<u64>>,

@@ -118,7 +118,7 @@ impl Spool {
         let age = Age { most: limits.max_age, first: tail.next };
         let (tail, opened) = (Mutex::new(tail), Instant::now());
         let spool = Self { kept: place.clone(), place, producer, counters, limits, tail, age, opened };
-        // What was cut off: whoever opens the folder may append to it.
+        // What was cut off is told at once: an opening may append.
         spool.tell_losses();
         Ok((spool, Head::new(ledger, progress)))
     }

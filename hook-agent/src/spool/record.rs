@@ -84,7 +84,7 @@ pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, us
     (record.session.end <= end).then_some((record, end))
 }
 
-/// Where the next record after a damaged one starts; `None` if there is none.
+/// Where the next record after a damaged one starts; `None` at the end.
 pub(crate) fn behind_damage(bytes: &[u8], at: usize) -> Option<usize> {
     let by_length = at + frame_length(bytes, at)?;
     let is_record = |next: &usize| decode(bytes, *next, 0).is_some();

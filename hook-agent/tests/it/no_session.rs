@@ -1,12 +1,12 @@
 //! Records of a session that does not exist yet, where the service makes none by itself: they wait for a while, and hold
 //! up no other session's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hook_agent::{HookAgent, Stats};
+use hook_agent::HookAgent;
 use serde_json::json;
 
-use crate::setup::{DEADLINE, SESSION, Setup, config, freed, numbered, setup, setup_with};
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, log, setup, setup_with, until};
 
 const LATE: &str = "late";
 
@@ -17,22 +17,6 @@ fn missing(setup: &Setup) {
 
 fn created(setup: &Setup) {
     setup.service.lock().locked.clear();
-}
-
-fn log(agent: &HookAgent, session: &str, n: usize) -> hook_agent::Ticket {
-    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
-}
-
-fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let stats = agent.stats().unwrap();
-        if what(&stats) {
-            return stats;
-        }
-        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
-        std::thread::yield_now();
-    }
 }
 
 #[test]

@@ -1,14 +1,14 @@
 //! A service that lets the token into some sessions only: their records go on, the others' wait until they are too old.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use hook_agent::{Config, HookAgent, Stats};
+use hook_agent::{Config, HookAgent};
 use serde_json::Value;
 
 use crate::command::command;
 use crate::service::Fault;
-use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup_with};
+use crate::setup::{DEADLINE, SESSION, Setup, config, freed, log, make_old, setup_with, until};
 
 const OTHER: &str = "other";
 
@@ -19,22 +19,6 @@ fn locked(change: impl FnOnce(&mut Config)) -> Setup {
     });
     setup.service.lock().locked.insert(OTHER.to_owned());
     setup
-}
-
-fn log(agent: &HookAgent, session: &str, n: usize) -> hook_agent::Ticket {
-    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
-}
-
-fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
-    let deadline = Instant::now() + DEADLINE;
-    loop {
-        let stats = agent.stats().unwrap();
-        if what(&stats) {
-            return stats;
-        }
-        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// Ends the agent, and returns its folder once that is free.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use hook_agent::{Config, HookAgent};
+use hook_agent::{Config, HookAgent, Stats, Ticket};
 
 use crate::service::Service;
 
@@ -130,4 +130,22 @@ pub fn make_old(folder: &Path, which: &dyn Fn(&str) -> bool) {
 
 pub fn numbered(n: usize) -> serde_json::Value {
     serde_json::json!({"type": "tool_call", "n": n})
+}
+
+/// Logs an action with that number for a session.
+pub fn log(agent: &HookAgent, session: &str, n: usize) -> Ticket {
+    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
+}
+
+/// The figures once they are so.
+pub fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let stats = agent.stats().unwrap();
+        if what(&stats) {
+            return stats;
+        }
+        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
+        std::thread::yield_now();
+    }
 }

@@ -1,9 +1,9 @@
 //! Sessions that the older service kept under names that are no session ids (`wf:1:2`, `with space`, `wf/1`): each gets
 //! the safe name that [`SessionId::adopt`] makes of its own, and keeps that as `originalId`, by which it is still found.
 //!
-//! Crash cases: the metadata are replaced first, then the folder is renamed; whoever finds the one without the other
-//! does both again, and what is written is the same. Only metadata that cannot be read are made anew behind that, as
-//! what is made of the logs needs the folder in its place: a crash between the two costs the old name.
+//! Crash cases: the metadata are replaced first, then the folder is renamed; a start that finds the one without the other
+//! does both again, and what is written is the same. Only metadata that cannot be read are rebuilt behind that, as
+//! what is rebuilt from the logs needs the folder in its place: a crash between the two costs the old name.
 
 use std::fs;
 use std::io;
@@ -14,7 +14,7 @@ use session_model::{SessionId, json};
 
 use super::disk::{Disk, sync_dir};
 use super::files;
-use super::index::FoundIndex;
+use super::index::{self, FoundIndex};
 use super::layout::{Layout, METADATA};
 use super::legacy::{self, Hint};
 use super::session_dir::holds_session;
@@ -33,19 +33,23 @@ pub struct Foreign {
 }
 
 /// Gives every such session in the directory its safe name. One that cannot get it now is left for the next start.
-pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk, known: &FoundIndex) -> io::Result<()> {
+pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk) -> io::Result<()> {
     // Names with slashes are looked for once, when the directory of the older service is opened first.
     let is_new = !layout.checkpoint().exists();
     let found = foreign(layout, is_new)?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let known = index::read(layout);
     for Foreign { name, folder } in &found {
-        match rename(layout, disk, known, name, folder) {
+        match rename(layout, disk, &known, name, folder) {
             Ok(id) => tracing::info!(name, %id, "a session of the older service is kept under a safe name"),
             Err(error) => {
                 tracing::error!(name, %error, "a session's name is no id, and it cannot get a safe one: it is not served");
             }
         }
     }
-    if found.is_empty() { Ok(()) } else { sync_dir(&layout.sessions().join("x")) }
+    sync_dir(&layout.sessions().join("x"))
 }
 
 /// The sessions of a directory under names that are no ids; `deep`: also those whose names have slashes.
@@ -64,11 +68,13 @@ fn look(folder: &Path, prefix: &str, deeper: usize, found: &mut Vec<Foreign>) ->
         if !is_foreign && deeper == 0 || name == "subsessions" || !entry.file_type()?.is_dir() {
             continue;
         }
-        if deeper > 0 {
-            look(&folder, &format!("{prefix}{name}/"), deeper - 1, found)?;
-        }
-        if is_foreign && holds_session(&folder)? {
-            found.push(Foreign { name: format!("{prefix}{name}"), folder });
+        let looked =
+            if deeper > 0 { look(&folder, &format!("{prefix}{name}/"), deeper - 1, found) } else { Ok(()) };
+        // One that cannot be read now is no reason to serve none of the others.
+        match looked.and_then(|()| Ok(is_foreign && holds_session(&folder)?)) {
+            Ok(true) => found.push(Foreign { name: format!("{prefix}{name}"), folder }),
+            Ok(false) => {}
+            Err(error) => tracing::warn!(folder = %folder.display(), %error, "cannot be read now"),
         }
     }
     Ok(())
@@ -124,7 +130,7 @@ pub fn rename_metadata(folder: &Path, disk: &dyn Disk, id: &SessionId, original:
     write_metadata(&path, disk, metadata, id, original).map(|()| true)
 }
 
-/// Makes the metadata anew of what else there is of the session.
+/// Rebuilds the metadata from what else there is of the session.
 pub fn rebuild_metadata(
     layout: &Layout,
     disk: &dyn Disk,

@@ -32,7 +32,7 @@ use super::recent::Links;
 use super::redaction_key::Demand;
 use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
-use super::{adopted, committer, index, maintenance, recovery, redaction_key};
+use super::{adopted, committer, maintenance, recovery, redaction_key};
 
 /// How long what a probe of the disk found is good for.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
@@ -151,7 +151,7 @@ impl Store {
         if let Err(error) = recovery::empty_outgoing(&layout) {
             tracing::warn!(%error, "what was on its way into the archive could not be removed");
         }
-        adopted::rename_all(&layout, disk.as_ref(), &index::read(&layout))
+        adopted::rename_all(&layout, disk.as_ref())
             .map_err(OpenError::io("rename sessions in", layout.sessions()))?;
         let index = Arc::new(Index::default());
         let recovered = recovery::recover(&layout, disk.as_ref(), &index)?;

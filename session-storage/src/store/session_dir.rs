@@ -137,7 +137,7 @@ pub fn open(
     Ok(Some(Opened { view, is_ahead, damaged, short }))
 }
 
-/// Whether a folder is there and has a file of a session: an empty one is none, and the next session of its name
+/// Whether a folder is there and has a file of a session: an empty one is no session, and the next of its name
 /// takes it. That nothing can be said is an error, and not an absence.
 pub fn holds_session(folder: &Path) -> io::Result<bool> {
     if !files::is_folder(folder)? {

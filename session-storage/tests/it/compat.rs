@@ -404,3 +404,14 @@ async fn a_name_that_is_no_id_tells_nobody_who_may_not_that_it_is_there() {
     let whole = server.send(Method::GET, "/api/sessions/wf:1:2", &bearer(&of_a_user), None).await.ok();
     assert_eq!(whole["metadata"]["originalId"], "wf:1:2", "whose it is may read it by its name");
 }
+
+#[tokio::test]
+async fn a_damaged_index_of_the_older_service_is_kept_once_and_not_read_for_nothing() {
+    let old = Setup::new();
+    old_session(old.storage(), "plain", "2024-03-01T10:00:00.000Z");
+    fs::write(old.storage().join("index.json"), "{\"plain\": {\"userId\": \"old-user\",").unwrap();
+    let setup = old.allow("index").start().stop();
+    let kept = crate::disk::names(setup.storage());
+    let kept: Vec<&String> = kept.iter().filter(|name| name.starts_with("index.json.damaged")).collect();
+    assert_eq!(kept, ["index.json.damaged"]);
+}

@@ -114,7 +114,7 @@ fn the_end_of_an_offset_is_the_end_of_the_last_group_that_does_not_go_beyond_it(
     assert_eq!(end_of(&bytes, 1, 2), ends[0] + alone.len());
 }
 
-/// What journals hold: whoever changes these bytes can't open the directories that there are.
+/// Journals on disk hold these bytes: a change of them makes existing directories unreadable.
 #[test]
 fn the_bytes_of_a_group_never_change() {
     let id = SessionId::parse("s").unwrap();
