@@ -40,7 +40,7 @@ pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk) -> io::Result<()> {
     if found.is_empty() {
         return Ok(());
     }
-    let known = index::read(layout);
+    let known = index::look(layout);
     for Foreign { name, folder } in &found {
         match rename(layout, disk, &known, name, folder) {
             Ok(id) => tracing::info!(name, %id, "a session of the older service is kept under a safe name"),

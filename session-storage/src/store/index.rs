@@ -334,10 +334,21 @@ pub fn read(layout: &Layout) -> FoundIndex {
         if let Err(error) = files::keep_file(&layout.index()) {
             tracing::warn!(%error, "the damaged index.json could not be kept");
         }
-        let leading = session_model::json::leading_object(&bytes).map(|rows| rows.to_string());
-        let found = leading.and_then(|rows| parse(rows.as_bytes()).ok()).unwrap_or_default();
-        FoundIndex { position: None, ..found }
+        leading(&bytes)
     })
+}
+
+/// The same, and nothing is kept or written: for a directory that is only read.
+pub fn look(layout: &Layout) -> FoundIndex {
+    let bytes = files::read(&layout.index()).unwrap_or_default();
+    parse(&bytes).unwrap_or_else(|_| leading(&bytes))
+}
+
+/// What a damaged index begins with.
+fn leading(bytes: &[u8]) -> FoundIndex {
+    let rows = session_model::json::leading_object(bytes).map(|rows| rows.to_string());
+    let found = rows.and_then(|rows| parse(rows.as_bytes()).ok()).unwrap_or_default();
+    FoundIndex { position: None, ..found }
 }
 
 fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {

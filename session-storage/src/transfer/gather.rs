@@ -30,7 +30,7 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
         );
     }
     let (mut left_out, mut left) = (Vec::new(), room);
-    let (foreign, known) = (adopted::foreign(&from, true)?, index::read(&from));
+    let (foreign, known) = (adopted::foreign(&from, true)?, index::look(&from));
     for entry in fs::read_dir(from.sessions())? {
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();

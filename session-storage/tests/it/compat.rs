@@ -409,7 +409,12 @@ async fn a_name_that_is_no_id_tells_nobody_who_may_not_that_it_is_there() {
 async fn a_damaged_index_of_the_older_service_is_kept_once_and_not_read_for_nothing() {
     let old = Setup::new();
     old_session(old.storage(), "plain", "2024-03-01T10:00:00.000Z");
+    old_session(old.storage(), "foreign:1", "2024-03-01T10:00:00.000Z");
     fs::write(old.storage().join("index.json"), "{\"plain\": {\"userId\": \"old-user\",").unwrap();
+    let before = crate::disk::names(old.storage());
+    let imported = Setup::new().run(&["import", old.storage().to_str().unwrap()]);
+    assert_eq!(imported.code, Some(0), "{}", imported.said());
+    assert_eq!(crate::disk::names(old.storage()), before, "an import only reads");
     let setup = old.allow("index").start().stop();
     let kept = crate::disk::names(setup.storage());
     let kept: Vec<&String> = kept.iter().filter(|name| name.starts_with("index.json.damaged")).collect();
