@@ -295,7 +295,7 @@ fn in_words<'py>(value: &Bound<'py, PyAny>, function: &str) -> Result<Bound<'py,
 }
 
 fn values(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
-    py.import("hook_agent._values")
+    Ok(py.import("hook_agent._imports")?.call_method1("load", ("_values",))?.cast_into()?)
 }
 
 /// The text with U+FFFD for each lone surrogate.

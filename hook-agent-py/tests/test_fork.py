@@ -94,6 +94,56 @@ def test_forks_in_the_middle_of_deliveries(
     assert server.numbers("parent") == [0]
 
 
+HALF_IMPORTED = """
+import asyncio, datetime, os, signal, sys, threading
+from hook_agent import SessionHookAgent
+
+NAME, DEADLINE = sys.argv[1], int(sys.argv[2])
+signal.alarm(DEADLINE)
+agent = SessionHookAgent("parent")
+uses = {
+    "hook_agent._desks.asyncio": lambda agent: asyncio.run(agent.log_action({"n": 0})),
+    "hook_agent._values": lambda agent: agent.log_action({"n": 0, "at": datetime.date(2026, 1, 1)}),
+    "hook_agent.sync": lambda agent: agent.sync.log_action({"n": 0}),
+}
+begun, forked = threading.Event(), threading.Event()
+
+class Slowly:
+    # Half-way through the import until the fork was made; or for a moment, if that waits for the import.
+    def find_spec(self, name, path, target=None):
+        if name == NAME:
+            begun.set()
+            forked.wait(0.5)
+
+sys.meta_path.insert(0, Slowly())
+importing = threading.Thread(target=uses[NAME], args=(agent,))
+importing.start()
+assert begun.wait(DEADLINE)
+pid = os.fork()
+if pid == 0:
+    signal.alarm(DEADLINE)  # A child has no alarm of its parent's.
+    uses[NAME](SessionHookAgent("child"))
+    assert SessionHookAgent("child").sync.flush(DEADLINE)
+    os._exit(0)
+forked.set()
+assert os.waitpid(pid, 0)[1] == 0
+importing.join()
+assert agent.sync.flush(DEADLINE)
+"""
+
+
+@pytest.mark.parametrize("module", ["hook_agent._desks.asyncio", "hook_agent._values", "hook_agent.sync"])
+def test_no_fork_catches_an_import_half_made(server: FaultServer, module: str) -> None:
+    ended = subprocess.run(
+        [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HALF_IMPORTED, module, str(round(DEADLINE))],
+        capture_output=True,
+        text=True,
+        timeout=2 * DEADLINE,
+    )
+    assert (ended.returncode, ended.stderr) == (0, ""), ended
+    assert (server.numbers("parent"), server.numbers("child")) == ([0], [0])
+
+
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_multiprocessing(run: Run, server: FaultServer, method: str, tmp_path: Path) -> None:
     program = tmp_path / "program.py"

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 from json import loads
 
 from . import _native
+from ._imports import load
 from ._ticket import Ticket
 
 
@@ -64,9 +65,8 @@ class SessionHookAgent:
     @property
     def sync(self) -> _sync.SessionHookAgent:
         """This agent for code that blocks until its calls are answered."""
-        from .sync import SessionHookAgent
-
-        return SessionHookAgent._of(self)
+        agent: _sync.SessionHookAgent = load("sync").SessionHookAgent._of(self)
+        return agent
 
     def create_session(
         self,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from .._imports import load
 from ._desk import Desk
 
 TYPE_CHECKING = False
@@ -24,21 +25,18 @@ def at_await(receipt: Receipt) -> Generator[Any, Any, None]:
     """Waits in the event loop that runs until the receipt is settled."""
     # An event loop that runs has imported these, so importing them costs nothing.
     if _is_trio():
-        from . import trio
-
-        return trio.desk().wait(receipt).__await__()
-    from . import asyncio
-
-    return asyncio.desk().wait(receipt)
+        waiting: Generator[Any, Any, None] = load("_desks.trio").desk().wait(receipt).__await__()
+    else:
+        waiting = load("_desks.asyncio").desk().wait(receipt)
+    return waiting
 
 
 def at_wait() -> Optional[GeventDesk]:
     """The desk of the gevent that runs in this thread; none if a wait may block the thread."""
     if "gevent" not in sys.modules:
         return None
-    from . import gevent
-
-    return gevent.desk()
+    desk: Optional[GeventDesk] = load("_desks.gevent").desk()
+    return desk
 
 
 def _is_trio() -> bool:
