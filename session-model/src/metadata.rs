@@ -243,6 +243,19 @@ impl Metadata {
         self.text("outcome")
     }
 
+    /// Takes the outcome from the final document, which alone had it before the metadata did.
+    pub fn adopt_outcome(&mut self, final_doc: Option<&Value>) {
+        if self.lacks_outcome() {
+            let status = final_doc.and_then(|doc| doc.get("status")).cloned();
+            self.doc.insert("outcome".into(), status.unwrap_or(Value::Null));
+        }
+    }
+
+    /// Whether the session has ended and its document does not say how: an earlier version wrote it.
+    pub fn lacks_outcome(&self) -> bool {
+        self.is_completed() && !self.doc.contains_key("outcome")
+    }
+
     /// Closes the session; `outcome`: the status that its end bears.
     pub fn complete(&mut self, at: Timestamp, outcome: Value) {
         let duration = at.as_millis() - self.created().as_millis();

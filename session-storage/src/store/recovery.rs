@@ -30,7 +30,7 @@ use super::error::{Damage, OpenError};
 use super::files;
 use super::index::{self, FoundIndex, Index, Row};
 use super::layout::{
-    Layout, METADATA, PRODUCERS, QUARANTINED_LINES, parse_discarded_name, parse_segment_name,
+    FINAL, Layout, METADATA, PRODUCERS, QUARANTINED_LINES, parse_discarded_name, parse_segment_name,
 };
 use super::legacy::Hint;
 use super::log_file::{LogFile, by_offset};
@@ -471,7 +471,11 @@ fn fill_index(
             continue;
         }
         let row = match found.rows.get(id.as_str()) {
-            Some(row) if touched.as_ref().is_some_and(|touched| !touched.contains(&id)) => {
+            // An earlier version noted no outcome.
+            Some(row)
+                if touched.as_ref().is_some_and(|touched| !touched.contains(&id))
+                    && !(row.completed && row.outcome.is_none()) =>
+            {
                 Some((row.clone(), 0))
             }
             // One that cannot be read now is listed as it was.
@@ -494,7 +498,11 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     let metadata = bytes
         .and_then(|b| session_model::json::stored(&b).ok())
         .and_then(session_model::metadata::Metadata::from_value);
-    if let Some(metadata) = metadata {
+    if let Some(mut metadata) = metadata {
+        if metadata.lacks_outcome() {
+            let bytes = files::read(&layout.file(id, FINAL)).ok();
+            metadata.adopt_outcome(bytes.and_then(|bytes| session_model::json::stored(&bytes).ok()).as_ref());
+        }
         let number = |key: &str| metadata.doc().get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);
         return Some((Row::of_metadata(&metadata, number("$createdOffset")), number("$offset")));
     }

@@ -275,6 +275,7 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
         return Ok(base);
     }
     let Some(mut view) = documents::read(id.clone(), metadata, state) else { return Ok(base) };
+    view.metadata.adopt_outcome(final_doc.as_ref());
     if ours {
         view.final_doc = final_doc;
         view.producers = std::mem::take(&mut base.producers);

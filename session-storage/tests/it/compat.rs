@@ -420,3 +420,36 @@ async fn a_damaged_index_of_the_older_service_is_kept_once_and_not_read_for_noth
     let kept: Vec<&String> = kept.iter().filter(|name| name.starts_with("index.json.damaged")).collect();
     assert_eq!(kept, ["index.json.damaged"]);
 }
+
+#[tokio::test]
+async fn how_a_session_ended_is_known_where_its_metadata_has_no_outcome_yet() {
+    let setup = old_directory();
+    let folder = setup.storage().join("sessions/old-1");
+    let mut ended = metadata("old-1", "2024-03-01T10:00:00.000Z");
+    ended["status"] = json!("completed");
+    write_json(&folder.join("metadata.json"), &ended);
+    write_json(&folder.join("final.json"), &json!({"$schema": "session-final-v1", "status": "error"}));
+    let server = setup.start();
+    server.action("ours", json!({"type": "tool_call"})).await;
+    server.post("/api/sessions/ours/finalize", json!({"status": "error"})).await.ok();
+    let setup = server.stop();
+    // What a version before the field left of it.
+    let without_outcome = |path: &Path, of: &dyn Fn(&mut Value) -> Option<&mut Value>| {
+        let mut doc = read_json(path);
+        let removed = of(&mut doc).unwrap().as_object_mut().unwrap().remove("outcome");
+        assert_eq!(removed, Some(json!("error")), "{}", path.display());
+        fs::write(path, doc.to_string()).unwrap();
+    };
+    let storage = setup.storage().to_owned();
+    without_outcome(&storage.join("sessions/ours/metadata.json"), &|doc| Some(doc));
+    without_outcome(&storage.join("index.json"), &|doc| doc.get_mut("ours"));
+    let server = setup.start();
+    let failed = array(server.get("/api/sessions?outcome=error").await.ok()["sessions"].clone());
+    let mut failed = texts(&failed, "sessionId");
+    failed.sort_unstable();
+    assert_eq!(failed, ["old-1", "ours"]);
+    for id in ["old-1", "ours"] {
+        assert_eq!(server.metadata(id).await["outcome"], "error", "{id}");
+    }
+    server.stop();
+}
