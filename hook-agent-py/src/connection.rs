@@ -70,11 +70,27 @@ impl Connection {
         }
     }
 
+    /// What a full spool refused is told in it before the process ends.
+    fn tell_losses(&self) {
+        if self.wrote.load(Ordering::Relaxed) == std::process::id()
+            && self.agent.stats().is_ok_and(|stats| stats.refused > 0)
+        {
+            // A closed agent has told it.
+            let _ = self.agent.flush(Duration::ZERO);
+        }
+    }
+
     /// Whether an attempt to deliver may be worth a moment.
     fn is_pending(&self) -> bool {
         self.wrote.load(Ordering::Relaxed) == std::process::id()
             && self.agent.stats().is_ok_and(|stats| stats.pending > 0 && stats.reachable)
     }
+}
+
+/// In a forked child: lets go of what belongs to the parent.
+#[pyfunction]
+pub(crate) fn forked() {
+    living().iter().flatten().for_each(|(_, connection)| connection.agent.forked());
 }
 
 /// At the interpreter's end: gives what is queued a moment to be delivered, unless the service is away.
@@ -92,6 +108,7 @@ pub(crate) fn leave(py: Python<'_>, timeout: f64) {
                     break;
                 }
             }
+            connection.tell_losses();
         }
     });
 }

@@ -26,7 +26,7 @@ mod _native {
     #[pymodule_export]
     use super::agent::Agent;
     #[pymodule_export]
-    use super::connection::leave;
+    use super::connection::{forked, leave};
     #[pymodule_export]
     use super::mailbox::Mailbox;
     #[pymodule_export]

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Run
-from fault_server import HANG, Fault, FaultServer
+from fault_server import HANG, Fault, FaultServer, answered
 from service import DEADLINE, free_port, until
 
 COUNT = 10
@@ -199,6 +199,32 @@ os.waitpid(pid, 0)
         run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
     server.wait(lambda server: {"parent", "child"} <= server.sessions.keys())
     assert server.numbers("child") == [0]
+
+
+def test_a_child_that_never_calls_leaves_its_parents_folder_to_the_next(server: FaultServer, run: Run) -> None:
+    server.always = answered(503, '{"error":"draining","code":"storage_unavailable"}')
+    parent = """
+import os, signal, sys
+from hook_agent import SessionHookAgent
+SessionHookAgent("parent").log_action({"n": 0})
+pid = os.fork()
+if pid == 0:
+    os.closerange(0, 3)  # The test waits for the end of the output.
+    signal.alarm(60)
+    signal.pause()
+print(pid, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+    ended = subprocess.run([sys.executable, "-c", parent], capture_output=True, text=True, timeout=DEADLINE)
+    child = int(ended.stdout)
+    try:
+        server.always = None
+        run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
+        server.wait(lambda server: "parent" in server.sessions)
+        assert server.numbers("parent") == [0]
+        os.kill(child, 0)  # It lives.
+    finally:
+        os.kill(child, signal.SIGKILL)
 
 
 def test_a_child_that_only_inherits_opens_nothing(run: Run, server: FaultServer, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ call to know what the service said. `hook_agent` speaks for the session that `SE
 from __future__ import annotations
 
 import atexit as _atexit
+import os as _os
 
 from . import _native
 from ._agent import SessionHookAgent, Stats, hook_agent
@@ -37,3 +38,6 @@ __all__ = [
 
 # What is queued when the program ends gets a moment; what is not delivered in it stays in the spool.
 _atexit.register(_native.leave, 0.2)
+# A child may live on without ever calling, and must not hold what its parent leaves behind.
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(after_in_child=_native.forked)

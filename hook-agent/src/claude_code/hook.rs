@@ -143,8 +143,10 @@ impl Hook {
             Err(Unkept { reason, left }) => {
                 self.note(folder, &format!("spool: {reason}"));
                 let anew = || self.frames(folder, session, &map(payload, scene, &mut Run::default()));
-                if let Err(error) = self.pass_by(&left.unwrap_or_else(anew)) {
+                let frames = left.unwrap_or_else(anew);
+                if let Err((error, lost)) = self.pass_by(&frames) {
                     self.note(folder, &format!("lost: {error}"));
+                    self.lose(folder, &frames[frames.len() - lost..]);
                 }
             }
         }
@@ -210,7 +212,7 @@ impl Hook {
     fn append(&self, held: &Held<'_>, mut frames: Vec<Vec<u8>>) -> Result<(), Unkept> {
         let (spool, _) = held.open(self.limits(false))?;
         for written in 0..frames.len() {
-            if let Err(error) = spool.append(&frames[written]) {
+            if let Err(error) = spool.try_append(&frames[written]) {
                 return Err(Unkept { reason: error.to_string(), left: Some(frames.split_off(written)) });
             }
         }
@@ -229,8 +231,14 @@ impl Hook {
         }
     }
 
-    /// Without a spool the records go straight to the service, or are lost.
-    fn pass_by(&self, frames: &[Vec<u8>]) -> Result<(), Error> {
+    /// Without room in a spool the records go straight to the service; if it does not take them, why, and how many of the
+    /// last are lost.
+    fn pass_by(&self, frames: &[Vec<u8>]) -> Result<(), (Error, usize)> {
+        let mut left = frames.len();
+        self.send_straight(frames, &mut left).map_err(|error| (error, left))
+    }
+
+    fn send_straight(&self, frames: &[Vec<u8>], left: &mut usize) -> Result<(), Error> {
         let producer = uuid::Uuid::new_v4().simple().to_string();
         let in_memory = |source| Error::SpoolWrite { path: PathBuf::from("(memory)"), source };
         let (spool, head) = Spool::in_memory(producer, self.limits(true)).map_err(in_memory)?;
@@ -242,12 +250,23 @@ impl Hook {
         let mut transport = transport::open(&config)?;
         let (report, mut drain) = (Report::default(), Drain::new(Arc::new(spool), head));
         while drain.spool.pending() > 0 {
-            if drain.turn(&mut *transport, None, &report) != crate::delivery::Turn::Progress {
+            let turn = drain.turn(&mut *transport, None, &report);
+            *left = drain.spool.pending() as usize;
+            if turn != crate::delivery::Turn::Progress {
                 let reason = report.last_error().unwrap_or_default();
                 return Err(Error::Unreachable { url: self.config.service.as_str().to_owned(), reason });
             }
         }
         Ok(())
+    }
+
+    /// Has the session's log tell what is lost.
+    fn lose(&self, folder: Option<&SharedFolder>, frames: &[Vec<u8>]) {
+        let Some(folder) = folder else { return };
+        match folder.hold().and_then(|held| held.open(self.limits(false))) {
+            Ok((spool, _)) => spool.lose_all(frames),
+            Err(error) => self.note(Some(folder), &format!("the loss is not told: {error}")),
+        }
     }
 
     fn limits(&self, in_memory: bool) -> Limits {

@@ -50,7 +50,7 @@ Options:
   --print                      a write prints the service's answer
   -h, --help    -V, --version
 
-Exit codes: 0 done (a write: in the spool at least), 64 usage, 65 not a JSON object or too large,
+Exit codes: 0 done (a write: in the spool, or standard error says why not), 64 usage, 65 not a JSON object or too large,
 69 no answer in time (flush: something is left), 74 spool not writable (flush: records were lost), 76 refused by
 the service (flush: some of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
 ";

@@ -8,7 +8,7 @@ use crate::text::one_line;
 /// How the command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done; for a write: in the spool at least.
+    /// 0: done; for a write: in the spool, or standard error says why not.
     Done,
     /// 64: the command line, a variable or the session id is not usable.
     Usage,

@@ -48,6 +48,10 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
             message: format!("not everything is delivered{why}"),
         });
     }
+    let earlier = sum(&before, |folder| folder.rejected);
+    if earlier > 0 {
+        tell(&format!("{} refused by the service before this, see `hook-agent status`", records(earlier)));
+    }
     if rejections > 0 {
         return Err(Failure { exit: Exit::Refused, message: format!("{} refused", records(rejections)) });
     }

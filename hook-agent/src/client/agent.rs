@@ -73,6 +73,13 @@ impl HookAgent {
         Ok(Ticket::record(shared, pid, record))
     }
 
+    /// To be called in a child that was just forked, for an agent of the parent's: closes the child's copies of what the
+    /// parent holds open. A call does that, too; without either, a child that lives on keeps the spool folder of a parent
+    /// that has ended.
+    pub fn forked(&self) {
+        drop(self.core.life());
+    }
+
     /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
     pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
         let (pid, shared) = self.core.running(self.session.as_deref())?;

@@ -247,6 +247,7 @@ impl Worker {
     fn failed(&mut self, asked: Option<Duration>) {
         self.failures = self.failures.saturating_add(1);
         self.shared.answers.fail();
+        self.shared.spool.tell_losses_within_bound();
         let pause = pause(self.failures, self.shared.config.max_backoff, asked, fastrand::f64());
         self.shared.bell.pause(Instant::now() + pause, asked.is_some());
     }

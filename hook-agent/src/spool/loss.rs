@@ -248,6 +248,14 @@ impl Spool {
         self.write_losses(&mut tail)
     }
 
+    /// The same for now and then, which is not to grow a spool that stays full.
+    pub(crate) fn tell_losses_within_bound(&self) {
+        let mut tail = self.tail.lock();
+        if self.has_room_to_tell(&tail) {
+            self.write_losses(&mut tail);
+        }
+    }
+
     pub(super) fn write_losses(&self, tail: &mut Tail) -> bool {
         let mut written = false;
         for (key, loss) in std::mem::take(&mut tail.losses.0) {

@@ -97,6 +97,8 @@ pub(super) struct Tail {
     pub(super) losses: Losses,
     /// The last `gap` that was appended is below this number.
     pub(super) told: u64,
+    /// What this opening refused first is told.
+    refusal_told: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -131,10 +133,31 @@ impl Spool {
     /// Appends one framed record; once this returns, the end of the process does not lose it.
     pub(crate) fn append(&self, frame: &[u8]) -> Result<u64, Error> {
         let mut tail = self.tail.lock();
-        self.append_to(&mut tail, frame).inspect_err(|_| {
-            self.counters.refused.fetch_add(1, Ordering::Relaxed);
-            tail.losses.add(session(frame), Reason::Refused, 1, time(frame));
+        self.append_to(&mut tail, frame).inspect_err(|error| {
+            self.refuse(&mut tail, frame);
+            // A short process may end right behind this; those of a long one are told together.
+            if matches!(error, Error::SpoolFull { .. }) && !std::mem::replace(&mut tail.refusal_told, true) {
+                self.tell_refusals(&mut tail);
+            }
         })
+    }
+
+    /// The same for a caller who has another way to the service: what is not taken is no loss yet.
+    pub(crate) fn try_append(&self, frame: &[u8]) -> Result<u64, Error> {
+        let mut tail = self.tail.lock();
+        self.append_to(&mut tail, frame)
+    }
+
+    /// Tells that these records are lost: they were not taken, and no other way was open.
+    pub(crate) fn lose_all(&self, frames: &[Vec<u8>]) {
+        let mut tail = self.tail.lock();
+        frames.iter().for_each(|frame| self.refuse(&mut tail, frame));
+        self.tell_refusals(&mut tail);
+    }
+
+    fn refuse(&self, tail: &mut Tail, frame: &[u8]) {
+        self.counters.refused.fetch_add(1, Ordering::Relaxed);
+        tail.losses.add(session(frame), Reason::Refused, 1, time(frame));
     }
 
     /// Appends records that stand in another spool, too, with one write: all of them or none. None is lost if that fails.
@@ -153,6 +176,20 @@ impl Spool {
         // Sequentially consistent: the delivery thread looks at this once more before it goes to sleep.
         self.counters.pending.fetch_add(1, Ordering::SeqCst);
         Ok(tail.next - 1)
+    }
+
+    /// Tells losses at once, beyond the bound: an eighth of it is for short processes that come one after the other. What is
+    /// lost beyond that is in `lost/` alone.
+    fn tell_refusals(&self, tail: &mut Tail) {
+        if self.has_room_to_tell(tail) {
+            self.write_losses(tail);
+        } else {
+            self.note(&std::mem::take(&mut tail.losses));
+        }
+    }
+
+    pub(super) fn has_room_to_tell(&self, tail: &Tail) -> bool {
+        tail.bytes < self.limits.max_bytes + self.limits.max_bytes / 8
     }
 
     /// Lets the oldest segments go, except the first: delivery may be working on it.
@@ -304,6 +341,7 @@ impl Tail {
             starved: false,
             losses: Losses::default(),
             told: 0,
+            refusal_told: false,
         };
         let cursor = progress.cursor;
         for first in place.list()? {

@@ -22,7 +22,10 @@ pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
 }
 
 pub fn run(setup: &Setup, arguments: &[&str], input: &str) -> Output {
-    let mut command = command(setup, arguments);
+    output(command(setup, arguments), input)
+}
+
+pub fn output(mut command: Command, input: &str) -> Output {
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     // A command that does not read its input may have ended before.

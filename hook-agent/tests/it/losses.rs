@@ -7,7 +7,7 @@ use std::time::Duration;
 use hook_agent::HookAgent;
 use serde_json::{Value, json};
 
-use crate::command::{command, run};
+use crate::command::{command, output, run};
 use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup, setup_with};
 
 /// So many records that wait, in a folder without an owner.
@@ -155,4 +155,48 @@ fn a_gap_that_is_dropped_is_told_by_the_one_in_its_place() {
     assert_eq!(setup.service.gaps(SESSION), [("dropped".to_owned(), first + second)]);
     assert_eq!(setup.service.numbers(SESSION).len() as u64, 4000 - first - second);
     assert_eq!(next.stats().unwrap().pending, 0);
+}
+
+/// A write of a process of its own into a spool of 64 KiB that refuses what is new; the payload has half of that.
+fn write_into_a_small_spool(setup: &Setup) -> Output {
+    let mut write = command(setup, &["action", "-", "--wait", "0"]);
+    write.env("HOOK_AGENT_SPOOL_MAX_BYTES", "65536").env("HOOK_AGENT_SPOOL_FULL", "reject-new");
+    let payload = json!({"type": "note", "text": "x".repeat(30_000)}).to_string();
+    output(write, &payload)
+}
+
+#[test]
+fn what_a_full_spool_refuses_a_short_process_is_told() {
+    let setup = setup();
+    setup.agent.close(Duration::ZERO);
+    setup.service.down();
+    for refused in [false, false, true, true] {
+        let output = write_into_a_small_spool(&setup);
+        assert_eq!((output.status.code(), said(&output).contains("is full")), (Some(0), refused), "{output:?}");
+    }
+    setup.service.up();
+    assert_eq!(flush(&setup).status.code(), Some(74));
+    assert_eq!(setup.service.data(SESSION).iter().filter(|data| data["type"] == "note").count(), 2);
+    let told = ("refused".to_owned(), 1);
+    assert_eq!(setup.service.gaps(SESSION), [told.clone(), told]);
+}
+
+#[test]
+fn short_processes_never_fill_a_full_spool_with_what_tells_of_its_losses() {
+    let setup = setup();
+    setup.agent.close(Duration::ZERO);
+    setup.service.down();
+    for _ in 0..60 {
+        write_into_a_small_spool(&setup);
+    }
+    let folders = std::fs::read_dir(setup.dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.filter(|path| path.join("service").exists()).last().unwrap();
+    let is_segment = |path: &PathBuf| path.extension().is_some_and(|extension| extension == "seg");
+    let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+    let bytes: u64 = files.filter(is_segment).map(|path| path.metadata().unwrap().len()).sum();
+    assert!(bytes < 65_536 * 9 / 8 + 1024, "{bytes}");
+    let output = run(&setup, &["flush", "--timeout", "100"], "");
+    assert_eq!(output.status.code(), Some(69), "{output:?}");
+    let listed = std::fs::read_to_string(folder.join("lost/events.jsonl")).unwrap();
+    assert_eq!(listed.lines().count(), 58, "each is listed, whether it is told in the log or not");
 }
