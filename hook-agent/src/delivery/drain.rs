@@ -195,13 +195,17 @@ impl Drain {
         let batch = &window.batches[index];
         let sent = step.request(batch.lines.len());
         let lines = &batch.lines[sent.clone()];
-        let settling = Settling { window, index, sent: &sent, lines, answers, report };
+        let asks = !window.is_create() && step.has_to_ask(&sent);
+        let settling = Settling { window, index, sent: &sent, asks, lines, answers, report };
         if self.is_held(&batch.session) && self.hold(&settling, false) {
             return Sent::Settled;
         }
-        self.head.sending(index, &sent);
+        if !asks {
+            self.head.sending(index, &sent);
+        }
         let seq = (!window.is_create()).then_some(step.seq);
-        let body = body(window, lines);
+        let bears = if asks { &[] } else { lines };
+        let body = body(window, bears);
         let request = request(&self.spool.producer, batch, &step, seq, &body);
         Report::add(&report.batches, 1);
         let verdict = match transport.send(&request) {
@@ -209,7 +213,7 @@ impl Drain {
                 if response.repeated {
                     self.head.doubt(index, &sent);
                 }
-                let (session, lines, token) = (&batch.session, lines.len(), transport.shows_token());
+                let (session, lines, token) = (&batch.session, bears.len(), transport.shows_token());
                 judge(&response, Asked { session, seq, lines, token })
             }
             Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
@@ -219,7 +223,10 @@ impl Drain {
 
     fn act(&mut self, verdict: Verdict, at: &Settling<'_>) -> Sent {
         match verdict {
+            Verdict::Delivered(results) if at.asks => self.shown(at, results),
             Verdict::Delivered(results) => self.delivered(at, results),
+            // Not whether that was the request in doubt: what is left of it begins anew.
+            Verdict::Stored if at.asks => self.renumber(at, 0),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => {
                 self.head.doubt(at.index, at.sent);
@@ -229,18 +236,43 @@ impl Drain {
             Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::NoSession { message } => self.no_session(at, &message),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
+            Verdict::Refused { message: reason, .. } | Verdict::Broken { reason } if at.asks => {
+                self.not_shown(at, reason)
+            }
             Verdict::Refused { code, message } => self.refused(at, code, message),
             Verdict::Broken { reason } => self.broke(at, reason),
         }
     }
 
-    /// More results than lines are the answer to an earlier, larger request under the same number.
-    fn delivered(&mut self, at: &Settling<'_>, mut results: Vec<LineResult>) -> Sent {
-        let step = self.head.step(at.index);
-        let (stored, before) = step.answered(at.sent, results.len());
+    /// Other results than lines are the answer to a request that nobody here knows of.
+    fn delivered(&mut self, at: &Settling<'_>, results: Vec<LineResult>) -> Sent {
+        if results.len() == at.lines.len() { self.settle(at, results, true) } else { self.go_on(at) }
+    }
+
+    /// What an empty batch was answered: the results of the request in doubt, or none if that was not stored.
+    fn shown(&mut self, at: &Settling<'_>, mut results: Vec<LineResult>) -> Sent {
+        let Some((stored, before)) = self.head.step(at.index).shown(results.len()) else {
+            return self.go_on(at);
+        };
         results.drain(..before);
         let lines = &at.window.batches[at.index].lines[stored];
         self.settle(&Settling { lines, ..*at }, results, true)
+    }
+
+    /// Something refuses an empty batch, or fails on it. That is not for the batch's size, so it may pass.
+    fn not_shown(&mut self, at: &Settling<'_>, reason: String) -> Sent {
+        let (times, since) = self.head.broke();
+        if since < self.patience || times < BROKEN_ATTEMPTS {
+            at.failed(reason);
+            return Sent::Failed(None);
+        }
+        self.go_on(at)
+    }
+
+    /// With the next number.
+    fn go_on(&mut self, at: &Settling<'_>) -> Sent {
+        self.head.next_number(at.index);
+        Sent::Again
     }
 
     /// At once, but a service that is content with no numbers at all is not asked without a pause.

@@ -14,8 +14,10 @@ use crate::spool::{Reason, Rejection, Spool, Window, keep};
 pub(super) struct Settling<'a> {
     pub window: &'a Window,
     pub index: usize,
-    /// Which of the batch's lines were sent.
+    /// Which of the batch's lines were sent, or
     pub sent: &'a Range<usize>,
+    /// are to be sent once an empty batch has asked what became of those before.
+    pub asks: bool,
     /// Indexes into the window's records.
     pub lines: &'a [usize],
     pub answers: Option<&'a Answers>,

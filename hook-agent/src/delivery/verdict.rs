@@ -135,7 +135,7 @@ fn delivered(response: &Response, asked: Asked<'_>) -> Option<Verdict> {
     }
     let answer = serde_json::from_slice::<BatchAnswer<'_>>(&response.body).ok()?;
     let Some(results) = answer.results else {
-        return (answer.success && answer.duplicate).then(|| Verdict::Delivered(Vec::new()));
+        return (answer.success && answer.duplicate).then_some(Verdict::Stored);
     };
     // An earlier request under this number may have had other lines.
     if results.len() != asked.lines && !response.duplicate {
@@ -279,7 +279,7 @@ mod tests {
         let other_lines = Response { duplicate: true, ..answer(200, &results(&[one])) };
         assert!(matches!(judge(&other_lines, asked(Some(0))), Verdict::Delivered(_)));
         let forgotten = answer(200, r#"{"success":true,"duplicate":true}"#);
-        assert_eq!(judge(&forgotten, asked(Some(0))), Verdict::Delivered(Vec::new()));
+        assert_eq!(judge(&forgotten, asked(Some(0))), Verdict::Stored);
         for body in ["{}", "", r#"{"success":false}"#, r#"{"id":"s-1"}"#, "<html>"] {
             assert!(matches!(judge(&answer(200, body), asked(None)), Verdict::Retry { .. }), "{body}");
         }

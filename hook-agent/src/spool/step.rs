@@ -1,25 +1,20 @@
 //! How far one session's batch is, and what may be stored of it unknown to us.
 //!
-//! A number is meant for one request. It carries another only where the first was refused whole: then the batch is
-//! halved, and a line that is refused alone is set aside. If an earlier request under the number had no answer, the
-//! service may have stored that one, and answers every later one with its results. Two rules keep this sound, with
-//! any service:
+//! A number is meant for one request: the service answers every later one under it with the results of the first that it
+//! took. Where that is refused whole, the batch has to be halved, and a line that is refused alone is set aside: then what
+//! is left is another request. That is simple as long as each attempt was answered. If one was not, the service may have
+//! stored it.
 //!
-//! - While a number is in doubt, no request under it ends later than the smallest one whose answer is missing: all that
-//!   is sent is then part of whatever is stored, and settles nothing that is not.
-//! - How many results an answer has tells which request it is for: fewer than the lines that were sent are a line's
-//!   that was sent alone, and has been set aside since. Where it can't be told, only what was sent is settled, and the
-//!   rest is sent under the next number.
+//! So while a request is in doubt nothing else is sent under its number: either the same lines again, or, where that is
+//! no use any more, an **empty batch**, which stores nothing and is small enough for whatever refused the other for its
+//! size. If the service has stored the request, the empty batch is a repeat, and answered with its results: the lines
+//! that are left of it are settled by them. If not, the empty batch is the one that has used the number up, and is
+//! answered with no results, now and whenever it is repeated: what is left goes under the next number. Either way
+//! nothing is lost, and nothing is stored twice, however many answers are lost on the way.
 //!
-//! What remains: a line may be stored twice, never lost, if two requests under one number had no answer. Lines 1 and 2
-//! are sent and stored, and the answer is lost. The repeat is refused whole, so line 1 is sent alone; that answer is
-//! lost, too, and the repeat refused: line 1 is set aside. Line 2 is next. Under the same number its answer would have
-//! one result, and so would a repeat of line 1's: taking that for line 2's might lose it. So it goes under the next
-//! number, and is stored once more. `Producer-Duplicate` in the answer would tell the two apart, but a service that does
-//! not send it, as an older one, looks as if nothing had been repeated: then the line would be lost.
-//!
-//! Once every line below that end is set aside, the number goes along: it may be used up. If it is not, the service says
-//! so (a gap), and the rest is numbered anew.
+//! Once every line of a request in doubt is set aside, nothing is left to ask for, and the number goes along: it may
+//! be used up. If it is not, the service says so (a gap), and the rest is numbered anew. What for twenty times refuses even an
+//! empty batch leaves the doubt: what is left goes under the next number, and may be stored twice.
 
 use std::ops::Range;
 
@@ -46,12 +41,10 @@ pub(crate) struct Step {
     /// where it ended; 0 if there was none.
     #[serde(rename = "r", default, skip_serializing_if = "is_zero")]
     reach: usize,
-    /// Where the smallest of them ended, those of one line aside.
+    /// The same. An earlier version sends nothing that ends later, and halves the request under its number: where that
+    /// one ended.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     bound: usize,
-    /// One line was sent alone and its answer is missing: its place, counted from 1; 0 if there was none.
-    #[serde(rename = "a", default, skip_serializing_if = "is_zero")]
-    alone: usize,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -65,10 +58,9 @@ impl Step {
         Self { epoch, seq, ..Self::default() }
     }
 
-    /// The lines of the request to send now, of a batch of `total`.
+    /// The lines to send next, of a batch of `total`.
     pub(crate) fn request(&self, total: usize) -> Range<usize> {
-        let end = if self.in_doubt() { self.bound.min(total) } else { total };
-        let end = if self.lines == 0 { end } else { end.min(self.settled + self.lines) };
+        let end = if self.lines == 0 { total } else { total.min(self.settled + self.lines) };
         self.settled.min(end)..end
     }
 
@@ -77,54 +69,44 @@ impl Step {
         self.reach > 0
     }
 
-    /// This request may be stored.
+    /// Whether an empty batch has to ask what became of the request in doubt before these lines can be sent.
+    pub(crate) fn has_to_ask(&self, lines: &Range<usize>) -> bool {
+        self.in_doubt() && (self.from != lines.start || self.reach != lines.end || self.bound != self.reach)
+    }
+
+    /// The request of these lines may be stored.
     pub(crate) fn doubt(&mut self, sent: &Range<usize>) {
         if !self.in_doubt() {
             (self.from, self.reach, self.bound) = (sent.start, sent.end, sent.end);
-        } else if sent.len() > 1 {
-            self.bound = self.bound.min(sent.end);
-        }
-        if sent.len() == 1 {
-            self.alone = sent.end;
         }
     }
 
-    /// The lines that an answer with so many results settles, and how many of the results are for lines before them.
-    pub(crate) fn answered(&self, sent: &Range<usize>, results: usize) -> (Range<usize>, usize) {
-        if self.alone > 0 && results < sent.len() {
-            return (sent.start..sent.start, 0);
-        }
-        let before = sent.start - self.from.min(sent.start);
-        let known = before == 0 || results == self.reach - self.from || results == self.bound - self.from;
-        let end = self.from + results;
-        if results > sent.len() && known && end >= sent.end && end <= self.reach {
-            return (sent.start..end, before);
-        }
-        (sent.clone(), results.saturating_sub(sent.len()))
+    /// The lines left of the request in doubt that the answer to an empty batch shows to be stored, if any, and how many of
+    /// its results are for lines before them.
+    pub(crate) fn shown(&self, results: usize) -> Option<(Range<usize>, usize)> {
+        let end =
+            [self.reach, self.bound].into_iter().find(|end| results > 0 && results == end - self.from)?;
+        let stored = self.settled.max(self.from)..end;
+        (!stored.is_empty()).then(|| (stored.clone(), stored.start - self.from))
     }
 
     /// So many more lines are done with; with `counted` so is the number.
     pub(crate) fn settle(&mut self, lines: usize, counted: bool) {
         self.settled += lines;
         self.lines = self.lines.saturating_sub(lines);
-        if counted || self.in_doubt() && self.settled >= self.bound {
-            self.number(self.epoch, self.seq + 1);
+        if counted || self.in_doubt() && self.settled >= self.reach {
+            self.next_number();
         }
-        self.tell_apart();
     }
 
     /// From now on requests carry so many lines.
     pub(crate) fn split(&mut self, lines: usize) {
         self.lines = lines;
-        self.tell_apart();
     }
 
-    /// Two lines that were sent alone under one number have answers alike: the second has the next number.
-    fn tell_apart(&mut self) {
-        let next = self.request(usize::MAX);
-        if self.alone > 0 && next.len() == 1 && next.end != self.alone {
-            self.number(self.epoch, self.seq + 1);
-        }
+    /// This number is used up.
+    pub(crate) fn next_number(&mut self) {
+        self.number(self.epoch, self.seq + 1);
     }
 
     /// From here on under this number, which nothing was sent with.
@@ -138,32 +120,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_never_ends_later_than_one_that_may_be_stored() {
+    fn what_is_in_doubt_is_repeated_or_asked_for() {
         let mut step = Step::new(1, 0);
+        assert!(!step.has_to_ask(&step.request(8)));
         step.doubt(&(0..8));
-        step.lines = 4;
-        step.doubt(&step.request(9));
-        step.lines = 1;
-        step.doubt(&step.request(9));
+        assert!(!step.has_to_ask(&step.request(8)), "the same again");
+        step.split(4);
+        assert!(step.has_to_ask(&step.request(8)));
         step.settle(1, false);
-        assert_eq!((step.request(9), step.seq), (1..4, 0));
+        assert_eq!(step.shown(8), Some((1..8, 1)));
+        assert_eq!((step.shown(0), step.shown(3)), (None, None));
+        step.next_number();
+        assert_eq!((step.seq, step.in_doubt(), step.request(8)), (1, false, 1..4));
+        step.doubt(&(1..4));
         step.settle(3, false);
-        assert_eq!((step.request(9), step.seq), (4..9, 1), "none is left that the number is for");
+        assert_eq!((step.seq, step.in_doubt()), (2, false), "nothing of it is left");
     }
 
     #[test]
-    fn the_number_of_results_tells_what_is_stored() {
+    fn what_an_earlier_version_has_halved_under_its_number_is_asked_for() {
+        let earlier = r#"{"e":1,"q":7,"s":1,"n":3,"r":8,"b":4,"a":1}"#;
+        let step: Step = serde_json::from_str(earlier).unwrap();
+        assert!(step.has_to_ask(&step.request(8)));
+        assert_eq!((step.shown(8), step.shown(4)), (Some((1..8, 1)), Some((1..4, 1))));
+        assert_eq!(step.shown(1), None, "the line that was sent alone is set aside");
+    }
+
+    #[test]
+    fn an_earlier_version_sends_nothing_that_ends_later_than_what_is_in_doubt() {
         let mut step = Step::new(1, 0);
-        assert_eq!(step.answered(&(0..8), 8), (0..8, 0));
         step.doubt(&(0..8));
-        assert_eq!(step.answered(&(0..4), 8), (0..8, 0));
-        step.doubt(&(0..4));
-        assert_eq!(step.answered(&(0..2), 4), (0..4, 0));
-        step.settle(1, false);
-        assert_eq!(step.answered(&(1..4), 8), (1..8, 1), "the first");
-        assert_eq!(step.answered(&(1..4), 4), (1..4, 1), "the second");
-        assert_eq!(step.answered(&(1..4), 3), (1..4, 0), "this one");
-        assert_eq!(step.answered(&(1..2), 3), (1..2, 2), "not known");
+        assert_eq!(serde_json::to_string(&step).unwrap(), r#"{"e":1,"q":0,"r":8,"b":8}"#);
     }
 
     const TOTAL: usize = 6;
@@ -176,7 +163,6 @@ mod tests {
         known: (u64, u64, usize),
         stored: [u32; TOTAL],
         delivered: [bool; TOTAL],
-        unanswered: u32,
     }
 
     impl Way {
@@ -196,21 +182,26 @@ mod tests {
 
         fn answered(&mut self, sent: &Range<usize>) {
             let Some(results) = self.arrive(sent) else { return self.step.number(self.step.epoch + 1, 0) };
-            let (lines, _) = self.step.answered(sent, results);
-            lines.clone().for_each(|line| self.delivered[line] = true);
-            self.step.settle(lines.len(), true);
+            let settled = if sent.is_empty() {
+                self.step.shown(results).map(|(lines, _)| lines)
+            } else {
+                Some(sent.clone())
+            };
+            let Some(settled) = settled else { return self.step.next_number() };
+            assert!(sent.is_empty() || results == sent.len());
+            settled.clone().for_each(|line| self.delivered[line] = true);
+            self.step.settle(settled.len(), true);
         }
 
         fn lost(&mut self, sent: &Range<usize>, arrives: bool) {
             if arrives {
                 self.arrive(sent);
             }
-            self.unanswered += 1;
             self.step.doubt(sent);
         }
 
-        fn refused(&mut self, sent: &Range<usize>) {
-            match sent.len() {
+        fn refused(&mut self, lines: usize) {
+            match lines {
                 1 => self.step.settle(1, false),
                 lines => self.step.split(lines / 2),
             }
@@ -220,12 +211,14 @@ mod tests {
             if self.step.settled == TOTAL {
                 for (stored, delivered) in self.stored.iter().zip(self.delivered) {
                     assert!(*stored > 0 || !delivered, "lost: {:?}", self.stored);
-                    assert!(*stored < 2 || self.unanswered > 1, "stored twice: {:?}", self.stored);
+                    assert!(*stored < 2, "stored twice: {:?}", self.stored);
                 }
                 return;
             }
-            let sent = self.step.request(TOTAL);
-            assert!(!sent.is_empty());
+            let lines = self.step.request(TOTAL);
+            assert!(!lines.is_empty());
+            let asks = self.step.has_to_ask(&lines);
+            let sent = if asks { lines.start..lines.start } else { lines.clone() };
             let after = |act: &dyn Fn(&mut Self)| {
                 let mut way = self.clone();
                 act(&mut way);
@@ -235,13 +228,16 @@ mod tests {
             if more > 0 {
                 after(&|way| way.lost(&sent, true));
                 after(&|way| way.lost(&sent, false));
-                after(&|way| way.refused(&sent));
+                // For its size alone, which an empty batch has not.
+                if !asks {
+                    after(&|way| way.refused(lines.len()));
+                }
             }
         }
     }
 
     #[test]
-    fn whatever_happens_on_the_way_nothing_counts_as_delivered_that_is_not_stored() {
+    fn whatever_happens_on_the_way_everything_is_stored_once() {
         Way { step: Step::new(1, 0), ..Way::default() }.go(12);
     }
 }

@@ -231,6 +231,13 @@ impl Head {
         self.inherited || self.step(index).in_doubt()
     }
 
+    /// The current number of a batch is used up.
+    pub(crate) fn next_number(&mut self, index: usize) {
+        self.change(index, Step::next_number);
+        self.progress.broken = 0;
+        self.save();
+    }
+
     /// From now on this batch's requests carry so many lines.
     pub(crate) fn split(&mut self, index: usize, lines: usize) {
         self.change(index, |step| step.split(lines));

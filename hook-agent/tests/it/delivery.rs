@@ -4,9 +4,11 @@ use std::io::Read;
 use std::sync::mpsc;
 use std::time::Duration;
 
+use hook_agent::Ticket;
 use serde_json::{Value, json};
 
-use crate::setup::{DEADLINE, SESSION, as_child_with, child_saying, numbered, setup, setup_with};
+use crate::service::Fault;
+use crate::setup::{DEADLINE, SESSION, Setup, as_child_with, child_saying, numbered, setup, setup_with};
 
 #[test]
 fn calls_arrive_once_and_in_order_whether_awaited_or_not() {
@@ -122,9 +124,9 @@ fn a_ticket_can_be_made_again_from_its_number() {
 #[test]
 fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     let setup = setup();
-    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
+    let too_large = Fault::Answer(413, "", "<html>too large</html>");
     // While the first is on its way the others gather to one batch.
-    let held = crate::service::Fault::Held;
+    let held = Fault::Held;
     setup.service.lock().faults.extend([held, too_large.clone(), too_large]);
     setup.agent.log_action(&numbered(0)).unwrap();
     setup.service.wait(|state| !state.requests.is_empty());
@@ -136,87 +138,65 @@ fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     assert!(setup.service.lock().requests.len() >= 5, "whole, halved, and halved again");
 }
 
-/// A batch was stored and its answer lost; then something on the way refuses it for its size.
+/// While the first record is on its way, so many others gather to one batch, which meets these faults.
+fn batch_that_meets(faults: &[Fault], others: u64) -> (Setup, Vec<Ticket>) {
+    let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
+    setup.service.lock().faults.push_back(Fault::Held);
+    setup.service.lock().faults.extend(faults.iter().cloned());
+    setup.agent.log_action(&numbered(0)).unwrap();
+    setup.service.wait(|state| !state.requests.is_empty());
+    let tickets = (1..=others).map(|n| setup.agent.log_action(&numbered(n as usize)).unwrap()).collect();
+    setup.service.release();
+    (setup, tickets)
+}
+
+const TOO_LARGE: Fault = Fault::Answer(413, "", "<html>too large</html>");
+
 #[test]
-fn a_batch_that_was_stored_before_it_is_halved_is_stored_once() {
-    for refusals in 1..=2 {
-        let setup = setup();
-        let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-        let held = crate::service::Fault::Held;
-        setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
-        setup.service.lock().faults.extend(std::iter::repeat_n(too_large, refusals));
-        setup.agent.log_action(&numbered(0)).unwrap();
-        setup.service.wait(|state| !state.requests.is_empty());
-        let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
-        setup.service.release();
-        for (ticket, seq) in tickets.into_iter().zip(2..) {
-            let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
-            assert_eq!(answer["seq"], seq, "each has its own answer");
+fn a_batch_that_was_stored_before_it_is_refused_is_stored_once_and_each_has_its_own_answer() {
+    let (setup, tickets) = batch_that_meets(&[Fault::CloseStored, TOO_LARGE], 7);
+    for (ticket, seq) in tickets.into_iter().zip(2..) {
+        let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
+        assert_eq!(answer["seq"], seq);
+    }
+    setup.agent.log_action(&numbered(8)).unwrap();
+    assert!(setup.agent.flush(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), (0..9).collect::<Vec<u64>>());
+    let stats = setup.agent.stats().unwrap();
+    assert_eq!((stats.delivered, stats.rejected, stats.pending), (9, 0, 0));
+}
+
+/// The batch is stored or not, and its answer lost; it is refused for its size; then what asks for it meets a fault.
+#[test]
+fn what_asks_for_a_batch_in_doubt_is_repeated_until_it_is_answered() {
+    let broken = Fault::Answer(500, "", r#"{"error":"oops","code":"internal"}"#);
+    for batch in [Fault::CloseStored, Fault::Close] {
+        for asking in [Fault::CloseStored, Fault::Close, Fault::HalfAnswer, Fault::Garbage, broken.clone()] {
+            let faults = [batch.clone(), TOO_LARGE, asking.clone(), asking.clone(), asking.clone()];
+            let (setup, _tickets) = batch_that_meets(&faults, 7);
+            assert!(setup.agent.flush(DEADLINE).unwrap());
+            setup.agent.log_action(&numbered(8)).unwrap();
+            assert!(setup.agent.flush(DEADLINE).unwrap());
+            assert_eq!(
+                setup.service.numbers(SESSION),
+                (0..9).collect::<Vec<u64>>(),
+                "{batch:?}, then {asking:?}"
+            );
+            assert_eq!(setup.agent.stats().unwrap().rejected, 0);
         }
-        setup.agent.log_action(&numbered(8)).unwrap();
-        assert!(setup.agent.flush(DEADLINE).unwrap());
-        assert_eq!(setup.service.numbers(SESSION), (0..9).collect::<Vec<u64>>());
-        let stats = setup.agent.stats().unwrap();
-        assert_eq!((stats.delivered, stats.rejected, stats.pending), (9, 0, 0));
     }
 }
 
 /// Four of eight were stored, their answer lost; then each size down to one line is refused.
 #[test]
 fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_with_it() {
-    let setup = setup();
-    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    let held = crate::service::Fault::Held;
-    setup.service.lock().faults.extend([held, too_large.clone(), crate::service::Fault::CloseStored]);
-    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 3));
-    setup.agent.log_action(&numbered(0)).unwrap();
-    setup.service.wait(|state| !state.requests.is_empty());
-    (1..9).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
-    setup.service.release();
+    let faults = [TOO_LARGE, Fault::CloseStored, TOO_LARGE, TOO_LARGE, TOO_LARGE, TOO_LARGE];
+    let (setup, _tickets) = batch_that_meets(&faults, 8);
     assert!(setup.agent.flush(DEADLINE).unwrap());
     setup.agent.log_action(&numbered(9)).unwrap();
     assert!(setup.agent.flush(DEADLINE).unwrap());
-    assert_eq!(setup.service.numbers(SESSION), (0..10).collect::<Vec<u64>>());
-}
-
-/// All were stored, their answer lost; a line is refused alone, and what is left of the batch is halved again.
-#[test]
-fn each_has_its_own_answer_also_when_what_a_refused_line_leaves_is_halved() {
-    let setup = setup();
-    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    let held = crate::service::Fault::Held;
-    setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
-    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 5));
-    setup.agent.log_action(&numbered(0)).unwrap();
-    setup.service.wait(|state| !state.requests.is_empty());
-    let tickets: Vec<_> = (1..8).map(|n| setup.agent.log_action(&numbered(n)).unwrap()).collect();
-    setup.service.release();
-    assert!(setup.agent.flush(DEADLINE).unwrap());
-    for (ticket, seq) in tickets.into_iter().zip(2..).skip(1) {
-        let answer: Value = ticket.wait(DEADLINE).unwrap().parse().unwrap();
-        assert_eq!(answer["seq"], seq);
-    }
-    assert_eq!(setup.service.numbers(SESSION), (0..8).collect::<Vec<u64>>());
-}
-
-/// All were stored, their answer lost; then the service fails until a line is given up.
-#[test]
-fn a_line_that_is_given_up_leaves_the_number_to_what_may_be_stored_under_it() {
-    let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
-    let too_large = crate::service::Fault::Answer(413, "", "<html>too large</html>");
-    let broken = crate::service::Fault::Answer(500, "", r#"{"error":"oops","code":"internal"}"#);
-    let held = crate::service::Fault::Held;
-    setup.service.lock().faults.extend([held, crate::service::Fault::CloseStored]);
-    setup.service.lock().faults.extend(std::iter::repeat_n(too_large, 2));
-    setup.service.lock().faults.extend(std::iter::repeat_n(broken, 3));
-    setup.agent.log_action(&numbered(0)).unwrap();
-    setup.service.wait(|state| !state.requests.is_empty());
-    (1..8).for_each(|n| drop(setup.agent.log_action(&numbered(n)).unwrap()));
-    setup.service.release();
-    assert!(setup.agent.flush(DEADLINE).unwrap());
-    setup.agent.log_action(&numbered(8)).unwrap();
-    assert!(setup.agent.flush(DEADLINE).unwrap());
-    assert_eq!(setup.service.numbers(SESSION), (0..9).collect::<Vec<u64>>());
+    assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3, 4, 6, 7, 8, 9], "the fifth was refused alone");
+    assert_eq!(setup.agent.stats().unwrap().rejected, 1);
 }
 
 #[test]

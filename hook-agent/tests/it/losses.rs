@@ -172,7 +172,11 @@ fn what_a_full_spool_refuses_a_short_process_is_told() {
     setup.service.down();
     for refused in [false, false, true, true] {
         let output = write_into_a_small_spool(&setup);
-        assert_eq!((output.status.code(), said(&output).contains("is full")), (Some(0), refused), "{output:?}");
+        assert_eq!(
+            (output.status.code(), said(&output).contains("is full")),
+            (Some(0), refused),
+            "{output:?}"
+        );
     }
     setup.service.up();
     assert_eq!(flush(&setup).status.code(), Some(74));

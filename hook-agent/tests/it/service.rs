@@ -180,7 +180,10 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
             return;
         }
         state.requests.push(request.clone());
-        let fault = state.faults.pop_front().or_else(|| state.always.clone());
+        // Nobody refuses an empty batch for its size.
+        let is_refusal = matches!(state.faults.front(), Some(Fault::Answer(413, ..)));
+        let passes = is_refusal && request.path.ends_with("/events") && request.body.is_empty();
+        let fault = if passes { None } else { state.faults.pop_front().or_else(|| state.always.clone()) };
         let goes_on = act(&mut writer, state, &request, fault.as_ref(), shared);
         shared.1.notify_all();
         if !goes_on {
