@@ -120,10 +120,13 @@ impl Called {
     }
 }
 
-/// Ours by whatever path it is called, with whatever options behind it.
+/// Ours by whatever path it is called, with whatever options behind it. A copy may have another name, such as
+/// `hook-agent-1.2`; it has our word in any case.
 fn is_ours(hook: &CstNode) -> bool {
     let is_ours = |called: Called| {
-        called.program.rsplit('/').next() == Some(PROGRAM) && called.words.iter().any(|word| word == WORD)
+        let name = called.program.rsplit(['/', '\\']).next().unwrap_or_default();
+        let is_named = name.starts_with(PROGRAM) || called.apart && called.words == [WORD];
+        is_named && called.words.iter().any(|word| word == WORD)
     };
     Called::of(hook).is_some_and(is_ours)
 }
@@ -252,6 +255,8 @@ mod tests {
         }
         assert!(is_ours(r#"{"command": "/a b/hook-agent", "args": ["claude-code"]}"#));
         assert!(!is_ours(r#"{"command": "/a b/hook-agent", "args": ["exec"]}"#));
+        assert!(is_ours(r#"{"command": "/opt/recorder", "args": ["claude-code"]}"#), "as it is put in");
+        assert!(!is_ours(r#"{"command": "/opt/other", "args": ["run", "claude-code"]}"#));
         assert!(!is_ours(r#"{"command": 7}"#) && !is_ours("[]"));
     }
 
