@@ -1,6 +1,6 @@
 //! `/api/sessions`: birth, metadata, end, and the batch door.
 
-use actix_web::{HttpRequest, web};
+use actix_web::{HttpRequest, rt, web};
 use serde_json::Value;
 use session_model::event::Birth;
 use session_model::timestamp::Timestamp;
@@ -108,9 +108,10 @@ pub async fn read(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) 
     streamed(Permit::new(caller).cover(sessions.whole(&id.0, logs).await)).await
 }
 
-/// Removes a session.
+/// Removes a session. It leaves the lists that it is in also if the client does not wait for that.
 pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
-    written(sessions.delete(&id.0, producer.0).await)
+    let deletion = rt::spawn(async move { sessions.delete(&id.0, producer.0).await });
+    written(deletion.await.map_err(|_| Refusal::new(Code::Internal, "the deletion was broken off"))?)
 }
 
 /// The sessions of a user.

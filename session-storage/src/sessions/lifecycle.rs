@@ -71,7 +71,7 @@ impl Sessions {
     }
 
     /// Takes a session that has gone out of the lists that an agent of another session has put it in. It need not say so
-    /// itself, and so that is no part of its deletion: a crash in between, or a client that goes away, leaves it listed.
+    /// itself, and so that is no part of its deletion: a crash in between leaves it listed.
     async fn leave_lists(&self, id: &SessionId) {
         for parent in self.store.index.parents_of(id.as_str()) {
             let command = Command::LinkChild { child: id.to_string(), present: false };

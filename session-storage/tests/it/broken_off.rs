@@ -229,3 +229,24 @@ async fn until_quiet(server: &TestServer) {
     })
     .await;
 }
+
+#[tokio::test]
+async fn whoever_deletes_a_session_and_goes_away_leaves_it_in_no_list() {
+    let server = TestServer::start();
+    server.create("lister", "u").await;
+    for n in 0..ROUNDS {
+        let child = format!("child-{n}");
+        server.create(&child, "u").await;
+        let agent = json!({"agentId": child, "type": "t", "task": "x", "subsession": child});
+        server.spawn_agent("lister", agent).await.ok();
+    }
+    for n in 0..ROUNDS {
+        let path = format!("/api/sessions/child-{n}");
+        cut(&server, "DELETE", &path, &json!({}), Duration::from_micros(50 * n as u64)).await;
+    }
+    eventually("none is listed", async || {
+        (server.metadata("lister").await["subsessions"] == json!([])).then_some(())
+    })
+    .await;
+    assert_eq!(disk::names(&server.storage().join("sessions")), ["lister"]);
+}
