@@ -26,3 +26,4 @@ mod service;
 mod setup;
 mod sharing;
 mod spools;
+mod versions;

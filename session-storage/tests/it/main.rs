@@ -77,3 +77,4 @@ mod traces;
 mod transfer;
 mod transfer_tls;
 mod unreadable;
+mod versions;
