@@ -99,10 +99,14 @@ impl Hook {
         let note = agent_note(&payload);
         let user = self.config.user_id.clone().or_else(system_user).unwrap_or_else(|| "unknown".to_owned());
         let named = self.config.session_id.as_deref() == Some(&session);
+        let known =
+            folder.as_ref().map(|folder| Run::load(&folder.path, &session, false)).unwrap_or_default();
         let is_start = Meaning::of(&payload.hook_event_name) == Meaning::SessionStart;
-        let process = if is_start { process::caller() } else { None };
+        let caller = if is_start || !known.begun { process::caller() } else { None };
+        let is_left = is_start && known.process.as_ref().is_some_and(process::has_ended);
         let model = self.model(folder.as_ref(), &payload);
-        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user: &user, named, note, process, model };
+        let stamp = Stamp { at: &at, raw: &raw };
+        let scene = Scene { stamp, user: &user, named, note, caller, is_left, model };
         self.record(folder.as_ref(), &session, &payload, &scene);
     }
 

@@ -50,6 +50,11 @@ fn lines(setup: &Setup) -> Vec<Value> {
     setup.service.lock().sessions.get(SESSION).map(|session| session.lines.clone()).unwrap_or_default()
 }
 
+/// The data of the last line that the service has.
+fn last(setup: &Setup) -> Value {
+    lines(setup).last().expect("a hook was delivered")["data"].clone()
+}
+
 /// The `toolUseId`s of the actions that the service has, in order.
 fn calls(setup: &Setup) -> Vec<String> {
     let is_call = |line: &&Value| line["data"]["type"] != "tool_error";
@@ -220,7 +225,7 @@ fn a_transcript_that_is_no_file_holds_nothing_up() {
     let payload = json!({"session_id": "c", "hook_event_name": "Stop", "transcript_path": fifo});
     hook(&setup, &payload.to_string());
     flush(&setup);
-    assert_eq!(lines(&setup)[0]["data"]["type"], "stop");
+    assert_eq!(last(&setup)["type"], "stop");
 }
 
 #[test]
@@ -235,7 +240,7 @@ fn a_payload_is_recorded_though_its_pipe_stays_open() {
     });
     drop(pipe);
     flush(&setup);
-    assert_eq!(lines(&setup)[0]["data"]["content"], "}\"{");
+    assert_eq!(last(&setup)["content"], "}\"{");
 }
 
 #[test]
@@ -333,7 +338,7 @@ fn what_did_not_fit_goes_straight_to_the_service_and_what_fitted_is_stored_once(
     });
 }
 
-/// What the service has when a spool had room for one of an agent's two records.
+/// What the service has when a spool had room for all of an agent's records but the last.
 fn with_a_spool_that_is_full(setup: &Setup) -> Vec<Value> {
     let bounded = |payload: &str| {
         let mut command = command(setup, &["claude-code", "--wait", "1000"]);
@@ -429,7 +434,8 @@ fn the_session_is_claude_codes_own_where_none_is_named() {
     child.stdin.take().unwrap().write_all(call(0).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     flush(&setup);
-    assert_eq!(setup.service.data("c").len(), 1);
+    let data = setup.service.data("c");
+    assert_eq!(data.last().unwrap()["toolUseId"], "t0");
 }
 
 #[test]
