@@ -229,6 +229,24 @@ fn a_transcript_that_is_no_file_holds_nothing_up() {
 }
 
 #[test]
+fn the_calls_of_a_run_tell_the_model_as_soon_as_the_transcript_has_it() {
+    let setup = setup();
+    let transcript = setup.dir.path().join("transcript.jsonl");
+    let answer = json!({"type": "assistant", "message": {"model": "opus"}}).to_string() + "\n";
+    for (n, text) in ["", &answer, &answer].into_iter().enumerate() {
+        std::fs::write(&transcript, text).unwrap();
+        let mut payload: Value = serde_json::from_str(&call(n)).unwrap();
+        payload["transcript_path"] = json!(transcript);
+        hook(&setup, &payload.to_string());
+    }
+    flush(&setup);
+    let models: Vec<Value> = lines(&setup).iter().map(|line| line["data"]["model"].clone()).collect();
+    let told: Vec<&Value> = models.iter().filter(|model| !model.is_null()).collect();
+    assert_eq!(told, ["opus"]);
+    assert_eq!(last(&setup)["toolUseId"], "t2");
+}
+
+#[test]
 fn a_payload_is_recorded_though_its_pipe_stays_open() {
     let setup = setup();
     let mut hook = command(&setup, &["claude-code"]).stdin(std::process::Stdio::piped()).spawn().unwrap();
