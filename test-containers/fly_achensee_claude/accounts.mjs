@@ -25,6 +25,14 @@ export async function eventsOf(service, sessionId) {
   return { session, events, records };
 }
 
+/**
+ * Whether SessionStart took a session over that was there: `InstructionsLoaded` runs beside it and may be recorded first,
+ * and the first record of a session makes it.
+ */
+export function isClaim(event) {
+  return event.type === 'session_created' && event.data.claimed === true;
+}
+
 /** The runs of the CLI, each with its lines and its records: a hook is stamped when it starts, so its time tells. */
 export function runsOf(side, records) {
   const begun = side.filter((line) => line.kind === 'run');

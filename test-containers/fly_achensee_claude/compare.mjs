@@ -8,7 +8,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { eventsOf, readSide, runsOf } from './accounts.mjs';
+import { eventsOf, isClaim, readSide, runsOf } from './accounts.mjs';
 
 const [sideFile, service, sessionId, workspace] = process.argv.slice(2);
 const side = readSide(sideFile);
@@ -46,7 +46,7 @@ function session_() {
     ...(runs[at - 1]?.ended ? ['session_reopened'] : []),
     ...(ended ? ['session_finalized'] : []),
   ]);
-  const found = events.map((event) => event.type).filter((type) => type.startsWith('session_'));
+  const found = events.filter((event) => !isClaim(event)).map((event) => event.type).filter((type) => type.startsWith('session_'));
   check('created, finalized, reopened', found, ['session_created', ...ends]);
   check('status', [session.metadata.status, session.final?.status], ['completed', 'success']);
   check('final response', session.final?.finalResponse, kind('result').at(-1).text);

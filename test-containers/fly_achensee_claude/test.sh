@@ -20,7 +20,8 @@ fail() { echo "test: $*" >&2 && exit 1; }
 dir=$(mktemp -d)
 service=
 clean_up() {
-  if [[ $service ]]; then kill "$service" 2>/dev/null || true; fi
+  # It writes into the directory until it has ended; the one that was started again is no child of this shell.
+  if [[ $service ]] && kill "$service" 2>/dev/null; then timeout 30 tail --pid="$service" -f /dev/null || true; fi
   if [[ ${KEEP:-} ]]; then echo "test: left $dir"; else rm -rf "$dir"; fi
 }
 trap clean_up EXIT

@@ -99,17 +99,34 @@ impl Hook {
         let note = agent_note(&payload);
         let user = self.config.user_id.clone().or_else(system_user).unwrap_or_else(|| "unknown".to_owned());
         let named = self.config.session_id.as_deref() == Some(&session);
+        let known =
+            folder.as_ref().map(|folder| Run::load(&folder.path, &session, false)).unwrap_or_default();
         let is_start = Meaning::of(&payload.hook_event_name) == Meaning::SessionStart;
-        let process = if is_start { process::caller() } else { None };
-        let model = self.model(folder.as_ref(), &payload);
-        let scene = Scene { stamp: Stamp { at: &at, raw: &raw }, user: &user, named, note, process, model };
+        let caller = if is_start || !known.begun { process::caller() } else { None };
+        let is_left = is_start && known.process.as_ref().is_some_and(process::has_ended);
+        let model = self.model(folder.as_ref(), &payload, &known);
+        let stamp = Stamp { at: &at, raw: &raw };
+        let scene = Scene { stamp, user: &user, named, note, caller, is_left, model };
         self.record(folder.as_ref(), &session, &payload, &scene);
     }
 
-    /// The model that answered, where a turn ends.
-    fn model(&self, folder: Option<&SharedFolder>, payload: &Payload<'_>) -> Option<String> {
-        let is_end = matches!(Meaning::of(&payload.hook_event_name), Meaning::Stop | Meaning::SessionEnd);
-        let path = payload.transcript_path.as_deref().filter(|_| is_end)?;
+    /// The model that answered, where a turn ends. A run that is killed has no end: its calls tell, until one has found
+    /// the answer in the transcript, which Claude Code writes up to a tenth of a second later.
+    fn model(&self, folder: Option<&SharedFolder>, payload: &Payload<'_>, known: &Run) -> Option<String> {
+        let is_asked = match Meaning::of(&payload.hook_event_name) {
+            Meaning::Stop | Meaning::SessionEnd => true,
+            Meaning::ToolCall | Meaning::ToolResult | Meaning::ToolError | Meaning::ToolBatch => {
+                known.model.is_none()
+            }
+            Meaning::SessionStart
+            | Meaning::Prompt
+            | Meaning::Message
+            | Meaning::StopFailure
+            | Meaning::AgentStart
+            | Meaning::AgentStop
+            | Meaning::Other => false,
+        };
+        let path = payload.transcript_path.as_deref().filter(|_| is_asked)?;
         last_model(Path::new(path)).unwrap_or_else(|error| {
             if error.kind() != io::ErrorKind::NotFound {
                 self.note(folder, &format!("transcript: {error}"));

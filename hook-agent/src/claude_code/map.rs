@@ -1,10 +1,11 @@
 //! Which hook becomes what. Pure: the payload, what is remembered and the agent's note in, records out.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::draft::{Draft, Stamp};
 use super::meaning::{Meaning, action_type, snake_case};
 use super::payload::{AgentNote, Payload, shortened, summary};
+use super::process::Caller;
 use super::run::{OpenCall, Run};
 use crate::Call;
 
@@ -21,15 +22,25 @@ pub(super) struct Scene<'a> {
     /// The session is named by `SESSION_ID`: it spans several of Claude Code's.
     pub named: bool,
     pub note: AgentNote,
-    /// The process that runs the session, where it starts.
-    pub process: Option<Value>,
-    /// The model of the last answer, where a turn ends.
+    /// The process that runs the session, where it begins.
+    pub caller: Option<Caller>,
+    /// The process that ran the session before has ended.
+    pub is_left: bool,
+    /// The model of the last answer, where a turn ends, or at a call while none is known.
     pub model: Option<String>,
 }
 
 /// The records of one hook, in order.
 pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
-    let mut drafts = records(payload, scene, run);
+    let meaning = Meaning::of(&payload.hook_event_name);
+    // A fork announces itself under the id of the session that it goes on from, which stays as it is.
+    if meaning == Meaning::SessionStart && forks(payload, scene) && !scene.named {
+        return vec![other(payload, scene.stamp)];
+    }
+    let has_begun = run.begun || payload.session_id.is_empty();
+    let is_late = !has_begun && meaning.remembers() && meaning != Meaning::SessionStart;
+    let mut drafts = if is_late { begin(payload, scene, run) } else { Vec::new() };
+    drafts.append(&mut records(payload, scene, run));
     let told = payload.model.as_ref().or(scene.model.as_ref());
     if let Some(model) = told.filter(|model| run.model.as_ref() != Some(model)) {
         run.model = Some(model.clone());
@@ -70,8 +81,32 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     if payload.source.as_deref() == Some("compact") {
         return vec![action];
     }
-    let Run { errors, model, agents, .. } = std::mem::take(run);
-    *run = Run { errors, model, agents, follows: true, ..Run::default() };
+    let cut_off = if scene.is_left { interrupted(payload, scene.stamp, run, |_| true) } else { Vec::new() };
+    let Run { errors, model, agents, open, results, .. } = std::mem::take(run);
+    *run = Run { errors, model, agents, open, results, follows: true, ..Run::default() };
+    let mut drafts = begin(payload, scene, run);
+    drafts.insert(1, Draft::of(Call::Reopen, json!({})));
+    drafts.extend(cut_off);
+    drafts.push(action);
+    // A fork's own id comes with its next hook.
+    run.begun = !forks(payload, scene);
+    drafts
+}
+
+/// Whether the session is resumed only for another one to go on from it.
+fn forks(payload: &Payload<'_>, scene: &Scene<'_>) -> bool {
+    let is_resumed = payload.source.as_deref() == Some("resume");
+    is_resumed && scene.caller.as_ref().is_some_and(|caller| caller.forks(&payload.session_id))
+}
+
+/// Makes the session where there is none, and has its state name Claude Code's session and process. That is for the
+/// session's start, or for the first hook of one that no start has told of: a fork, or a run that got its hooks later.
+fn begin<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
+    let process = scene.caller.as_ref().map(|caller| caller.process.clone());
+    (run.begun, run.process) = (true, process.clone());
+    // Nothing of a fork comes before its prompt.
+    let is_fork = scene.caller.as_ref().is_some_and(Caller::is_fork);
+    run.follows |= is_fork && Meaning::of(&payload.hook_event_name) == Meaning::Prompt;
     let skips = payload.permission_mode.as_deref() == Some("bypassPermissions");
     let mut config = json!({"permissionMode": payload.permission_mode, "dangerouslySkipPermissions": skips});
     if let Some(model) = &payload.model {
@@ -81,17 +116,18 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
         "source": "claude-code", "input": {"cwd": payload.cwd, "source": payload.source}, "config": config,
         "claudeSessionId": payload.session_id,
     });
-    let state = json!({
-        "workspace": {"cwd": payload.cwd},
-        "claudeCode": {
-            "sessionId": payload.session_id, "transcriptPath": payload.transcript_path, "process": scene.process,
-        },
+    let origin =
+        scene.caller.as_ref().and_then(Caller::origin).filter(|origin| *origin != payload.session_id);
+    let mut names = json!({
+        "sessionId": payload.session_id, "transcriptPath": payload.transcript_path, "process": process,
     });
+    if let Some(origin) = origin {
+        names["forkedFrom"] = origin.into();
+    }
+    let state = json!({"workspace": {"cwd": payload.cwd}, "claudeCode": names});
     vec![
         Draft::of(Call::CreateSession { user_id: scene.user, parent: None }, initial),
-        Draft::of(Call::Reopen, json!({})),
         Draft::of(Call::StateUpdate { if_version: None }, state),
-        action,
     ]
 }
 

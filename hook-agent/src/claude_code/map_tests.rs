@@ -13,7 +13,16 @@ fn mapped(raw: &str, run: &mut Run) -> Vec<(String, Value)> {
 
 fn mapped_as(raw: &str, run: &mut Run, named: bool, note: AgentNote) -> Vec<(String, Value)> {
     let payload = Payload::parse(raw).unwrap();
-    let scene = Scene { stamp: Stamp { at: AT, raw }, user: "ann", named, note, process: None, model: None };
+    let scene = Scene {
+        stamp: Stamp { at: AT, raw },
+        user: "ann",
+        named,
+        note,
+        caller: None,
+        is_left: false,
+        model: None,
+    };
+    run.begun = true;
     let told =
         |draft: &Draft<'_>| (format!("{:?}", draft.call.kind()), serde_json::from_str(&draft.json).unwrap());
     map(&payload, &scene, run).iter().map(told).collect()
@@ -83,10 +92,11 @@ fn every_log_record_has_the_payload_as_it_came_and_the_stamp() {
             user: "ann",
             named: false,
             note: AgentNote::default(),
-            process: None,
+            caller: None,
+            is_left: false,
             model: None,
         };
-        let drafts = map(&payload, &scene, &mut Run::default());
+        let drafts = map(&payload, &scene, &mut Run { begun: true, ..Run::default() });
         let logs = drafts.iter().filter(|draft| matches!(draft.call, Call::Action | Call::Response));
         assert_eq!(logs.clone().count(), 1, "{raw}");
         for draft in logs {
@@ -299,12 +309,12 @@ fn a_field_that_is_not_what_it_was_spoils_no_other() {
 
 #[test]
 fn the_model_is_told_when_it_is_another_and_before_the_end() {
-    let mut run = Run::default();
+    let mut run = Run { begun: true, ..Run::default() };
     let mut of = |raw: &str, model: Option<&str>| {
         let payload = Payload::parse(raw).unwrap();
         let (note, model) = (AgentNote::default(), model.map(str::to_owned));
         let stamp = Stamp { at: AT, raw };
-        let scene = Scene { stamp, user: "ann", named: false, note, process: None, model };
+        let scene = Scene { stamp, user: "ann", named: false, note, caller: None, is_left: false, model };
         let told = map(&payload, &scene, &mut run);
         told.iter().map(|draft| format!("{:?}", draft.call.kind())).collect::<Vec<_>>().join(" ")
     };
@@ -313,4 +323,86 @@ fn the_model_is_told_when_it_is_another_and_before_the_end() {
     assert_eq!(of(&stop, Some("a")), "Response");
     assert_eq!(of(&end, Some("b")), "Action MetadataUpdate Finalize");
     assert_eq!(of(&end, None), "Action Finalize");
+}
+
+/// Called by a process of Claude Code with this command line.
+fn called(line: &str) -> Caller {
+    Caller { process: json!({"pid": 7}), words: line.split(' ').map(str::to_owned).collect() }
+}
+
+/// The records of a hook that was called by a process, whose predecessor has ended.
+fn mapped_by(raw: &str, run: &mut Run, caller: &Caller, named: bool) -> Vec<(String, Value)> {
+    let payload = Payload::parse(raw).unwrap();
+    let (stamp, note, caller) = (Stamp { at: AT, raw }, AgentNote::default(), Some(caller.clone()));
+    let scene = Scene { stamp, user: "ann", named, note, caller, is_left: true, model: None };
+    let told =
+        |draft: &Draft<'_>| (format!("{:?}", draft.call.kind()), serde_json::from_str(&draft.json).unwrap());
+    map(&payload, &scene, run).iter().map(told).collect()
+}
+
+const ORIGIN: &str = "1bbb8452-1055-45c8-a347-3e503ba932c3";
+
+/// What `--resume ORIGIN --fork-session` brings: the start under the origin's id, everything else under the fork's.
+fn fork() -> (Caller, String, String) {
+    let caller = called(&format!("claude -p go --resume {ORIGIN} --fork-session"));
+    let start =
+        json!({"hook_event_name": "SessionStart", "session_id": ORIGIN, "source": "resume"}).to_string();
+    (caller, start, hook("UserPromptSubmit", &json!({"prompt": "go"})))
+}
+
+#[test]
+fn a_fork_leaves_its_origin_as_it_was_and_is_made_by_its_first_hook() {
+    let (caller, start, prompt) = fork();
+    let before = Run { begun: true, message: Some("done".to_owned()), ..Run::default() };
+    let mut origin = before.clone();
+    assert_eq!(names(&mapped_by(&start, &mut origin, &caller, false)), "Action:session_start");
+    assert_eq!(origin, before);
+    let mut forked = Run::default();
+    let records = mapped_by(&prompt, &mut forked, &caller, false);
+    assert_eq!(names(&records), "CreateSession StateUpdate Response:prompt");
+    assert_eq!(records[0].1["source"], "claude-code");
+    let state = &records[1].1["claudeCode"];
+    assert_eq!(state["sessionId"], "s");
+    assert_eq!(state["process"], json!({"pid": 7}));
+    assert_eq!(state["forkedFrom"], ORIGIN);
+    assert_eq!(names(&mapped_by(&prompt, &mut forked, &caller, false)), "Response:prompt");
+    let invalid = mapped_by(&batch(&["a"]), &mut forked, &caller, false);
+    assert_eq!(
+        names(&invalid),
+        "Action:bash_exec Action:tool_error StateUpdate Action:post_tool_batch",
+        "a call that never began"
+    );
+}
+
+#[test]
+fn a_named_session_that_goes_on_with_a_fork_names_the_fork() {
+    let (caller, start, prompt) = fork();
+    let mut run = Run { begun: true, ..Run::default() };
+    let records = mapped_by(&start, &mut run, &caller, true);
+    assert_eq!(names(&records), "CreateSession Reopen StateUpdate Action:session_start");
+    let records = mapped_by(&prompt, &mut run, &caller, true);
+    assert_eq!(names(&records), "CreateSession StateUpdate Response:prompt");
+    assert_eq!(records[1].1["claudeCode"]["sessionId"], "s");
+}
+
+#[test]
+fn calls_that_a_killed_run_left_are_interrupted_by_the_next_start() {
+    let mut run = Run { begun: true, ..Run::default() };
+    mapped(&call("a"), &mut run);
+    let caller = called("claude --resume s");
+    let records = mapped_by(&hook("SessionStart", &json!({"source": "resume"})), &mut run, &caller, false);
+    assert_eq!(names(&records), "CreateSession Reopen StateUpdate Action:tool_error Action:session_start");
+    let result = &records[3].1;
+    assert_eq!(result["toolUseId"], "a");
+    assert_eq!(result["status"], "interrupted");
+    assert!(run.open.is_empty());
+}
+
+#[test]
+fn calls_of_a_process_that_may_be_at_work_stay_open_at_a_start() {
+    let mut run = Run { begun: true, ..Run::default() };
+    mapped(&call("a"), &mut run);
+    let records = mapped(&hook("SessionStart", &json!({"source": "resume"})), &mut run);
+    assert_eq!(names(&records), "CreateSession Reopen StateUpdate Action:session_start");
+    assert_eq!(run.open.len(), 1);
 }

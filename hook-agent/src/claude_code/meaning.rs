@@ -72,7 +72,7 @@ impl Meaning {
 
     /// Whether it goes by what is remembered of the session, or changes it.
     pub(super) fn remembers(self) -> bool {
-        !matches!(self, Self::Message | Self::AgentStart | Self::AgentStop | Self::Other)
+        !matches!(self, Self::Message | Self::Other)
     }
 
     /// Whether it adds to the session's errors.

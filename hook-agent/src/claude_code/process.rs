@@ -6,14 +6,64 @@ use serde_json::{Value, json};
 /// Shells between the agent and the hook are passed over.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ash", "busybox"];
 
-/// `pid`, `startTime` (clock ticks since the start of the system) and `bootId`; `None` where there is no `/proc`.
-pub(super) fn caller() -> Option<Value> {
-    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+/// The process of Claude Code that called a hook.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Caller {
+    /// `pid`, `startTime` (clock ticks since the start of the system) and `bootId`.
+    pub process: Value,
+    /// The words that it was called with.
+    pub words: Vec<String>,
+}
+
+impl Caller {
+    /// Whether the process resumes this session only to go on in another one, with another id.
+    pub(super) fn forks(&self, session: &str) -> bool {
+        self.is_fork() && self.resumed().is_none_or(|resumed| resumed == session)
+    }
+
+    /// The session that the process goes on from, under another id.
+    pub(super) fn origin(&self) -> Option<&str> {
+        self.resumed().filter(|_| self.is_fork())
+    }
+
+    /// Whether the process goes on from another session, under an id of its own.
+    pub(super) fn is_fork(&self) -> bool {
+        self.words.iter().any(|word| word == "--fork-session")
+    }
+
+    /// The session that the process was told to resume; a title that is searched for tells none.
+    fn resumed(&self) -> Option<&str> {
+        let value = self.words.iter().enumerate().find_map(|(at, word)| match word.as_str() {
+            "--resume" | "-r" => self.words.get(at + 1).map(String::as_str),
+            word => word.strip_prefix("--resume="),
+        })?;
+        uuid::Uuid::parse_str(value).is_ok().then_some(value)
+    }
+}
+
+/// `None` where there is no `/proc`.
+pub(super) fn caller() -> Option<Caller> {
     let mut stat = Stat::of(std::os::unix::process::parent_id())?;
     while SHELLS.contains(&stat.name.as_str()) && stat.parent > 1 {
         stat = Stat::of(stat.parent)?;
     }
-    Some(json!({"pid": stat.pid, "startTime": stat.started, "bootId": boot.trim()}))
+    let process = json!({"pid": stat.pid, "startTime": stat.started, "bootId": boot_id()?});
+    let line = std::fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
+    let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
+    Some(Caller { process, words: words.collect() })
+}
+
+/// Whether a process, told as in [`Caller::process`], has certainly ended.
+pub(super) fn has_ended(process: &Value) -> bool {
+    let pid = process["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
+    let (Some(pid), Some(boot)) = (pid, boot_id()) else { return false };
+    let found = Stat::of(pid).filter(|stat| !stat.is_zombie && process["startTime"] == stat.started);
+    process["bootId"] != boot.as_str() || found.is_none()
+}
+
+fn boot_id() -> Option<String> {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(boot.trim().to_owned())
 }
 
 /// The user of this system that a hook runs as: by name, if it has one.
@@ -37,6 +87,8 @@ fn user_of(users: &str, uid: u32) -> Option<&str> {
 struct Stat {
     pid: u32,
     name: String,
+    /// Has ended, and waits for its parent to notice.
+    is_zombie: bool,
     parent: u32,
     started: u64,
 }
@@ -50,6 +102,7 @@ impl Stat {
         Some(Self {
             pid,
             name: head.split_once('(')?.1.to_owned(),
+            is_zombie: fields.first() == Some(&"Z"),
             parent: fields.get(1)?.parse().ok()?,
             started: fields.get(19)?.parse().ok()?,
         })
@@ -73,6 +126,42 @@ mod tests {
         assert_eq!(own.parent, std::os::unix::process::parent_id());
         assert!(own.started > 0);
         let caller = caller().unwrap();
-        assert!(caller["pid"].as_u64().unwrap() > 0 && !caller["bootId"].as_str().unwrap().is_empty());
+        assert!(caller.process["pid"].as_u64().unwrap() > 0);
+        assert!(!caller.process["bootId"].as_str().unwrap().is_empty());
+        assert!(!caller.words[0].is_empty());
+    }
+
+    #[test]
+    fn a_process_has_ended_if_its_number_is_anothers_or_the_system_is_another() {
+        let process = caller().unwrap().process;
+        assert!(!has_ended(&process));
+        for (field, value) in
+            [("startTime", json!(1)), ("bootId", json!("another")), ("pid", json!(u32::MAX))]
+        {
+            let mut ended = process.clone();
+            ended[field] = value;
+            assert!(has_ended(&ended), "{field}");
+        }
+        assert!(!has_ended(&Value::Null), "one that is not known may be there");
+    }
+
+    #[test]
+    fn a_fork_is_told_by_the_command_line() {
+        let (id, other) = ("1bbb8452-1055-45c8-a347-3e503ba932c3", "052a0e10-3b4f-4cd9-9ce1-b82ea6ed2689");
+        for (line, forks, origin) in [
+            (format!("claude -p hi --resume {id} --fork-session"), true, Some(id)),
+            (format!("claude --fork-session -r {id}"), true, Some(id)),
+            (format!("claude --fork-session --resume={id}"), true, Some(id)),
+            (format!("claude --fork-session --resume {other}"), false, Some(other)),
+            (format!("claude -p hi --resume {id}"), false, None),
+            ("claude --continue --fork-session".to_owned(), true, None),
+            ("claude --fork-session --resume".to_owned(), true, None),
+            ("claude".to_owned(), false, None),
+        ] {
+            let words = line.split(' ').map(str::to_owned).collect();
+            let caller = Caller { process: Value::Null, words };
+            assert_eq!(caller.forks(id), forks, "{line}");
+            assert_eq!(caller.origin(), origin, "{line}");
+        }
     }
 }

@@ -40,6 +40,10 @@ pub(super) struct Run {
     pub model: Option<String>,
     #[serde(skip)]
     pub errors: Vec<Value>,
+    /// The session has been made, and its state names Claude Code's session.
+    pub begun: bool,
+    /// The process that runs the session, as far as it is known.
+    pub process: Option<Value>,
     /// It was there when the session's calls began: what it has nothing of was not called.
     pub follows: bool,
     /// A prompt has come, and no end of its turn.

@@ -50,6 +50,11 @@ fn lines(setup: &Setup) -> Vec<Value> {
     setup.service.lock().sessions.get(SESSION).map(|session| session.lines.clone()).unwrap_or_default()
 }
 
+/// The data of the last line that the service has.
+fn last(setup: &Setup) -> Value {
+    lines(setup).last().expect("a hook was delivered")["data"].clone()
+}
+
 /// The `toolUseId`s of the actions that the service has, in order.
 fn calls(setup: &Setup) -> Vec<String> {
     let is_call = |line: &&Value| line["data"]["type"] != "tool_error";
@@ -195,6 +200,24 @@ fn hooks_that_run_at_once_forget_no_call_and_no_result() {
 }
 
 #[test]
+fn an_agent_that_runs_is_not_started_once_more_and_one_without_a_start_is_made_known_by_its_end() {
+    let setup = setup();
+    let of = |event: &str, agent: &str| {
+        json!({"session_id": "c", "hook_event_name": event, "agent_id": agent, "agent_type": "plan"})
+            .to_string()
+    };
+    hook(&setup, &call(0));
+    for (event, agent) in [("SubagentStart", "a"), ("SubagentStart", "a"), ("SubagentStop", "b")] {
+        hook(&setup, &of(event, agent));
+    }
+    flush(&setup);
+    let lines = lines(&setup);
+    let started = lines.iter().filter(|line| line["data"].get("task").is_some_and(|task| task == ""));
+    let ids: Vec<&str> = started.map(|line| line["data"]["agentId"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["a", "b"]);
+}
+
+#[test]
 fn a_transcript_that_is_no_file_holds_nothing_up() {
     let setup = setup();
     let fifo = setup.dir.path().join("transcript.jsonl");
@@ -202,7 +225,25 @@ fn a_transcript_that_is_no_file_holds_nothing_up() {
     let payload = json!({"session_id": "c", "hook_event_name": "Stop", "transcript_path": fifo});
     hook(&setup, &payload.to_string());
     flush(&setup);
-    assert_eq!(lines(&setup)[0]["data"]["type"], "stop");
+    assert_eq!(last(&setup)["type"], "stop");
+}
+
+#[test]
+fn the_calls_of_a_run_tell_the_model_as_soon_as_the_transcript_has_it() {
+    let setup = setup();
+    let transcript = setup.dir.path().join("transcript.jsonl");
+    let answer = json!({"type": "assistant", "message": {"model": "opus"}}).to_string() + "\n";
+    for (n, text) in ["", &answer, &answer].into_iter().enumerate() {
+        std::fs::write(&transcript, text).unwrap();
+        let mut payload: Value = serde_json::from_str(&call(n)).unwrap();
+        payload["transcript_path"] = json!(transcript);
+        hook(&setup, &payload.to_string());
+    }
+    flush(&setup);
+    let models: Vec<Value> = lines(&setup).iter().map(|line| line["data"]["model"].clone()).collect();
+    let told: Vec<&Value> = models.iter().filter(|model| !model.is_null()).collect();
+    assert_eq!(told, ["opus"]);
+    assert_eq!(last(&setup)["toolUseId"], "t2");
 }
 
 #[test]
@@ -217,7 +258,7 @@ fn a_payload_is_recorded_though_its_pipe_stays_open() {
     });
     drop(pipe);
     flush(&setup);
-    assert_eq!(lines(&setup)[0]["data"]["content"], "}\"{");
+    assert_eq!(last(&setup)["content"], "}\"{");
 }
 
 #[test]
@@ -310,12 +351,12 @@ fn what_did_not_fit_goes_straight_to_the_service_and_what_fitted_is_stored_once(
         let count = |what: &dyn Fn(&Value) -> bool| lines.iter().filter(|line| what(line)).count();
         assert_eq!(count(&|line| line["type"] == "agent_spawn"), 1, "fitted");
         assert_eq!(count(&|line| line["data"]["type"] == "subagent_start"), 1, "did not");
-        assert_eq!(lines.len(), 3);
+        assert_eq!(count(&|line| line["data"]["type"] == "notification"), 1, "was there before");
         Ok(())
     });
 }
 
-/// What the service has when a spool had room for one of an agent's two records.
+/// What the service has when a spool had room for all of an agent's records but the last.
 fn with_a_spool_that_is_full(setup: &Setup) -> Vec<Value> {
     let bounded = |payload: &str| {
         let mut command = command(setup, &["claude-code", "--wait", "1000"]);
@@ -411,7 +452,8 @@ fn the_session_is_claude_codes_own_where_none_is_named() {
     child.stdin.take().unwrap().write_all(call(0).as_bytes()).unwrap();
     assert!(child.wait().unwrap().success());
     flush(&setup);
-    assert_eq!(setup.service.data("c").len(), 1);
+    let data = setup.service.data("c");
+    assert_eq!(data.last().unwrap()["toolUseId"], "t0");
 }
 
 #[test]

@@ -41,6 +41,47 @@ const SCENARIOS = {
     { tools: [bash('tail -n 1 data/bookings.csv', 'Look at the last booking')] },
     { text: 'Nothing new since yesterday.' },
   ],
+  // Nothing but an answer.
+  SCN_HELLO: [{ text: 'Hello from the desk.' }],
+  // One call after another, and two at once.
+  SCN_TOOLS: [
+    { text: 'I look first.', tools: [read('data/bookings.csv'), read('data/weather.json')] },
+    { tools: [edit('data/bookings.csv', 'B-1002,Huber,tandem,open', 'B-1002,Huber,tandem,confirmed')] },
+    { tools: [bash('grep -c confirmed data/bookings.csv', 'Count the confirmed bookings')] },
+    { tools: [write('data/note.txt', 'Huber flies.\n')] },
+    { text: 'Huber is confirmed.' },
+  ],
+  // Calls that begin, and fail.
+  SCN_FAILING: [
+    { tools: [bash('echo "no wind data" >&2; exit 3', 'Ask the wind station'), read('data/missing.csv')] },
+    { text: 'Neither the station nor the file is there.' },
+  ],
+  // A call that is not allowed, beside one that needs no permission.
+  SCN_DENIED: [
+    { tools: [bash('touch /wind-station', 'Reset the wind station'), read('data/weather.json')] },
+    { text: 'I may not do that.' },
+  ],
+  // A tool that is not there, and one that is asked wrongly.
+  SCN_INVALID: [
+    { tools: [tool('WindStation', { reset: true }), tool('Read', { path: 'data/weather.json' })] },
+    { text: 'I have no such tool.' },
+  ],
+  // Two agents side by side.
+  SCN_AGENTS: [
+    {
+      tools: [
+        agent('Check the weather', 'SUB_WEATHER: is flying safe today?'),
+        agent('Check the bookings', 'SUB_BOOKING: who flies today?'),
+      ],
+    },
+    { text: 'Flying is safe, and two guests come.' },
+  ],
+  // A command that takes so long that a signal finds it at work.
+  SCN_SLEEP: [
+    { tools: [read('data/weather.json')] },
+    { tools: [bash('sleep 30', 'Wait for the wind')] },
+    { text: 'The wind has come.' },
+  ],
   // The API refuses.
   SCN_REFUSED: [{ status: 400, text: 'refused by the scenario' }],
   // For measuring: many cheap calls of one tool.

@@ -1,0 +1,67 @@
+// One run of the CLI: from its prompt to its exit, and what it said of itself.
+
+import { once } from 'node:events';
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { saidIn } from '../fly_achensee_claude/said.mjs';
+import { descendantsOf, end, identityOf, start, waitFor } from './processes.mjs';
+
+const RUN_MS = 90_000;
+const ALLOWED = 'Read,Edit,Write,Bash,Agent,Task';
+
+/** What is known of a run while it goes on. */
+class Live {
+  constructor(cli, stream) {
+    Object.assign(this, { cli, stream, process: identityOf(cli.pid), children: [] });
+  }
+
+  get hasEnded() {
+    return this.cli.exitCode !== null || this.cli.signalCode !== null;
+  }
+
+  /** The id that the CLI gave its session, as soon as it has said it. */
+  get session() {
+    return /"session_id":"([^"]+)"/.exec(readFileSync(this.stream, 'utf8'))?.[1];
+  }
+
+  /** What the CLI has started, noted so that it can be ended after the CLI. */
+  noteChildren() {
+    this.children = descendantsOf(this.cli.pid);
+    return this.children;
+  }
+
+  signal(name) {
+    this.signalled = { name, at: Date.now() };
+    this.cli.kill(name);
+  }
+}
+
+/**
+ * Runs the CLI in a place (`{ folder, workspace, env, runs, service }`) and notes the run there. `during` may do
+ * something to it; what it leaves behind then is ended.
+ */
+export async function runCli(place, { prompt, options = [], allowed = ALLOWED, during }) {
+  const number = place.runs.length + 1;
+  const file = (kind) => join(place.folder, `${number}.${kind}`);
+  const words = ['-p', prompt, ...options, '--output-format', 'stream-json', '--verbose', '--include-hook-events'];
+  words.push('--debug-file', file('debug'), '--allowedTools', allowed);
+  const stdio = ['ignore', openSync(file('stream'), 'w'), openSync(file('errors'), 'w')];
+  const begun = Date.now();
+  writeFileSync(file('begun'), JSON.stringify({ scenario: 0, begun }));
+  const cli = start('claude', words, { cwd: place.workspace, env: place.env, stdio });
+  const exited = once(cli, 'exit');
+  const live = new Live(cli, file('stream'));
+  try {
+    await during?.(live, place);
+    await waitFor(`the end of \`claude -p '${prompt}'\``, () => live.hasEnded, RUN_MS);
+  } finally {
+    if (!live.hasEnded) cli.kill('SIGKILL');
+    await exited;
+    end(live.children);
+  }
+  const { session, process, signalled } = live;
+  const exit = cli.exitCode ?? cli.signalCode;
+  const run = { number, begun, ended: Date.now(), exit, session, process, signalled, lines: saidIn(place.folder, number) };
+  place.runs.push(run);
+  return run;
+}

@@ -1,0 +1,198 @@
+// What the CLI said of the runs of a session, beside what was recorded of it.
+//
+// A call that a signal cuts off has no result of its own: the CLI says none, or makes one up. It has to be recorded as
+// interrupted, once, by the next hook of the session: the end of its run or, of a run that was killed, the start of the
+// next. Where there is no next hook it has no result, and the session stays active with the process that ran it.
+
+import { isClaim } from '../fly_achensee_claude/accounts.mjs';
+
+const CALLS = ['bash_exec', 'file_write', 'file_edit', 'mcp_call', 'tool_call'];
+const RESULTS = ['tool_result', 'tool_error'];
+/**
+ * The CLI's exits, with SessionEnd and without it. SIGINT in the middle of a tool is a race between two ways out, of which
+ * one runs that hook.
+ */
+const EXITS = {
+  none: { withEnd: 0 },
+  SIGINT: { withEnd: 0, without: 1 },
+  SIGTERM: { withEnd: 143 },
+  SIGHUP: { withEnd: 129 },
+  SIGKILL: { without: 'SIGKILL' },
+};
+
+const kind = (lines, name) => lines.filter((line) => line.kind === name);
+const last = (list) => list.at(-1);
+
+/** The runs of one session in their own words. */
+function saidOf(runs) {
+  const all = runs.flatMap((run) => run.lines);
+  const agentOf = new Map(kind(all, 'agent').map((line) => [line.toolUseId, line.id]));
+  const hasEnd = ({ lines }) => kind(lines, 'quietHook').some((line) => line.event === 'SessionEnd');
+  const known = runs.map((run, at) => ({ ...run, hasEnd: hasEnd(run), isResumed: at + 1 < runs.length }));
+  const denied = kind(all, 'result').flatMap((line) => line.denied);
+  const calls = [];
+  for (const run of known) {
+    const ends = [...kind(run.lines, 'succeeded'), ...kind(run.lines, 'failed')];
+    const results = new Map(ends.map((line) => [line.id, line]));
+    for (const { id, name, parent } of kind(run.lines, 'tool')) {
+      const said = results.get(id);
+      const isMadeUp = said?.kind === 'failed' && Date.parse(said.at) >= run.signalled?.at;
+      const isCut = Boolean(run.signalled) && (!said || isMadeUp);
+      const ended = { succeeded: 'ok', failed: denied.includes(id) ? 'denied' : 'error' }[said?.kind];
+      const status = isCut ? (run.hasEnd || run.isResumed ? 'interrupted' : undefined) : ended;
+      calls.push({ id, tool: name, agent: parent && agentOf.get(parent), status, said, run, isCut });
+    }
+  }
+  const answers = kind(all, 'answer').length ? kind(all, 'answer') : kind(all, 'session');
+  return { runs: known, all, calls, last: last(known), model: last(answers)?.model };
+}
+
+/** The status of the session that the end of its last run calls for. */
+function endOf(run) {
+  if (!run.hasEnd) return { status: 'active', outcome: null, final: undefined };
+  const { ok } = kind(run.lines, 'result').at(-1) ?? {};
+  const outcome = run.signalled ? 'interrupted' : ok ? 'success' : 'error';
+  return { status: 'completed', outcome, final: outcome };
+}
+
+class Faults {
+  list = [];
+
+  same(what, recorded, said) {
+    const [a, b] = [JSON.stringify(recorded), JSON.stringify(said)];
+    if (a !== b) this.list.push(`${what}: recorded ${a}, by the CLI ${b}`);
+  }
+
+  none(what, found) {
+    if (found.length) this.list.push(`${what}: ${JSON.stringify(found)}`);
+  }
+}
+
+const sorted = (list) => [...list].sort();
+
+function calls(faults, said, records) {
+  const found = records.filter((record) => CALLS.includes(record.type));
+  const one = (id, tool, agent) => `${id} ${tool} by ${agent ?? 'the main agent'}`;
+  faults.same(
+    'calls',
+    sorted(found.map((record) => one(record.toolUseId, record.tool, record.agentId))),
+    sorted(said.calls.map((call) => one(call.id, call.tool, call.agent))),
+  );
+  return found;
+}
+
+function results(faults, said, records) {
+  const found = records.filter((record) => RESULTS.includes(record.type));
+  faults.same(
+    'results',
+    sorted(found.map((record) => `${record.toolUseId} ${record.status}`)),
+    sorted(said.calls.filter((call) => call.status).map((call) => `${call.id} ${call.status}`)),
+  );
+  const isRight = ({ type, success, status }) => (status === 'ok') === success && (type === 'tool_result') === success;
+  faults.none('results whose type and status differ', found.filter((record) => !isRight(record)));
+  return found;
+}
+
+function agents(faults, said, { state }, records) {
+  const ids = sorted(kind(said.all, 'agent').map((line) => line.id));
+  faults.same('agents that were started', sorted(state.agents.spawned.map((agent) => agent.agentId)), ids);
+  faults.same('agents that are done', sorted(state.agents.completed), ids);
+  faults.same('agents at work', state.agents.active, []);
+  const compactions = kind(said.all, 'compacted').length;
+  for (const type of ['pre_compact', 'post_compact']) {
+    faults.same(type, records.filter((record) => record.type === type).length, compactions);
+  }
+}
+
+function end(faults, said, { metadata, final, state, initial }, events) {
+  const wanted = endOf(said.last);
+  const { status, outcome } = metadata;
+  const found = [status, outcome, final?.status];
+  faults.same('status, outcome, final status', found, [wanted.status, wanted.outcome, wanted.final]);
+  if (wanted.outcome === 'success') {
+    faults.same('last words', final?.finalResponse, last(kind(said.last.lines, 'result')).text);
+  }
+  const { pid, startTime, bootId } = state.claudeCode?.process ?? {};
+  faults.same('process', { pid, startTime, bootId }, said.last.process);
+  faults.same('id of the CLI', state.claudeCode?.sessionId, said.last.session);
+  faults.same('source', initial.source, 'claude-code');
+  const turns = said.runs.flatMap((run, at) => {
+    const begin = at === 0 ? 'session_created' : said.runs[at - 1].hasEnd && 'session_reopened';
+    return [begin, run.hasEnd && 'session_finalized'].filter(Boolean);
+  });
+  const told = events.filter((event) => event.type.startsWith('session_') && !isClaim(event));
+  faults.same('created, finalized, reopened', told.map((event) => event.type), turns);
+}
+
+const at = (time) => Date.parse(time);
+const isIn = (time, runs) => runs.some((run) => run.begun <= at(time) && at(time) <= run.ended);
+
+/** Everything lies in a run, a call before its result, whenever it was delivered. */
+function times(faults, said, { metadata, initial, final }, records, { receivedAfter, fork }) {
+  const others = records.filter((record) => !isIn(record.timestamp, said.runs));
+  // A fork announces itself under the id of its origin.
+  const isAnnouncement = (record) => record.type === 'session_start' && fork && isIn(record.timestamp, [fork]);
+  faults.same('announcements of a fork', others.filter(isAnnouncement).length, fork ? 1 : 0);
+  faults.none('records of no run', others.filter((record) => !isAnnouncement(record)));
+  faults.none('created in another run', isIn(metadata.created, said.runs.slice(0, 1)) ? [] : [metadata.created]);
+  faults.none('final in another run', !final || isIn(final.timestamp, [said.last]) ? [] : [final.timestamp]);
+  faults.same('duration', metadata.duration, final ? at(final.timestamp) - at(metadata.created) : null);
+  const isEarly = receivedAfter && !(at(initial.receivedAt) >= receivedAfter);
+  faults.none('received while the service was away', isEarly ? [initial.receivedAt] : []);
+  for (const call of said.calls) timesOfCall(faults, call, records);
+}
+
+function timesOfCall(faults, { id, said, run }, records) {
+  const [called, ended] = [CALLS, RESULTS].map((types) =>
+    records.find((record) => record.toolUseId === id && types.includes(record.type)),
+  );
+  // One that never began is recorded with its result.
+  const isAfter = called?.event === 'PreToolUse' && said && at(called.timestamp) > at(said.at);
+  faults.none('calls after the result that the CLI had', isAfter ? [called] : []);
+  faults.none('results before their call', ended && called && at(ended.timestamp) < at(called.timestamp) ? [ended] : []);
+  const took = ended?.durationMs ?? 0;
+  faults.none('calls that took longer than their run', took >= 0 && took <= run.ended - run.begun ? [] : [ended]);
+}
+
+function exits(faults, { runs }) {
+  for (const { exit, hasEnd, signalled } of runs) {
+    const wanted = EXITS[signalled?.name ?? 'none'];
+    const found = `${exit} ${hasEnd ? 'with' : 'without'} SessionEnd`;
+    faults.none('exits that the CLI does not have', exit === (hasEnd ? wanted.withEnd : wanted.without) ? [] : [found]);
+  }
+}
+
+function hooks(faults, said) {
+  const ends = [...kind(said.all, 'quietHook'), ...kind(said.all, 'hook').filter((line) => line.phase === 'ended')];
+  const isRight = ({ exitCode, stdout, stderr }) => exitCode === 0 && !stdout && !stderr;
+  faults.none('hooks that said something or failed', ends.filter((line) => !isRight(line)));
+}
+
+/** Compares the runs of one session with what was recorded of it; answers the numbers side by side, and what differs. */
+export function compare({ runs, ...other }, { session, events, records }, user) {
+  const said = saidOf(runs);
+  const faults = new Faults();
+  const found = { calls: calls(faults, said, records), results: results(faults, said, records) };
+  agents(faults, said, session, records);
+  end(faults, said, session, events);
+  faults.same('model', session.metadata.model, said.model);
+  faults.same('user', session.metadata.userId, user);
+  const before = faults.list.length;
+  times(faults, said, session, records, other);
+  const areTimesRight = faults.list.length === before;
+  hooks(faults, said);
+  exits(faults, said);
+  const by = (status) => said.calls.filter((call) => call.said?.kind === status).length;
+  return {
+    calls: [said.calls.length, found.calls.length],
+    results: [by('succeeded') + by('failed'), found.results.length],
+    failed: [by('failed'), found.results.filter((record) => record.success === false).length],
+    cut: said.calls.filter((call) => call.isCut).length,
+    end: [session.metadata.status, session.metadata.outcome, session.final?.status],
+    model: [said.model, session.metadata.model],
+    exits: runs.map(({ exit }) => exit),
+    areTimesRight,
+    isUntold: said.last.signalled?.name === 'SIGINT' && !said.last.hasEnd,
+    faults: faults.list,
+  };
+}
