@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::command::run;
 use crate::setup::setup;
@@ -37,27 +37,24 @@ fn a_spool_of_every_earlier_version_is_delivered_once() {
             serde_json::from_slice(&output.stdout).unwrap()
         };
         let count = |status: &Value, what: &str| -> u64 {
-            let folders = status["spools"][0]["folders"].as_array().unwrap();
-            folders.iter().filter_map(|folder| folder[what].as_u64()).sum()
+            let folders = [&status["spools"][0]["folders"], &status["shared"]];
+            let folders = folders.into_iter().filter_map(Value::as_array).flatten();
+            folders.filter_map(|folder| folder[what].as_u64()).sum()
         };
         let before = status();
-        let waiting = count(&before, "pending");
+        assert_eq!(count(&before, "pending"), 9, "{before}");
         assert_eq!(count(&before, "rejected"), 1, "{before}");
         for _ in 0..2 {
-            let output = run(&setup, &["flush", "--redirect", "http://127.0.0.1:9", "--timeout", "30000"], "");
+            let output =
+                run(&setup, &["flush", "--redirect", "http://127.0.0.1:9", "--timeout", "30000"], "");
             assert_eq!(output.status.code(), Some(0), "{version}: {output:?}");
         }
         let after = status();
         assert_eq!((count(&after, "pending"), count(&after, "rejected")), (0, 1), "{after}");
-        assert_eq!(setup.service.numbers("pending"), [0, 1, 2]);
-        let lines = |session: &str| setup.service.lock().sessions[session].lines.len() as u64;
-        assert_eq!(lines("pending"), 4);
-        assert_eq!(lines("pending") + lines("claude"), waiting - created(&setup));
+        let numbers: Vec<Value> =
+            setup.service.data("pending").iter().map(|data| data["n"].clone()).collect();
+        assert_eq!(numbers, [json!(0), json!(1), json!(2), Value::Null], "and a change of the state");
+        let calls = setup.service.data("claude").into_iter().filter(|data| data["tool"] == "Bash").count();
+        assert_eq!(calls, 1, "{:?}", setup.service.data("claude"));
     }
-}
-
-/// Records that are no line of a batch: those that create a session.
-fn created(setup: &crate::setup::Setup) -> u64 {
-    let service = setup.service.lock();
-    service.requests.iter().filter(|request| request.path == "/api/sessions").count() as u64
 }
