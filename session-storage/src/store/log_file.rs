@@ -1,7 +1,8 @@
-//! Reading a log: finding a place in it by bisection, and walking over its lines.
+//! Reading a log: finds a line by bisection and walks over lines.
 //!
-//! The lines of ours are dense in `seq` and ascend in `$offset`, so a place is found with a handful of small
-//! reads whatever the log's length; what the older service wrote stands before them and is only ever walked.
+//! The lines written by this service have consecutive `seq` numbers and ascending `$offset` values,
+//! so a line is found with a few small reads, however long the log is. Lines of the legacy service
+//! come before them and are only read sequentially.
 
 use std::fs::{File, Metadata};
 use std::io;
@@ -14,54 +15,55 @@ use session_model::line;
 
 use super::files;
 
-/// How much one probe of a bisection reads at first.
+/// The number of bytes that one probe of a bisection reads at first.
 const PROBE: usize = 1024;
-/// Once the place is known this closely, lines are walked.
+/// Bisection stops when the remaining range is this small; the lines in it are then read
+/// sequentially.
 const CLOSE: u64 = 8 * 1024;
-/// How much a walk reads at once.
+/// The number of bytes that a walk reads at once.
 pub const CHUNK: usize = 128 * 1024;
 
-/// How much the search for the end of a long line reads at once.
+/// The number of bytes that the search for the end of a long line reads at once.
 const SEARCH: usize = 32 * 1024;
 
-/// What a place is looked up by.
+/// Extracts the number by which a line is looked up.
 pub type Key = fn(&[u8]) -> Option<u64>;
 
-/// A line's number in its log.
+/// Returns a line's number in its log.
 pub fn by_seq(line: &[u8]) -> Option<u64> {
     line::head(line).map(|head| head.seq)
 }
 
-/// A line's service-wide offset.
+/// Returns a line's service-wide offset.
 pub fn by_offset(line: &[u8]) -> Option<u64> {
     line::head(line).map(|head| head.offset)
 }
 
-/// What tells a file from another one that has taken its place.
+/// Identifies a file, to detect that another file has replaced it: device, inode and creation time.
 type Identity = (u64, u64, Option<SystemTime>);
 
 fn identity(found: &Metadata) -> Identity {
     (found.dev(), found.ino(), found.created().ok())
 }
 
-/// A log, open for reading, as long as it was when it was opened.
+/// A log open for reading, with the length that it had when it was opened.
 #[derive(Debug)]
 pub struct LogFile {
-    /// `None` if there is no such log, or it is closed between two pieces.
+    /// `None` if there is no such log, or if it is closed between two reads.
     file: Option<File>,
     /// `None` if there is no such log.
     identity: Option<Identity>,
     len: u64,
     legacy: u64,
-    /// The last line is one of the older service's and has no newline.
+    /// The last line is from the legacy service and has no newline.
     open_end: bool,
-    /// What the file lacks, and where it belongs.
+    /// The bytes that the file lacks, and the position where they belong.
     missing: Option<(u64, Vec<u8>)>,
 }
 
 impl LogFile {
-    /// Opens a log of which the first `legacy` bytes were written by the older service. One that is not there is
-    /// empty.
+    /// Opens a log whose first `legacy` bytes were written by the legacy service. A missing file is
+    /// read as an empty log.
     pub fn open(path: &Path, legacy: u64) -> io::Result<Self> {
         match files::open(path) {
             Ok(file) => {
@@ -77,14 +79,15 @@ impl LogFile {
         }
     }
 
-    /// Leaves out what stands behind a place.
+    /// Limits reading to the first `bytes` bytes.
     #[must_use]
     pub fn up_to(mut self, bytes: u64) -> Self {
         self.len = self.len.min(bytes);
         self
     }
 
-    /// Reads these bytes from a place on instead of what the file has there. A newline that it lacks before is added.
+    /// Reads `bytes` from position `at` on instead of the file's content there. A missing newline
+    /// before `at` is added.
     #[must_use]
     pub fn completed_with(mut self, mut at: u64, mut bytes: Vec<u8>) -> Self {
         if at == self.len + 1 {
@@ -97,17 +100,17 @@ impl LogFile {
         self
     }
 
-    /// How much of it is in the file.
+    /// Returns how many bytes of the log come from the file.
     fn in_file(&self) -> u64 {
         self.missing.as_ref().map_or(self.len, |(at, _)| self.len.min(*at))
     }
 
-    /// Gives its descriptor back; nothing can be read until [`LogFile::reopen`].
+    /// Closes the file descriptor; nothing can be read until [`LogFile::reopen`].
     pub fn close(&mut self) {
         self.file = None;
     }
 
-    /// Opens it once more after [`LogFile::close`], and refuses another file that has taken its place.
+    /// Opens the file again after [`LogFile::close`]; fails if another file has replaced it.
     pub fn reopen(&mut self, path: &Path) -> io::Result<()> {
         if self.file.is_some() || self.identity.is_none() {
             return Ok(());
@@ -121,22 +124,22 @@ impl LogFile {
         Ok(())
     }
 
-    /// Its length.
+    /// Returns the length of the log in bytes.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing is in it.
+    /// Returns whether the log is empty.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Where the lines of ours begin.
+    /// Returns the position where the lines of this service begin.
     pub fn legacy(&self) -> u64 {
         self.legacy
     }
 
-    /// Fills as much of the buffer as there is.
+    /// Reads into the buffer as many bytes as there are; returns how many.
     fn read_at(&self, buffer: &mut [u8], at: u64) -> io::Result<usize> {
         let want = (self.in_file().saturating_sub(at)).min(buffer.len() as u64) as usize;
         let mut filled = 0;
@@ -159,12 +162,12 @@ impl LogFile {
         Ok(filled)
     }
 
-    /// A part of it, read from its begin to its end.
+    /// Returns a reader over a byte range of the log.
     pub fn part(&self, place: Range<u64>) -> Part<'_> {
         Part { file: self, at: place.start, end: place.end }
     }
 
-    /// So many bytes from `at` on, or as many as there are.
+    /// Returns `len` bytes from `at` on, or as many as there are.
     pub fn bytes(&self, at: u64, len: usize) -> io::Result<Vec<u8>> {
         let mut buffer = vec![0; len.min(self.len.saturating_sub(at) as usize)];
         let read = self.read_at(&mut buffer, at)?;
@@ -172,7 +175,8 @@ impl LogFile {
         Ok(buffer)
     }
 
-    /// The first place in `from..to` at or after `at` where a line begins (`from` itself is one).
+    /// Returns the first position in `from..to`, at or after `at`, where a line begins; a line
+    /// begins at `from`.
     fn line_start(&self, from: u64, at: u64, to: u64) -> io::Result<u64> {
         if at <= from {
             return Ok(from);
@@ -192,14 +196,15 @@ impl LogFile {
         Ok(to)
     }
 
-    /// The key of the line that begins at `at`; lines show their key within the first bytes.
+    /// Returns the key of the line that begins at `at`; the key is within a line's first bytes.
     fn key_at(&self, at: u64, key: Key) -> io::Result<Option<u64>> {
         let mut buffer = [0; 256];
         let read = self.read_at(&mut buffer, at)?;
         Ok(key(&buffer[..read]))
     }
 
-    /// Where the first line of ours stands whose key is at least `wanted`; the end if there is none.
+    /// Returns the position of the first line of this service whose key is at least `wanted`, or
+    /// the end if there is none.
     pub fn find(&self, wanted: u64, key: Key) -> io::Result<u64> {
         let (mut low, mut high) = (self.legacy, self.len);
         while high - low > CLOSE {
@@ -209,7 +214,8 @@ impl LogFile {
             }
             match self.key_at(start, key)? {
                 Some(found) if found < wanted => low = start,
-                // A line without a key is damaged or torn; what is sought can only stand before it.
+                // A line without a key is damaged or torn, so the wanted line can only be before
+                // it.
                 Some(_) | None => high = start,
             }
         }
@@ -224,7 +230,7 @@ impl LogFile {
         Ok(place)
     }
 
-    /// The whole line of ours with this key, and where it begins.
+    /// Returns the whole line of this service with this key, and the position where it begins.
     pub fn line(&self, wanted: u64, key: Key) -> io::Result<Option<(u64, Vec<u8>)>> {
         let at = self.find(wanted, key)?;
         let mut found = None;
@@ -235,8 +241,10 @@ impl LogFile {
         Ok(found.filter(|(_, line)| key(line) == Some(wanted)))
     }
 
-    /// Visits the lines in `from..to` (without their newlines) until `visit` says false. Answers where it stopped:
-    /// after the last line visited. What stands after the last newline is not visited.
+    /// Visits the lines in `from..to`, without their newlines, until `visit` returns false.
+    ///
+    /// Returns the position after the last line visited. Bytes after the last newline are not
+    /// visited.
     pub fn walk(&self, from: u64, to: u64, mut visit: impl FnMut(u64, &[u8]) -> bool) -> io::Result<u64> {
         let mut at = from;
         let mut size = PROBE * 8;
@@ -265,7 +273,8 @@ impl LogFile {
         Ok(at)
     }
 
-    /// Reads whole lines from `from` on, about `size` bytes (more if one line is longer), not beyond `to`.
+    /// Reads whole lines from `from` on, about `size` bytes (more if one line is longer), not
+    /// beyond `to`.
     pub fn lines_from(&self, from: u64, to: u64, size: usize) -> io::Result<Vec<u8>> {
         Ok(match self.next_lines(from, to, size)? {
             Lines::Whole(_, lines) => lines,
@@ -273,8 +282,8 @@ impl LogFile {
         })
     }
 
-    /// Reads whole lines that end at `to`, about `size` bytes (more if one line is longer), not before `from`. Answers
-    /// where they begin.
+    /// Reads whole lines that end at `to`, about `size` bytes (more if one line is longer), not
+    /// before `from`; also returns the position where they begin.
     pub fn lines_before(&self, from: u64, to: u64, size: usize) -> io::Result<(u64, Vec<u8>)> {
         Ok(match self.previous_lines(from, to, size)? {
             Lines::Whole(at, lines) => (at, lines),
@@ -282,7 +291,8 @@ impl LogFile {
         })
     }
 
-    /// Reads whole lines from `from` on, at most `size` bytes of them, or says where one longer line stands.
+    /// Reads whole lines from `from` on, at most `size` bytes; returns the range of the first line
+    /// if it is longer than that.
     pub fn next_lines(&self, from: u64, to: u64, size: usize) -> io::Result<Lines> {
         let mut buffer = vec![0; size.max(1).min(to.saturating_sub(from) as usize)];
         let read = self.read_at(&mut buffer, from)?;
@@ -301,7 +311,8 @@ impl LogFile {
         Ok(Lines::Whole(from, buffer))
     }
 
-    /// Reads whole lines that end at `to`, at most `size` bytes of them, or says where one longer line stands.
+    /// Reads whole lines that end at `to`, at most `size` bytes; returns the range of the last line
+    /// if it is longer than that.
     pub fn previous_lines(&self, from: u64, to: u64, size: usize) -> io::Result<Lines> {
         let start = to.saturating_sub(size.max(1) as u64).max(from);
         let mut buffer = vec![0; (to - start) as usize];
@@ -321,12 +332,13 @@ impl LogFile {
         let begin = self.line_begin(from, start)?;
         Ok(match buffer.last() {
             Some(b'\n') => Lines::Long(begin..to - u64::from(!self.is_open_end(end))),
-            // What stands after the last newline is no line yet.
+            // Bytes after the last newline are not a line yet.
             Some(_) | None => Lines::Whole(begin, Vec::new()),
         })
     }
 
-    /// Where the line ends that goes on at `at`, its newline excepted; `None` if `to` comes first. Keeps nothing of it.
+    /// Returns where the line that contains `at` ends, without its newline; `None` if `to` comes
+    /// first. Buffers none of the line.
     fn line_end(&self, mut at: u64, to: u64) -> io::Result<Option<u64>> {
         let mut buffer = vec![0; SEARCH];
         while at < to {
@@ -343,7 +355,8 @@ impl LogFile {
         Ok(self.is_open_end(at).then_some(at))
     }
 
-    /// Where the line begins that goes on at `at`, but not before `from`. Keeps nothing of it.
+    /// Returns where the line that contains `at` begins, but not before `from`. Buffers none of the
+    /// line.
     fn line_begin(&self, from: u64, mut at: u64) -> io::Result<u64> {
         let mut buffer = vec![0; SEARCH];
         while at > from {
@@ -357,7 +370,7 @@ impl LogFile {
         Ok(from)
     }
 
-    /// A whole line, and the newline that it has or lacks.
+    /// Reads a whole line, and ends it with a newline even if the file has none there.
     fn long_line(&self, place: &Range<u64>) -> io::Result<Vec<u8>> {
         let mut line = vec![0; (place.end - place.start) as usize + 1];
         let read = self.read_at(&mut line[..(place.end - place.start) as usize], place.start)?;
@@ -366,22 +379,22 @@ impl LogFile {
         Ok(line)
     }
 
-    /// Whether a line ends here that has no newline.
+    /// Returns whether a line without a newline ends here.
     fn is_open_end(&self, at: u64) -> bool {
         self.open_end && at == self.len
     }
 }
 
-/// What stands at a place of a log.
+/// Result of reading lines at a position of a log.
 #[derive(Debug)]
 pub enum Lines {
-    /// Whole lines with their newlines, and where they begin.
+    /// Whole lines with their newlines, and the position where they begin.
     Whole(u64, Vec<u8>),
-    /// One line that is longer than was asked for, its newline excepted.
+    /// The range of one line that is longer than the requested size, without its newline.
     Long(Range<u64>),
 }
 
-/// A part of a log as a reader, for parsers.
+/// A reader over a byte range of a log, for parsers.
 pub struct Part<'a> {
     file: &'a LogFile,
     at: u64,

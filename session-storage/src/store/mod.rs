@@ -1,30 +1,36 @@
-//! The store: sessions as plain files behind one journal. Blocking; knows neither HTTP nor async.
+//! Session store: sessions as plain files behind one journal. Blocking code that knows neither HTTP
+//! nor async.
 //!
 //! # Layout
-//! See [`layout`]. `sessions/<id>/` holds what people read; `journal/` is what makes an answer durable.
+//! See [`layout`]. `sessions/<id>/` holds the files that people read; `journal/` makes an
+//! acknowledged write durable.
 //!
 //! # What is durable when
-//! - At the answer (with `always`): the journal, written and synced as one group ([`journal`], [`committer`]).
-//! - At the answer, in the page cache: the lines of the logs ([`log_writer`]).
+//! - When a write is acknowledged (with `always`): the journal, written and synced as one commit
+//!   group ([`journal`], [`committer`]).
+//! - When a write is acknowledged, in the page cache: the lines of the logs ([`log_writer`]).
 //! - Within 200 ms, in the page cache: the snapshots ([`snapshots`]).
-//! - At a checkpoint: all of these, synced with one `syncfs`; below it the journal is not needed ([`maintenance`]).
+//! - At a checkpoint: all of the above, synced with one `syncfs`; the journal below the checkpoint
+//!   is no longer needed ([`maintenance`]).
 //!
-//! The first entry of a session after a checkpoint bears the session's whole view, so that recovery needs none of
-//! the files that may have been lost half-written since (what databases call a full-page image).
+//! The first entry of a session after a checkpoint contains the session's full view (its image), so
+//! recovery needs none of the files that may have been lost half-written since then. Databases call
+//! this a full-page image.
 //!
 //! # Crash cases
 //! Listed in [`recovery`] (the journal) and [`session_dir`] (a session's folder).
 //!
 //! # Copies of a running store
-//! One session as of one offset: [`export`]. The whole directory as of one position: [`backup`]. Neither holds up a
-//! write.
+//! [`export`] copies one session as of one offset. [`backup`] copies the whole directory as of one
+//! position. Neither delays writes.
 //!
-//! # Folders
-//! Writing a session's snapshots and moving its folder aside exclude each other: see [`folders`].
+//! # Directory locks
+//! Writing a session's snapshots and moving its folder exclude each other: see [`folders`].
 //!
 //! # Order
-//! An event's offset is its place in the journal. A session's lock is held from deciding to appending, so the
-//! order in its logs is the order in the journal; the commit thread alone writes logs and tells the watchers.
+//! An event's offset is its place in the journal. A session's lock is held from the decision to the
+//! append, so the order in its logs is the order in the journal. Only the commit thread writes logs
+//! and notifies observers.
 
 pub mod adopted;
 pub mod backup;

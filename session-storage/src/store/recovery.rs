@@ -1,21 +1,25 @@
-//! What happens at the start: read the journal, complete the sessions it names, know all the others.
+//! Recovery at start: reads the journal, completes the sessions named in it, and indexes all the
+//! others.
 //!
-//! Crash cases, each with its outcome:
-//! - before a group's sync ended: a torn tail, cut off; nobody was answered;
-//! - after the sync, before the logs were written: the lines are written now, from the journal;
-//! - while a snapshot was being replaced, or after a power cut that lost unsynced snapshots and logs: the view is
-//!   taken from the journal's earliest image, or from the session's creation, and replayed; the snapshots are
-//!   written again;
-//! - a crash, a start and a power cut between two checkpoints: as before, since recovery ends with no checkpoint and
-//!   nothing that it wrote is relied on;
-//! - a session that was deleted and created again between two checkpoints: what stands in the journal before its
-//!   creation is none of it, and a folder that is newer than the deletion is left where it is;
-//! - damage in the middle of the journal: the entries around it are used; a session that lacks a line in both
-//!   journal and log is quarantined;
-//! - a lost or damaged checkpoint: the whole journal is replayed, which changes nothing that is there already;
-//! - a session whose files cannot be read or completed now (no room, no permission, an I/O error, no descriptor):
-//!   it is left as it is and noted in the checkpoint as behind, with the offset from which on the journal has it; the
-//!   journal is kept from there on, and it is recovered when it is next asked for.
+//! Crash cases and their outcomes:
+//! - Crash before a group's sync ended: the torn tail is cut off. Nothing in it was acknowledged.
+//! - Crash after the sync, before the logs were written: the lines are now written from the
+//!   journal.
+//! - Crash while a snapshot was being replaced, or a power cut that lost unsynced snapshots and
+//!   logs: the view is taken from the journal's earliest image, or built from the session's
+//!   creation, and the later lines are replayed on it. The snapshots are written again.
+//! - A crash, a start and then a power cut between two checkpoints: same outcome as above. Recovery
+//!   ends without a checkpoint, so nothing that it wrote is relied on.
+//! - A session was deleted and created again between two checkpoints: journal entries from before
+//!   the creation do not belong to it, and a folder newer than the deletion stays where it is.
+//! - Damage in the middle of the journal: the entries around it are used. A session that lacks a
+//!   line in both journal and log is quarantined.
+//! - A lost or damaged checkpoint: the whole journal is replayed. Replaying does not change what is
+//!   already stored.
+//! - A session's files cannot be read or completed now (no space, no permission, an I/O error, no
+//!   file descriptor): the session is left as it is and noted in the checkpoint as behind, with the
+//!   offset from which the journal holds it. The journal is kept from that offset on, and the
+//!   session is recovered when it is next requested.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -38,25 +42,26 @@ use super::log_writer::discard;
 use super::segment::{self, Entry, Found};
 use super::session_dir::{self, Journaled, Opened};
 
-/// What the start found.
+/// Result of recovery at start.
 pub struct Recovered {
-    /// The life of the directory.
+    /// The epoch of the directory.
     pub epoch: String,
-    /// From which offset on the journal is replayed.
+    /// The offset from which the journal is replayed.
     pub checkpoint: u64,
     /// The offset that the next event gets.
     pub next_offset: u64,
-    /// The first offset of each segment that is there.
+    /// The first offset of each existing segment.
     pub segments: Vec<u64>,
-    /// The sessions that the journal named, completed; their snapshots are to be written.
+    /// The sessions named in the journal, completed; their snapshots must still be written.
     pub opened: Vec<Opened>,
-    /// Sessions quarantined, and why.
+    /// Quarantined sessions and the reasons.
     pub quarantined: BTreeMap<SessionId, String>,
-    /// Sessions that could not be recovered now: from which offset on the journal has what their files may lack.
+    /// Sessions that could not be recovered now, with the offset from which the journal holds what
+    /// their files may lack.
     pub behind: BTreeMap<SessionId, u64>,
 }
 
-/// What the journal holds of one session: its entries since it was last created, and its last deletion.
+/// One session's journal entries since it was last created, and its last deletion.
 #[derive(Default, Debug)]
 struct Trail {
     entries: Vec<Entry>,
@@ -77,7 +82,7 @@ impl Trail {
     }
 }
 
-/// From which offset on the journal is to be read for each session.
+/// The offset from which the journal must be read for each session.
 struct Starts<'c> {
     checkpoint: u64,
     behind: &'c BTreeMap<SessionId, u64>,
@@ -93,7 +98,7 @@ impl Starts<'_> {
     }
 }
 
-/// What a walk over the journal gathers.
+/// What a walk over the journal collects.
 #[derive(Default)]
 struct Walked {
     trails: BTreeMap<SessionId, Trail>,
@@ -121,7 +126,7 @@ impl Walked {
     }
 }
 
-/// The first offsets of the segments that are there, ascending.
+/// Returns the first offsets of the existing segments, ascending.
 pub fn segment_firsts(layout: &Layout) -> io::Result<Vec<u64>> {
     let mut firsts = Vec::new();
     for entry in fs::read_dir(layout.journal())? {
@@ -134,7 +139,8 @@ pub fn segment_firsts(layout: &Layout) -> io::Result<Vec<u64>> {
 /// Walks over the segments that may hold entries that are still needed.
 fn walk_journal(layout: &Layout, firsts: &[u64], starts: &Starts<'_>) -> io::Result<Walked> {
     let mut walked = Walked { next_offset: 1, ..Walked::default() };
-    // An entry without events uses no offset up: one of this offset may stand at the end of the segment before.
+    // An entry without events consumes no offset, so an entry with this offset may be at the end of
+    // the previous segment.
     let begin = firsts.partition_point(|first| *first < starts.earliest()).saturating_sub(1);
     for (n, first) in firsts.iter().enumerate().skip(begin) {
         walked.next_offset = walked.next_offset.max(*first);
@@ -150,7 +156,7 @@ fn walk_journal(layout: &Layout, firsts: &[u64], starts: &Starts<'_>) -> io::Res
     Ok(walked)
 }
 
-/// Whether none of these segments begins with a group.
+/// Returns whether none of these segments begins with a group.
 fn walked_is_empty(layout: &Layout, firsts: &[u64]) -> io::Result<bool> {
     for first in firsts {
         let bytes = Bytes::from(files::read(&layout.segment(*first))?);
@@ -163,7 +169,7 @@ fn walked_is_empty(layout: &Layout, firsts: &[u64]) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A segment is not written to again: what stands behind its end is removed.
+/// Removes the bytes after a segment's end; the segment is never written to again.
 fn truncate(layout: &Layout, first: u64, end: usize, len: usize) -> io::Result<()> {
     if end == len {
         return Ok(());
@@ -175,12 +181,12 @@ fn truncate(layout: &Layout, first: u64, end: usize, len: usize) -> io::Result<(
     fs::OpenOptions::new().write(true).open(path)?.set_len(end as u64)
 }
 
-/// All that the journal still holds of one session, for healing it.
+/// Returns all entries of one session that the journal still holds, for repairing the session.
 pub fn entries_of(layout: &Layout, id: &SessionId) -> io::Result<Vec<Entry>> {
     Ok(trail_of(layout, id, 0)?.entries)
 }
 
-/// What the journal holds of one session from an offset on.
+/// Returns what the journal holds of one session from an offset on.
 fn trail_of(layout: &Layout, id: &SessionId, from: u64) -> io::Result<Trail> {
     let mut trail = Trail::default();
     let firsts = segment_firsts(layout)?;
@@ -199,7 +205,8 @@ fn trail_of(layout: &Layout, id: &SessionId, from: u64) -> io::Result<Trail> {
     Ok(trail)
 }
 
-/// Reads one session; if its files are damaged, tries once more with all that the journal holds of it.
+/// Reads one session. If its files are damaged, tries once more with everything that the journal
+/// holds of it.
 pub fn open_session(
     layout: &Layout,
     disk: &dyn Disk,
@@ -239,10 +246,10 @@ pub fn open_session(
     Ok(Some(opened))
 }
 
-/// The field of the metadata that names the documents which were damaged and had to be reconstructed.
+/// The metadata field that lists the documents that were damaged and had to be reconstructed.
 pub const RECONSTRUCTED: &str = "reconstructed";
 
-/// Recovers a session that was left behind at the start, now that its files may be readable.
+/// Recovers a session that could not be recovered at the start; its files may be readable now.
 pub fn open_behind(
     layout: &Layout,
     disk: &dyn Disk,
@@ -254,7 +261,8 @@ pub fn open_behind(
     open_trail(layout, disk, id, &trail, u64::MAX, hint)
 }
 
-/// Carries out a session's deletion, if the folder is still that of the deleted one, and reads what came after.
+/// Completes a session's deletion if the folder still belongs to the deleted session, then reads
+/// the session that was created after it.
 fn open_trail(
     layout: &Layout,
     disk: &dyn Disk,
@@ -275,8 +283,8 @@ fn open_trail(
     open_session(layout, disk, id, Journaled { entries: &trail.entries, end }, hint)
 }
 
-/// Whether the folder of this name holds a session that was created after an offset: the one that took the place of a
-/// deleted one.
+/// Returns whether the folder holds a session that was created after `offset`, that is, one that
+/// replaced a deleted session of the same name.
 fn is_newer_than(layout: &Layout, id: &SessionId, offset: u64) -> io::Result<bool> {
     for log in [LogKind::Changes, LogKind::Actions, LogKind::Responses] {
         let file = LogFile::open(&layout.log(id, log), 0)?;
@@ -287,8 +295,11 @@ fn is_newer_than(layout: &Layout, id: &SessionId, offset: u64) -> io::Result<boo
     Ok(false)
 }
 
-/// Moves a damaged session aside, as a whole: its folder, the reason, and what the journal holds of it, so that nothing
-/// is lost with the journal's old segments. Where one of these fails nothing is moved. Answers its name there.
+/// Quarantines a damaged session and returns its name in `quarantine/`.
+///
+/// The folder is moved as a whole, together with the reason and the session's lines from the
+/// journal, so that nothing is lost when old segments are removed. If any of these steps fails,
+/// nothing is moved.
 pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Result<String> {
     let folder = layout.quarantine();
     fs::create_dir_all(&folder)?;
@@ -297,7 +308,7 @@ pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Resul
     let mut n = 1;
     while fs::symlink_metadata(folder.join(&name)).is_ok() {
         if !is_there {
-            // It was moved before, and only the journal still speaks of it.
+            // The folder was moved earlier; only the journal still names the session.
             return Ok(name);
         }
         n += 1;
@@ -327,7 +338,7 @@ pub fn quarantine(layout: &Layout, id: &SessionId, damage: &Damage) -> io::Resul
     Ok(name)
 }
 
-/// The newest folder in `quarantine/` of a session of this name.
+/// Returns the newest folder in `quarantine/` for a session of this name.
 pub fn newest_quarantined(layout: &Layout, id: &SessionId) -> Option<String> {
     let names = std::iter::once(id.to_string()).chain((2..).map(|n| format!("{id}.{n}")));
     names.take_while(|name| layout.quarantine().join(name).is_dir()).last()
@@ -339,7 +350,7 @@ fn write_aside(path: &std::path::Path, bytes: &[u8]) -> io::Result<()> {
     file.sync_all()
 }
 
-/// The lines that entries hold, each followed by its newline.
+/// Returns the lines of these entries, each followed by its newline.
 fn lines_of(entries: &[Entry]) -> Vec<u8> {
     entries.iter().flat_map(|entry| &entry.events).flat_map(|event| event.line.iter().copied()).collect()
 }
@@ -356,7 +367,7 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     walked.next_offset = walked.next_offset.max(from);
     let mut found = index::read(layout);
     let (mut quarantined, mut behind, mut recovered) = (BTreeMap::new(), BTreeMap::new(), Vec::new());
-    // One that is behind has to be recovered though the journal may have nothing of it that is newer.
+    // A session noted as behind must be recovered even if the journal holds nothing newer of it.
     let mut trails = std::mem::take(&mut walked.trails);
     for id in known_behind.keys() {
         trails.entry(id.clone()).or_default();
@@ -371,7 +382,7 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
             opened.map(Opened::whole).transpose()
         };
         let opened = open().or_else(|damage| match damage {
-            // Completing a log takes little room: the spare segments have some.
+            // Completing a log needs little space, and removing the spare segments frees some.
             Damage::Io { ref source, .. } if is_full(source) => {
                 if free_spares(layout) {
                     open()
@@ -407,7 +418,7 @@ pub fn recover(layout: &Layout, disk: &dyn Disk, index: &Index) -> Result<Recove
     Ok(Recovered { epoch, checkpoint: from, next_offset, segments, opened: recovered, quarantined, behind })
 }
 
-/// Removes the spare segments of a disk that is full; answers whether there were any.
+/// Removes the spare segments when the disk is full; returns whether there were any.
 fn free_spares(layout: &Layout) -> bool {
     let removed = super::segments::spares(layout).filter(|spare| fs::remove_file(spare).is_ok()).count();
     if removed > 0 {
@@ -416,7 +427,8 @@ fn free_spares(layout: &Layout) -> bool {
     removed > 0
 }
 
-/// The same life goes on unless something that may have been shown is lost.
+/// Chooses the epoch: the old one is kept unless events that may have been shown to clients are
+/// lost.
 fn epoch(checkpoint: Option<&Checkpoint>, lost: bool) -> String {
     match checkpoint {
         Some(_) if lost => {
@@ -437,9 +449,11 @@ fn hint(found: &FoundIndex, id: &SessionId) -> Hint {
     Hint { user: row.map(|r| r.user.as_str().to_owned()), created: row.map(|r| r.created) }
 }
 
-/// Completes the index: rows as found, where they are good; else the session's metadata is read. A row is good if the
-/// journal is about its session neither between the file and the checkpoint nor, as the views show, behind it. Answers
-/// the newest offset that was met in doing so.
+/// Completes the index and returns the newest offset seen while doing so.
+///
+/// A row from the file is used where it is valid; otherwise the session's metadata is read. A row
+/// is valid if the journal does not mention its session between the file's offset and the
+/// checkpoint, nor after the checkpoint (those sessions are in `recovered`).
 fn fill_index(
     layout: &Layout,
     disk: &dyn Disk,
@@ -459,7 +473,7 @@ fn fill_index(
         tracing::debug!("`index.json` is missing or too old: the metadata of every session is read");
     }
     let mut newest = 0;
-    // The snapshots of these may be torn, and say less than their views.
+    // The snapshots of these sessions may be torn or older than their views.
     let recovered_ids: BTreeSet<&SessionId> = recovered.iter().map(|opened| &opened.view.id).collect();
     let read = OpenError::io("read", layout.sessions());
     let entries =
@@ -471,14 +485,15 @@ fn fill_index(
             continue;
         }
         let row = match found.rows.get(id.as_str()) {
-            // An earlier version noted no outcome.
+            // An earlier version stored no outcome; rows of completed sessions without one are read
+            // again.
             Some(row)
                 if touched.as_ref().is_some_and(|touched| !touched.contains(&id))
                     && !(row.completed && row.outcome.is_none()) =>
             {
                 Some((row.clone(), 0))
             }
-            // One that cannot be read now is listed as it was.
+            // A session that cannot be read now is listed with its old row.
             row => read_row(layout, disk, &id, &hint(found, &id)).or_else(|| Some((row?.clone(), 0))),
         };
         if let Some((row, offset)) = row {
@@ -492,7 +507,7 @@ fn fill_index(
     Ok(newest)
 }
 
-/// A session's row, and the newest offset that it has seen.
+/// Returns a session's row and the newest offset in its files.
 fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Option<(Row, u64)> {
     let bytes = files::read(&layout.file(id, METADATA)).ok();
     let metadata = bytes
@@ -508,7 +523,8 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     }
     match open_session(layout, disk, id, Journaled::NOTHING, hint) {
         Ok(opened) => opened.map(|o| (Row::of(&o.view), o.view.offset)),
-        // It is set aside when somebody asks for it; until then it is at least listed as far as it is known.
+        // The session is quarantined when it is next requested; until then it is listed with its
+        // old row, if there is one.
         Err(damage) => {
             tracing::error!(session = %id, %damage, "session cannot be read");
             None
@@ -516,7 +532,8 @@ fn read_row(layout: &Layout, disk: &dyn Disk, id: &SessionId, hint: &Hint) -> Op
     }
 }
 
-/// Removes what was on its way into the archive when the service before this one ended: it is packed anew.
+/// Removes files that were being packed for the archive when the previous run ended; they are
+/// packed again.
 pub fn empty_outgoing(layout: &Layout) -> io::Result<()> {
     match fs::remove_dir_all(layout.outgoing_folder()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -524,8 +541,11 @@ pub fn empty_outgoing(layout: &Layout) -> io::Result<()> {
     }
 }
 
-/// Removes what deletions up to this offset have left behind: a later one may yet fail, and then its folder comes
-/// back. `.trash` itself stays: a deletion may be about to move a folder into it.
+/// Removes the folders of sessions whose deletion is durable, that is, has an offset up to
+/// `durable`.
+///
+/// The commit of a later deletion may still fail, and its folder is then moved back. `.trash`
+/// itself stays, because a deletion may be about to move a folder into it.
 pub fn empty_trash(layout: &Layout, durable: u64) -> io::Result<()> {
     let entries = match fs::read_dir(layout.trash()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

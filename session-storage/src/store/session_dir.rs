@@ -1,21 +1,23 @@
-//! One session's folder: reading its view, and completing it after a crash.
+//! One session's folder: reads its view and completes its files after a crash.
 //!
-//! A view is built from a base and the lines that are newer than it. The base is, in this order:
-//! 1. nothing, if the journal holds the session from its creation on: every line is there;
-//! 2. the earliest image that the journal holds. Later images are not used: what they count may have been written
-//!    since the last checkpoint, so that the logs need not hold it after a power cut, whereas all that comes before
-//!    the earliest one was synced by that checkpoint, or stands in the journal;
-//! 3. the snapshots;
-//! 4. nothing, where the snapshots are damaged or missing: then the view is built from the logs alone.
+//! A view is built from a base and the lines that are newer than the base. The base is the first of
+//! these that applies:
+//! 1. Nothing, if the journal holds the session from its creation on: every line is there.
+//! 2. The earliest image in the journal. Later images are not used: the lines that they count may
+//!    have been written since the last checkpoint, so the logs may lack those lines after a power
+//!    cut. Everything before the earliest image was synced by that checkpoint or is in the journal.
+//! 3. The snapshots.
+//! 4. Nothing, if the snapshots are damaged or missing: the view is then built from the logs alone.
 //!
-//! The lines have two witnesses, the journal and the logs; for each `seq` the journal's line is taken, or else a
-//! whole line of the log. Lines of the journal that the base has counted already heal the log below the base's end.
-//! If both witnesses lack a line that a later one follows, the session is damaged, unless all that follows was never
-//! durable. What of the log differs from the lines chosen is written again, which also cuts off a torn tail.
+//! Each line has two sources, the journal and the log. For each `seq` the journal's line is used,
+//! otherwise a whole line of the log. Journal lines that the base already counts repair the log
+//! before the base's end. If both sources lack a line and a later line exists, the session is
+//! damaged, unless none of the later lines was ever durable. The parts of the log that differ from
+//! the chosen lines are rewritten, which also cuts off a torn tail.
 //!
-//! A file that cannot be read now (no descriptor, no permission, an I/O error) is no damage: see
-//! [`Damage::is_passing`]. A snapshot that was read and is no JSON is left as it is until the session's next event;
-//! its bytes are then kept beside it as `<name>.damaged`.
+//! A file that cannot be read now (no file descriptor, no permission, an I/O error) is not damage:
+//! see [`Damage::is_passing`]. A snapshot that was read but is not JSON is left as it is until the
+//! session's next event; its bytes are then kept beside it as `<name>.damaged`.
 
 use std::fs;
 use std::io;
@@ -42,53 +44,54 @@ use super::log_file::LogFile;
 use super::log_lines::{LogLines, NewLine};
 use super::segment::Entry;
 
-/// What the journal holds of a session.
+/// A session's entries in the journal.
 #[derive(Clone, Copy, Debug)]
 pub struct Journaled<'e> {
-    /// Its entries, from its creation or from an image of it on.
+    /// The session's entries, from its creation or from an image on.
     pub entries: &'e [Entry],
-    /// Lines of a log from this offset on were never durable: where one is missing, those behind it are cut off.
+    /// Log lines from this offset on were never durable: if one of them is missing, the lines after
+    /// it are cut off.
     pub end: u64,
 }
 
 impl Journaled<'_> {
-    /// Nothing: the files are complete.
+    /// No journal entries: the files are complete.
     pub const NOTHING: Journaled<'static> = Journaled { entries: &[], end: u64::MAX };
 }
 
-/// A session as it was read.
+/// A session as read from its files and the journal.
 #[derive(Debug)]
 pub struct Opened {
-    /// The session.
+    /// The session's view.
     pub view: View,
-    /// Whether it says more than its snapshots do.
+    /// Whether the view is newer than its snapshots.
     pub is_ahead: bool,
-    /// The snapshots that were read and are no documents.
+    /// The snapshots that were read but are not valid documents.
     pub damaged: Vec<&'static str>,
-    /// Why its logs do not hold all of it, if they cannot be written now: the journal does.
+    /// Why the logs cannot be completed now, if so; the journal holds the missing lines.
     pub short: Option<Damage>,
 }
 
 impl Opened {
-    /// Itself, if its logs hold all of it.
+    /// Returns the session if its logs are complete, otherwise the reason why they are not.
     pub fn whole(mut self) -> Result<Self, Damage> {
         self.short.take().map_or(Ok(self), Err)
     }
 }
 
-/// What a view is built on.
+/// The base of a view.
 #[derive(Default)]
 struct Base {
     view: Option<View>,
-    /// Whether it is an image of the journal.
+    /// Whether the view is an image from the journal.
     is_image: bool,
-    /// What the idempotent producers' file says, where the view does not.
+    /// The contents of the idempotent producers' file, where the view does not include them.
     producers: Producers,
     damaged: Vec<&'static str>,
 }
 
-/// Reads a session, completing its logs from the entries that the journal holds of it; `None` if there is no
-/// such session.
+/// Reads a session and completes its logs from its journal entries; `None` if there is no such
+/// session.
 pub fn open(
     layout: &Layout,
     disk: &dyn Disk,
@@ -130,15 +133,17 @@ pub fn open(
             short = Some(Damage::Io { file: log_name(lines.log), source });
         }
     }
-    // What the journal has from the beginning, or from an image on, may have been written and not synced.
+    // Files written since the creation or image in the journal may not have been synced.
     let may_be_torn = is_from_journal || entries.first().is_some_and(is_birth);
     let view = restore_initial(layout, id, view, may_be_torn, &mut damaged)?;
     is_ahead |= !view.outbox.is_empty();
     Ok(Some(Opened { view, is_ahead, damaged, short }))
 }
 
-/// Whether a folder is there and has a file of a session: an empty one is no session, and the next of its name
-/// takes it. That nothing can be said is an error, and not an absence.
+/// Returns whether the folder exists and holds a file of a session.
+///
+/// An empty folder is not a session, and the next session of that name uses it. If the folder
+/// cannot be examined, the result is an error, not `false`.
 pub fn holds_session(folder: &Path) -> io::Result<bool> {
     if !files::is_folder(folder)? {
         return Ok(false);
@@ -151,7 +156,7 @@ pub fn holds_session(folder: &Path) -> io::Result<bool> {
     Ok(false)
 }
 
-/// Completes the logs of a session whose view is known, and durable, from what the journal holds of it.
+/// Completes the logs of a session from the journal; its view is known and durable.
 pub fn complete_logs(
     layout: &Layout,
     disk: &dyn Disk,
@@ -169,7 +174,7 @@ pub fn complete_logs(
     Ok(())
 }
 
-/// Opens a log that lacks lines as it will be with those of the journal, and writes nothing.
+/// Opens a log that lacks lines as if the journal's lines were already in it; writes nothing.
 pub fn completed_log(
     layout: &Layout,
     view: &View,
@@ -184,7 +189,7 @@ pub fn completed_log(
     Ok(file.completed_with(lines.start, lines.wanted()))
 }
 
-/// Chooses what the view is built on.
+/// Chooses the base of the view.
 fn base(layout: &Layout, id: &SessionId, entries: &[Entry]) -> Result<Base, Damage> {
     if entries.first().is_some_and(is_birth) {
         return Ok(Base::default());
@@ -196,8 +201,10 @@ fn base(layout: &Layout, id: &SessionId, entries: &[Entry]) -> Result<Base, Dama
     }
 }
 
-/// Whether an entry begins with the creation of a session where there was none. What the journal holds under the name
-/// before it is of an earlier session: one that was deleted, or quarantined.
+/// Returns whether an entry begins with the creation of a session that did not exist before.
+///
+/// Earlier journal entries of the same name belong to an earlier session, which was deleted or
+/// quarantined.
 pub fn is_birth(entry: &Entry) -> bool {
     entry.events.first().is_some_and(|event| {
         event.kind == EventKind::SessionCreated
@@ -206,20 +213,22 @@ pub fn is_birth(entry: &Entry) -> bool {
     })
 }
 
-/// A document as it was found.
+/// A document as found on disk.
 pub(super) enum Document {
     /// There is no such file.
     Missing,
     /// The whole file is one document.
     Whole(Value),
-    /// The file is none; the document that it begins with, if it does.
+    /// The file is not one document; holds the document at its beginning, if there is one.
     Damaged(Option<Value>),
-    /// It is empty or has zeros in it, as a power cut leaves what was not synced: JSON has none.
+    /// The file is empty or contains zero bytes, as after a power cut before a sync; JSON contains
+    /// none.
     Torn,
 }
 
 impl Document {
-    /// What it says, be it all of the file or only its beginning; a damaged file is noted by its name.
+    /// Returns the document, whole or the part at the file's beginning, and notes the name of a
+    /// damaged file.
     pub(super) fn value(self, name: &'static str, damaged: &mut Vec<&'static str>) -> Option<Value> {
         match self {
             Self::Missing => None,
@@ -251,7 +260,7 @@ pub(super) fn read_document(layout: &Layout, id: &SessionId, name: &'static str)
     })
 }
 
-/// The view of the snapshot files, if metadata and state can be read.
+/// Reads the view from the snapshot files, if metadata and state can be read.
 fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
     let mut base = Base::default();
     let damaged = &mut base.damaged;
@@ -267,7 +276,8 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
     }
     let Some((metadata, state)) = metadata.zip(state) else { return Ok(base) };
     let ours = documents::is_ours(metadata.doc());
-    // A file that is newer than the metadata, or left behind by them, is that of another moment.
+    // A final document that is newer than the metadata, or that the metadata no longer mentions,
+    // belongs to another point in time.
     let final_doc = final_doc.filter(|_| !ours || documents::has_final(metadata.doc()));
     if documents::has_final(metadata.doc())
         && !final_doc.as_ref().is_some_and(|doc| documents::is_final_of(metadata.doc(), doc))
@@ -287,7 +297,8 @@ fn read_snapshots(layout: &Layout, id: &SessionId) -> Result<Base, Damage> {
     Ok(base)
 }
 
-/// A view for a session without readable snapshots: its creation, or what the older service left.
+/// Builds a view for a session without readable snapshots: from its creation, or from what the
+/// legacy service wrote.
 fn found_view(
     layout: &Layout,
     id: &SessionId,
@@ -304,7 +315,7 @@ fn found_view(
         if change.kind == EventKind::SessionCreated && change_line.metadata.is_none() {
             let stamp = stamp(stored, change_line.at(), false);
             let mut view = View::at_birth(id, &change, stamp);
-            // The line itself is replayed with the rest; only its consequences are taken here.
+            // The line itself is replayed with the others; only its effects are applied here.
             view.logs[LogKind::Changes.index()] = LogHead::default();
             return Ok(view);
         }
@@ -315,7 +326,8 @@ fn found_view(
         }
     }
     let view = legacy::view(layout, id, hint, damaged)?;
-    // Records of ours that nothing of the older service's stands before, and no creation: the history is lost.
+    // Records written by this service, with no legacy records before them and no creation: the
+    // history is lost.
     let is_ours =
         |log: LogKind| view.logs[log.index()].legacy == 0 && first(log).is_some_and(|line| line.seq == 1);
     if is_ours(LogKind::Actions) || is_ours(LogKind::Responses) {
@@ -380,7 +392,8 @@ fn apply_change(view: &mut View, new: &NewLine, text: &[u8]) -> Result<(), Damag
     view.replay_one(&change, stamp, stored.version).map_err(|refusal| unreadable(new, &refusal.message))
 }
 
-/// `initial.json` is written once; if it has gone, or is no document, it is written again with the next snapshot.
+/// Schedules `initial.json` to be written with the next snapshot if it is missing or not a
+/// document; it is otherwise written only once.
 fn restore_initial(
     layout: &Layout,
     id: &SessionId,
@@ -407,7 +420,7 @@ fn restore_initial(
     let mut initial = None;
     let visit = |_, text: &[u8]| {
         initial = document(text).or(initial.take());
-        // Creation is the first line; a claim follows soon if it ever does.
+        // The creation is the first line; a claim, if there is one, follows soon after it.
         line::head(text).is_none_or(|head| head.seq < 64)
     };
     changes.walk(0, changes.len(), visit).map_err(read)?;
