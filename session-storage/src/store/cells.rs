@@ -1,4 +1,4 @@
-//! The sessions in memory: loaded on demand, let go again, never more than a bound of idle ones.
+//! The session cache: sessions in memory, loaded on demand; idle ones above a limit are evicted.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use super::ticket::Group;
 /// The most idle sessions kept in memory.
 pub const MAX_RESIDENT: usize = 1024;
 
-/// What is known of a session.
+/// Cached state of a session.
 #[derive(Debug, Default)]
 pub enum Slot {
-    /// Not read yet, or to be read again.
+    /// Not read yet, or must be read again.
     #[default]
     Unloaded,
     /// There is no such session, as of this generation of the journal.
     Absent(u64),
-    /// Here it is.
+    /// The session is in memory.
     Loaded(Box<Loaded>),
 }
 
 /// A session in memory.
 #[derive(Debug)]
 pub struct Loaded {
-    /// Its view, which may be ahead of what is durable.
+    /// The session's view, which may be ahead of what is durable.
     pub view: View,
-    /// Its user, shared with the events.
+    /// The session's user, shared with the events.
     pub user: UserId,
-    /// The journal's generation that the view was built in.
+    /// The generation of the journal in which the view was built.
     pub generation: u64,
-    /// The checkpoint since which the journal has its image.
+    /// The checkpoint since which the journal holds the session's image.
     pub checkpoint: u64,
     /// The metadata's snapshot is older than the view.
     pub metadata_dirty: bool,
@@ -45,28 +45,28 @@ pub struct Loaded {
     pub final_dirty: bool,
     /// The producers' file is older than the view; it is written at checkpoints.
     pub producers_dirty: bool,
-    /// Whether a checkpoint will come to write them.
+    /// Whether the session is queued to have its producers written at a checkpoint.
     pub producers_queued: bool,
-    /// The documents that were found damaged: they are left as they are until the session changes, and are kept beside
-    /// what is written then.
+    /// The documents found damaged. They are left as they are until the session changes; the
+    /// damaged bytes are then kept beside the new file.
     pub damaged: Vec<&'static str>,
-    /// Producers' positions before commits that may still fail.
+    /// Producers' positions from before commits that may still fail.
     pub undo: VecDeque<ProducerUndo>,
 }
 
-/// A producer's position before a commit.
+/// A producer's position from before a commit.
 #[derive(Debug)]
 pub struct ProducerUndo {
     /// The commit.
     pub group: Arc<Group>,
-    /// Who.
+    /// The id of the producer.
     pub producer: String,
-    /// The position before; `None`: unknown.
+    /// The earlier position; `None` if the producer was unknown.
     pub before: Option<Position>,
 }
 
 impl Loaded {
-    /// A view as it was read: its snapshots are as it is.
+    /// Returns a session whose snapshots match its view, as after reading it.
     pub fn clean(view: View, generation: u64) -> Self {
         Self {
             user: view.metadata.user(),
@@ -83,7 +83,7 @@ impl Loaded {
         }
     }
 
-    /// Notes a producer's position before a commit changes it.
+    /// Saves a producer's position before a commit changes it.
     pub fn remember(&mut self, group: Arc<Group>, producer: &str) {
         while self.undo.front().is_some_and(|undo| undo.group.result() == Some(Ok(()))) {
             self.undo.pop_front();
@@ -96,13 +96,13 @@ impl Loaded {
         self.undo.push_back(ProducerUndo { group, producer: producer.to_owned(), before });
     }
 
-    /// The commit of a producer's newest position, if that is not done yet.
+    /// Returns the commit of a producer's newest position, if it is not done yet.
     pub fn commit_of(&self, producer: &str) -> Option<Arc<Group>> {
         let newest = self.undo.iter().rev().find(|undo| undo.producer == producer)?;
         newest.group.result().is_none().then(|| Arc::clone(&newest.group))
     }
 
-    /// The producers' positions without those of commits that failed.
+    /// Takes the producers' positions, with those of failed commits rolled back.
     pub fn durable_producers(&mut self) -> Producers {
         while let Some(undo) = self.undo.pop_back() {
             if undo.group.result() != Some(Ok(())) {
@@ -112,7 +112,7 @@ impl Loaded {
         std::mem::take(&mut self.view.producers)
     }
 
-    /// A view whose snapshots all have to be written.
+    /// Returns a session whose snapshots must all be written.
     pub fn dirty(view: View, generation: u64) -> Self {
         let mut loaded = Self::clean(view, generation);
         loaded.metadata_dirty = true;
@@ -122,33 +122,37 @@ impl Loaded {
         loaded
     }
 
-    /// Whether any file is older than the view.
+    /// Returns whether any file is older than the view.
     pub fn is_dirty(&self) -> bool {
         self.metadata_dirty || self.state_dirty || self.final_dirty || self.producers_dirty
     }
 }
 
-/// One session's place in memory.
+/// The cache entry of one session.
 #[derive(Debug)]
 pub struct Cell {
-    /// Its name.
+    /// The session's id.
     pub id: SessionId,
-    /// What is known of it. Held shortly, never across a wait or a read, unless by one who has the turn.
+    /// Cached state. Lock held briefly, never across an await or a read, except by the holder of
+    /// `turn`.
     pub slot: Mutex<Slot>,
-    /// Held by one who works on the slot for longer than moments, on a thread of its own: an async task waits for the
-    /// turn instead of blocking its thread, and with it all other sessions.
+    /// Held by a blocking thread that works on the slot for a long time. An async task waits for
+    /// `turn` instead of blocking its own thread, which would stop all other sessions on that
+    /// thread.
     pub turn: tokio::sync::Mutex<()>,
-    /// Held while it is being read, so that it is read once.
+    /// Held while the session is being read, so that it is read only once.
     pub loading: Mutex<()>,
-    /// Whether it waits for the snapshot thread.
+    /// Whether the session waits for the snapshot thread.
     pub queued: AtomicBool,
-    /// Whether its snapshots could not be written the last time, for a reason of its own.
+    /// Whether its snapshots could not be written last time, for a reason that concerns this
+    /// session alone.
     pub snapshot_failed: AtomicBool,
     touched: AtomicBool,
 }
 
 impl Cell {
-    /// The slot, for a step of moments in an async task. The guard must not be held across a wait.
+    /// Locks the slot for a brief step in an async task. The guard must not be held across an
+    /// await.
     pub async fn short(&self) -> MutexGuard<'_, Slot> {
         if let Some(slot) = self.slot.try_lock() {
             return slot;
@@ -157,21 +161,21 @@ impl Cell {
         self.slot.lock()
     }
 
-    /// Does what may take long, on a thread that may block.
+    /// Runs a step that may take long, on a thread that may block.
     pub fn long<R>(&self, step: impl FnOnce(&mut Slot) -> R) -> R {
         let _turn = self.turn.blocking_lock();
         step(&mut self.slot.lock())
     }
 }
 
-/// All of them.
+/// All cache entries.
 #[derive(Debug, Default)]
 pub struct Cells {
     map: DashMap<SessionId, Arc<Cell>>,
 }
 
 impl Cells {
-    /// The place of a session, made if need be.
+    /// Returns the entry of a session; creates it if needed.
     pub fn get(&self, id: &SessionId) -> Arc<Cell> {
         if let Some(cell) = self.map.get(id) {
             cell.touched.store(true, Ordering::Relaxed);
@@ -191,20 +195,21 @@ impl Cells {
         Arc::clone(&cell)
     }
 
-    /// The place of a session that is in memory.
+    /// Returns the entry of a session if it is in memory.
     pub fn peek(&self, id: &SessionId) -> Option<Arc<Cell>> {
         self.map.get(id).map(|cell| Arc::clone(&cell))
     }
 
-    /// How many sessions are in memory; one that is being worked on counts as such. Of a deleted one only the name is
-    /// kept, and that for a while.
+    /// Returns how many sessions are in memory; one whose slot is locked is counted. Of a deleted
+    /// session only the name is kept, for a while.
     pub fn loaded(&self) -> usize {
         let is_loaded =
             |cell: &Cell| cell.slot.try_lock().is_none_or(|slot| matches!(*slot, Slot::Loaded(_)));
         self.map.iter().filter(|cell| is_loaded(cell)).count()
     }
 
-    /// Lets idle, clean sessions go while there are too many: those untouched since the last call first.
+    /// Evicts idle, clean sessions while there are too many, those not used since the last call
+    /// first.
     pub fn evict(&self) {
         let excess = self.map.len().saturating_sub(MAX_RESIDENT);
         if excess == 0 {
@@ -214,13 +219,13 @@ impl Cells {
             self.map.iter().map(|c| (c.touched.swap(false, Ordering::Relaxed), c.id.clone())).collect();
         idle.sort_unstable_by_key(|(touched, _)| *touched);
         for (_, id) in idle.into_iter().take(excess) {
-            // Under the map's lock nobody can take a new hold of the cell.
+            // Nobody can take a new reference to the cell while the map's lock is held.
             self.map.remove_if(&id, |_, cell| Arc::strong_count(cell) == 1 && is_clean(cell));
         }
         self.map.shrink_to_fit();
     }
 
-    /// Forgets a name that was asked for and is none.
+    /// Removes the entry of a requested session that does not exist.
     pub fn forget_absent(&self, id: &SessionId) {
         self.map.remove_if(id, |_, cell| {
             Arc::strong_count(cell) == 1

@@ -1,4 +1,4 @@
-//! What can go wrong in the store.
+//! Errors of the store.
 
 use std::io;
 use std::path::PathBuf;
@@ -16,19 +16,19 @@ pub enum OpenError {
         /// ` (pid N)`, where known.
         holder: String,
     },
-    /// A restore into the directory was cut short.
+    /// A restore into the directory was interrupted.
     #[error("a restore into `{path}` was cut short: do it again")]
     Restoring {
         /// The directory.
         path: PathBuf,
     },
-    /// There is no key to make tags with, and none may be made.
+    /// There is no key for redaction placeholders, and a new one must not be made.
     #[error(
         "`{path}` {fault}: put the key back from its copy, or start without REDACTION_KEY_REQUIRED, and a new one is made, \
          whose tags match none from before"
     )]
     RedactionKey {
-        /// The key.
+        /// The path of the key.
         path: PathBuf,
         /// What is wrong with it.
         fault: &'static str,
@@ -36,57 +36,58 @@ pub enum OpenError {
     /// A file or directory could not be read or written.
     #[error("failed to {action} `{path}`: {source}")]
     Io {
-        /// What was tried.
+        /// The action that failed.
         action: &'static str,
-        /// On what.
+        /// The path it was tried on.
         path: PathBuf,
-        /// Why it failed.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl OpenError {
-    /// An I/O error with its action and path.
+    /// Builds an I/O error with its action and path.
     pub fn io(action: &'static str, path: impl Into<PathBuf>) -> impl FnOnce(io::Error) -> Self {
         let path = path.into();
         move |source| Self::Io { action, path, source }
     }
 }
 
-/// Why no copy could be made of a running store.
+/// Why a running store could not be copied.
 #[derive(Debug, thiserror::Error)]
 pub enum CopyError {
-    /// The copy could not be taken or handed on.
+    /// The copy could not be read or written.
     #[error("failed to copy: {0}")]
     Io(#[from] io::Error),
-    /// A commit failed or a session was set aside meanwhile, so that what was copied may be what did not happen.
+    /// A commit failed or a session was quarantined during the copy, so the copy may contain events
+    /// that were never committed.
     #[error("the storage changed its course while it was copied: try again")]
     Overtaken,
-    /// A sync has failed: what the disk holds is unknown.
+    /// A sync has failed: what is on disk is unknown.
     #[error("storage failed and needs a restart")]
     Failed,
     /// A session cannot be read.
     #[error("session `{id}` is damaged: {damage}")]
     Damaged {
-        /// Which.
+        /// The session's id.
         id: String,
-        /// What is wrong.
+        /// What is wrong with it.
         damage: Damage,
     },
 }
 
-/// Why a commit failed. None of its events happened.
+/// Why a commit failed. None of its events were stored.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum CommitError {
-    /// No room; later commits may succeed.
+    /// The disk is full; later commits may succeed.
     Full,
     /// A write failed for another reason; later commits may succeed.
     WriteFailed,
-    /// A sync failed, now or before: nothing is acknowledged until a restart has recovered.
+    /// A sync failed, now or earlier: nothing is acknowledged until a restart has recovered.
     Failed,
     /// The service is stopping.
     Draining,
-    /// An earlier commit, on which this one was built, failed; the same command may be asked again.
+    /// An earlier commit, on which this one was built, failed; the same command may be sent again.
     Superseded,
 }
 
@@ -109,12 +110,12 @@ impl From<CommitError> for Refusal {
 /// Why a session's files cannot be trusted.
 #[derive(Debug, thiserror::Error)]
 pub enum Damage {
-    /// Bytes that should be a record are none.
+    /// The bytes at a record's place are not a valid record.
     #[error("`{file}` is damaged at byte {at}: {what}")]
     Record {
         /// The file's name in the session's folder.
         file: &'static str,
-        /// Where.
+        /// The position in the file.
         at: u64,
         /// What was found.
         what: String,
@@ -124,20 +125,21 @@ pub enum Damage {
     Short {
         /// The file's name in the session's folder.
         file: &'static str,
-        /// Its length.
+        /// The file's length.
         found: u64,
-        /// The length it had.
+        /// The length it should have.
         expected: u64,
     },
-    /// Records in between are missing.
+    /// Records in the middle are missing.
     #[error("`{file}` lacks the record with seq {seq}")]
     Gap {
         /// The file's name in the session's folder.
         file: &'static str,
-        /// The first missing.
+        /// The first missing `seq`.
         seq: u64,
     },
-    /// There is no session, and none can be made: something else has its name. It is left where it is.
+    /// There is no session, and none can be created: something else uses its path. It is left where
+    /// it is.
     #[error("what lies in its place is no folder")]
     InTheWay,
     /// The folder or a file could not be read.
@@ -145,14 +147,14 @@ pub enum Damage {
     Io {
         /// The file's name in the session's folder.
         file: &'static str,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl Damage {
-    /// Whether nothing is known to be wrong with what was stored: it could not be read, or not be completed, at this
-    /// moment. Such a session is left where it is and read again when it is next asked for.
+    /// Returns whether the stored data may be intact: it only could not be read or completed at
+    /// this moment. Such a session is left where it is and read again when it is next requested.
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Io { .. } | Self::InTheWay => true,

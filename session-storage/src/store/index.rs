@@ -1,10 +1,12 @@
-//! The index: one small row a session, so that lists and statistics read no session.
+//! The session index: one small row per session, so that lists and statistics do not read session
+//! files.
 //!
-//! Derived: `index.json` is written now and then, soon after a checkpoint and at a stop, and says up to which offset it
-//! goes. At the start it is completed from the folders that are there and from the journal: what is replayed gives whole
-//! views, and of what came between the file and the checkpoint the journal says which sessions it was about, whose
-//! metadata is read ([`touched`]). Only if the file is missing, or older than what the journal still holds, the metadata
-//! of every session is read once.
+//! The index is derived data. `index.json` is written periodically, soon after a checkpoint and at
+//! a stop, and records the offset up to which it is valid. At the start it is completed from the
+//! existing folders and from the journal. Replayed sessions have their whole view in memory. For
+//! the range between the file's offset and the checkpoint, the journal tells which sessions
+//! changed, and their metadata is read ([`touched`]). Only if the file is missing, or older than
+//! the oldest part of the journal, the metadata of every session is read once.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -25,36 +27,36 @@ use super::files;
 use super::layout::Layout;
 use super::segment::{self, Found};
 
-/// What the index knows of a session.
+/// The index row of a session.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Row {
-    /// Whose it is.
+    /// The session's user.
     pub user: UserId,
-    /// When it was created.
+    /// When the session was created.
     pub created: Timestamp,
-    /// When the service first received anything of it.
+    /// When the service first received anything for the session.
     pub received: Timestamp,
-    /// The offset of its creation: decides among sessions of the same millisecond.
+    /// The offset of its creation; orders sessions created in the same millisecond.
     pub created_offset: u64,
-    /// Whether it is completed.
+    /// Whether the session is completed.
     pub completed: bool,
-    /// How it ended, if it has.
+    /// The outcome of the session, if it has ended.
     pub outcome: Option<String>,
-    /// Its tags.
+    /// The session's tags.
     pub tags: Vec<String>,
-    /// The name that the older service kept it under, where that is no session id.
+    /// The name under which the legacy service kept the session, if that is not a valid session id.
     pub original: Option<String>,
     /// The sessions in its list of children.
     pub children: Vec<String>,
 }
 
 impl Row {
-    /// The row of a view.
+    /// Returns the row of a view.
     pub fn of(view: &View) -> Self {
         Self::of_metadata(&view.metadata, view.created_offset)
     }
 
-    /// The row of a metadata document.
+    /// Returns the row of a metadata document.
     pub fn of_metadata(metadata: &Metadata, created_offset: u64) -> Self {
         Self {
             user: metadata.user(),
@@ -74,19 +76,19 @@ impl Row {
     }
 }
 
-/// Where a session stands among all, by age.
+/// The sort key of a session: its place among all sessions by age.
 pub type Order = (Timestamp, u64, SessionId);
 
-/// Which sessions come first.
+/// Sort order of sessions by age.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Age {
-    /// The newest.
+    /// Newest first.
     NewestFirst,
-    /// The oldest.
+    /// Oldest first.
     OldestFirst,
 }
 
-/// A row as it is stored.
+/// A row as stored in `index.json`.
 #[derive(Serialize, Deserialize)]
 struct StoredRow {
     #[serde(rename = "userId")]
@@ -115,11 +117,11 @@ struct Rows {
     completed: usize,
     by_user: HashMap<UserId, usize>,
     by_original: HashMap<String, SessionId>,
-    /// By the name of a child as the list has it.
+    /// Parents by the name of the child, as written in the parent's list.
     parents: HashMap<String, BTreeSet<SessionId>>,
 }
 
-/// All rows.
+/// The rows of all sessions.
 #[derive(Default, Debug)]
 pub struct Index {
     rows: RwLock<Rows>,
@@ -127,7 +129,7 @@ pub struct Index {
 }
 
 impl Index {
-    /// Adds or changes a row; says whether anything changed.
+    /// Adds or replaces a row; returns whether anything changed.
     pub fn upsert(&self, id: &SessionId, row: Row) -> bool {
         if self.rows.read().by_id.get(id).is_some_and(|old| **old == row) {
             return false;
@@ -149,7 +151,7 @@ impl Index {
         true
     }
 
-    /// Says of a session what a commit has made of it; `None`: it is gone.
+    /// Applies a commit's change to a session's row; `None` removes it.
     pub fn follow(&self, id: &SessionId, row: Option<Row>) {
         match row {
             Some(row) => drop(self.upsert(id, row)),
@@ -157,46 +159,47 @@ impl Index {
         }
     }
 
-    /// How often it has changed.
+    /// Returns how many changes have been made.
     pub fn changes(&self) -> u64 {
         self.changes.load(Ordering::Relaxed)
     }
 
-    /// Takes a row out.
+    /// Removes a row.
     pub fn remove(&self, id: &SessionId) {
         self.changes.fetch_add(1, Ordering::Relaxed);
         remove(&mut self.rows.write(), id);
     }
 
-    /// A session's row.
+    /// Returns a session's row.
     pub fn get(&self, id: &str) -> Option<Arc<Row>> {
         self.rows.read().by_id.get(id).cloned()
     }
 
-    /// The session that the older service kept under a name that is no session id.
+    /// Returns the session that the legacy service kept under a name that is not a valid session
+    /// id.
     pub fn by_original(&self, name: &str) -> Option<SessionId> {
         self.rows.read().by_original.get(name).cloned()
     }
 
-    /// The sessions that list one as a child.
+    /// Returns the sessions that list this one as a child.
     pub fn parents_of(&self, child: &str) -> Vec<SessionId> {
         self.rows.read().parents.get(child).into_iter().flatten().cloned().collect()
     }
 
-    /// How many sessions there are, and how many of them are completed.
+    /// Returns the number of sessions and the number of completed ones.
     pub fn counts(&self) -> (usize, usize) {
         let rows = self.rows.read();
         (rows.by_id.len(), rows.completed)
     }
 
-    /// How many sessions a user has, and has beyond those if all of these are theirs as well.
+    /// Returns how many sessions a user would have if all of `further` also belonged to that user.
     pub fn count_of(&self, user: &UserId, further: &mut dyn Iterator<Item = &SessionId>) -> usize {
         let rows = self.rows.read();
         let is_further = |id: &&SessionId| rows.by_id.get(*id).is_none_or(|row| row.user != *user);
         rows.by_user.get(user).copied().unwrap_or(0) + further.filter(is_further).count()
     }
 
-    /// Up to `limit` sessions that `wanted` likes, newest first, from before a place on.
+    /// Returns up to `limit` sessions that match `wanted`, newest first, starting after `before`.
     pub fn newest(
         &self,
         before: Option<&Order>,
@@ -206,7 +209,7 @@ impl Index {
         self.walk(Age::NewestFirst, before, limit, wanted)
     }
 
-    /// Up to `limit` sessions that `wanted` likes, in the order of their age, from behind a place on.
+    /// Returns up to `limit` sessions that match `wanted`, ordered by age, starting after `behind`.
     pub fn walk(
         &self,
         age: Age,
@@ -230,7 +233,7 @@ impl Index {
         }
     }
 
-    /// Writes `index.json`, which is good for everything before an offset of this epoch.
+    /// Writes `index.json`, valid for everything before `offset` of this epoch.
     pub fn write(&self, layout: &Layout, disk: &dyn Disk, epoch: &str, offset: u64) -> io::Result<()> {
         let mut out = Vec::new();
         write!(out, "{{\n  \"$epoch\": \"{epoch}\",\n  \"$offset\": {offset}")?;
@@ -281,17 +284,17 @@ fn remove(rows: &mut Rows, id: &SessionId) {
     }
 }
 
-/// An index file as it was found.
+/// An index file as read from disk.
 #[derive(Debug, Default)]
 pub struct FoundIndex {
-    /// Its rows; those of the older service know no status.
+    /// The rows; rows of the legacy service have no status.
     pub rows: HashMap<String, Row>,
-    /// Up to where it goes: epoch, and the first offset that it may not know of.
+    /// How far the index is valid: the epoch, and the first offset that it may not include.
     pub position: Option<(String, u64)>,
 }
 
-/// The sessions that the journal's entries from one offset on and before another are about; `None` if it does not hold
-/// all of them.
+/// Returns the sessions with journal entries in `from..until`; `None` if the journal does not hold
+/// all of these entries.
 pub fn touched(
     layout: &Layout,
     segments: &[u64],
@@ -305,7 +308,8 @@ pub fn touched(
     if segments.first().is_none_or(|first| *first > from) {
         return Ok(None);
     }
-    // An entry without events uses no offset up: one of this offset may stand at the end of the segment before.
+    // An entry without events consumes no offset, so an entry with this offset may be at the end of
+    // the previous segment.
     let begin = segments.partition_point(|first| *first < from).saturating_sub(1);
     let (mut next, mut whole) = (from, true);
     for (n, first) in segments.iter().enumerate().skip(begin).take_while(|(_, first)| **first < until) {
@@ -325,12 +329,13 @@ pub fn touched(
     Ok((whole && next >= until).then_some(touched))
 }
 
-/// Reads `index.json`; a missing or damaged one is empty.
+/// Reads `index.json`; a missing file gives an empty index, a damaged one the rows that can still
+/// be read.
 pub fn read(layout: &Layout) -> FoundIndex {
     let Ok(bytes) = files::read(&layout.index()) else { return FoundIndex::default() };
     parse(&bytes).unwrap_or_else(|error| {
         tracing::warn!(%error, "index.json is damaged and is rebuilt");
-        // That of the older service is the only one to know some sessions' users.
+        // An index of the legacy service may be the only record of some sessions' users.
         if let Err(error) = files::keep_file(&layout.index()) {
             tracing::warn!(%error, "the damaged index.json could not be kept");
         }
@@ -338,13 +343,14 @@ pub fn read(layout: &Layout) -> FoundIndex {
     })
 }
 
-/// The same, and nothing is kept or written: for a directory that is only read.
+/// Reads `index.json` like [`read`], but keeps and writes nothing: for a directory that is only
+/// read.
 pub fn look(layout: &Layout) -> FoundIndex {
     let bytes = files::read(&layout.index()).unwrap_or_default();
     parse(&bytes).unwrap_or_else(|_| leading(&bytes))
 }
 
-/// What a damaged index begins with.
+/// Returns the rows at the beginning of a damaged index.
 fn leading(bytes: &[u8]) -> FoundIndex {
     let rows = session_model::json::leading_object(bytes).map(|rows| rows.to_string());
     let found = rows.and_then(|rows| parse(rows.as_bytes()).ok()).unwrap_or_default();
@@ -370,7 +376,7 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
             original: stored.original,
             children: stored.children,
         };
-        // That of the older service has its names.
+        // In an index of the legacy service the keys are its session names.
         Some((SessionId::adopt(&id).into(), row))
     });
     Ok(FoundIndex { rows: rows.collect(), position: epoch.zip(offset) })

@@ -34,7 +34,7 @@ use super::segments::{Segments, Tail};
 use super::session_dir::Opened;
 use super::{adopted, committer, maintenance, recovery, redaction_key};
 
-/// How long what a probe of the disk found is good for.
+/// How long the result of a disk probe stays valid.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 
 /// When a commit is synced.
@@ -45,26 +45,26 @@ pub enum SyncPolicy {
     Always,
     /// About once a second.
     EverySecond,
-    /// When the system sees fit, and at checkpoints.
+    /// When the operating system decides, and at checkpoints.
     Never,
 }
 
-/// How a store is to be kept.
+/// Options of a store.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The storage directory.
     pub path: PathBuf,
     /// When a commit is synced.
     pub sync: SyncPolicy,
-    /// How many links `recent/` has.
+    /// The number of links in `recent/`.
     pub recent_limit: usize,
-    /// How long the journal may grow once it is checkpointed.
+    /// The journal size above which checkpointed segments are removed.
     pub journal_max_bytes: u64,
     /// How many files may be kept open.
     pub files: OpenFiles,
 }
 
-/// How many files may be kept open besides those that are being used at the moment.
+/// Limits on files kept open, not counting those in use at the moment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OpenFiles {
     /// Logs that are written to.
@@ -86,36 +86,36 @@ pub struct Store {
     pub(super) disk: Arc<dyn Disk>,
     pub(super) root: File,
     pub(super) epoch: String,
-    /// The commit log.
+    /// The journal (the write-ahead log).
     pub journal: Arc<Journal>,
-    /// Its files.
+    /// The journal's segment files.
     pub segments: Arc<Segments>,
-    /// What it counts.
+    /// The store's metrics.
     pub figures: Arc<Figures>,
-    /// One row a session.
+    /// One row per session.
     pub index: Arc<Index>,
     /// The sessions in memory.
     pub cells: Cells,
-    /// The logs that readers keep open.
+    /// The limit on logs that readers keep open.
     pub readers: Arc<Readers>,
     pub(super) folders: Arc<Folders>,
     pub(super) dirty: Mutex<Vec<Arc<Cell>>>,
     pub(super) awaiting_checkpoint: Mutex<Vec<Arc<Cell>>>,
     pub(super) linked: Mutex<Links>,
-    /// From which offset on the journal is replayed.
+    /// The offset from which the journal is replayed.
     pub(super) checkpointed: AtomicU64,
     /// Whether the last attempt to write a snapshot failed.
     pub(super) snapshots_fail: AtomicBool,
     probed: Mutex<Option<(Instant, Result<(), &'static str>)>>,
     pub(super) quarantined: Mutex<BTreeMap<SessionId, String>>,
-    /// The sessions whose files do not hold all that the journal says of them.
+    /// The sessions whose files lack something that the journal holds.
     pub behind: Arc<Behind>,
     stop: (Mutex<bool>, Condvar),
     threads: Mutex<Vec<JoinHandle<()>>>,
     lock: DirLock,
 }
 
-/// The sessions set aside now and before.
+/// Returns the sessions quarantined now and in earlier runs.
 fn known_quarantined(layout: &Layout, mut now: BTreeMap<SessionId, String>) -> BTreeMap<SessionId, String> {
     let Ok(entries) = fs::read_dir(layout.quarantine()) else { return now };
     for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
@@ -126,15 +126,17 @@ fn known_quarantined(layout: &Layout, mut now: BTreeMap<SessionId, String>) -> B
     now
 }
 
-/// The next offset whose segment is not there, or is empty: one that holds producers' positions and no events has used
-/// no offset up, and is not written over.
+/// Returns `next`, or the offset after it if the segment named `next` is in use.
+///
+/// A segment that holds only producers' positions and no events consumes no offset. It must not be
+/// overwritten.
 fn free_offset(layout: &Layout, next: u64) -> u64 {
     let is_used = fs::metadata(layout.segment(next)).is_ok_and(|found| found.len() > 0);
     next + u64::from(is_used)
 }
 
 impl Store {
-    /// Opens a directory, recovers what a crash left, and starts its two threads.
+    /// Opens a directory, recovers it after a crash, and starts the store's two threads.
     pub fn open(
         options: Options,
         disk: Arc<dyn Disk>,
@@ -207,8 +209,10 @@ impl Store {
         Ok(store)
     }
 
-    /// The life of the directory has to be known even if it ends before the first checkpoint. Where it is known
-    /// already, a disk that is full does not stop the start.
+    /// Records the epoch of the directory, which must be known even if this run ends before its
+    /// first checkpoint.
+    ///
+    /// If the epoch is already on disk, a full disk does not stop the start.
     fn begin_life(&self, checkpoint: u64) -> Result<(), OpenError> {
         let known =
             Checkpoint::read(&self.layout).map_err(OpenError::io("read", self.layout.checkpoint()))?;
@@ -225,7 +229,7 @@ impl Store {
         }
     }
 
-    /// Recovered sessions stay in memory until their snapshots are written.
+    /// Keeps recovered sessions in memory until their snapshots are written.
     fn keep(&self, recovered: Vec<Opened>) {
         let generation = self.journal.generation();
         for Opened { view, damaged, .. } in recovered {
@@ -250,7 +254,7 @@ impl Store {
         Ok(())
     }
 
-    /// Sleeps for a tick; true once the store stops.
+    /// Waits for one tick; returns true once the store stops.
     pub(super) fn wait_for_stop(&self, tick: Duration) -> bool {
         let mut stopping = self.stop.0.lock();
         if !*stopping {
@@ -259,7 +263,7 @@ impl Store {
         *stopping
     }
 
-    /// Refuses new writes, finishes what was accepted, makes a last checkpoint. Blocks.
+    /// Refuses new writes, finishes the accepted ones and makes a last checkpoint. Blocks.
     pub fn close(&self) {
         self.journal.drain();
         *self.stop.0.lock() = true;
@@ -274,57 +278,60 @@ impl Store {
         }
     }
 
-    /// The life of the directory.
+    /// Returns the epoch of the directory.
     pub fn epoch(&self) -> &str {
         &self.epoch
     }
 
-    /// The name of this opening of the directory (see [`super::lock`]).
+    /// Returns the name of this run, that is, of this opening of the directory (see
+    /// [`super::lock`]).
     pub fn run(&self) -> &str {
         self.lock.run()
     }
 
-    /// The key of the tags that stand in the place of secrets.
+    /// Returns the key used to make redaction placeholders.
     ///
-    /// `required`: none is made in the place of one that is lost or damaged.
+    /// `required`: a lost or damaged key is an error and is not replaced by a new one.
     pub fn redaction_key(&self, required: bool) -> Result<Key, OpenError> {
         let has_sessions = self.index.counts().0 > 0;
         redaction_key::read_or_make(&self.layout, Demand { required, has_sessions })
     }
 
-    /// Where everything lies.
+    /// Returns the paths of the storage directory.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// The sessions set aside since the start, and why.
+    /// Returns the sessions quarantined now and in earlier runs, and the reasons.
     pub fn quarantined(&self) -> BTreeMap<SessionId, String> {
         self.quarantined.lock().clone()
     }
 
-    /// The newest folder in `quarantine/` of a session of this name, and why it is there.
+    /// Returns the newest folder in `quarantine/` for a session of this name, and the reason.
     pub fn quarantined_as(&self, id: &SessionId) -> Option<(String, String)> {
         let reason = self.quarantined.lock().get(id).cloned()?;
         Some((recovery::newest_quarantined(&self.layout, id)?, reason))
     }
 
-    /// How many sessions wait for their snapshots to be written.
+    /// Returns how many sessions wait for their snapshots to be written.
     pub fn awaiting_snapshots(&self) -> usize {
         self.dirty.lock().len()
     }
 
-    /// How many sessions are set aside.
+    /// Returns how many sessions are quarantined.
     pub fn quarantined_count(&self) -> usize {
         self.quarantined.lock().len()
     }
 
-    /// The bytes that are free on the file system, and its size.
+    /// Returns the free bytes of the file system and its size.
     pub fn free_space(&self) -> std::io::Result<(u64, u64)> {
         self.disk.free_space(&self.root)
     }
 
-    /// Tries what every write needs: room, and a file that can be made. What was found is good for a second,
-    /// so that whoever may ask cannot keep the disk busy. Blocks on the disk.
+    /// Checks what every write needs: free space, and that a file can be created.
+    ///
+    /// The result stays valid for a second, so that frequent requests cannot keep the disk busy.
+    /// Blocks on the disk.
     pub fn probe(&self) -> Result<(), &'static str> {
         let mut probed = self.probed.lock();
         match &*probed {
@@ -337,7 +344,7 @@ impl Store {
         }
     }
 
-    /// What is wrong is said without the system's words, which go to the log.
+    /// Reports the problem without the operating system's error text, which goes to the log.
     fn try_disk(&self) -> Result<(), &'static str> {
         let probe = self.layout.probe();
         let written = || self.disk.replace(&probe, b"probe\n", false).and_then(|()| fs::remove_file(&probe));
@@ -355,12 +362,12 @@ impl Store {
         written().map_err(refused)
     }
 
-    /// Whether both threads run, without which nothing is committed.
+    /// Returns whether both threads are running; without them nothing is committed.
     pub fn threads_run(&self) -> bool {
         self.threads.lock().iter().all(|thread| !thread.is_finished())
     }
 
-    /// The figures of `/health`.
+    /// Returns the body of `/health`.
     pub fn health(&self) -> serde_json::Value {
         let (sessions, completed) = self.index.counts();
         let status = if self.journal.has_failed() { "failed" } else { "ok" };
