@@ -1,37 +1,46 @@
-//! The whole directory as of one position, copied while the service goes on writing.
+//! Backup: copies the whole directory as of one position while the service keeps writing.
 //!
-//! # How
-//! 1. The journal is held: no segment is recycled. The checkpoint is read: all below its offset is complete in the
-//!    session files.
-//! 2. The files are copied one after the other, while they change: many moments.
-//! 3. Everything appended by now is awaited. The newest durable offset is the **position**.
-//! 4. The journal is copied from the checkpoint on, cut behind the last group up to the position.
+//! # Steps
+//! 1. The journal is held: no segment is recycled. The checkpoint is read: everything below its
+//!    offset is complete in the session files.
+//! 2. The files are copied one after the other while they change, so the copy spans a period of
+//!    time.
+//! 3. Everything appended so far is awaited. The newest durable offset is the **position**.
+//! 4. The journal is copied from the checkpoint on and cut after the last group up to the position.
 //!
-//! What is restored is recovered like after a crash, from the journal that came with it, and then holds every event
-//! up to the position and none after it. It is how databases do it: a copy of many moments between a checkpoint and
-//! a position, with full-page images in the log between them.
+//! A restored directory is recovered from the journal in the backup, as after a crash. It then
+//! holds every event up to the position and none after it. Databases do the same: the files are
+//! copied over a period between a checkpoint and a position, and the log between the two contains
+//! full-page images.
 //!
-//! # Why that is enough
-//! - **A session without an event since the checkpoint** has files that nothing has changed: whenever they are
-//!   copied they are those of the position.
-//! - **A session with events since then**: its first entry in the copied journal bears its whole view as it was
-//!   before, so that none of its snapshots is needed, torn between two moments as they may be. Its logs only grow,
-//!   and what the view counts was in them before the checkpoint. Lines behind that, of which a copy may hold any
-//!   part, stand in the journal too.
-//! - **A line beyond the position** is in no file: a group is written to the journal, then to the logs, and the
-//!   position is awaited after the last file was read.
-//! - **A session born meanwhile** may be in the files in part or not at all: the journal has it from its birth on.
-//! - **A session deleted meanwhile** may be in the files in part: its deletion stands in the journal.
-//! - **A commit that fails** takes its lines out of the logs again and its offsets are used by others: what was
-//!   copied between may be what did not happen. The copy is given up ([`CopyError::Overtaken`]), as it is when a
-//!   session is set aside meanwhile, whose folder moves.
-//! - **A checkpoint meanwhile** does no harm: an older one is followed by a longer journal, which is held.
-//! - **A crash meanwhile** breaks the stream off before its manifest, and what is broken off is no bundle.
+//! # Why this is enough
+//! - **A session without an event since the checkpoint**: nothing changes its files, so whenever
+//!   they are copied they match the position.
+//! - **A session with events since the checkpoint**: its first entry in the copied journal contains
+//!   its whole view from before that entry. None of its snapshots is needed, even if the copies are
+//!   from different moments. Its logs only grow, and the lines that the view counts were in them
+//!   before the checkpoint. The copy may hold any part of the later lines; they are in the journal
+//!   too.
+//! - **A line after the position** is in no copied file: a group is written to the journal before
+//!   the logs, and the position is awaited after the last file was read.
+//! - **A session created during the backup** may be in the files partly or not at all: the journal
+//!   holds it from its creation on.
+//! - **A session deleted during the backup** may be in the files partly: its deletion is in the
+//!   journal.
+//! - **A commit that fails** has its lines removed from the logs, and its offsets are used again,
+//!   so what was copied in between may never have been committed. The backup is abandoned
+//!   ([`CopyError::Overtaken`]). The same happens if a session is quarantined during the backup,
+//!   because its folder moves.
+//! - **A checkpoint during the backup** does no harm: the copied, older checkpoint goes with a
+//!   longer journal, which is held.
+//! - **A crash during the backup** ends the stream before its manifest, and a stream without a
+//!   manifest is not a valid bundle.
 //!
-//! Not in it, since they are derived or of the moment: `index.json`, `recent/`, `.lock`, `.trash/`, the spare
-//! segments; nor, since they must not lie beside the records that they protect: `access/`, `.redaction-key`, the audit
-//! log. The manifest says whether there were any ([`KeptBack`]). A restored directory begins another life: the service went on after the position, and other events
-//! have those offsets.
+//! A backup leaves out derived and temporary files: `index.json`, `recent/`, `.lock`, `.trash/` and
+//! the spare segments. It also leaves out `access/`, `.redaction-key` and the audit log, which must
+//! not be stored together with the records that they protect. The manifest records whether there
+//! were any ([`KeptBack`]). A restored directory starts a new epoch: the service continued after
+//! the position, and other events have those offsets.
 
 use std::fs;
 use std::io::{self, Write};
@@ -52,7 +61,7 @@ use crate::bundle::manifest::{KeptBack, hex};
 use crate::bundle::place::{REASON, is_file_name, is_folder_name};
 use crate::bundle::{BundleWriter, Kind};
 
-/// Writes the whole directory into a bundle; answers the position's offset.
+/// Writes the whole directory into a bundle and returns the offset of the position.
 pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<u64, CopyError> {
     let generation = store.journal.generation();
     let set_aside = store.quarantined().len();
@@ -76,7 +85,7 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     Ok(position)
 }
 
-/// What of a directory is in no back-up of it.
+/// Returns which files of a directory no backup includes.
 pub fn kept_back(layout: &Layout) -> io::Result<KeptBack> {
     let redaction_key = match fs::read_to_string(layout.redaction_key()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -98,7 +107,8 @@ fn add_sessions<W: Write>(store: &Arc<Store>, bundle: &mut BundleWriter<W>) -> R
     Ok(())
 }
 
-/// Has the logs of a session completed that another program has cut, as far as its snapshot tells.
+/// Completes the logs of a session, as far as its snapshot counts them, if another program has
+/// truncated them.
 fn complete_logs(store: &Arc<Store>, id: &SessionId) -> Result<(), CopyError> {
     let Ok(metadata) = files::read(&store.layout().file(id, METADATA)) else { return Ok(()) };
     let Ok(metadata) = json::stored::<serde_json::Value>(&metadata) else { return Ok(()) };
@@ -135,10 +145,11 @@ fn add_quarantine<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::
     Ok(())
 }
 
-/// The regular files of a folder; links to children are made anew from the metadata.
+/// Adds the regular files of a folder. Links to children are left out; they are created again from
+/// the metadata.
 fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
-        // Deleted meanwhile.
+        // Deleted during the backup.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         entries => entries?,
     };
@@ -158,7 +169,7 @@ fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>
     Ok(())
 }
 
-/// As much of a file as there is at this moment; one that has just gone is left out.
+/// Adds a file with its current length; a file that no longer exists is left out.
 fn add_file<W: Write>(path: &Path, place: String, bundle: &mut BundleWriter<W>) -> io::Result<()> {
     let file = match files::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -168,7 +179,7 @@ fn add_file<W: Write>(path: &Path, place: String, bundle: &mut BundleWriter<W>) 
     bundle.file(place, len, file)
 }
 
-/// The segments from the checkpoint to the position, and the checkpoint itself.
+/// Adds the segments from the checkpoint to the position, and the checkpoint itself.
 fn add_journal<W: Write>(
     store: &Store,
     checkpoint: &Checkpoint,
@@ -180,10 +191,10 @@ fn add_journal<W: Write>(
     let wanted: Vec<u64> = firsts.into_iter().skip(begin).filter(|first| *first <= position + 1).collect();
     for (n, first) in wanted.iter().enumerate() {
         let bytes = Bytes::from(files::read(&store.layout().segment(*first))?);
-        // Those before the last are copied as they are, damage and all.
+        // Earlier segments are copied as they are, including any damage.
         let is_last = n + 1 == wanted.len();
         let end = if is_last { segment::end_of(&bytes, *first, position) } else { bytes.len() };
-        // An empty one too: its name says which offset comes next.
+        // An empty segment is copied too: its name holds the next offset.
         bundle.bytes(format!("journal/{first:020}.seg"), &bytes[..end])?;
     }
     let mut json = serde_json::to_vec_pretty(checkpoint)?;

@@ -1,13 +1,15 @@
-//! The one commit log of the service.
+//! The journal: the service's only write-ahead log.
 //!
-//! Requests append to the pending group under a short lock; the commit thread takes the whole group, writes and
-//! syncs it as one, lets the logs follow, tells the waiting and the watching, and takes the next. No timer: a
-//! group is as large as what arrived while the one before it was being synced.
+//! Requests append to the pending commit group under a briefly held lock. The commit thread takes
+//! the whole group, writes and syncs it as one, appends to the logs, wakes the waiters, notifies
+//! the observer and takes the next group. There is no timer: a group contains whatever arrived
+//! while the previous one was being synced.
 //!
-//! Failures. A write that fails (disk full) fails the group and everything pending, which was built on it; the
-//! offsets are used again, since nobody has seen them, and `generation` tells the sessions to reload. The group
-//! is erased from the journal before its tickets fail, so that it cannot come back. A sync that fails is final:
-//! what the disk holds is then unknown, and nothing is acknowledged until a restart has recovered.
+//! Failures: a failed write (disk full) fails the group and everything pending, which was built on
+//! it. The offsets are used again, since nobody has seen them, and a new `generation` makes the
+//! sessions reload. The group is erased from the journal before its tickets fail, so that it cannot
+//! reappear. A failed sync is final: what is on disk is then unknown, and nothing is acknowledged
+//! until a restart has recovered.
 
 mod pending;
 
@@ -27,7 +29,7 @@ pub(super) use pending::Spare;
 /// The most bytes that may wait for a commit.
 const MAX_PENDING: usize = 64 << 20;
 
-/// While this is there no group is taken away to be committed.
+/// While this guard exists, no group is taken to be committed.
 #[must_use]
 #[derive(Debug)]
 pub struct Together<'j>(&'j Journal);
@@ -49,7 +51,7 @@ const OPEN: u8 = 0;
 const FAILED: u8 = 1;
 const DRAINING: u8 = 2;
 
-/// The journal as requests see it.
+/// The journal as used by requests.
 #[derive(Debug)]
 pub struct Journal {
     pending: Mutex<Pending>,
@@ -57,7 +59,7 @@ pub struct Journal {
     done: Condvar,
     durable: AtomicU64,
     generation: AtomicU64,
-    /// Which checkpoint is the newest begun, as in `pending`.
+    /// The number of the newest checkpoint begun, as in `pending`.
     checkpoint: AtomicU64,
     status: AtomicU8,
     /// Bytes committed since the service started.
@@ -65,7 +67,7 @@ pub struct Journal {
 }
 
 impl Journal {
-    /// A journal whose next event gets this offset.
+    /// Creates a journal whose next event gets this offset.
     pub fn new(next_offset: u64) -> Self {
         Self {
             pending: Mutex::new(Pending::new(next_offset)),
@@ -79,37 +81,39 @@ impl Journal {
         }
     }
 
-    /// The offset of the newest durable event.
+    /// Returns the offset of the newest durable event.
     pub fn durable(&self) -> u64 {
         self.durable.load(Ordering::Acquire)
     }
 
-    /// Changes whenever a commit failed: views of an older generation may hold what did not happen.
+    /// Returns the generation, which changes whenever a commit fails: views of an older generation
+    /// may include events that were not stored.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
 
-    /// Which checkpoint is the newest begun. To be asked again where it counts: see [`Pending::checkpoint`].
+    /// Returns the number of the newest checkpoint begun. Read without the lock: where it matters,
+    /// check it again with [`Pending::checkpoint`].
     pub fn checkpoint(&self) -> u64 {
         self.checkpoint.load(Ordering::Acquire)
     }
 
-    /// Whether a sync has failed.
+    /// Returns whether a sync has failed.
     pub fn has_failed(&self) -> bool {
         self.status.load(Ordering::Acquire) == FAILED
     }
 
-    /// The offset of the newest event appended, which may not be durable yet.
+    /// Returns the offset of the newest appended event, which may not be durable yet.
     pub fn newest(&self) -> u64 {
         self.pending.lock().next_offset - 1
     }
 
-    /// How many bytes were committed since the start.
+    /// Returns how many bytes were committed since the start.
     pub fn committed_bytes(&self) -> u64 {
         self.committed_bytes.load(Ordering::Relaxed)
     }
 
-    /// Lets `fill` append to the pending group, for a view of this generation.
+    /// Runs `fill` to append to the pending group, for a view of this generation.
     pub fn append<R>(
         &self,
         generation: u64,
@@ -119,7 +123,7 @@ impl Journal {
         if generation != self.generation() {
             return Err(CommitError::Superseded);
         }
-        // What belongs together was let in as a whole.
+        // Appends under a `Together` guard were admitted when the guard was taken.
         if pending.held == 0 {
             self.admit(&pending)?;
         }
@@ -136,13 +140,13 @@ impl Journal {
         Ok((ticket, result))
     }
 
-    /// Lets those who wait for the journal have it: a caller that appends again and again would take it from them each
-    /// time.
+    /// Yields the journal's lock to waiting threads: a caller that appends repeatedly would
+    /// otherwise take it before them each time.
     pub fn give_way(&self) {
         MutexGuard::unlock_fair(self.pending.lock());
     }
 
-    /// Refuses what finds the journal closed or full.
+    /// Refuses an append if the journal is closed or full.
     fn admit(&self, pending: &Pending) -> Result<(), CommitError> {
         match self.status.load(Ordering::Acquire) {
             OPEN if pending.buffer.len() <= MAX_PENDING => Ok(()),
@@ -152,8 +156,10 @@ impl Journal {
         }
     }
 
-    /// Lets what is appended until the answer is dropped be one commit: all of it becomes durable, or nothing. To be
-    /// held for a few appends and no longer, since the commit thread waits.
+    /// Makes everything appended while the returned guard exists one commit: all of it becomes
+    /// durable, or nothing.
+    ///
+    /// Hold the guard for a few appends only, since the commit thread waits for it.
     pub fn together(&self) -> Result<Together<'_>, CommitError> {
         let mut pending = self.pending.lock();
         self.admit(&pending)?;
@@ -161,20 +167,21 @@ impl Journal {
         Ok(Together(self))
     }
 
-    /// How many events wait for the next commit, and how many bytes.
+    /// Returns how many events, and how many bytes, wait for the next commit.
     pub fn waiting(&self) -> (usize, usize) {
         let pending = self.pending.lock();
         let bytes = if pending.entries == 0 { 0 } else { pending.buffer.len() };
         (pending.events.len(), bytes)
     }
 
-    /// A ticket for the commit of this offset; `None` if it is durable.
+    /// Returns a ticket for the commit of this offset; `None` if it is durable.
     pub fn ticket_of(&self, offset: u64) -> Option<Ticket> {
         let pending = self.pending.lock();
         if offset <= self.durable() {
             return None;
         }
-        // Asked once: a group may be done at any moment, and an empty one is never committed.
+        // The result is checked only once: a group may finish at any moment, and an empty group is
+        // never committed.
         let in_flight = pending.in_flight.as_ref().filter(|group| group.result().is_none());
         let group = if pending.entries == 0 {
             in_flight?
@@ -184,7 +191,8 @@ impl Journal {
         Some(Ticket::new(Arc::clone(group)))
     }
 
-    /// Lets no event have an offset up to this one, which a session that was put here from elsewhere has seen.
+    /// Ensures that no later event gets an offset up to this one: a session copied from another
+    /// directory may already contain it.
     pub fn pass_over(&self, offset: u64) {
         let mut pending = self.pending.lock();
         if offset >= pending.next_offset {
@@ -196,7 +204,8 @@ impl Journal {
         }
     }
 
-    /// Begins a checkpoint: every event below the answered offset is to be made durable in the session files.
+    /// Begins a checkpoint: every event below the returned offset must be made durable in the
+    /// session files.
     pub fn begin_checkpoint(&self) -> u64 {
         let mut pending = self.pending.lock();
         pending.checkpoint += 1;
@@ -204,7 +213,8 @@ impl Journal {
         pending.next_offset
     }
 
-    /// Blocks until the event of this offset is durable; false if its commit failed, or one since this generation.
+    /// Blocks until the event of this offset is durable; returns false if its commit failed, or any
+    /// commit since this generation.
     pub fn wait_durable(&self, offset: u64, generation: u64) -> bool {
         let mut pending = self.pending.lock();
         while self.durable() < offset && self.generation() == generation && !pending.is_idle() {
@@ -213,7 +223,7 @@ impl Journal {
         self.generation() == generation && self.durable() >= offset
     }
 
-    /// Refuses what comes from now on; the commit thread ends when the rest is done.
+    /// Refuses new appends; the commit thread ends once the accepted ones are done.
     pub fn drain(&self) {
         let mut pending = self.pending.lock();
         while pending.held > 0 {
@@ -226,7 +236,7 @@ impl Journal {
         self.work.notify_one();
     }
 
-    /// The commit thread's next group; `None` at the end.
+    /// Returns the commit thread's next group; `None` at the end.
     pub(super) fn next_group(&self, spare: Spare) -> Option<Pending> {
         let mut pending = self.pending.lock();
         while pending.entries == 0 || pending.held > 0 {
@@ -238,7 +248,7 @@ impl Journal {
         Some(pending.take(spare))
     }
 
-    /// The group is durable and its logs are written.
+    /// Marks a group as durable; its logs are written.
     pub(super) fn succeed(&self, group: &Pending) {
         self.durable.store(group.next_offset - 1, Ordering::Release);
         self.committed_bytes.fetch_add(group.buffer.len() as u64, Ordering::Relaxed);
@@ -246,7 +256,7 @@ impl Journal {
         self.notify_done();
     }
 
-    /// The group did not happen, nor did anything that was appended after it.
+    /// Fails a group and everything that was appended after it.
     pub(super) fn fail(&self, group: &Pending, error: CommitError) {
         let mut pending = self.pending.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -264,7 +274,7 @@ impl Journal {
         self.notify_done();
     }
 
-    /// A sync outside of a commit has failed.
+    /// Stops all writes after a failed sync outside of a commit.
     pub(super) fn poison(&self) {
         let _pending = self.pending.lock();
         self.generation.fetch_add(1, Ordering::AcqRel);
@@ -273,7 +283,7 @@ impl Journal {
     }
 
     fn notify_done(&self) {
-        // The lock orders this after a waiter's check of the conditions above.
+        // Taking the lock orders this after a waiter's check of the conditions above.
         drop(self.pending.lock());
         self.done.notify_all();
     }

@@ -1,16 +1,16 @@
-//! Where everything lies: the only place where file names are made.
+//! Paths in the storage directory: the only place where file names are built.
 
 use std::path::{Path, PathBuf};
 
 use session_model::{LogKind, SessionId};
 
-/// The snapshot of who, when, status.
+/// The snapshot of the metadata: user, times, status.
 pub const METADATA: &str = "metadata.json";
-/// The snapshot of phase, goals, agents.
+/// The snapshot of the state: phase, goals, agents.
 pub const STATE: &str = "state.json";
-/// What the session was born from.
+/// The document that the session was created from.
 pub const INITIAL: &str = "initial.json";
-/// How it ended.
+/// The final document: how the session ended.
 pub const FINAL: &str = "final.json";
 /// The idempotent producers' positions, as of the last checkpoint.
 pub const PRODUCERS: &str = "producers.json";
@@ -18,14 +18,14 @@ pub const PRODUCERS: &str = "producers.json";
 /// The lines that the journal held of a quarantined session.
 pub const QUARANTINED_LINES: &str = "journal.jsonl";
 
-/// The storage directory.
+/// The paths of a storage directory.
 #[derive(Clone, Debug)]
 pub struct Layout {
     root: PathBuf,
 }
 
 impl Layout {
-    /// A layout below this directory.
+    /// Creates the layout of this directory.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
@@ -35,12 +35,12 @@ impl Layout {
         &self.root
     }
 
-    /// All sessions.
+    /// The folder of all sessions.
     pub fn sessions(&self) -> PathBuf {
         self.root.join("sessions")
     }
 
-    /// One session.
+    /// The folder of one session.
     pub fn session(&self, id: &SessionId) -> PathBuf {
         self.root.join("sessions").join(id.as_str())
     }
@@ -55,7 +55,7 @@ impl Layout {
         self.file(id, log_name(log))
     }
 
-    /// Links to the newest sessions.
+    /// The folder of links to the newest sessions.
     pub fn recent(&self) -> PathBuf {
         self.root.join("recent")
     }
@@ -65,67 +65,67 @@ impl Layout {
         self.root.join("index.json")
     }
 
-    /// The commit log.
+    /// The folder of the journal.
     pub fn journal(&self) -> PathBuf {
         self.root.join("journal")
     }
 
-    /// A segment of the commit log, named by the offset of its first event.
+    /// A segment of the journal, named by the offset of its first event.
     pub fn segment(&self, first_offset: u64) -> PathBuf {
         self.journal().join(format!("{first_offset:020}.seg"))
     }
 
-    /// How far the session files are complete.
+    /// The checkpoint: the offset up to which the session files are complete.
     pub fn checkpoint(&self) -> PathBuf {
         self.journal().join("checkpoint.json")
     }
 
-    /// Sessions set aside because their files are damaged.
+    /// The folder of sessions quarantined because their files are damaged.
     pub fn quarantine(&self) -> PathBuf {
         self.root.join("quarantine")
     }
 
-    /// Folders of deleted sessions, on their way out.
+    /// The folder of deleted sessions that are yet to be removed.
     pub fn trash(&self) -> PathBuf {
         self.root.join(".trash")
     }
 
-    /// Where the folder of a session goes that the event of this offset has deleted.
+    /// The path that a session's folder is moved to when the event of this offset deletes it.
     pub fn discarded(&self, id: &SessionId, offset: u64) -> PathBuf {
         self.trash().join(format!("{offset}-{id}"))
     }
 
-    /// Whose keys are asked for, which the store only looks for.
+    /// The access keys; the store only checks whether this file exists.
     pub fn access_keys(&self) -> PathBuf {
         self.root.join("access").join("keys.json")
     }
 
-    /// The key of the tags that stand in the place of secrets.
+    /// The key used to make redaction placeholders.
     pub fn redaction_key(&self) -> PathBuf {
         self.root.join(".redaction-key")
     }
 
-    /// A file that is made and removed to see whether the disk takes any.
+    /// A file that is created and removed to check whether the disk can be written.
     pub fn probe(&self) -> PathBuf {
         self.root.join(".probe")
     }
 
-    /// What comes in, until it is proved.
+    /// The folder of incoming data that is not verified yet.
     pub fn incoming(&self) -> PathBuf {
         self.root.join(".incoming")
     }
 
-    /// What is on its way into the archive.
+    /// The folder of sessions that are being packed for the archive.
     pub fn outgoing_folder(&self) -> PathBuf {
         self.root.join(".outgoing")
     }
 
-    /// A session on its way into the archive.
+    /// A session that is being packed for the archive.
     pub fn outgoing(&self, id: &SessionId) -> PathBuf {
         self.outgoing_folder().join(format!("{id}.tar.zst"))
     }
 
-    /// The marker of a restore that is not done.
+    /// The marker of an unfinished restore.
     pub fn restoring(&self) -> PathBuf {
         self.root.join(".restoring")
     }
@@ -136,7 +136,7 @@ impl Layout {
     }
 }
 
-/// The file name of a log.
+/// Returns the file name of a log.
 pub const fn log_name(log: LogKind) -> &'static str {
     match log {
         LogKind::Actions => "actions.jsonl",
@@ -145,12 +145,13 @@ pub const fn log_name(log: LogKind) -> &'static str {
     }
 }
 
-/// The file name of an earlier final document.
+/// Returns the file name of an earlier final document.
 pub fn final_archive(n: u32) -> String {
     format!("final-{n}.json")
 }
 
-/// Whether a session has a file of this name: its documents, its logs, and what was damaged of one of them.
+/// Returns whether a file of this name belongs to a session: a document, a log, or a kept damaged
+/// copy of one of them.
 pub fn is_session_file(name: &str) -> bool {
     let name = match name.split_once(".damaged") {
         Some((name, rest)) if is_number_suffix(rest) => name,
@@ -167,18 +168,18 @@ pub fn is_session_file(name: &str) -> bool {
         || is_archive()
 }
 
-/// Nothing, or `.<number>` or `-<number>`.
+/// Returns whether the text is empty, `.<number>` or `-<number>`.
 fn is_number_suffix(text: &str) -> bool {
     let digits = text.strip_prefix(['.', '-']);
     text.is_empty() || digits.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// The offset in the name of a discarded folder.
+/// Parses the offset in the name of a discarded folder.
 pub fn parse_discarded_name(name: &str) -> Option<u64> {
     name.split_once('-')?.0.parse().ok()
 }
 
-/// The offset in a segment's file name.
+/// Parses the offset in a segment's file name.
 pub fn parse_segment_name(name: &str) -> Option<u64> {
     name.strip_suffix(".seg").filter(|digits| digits.len() == 20)?.parse().ok()
 }

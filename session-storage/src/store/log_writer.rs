@@ -1,7 +1,8 @@
-//! Appending committed lines to the sessions' logs, one write a file and group.
+//! Appends committed lines to the sessions' logs, with one write per file and commit group.
 //!
-//! Belongs to the commit thread. The place of each line is known from the session's view, so a write never
-//! depends on what stands behind the end of a file. A bounded number of logs is kept open.
+//! Used by the commit thread only. The position of each line comes from the session's view, so a
+//! write never depends on what follows the counted lines in the file. The number of logs kept open
+//! is limited.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -20,50 +21,50 @@ use super::files;
 use super::folders::Folders;
 use super::layout::Layout;
 
-/// An event of a group, and where its line stands and goes.
+/// An event of a group, with the range of its line in the buffer and its position in the log.
 #[derive(Clone, Debug)]
 pub struct PendingEvent {
-    /// Its session.
+    /// The event's session.
     pub session: SessionId,
     /// The session's user.
     pub user: UserId,
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
-    /// Its service-wide offset.
+    /// The event's service-wide offset.
     pub offset: u64,
-    /// Its line in the group's buffer, newline included.
+    /// The range of its line in the group's buffer, newline included.
     pub line: Range<usize>,
-    /// Where in its log the line goes.
+    /// The byte position of the line in its log.
     pub log_at: u64,
 }
 
-/// The open logs.
+/// Writes to the logs and keeps the recently used ones open.
 pub struct LogWriter {
     layout: Layout,
     folders: Arc<Folders>,
     behind: Arc<Behind>,
     open: LruCache<(SessionId, LogKind), File>,
     scratch: Vec<u8>,
-    /// What the group that is being written has changed so far, in its order.
+    /// The changes that the current group has made so far, in order.
     touched: Vec<Touched>,
 }
 
-/// What a group has changed.
+/// A change made by a group.
 enum Touched {
-    /// A log, from this place on.
+    /// A log was written from this position on.
     Log(SessionId, LogKind, u64),
-    /// A folder, which the deletion of this offset has moved aside.
+    /// A folder was moved to the trash by the deletion with this offset.
     Folder(SessionId, u64),
 }
 
 impl LogWriter {
-    /// None open yet, and never more than `most` at a time.
+    /// Creates a writer that keeps at most `most` logs open.
     pub fn new(layout: Layout, folders: Arc<Folders>, behind: Arc<Behind>, most: NonZeroUsize) -> Self {
         let open = LruCache::new(most);
         Self { layout, folders, behind, open, scratch: Vec::new(), touched: Vec::new() }
     }
 
-    /// Writes the lines of a group. On an error some may be written: call [`LogWriter::undo`].
+    /// Writes the lines of a group. After an error some may be written: call [`LogWriter::undo`].
     pub fn write(&mut self, disk: &dyn Disk, events: &[PendingEvent], buffer: &[u8]) -> io::Result<()> {
         self.folders.moved().iter().for_each(|session| self.forget(session));
         self.write_all(disk, events, buffer)?;
@@ -130,7 +131,7 @@ impl LogWriter {
             open(&path).and_then(|file| prepare(disk, file, event.log_at, &path))
         };
         let file = self.open.try_get_or_insert((event.session.clone(), log), open)?;
-        // Another program may have cut it since it was opened.
+        // Another program may have truncated the log since it was opened.
         let found = file.metadata()?.len();
         if found < event.log_at {
             return Err(is_short(found, event.log_at));
@@ -138,8 +139,11 @@ impl LogWriter {
         disk.write_at(file, bytes, event.log_at)
     }
 
-    /// Lets a group go on whose events are durable already, though one session's files could not follow: they are
-    /// completed from the journal later, and until then that session takes no writes. A full disk is everybody's.
+    /// Notes that one session's files could not be written and lets the group continue; its events
+    /// are already durable.
+    ///
+    /// The files are completed from the journal later, and until then the session accepts no
+    /// writes. A full disk affects every session, so that error is returned.
     fn excuse(&mut self, event: &PendingEvent, pending: Pending, error: io::Error) -> io::Result<()> {
         if is_full(&error) {
             return Err(error);
@@ -158,8 +162,9 @@ impl LogWriter {
         }
     }
 
-    /// Takes back what the group that failed has done so far, which may be nothing: cuts its lines off, removes the folders
-    /// that it made, and brings back those that it moved aside. Nothing is made or opened that was not there.
+    /// Reverts what the failed group has done so far, which may be nothing: truncates its lines,
+    /// removes the folders that it created, and moves back those that it moved to the trash.
+    /// Nothing is created, and no file is opened that did not exist.
     pub fn undo(&mut self) -> io::Result<()> {
         let touched = std::mem::take(&mut self.touched);
         for change in touched.iter().rev() {
@@ -190,7 +195,8 @@ impl LogWriter {
         }
     }
 
-    /// Removes the folder of a session that was not born after all, if nothing is in it but what was made for it.
+    /// Removes the folder of a session whose creation failed, if it holds only empty logs created
+    /// for it.
     fn remove_newborn(&mut self, session: &SessionId) -> io::Result<()> {
         self.forget(session);
         let _alone = self.folders.enter(session);
@@ -209,16 +215,17 @@ impl LogWriter {
     }
 }
 
-/// Whether a path that answers so cannot have been written to just before.
+/// Returns whether a path with this error cannot have been written just before.
 fn could_not_be_written(error: &io::Error) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound, PermissionDenied};
     matches!(error.kind(), NotFound | NotADirectory | PermissionDenied)
 }
 
-/// Makes a log that was just opened end where the next line goes: a torn tail is cut off, and the last line of
-/// the older service, if it has no end, is given one.
+/// Makes a newly opened log end where the next line goes: cuts off a torn tail, and adds the
+/// newline that the last line of the legacy service may lack.
 ///
-/// A log that is shorter than what was stored is not written to: it would have a hole.
+/// A log that is shorter than what was stored is not written to, because the write would leave a
+/// hole.
 fn prepare(disk: &dyn Disk, file: File, log_at: u64, path: &Path) -> io::Result<File> {
     let len = file.metadata()?.len();
     if len > log_at {
@@ -234,7 +241,7 @@ fn prepare(disk: &dyn Disk, file: File, log_at: u64, path: &Path) -> io::Result<
     Ok(file)
 }
 
-/// Whether the last byte of a file is no newline.
+/// Returns whether the last byte of a file is not a newline.
 fn ends_open(file: &File, len: u64) -> io::Result<bool> {
     let mut last = [0];
     file.read_exact_at(&mut last, len - 1)?;
@@ -262,13 +269,15 @@ fn open(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Moves a deleted session's folder aside, to be removed when its deletion is durable and there is time.
+/// Moves a deleted session's folder to the trash, which is emptied later, once the deletion is
+/// durable.
 pub fn discard(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<()> {
     fs::create_dir_all(layout.trash())?;
     let discarded = layout.discarded(session, offset);
     match fs::rename(layout.session(session), &discarded) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // A crash came before it was removed, and the journal is read again: what lies there now is newer.
+        // A crash came before the trash was emptied, and the journal is replayed: the folder in
+        // `sessions/` is newer.
         Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => {
             fs::remove_dir_all(&discarded)?;
             fs::rename(layout.session(session), discarded)
@@ -277,8 +286,10 @@ pub fn discard(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<
     }
 }
 
-/// Undoes [`discard`], if it was done: in the place of the folder can only be that of a session which was born behind
-/// the deletion, and that did not happen either.
+/// Undoes [`discard`], if it was done.
+///
+/// A folder of the same name can only belong to a session created after the deletion, and that
+/// creation failed too.
 fn bring_back(layout: &Layout, session: &SessionId, offset: u64) -> io::Result<()> {
     let discarded = layout.discarded(session, offset);
     if !discarded.exists() {

@@ -1,9 +1,10 @@
-//! The segment files: the one being written, a spare that is ready, the older ones, and reading by offset.
+//! The segment files: the current one, prepared spares, older ones, and lookup by offset.
 //!
-//! A segment is allocated whole (zeros written, so that a sync need not touch the file system's own records)
-//! and named by the offset of its first event. What is checkpointed and beyond the journal's length is recycled
-//! as a spare or removed. One spare is kept; as many more as were used since the last look are made ready while
-//! much is written, since a segment that grows as it is written costs the commits several times as much.
+//! A segment is allocated whole (filled with zeros, so that a sync need not update the file
+//! system's metadata) and named by the offset of its first event. Segments below the checkpoint
+//! that exceed the journal's size limit are recycled as spares or removed. One spare is kept ready.
+//! While many segments are used, one more spare is prepared for each segment used since the last
+//! check, because commits to a segment that grows as it is written cost several times as much.
 
 mod tail;
 
@@ -22,16 +23,16 @@ use super::segment::END;
 
 pub use tail::Tail;
 
-/// The size of a segment where the disk is large enough.
+/// The size of a segment on a disk that is large enough.
 pub const SEGMENT_BYTES: u64 = 16 << 20;
 /// The most spare segments.
 const MAX_SPARES: usize = 8;
-/// A spare is made only while there is room for so many.
+/// A spare is prepared only while there is free space for this many segments.
 const ROOM_FOR_SPARE: u64 = 4;
-/// A place is remembered about every so many bytes of a segment.
+/// The distance in bytes between remembered positions of a segment.
 const MARK_EVERY: u64 = 64 << 10;
 
-/// Where groups begin in a segment, sparsely: (first offset of the group, place).
+/// A sparse list of where groups begin in a segment: (first offset of the group, byte position).
 type Marks = Vec<(u64, u64)>;
 
 /// All segments.
@@ -40,17 +41,17 @@ pub struct Segments {
     layout: Layout,
     capacity: u64,
     marks: Mutex<BTreeMap<u64, Marks>>,
-    /// How many segments were begun since the spares were last looked after.
+    /// How many segments were begun since the spares were last checked.
     begun: AtomicUsize,
     /// How many spares there should be.
     wanted: AtomicUsize,
-    /// How many there may be on a disk of this size.
+    /// How many spares there may be on a disk of this size.
     most: usize,
-    /// How many readers need all that is there now to stay.
+    /// How many readers need all existing segments to be kept.
     holders: AtomicUsize,
 }
 
-/// While it lives no segment is removed or recycled.
+/// While this guard exists, no segment is removed or recycled.
 #[derive(Debug)]
 pub struct Held<'s>(&'s Segments);
 
@@ -61,7 +62,7 @@ impl Drop for Held<'_> {
 }
 
 impl Segments {
-    /// The segments with these first offsets.
+    /// Creates the list of segments from their first offsets.
     pub fn new(layout: Layout, disk_size: u64, existing: impl IntoIterator<Item = u64>) -> Self {
         let capacity = Self::capacity_for(disk_size);
         let most = usize::try_from(disk_size / 64 / capacity).unwrap_or(MAX_SPARES).clamp(1, MAX_SPARES);
@@ -71,7 +72,7 @@ impl Segments {
         Self { layout, capacity, marks: Mutex::new(marks), begun, wanted, most, holders }
     }
 
-    /// How large a segment is on a disk of this size.
+    /// Returns the size of a segment on a disk of this size.
     pub fn capacity_for(disk_size: u64) -> u64 {
         (disk_size / 16).clamp(64 << 10, SEGMENT_BYTES) & !4095
     }
@@ -80,12 +81,12 @@ impl Segments {
         spares(&self.layout)
     }
 
-    /// The first place for a spare that is wanted and not there.
+    /// Returns the path of the first spare that is wanted and does not exist.
     fn missing_spare(&self) -> Option<PathBuf> {
         self.spares().take(self.wanted.load(Ordering::Relaxed)).find(|spare| !spare.exists())
     }
 
-    /// Remembers where a group begins, now and then.
+    /// Remembers where a group begins, about once per `MARK_EVERY` bytes.
     pub fn note(&self, segment: u64, offset: u64, at: u64) {
         let mut marks = self.marks.lock();
         let marks = marks.entry(segment).or_default();
@@ -94,7 +95,8 @@ impl Segments {
         }
     }
 
-    /// The same for a group that a reader has met in an older segment.
+    /// Remembers where a group begins that was read in an older segment, about once per
+    /// `MARK_EVERY` bytes.
     pub fn note_read(&self, segment: u64, offset: u64, at: u64) {
         let mut marks = self.marks.lock();
         let Some(places) = marks.get_mut(&segment) else { return };
@@ -105,12 +107,13 @@ impl Segments {
         }
     }
 
-    /// The first offset of each segment, ascending.
+    /// Returns the first offset of each segment, ascending.
     pub fn firsts(&self) -> Vec<u64> {
         self.marks.lock().keys().copied().collect()
     }
 
-    /// The segment that holds an offset (or begins after it), and a place in it from which it is found.
+    /// Returns the segment that holds an offset (or begins after it), and a position in it from
+    /// which to search.
     pub fn find(&self, offset: u64) -> Option<(u64, u64)> {
         let marks = self.marks.lock();
         let (segment, places) = marks.range(..=offset).next_back().or_else(|| marks.iter().next())?;
@@ -118,7 +121,7 @@ impl Segments {
         Some((*segment, known.checked_sub(1).map_or(0, |n| places[n].1)))
     }
 
-    /// The segment after this one.
+    /// Returns the segment after this one.
     pub fn after(&self, segment: u64) -> Option<u64> {
         self.marks.lock().range(segment + 1..).next().map(|(first, _)| *first)
     }
@@ -128,14 +131,14 @@ impl Segments {
         super::files::open(&self.layout.segment(segment))
     }
 
-    /// The length of all segments together.
+    /// Returns the total length of all segments.
     pub fn total_bytes(&self) -> u64 {
         let len = |first: u64| fs::metadata(self.layout.segment(first)).map_or(0, |m| m.len());
         self.firsts().into_iter().map(len).sum()
     }
 
-    /// Makes the spare segments that are missing; called off the commit thread. What little room there is on a
-    /// disk that is almost full is left to the commits.
+    /// Prepares the missing spare segments; called outside the commit thread. On an almost full
+    /// disk the remaining space is left to the commits.
     pub fn prepare_spares(&self, disk: &dyn Disk, root: &File) -> io::Result<()> {
         let wanted = (self.begun.swap(0, Ordering::Relaxed) + 1).min(self.most);
         self.wanted.store(wanted, Ordering::Relaxed);
@@ -170,7 +173,7 @@ impl Segments {
         fs::rename(&building, spare)
     }
 
-    /// Removes the spares that are more than wanted.
+    /// Removes the spares that are no longer wanted.
     fn trim_spares(&self) -> io::Result<()> {
         for spare in self.spares().skip(self.wanted.load(Ordering::Relaxed)) {
             match fs::remove_file(spare) {
@@ -181,14 +184,17 @@ impl Segments {
         Ok(())
     }
 
-    /// Keeps every segment that the checkpoint needs, for as long as the answer lives. Take it before reading the
-    /// checkpoint: a trim that runs meanwhile is that of a checkpoint which stands in its file already.
+    /// Keeps every segment that the checkpoint needs for as long as the returned guard exists.
+    ///
+    /// Take the guard before reading the checkpoint: a trim that is already running belongs to a
+    /// checkpoint that is already in its file.
     pub fn hold(&self) -> Held<'_> {
         self.holders.fetch_add(1, Ordering::SeqCst);
         Held(self)
     }
 
-    /// Removes the oldest segments while all below `keep_from` and more than `max_bytes` are there.
+    /// Removes the oldest segments that are entirely below `keep_from` while the total size exceeds
+    /// `max_bytes`.
     pub fn trim(&self, keep_from: u64, max_bytes: u64) -> io::Result<()> {
         self.trim_spares()?;
         loop {
@@ -212,7 +218,7 @@ impl Segments {
     }
 }
 
-/// The places of the spares: `spare`, `spare-1` …
+/// Returns the paths of the spares: `spare`, `spare-1` …
 pub(super) fn spares(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     let journal = layout.journal();
     (0..MAX_SPARES).map(move |n| match n {
@@ -221,8 +227,9 @@ pub(super) fn spares(layout: &Layout) -> impl Iterator<Item = PathBuf> {
     })
 }
 
-/// Makes a segment begin with its end, durably, before it becomes a spare: a crash right after the spare was taken
-/// must not find old bytes there, which look like a torn tail.
+/// Overwrites the beginning of a segment with zeros, durably, before it becomes a spare. Otherwise
+/// a crash right after the spare is put to use would find old bytes there, which look like a torn
+/// tail.
 fn empty(path: &Path) -> io::Result<()> {
     let file = OpenOptions::new().write(true).open(path)?;
     file.write_all_at(&END, 0)?;

@@ -1,4 +1,4 @@
-//! What waits for the next commit, and the buffers that are used again for the one after it.
+//! The pending commit group, and the buffers that the next group reuses.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,22 +10,22 @@ use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, GROUP_HEADER, ProducerCommit};
 use crate::store::ticket::Group;
 
-/// How much of a group's buffer is kept for the next one.
+/// How many bytes of a group's buffer are kept for the next group.
 const KEPT_BUFFER: usize = 4 << 20;
 
 /// The number of the checkpoint that the service starts with.
 pub(super) const FIRST_CHECKPOINT: u64 = 1;
 
-/// What waits for the next commit.
+/// The group that waits for the next commit.
 #[derive(Debug)]
 pub struct Pending {
     /// The group's bytes, with room for its header.
     pub(in crate::store) buffer: Vec<u8>,
-    /// Its events.
+    /// The group's events.
     pub(in crate::store) events: Vec<PendingEvent>,
-    /// The index rows that its events change, in their order.
+    /// The index rows that its events change, in order of the events.
     pub(in crate::store) rows: Vec<(SessionId, Option<Row>)>,
-    /// How many entries it has.
+    /// The number of entries in the group.
     pub(in crate::store) entries: u32,
     /// When its first entry was appended.
     pub(in crate::store) opened: Option<Instant>,
@@ -34,10 +34,10 @@ pub struct Pending {
     /// The offset that the next event gets.
     pub(in crate::store) next_offset: u64,
     pub(in crate::store) group: Arc<Group>,
-    /// The group before this one, which may still be on its way to the disk.
+    /// The previous group, which may not be on disk yet.
     pub(super) in_flight: Option<Arc<Group>>,
     pub(super) checkpoint: u64,
-    /// How many are appending several entries that are to be one commit.
+    /// How many `Together` guards exist, whose appends must be one commit.
     pub(super) held: usize,
     pub(super) stopping: bool,
 }
@@ -60,22 +60,24 @@ impl Pending {
         }
     }
 
-    /// The offset that the next event gets.
+    /// Returns the offset that the next event gets.
     pub fn next_offset(&self) -> u64 {
         self.next_offset
     }
 
-    /// The group that what is appended now becomes part of.
+    /// Returns the group to which the next append belongs.
     pub fn group(&self) -> &Arc<Group> {
         &self.group
     }
 
-    /// Which checkpoint is the newest begun: the first entry of a session after it bears its base.
+    /// Returns the number of the newest checkpoint begun: a session's first entry after it contains
+    /// the session's image.
     pub fn checkpoint(&self) -> u64 {
         self.checkpoint
     }
 
-    /// Appends an entry; `fill` writes its events and answers the position of the producer that sent them.
+    /// Appends an entry; `fill` writes its events and returns the position of the producer that
+    /// sent them.
     pub fn entry(
         &mut self,
         owner: (&SessionId, &UserId),
@@ -91,18 +93,22 @@ impl Pending {
         self.next_offset += (self.events.len() - before) as u64;
     }
 
-    /// Notes what the index is to say of a session once the group is durable; `None`: nothing any more. The commit
-    /// thread changes the index before it tells anybody, so that no list is ever behind an answer or a read.
+    /// Records a session's new index row, applied once the group is durable; `None` removes the
+    /// row.
+    ///
+    /// The commit thread updates the index before it notifies anybody, so that a list never lags
+    /// behind a response or a read.
     pub fn index(&mut self, session: &SessionId, row: Option<Row>) {
         self.rows.push((session.clone(), row));
     }
 
-    /// Whether nothing waits and nothing is on its way: whatever was appended is done, one way or the other.
+    /// Returns whether nothing is pending or being committed: everything appended has succeeded or
+    /// failed.
     pub(super) fn is_idle(&self) -> bool {
         self.entries == 0 && self.in_flight.as_ref().is_none_or(|group| group.result().is_some())
     }
 
-    /// Takes the group away, leaving an empty one with the same buffers' capacity.
+    /// Takes the group and leaves an empty one that uses the spare buffers.
     pub(super) fn take(&mut self, spare: Spare) -> Pending {
         let mut next = Self {
             buffer: spare.buffer,
@@ -120,7 +126,7 @@ impl Pending {
     }
 }
 
-/// Buffers to be used again.
+/// Buffers of a finished group, to be reused.
 #[derive(Debug, Default)]
 pub(in crate::store) struct Spare {
     buffer: Vec<u8>,
