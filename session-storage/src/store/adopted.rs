@@ -1,9 +1,11 @@
-//! Sessions that the older service kept under names that are no session ids (`wf:1:2`, `with space`, `wf/1`): each gets
-//! the safe name that [`SessionId::adopt`] makes of its own, and keeps that as `originalId`, by which it is still found.
+//! Legacy sessions whose names are not valid session ids (`wf:1:2`, `with space`, `wf/1`): each
+//! gets the safe name that [`SessionId::adopt`] derives from its name. The old name is kept as
+//! `originalId`, and the session can still be found by it.
 //!
-//! Crash cases: the metadata are replaced first, then the folder is renamed; a start that finds the one without the other
-//! does both again, and what is written is the same. Only metadata that cannot be read are rebuilt behind that, as
-//! what is rebuilt from the logs needs the folder in its place: a crash between the two costs the old name.
+//! Crash cases: the metadata is replaced first, then the folder is renamed. A start that finds only
+//! the first step done repeats both and writes the same result. Only unreadable metadata is rebuilt
+//! after the rename, because rebuilding from the logs needs the folder in its place: a crash
+//! between the two loses the old name.
 
 use std::fs;
 use std::io;
@@ -19,22 +21,23 @@ use super::layout::{Layout, METADATA};
 use super::legacy::{self, Hint};
 use super::session_dir::holds_session;
 
-/// How deep below `sessions/` a name with slashes may have led.
+/// The most folder levels below `sessions/` that a name with slashes may have.
 const DEEPEST: usize = 4;
 /// How many names are tried for one session whose safe name is taken.
 const TRIES: usize = 100;
 
-/// A session under a name that is no id.
+/// A session whose name is not a valid session id.
 pub struct Foreign {
-    /// The name.
+    /// The session's name.
     pub name: String,
-    /// Where it is.
+    /// The session's folder.
     pub folder: PathBuf,
 }
 
-/// Gives every such session in the directory its safe name. One that cannot get it now is left for the next start.
+/// Renames every such session in the directory. A session that cannot be renamed now is left for
+/// the next start.
 pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk) -> io::Result<()> {
-    // Names with slashes are looked for once, when the directory of the older service is opened first.
+    // Names with slashes are searched only once, when a legacy directory is first opened.
     let is_new = !layout.checkpoint().exists();
     let found = foreign(layout, is_new)?;
     if found.is_empty() {
@@ -52,7 +55,8 @@ pub(super) fn rename_all(layout: &Layout, disk: &dyn Disk) -> io::Result<()> {
     sync_dir(&layout.sessions().join("x"))
 }
 
-/// The sessions of a directory under names that are no ids; `deep`: also those whose names have slashes.
+/// Returns the sessions of a directory whose names are not valid session ids; `deep` includes names
+/// with slashes.
 pub fn foreign(layout: &Layout, deep: bool) -> io::Result<Vec<Foreign>> {
     let mut found = Vec::new();
     look(&layout.sessions(), "", if deep { DEEPEST } else { 0 }, &mut found)?;
@@ -70,7 +74,7 @@ fn look(folder: &Path, prefix: &str, deeper: usize, found: &mut Vec<Foreign>) ->
         }
         let looked =
             if deeper > 0 { look(&folder, &format!("{prefix}{name}/"), deeper - 1, found) } else { Ok(()) };
-        // One that cannot be read now is no reason to serve none of the others.
+        // A session that cannot be read now must not prevent the others from being served.
         match looked.and_then(|()| Ok(is_foreign && holds_session(&folder)?)) {
             Ok(true) => found.push(Foreign { name: format!("{prefix}{name}"), folder }),
             Ok(false) => {}
@@ -90,7 +94,8 @@ fn rename(
     let id = free_name(layout, name)?;
     let is_named = rename_metadata(folder, disk, &id, name)?;
     fs::rename(folder, layout.session(&id))?;
-    // What its name had slashes for; one that holds anything else stays.
+    // Remove the empty parent folders of a name with slashes; a folder that holds anything else
+    // stays.
     let mut above = folder.parent();
     while let Some(emptied) = above.filter(|above| *above != layout.sessions()) {
         if fs::remove_dir(emptied).is_err() {
@@ -104,7 +109,7 @@ fn rename(
     Ok(id)
 }
 
-/// The safe name of a session that is not in the directory yet.
+/// Returns the safe name for a session that is not in the directory yet.
 pub fn free_name(layout: &Layout, original: &str) -> io::Result<SessionId> {
     let numbered = (2..=TRIES).map(|n| SessionId::adopt(&format!("{original}#{n}")));
     let mut names = std::iter::once(SessionId::adopt(original)).chain(numbered);
@@ -113,7 +118,7 @@ pub fn free_name(layout: &Layout, original: &str) -> io::Result<SessionId> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::AlreadyExists, "every safe name for it is taken"))
 }
 
-/// Lets the metadata in a folder say both names; false if they cannot be read.
+/// Writes both names into the metadata in a folder; returns false if the metadata cannot be read.
 pub fn rename_metadata(folder: &Path, disk: &dyn Disk, id: &SessionId, original: &str) -> io::Result<bool> {
     let path = folder.join(METADATA);
     let stored = match files::read(&path) {
@@ -130,7 +135,7 @@ pub fn rename_metadata(folder: &Path, disk: &dyn Disk, id: &SessionId, original:
     write_metadata(&path, disk, metadata, id, original).map(|()| true)
 }
 
-/// Rebuilds the metadata from what else there is of the session.
+/// Rebuilds the metadata from the rest of the session's files.
 pub fn rebuild_metadata(
     layout: &Layout,
     disk: &dyn Disk,
@@ -142,7 +147,7 @@ pub fn rebuild_metadata(
     let row = row.or_else(|| known.rows.get(SessionId::adopt(original).as_str()));
     let hint =
         Hint { user: row.map(|row| row.user.as_str().to_owned()), created: row.map(|row| row.created) };
-    // One that is damaged beyond that is set aside when it is read.
+    // A session that is damaged beyond that is quarantined when it is read.
     let Ok(view) = legacy::view(layout, id, &hint, &mut Vec::new()) else { return Ok(()) };
     let path = layout.file(id, METADATA);
     files::keep_file(&path)?;

@@ -1,13 +1,16 @@
-//! The sessions whose files do not hold all that the journal says of them.
+//! Sessions that are behind: their files lack something that the journal holds.
 //!
+//! The reasons:
 //! - A session could not be recovered at the start: its files could not be read or completed.
-//! - A log could not be written, or was cut or moved by another program: what was acknowledged is in the journal alone.
-//! - A deleted session's folder could not be moved away.
+//! - A log could not be written, or another program truncated or moved it: the acknowledged lines
+//!   are in the journal alone.
+//! - A deleted session's folder could not be moved to the trash.
 //! - A snapshot could not be written by the time of a checkpoint.
 //!
-//! Nothing of it concerns another session. Such a session takes no writes until its files are complete, which is tried
-//! when it is next asked for. Each is noted in `journal/checkpoint.json` with the offset from which on the journal holds
-//! what its files may lack, and the journal is kept from there on: nothing is lost, and no checkpoint is held up.
+//! None of this affects another session. Such a session accepts no writes until its files are
+//! complete, which is tried when it is next requested. It is noted in `journal/checkpoint.json`
+//! with the offset from which the journal holds what its files may lack, and the journal is kept
+//! from that offset on: nothing is lost, and no checkpoint is delayed.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,20 +18,20 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use session_model::SessionId;
 
-/// What has to be done for a session before it takes writes.
+/// The work that a session needs before it accepts writes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Pending {
-    /// To be recovered from the journal, from this offset on.
+    /// Recover the session from the journal, from this offset on.
     Unrecovered(u64),
-    /// Its logs are to be completed from the journal.
+    /// Complete its logs from the journal.
     LogsShort,
-    /// Its folder is to be moved away: the event of this offset has deleted it.
+    /// Move its folder to the trash: the event of this offset deleted the session.
     Undeleted(u64),
 }
 
 #[derive(Debug)]
 struct State {
-    /// From which offset on the journal is needed, as of the checkpoint on disk.
+    /// The offsets from which the journal is needed, as of the checkpoint on disk.
     from: BTreeMap<SessionId, u64>,
     pending: BTreeMap<SessionId, Pending>,
     /// The offset of the checkpoint on disk.
@@ -39,12 +42,12 @@ struct State {
 #[derive(Debug)]
 pub struct Behind {
     state: Mutex<State>,
-    /// How many are pending: that there are none is known without a lock.
+    /// How many are pending, so that the common case of none is known without a lock.
     count: AtomicUsize,
 }
 
 impl Behind {
-    /// Those that could not be recovered at the start.
+    /// Creates the list with the sessions that could not be recovered at the start.
     pub fn new(from: BTreeMap<SessionId, u64>, checkpoint: u64) -> Self {
         let pending: BTreeMap<_, _> =
             from.iter().map(|(id, from)| (id.clone(), Pending::Unrecovered(*from))).collect();
@@ -52,7 +55,7 @@ impl Behind {
         Self { state: Mutex::new(State { from, pending, checkpoint }), count }
     }
 
-    /// What has to be done for a session before it takes writes.
+    /// Returns the work that a session needs before it accepts writes.
     pub fn pending(&self, id: &SessionId) -> Option<Pending> {
         if self.count() == 0 {
             return None;
@@ -60,17 +63,18 @@ impl Behind {
         self.state.lock().pending.get(id).copied()
     }
 
-    /// How many sessions are pending.
+    /// Returns how many sessions are pending.
     pub fn count(&self) -> usize {
         self.count.load(Ordering::Acquire)
     }
 
-    /// The sessions that are pending.
+    /// Returns the sessions that are pending.
     pub fn ids(&self) -> Vec<SessionId> {
         self.state.lock().pending.keys().cloned().collect()
     }
 
-    /// Notes that something has to be done for a session; what was noted before comes first. Answers whether it is new.
+    /// Notes that a session needs work, unless work is already noted for it. Returns whether the
+    /// note is new.
     pub fn note(&self, id: &SessionId, pending: Pending) -> bool {
         let mut state = self.state.lock();
         let is_new = !state.pending.contains_key(id);
@@ -79,7 +83,7 @@ impl Behind {
         is_new
     }
 
-    /// Notes that it is done. The session's files follow by the next checkpoint.
+    /// Notes that the work is done. The session's files are complete by the next checkpoint.
     pub fn done(&self, id: &SessionId) {
         if self.count() > 0 {
             let mut state = self.state.lock();
@@ -88,19 +92,20 @@ impl Behind {
         }
     }
 
-    /// All that are behind as of the checkpoint on disk.
+    /// Returns all sessions that are behind as of the checkpoint on disk.
     pub fn all(&self) -> BTreeMap<SessionId, u64> {
         self.state.lock().from.clone()
     }
 
-    /// Those that the next checkpoint leaves behind: what is pending, and what could not be written.
+    /// Returns the sessions that will be behind the next checkpoint: the pending ones and those
+    /// that could not be written.
     pub fn after(&self, failed: &[SessionId]) -> BTreeMap<SessionId, u64> {
         let state = self.state.lock();
         let from = |id: &SessionId| (id.clone(), state.from.get(id).copied().unwrap_or(state.checkpoint));
         state.pending.keys().chain(failed).map(from).collect()
     }
 
-    /// The next checkpoint is on disk.
+    /// Records that the next checkpoint is on disk.
     pub fn checkpointed(&self, from: BTreeMap<SessionId, u64>, checkpoint: u64) {
         let mut state = self.state.lock();
         state.from = from;

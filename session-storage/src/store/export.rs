@@ -1,12 +1,14 @@
-//! One session as of one offset, copied while the service goes on writing.
+//! Export: copies one session as of one offset while the service keeps writing.
 //!
-//! The view says everything: its documents are made from it, and a log's part of it is the first `bytes` of the
-//! file, since a log only ever grows. So the copy is the session after exactly the events up to the view's offset.
-//! The view may be ahead of what is durable, so that is awaited; if the commit fails, the view is taken again.
+//! The view determines the copy: its documents are built from the view, and each log contributes
+//! the first `bytes` bytes that the view counts, since a log only grows. So the copy is the session
+//! after exactly the events up to the view's offset. The view may be ahead of what is durable, so
+//! its commit is awaited; if the commit fails, the view is read again.
 //!
-//! What is written once (`initial.json`, `final-<n>.json`) may be on its way to its file while we look: it is
-//! waited for. A session of the older service, untouched, has no view of ours to be made from: its files are read
-//! first and are good if the view still bears no event afterwards, because only events change them.
+//! Files that are written once (`initial.json`, `final-<n>.json`) may not be on disk yet; they are
+//! waited for. A legacy session without any event of this service cannot be rebuilt from its view:
+//! its files are read first, and are valid if the view still has no event afterwards, because only
+//! events change them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -25,15 +27,16 @@ use super::snapshots::{self, pretty};
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Exported;
 
-/// How long a file that is written once may be on its way.
+/// How long to wait for a file that is written once.
 const ON_ITS_WAY: Duration = Duration::from_secs(5);
-/// How often a view is taken again after failed commits.
+/// How many times a view is read again after failed commits.
 const ATTEMPTS: usize = 10;
 
-/// Small files, by their names.
+/// Small files by name.
 type Small = BTreeMap<String, Vec<u8>>;
 
-/// Adds a session to a bundle; answers the offset that it is as of, or `None` if there is no such session.
+/// Adds a session to a bundle; returns the offset of the copy, or `None` if there is no such
+/// session.
 pub fn session<W: Write>(
     store: &Arc<Store>,
     id: &SessionId,
@@ -46,7 +49,7 @@ pub fn session<W: Write>(
         bundle.bytes(format!("sessions/{id}/{name}"), bytes)?;
     }
     for log in LogKind::ALL {
-        // Completed from the journal, if another program has cut it.
+        // Completes the log from the journal if another program has truncated it.
         let cell = store.cells.get(id);
         store.open_log(&cell, log).map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?;
         add_log(store, &view, log, bundle)?;
@@ -57,7 +60,7 @@ pub fn session<W: Write>(
     Ok(Some(view.offset))
 }
 
-/// A session's view, once everything in it is durable.
+/// Returns a session's view once everything in it is durable.
 fn durable_view(store: &Arc<Store>, id: &SessionId) -> Result<Option<View>, CopyError> {
     let cell = store.cells.get(id);
     for _ in 0..ATTEMPTS {
@@ -77,7 +80,8 @@ fn durable_view(store: &Arc<Store>, id: &SessionId) -> Result<Option<View>, Copy
     Err(CopyError::Overtaken)
 }
 
-/// Every file of the folder but the logs, as it is now. Temporary files and folders are left out.
+/// Reads every file of the folder except the logs, as it is now. Temporary files and subfolders are
+/// left out.
 fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
     let mut found = Small::new();
     let entries = match fs::read_dir(store.layout().session(id)) {
@@ -96,7 +100,7 @@ fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
             continue;
         }
         match fs::read(entry.path()) {
-            // Replaced or deleted this moment.
+            // Replaced or deleted at this moment.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             bytes => drop(found.insert(name, bytes?)),
         }
@@ -104,7 +108,7 @@ fn read_small(store: &Store, id: &SessionId) -> io::Result<Small> {
     Ok(found)
 }
 
-/// The documents of a view, with those of the files that it says nothing of.
+/// Returns the documents of a view, together with the files that the view does not cover.
 fn documents(store: &Store, view: &View, found: Small) -> io::Result<Small> {
     let ours = |name: &String| [METADATA, STATE, FINAL, PRODUCERS].contains(&name.as_str());
     let archived = |name: &String| (1..=view.finals).any(|n| *name == final_archive(n));
@@ -123,7 +127,8 @@ fn documents(store: &Store, view: &View, found: Small) -> io::Result<Small> {
     Ok(documents)
 }
 
-/// A file that is written once, waited for; `None`: it was lost, and the session is kept without it.
+/// Waits for a file that is written once; `None` if it was lost, and the session is exported
+/// without it.
 fn arrived(store: &Store, id: &SessionId, name: &str) -> io::Result<Option<Vec<u8>>> {
     let deadline = Instant::now() + ON_ITS_WAY;
     loop {
@@ -150,7 +155,7 @@ fn add_log<W: Write>(
     }
     let file = files::open(&store.layout().log(&view.id, log))?;
     let found = file.metadata()?.len();
-    // The last line of the older service may lack its newline, which is counted all the same.
+    // The last line of the legacy service may lack its newline, which the view counts nevertheless.
     let len = if head.bytes == head.legacy && head.bytes == found + 1 { found } else { head.bytes };
     bundle.file(format!("sessions/{}/{}", view.id, log_name(log)), len, file)
 }

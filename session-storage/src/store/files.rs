@@ -1,9 +1,11 @@
-//! Opening what lies in the storage directory: regular files only, links are not followed, and nothing waits.
+//! Opening files in the storage directory: regular files only, without following links and without
+//! blocking.
 //!
-//! Anybody who may write to the directory can put a FIFO, a device, a folder or a link in the place of a file. Opening
-//! a FIFO would wait for ever, and a link could lead out of the directory, so each of them is an error that names it.
+//! Anybody who may write to the directory can replace a file with a FIFO, a device, a folder or a
+//! link. Opening a FIFO would wait forever, and a link could lead out of the directory, so each of
+//! them is an error that names it.
 //!
-//! Here are also the two ways to keep bytes that are about to be replaced although they may be evidence:
+//! This module also keeps bytes that are about to be replaced although they may be evidence:
 //! [`keep_file`] and [`keep_bytes`].
 
 use std::fs::{self, File, OpenOptions};
@@ -13,14 +15,14 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 
-/// The most files of one name that are kept aside.
+/// The most damaged files kept for one name.
 const MAX_KEPT: u32 = 1000;
 
 fn flags() -> i32 {
     (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed()
 }
 
-/// Lets a file through if it is a regular one.
+/// Returns the file if it is a regular file.
 fn regular(file: File) -> io::Result<File> {
     let kind = file.metadata()?.file_type();
     let what = if kind.is_file() {
@@ -39,7 +41,7 @@ fn not_a_file(what: &str) -> io::Error {
     io::Error::other(format!("{what} is in its place: put the file back"))
 }
 
-/// Says of a refused link what it is.
+/// Names the kind of file in the error for a refused link, folder or special file.
 fn named(error: io::Error) -> io::Error {
     match error.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
         Some(rustix::io::Errno::LOOP) => not_a_file("a link"),
@@ -54,7 +56,7 @@ pub fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(flags()).open(path).map_err(named).and_then(regular)
 }
 
-/// Opens a file for reading and writing; it is made if there is none.
+/// Opens a file for reading and writing; creates it if it does not exist.
 pub fn open_for_writing(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).custom_flags(flags());
@@ -69,7 +71,8 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Whether a folder is there. That nothing can be said is an error, and not an absence.
+/// Returns whether a folder exists. If that cannot be determined, the result is an error, not
+/// `false`.
 pub fn is_folder(path: &Path) -> io::Result<bool> {
     match fs::metadata(path) {
         Ok(found) => Ok(found.is_dir()),
@@ -86,8 +89,8 @@ fn beside(path: &Path, suffix: &str) -> PathBuf {
     path.with_file_name(name)
 }
 
-/// Keeps a file that is about to be replaced, as `<name>.damaged`, or `<name>.damaged.2` and so on. No bytes are copied,
-/// so that it needs no room.
+/// Keeps a file that is about to be replaced, as `<name>.damaged`, `<name>.damaged.2` and so on. It
+/// adds a hard link and copies no bytes, so it needs no space.
 pub fn keep_file(path: &Path) -> io::Result<()> {
     for n in 1..=MAX_KEPT {
         let kept = beside(path, &if n == 1 { ".damaged".to_owned() } else { format!(".damaged.{n}") });
@@ -100,8 +103,8 @@ pub fn keep_file(path: &Path) -> io::Result<()> {
     Err(io::Error::other(format!("{MAX_KEPT} damaged files of this name are kept already: move them away")))
 }
 
-/// Keeps bytes that are about to be cut off a log, at the end of `<name>.torn`. Zeros are what a power cut leaves of a
-/// file that had grown, and are not kept.
+/// Appends bytes that are about to be cut off a log to `<name>.torn`. All-zero bytes are not kept:
+/// a power cut leaves them in a file that had grown.
 pub fn keep_bytes(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if bytes.iter().all(|byte| *byte == 0) {
         return Ok(());

@@ -1,10 +1,11 @@
-//! Logs that lack what was acknowledged while the service runs: noticed when they are read or when a snapshot is
-//! written, and completed from the journal.
+//! Log repair while the service runs: logs that lack acknowledged lines are detected when they are
+//! read or when a snapshot is written, and are completed from the journal.
 //!
-//! A log can be cut, moved or made unwritable by another program at any time. What its session's view counts must be in
-//! it; where it is not, the journal is asked. While that is done the session takes no writes (see [`Pending`]), so that
-//! its view stands still and nothing is held locked. What the journal has no more is lost, and the session is
-//! quarantined. A log that cannot be opened now is neither.
+//! Another program can truncate, move or write-protect a log at any time. A log must hold
+//! everything that its session's view counts; if it does not, the missing lines are taken from the
+//! journal. During the repair the session accepts no writes (see [`Pending`]), so its view does not
+//! change and no lock has to be held. If the journal no longer holds the lines either, they are
+//! lost and the session is quarantined. A log that merely cannot be opened now is left alone.
 
 use std::io;
 use std::sync::Arc;
@@ -20,8 +21,10 @@ use super::log_writer::discard;
 use super::session_dir::{self, Journaled};
 use super::{Store, recovery};
 
-/// Whether a log holds what a view counts, as far as its length and its end tell: its last line must end there with its
-/// seal. The last line of the older service may lack its newline.
+/// Returns whether a log holds what a view counts, judged by its length and its end.
+///
+/// The last counted line must end with its seal at the counted length. The last line of the legacy
+/// service may lack its newline.
 fn covers(file: &LogFile, head: LogHead) -> io::Result<bool> {
     if head.bytes == head.legacy {
         return Ok(file.len() + 1 >= head.bytes);
@@ -35,8 +38,10 @@ fn covers(file: &LogFile, head: LogHead) -> io::Result<bool> {
 }
 
 impl Store {
-    /// Opens a log for reading, as far as its session's view counts; `None` if there is no such session. A log that
-    /// lacks something is completed first. Blocks on the disk.
+    /// Opens a log for reading, up to the length that the session's view counts; `None` if there is
+    /// no such session.
+    ///
+    /// A log that lacks lines is completed first. Blocks on the disk.
     pub fn open_log(&self, cell: &Arc<Cell>, log: LogKind) -> Result<Option<LogFile>, Damage> {
         let mut healed = false;
         loop {
@@ -54,7 +59,7 @@ impl Store {
             if covers(&file, head).map_err(io)? {
                 return Ok(Some(file.up_to(head.bytes)));
             }
-            // The newest lines may be on their way.
+            // The newest lines may not be written yet.
             if !self.journal.wait_durable(offset, generation) {
                 if self.journal.has_failed() {
                     return Ok(Some(file));
@@ -70,8 +75,8 @@ impl Store {
             }
             self.behind.note(&cell.id, Pending::LogsShort);
             match self.complete(cell) {
-                // A full disk, a file system that became read-only, a log that is somebody else's: what is there and
-                // what the journal has can be read all the same.
+                // A full disk, a read-only file system, a log with a different owner: the lines in
+                // the file and in the journal can still be read.
                 Err(damage) if damage.is_passing() => {
                     let view = match &*cell.slot.lock() {
                         Slot::Loaded(loaded) => loaded.view.clone(),
@@ -85,7 +90,8 @@ impl Store {
         }
     }
 
-    /// A log that cannot be completed now, with the lines that it lacks. Its session takes no writes.
+    /// Opens a log that cannot be completed now, with the lines that it lacks taken from the
+    /// journal. Its session accepts no writes.
     fn read_from_journal(&self, view: &View, log: LogKind) -> Result<LogFile, Damage> {
         let head = view.logs[log.index()];
         let io = |file| move |source| Damage::Io { file, source };
@@ -98,7 +104,7 @@ impl Store {
         Ok(file.up_to(head.bytes))
     }
 
-    /// Does what has to be done before a session takes writes. Blocks on the disk.
+    /// Does the work that a session needs before it accepts writes. Blocks on the disk.
     pub fn complete(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
         match self.behind.pending(&cell.id) {
             None | Some(Pending::Unrecovered(_)) => Ok(()),
@@ -107,7 +113,7 @@ impl Store {
         }
     }
 
-    /// Moves a deleted session's folder away, which could not be done when it was deleted.
+    /// Moves a deleted session's folder to the trash, which failed when the session was deleted.
     pub(super) fn discard_again(&self, cell: &Arc<Cell>, offset: u64) -> Result<(), Damage> {
         let _alone = self.folders.enter(&cell.id);
         discard(&self.layout, &cell.id, offset).map_err(|source| Damage::Io { file: "folder", source })?;
@@ -119,10 +125,11 @@ impl Store {
     fn heal(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
         let _loading = cell.loading.lock();
         let view = loop {
-            // It takes no writes: once what is on its way is durable, the view stands still.
+            // The session accepts no writes: once its pending events are durable, the view no
+            // longer changes.
             let (view, generation) = match &*cell.slot.lock() {
                 Slot::Loaded(loaded) => (loaded.view.clone(), loaded.generation),
-                // It is read again, from its files, when it is next asked for.
+                // The session is read again from its files when it is next requested.
                 Slot::Absent(_) | Slot::Unloaded => {
                     self.behind.done(&cell.id);
                     return Ok(());
@@ -140,7 +147,7 @@ impl Store {
         let alone = self.folders.enter(&cell.id);
         match self.complete_logs(&view) {
             Ok(()) => {
-                // What the commit thread has open may be another file by now.
+                // The commit thread may have a file open that is no longer the log.
                 self.folders.note_moved(&cell.id);
                 self.behind.done(&cell.id);
                 Ok(())
@@ -175,7 +182,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whether the logs hold what a durable view counts, and, if that is asked for, can be written.
+    /// Returns whether the logs hold what a durable view counts and, with `writable`, whether they
+    /// can be written.
     fn logs_are_whole(&self, view: &View, writable: bool) -> Result<bool, Damage> {
         for log in LogKind::ALL {
             let (path, head) = (self.layout.log(&view.id, log), view.logs[log.index()]);
@@ -190,7 +198,8 @@ impl Store {
         Ok(true)
     }
 
-    /// Looks whether a session's logs hold what its snapshot says, which is durable, and completes them if not.
+    /// Checks whether a session's logs are as long as its snapshot says, which is durable, and
+    /// completes them if not.
     pub(super) fn check_logs(&self, cell: &Arc<Cell>, heads: [LogHead; 3]) {
         let is_short = |log: LogKind| {
             let head = heads[log.index()];
@@ -206,7 +215,8 @@ impl Store {
         }
     }
 
-    /// Tries once more what could not be done for sessions: before a checkpoint, which would leave them behind.
+    /// Retries the pending work of all sessions before a checkpoint; otherwise the checkpoint would
+    /// leave them behind.
     pub(super) fn complete_pending(&self) {
         for id in self.behind.ids() {
             let cell = self.cells.get(&id);

@@ -1,5 +1,5 @@
-//! The lines of one log of a session that was left in the middle of something: chosen among those of the journal and
-//! those of the log, and written.
+//! The lines of one log of an interrupted session: selects them from the journal and the log, and
+//! writes them.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use super::log_file::LogFile;
 use super::segment::Entry;
 use super::session_dir::{Journaled, is_birth};
 
-/// A line of a log, as the journal or the log itself has it.
+/// A line of a log, from the journal or from the log itself.
 pub(super) struct NewLine {
     pub(super) seq: u64,
     pub(super) offset: u64,
@@ -25,22 +25,23 @@ pub(super) struct NewLine {
     pub(super) bytes: Vec<u8>,
 }
 
-/// The lines of one log that are not in the base, and those of the journal that heal what is.
+/// The lines of one log that are not in the base, and the journal lines that repair the part that
+/// is.
 pub(super) struct LogLines {
     pub(super) log: LogKind,
-    /// By seq, those of the journal first.
+    /// Lines by `seq`; a journal line is preferred to a line of the log.
     pub(super) known: BTreeMap<u64, NewLine>,
     file: LogFile,
-    /// From where on the file is made to be what the journal says: the base's end, or before it.
+    /// The position from which the file must match the journal: the base's end, or before it.
     pub(super) start: u64,
-    /// The lines before the base's end that are written again.
+    /// The lines before the base's end that are rewritten.
     healing: Vec<u8>,
-    /// The lines after it.
+    /// The lines after the base's end.
     pub(super) newer: Vec<NewLine>,
 }
 
 impl LogLines {
-    /// The lines of the journal, and those of the log behind the base's end.
+    /// Reads the lines of the journal, and those of the log after the base's end.
     pub(super) fn read(
         layout: &Layout,
         id: &SessionId,
@@ -51,7 +52,7 @@ impl LogLines {
         let io = |source| Damage::Io { file: log_name(log), source };
         let file = LogFile::open(&layout.log(id, log), 0).map_err(io)?;
         let from = base.map_or(0, |base| base.logs[log.index()].bytes);
-        // What is older than this is not of this session, or in the base.
+        // Lines up to this offset belong to another session or are in the base.
         let born = journaled.entries.first().filter(|first| is_birth(first)).map(|first| first.first_offset);
         let after = base.map_or_else(|| born.unwrap_or(0).saturating_sub(1), |base| base.offset);
         let mut known = journal_lines(journaled.entries, log);
@@ -61,7 +62,7 @@ impl LogLines {
         Ok(Self { log, known, file, start: 0, healing: Vec::new(), newer: Vec::new() })
     }
 
-    /// Chooses the lines to be written, now that the base's end is known.
+    /// Selects the lines to be written, now that the base's end is known.
     pub(super) fn settle(&mut self, head: LogHead, journaled: Journaled<'_>) -> Result<(), Damage> {
         let mut newer = self.known.split_off(&(head.seq + 1));
         // Backwards from the base's end, as far as the journal goes without a gap.
@@ -92,7 +93,7 @@ impl LogLines {
         Ok(())
     }
 
-    /// What the base has counted, and the journal does not hold, must be there.
+    /// Checks that the log holds the bytes that the base counts and the journal does not hold.
     fn check_length(&self, head: LogHead) -> Result<(), Damage> {
         let found = self.file.len();
         let expected = self.start - u64::from(self.start == head.legacy && self.start == found + 1);
@@ -102,8 +103,8 @@ impl LogLines {
         Ok(())
     }
 
-    /// Where the lines of the journal follow, the log must end with the line of this seq: a log that was changed by
-    /// hand is not continued in the middle of a line.
+    /// Checks that the log ends with the line of this `seq` where the journal's lines follow: a log
+    /// that was edited by hand must not be continued in the middle of a line.
     fn check_end(&self, legacy: u64, seq: u64) -> Result<(), Damage> {
         if self.start <= legacy {
             return Ok(());
@@ -120,14 +121,14 @@ impl LogLines {
         Ok(())
     }
 
-    /// What is to stand from `start` on.
+    /// Returns the bytes that the log must contain from `start` on.
     pub(super) fn wanted(&self) -> Vec<u8> {
         let mut wanted = self.healing.clone();
         self.newer.iter().for_each(|line| wanted.extend_from_slice(&line.bytes));
         wanted
     }
 
-    /// Makes the log hold just the lines chosen.
+    /// Makes the log hold exactly the selected lines.
     pub(super) fn complete(
         &self,
         layout: &Layout,
@@ -138,13 +139,14 @@ impl LogLines {
     ) -> io::Result<()> {
         let wanted = self.wanted();
         if wanted.is_empty() && head.bytes > 0 && head.bytes == head.legacy {
-            // Nothing of ours follows: what the older service wrote is left as it is.
+            // No lines of this service follow: the legacy log is left as it is.
             return Ok(());
         }
         let path = layout.log(id, self.log);
         let (start, end, len) = (self.start, self.start + wanted.len() as u64, self.file.len());
         let found = self.file.bytes(start, len.saturating_sub(start) as usize)?;
-        // What is torn behind the last record is cut off when the next one is written, not because of a read.
+        // A torn tail after the last record is cut off when the next record is written, not because
+        // of a read.
         if found.starts_with(&wanted) && (len == end || !is_recovered) {
             return Ok(());
         }
@@ -175,8 +177,8 @@ fn journal_lines(entries: &[Entry], log: LogKind) -> BTreeMap<u64, NewLine> {
         .collect()
 }
 
-/// The whole lines of ours that stand in a log after `from`. What is between them and no such line is passed over: a
-/// gap shows in their numbers.
+/// Reads the whole lines of this service in a log after `from`. Other bytes in between are skipped:
+/// a gap shows in the lines' `seq` numbers.
 fn read_tail(file: &LogFile, log: LogKind, from: u64) -> io::Result<Vec<NewLine>> {
     let mut lines = Vec::new();
     file.walk(from, file.len(), |_, text| {

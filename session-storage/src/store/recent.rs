@@ -1,9 +1,9 @@
-//! `recent/`: relative links to the newest sessions, `01-<id>` the newest. Derived.
+//! `recent/`: relative links to the newest sessions; `01-<id>` is the newest. Derived data.
 //!
-//! The links are looked at whenever the newest sessions change, when somebody else has changed the folder, and now and
-//! then. What could not be done is tried again at the next tick. Only names of this form are the service's: a link
-//! with one that is not wanted is removed, whatever else lies there stays, and stands in the way if it has the name
-//! of a link.
+//! The links are checked whenever the newest sessions change, when another program has changed the
+//! folder, and periodically. A failed update is tried again at the next tick. Only names of this
+//! form belong to the service: a link with such a name that is not wanted is removed. Everything
+//! else in the folder stays, and blocks a link if it has the link's name.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -17,15 +17,15 @@ use session_model::SessionId;
 use super::Store;
 use super::layout::Layout;
 
-/// How often links that should be right are looked at.
+/// How often links that should be correct are checked.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// What is known of the links.
+/// The known state of the links.
 #[derive(Debug, Default)]
 pub struct Links {
-    /// What they were when they were last right.
+    /// The state when the links were last correct.
     right: Option<Right>,
-    /// The trouble that was logged last.
+    /// The problem that was logged last.
     told: Option<String>,
 }
 
@@ -37,7 +37,7 @@ struct Right {
 }
 
 impl Store {
-    /// Makes `recent/` link to the newest sessions, if they or the folder have changed.
+    /// Updates the links in `recent/` if the newest sessions or the folder have changed.
     pub(super) fn update_recent(&self) {
         let limit = self.options.recent_limit;
         let newest =
@@ -65,7 +65,7 @@ impl Links {
             }
             Err(error) => Some(format!("{error}; it is tried again")),
         };
-        // A tick comes ten times a second: each trouble is told once.
+        // Ticks come ten times a second: each problem is logged only once.
         if trouble != self.told {
             if let Some(trouble) = &trouble {
                 tracing::warn!(trouble, "`recent/` is not as it should be");
@@ -79,12 +79,12 @@ impl Links {
     }
 }
 
-/// When the entries of a folder last changed.
+/// Returns when the entries of a folder last changed.
 fn changed(folder: &Path) -> Option<(i64, i64)> {
     fs::symlink_metadata(folder).ok().map(|found| (found.mtime(), found.mtime_nsec()))
 }
 
-/// Makes the links those of these sessions, newest first; answers what is in the way of some.
+/// Makes `recent/` link to these sessions, newest first; returns the paths that other files block.
 pub fn update(layout: &Layout, newest: &[SessionId]) -> io::Result<Vec<PathBuf>> {
     let width = newest.len().to_string().len().max(2);
     let wanted: BTreeSet<(String, String)> = newest
@@ -95,7 +95,7 @@ pub fn update(layout: &Layout, newest: &[SessionId]) -> io::Result<Vec<PathBuf>>
     sync_links(&layout.recent(), &wanted, is_numbered)
 }
 
-/// `<number>-<id>`
+/// Returns whether a name has the form `<number>-<id>`.
 fn is_numbered(name: &str) -> bool {
     name.split_once('-').is_some_and(|(n, id)| {
         !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()) && SessionId::parse(id).is_ok()
@@ -120,8 +120,9 @@ pub fn update_children(session: &Path, children: &[String]) -> io::Result<()> {
     Ok(())
 }
 
-/// Makes the links of a folder that have such names just these (name, target); answers the wanted ones that something
-/// else is in the way of. One that fails keeps none of the others from being made.
+/// Makes the service's links in a folder exactly `wanted` (name, target); `is_ours` tells which
+/// names belong to the service. Returns the paths of wanted links that other files block. A link
+/// that fails does not prevent the others.
 fn sync_links(
     folder: &Path,
     wanted: &BTreeSet<(String, String)>,
@@ -156,7 +157,8 @@ fn sync_links(
     failed.map(|()| in_the_way)
 }
 
-/// Whether a link was one to a session that the older service kept under a name that is no session id.
+/// Returns whether a link pointed to a session that the legacy service kept under a name that is
+/// not a valid session id.
 fn is_of_a_renamed_session(link: &Path, target: &str) -> bool {
     let named = |path: &Path| path.file_name().map(|name| name.to_string_lossy().into_owned());
     let (Some(name), Some(session)) = (named(link), named(Path::new(target))) else { return false };
@@ -164,7 +166,8 @@ fn is_of_a_renamed_session(link: &Path, target: &str) -> bool {
     (name == session || is_numbered()) && SessionId::parse(&session).is_err() && fs::metadata(link).is_err()
 }
 
-/// Makes a folder unless it is there. A link in its place is not followed: what it leads to is not ours.
+/// Creates a folder if it does not exist. A link in its place is an error and is not followed: its
+/// target does not belong to the service.
 fn make_folder(folder: &Path) -> io::Result<()> {
     match fs::symlink_metadata(folder) {
         Ok(found) if found.is_dir() => Ok(()),

@@ -1,4 +1,4 @@
-//! Which completed sessions to let go of: a pure choice.
+//! Retention: selects the completed sessions to delete. The selection itself has no side effects.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,34 +7,34 @@ use session_model::{SessionId, Timestamp};
 
 use super::layout::Layout;
 
-/// What is kept; nothing is deleted by a bound that is not set.
+/// Retention limits; a limit that is not set deletes nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Policy {
     /// The most sessions.
     pub max_sessions: Option<u64>,
-    /// The longest time since the service first received anything of a session.
+    /// The longest time since the service first received anything for a session.
     pub max_age: Option<Duration>,
     /// The most bytes of all sessions together.
     pub max_bytes: Option<u64>,
-    /// Only say what would be deleted.
+    /// Report what would be deleted, without deleting it.
     pub dry_run: bool,
 }
 
 impl Policy {
-    /// Whether anything is ever chosen.
+    /// Returns whether any limit is set.
     pub fn is_active(&self) -> bool {
         self.max_sessions.is_some() || self.max_age.is_some() || self.max_bytes.is_some()
     }
 }
 
-/// The bound that a session is beyond.
+/// The limit that a session exceeds.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Bound {
-    /// Too many.
+    /// Too many sessions.
     Sessions,
-    /// Too old.
+    /// The session is too old.
     Age,
-    /// Too large together.
+    /// The sessions together are too large.
     Bytes,
 }
 
@@ -48,22 +48,25 @@ impl fmt::Display for Bound {
     }
 }
 
-/// A session to be judged.
+/// A session that may be deleted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Candidate {
-    /// Its name.
+    /// The session's id.
     pub id: SessionId,
-    /// When the service first received anything of it. Its creation may be much earlier, by its client's clock: what has
-    /// just been delivered must not be deleted at once.
+    /// When the service first received anything for the session. Its creation may be much earlier
+    /// by the client's clock, and a session that was just delivered must not be deleted at once.
     pub received: Timestamp,
-    /// Only completed ones are ever let go.
+    /// Whether the session is completed; no other is ever deleted.
     pub completed: bool,
-    /// Its size.
+    /// Its size in bytes.
     pub bytes: u64,
 }
 
-/// What is beyond the bounds among sessions that are given newest first, oldest first, with their sizes. Sizes are
-/// looked up of all only where a bound asks for them: that is some system calls a session.
+/// Returns the sessions that exceed the limits, oldest first, with their sizes; `sessions` are
+/// given newest first.
+///
+/// The sizes of all sessions are read only if a limit needs them, since that costs some system
+/// calls per session.
 pub fn beyond(
     layout: &Layout,
     sessions: impl Iterator<Item = (SessionId, Timestamp, bool)>,
@@ -78,14 +81,15 @@ pub fn beyond(
     picked
 }
 
-/// The bytes of a session's files; those of one that has just gone are none.
+/// Returns the size of a session's files in bytes; 0 if the session no longer exists.
 pub fn size_of(layout: &Layout, id: &SessionId) -> u64 {
     let Ok(entries) = std::fs::read_dir(layout.session(id)) else { return 0 };
     let files = entries.flatten().filter_map(|entry| entry.metadata().ok());
     files.filter(std::fs::Metadata::is_file).map(|file| file.len()).sum()
 }
 
-/// The sessions to delete, oldest first, and why. `sessions` are ordered newest first and are all there are.
+/// Returns the sessions to delete, oldest first, and the limits they exceed. `sessions` must be all
+/// sessions, newest first.
 pub fn pick(sessions: &[Candidate], policy: Policy, now: Timestamp) -> Vec<(Candidate, Bound)> {
     let mut count = sessions.len() as u64;
     let mut bytes: u64 = sessions.iter().map(|s| s.bytes).sum();

@@ -1,8 +1,10 @@
-//! Writing the snapshots: metadata, state, final, whatever is newer in memory than in its file.
+//! Snapshot writing: replaces metadata, state, final and other documents that are newer in memory
+//! than in their files.
 //!
-//! A view may be ahead of what is durable. So the documents are made first, then the journal is awaited, and only
-//! then they replace their files; if a commit failed meanwhile they are dropped. State goes before metadata: a
-//! state that is newer than its metadata is recognised by its version when it is read back, the opposite is not.
+//! A view may be ahead of what is durable. So the documents are serialized first, then the journal
+//! is awaited, and only then do they replace their files; if a commit failed in between they are
+//! dropped. State is written before metadata: a state that is newer than its metadata is recognised
+//! by its version when it is read back, the opposite is not.
 
 use std::io;
 use std::sync::Arc;
@@ -19,19 +21,20 @@ use super::index::Row;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive};
 use super::recent;
 
-/// The documents of one session, as of an offset.
+/// The documents of one session as of an offset.
 pub(crate) struct Snapshot {
     cell: Arc<Cell>,
-    /// The offset of the session's creation: another session may have its name by the time they are written.
+    /// The offset of the session's creation: another session may have its name by the time the
+    /// documents are written.
     born: u64,
     offset: u64,
     generation: u64,
     whole: Vec<(String, Vec<u8>)>,
     remove_final: bool,
     children: Option<Vec<String>>,
-    /// How long its logs are.
+    /// The lengths of the session's logs.
     logs: [LogHead; 3],
-    /// The files to be kept when they are replaced.
+    /// The names of the damaged files to be kept when they are replaced.
     keep: Vec<&'static str>,
 }
 
@@ -41,7 +44,7 @@ pub(super) fn pretty(value: &impl serde::Serialize) -> Vec<u8> {
     bytes
 }
 
-/// Every whole-value file of a view, state before metadata.
+/// Returns every document of a view that replaces a whole file, state before metadata.
 pub fn documents(view: &View) -> Vec<(String, Vec<u8>)> {
     let mut whole: Vec<_> = view.outbox.iter().map(out_file).collect();
     whole.push((STATE.to_owned(), pretty(&view.state)));
@@ -57,14 +60,14 @@ fn out_file(file: &OutFile) -> (String, Vec<u8>) {
     }
 }
 
-/// Makes the documents that are due and marks them as written.
+/// Serializes the documents that are due and marks them as written.
 pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     cell.queued.store(false, Ordering::Release);
     let mut slot = cell.slot.lock();
     let Slot::Loaded(loaded) = &mut *slot else { return None };
     let keep = if loaded.is_dirty() { std::mem::take(&mut loaded.damaged) } else { Vec::new() };
     if !keep.is_empty() {
-        // What was found damaged is replaced now, changed or not.
+        // Documents that were found damaged are replaced now, changed or not.
         (loaded.metadata_dirty, loaded.state_dirty, loaded.final_dirty) = (true, true, true);
         loaded.producers_dirty |= !loaded.view.producers.is_empty();
     }
@@ -102,8 +105,10 @@ pub(crate) fn take(cell: &Arc<Cell>, with_producers: bool) -> Option<Snapshot> {
     })
 }
 
-/// Whether the session is the one that the snapshot was taken of. Inside its folder that stays so for the files: a
-/// deletion is decided first and moves the folder then.
+/// Returns whether the session is still the one that the snapshot was taken of.
+///
+/// While the folder's lock is held the result stays valid for the files: a deletion is decided
+/// first and only then moves the folder.
 fn is_still(snapshot: &Snapshot) -> bool {
     match &*snapshot.cell.slot.lock() {
         Slot::Loaded(loaded) => loaded.view.created_offset == snapshot.born,
@@ -112,12 +117,13 @@ fn is_still(snapshot: &Snapshot) -> bool {
 }
 
 impl Store {
-    /// Has a session's snapshots written soon.
+    /// Queues a session's snapshots to be written soon.
     pub fn queue_snapshot(&self, cell: &Arc<Cell>) {
         if cell.queued.load(Ordering::Acquire) {
             return;
         }
-        // It stands in the list before it says so: a checkpoint that believed it could otherwise pass it over.
+        // Add the cell to the list before setting its flag: a checkpoint that saw the flag first
+        // could otherwise miss the cell.
         let mut dirty = self.dirty.lock();
         if !cell.queued.load(Ordering::Acquire) {
             dirty.push(Arc::clone(cell));
@@ -125,7 +131,8 @@ impl Store {
         }
     }
 
-    /// Writes all snapshots that are due; answers those that could not be written and are tried again.
+    /// Writes all snapshots that are due; returns the sessions whose snapshots could not be written
+    /// and are tried again.
     pub fn flush_snapshots(&self, with_producers: bool) -> Vec<SessionId> {
         let cells = std::mem::take(&mut *self.dirty.lock());
         let failed: Vec<SessionId> = cells
@@ -141,7 +148,8 @@ impl Store {
     }
 
     fn flush_one(&self, cell: &Arc<Cell>, with_producers: bool) -> bool {
-        // Whoever has the turn may take long: others' snapshots do not wait for it, unless all have to be written.
+        // The holder of the turn may take long: other sessions' snapshots do not wait for it,
+        // unless all have to be written.
         let turn = cell.turn.try_lock();
         if turn.is_err() && !with_producers && cell.slot.is_locked() {
             self.dirty.lock().push(Arc::clone(cell));
@@ -168,8 +176,9 @@ impl Store {
         self.refresh_index(cell);
         self.check_logs(cell, snapshot.logs);
         if let Err(error) = self.write_documents(&snapshot) {
-            // Tried again ten times a second: the first failure is told, and the end of them. A full disk is everybody's
-            // and makes the service unready; anything else is this session's alone.
+            // Retried ten times a second, so only the first failure and the recovery are logged. A
+            // full disk affects every session and makes the service unready; any other error
+            // concerns this session alone.
             let is_full = disk::is_full(&error);
             let is_known = if is_full {
                 self.snapshots_fail.swap(true, Ordering::AcqRel)
@@ -191,13 +200,15 @@ impl Store {
         true
     }
 
-    /// Lets the index say what the session's view says. Whoever wrote does so as soon as that is durable; but their
-    /// request may have been broken off before, so that this comes with the snapshots too.
+    /// Updates the index row from the session's view.
+    ///
+    /// A writing request also updates the row once its commit is durable, but it may be aborted
+    /// before that, so writing snapshots updates the row too.
     pub fn refresh_index(&self, cell: &Cell) {
         self.index_slot(cell, &cell.slot.lock());
     }
 
-    /// The same with the slot at hand.
+    /// Updates the index row like [`Store::refresh_index`], from a slot that is already locked.
     pub fn index_slot(&self, cell: &Cell, slot: &Slot) {
         match slot {
             Slot::Loaded(loaded) => {
@@ -208,17 +219,18 @@ impl Store {
         }
     }
 
-    /// The same for a session that was deleted, once that is durable.
+    /// Removes the index row of a deleted session once the deletion is durable.
     fn forget_deleted(&self, cell: &Cell) {
         let Slot::Absent(generation) = *cell.slot.lock() else { return };
-        // Waited for even if the index has no row any more: the place is held meanwhile, so that nobody reads a folder
-        // anew that is about to go.
+        // Wait even if the index has no row any more: the cell is kept in memory meanwhile, so that
+        // nobody reads a folder again that is about to be removed.
         if self.journal.wait_durable(self.journal.newest(), generation) {
             self.refresh_index(cell);
         }
     }
 
-    /// Producers are written at a checkpoint: until then the session is kept for it.
+    /// Queues the session for the next checkpoint, which writes its producers, and keeps it in
+    /// memory until then.
     fn queue_producers(&self, cell: &Arc<Cell>) {
         if let Slot::Loaded(loaded) = &mut *cell.slot.lock()
             && loaded.producers_dirty
@@ -228,8 +240,10 @@ impl Store {
         }
     }
 
-    /// Writes the files of a session that is still there: what comes too late for one that was deleted is dropped,
-    /// since its folder is on its way out, and must not get into that of another session of its name.
+    /// Writes the files of a session that still exists.
+    ///
+    /// Documents of a session that was deleted in the meantime are dropped: its folder is being
+    /// removed, and they must not get into the folder of a new session of the same name.
     pub(crate) fn write_documents(&self, snapshot: &Snapshot) -> io::Result<()> {
         let _alone = self.folders.enter(&snapshot.cell.id);
         let folder = self.layout.session(&snapshot.cell.id);
@@ -254,7 +268,8 @@ impl Store {
         }
     }
 
-    /// Marks everything of a session to be written again, in files that were taken but not written too.
+    /// Marks all documents of a session to be written again, including those taken from the view
+    /// but not written.
     fn requeue(&self, snapshot: &Snapshot) {
         let mut slot = snapshot.cell.slot.lock();
         if let Slot::Loaded(loaded) = &mut *slot {

@@ -1,13 +1,15 @@
-//! Waiting for a commit: one wake-up per waiting thread and group, not one per event.
+//! Waiting for a commit with one wake-up per waiting thread and group, not one per event.
 //!
-//! A [`Ticket`] is a future that needs no runtime. The first one of a thread that waits for a group leaves its
-//! waker with the group; the others leave theirs in a list of that thread. When the group is done the commit
-//! thread wakes the first, and that one, polled on its own thread, wakes its neighbours: waking across threads
-//! costs microseconds, waking on the same thread almost nothing.
+//! A [`Ticket`] is a future that needs no runtime. The first ticket of a thread that waits for a
+//! group is the leader and stores its waker in the group; the others store theirs in a list of that
+//! thread. When the group is done the commit thread wakes the leaders. A leader, polled on its own
+//! thread, wakes the other tickets of that thread: waking across threads costs microseconds, waking
+//! on the same thread almost nothing.
 //!
-//! A ticket that is dropped, because its client has gone, takes its waker with it and hands its duty on; if nobody is
-//! left, the next who comes is the first. A waker of one who has gone would wake nobody, and all the others of that
-//! thread would wait for ever.
+//! A ticket that is dropped because its client has disconnected removes its waker, and another
+//! ticket of the thread becomes the leader. If none is left, the next ticket that waits becomes the
+//! leader. Otherwise the group would keep the waker of a dropped ticket, which wakes nobody, and
+//! all other tickets of that thread would wait forever.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -26,7 +28,7 @@ use super::error::CommitError;
 const PENDING: u8 = 0;
 const DONE: u8 = 1;
 
-/// The result of a group, shared by its tickets.
+/// The result of a commit group, shared by its tickets.
 #[derive(Debug, Default)]
 pub struct Group {
     result: AtomicU8,
@@ -34,7 +36,7 @@ pub struct Group {
 }
 
 impl Group {
-    /// The result, once it is known.
+    /// Returns the result, once it is known.
     pub fn result(&self) -> Option<Result<(), CommitError>> {
         match self.result.load(Ordering::Acquire) {
             PENDING => None,
@@ -46,7 +48,7 @@ impl Group {
         }
     }
 
-    /// Makes the result known; called once, by the commit thread.
+    /// Sets the result; called once, by the commit thread.
     pub fn finish(&self, result: Result<(), CommitError>) {
         let code = match result {
             Ok(()) => DONE,
@@ -60,7 +62,8 @@ impl Group {
         leaders.into_iter().for_each(|leader| leader.waker.wake());
     }
 
-    /// Leaves a waker unless another of this thread stands here; false if the result came meanwhile.
+    /// Stores a waker unless this thread already has a leader; returns false if the result is known
+    /// by now.
     fn lead(&self, place: u64, waker: &Waker) -> bool {
         let mut leaders = self.leaders.lock();
         if self.result().is_some() {
@@ -75,12 +78,13 @@ impl Group {
         true
     }
 
-    /// Replaces this thread's leader, if it is the one who has gone, by one who is still there.
+    /// Replaces this thread's leader, if it was the dropped ticket, by a ticket that still waits.
     fn succeed(&self, gone: u64, heir: Option<(u64, Waker)>) {
         let mut leaders = self.leaders.lock();
         let thread = std::thread::current().id();
         let Some(at) = leaders.iter().position(|l| l.thread == thread && l.place == gone) else {
-            // Another one leads, or all of them were woken just now: then this one's turn was it to wake its neighbours.
+            // Another ticket leads, or all leaders were just woken; in that case it was the dropped
+            // ticket's task to wake its neighbours.
             let is_done = self.result().is_some();
             drop(leaders);
             if let (true, Some((_, waker))) = (is_done, heir) {
@@ -93,7 +97,7 @@ impl Group {
     }
 }
 
-/// Whom the commit thread wakes on behalf of a thread.
+/// The ticket that the commit thread wakes for a thread.
 #[derive(Debug)]
 struct Leader {
     thread: ThreadId,
@@ -101,7 +105,7 @@ struct Leader {
     waker: Waker,
 }
 
-/// One who waits on this thread.
+/// A ticket that waits on this thread.
 struct Neighbour {
     place: u64,
     group: Arc<Group>,
@@ -129,27 +133,27 @@ fn wake_neighbours() {
     ready.into_iter().for_each(Waker::wake);
 }
 
-/// One request's claim on a group. It stays on the thread where it is waited for.
+/// One request's handle on a commit group. It stays on the thread that awaits it.
 #[derive(Debug)]
 pub struct Ticket {
     group: Arc<Group>,
-    /// Its place among the neighbours, while it waits.
+    /// Its number among the neighbours, while it waits.
     place: Option<u64>,
     on_one_thread: PhantomData<*const ()>,
 }
 
 impl Ticket {
-    /// A claim on this group.
+    /// Creates a ticket for this group.
     pub fn new(group: Arc<Group>) -> Self {
         Self { group, place: None, on_one_thread: PhantomData }
     }
 
-    /// The group, for a claim on another thread.
+    /// Returns the group, to create a ticket on another thread.
     pub fn into_group(self) -> Arc<Group> {
         Arc::clone(&self.group)
     }
 
-    /// Takes a place among the neighbours, or keeps it with the waker of now.
+    /// Adds the ticket to the neighbours; if it is already there, updates its waker.
     fn line_up(&mut self, waker: &Waker) -> u64 {
         NEIGHBOURS.with_borrow_mut(|list| {
             if let Some(place) = self.place {
@@ -261,7 +265,8 @@ mod tests {
         assert!(counts[2].0.load(Ordering::SeqCst) > 0);
     }
 
-    /// Every order of coming, being polled for nothing, and leaving: whoever is still there is woken.
+    /// Random orders of waiting, spurious polling and dropping: every ticket that still waits is
+    /// woken.
     #[test]
     fn whoever_is_still_there_is_woken_in_the_end() {
         for seed in 0..2000 {
@@ -285,7 +290,7 @@ mod tests {
                         if random.bool() {
                             return true;
                         }
-                        // With another waker, as a future that was moved to another task.
+                        // With another waker, as for a future that was moved to another task.
                         *count = Arc::default();
                         poll(ticket, count).is_pending()
                     }),

@@ -1,56 +1,60 @@
-//! Reading: one group at a place, or a walk over a segment that tells a torn tail from damage.
+//! Segment decoding: reads one group at a position, or walks over a segment and tells a torn tail
+//! from damage.
 
 use bytes::Bytes;
 use session_model::{EventKind, SessionId, Timestamp, UserId};
 
 use super::{ENTRY_HEADER, GROUP_HEADER, HAS_BASE, HAS_PRODUCER, MAGIC, ProducerCommit, VERSION};
 
-/// A stored event.
+/// An event as stored in the journal.
 #[derive(Clone, Debug)]
 pub struct StoredEvent {
-    /// What happened.
+    /// The kind of event.
     pub kind: EventKind,
-    /// Its service-wide offset.
+    /// The event's service-wide offset.
     pub offset: u64,
     /// The line, with its newline.
     pub line: Bytes,
 }
 
-/// A decoded entry: what one request stored.
+/// A decoded entry: the events that one request stored.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Of which session.
+    /// The session.
     pub session: SessionId,
-    /// Whose session it was at that moment.
+    /// The session's user at that moment.
     pub user: UserId,
-    /// When it was accepted.
+    /// When the entry was accepted.
     pub at: Timestamp,
     /// The offset of its first event (or of the next one, if it has none).
     pub first_offset: u64,
     /// The producer's position.
     pub producer: Option<ProducerCommit>,
-    /// The session's view before this entry, if it is the first since a checkpoint.
+    /// The session's view before this entry, if it is the session's first entry since a checkpoint.
     pub base: Option<Bytes>,
-    /// Its events, with consecutive offsets.
+    /// The events, with consecutive offsets.
     pub events: Vec<StoredEvent>,
 }
 
-/// What a walk over a segment meets.
+/// An item found by a walk over a segment.
 #[derive(Debug)]
 pub enum Found {
     /// An entry.
     Entry(Box<Entry>),
-    /// Bytes from `at` on that are no valid entry though something valid follows; the session, if legible.
+    /// The bytes from `at` on are not a valid entry although something valid follows; the session
+    /// is given if it can be read.
     Damaged {
-        /// Where in the segment.
+        /// The position in the segment.
         at: usize,
-        /// Whose it seems to be.
+        /// The session that the bytes seem to belong to.
         session: Option<SessionId>,
     },
 }
 
-/// The whole group that begins at `at`: its entries (damaged ones left out) and where the next begins; `None` if
-/// no whole group stands there (or not enough of it was read).
+/// Decodes the whole group that begins at `at`.
+///
+/// Returns its entries, without damaged ones, and the position where the next group begins; `None`
+/// if there is no whole group at `at`, or if too few bytes were read.
 pub fn group_at(bytes: &Bytes, at: usize, segment: u64) -> Option<(Vec<Entry>, usize)> {
     let header = group_header(bytes, at, segment)?;
     let entries = decode_group(bytes, at, header).into_iter().filter_map(|found| match found {
@@ -60,7 +64,7 @@ pub fn group_at(bytes: &Bytes, at: usize, segment: u64) -> Option<(Vec<Entry>, u
     Some((entries.collect(), at + GROUP_HEADER + header.body))
 }
 
-/// The length of the group whose header begins at `at`.
+/// Returns the length of the group whose header begins at `at`.
 pub fn group_len(bytes: &[u8], at: usize, segment: u64) -> Option<usize> {
     let header = bytes.get(at..at + GROUP_HEADER)?;
     let valid = u32_at(header, 0)? == MAGIC
@@ -69,8 +73,10 @@ pub fn group_len(bytes: &[u8], at: usize, segment: u64) -> Option<usize> {
     valid.then_some(GROUP_HEADER + u32_at(header, 4)? as usize)
 }
 
-/// Where the groups end that hold nothing after an offset: those of later events, and what follows them, are not
-/// counted. A group without events, a producer's position alone, belongs to what stands before it.
+/// Returns the position where the groups up to an offset end.
+///
+/// The first group with later events, and everything after it, is excluded. A group without events,
+/// which holds only a producer's position, belongs to the events before it.
 pub fn end_of(bytes: &Bytes, segment: u64, offset: u64) -> usize {
     let mut cut = None;
     let end = walk(bytes, segment, 0, true, |at, found| {
@@ -82,12 +88,12 @@ pub fn end_of(bytes: &Bytes, segment: u64, offset: u64) -> usize {
     cut.unwrap_or(end.at)
 }
 
-/// How a segment ends.
+/// The end of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentEnd {
-    /// Where the next group would go.
+    /// The position where the next group would go.
     pub at: usize,
-    /// Whether an unfinished group stands there.
+    /// Whether there is an incomplete group at that position.
     pub torn: bool,
 }
 
@@ -111,7 +117,7 @@ fn group_header(bytes: &[u8], at: usize, segment: u64) -> Option<GroupHeader> {
         .then_some(GroupHeader { body: len - GROUP_HEADER, entries: u32_at(bytes, at + 24)? })
 }
 
-/// Decodes a group's body; every entry is an entry or damage.
+/// Decodes a group's body; each item is an entry or damage.
 fn decode_group(bytes: &Bytes, at: usize, header: GroupHeader) -> Vec<Found> {
     let end = at + GROUP_HEADER + header.body;
     let mut cursor = at + GROUP_HEADER;
@@ -174,7 +180,7 @@ fn decode_entry(payload: &Bytes) -> Option<Entry> {
     })
 }
 
-/// Reads a block if it is `wanted`; the outer `None`: the payload ends too early.
+/// Reads a block if `wanted`; the outer `None` means that the payload ends too early.
 #[expect(clippy::option_option, reason = "absent and malformed are different things")]
 fn block(payload: &Bytes, cursor: &mut usize, wanted: bool) -> Option<Option<Bytes>> {
     if !wanted {
@@ -186,7 +192,8 @@ fn block(payload: &Bytes, cursor: &mut usize, wanted: bool) -> Option<Option<Byt
     Some(Some(payload.slice(start..*cursor)))
 }
 
-/// Walks over a segment from `start`, a group's beginning; `is_last`: no later segment holds anything.
+/// Walks over a segment from `start`, where a group begins; `is_last` means that no later segment
+/// holds any group.
 pub fn walk(
     bytes: &Bytes,
     segment: u64,
@@ -236,7 +243,7 @@ fn has_bytes(bytes: &[u8], at: usize) -> bool {
     bytes.get(at..).is_some_and(|rest| rest.iter().take(GROUP_HEADER).any(|b| *b != 0))
 }
 
-/// The next place from `from` on where a group of this segment begins.
+/// Returns the next position, from `from` on, where a group of this segment begins.
 fn next_group(bytes: &Bytes, from: usize, segment: u64) -> Option<usize> {
     let rest = bytes.get(from..)?;
     memchr::memmem::find_iter(rest, &MAGIC.to_le_bytes())
@@ -244,7 +251,7 @@ fn next_group(bytes: &Bytes, from: usize, segment: u64) -> Option<usize> {
         .find(|at| group_header(bytes, *at, segment).is_some())
 }
 
-/// The door for the fuzzer: any bytes may be a segment.
+/// Entry point for the fuzzer: any bytes may be a segment.
 pub fn fuzz_decode(bytes: &[u8]) {
     let bytes = Bytes::copy_from_slice(bytes);
     let end = walk(&bytes, 1, 0, true, |_, _| {});
