@@ -85,7 +85,7 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     Ok(position)
 }
 
-/// Returns which files of a directory no backup includes.
+/// Returns which of the files that a backup leaves out exist in this directory.
 pub fn kept_back(layout: &Layout) -> io::Result<KeptBack> {
     let redaction_key = match fs::read_to_string(layout.redaction_key()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,

@@ -97,7 +97,7 @@ impl Behind {
         self.state.lock().from.clone()
     }
 
-    /// Returns the sessions that will be behind the next checkpoint: the pending ones and those
+    /// Returns the sessions that the next checkpoint notes as behind: the pending ones and those
     /// that could not be written.
     pub fn after(&self, failed: &[SessionId]) -> BTreeMap<SessionId, u64> {
         let state = self.state.lock();

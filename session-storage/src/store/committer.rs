@@ -1,8 +1,9 @@
-//! The commit thread: write, sync, let the logs follow, tell.
+//! The commit thread: writes and syncs each group, appends to the logs, and notifies.
 //!
-//! One group after the other, in this order: room on the disk → one write to the segment → one sync (with
-//! `always`) → the sessions' logs → the index → `durable` moves, tickets are answered → the observer is told. A crash before
-//! the sync ends leaves a torn tail, which nobody was told of; after it, recovery completes the logs.
+//! It commits one group after the other, in this order: check free space → one write to the segment
+//! → one sync (with `always`) → the sessions' logs → the index → `durable` advances and the tickets
+//! are resolved → the observer is notified. A crash before the sync ends leaves a torn tail that
+//! nobody was notified of; after a later crash, recovery completes the logs.
 
 use std::fs::File;
 use std::io;
@@ -19,20 +20,20 @@ use super::log_writer::{LogWriter, PendingEvent};
 use super::segment::{END, write_group_header};
 use super::segments::{Segments, Tail};
 
-/// Who is told of every durable event, in order, from the commit thread. Must not block.
+/// An observer that the commit thread notifies of every durable event, in order. It must not block.
 pub trait Observer: Send + Sync + 'static {
-    /// Events became durable; their lines stand in `buffer`.
+    /// Events became durable; their lines are in `buffer`.
     fn committed(&self, events: &[PendingEvent], buffer: &[u8]);
 }
 
-/// What the commit thread works with.
+/// The state of the commit thread.
 pub struct Committer {
     pub(super) journal: Arc<Journal>,
     pub(super) disk: Arc<dyn Disk>,
     pub(super) policy: SyncPolicy,
     pub(super) root: File,
     pub(super) segments: Arc<Segments>,
-    /// The segment being written; `None` before the first commit on a disk that was full at the start.
+    /// The segment being written; `None` before the first commit if the disk was full at the start.
     pub(super) tail: Option<Tail>,
     pub(super) logs: LogWriter,
     pub(super) observer: Arc<dyn Observer>,
@@ -47,7 +48,7 @@ enum Failure {
 }
 
 impl Committer {
-    /// Commits until the journal is drained.
+    /// Commits groups until the journal is drained.
     pub fn run(mut self) {
         let mut spare = Spare::default();
         while let Some(mut group) = self.journal.next_group(spare) {
@@ -78,7 +79,8 @@ impl Committer {
         let len = group.buffer.len() as u64;
         let tail = match self.tail.take() {
             Some(tail) if tail.is_full(group.first_offset, len + END.len() as u64) => {
-                // It keeps what was allocated for it, so that it can be recycled. With `always` all of it is synced.
+                // The full segment keeps its allocated size so that it can be recycled. With
+                // `always` all of it is synced.
                 let synced = self.disk.sync_data(&tail.file).map_err(Failure::Sync);
                 let next = synced
                     .and_then(|()| Tail::begin(&self.segments, group.first_offset).map_err(write_failure));
@@ -108,7 +110,8 @@ impl Committer {
         Ok(())
     }
 
-    /// Logs, snapshots and the next segment need room too: refuse before anything is half-written.
+    /// Refuses a group before anything is half-written: logs, snapshots and the next segment need
+    /// space too.
     fn check_room(&self, len: u64) -> Result<(), Failure> {
         let (free, size) = self.disk.free_space(&self.root).map_err(Failure::Write)?;
         if free < reserve(size) + 2 * len { Err(Failure::Full) } else { Ok(()) }
@@ -138,7 +141,7 @@ impl Committer {
         self.journal.fail(group, error);
     }
 
-    /// Takes a group that was written in part out of the journal and the logs again.
+    /// Removes a partly written group from the logs and the journal.
     fn erase(&mut self) -> io::Result<()> {
         let sync = self.policy == SyncPolicy::Always;
         let erased = self.logs.undo().and_then(|()| match &self.tail {
@@ -152,7 +155,7 @@ impl Committer {
     }
 }
 
-/// What is left free of a file system of this size.
+/// Returns how many bytes are kept free on a file system of this size.
 pub(super) fn reserve(size: u64) -> u64 {
     (size / 64).min(8 << 20)
 }

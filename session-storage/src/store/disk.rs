@@ -1,4 +1,5 @@
-//! The few operations that change the disk, behind a trait so that a test can make any of them fail.
+//! The few operations that change the disk, behind a trait so that a test can make any of them
+//! fail.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -7,21 +8,22 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags};
 
-/// How the store writes. Reads go through `std::fs`.
+/// The store's write operations. Reads use `std::fs` directly.
 pub trait Disk: Send + Sync + 'static {
-    /// Writes all bytes at a place of a file.
+    /// Writes all bytes at a position of a file.
     fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()>;
     /// Makes a file's content durable.
     fn sync_data(&self, file: &File) -> io::Result<()>;
     /// Makes everything on the file system of `dir` durable.
     fn sync_file_system(&self, dir: &File) -> io::Result<()>;
-    /// Replaces a whole file; a reader sees the old content or the new. `durable`: also after a power cut.
+    /// Replaces a whole file; a reader sees the old content or the new. `durable`: also after a
+    /// power cut.
     fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()>;
-    /// The bytes that can still be written to the file system of `dir`, and its size.
+    /// Returns the bytes that can still be written to the file system of `dir`, and its size.
     fn free_space(&self, dir: &File) -> io::Result<(u64, u64)>;
 }
 
-/// The disk.
+/// The real disk.
 #[derive(Debug, Default)]
 pub struct RealDisk;
 
@@ -38,8 +40,9 @@ impl Disk for RealDisk {
         Ok(rustix::fs::syncfs(dir)?)
     }
 
-    /// A new file is exchanged with the old one, which is then removed: unlike a rename over it this does not
-    /// make the file system flush at once, and a reader that has the old one open keeps it whole.
+    /// Exchanges a new file with the old one, which is then removed. Unlike a rename over the old
+    /// file, this does not make the file system flush at once, and a reader that has the old file
+    /// open keeps it whole.
     fn replace(&self, path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
         let temporary = temporary_name(path);
         let result = write_new(&temporary, bytes, durable).and_then(|()| swap(&temporary, path));
@@ -58,7 +61,7 @@ impl Disk for RealDisk {
     }
 }
 
-/// Whether a write failed for want of room: on the file system, or of what its user may have of it.
+/// Returns whether a write failed for lack of space, on the file system or in its user's quota.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -77,7 +80,7 @@ fn write_new(path: &Path, bytes: &[u8], durable: bool) -> io::Result<()> {
 fn swap(new: &Path, old: &Path) -> io::Result<()> {
     match rustix::fs::renameat_with(CWD, new, CWD, old, RenameFlags::EXCHANGE) {
         Ok(()) => fs::remove_file(new),
-        // Nothing there to exchange with, or a file system that cannot.
+        // There is no file to exchange with, or the file system does not support the exchange.
         Err(_) => fs::rename(new, old),
     }
 }

@@ -1,4 +1,5 @@
-//! What the store counts: by the commit thread once a commit, by the maintenance thread once a checkpoint.
+//! The store's metrics, updated by the commit thread once per commit and by the maintenance thread
+//! once per checkpoint.
 
 use std::time::Instant;
 
@@ -6,22 +7,22 @@ use super::error::CommitError;
 use super::journal::Pending;
 use crate::meter::{BYTES, COUNTS, Counter, Histogram, SECONDS};
 
-/// The figures of one store.
+/// The metrics of one store.
 #[derive(Debug)]
 pub struct Figures {
-    /// How many events each commit had.
+    /// Events per commit.
     pub group_events: Histogram,
-    /// How many bytes each commit wrote to the journal.
+    /// Bytes that each commit wrote to the journal.
     pub group_bytes: Histogram,
-    /// How long each commit took: journal, sync and logs.
+    /// Duration of each commit: journal, sync and logs.
     pub commit_time: Histogram,
-    /// How long the sync of each commit took.
+    /// Duration of each commit's sync.
     pub sync_time: Histogram,
-    /// How long the first change of each commit waited for its answer, from being appended on.
+    /// Time from appending the first change of a commit until its commit is done.
     pub wait_time: Histogram,
-    /// Bytes that were appended to the sessions' logs.
+    /// Bytes appended to the sessions' logs.
     pub log_bytes: Counter,
-    /// Bytes that were written to the journal.
+    /// Bytes written to the journal.
     pub journal_bytes: Counter,
     /// Commits that failed because the disk was full.
     pub full: Counter,
@@ -29,7 +30,7 @@ pub struct Figures {
     pub unwritten: Counter,
     /// Commits that could not be synced, and those refused afterwards.
     pub unsynced: Counter,
-    /// How long checkpoints took.
+    /// Duration of checkpoints.
     pub checkpoint_time: Histogram,
 }
 
@@ -54,7 +55,7 @@ impl Default for Figures {
 }
 
 impl Figures {
-    /// A group was committed; it was taken up at `begun`.
+    /// Counts a committed group, which the commit thread took at `begun`.
     pub(super) fn committed(&self, group: &Pending, begun: Instant) {
         let (now, bytes) = (Instant::now(), group.buffer.len() as u64);
         self.group_events.observe_alone(group.events.len() as u64);
@@ -67,7 +68,7 @@ impl Figures {
         }
     }
 
-    /// A group was given up.
+    /// Counts a failed group.
     pub(super) fn failed(&self, error: CommitError) {
         match error {
             CommitError::Full => self.full.increment(),
@@ -78,7 +79,7 @@ impl Figures {
         }
     }
 
-    /// A checkpoint was made.
+    /// Counts a checkpoint.
     pub(super) fn checkpointed(&self, begun: Instant) {
         self.checkpoint_time.time_alone(begun.elapsed());
     }

@@ -1,14 +1,16 @@
-//! Who is at work in a session's folder: one thread at a time.
+//! Directory locks: one thread at a time works in a session's folder.
 //!
-//! The snapshots of a session are written by one thread; its folder is moved aside, by a deletion or a quarantine,
-//! by another. Each enters the folder first, so that it cannot go away from under a thread that is writing in it,
-//! and whoever writes finds out inside whether the session is still the one that it came for. A session of the same
-//! name may have been born meanwhile.
+//! One thread writes a session's snapshots; another moves its folder, because of a deletion or a
+//! quarantine. Each takes the folder's lock first, so that the folder cannot be moved while a
+//! thread writes in it. With the lock held, the writing thread checks whether the session is still
+//! the one it came for: a session of the same name may have been created in between.
 //!
-//! Who keeps files of a folder open learns from [`Folders::moved`] that it has gone elsewhere: what they have open went
-//! with it, and is not where the next session of that name writes.
+//! A thread that keeps files of a folder open learns from [`Folders::moved`] that the folder was
+//! moved: the open files moved with it, and are not those to which the next session of that name
+//! writes.
 //!
-//! Order: a folder is entered before a session's slot is locked, never after. Inside nobody waits for a commit.
+//! Lock order: a folder's lock is taken before the session's slot is locked, never after. No thread
+//! waits for a commit while it holds a folder's lock.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +18,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::{Condvar, Mutex};
 use session_model::SessionId;
 
-/// The folders that somebody is in.
+/// The locks on session folders.
 #[derive(Debug, Default)]
 pub struct Folders {
     occupied: Mutex<HashSet<SessionId>>,
@@ -25,7 +27,7 @@ pub struct Folders {
     any_moved: AtomicBool,
 }
 
-/// Being in a folder, alone, until this is dropped.
+/// A guard for exclusive work in a folder; the lock is released when it is dropped.
 #[derive(Debug)]
 pub struct Inside<'f> {
     folders: &'f Folders,
@@ -33,7 +35,7 @@ pub struct Inside<'f> {
 }
 
 impl Folders {
-    /// Enters a session's folder, once nobody is in it.
+    /// Locks a session's folder; waits until no other thread holds the lock.
     pub fn enter<'f>(&'f self, id: &'f SessionId) -> Inside<'f> {
         let mut occupied = self.occupied.lock();
         while occupied.contains(id) {
@@ -43,13 +45,14 @@ impl Folders {
         Inside { folders: self, id }
     }
 
-    /// Notes that a session's folder goes elsewhere. To be called before another session can be born in its place.
+    /// Notes that a session's folder is moved. Call this before another session of that name can be
+    /// created.
     pub fn note_moved(&self, id: &SessionId) {
         self.moved.lock().push(id.clone());
         self.any_moved.store(true, Ordering::Release);
     }
 
-    /// The sessions whose folders were noted since the last call.
+    /// Returns the sessions whose folders were noted as moved since the last call.
     pub fn moved(&self) -> Vec<SessionId> {
         if !self.any_moved.load(Ordering::Acquire) {
             return Vec::new();

@@ -1,4 +1,4 @@
-//! Reading the journal by offset: what the firehose and the users' feeds catch up from.
+//! Reading the journal by offset: the backlog of the firehose and of the users' feeds.
 
 use std::fs::File;
 use std::io;
@@ -10,19 +10,19 @@ use session_model::wire;
 use super::segment::{self, Entry, GROUP_HEADER};
 use super::segments::Segments;
 
-/// How much is read at once.
+/// How many bytes are read at once.
 const CHUNK: usize = 256 * 1024;
 
-/// A page of events, as JSON, with their offsets.
+/// A page of events as JSON, with their offsets.
 #[derive(Debug, Default)]
 pub struct EventPage {
     /// The events, ascending.
     pub events: Vec<(u64, Bytes)>,
-    /// Everything up to and including this offset was looked at.
+    /// Everything up to and including this offset was examined.
     pub next: u64,
 }
 
-/// How large a page may be.
+/// The size limit of a page.
 #[derive(Clone, Copy, Debug)]
 pub struct PageLimit {
     /// The most events.
@@ -31,7 +31,7 @@ pub struct PageLimit {
     pub bytes: usize,
 }
 
-/// Events with `after < offset <= until` that `wanted` likes.
+/// Returns events with `after < offset <= until` whose entries match `wanted`.
 pub fn read(
     segments: &Segments,
     after: u64,
@@ -66,7 +66,7 @@ struct Page {
 }
 
 impl Page {
-    /// Takes an entry's events; false once the page is full or the end is reached.
+    /// Adds an entry's events; returns false once the page is full or the end is reached.
     fn take(&mut self, entry: &Entry, wanted: bool) -> bool {
         for event in &entry.events {
             if event.offset <= self.found.next {
@@ -90,7 +90,7 @@ impl Page {
     }
 }
 
-/// Reads on in a segment; false once the page is full or the end is reached.
+/// Reads on in a segment; returns false once the page is full or the end is reached.
 fn read_segment(
     segments: &Segments,
     segment: u64,
@@ -99,7 +99,7 @@ fn read_segment(
     wanted: &impl Fn(&Entry) -> bool,
 ) -> io::Result<bool> {
     let file = match segments.open(segment) {
-        // Trimmed meanwhile.
+        // Trimmed in the meantime.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
         file => file?,
     };
@@ -124,7 +124,7 @@ fn read_segment(
     }
 }
 
-/// Reads from a group's beginning: a good piece, and at least the whole group.
+/// Reads a chunk that begins at a group, and at least that whole group.
 fn chunk(file: &File, segment: u64, at: u64) -> io::Result<Bytes> {
     let mut buffer = read_some(file, at, CHUNK)?;
     if let Some(len) = segment::group_len(&buffer, 0, segment).filter(|len| *len > buffer.len()) {

@@ -1,4 +1,5 @@
-//! Sessions that the older service wrote: no checksums, seqs of the clients' choosing, snapshots cut in half.
+//! Legacy sessions, written by the service that preceded this one: no checksums, `seq` numbers
+//! chosen by clients, truncated snapshots.
 
 use std::fs;
 use std::io;
@@ -14,16 +15,17 @@ use super::layout::{FINAL, Layout, METADATA, STATE, log_name};
 use super::log_file::LogFile;
 use super::session_dir::read_document;
 
-/// Who a session of the older service belongs to and when it began, where its own metadata cannot say.
+/// The user and creation time of a legacy session, for when its own metadata cannot be read.
 #[derive(Clone, Debug, Default)]
 pub struct Hint {
-    /// From the index.
+    /// The user, from the index.
     pub user: Option<String>,
-    /// From the index.
+    /// The creation time, from the index.
     pub created: Option<Timestamp>,
 }
 
-/// A session of the older service: its logs are walked once, to know where they end and the largest seq.
+/// Completes the view of a legacy session: reads its logs once to find their ends and the largest
+/// `seq`.
 pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
     for log in LogKind::ALL {
         let read = |source| Damage::Io { file: log_name(log), source };
@@ -41,7 +43,7 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
         head.bytes = walked.map_err(read)?;
         let rest = file.bytes(head.bytes, (file.len() - head.bytes) as usize).map_err(read)?;
         if json::stored::<Value>(&rest).is_ok_and(|value| value.is_object()) && line::head(&rest).is_none() {
-            // The last line lacks its newline, which it gets when the next one is written.
+            // The last line lacks its newline, which is added when the next line is written.
             head.bytes = file.len() + 1;
             head.seq = head.seq.max(legacy_seq(&rest).unwrap_or(0)).max(records + 1);
         }
@@ -50,19 +52,19 @@ pub(super) fn adopt(layout: &Layout, mut view: View) -> Result<View, Damage> {
     Ok(view)
 }
 
-/// What of a record bears its number.
+/// The part of a record that holds its number.
 #[derive(serde::Deserialize)]
 pub struct Numbered {
-    /// Its number, if it is a whole one.
+    /// The record's number, if it is an integer.
     pub seq: Option<u64>,
 }
 
-/// The seq that the older service, or its client, gave.
+/// Returns the `seq` given by the legacy service or its client.
 pub fn legacy_seq(line: &[u8]) -> Option<u64> {
     serde_json::from_slice::<Numbered>(line).ok()?.seq
 }
 
-/// The best that can be said of a session of the older service whose snapshots cannot be read.
+/// Builds the view of a legacy session whose snapshots cannot be read, from whatever is readable.
 pub(super) fn view(
     layout: &Layout,
     id: &SessionId,

@@ -1,4 +1,4 @@
-//! Bringing a session into memory, or setting it aside if its files are damaged.
+//! Session loading: reads a session into memory, or quarantines it if its files are damaged.
 
 use std::fs;
 use std::path::Path;
@@ -17,14 +17,15 @@ use super::{Store, recovery};
 /// What was known of a session that is read again.
 enum Before {
     Unknown,
-    /// Not there, as far as a commit that failed would have it.
+    /// Absent as of an older generation, possibly because of a deletion that failed.
     Absent,
     /// The offset of its creation, and its producers.
     Loaded(u64, Producers),
 }
 
-/// Whether something is where a session's folder would be. An empty folder becomes one: it holds nothing that could go
-/// with the session one day.
+/// Returns whether something occupies the path of a session's folder. An empty folder, or one with
+/// only `subsessions`, does not: it becomes the session's folder and holds nothing that could be
+/// lost when the session is deleted.
 pub fn is_in_the_way(folder: &Path) -> bool {
     let Ok(found) = fs::symlink_metadata(folder) else { return false };
     let is_empty = |mut entries: fs::ReadDir| {
@@ -34,26 +35,26 @@ pub fn is_in_the_way(folder: &Path) -> bool {
 }
 
 impl Store {
-    /// Brings a session into memory if it is not there or out of date. Blocks on the disk.
+    /// Reads a session into memory if it is not there or is out of date. Blocks on the disk.
     pub fn load(&self, cell: &Arc<Cell>) -> Result<(), Damage> {
         let _loading = cell.loading.lock();
         let generation = self.journal.generation();
         let before = match &mut *cell.slot.lock() {
             Slot::Loaded(loaded) if loaded.generation == generation => return Ok(()),
             Slot::Absent(known) if *known == generation => return Ok(()),
-            // Built on a commit that failed: what is durable is read again.
+            // Built on a commit that failed: read again what is durable.
             Slot::Loaded(loaded) => Before::Loaded(loaded.view.created_offset, loaded.durable_producers()),
             Slot::Absent(_) => Before::Absent,
             Slot::Unloaded => Before::Unknown,
         };
         let row = self.index.get(cell.id.as_str());
-        // One whose deletion failed after the index had followed it is entered again.
+        // A deletion that failed after the index had removed the session: its row is added again.
         let is_unlisted = row.is_none();
         let hint = row.map(|r| Hint { user: Some(r.user.as_str().to_owned()), created: Some(r.created) });
         let (layout, disk, hint) = (&self.layout, self.disk.as_ref(), hint.unwrap_or_default());
         let opened = match self.behind.pending(&cell.id) {
             Some(Pending::Unrecovered(from)) => recovery::open_behind(layout, disk, &cell.id, from, &hint),
-            // Its folder is still there, but it is deleted.
+            // The folder is still there, but the session is deleted.
             Some(Pending::Undeleted(offset)) if self.discard_again(cell, offset).is_err() => Ok(None),
             Some(Pending::Undeleted(_) | Pending::LogsShort) | None => {
                 recovery::open_session(layout, disk, &cell.id, Journaled::NOTHING, &hint)
@@ -71,7 +72,7 @@ impl Store {
             }
             Ok(None) if is_in_the_way(&self.layout.session(&cell.id)) => return Err(Damage::InTheWay),
             Ok(None) => Slot::Absent(generation),
-            // It may be readable the next time: its folder and its name are left alone.
+            // The session may be readable the next time: its folder and its name are left alone.
             Err(damage) if damage.is_passing() => return Err(damage),
             Err(damage) => {
                 self.set_aside(cell, &damage);
@@ -93,8 +94,10 @@ impl Store {
         Ok(())
     }
 
-    /// The producers' positions of a session that is read again. The file has them as of the last checkpoint; what
-    /// came since is in memory, or, where a deletion that failed has dropped it, in the journal.
+    /// Returns the producers' positions of a session that is read again.
+    ///
+    /// The file holds them as of the last checkpoint. Newer positions are in memory or, if a
+    /// deletion that failed has dropped them, in the journal.
     fn producers(&self, before: Before, view: &View) -> Option<Producers> {
         match before {
             Before::Unknown => None,
@@ -123,14 +126,14 @@ impl Store {
         let loaded = if reloaded || (is_ahead && damaged.is_empty()) {
             Loaded::dirty(view, generation)
         } else {
-            // A read writes nothing over a damaged document.
+            // Reading a session must not overwrite a damaged document.
             Loaded::clean(view, generation)
         };
         Loaded { damaged, ..loaded }
     }
 
-    /// Quarantines a damaged session; from then on it is not there. Where that fails it is left where it is, damaged,
-    /// and its name is not free.
+    /// Quarantines a damaged session; from then on no session of that name exists. If that fails,
+    /// the damaged session stays where it is and its name is not free.
     pub(super) fn set_aside(&self, cell: &Arc<Cell>, damage: &Damage) {
         let _alone = self.folders.enter(&cell.id);
         if let Err(error) = recovery::quarantine(&self.layout, &cell.id, damage) {
@@ -141,7 +144,8 @@ impl Store {
         self.folders.note_moved(&cell.id);
         self.index.remove(&cell.id);
         self.quarantined.lock().insert(cell.id.clone(), damage.to_string());
-        // Not before the folder has gone: from here on another session may be born in its place.
+        // Only after the folder has been moved: from here on another session of this name may be
+        // created.
         *cell.slot.lock() = Slot::Absent(self.journal.generation());
     }
 }

@@ -1,9 +1,10 @@
-//! The lock on the storage directory: one process at a time.
+//! The lock on the storage directory: only one process may use it.
 //!
-//! `.lock` says who holds it: the process id in its first line, in its second the **run**, a name that is new each
-//! time the lock is taken. A service tells its run to everybody, so a command can prove whether the service that
-//! answers somewhere is the one that keeps the directory it was given. An epoch could not: copies of a directory share
-//! it. The run ends with the inode of `.lock`, so that a copy of the file is no proof either.
+//! `.lock` records the holder: the process id in the first line, and in the second line the
+//! **run**, a name that is new each time the lock is taken. A service publishes its run, so a
+//! command can verify whether the service that responds at some address is the one that uses the
+//! given directory. An epoch could not prove that, because copies of a directory share it. The run
+//! ends with the inode of `.lock`, so that a copy of the file is no proof either.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -14,7 +15,7 @@ use fs4::{FileExt, TryLockError};
 use super::error::OpenError;
 use super::layout::Layout;
 
-/// Held for as long as it lives; the kernel lets go of it even at `kill -9`.
+/// The lock, held while this value exists; the kernel releases it even after `kill -9`.
 #[derive(Debug)]
 pub struct DirLock {
     #[expect(dead_code, reason = "holding it is its purpose")]
@@ -23,7 +24,7 @@ pub struct DirLock {
 }
 
 impl DirLock {
-    /// Takes the lock, or says who has it.
+    /// Takes the lock, or returns an error that names the holder.
     pub fn take(layout: &Layout) -> Result<Self, OpenError> {
         let path = layout.lock();
         let mut file = OpenOptions::new()
@@ -40,7 +41,8 @@ impl DirLock {
         }
         let random = uuid::Uuid::new_v4().simple().to_string();
         let run = format!("{}{}", &random[..12], suffix(&file).map_err(OpenError::io("read", &path))?);
-        // A full disk is no reason not to start: only who asks whose directory it is learns nothing.
+        // A full disk must not prevent the start: only a command that asks who uses the directory
+        // then learns nothing.
         let lines = format!("{}\n{run}\n", std::process::id());
         if let Err(error) = file.set_len(0).and_then(|()| file.write_all(lines.as_bytes())) {
             tracing::warn!(%error, "pid and run could not be written into `.lock`");
@@ -48,13 +50,14 @@ impl DirLock {
         Ok(Self { file, run })
     }
 
-    /// The name of this holding of the lock.
+    /// Returns the name of this run.
     pub fn run(&self) -> &str {
         &self.run
     }
 }
 
-/// The run of whoever holds the lock or held it last; `None` if the directory never had one.
+/// Returns the run of the current or last holder of the lock; `None` if the directory never had
+/// one.
 pub fn last_run(layout: &Layout) -> io::Result<Option<String>> {
     let mut file = match File::open(layout.lock()) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -66,7 +69,7 @@ pub fn last_run(layout: &Layout) -> io::Result<Option<String>> {
     Ok(text.lines().nth(1).filter(|run| run.ends_with(&suffix)).map(str::to_owned))
 }
 
-/// The end of a run that is noted in this file.
+/// Returns the ending of every run that is recorded in this file.
 fn suffix(file: &File) -> io::Result<String> {
     Ok(format!("-{}", file.metadata()?.ino()))
 }

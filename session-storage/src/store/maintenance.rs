@@ -1,4 +1,5 @@
-//! The store's second thread: snapshots, checkpoints, the next segment, letting go of idle sessions.
+//! The maintenance thread: writes snapshots, makes checkpoints, prepares the next segment, evicts
+//! idle sessions.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,21 +11,22 @@ use session_model::SessionId;
 use super::checkpoint::{Checkpoint, boot_id};
 use super::{Store, SyncPolicy, recovery};
 
-/// Snapshots follow within this and the time it takes to write them: together well within 200 ms.
+/// The time between ticks. Snapshots are written within a tick plus the time to write them: well
+/// within 200 ms together.
 const TICK: Duration = Duration::from_millis(100);
-/// A checkpoint is made after so many bytes of journal,
+/// The number of journal bytes after which a checkpoint is made.
 const CHECKPOINT_BYTES: u64 = 64 << 20;
-/// or after so long, if anything was committed.
+/// The time after which a checkpoint is made, if anything was committed.
 const CHECKPOINT_EVERY: Duration = Duration::from_mins(1);
-/// Writing the index may take one part in so many of the time,
+/// Writing the index takes at most one part in this many of the time.
 const INDEX_SHARE: u32 = 50;
-/// and is not done more often than this.
+/// The shortest time between two writes of the index.
 const INDEX_PAUSE: Duration = Duration::from_millis(500);
 
 /// The most sessions that a checkpoint leaves behind because they cannot be written.
 const MAX_LEFT_BEHIND: usize = 1000;
 
-/// What the thread remembers between ticks.
+/// The thread's state between ticks.
 struct Progress {
     checkpoint_bytes: u64,
     checkpoint_at: Instant,
@@ -34,7 +36,7 @@ struct Progress {
     index_at: Instant,
     index_pause: Duration,
     index_changes: u64,
-    /// Up to where the index that was written last is good.
+    /// The offset up to which the last written index is valid.
     index_offset: u64,
 }
 
@@ -46,7 +48,7 @@ pub fn run(store: &Arc<Store>) {
         checkpoint_at: now,
         synced_at: now,
         synced_bytes: 0,
-        // Nobody has written yet, and the index has all that was recovered.
+        // Nothing has been written yet, and the index includes everything that was recovered.
         durable: store.journal.durable(),
         index_at: now,
         index_pause: Duration::ZERO,
@@ -101,9 +103,10 @@ fn sync_every_second(store: &Arc<Store>, progress: &mut Progress) {
 }
 
 impl Store {
-    /// Makes everything committed so far durable in the session files, and the journal shorter.
+    /// Makes everything committed so far durable in the session files, and trims the journal.
     pub fn checkpoint(&self, clean: bool) {
-        // Known before: offsets of a commit that fails from here on are used again, and no checkpoint may cover them.
+        // Read the generation first: offsets of a commit that fails from here on are used again,
+        // and no checkpoint may cover them.
         let generation = self.journal.generation();
         let next_offset = self.journal.begin_checkpoint();
         if !self.journal.wait_durable(next_offset - 1, generation) {
@@ -118,7 +121,8 @@ impl Store {
             tracing::warn!(failed = failed.len(), "no checkpoint: many snapshots could not be written");
             return;
         }
-        // One session that cannot be written holds up no checkpoint: the journal is kept for it.
+        // A session that cannot be written does not delay the checkpoint: the journal is kept for
+        // it.
         let behind = self.behind.after(&failed);
         if let Err(error) = self.disk.sync_file_system(&self.root) {
             tracing::error!(%error, "a sync failed: nothing is acknowledged until a restart has recovered");
@@ -155,7 +159,7 @@ impl Store {
         self.segments.trim(keep_from, self.options.journal_max_bytes.min(size / 4))
     }
 
-    /// Marks up to where the session files are complete.
+    /// Records the offset up to which the session files are complete.
     pub(super) fn write_checkpoint(
         &self,
         next_offset: u64,
@@ -172,8 +176,11 @@ impl Store {
     }
 }
 
-/// Writes the index if it has changed, or is good up to before the last checkpoint only, taking up a small share of the
-/// time at most. It is said to be good for what was durable a tick ago: rows follow their commits with a short delay.
+/// Writes the index if it has changed, or if it is valid only up to an offset before the last
+/// checkpoint. Writing takes at most a small share of the time.
+///
+/// The index is recorded as valid for what was durable one tick ago, because rows follow their
+/// commits with a short delay.
 fn write_index(store: &Arc<Store>, progress: &mut Progress) {
     let good_before = std::mem::replace(&mut progress.durable, store.journal.durable()) + 1;
     let changes = store.index.changes();

@@ -1,28 +1,29 @@
-//! The logs that readers keep open between two pieces of an answer.
+//! A limit on the logs that readers keep open between two parts of a response.
 //!
-//! A client that takes its answer slowly, or not at all, would keep its logs' descriptors for as long. So many may be
-//! kept; a reader beyond them opens its log anew for each piece.
+//! A client that reads its response slowly, or not at all, would keep the file descriptors of its
+//! logs open for that long. Only a limited number may be kept; a reader above the limit opens its
+//! log again for each part.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// How many logs readers may keep open.
+/// The number of logs that readers may still keep open.
 #[derive(Debug)]
 pub struct Readers {
     left: AtomicUsize,
 }
 
-/// The right to keep one log open.
+/// The permission to keep one log open; released when dropped.
 #[derive(Debug)]
 pub struct Kept(Arc<Readers>);
 
 impl Readers {
-    /// With room for so many.
+    /// Creates a limit of `most` logs.
     pub fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { left: AtomicUsize::new(most) })
     }
 
-    /// Takes the right to keep one more log open, if there is room.
+    /// Takes the permission to keep one more log open, if the limit allows it.
     pub fn keep(self: &Arc<Self>) -> Option<Kept> {
         let one_less = |left: usize| left.checked_sub(1);
         let taken = self.left.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_less);

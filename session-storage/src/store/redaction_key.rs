@@ -1,8 +1,11 @@
-//! The key of the tags that stand in the place of secrets: made once, at the first start, for its owner alone.
+//! The key used to make redaction placeholders: created once, at the first start, and readable by
+//! its owner only.
 //!
-//! Without it a tag says nothing about its secret; with it, guesses can be tried. If it is lost or damaged a new one is
-//! made, unless it is required, and the same secret has another tag from then on. What a damaged file holds is kept
-//! beside it. A key that cannot be read now is neither: the start fails, and nothing is replaced.
+//! Without the key a placeholder reveals nothing about its secret; with the key, guesses can be
+//! tested. If the key is lost or damaged a new one is created, unless the key is required; the same
+//! secret then gets a different placeholder. The content of a damaged file is kept beside the new
+//! one. A key that cannot be read now counts as neither lost nor damaged: the start fails, and
+//! nothing is replaced.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -16,19 +19,19 @@ use super::disk::sync_dir;
 use super::error::OpenError;
 use super::layout::Layout;
 
-/// More than any key has; what is longer is none.
+/// Longer than any key; a longer file is not a key.
 const LONGEST: u64 = 4096;
 
-/// Whether tags were made with a key that is not there any more, as far as is known.
+/// What is known about whether placeholders were made with a key that no longer exists.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Demand {
-    /// No new key is made in the place of one that is lost or damaged.
+    /// A lost or damaged key must not be replaced by a new one.
     pub(super) required: bool,
-    /// The directory has sessions, so there was a key if it is required.
+    /// The directory has sessions, so a required key must have existed.
     pub(super) has_sessions: bool,
 }
 
-/// Reads the key, or makes it. The directory's lock is held.
+/// Reads the key, or creates it. The caller holds the directory's lock.
 pub(super) fn read_or_make(layout: &Layout, demand: Demand) -> Result<Key, OpenError> {
     let path = layout.redaction_key();
     match read(&path).map_err(OpenError::io("read", &path))? {
@@ -52,15 +55,15 @@ pub(super) fn read_or_make(layout: &Layout, demand: Demand) -> Result<Key, OpenE
     }
 }
 
-/// What lies where the key should.
+/// What is at the key's path.
 enum Found {
     Key(Key),
     Nothing,
-    /// It was read, and is no key.
+    /// The file was read and is not a valid key.
     Damaged,
 }
 
-/// Reads the file, which may be anything: a pipe is not waited for.
+/// Reads the file, which may be of any kind; does not block on a pipe.
 fn read(path: &Path) -> io::Result<Found> {
     let nonblocking = OFlags::NONBLOCK.bits().cast_signed();
     let file = match OpenOptions::new().read(true).custom_flags(nonblocking).open(path) {
@@ -79,7 +82,7 @@ fn read(path: &Path) -> io::Result<Found> {
     Ok(key.map_or(Found::Damaged, Found::Key))
 }
 
-/// The first name of a damaged key's file that is not taken.
+/// Returns the first free file name for a damaged key.
 fn unused(path: &Path) -> io::Result<PathBuf> {
     let mut number = 0_u32;
     loop {
@@ -93,7 +96,8 @@ fn unused(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// Makes a key, and keeps what lies in its place under another name; first there is a new one, then the old one goes.
+/// Creates a key and keeps the old file under another name. The new key is written first, then the
+/// old file is renamed.
 fn replace(path: &Path, root: &Path, keep: Option<&Path>) -> Result<Key, OpenError> {
     let spare = path.with_extension("new");
     let key = make(&spare).map_err(OpenError::io("write", &spare))?;

@@ -1,4 +1,4 @@
-//! Writing: entries into a group's buffer, and the header that makes them a group.
+//! Segment encoding: writes entries into a group's buffer, and the header that makes them a group.
 
 use serde::{Deserialize, Serialize};
 use session_model::producer::{Answer, ProducerNumbers};
@@ -6,12 +6,12 @@ use session_model::{EventKind, SessionId, Timestamp, UserId};
 
 use super::{ENTRY_HEADER, GROUP_HEADER, HAS_BASE, HAS_PRODUCER, MAGIC, VERSION};
 
-/// A producer's position, committed with what it sent.
+/// A producer's position, committed together with what the producer sent.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProducerCommit {
     /// The numbers of the request.
     pub numbers: ProducerNumbers,
-    /// What it was answered.
+    /// The response to the request.
     pub answer: Answer,
 }
 
@@ -49,7 +49,7 @@ impl<'b> EntryWriter<'b> {
         Self { out, start, count_at, count: 0 }
     }
 
-    /// Appends an event, whose line `write` appends; answers where the line stands in the buffer.
+    /// Appends an event whose line `write` appends; returns the range of the line in the buffer.
     pub fn event<R>(
         &mut self,
         kind: EventKind,
@@ -66,7 +66,7 @@ impl<'b> EntryWriter<'b> {
         (line..self.out.len(), result)
     }
 
-    /// How many bytes the buffer has.
+    /// Returns how many bytes the buffer has.
     pub fn written(&self) -> usize {
         self.out.len()
     }
@@ -92,7 +92,7 @@ fn put_block(out: &mut Vec<u8>, block: &[u8]) {
     out.extend_from_slice(block);
 }
 
-/// Fills in the header that the first [`GROUP_HEADER`] bytes of the buffer are kept free for.
+/// Fills in the header, for which the first [`GROUP_HEADER`] bytes of the buffer are reserved.
 pub fn write_group_header(group: &mut [u8], segment: u64, first_offset: u64, entries: u32) {
     let body = (group.len() - GROUP_HEADER) as u32;
     group[0..4].copy_from_slice(&MAGIC.to_le_bytes());

@@ -1,4 +1,4 @@
-//! Damage in every place, and what a walk makes of it.
+//! Damage at every position of a segment, and how a walk reports it.
 
 use bytes::Bytes;
 use session_model::producer::{Answer, ProducerNumbers};
@@ -105,7 +105,7 @@ fn the_end_of_an_offset_is_the_end_of_the_last_group_that_does_not_go_beyond_it(
     for (offset, end) in [(0, 0), (2, ends[0]), (3, ends[1]), (4, ends[2]), (9, ends[2])] {
         assert_eq!(end_of(&bytes, 1, offset), end, "{offset}");
     }
-    // A producer's position without events, committed behind the last event.
+    // A producer's position without events, committed after the last event.
     let mut alone = vec![0; GROUP_HEADER];
     let owner = (&SessionId::parse("a").unwrap(), &UserId::unknown());
     EntryWriter::begin(&mut alone, owner, Timestamp::from_millis(5), 3, None).end(None);
@@ -114,7 +114,7 @@ fn the_end_of_an_offset_is_the_end_of_the_last_group_that_does_not_go_beyond_it(
     assert_eq!(end_of(&bytes, 1, 2), ends[0] + alone.len());
 }
 
-/// Journals on disk hold these bytes: a change of them makes existing directories unreadable.
+/// Journals on disk hold these bytes: changing them makes existing directories unreadable.
 #[test]
 fn the_bytes_of_a_group_never_change() {
     let id = SessionId::parse("s").unwrap();

@@ -1,4 +1,4 @@
-//! The segment being written, and going on to the next.
+//! The segment being written, and the switch to the next one.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -12,9 +12,9 @@ use crate::store::segment::GROUP_HEADER;
 #[derive(Debug)]
 pub struct Tail {
     pub(in crate::store) file: File,
-    /// The offset in its name.
+    /// The offset in the segment's file name.
     pub(in crate::store) segment: u64,
-    /// Where the next group goes.
+    /// The position of the next group.
     pub(in crate::store) at: u64,
     capacity: u64,
 }
@@ -36,18 +36,20 @@ impl Tail {
         Ok(Self { file, segment: first_offset, at: 0, capacity })
     }
 
-    /// Whether a group of this length goes into the next segment. A segment of the same name is none: what is here has
-    /// used no offset up, so that it holds no event, and grows.
+    /// Returns whether a group of this length goes into the next segment.
+    ///
+    /// Never true for a next segment of the same name: the current one has then consumed no offset
+    /// and holds no event, so it grows instead.
     pub fn is_full(&self, first_offset: u64, len: u64) -> bool {
         self.at > 0 && first_offset != self.segment && self.at + len > self.capacity
     }
 
-    /// Cuts off what was allocated and not used.
+    /// Truncates the segment to what was used of it.
     pub fn seal(&self) -> io::Result<()> {
         self.file.set_len(self.at)
     }
 
-    /// Makes a group that was just written at the end unreadable again.
+    /// Makes a group that was just written at the end unreadable.
     pub fn erase(&self, disk: &dyn Disk, sync: bool) -> io::Result<()> {
         if self.file.metadata()?.len() < self.at + GROUP_HEADER as u64 {
             return self.file.set_len(self.at);
