@@ -1,9 +1,9 @@
 //! The application: every path on one screen.
 //!
-//! Production and tests both run [`app`]. The table below is also the source of the list at `GET
-//! /`, of the `Allow` header for a wrong method, and of the access rule that each route's guard
-//! checks: a row without a rule does not compile. Order matters only for speed: the router tries
-//! the paths one by one, so the paths that agents write to come first.
+//! Production and tests both run [`app`]. The table below also provides the list at `GET /`, the
+//! `Allow` header for a wrong method, and the access rule that each route's guard checks: a row
+//! without a rule does not compile. Order matters only for speed: the router tries the paths one by
+//! one, so the paths that agents write to come first.
 
 pub(crate) mod connections;
 mod dashboard;

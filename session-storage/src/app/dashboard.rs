@@ -118,8 +118,8 @@ fn files(directory: &Path) -> Files {
         .default_handler(actix_web::dev::fn_service(fall_back))
 }
 
-/// Redirects to the page after the `#`: the dashboard's pages are all behind it, and a path without
-/// one is sent there. A missing file is reported as missing.
+/// Redirects the path of a page to its URL with a `#`, because the dashboard keeps the page's path
+/// after the `#`. A missing file is reported as missing.
 async fn fall_back(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
     let path = request.uri().path();
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));

@@ -1,8 +1,8 @@
 //! Server-sent events as a response body, cut out of the same blocks that WebSockets get.
 //!
 //! Every event has its position as `id`. Heartbeats have one too, which keeps an idle client's
-//! position recent. A gap is sent as `event: gap`. A stream that cannot continue sends `event:
-//! close` with the reason before it ends.
+//! position recent. A gap is sent as `event: gap`. Before a stream that cannot continue ends, it
+//! sends `event: close` with the reason.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

@@ -105,7 +105,7 @@ impl Pump {
         }
     }
 
-    /// Returns a tick interval short enough for the ping interval.
+    /// Returns a tick interval short enough for the ping interval and the age limit of the rings.
     fn tick(&self) -> Duration {
         (self.hub.config().ping_interval / 8).clamp(SHORTEST_TICK, LONGEST_TICK)
     }

@@ -237,7 +237,8 @@ impl Subscriber {
                 return Ok((None, page));
             }
             hub.figures().pages.increment();
-            // The permit is held as long as the read, which continues when the subscriber is gone.
+            // The permit is held as long as the read runs, which continues even if the subscriber
+            // is gone.
             let read = move || {
                 let _turn = turn;
                 let piece = catch_up::read(&*history, &topic.filter, cursor, PAGE_EVENTS, PAGE_BYTES)?;

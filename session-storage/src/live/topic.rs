@@ -95,7 +95,7 @@ impl Topic {
         lag
     }
 
-    /// Returns the next block after the cursor.
+    /// Returns the first block that has events after the cursor.
     pub fn take(&self, cursor: u64) -> Taken {
         let ring = self.ring.lock();
         if cursor < ring.floor {

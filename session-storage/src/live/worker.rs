@@ -95,7 +95,7 @@ impl Live {
         let readers = Arc::clone(self.pump.hub.readers());
         let turn = readers.acquire_owned().await.map_err(|_| interrupted())?;
         let history = Arc::clone(&self.history);
-        // The permit is held as long as the read, which continues when the caller is gone.
+        // The permit is held as long as the read runs, which continues even if the caller is gone.
         let read = move || {
             let _turn = turn;
             read(&*history)

@@ -18,8 +18,8 @@ type Kept = web::Data<Sessions>;
 /// Header with the path of the copied storage directory, percent-encoded.
 pub const STORAGE_DIRECTORY: HeaderName = HeaderName::from_static("storage-directory");
 
-/// Responds with a bundle, a tar archive: the client that receives it packs or unpacks it. `HEAD`
-/// starts no copy; it only returns which directory would be copied.
+/// Responds with a bundle. It is sent uncompressed; the receiver compresses it. `HEAD` starts no
+/// copy; it only returns which directory would be copied.
 fn bundle(
     caller: Caller,
     request: &HttpRequest,

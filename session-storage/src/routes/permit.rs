@@ -2,9 +2,9 @@
 //! or token it is based on ends.
 //!
 //! The grant is checked before each piece of the response. The check costs one comparison as long
-//! as the keys have not changed. A revocation therefore takes effect as soon as the key files are
-//! reread ([`crate::access::watch::EVERY`]). A client that does not read at that time still gets
-//! what was already on its way, and nothing more.
+//! as the keys have not changed. A revocation therefore takes effect once the key files are reread,
+//! which happens every [`crate::access::watch::EVERY`]. A client that does not read at that time
+//! still gets what was already on its way, and nothing more.
 
 use std::time::{Duration, Instant};
 

@@ -45,9 +45,9 @@ impl StoreHistory {
         page.map(|page| HistoryPage { events: page.events, next: page.next }).map_err(|e| failed(&e))
     }
 
-    /// Returns whether a position lies before the session's creation and the journal still has the
-    /// events of earlier sessions with the same id since then. Position 0 asks for the current
-    /// session only.
+    /// Returns whether a position lies before the session's creation and the journal still has all
+    /// events since that position, so that those of earlier sessions with the same id can be
+    /// returned. Position 0 asks for the current session only.
     fn is_of_an_earlier_life(&self, after: u64, born: u64) -> bool {
         let oldest = self.store.segments.firsts().first().map_or(u64::MAX, |first| first - 1);
         after > 0 && after + 1 < born && after >= oldest

@@ -3,8 +3,8 @@
 //! A list is streamed in pieces that are created as the client reads them. It costs one piece of
 //! memory, however long the list and however slow the reader. Each piece continues after the last
 //! session of the previous one, so a session that is added or removed in the meantime does not
-//! shift the others. In a newest-first list, a session added later belongs before the start of a
-//! list that has already begun.
+//! shift the others. A new session sorts before the start of a newest-first list that is already
+//! being read.
 
 use std::sync::Arc;
 
