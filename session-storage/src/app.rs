@@ -1,8 +1,9 @@
 //! The application: every path on one screen.
 //!
-//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists, what a wrong
-//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order
-//! matters for speed alone: the router tries the paths one by one, so those that agents write to come first.
+//! Production and tests both run [`app`]. The table below also provides the list at `GET /`, the
+//! `Allow` header for a wrong method, and the access rule that each route's guard checks: a row
+//! without a rule does not compile. Order matters only for speed: the router tries the paths one by
+//! one, so the paths that agents write to come first.
 
 pub(crate) mod connections;
 mod dashboard;
@@ -32,22 +33,23 @@ use crate::routes::{actions, admin, describe, events, health, live, probes, quer
 pub use guard::Guards;
 pub use parts::Parts;
 
-/// One row of the table.
+/// One row of the route table.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
-    /// The method.
+    /// HTTP method.
     pub method: &'static str,
-    /// The path.
+    /// Path pattern.
     pub path: &'static str,
-    /// What it asks of the key or token, once there are keys.
+    /// Access rule for the key or token, applied once keys exist.
     #[serde(serialize_with = "as_text")]
     pub access: Rule,
-    /// What it does.
+    /// What the route does.
     pub about: &'static str,
 }
 
 impl Endpoint {
-    /// Whether a stream begins here, which is where browsers can send no header.
+    /// Returns whether this route opens a stream. Browsers cannot send custom headers when they
+    /// open one.
     pub fn begins_stream(&self) -> bool {
         begins_stream(self.method, self.path)
     }
@@ -64,13 +66,13 @@ fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S:
 
 macro_rules! endpoints {
     ($($path:literal { $($method:ident $handler:path, $rule:expr, $about:literal;)+ })+) => {
-        /// Every path and method.
+        /// All paths and methods.
         pub const ENDPOINTS: &[Endpoint] =
             &[$($(Endpoint {
                 method: stringify!($method), path: $path, access: $rule, about: $about,
             },)+)+];
 
-        /// Every route that requests are counted by.
+        /// All routes by which requests are counted.
         const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
 
         fn endpoints(config: &mut web::ServiceConfig) {
@@ -92,17 +94,17 @@ macro_rules! endpoints {
     };
 }
 
-/// Adds to the session that the path names.
+/// Appends to the session named in the path.
 const APPEND: Rule = Rule::Session(Scope::Append);
-/// Takes it away.
+/// Deletes the session named in the path.
 const WRITE: Rule = Rule::Session(Scope::Write);
-/// Shows it.
+/// Reads the session named in the path.
 const READ: Rule = Rule::Session(Scope::Read);
-/// Makes a session, if it is one within reach.
+/// Creates a session, if it is within the caller's scope.
 const CREATE: Rule = Rule::Filtered(Scope::Append);
-/// Shows as much of many sessions as is within reach.
+/// Reads many sessions, limited to those within the caller's scope.
 const LIST: Rule = Rule::Filtered(Scope::Read);
-/// Takes all of it away in one piece.
+/// Reads all sessions at once.
 const BACKUP: Rule = Rule::Whole(Scope::Admin);
 
 endpoints! {
@@ -210,15 +212,15 @@ endpoints! {
     }
 }
 
-/// Where requests are counted that no route has taken.
+/// Route name under which requests are counted that match no route.
 const UNMATCHED: &str = "unmatched";
 
-/// A route's place among those that requests are counted by.
+/// Returns the index of a route in the list by which requests are counted.
 fn route_id(path: &str) -> RouteId {
     RouteId(ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1))
 }
 
-/// Everything below the layers.
+/// Registers everything below the middleware.
 fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config
         .app_data(web::Data::from(Arc::clone(&parts.sessions)))
@@ -237,7 +239,8 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config.default_service(web::to(|| async { no_route() }));
 }
 
-/// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
+/// Registered before the table, for GET and HEAD only: a user may be named `events`, but a session
+/// is never named `user`.
 fn users() -> Resource {
     struct OfUser;
     impl guard::Row for OfUser {
@@ -249,7 +252,7 @@ fn users() -> Resource {
     web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(of_user))
 }
 
-/// The application of one worker.
+/// Builds the application of one worker.
 pub fn app(
     parts: &Parts,
 ) -> App<
@@ -264,18 +267,19 @@ pub fn app(
     App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(parts))
 }
 
-/// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some
-/// allocations each; which ones a path takes stands in the table here.
+/// Returns a guard for one method. The framework's own guard records in the request every method it
+/// tries, which costs some allocations each; the table above already says which methods a path
+/// accepts.
 fn asks(method: Method) -> impl Guard {
     fn_guard(move |context| context.head().method == method)
 }
 
-/// Whoever may GET may ask for the head alone.
+/// A route that allows GET also allows HEAD.
 fn reading() -> impl Guard {
     fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
 }
 
-/// A route for a method of the table.
+/// Returns a route for a method of the table.
 fn route(method: &str) -> Route {
     match method {
         "GET" => web::route().guard(reading()),

@@ -1,10 +1,12 @@
-//! Who is connected: counted, so that there are no more than there may be, and a stop ends as soon as the last one has
-//! gone.
+//! Counts the open connections, to enforce the connection limit and to end a stop as soon as the
+//! last connection has closed.
 //!
-//! When there is no room, a connection that has been idle for [`REST`] makes room for the next one: the one that has been
-//! idle longest, of those that have shown no key. One that has makes room only where none of the others is idle. A connection whose request is under way is never
-//! ended for another, nor one that was just opened or used. Which to end is looked up for many at a time, so that a flood
-//! costs each comer little.
+//! When the limit is reached, an idle connection is closed to make room for the new one. It must
+//! have been idle for [`REST`]. Among the connections that have shown no valid key, the one that
+//! has been idle longest is closed. A connection that has shown a valid key is closed only if none
+//! of the others is idle. A connection with a request in progress is never closed for another, nor
+//! is one that was just opened or used. Candidates are looked up in batches, so that during a flood
+//! each new connection pays little.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -16,68 +18,69 @@ use futures_util::task::AtomicWaker;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// How long a connection is idle until it may be ended for another.
+/// How long a connection must be idle before it may be closed to make room for another.
 const REST: Duration = Duration::from_secs(1);
-/// How many connections are looked up at once that could make room.
+/// How many candidates for closing are looked up at once.
 const LOOKED_UP: usize = 256;
-/// How long whoever waits for room waits until another connection is asked to make it.
+/// How long a new connection waits for room before it asks another connection to close.
 const AGAIN: Duration = Duration::from_millis(100);
-/// How long it is taken for granted that there is none that could make room, once none was found.
+/// How long an unsuccessful search for candidates is trusted before the next search.
 const IN_VAIN: Duration = Duration::from_millis(5);
-/// What stands in the place of the number of requests once a connection is asked to end.
+/// Value of the request count of a connection that was asked to close.
 const ENDING: usize = usize::MAX;
 
-/// The open connections.
+/// All open connections.
 #[derive(Clone)]
 pub(crate) struct Connections(Arc<Shared>);
 
 struct Shared {
-    /// How many there may be of those that are bounded.
+    /// Maximum number of bounded connections, i.e. those subject to the limit.
     most: usize,
     open: AtomicUsize,
-    /// Those of them that there may only be so many of.
+    /// Number of open connections that are bounded.
     bounded: AtomicUsize,
     left: Notify,
-    /// Told when a bounded one has gone.
+    /// Notified when a bounded connection has closed.
     room: Notify,
     ended_for_others: AtomicU64,
     since: Instant,
     known: Mutex<Known>,
 }
 
-/// The bounded connections.
+/// Index of the bounded connections.
 #[derive(Default)]
 struct Known {
     all: HashMap<u64, Arc<Activity>>,
     next: u64,
-    /// Those that are to make room next, and since when each was idle as they were looked up.
+    /// The next candidates for closing, with the time since which each was idle when it was looked
+    /// up.
     idle: VecDeque<(u64, Weak<Activity>)>,
-    /// When none was found.
+    /// When the last search found no candidate.
     in_vain: Option<Instant>,
 }
 
-/// What happens on a connection.
+/// Activity of one connection.
 pub(crate) struct Activity {
-    /// How many requests are under way, or [`ENDING`].
+    /// Number of requests in progress, or [`ENDING`].
     requests: AtomicUsize,
-    /// Whether a key was shown on it.
+    /// Whether a valid key was shown on the connection.
     trusted: AtomicBool,
-    /// Since when it is idle, in milliseconds after the start.
+    /// Time since which the connection is idle, in milliseconds after the start.
     idle_since: AtomicU64,
     began: Instant,
     reading: AtomicWaker,
-    /// Whether the last byte has been handed out.
+    /// Whether the last byte has been handed over.
     said_all: AtomicBool,
 }
 
-/// A request under way; kept until its answer has been given out.
+/// A request in progress. Held until its response has been handed over.
 pub(crate) struct Request(Arc<Activity>);
 
-/// One connection; kept with it.
+/// One open connection. Held as long as the connection exists.
 pub(crate) struct Guard {
     shared: Arc<Shared>,
     activity: Arc<Activity>,
-    /// Its name among the bounded ones.
+    /// Id among the bounded connections; `None` if this one is not bounded.
     bounded: Option<u64>,
 }
 
@@ -100,29 +103,30 @@ impl Activity {
         self.idle_since.store(now, Ordering::Relaxed);
     }
 
-    /// A request has come. Whoever was asked to end before stays.
+    /// Records the start of a request. A connection that was already asked to close stays open.
     pub(crate) fn begin(self: &Arc<Self>) -> Request {
         let one_more = |requests: usize| Some(if requests == ENDING { 1 } else { requests + 1 });
         let _ = self.requests.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
         Request(Arc::clone(self))
     }
 
-    /// A key was shown on it that holds.
+    /// Records that a valid key was shown on the connection.
     pub(crate) fn has_shown_a_key(&self) {
         self.trusted.store(true, Ordering::Relaxed);
     }
 
-    /// Nothing is written on it any more: its other end is to see that as soon as all is flushed.
+    /// Records that nothing more is written on the connection, so that the client sees its end as
+    /// soon as everything is flushed.
     pub(crate) fn say_no_more(&self) {
         self.said_all.store(true, Ordering::Release);
     }
 
-    /// Whether nothing is written on it any more.
+    /// Returns whether nothing more is written on the connection.
     pub(crate) fn has_said_all(&self) -> bool {
         self.said_all.load(Ordering::Acquire)
     }
 
-    /// Whether it is to end; else whoever reads is woken once it is.
+    /// Returns whether the connection must close. If not, wakes the reader once it must.
     pub(crate) fn is_to_end(&self, reader: &Context<'_>) -> bool {
         self.reading.register(reader.waker());
         self.requests.load(Ordering::Acquire) == ENDING
@@ -132,14 +136,14 @@ impl Activity {
         self.requests.load(Ordering::Acquire) == 0
     }
 
-    /// Since when it is idle, if it has been so for long enough.
+    /// Returns since when the connection has been idle, if that is long enough.
     fn rested_since(&self) -> Option<u64> {
         let since = self.idle_since.load(Ordering::Relaxed);
         let rested = self.began.elapsed().saturating_sub(Duration::from_millis(since)) >= REST;
         (rested && self.is_idle()).then_some(since)
     }
 
-    /// Asks it to end unless a request is under way.
+    /// Asks the connection to close, unless a request is in progress. Returns whether it was asked.
     fn end(&self) -> bool {
         let asked = self.requests.compare_exchange(0, ENDING, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if asked {
@@ -157,7 +161,7 @@ impl Drop for Request {
 }
 
 impl Guard {
-    /// What happens on the connection.
+    /// Returns the activity of the connection.
     pub(crate) fn activity(&self) -> &Arc<Activity> {
         &self.activity
     }
@@ -177,7 +181,7 @@ impl Drop for Guard {
 }
 
 impl Known {
-    /// Asks the next one to end; says whether there was one.
+    /// Asks the next candidate to close. Returns whether there was one.
     fn end_one(&mut self) -> bool {
         loop {
             if self.idle.is_empty() && !self.look_up() {
@@ -192,7 +196,7 @@ impl Known {
         }
     }
 
-    /// Finds those that are to make room next; says whether there is any.
+    /// Looks up the next candidates for closing. Returns whether there are any.
     fn look_up(&mut self) -> bool {
         if self.in_vain.is_some_and(|at| at.elapsed() < IN_VAIN) {
             return false;
@@ -214,7 +218,7 @@ impl Known {
 }
 
 impl Connections {
-    /// None yet, and at most so many of those that are bounded.
+    /// Creates an empty set that admits at most `most` bounded connections.
     pub(crate) fn new(most: usize) -> Self {
         Self(Arc::new(Shared {
             most,
@@ -228,20 +232,21 @@ impl Connections {
         }))
     }
 
-    /// Counts a new connection until what is answered is dropped.
+    /// Counts a new connection until the returned guard is dropped.
     pub(crate) fn enter(&self) -> Guard {
         self.guard(false)
     }
 
-    /// The same unless there are as many that came this way as there may be; exactly so many, whichever workers they
-    /// come to.
+    /// Counts a new bounded connection, unless the limit is reached. The limit is exact across all
+    /// workers.
     fn enter_if_there_is_room(&self) -> Option<Guard> {
         let one_more = |open: usize| (open < self.0.most).then_some(open + 1);
         let entered = self.0.bounded.fetch_update(Ordering::AcqRel, Ordering::Acquire, one_more);
         entered.is_ok().then(|| self.guard(true))
     }
 
-    /// The same, and lets an idle connection make room. Waits for that no longer than `patience`.
+    /// Counts a new bounded connection; if the limit is reached, asks idle connections to close.
+    /// Waits for room no longer than `patience`.
     pub(crate) async fn enter_within(&self, patience: Duration) -> Option<Guard> {
         let deadline = Instant::now() + patience;
         loop {
@@ -256,7 +261,8 @@ impl Connections {
             if Instant::now() >= deadline {
                 return None;
             }
-            // Told or not, somebody else may have been quicker: it is tried again.
+            // Retry in either case: notified or not, another new connection may have taken the
+            // room.
             let _ = tokio::time::timeout(AGAIN, room).await;
         }
     }
@@ -274,22 +280,22 @@ impl Connections {
         Guard { shared: Arc::clone(&self.0), activity, bounded }
     }
 
-    /// How many there are.
+    /// Returns the number of open connections.
     pub(crate) fn count(&self) -> usize {
         self.0.open.load(Ordering::Acquire)
     }
 
-    /// How many there may be of those that are bounded.
+    /// Returns the maximum number of bounded connections.
     pub(crate) fn most(&self) -> usize {
         self.0.most
     }
 
-    /// How often one was asked to end to make room for another.
+    /// Returns how often a connection was asked to close to make room for another.
     pub(crate) fn ended_for_others(&self) -> u64 {
         self.0.ended_for_others.load(Ordering::Relaxed)
     }
 
-    /// Returns when there are none.
+    /// Returns once no connection is open.
     pub(crate) async fn none_left(&self) {
         loop {
             let left = self.0.left.notified();
@@ -313,7 +319,7 @@ mod tests {
         connections.enter_if_there_is_room().unwrap()
     }
 
-    /// Whether a connection was asked to end.
+    /// Returns whether a connection was asked to close.
     fn is_to_end(guard: &Guard) -> bool {
         guard.activity.requests.load(Ordering::Acquire) == ENDING
     }
@@ -334,7 +340,7 @@ mod tests {
         drop(operator);
     }
 
-    /// Connections that have been there for a while.
+    /// Returns connections whose start lies far enough in the past for them to count as idle.
     fn rested(most: usize) -> Connections {
         let Connections(shared) = Connections::new(most);
         let mut shared = Arc::into_inner(shared).unwrap();

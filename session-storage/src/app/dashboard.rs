@@ -1,4 +1,4 @@
-//! `/dashboard/`: the built dashboard's files, or a page that says how to get them.
+//! `/dashboard/`: the files of the built dashboard, or a page that explains how to install it.
 
 use std::path::Path;
 use std::pin::Pin;
@@ -18,14 +18,15 @@ use session_model::{Code, Refusal};
 use crate::error::ApiError;
 use crate::store::readers::{Kept, Readers};
 
-/// Where requests for any of it are counted.
+/// Route under which all requests for the dashboard are counted.
 pub(super) const ROUTE: &str = "/dashboard/";
 
 const INDEX: &str = "index.html";
 
-/// Nothing a session contains can run: no inline script or style, no other host, no frame around it, and no text
-/// that becomes HTML but by the framework's own policy. A page from here speaks to this service alone (`'self'`
-/// includes its WebSocket); one that is served elsewhere and given `?api=` has the policy of that server.
+/// Content security policy: nothing that a session contains can run. No inline script or style, no
+/// other host, no framing, and no text becomes HTML except through the framework's own policy. A
+/// page served from here can connect only to this service (`'self'` includes its WebSocket). A
+/// dashboard that is served elsewhere and opened with `?api=` has the policy of that server.
 const POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; object-src 'none'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
                       require-trusted-types-for 'script'; trusted-types svelte-trusted-html";
@@ -67,8 +68,8 @@ fn headers() -> DefaultHeaders {
     })
 }
 
-/// A client that takes a file slowly keeps it open, as far as there is room for that; else the file, which is a part of
-/// the dashboard and not large, is read at once.
+/// Keeps the file open while a client reads it slowly, as long as the limit on open files allows.
+/// Beyond that limit, reads the whole file at once: it is part of the dashboard and not large.
 async fn keep_or_read(
     response: ServiceResponse,
     kept: Option<Kept>,
@@ -87,7 +88,7 @@ fn unreadable() -> ApiError {
 }
 
 pin_project! {
-    /// A file that is being given out.
+    /// A file that is being sent.
     struct Held {
         #[pin]
         body: BoxBody,
@@ -117,8 +118,8 @@ fn files(directory: &Path) -> Files {
         .default_handler(actix_web::dev::fn_service(fall_back))
 }
 
-/// The dashboard has its pages behind the `#`: who asks for one without it is sent there. A file that is missing is
-/// missing.
+/// Redirects the path of a page to its URL with a `#`, because the dashboard keeps the page's path
+/// after the `#`. A missing file is reported as missing.
 async fn fall_back(request: ServiceRequest) -> Result<ServiceResponse, actix_web::Error> {
     let path = request.uri().path();
     let is_file = path.rsplit('/').next().is_some_and(|name| name.contains('.'));

@@ -1,7 +1,8 @@
-//! What happens to every request and response: a name, cross-origin headers where a browser asks, and errors as JSON.
+//! Outermost middleware: request ids, cross-origin headers for browsers, security headers, and
+//! errors as JSON.
 //!
-//! Requests without an `Origin`, which is what agents send, pass without the cross-origin layer: it would cost them
-//! a boxed future and some 200 bytes of headers each.
+//! Requests without an `Origin`, as agents send them, bypass the cross-origin middleware, which
+//! would cost each of them a boxed future and about 200 bytes of headers.
 
 use std::pin::Pin;
 use std::rc::Rc;
@@ -29,7 +30,7 @@ use super::trace::Trace;
 use super::watch::Watch;
 use crate::error::{self, ApiError};
 
-/// The outermost layer.
+/// The outermost middleware.
 pub(super) struct Edge {
     origins: Rc<[String]>,
     hosts: Rc<Hosts>,
@@ -38,7 +39,8 @@ pub(super) struct Edge {
 }
 
 impl Edge {
-    /// Lets pages of the configured origins call the service (`*` is any), and takes note of every request.
+    /// Allows pages of the configured origins to call the service (`*` means any), and records
+    /// every request.
     pub(super) fn new(parts: &Parts) -> Self {
         let watch = Watch::new(parts);
         let hosts = Rc::new(parts.hosts.clone());
@@ -84,7 +86,8 @@ where
     }
 }
 
-/// A path of the API that ends with a slash is the one without. Below `/dashboard/` there are folders.
+/// Removes trailing slashes from the path, because an API path with one means the same as without.
+/// Paths below `/dashboard/` are left alone: they contain folders.
 fn trim(request: &mut ServiceRequest) {
     let path = request.uri().path();
     let trimmed = path.trim_end_matches('/');
@@ -101,7 +104,7 @@ fn trim(request: &mut ServiceRequest) {
     }
 }
 
-/// A worker's outermost layer.
+/// The outermost middleware of one worker.
 pub(super) struct EdgeService<S, C> {
     plain: Rc<S>,
     browser: C,
@@ -147,7 +150,7 @@ where
 }
 
 pin_project! {
-    /// A request on its way.
+    /// A request in progress.
     pub(super) struct Running<P, C, B> {
         #[pin]
         way: Way<P, C, B>,
@@ -158,7 +161,7 @@ pin_project! {
 }
 
 pin_project! {
-    /// An answer's body; the request is under way until it has been given out.
+    /// A response body. The request counts as in progress until the body has been handed over.
     pub(super) struct Attended<B> {
         #[pin]
         body: B,
@@ -187,20 +190,20 @@ impl<B: MessageBody> MessageBody for Attended<B> {
 }
 
 pin_project! {
-    /// Which way it takes.
+    /// How a request is processed.
     #[project = WayProjection]
     pub(super) enum Way<P, C, B> {
-        /// Without the cross-origin layer.
+        /// Without the cross-origin middleware.
         Plain {
             #[pin]
             future: P,
         },
-        /// With it.
+        /// Through the cross-origin middleware.
         Browser {
             #[pin]
             future: C,
         },
-        /// Not at all.
+        /// Rejected before routing.
         Refused { response: Option<ServiceResponse<EitherBody<B>>> },
     }
 }
@@ -230,8 +233,9 @@ where
     }
 }
 
-/// What a browser must not do with any answer: guess its type, tell others where it came from, show it in a frame,
-/// and, once it has come encrypted, ask for it in the clear.
+/// Security headers of every response. A browser must not guess the content type, must not send a
+/// referrer to other sites, must not show the response in a frame and, once it was served over TLS,
+/// must not request it unencrypted.
 const NOSNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 const NO_REFERRER: HeaderValue = HeaderValue::from_static("no-referrer");
 const DENY: HeaderValue = HeaderValue::from_static("DENY");

@@ -1,7 +1,8 @@
-//! The guard of every row of the table: asks of whoever comes what the row's rule says, before its handler runs.
+//! Access guard of every route: checks the route's rule before its handler runs.
 //!
-//! It is an extractor ahead of the handler's own, so that nothing of the body is read for those who may not, and no
-//! further future or layer is between. While access control is off it costs one look at a flag.
+//! The guard is an extractor that runs before the handler's own extractors. For a rejected request,
+//! nothing of the body is therefore read, and no further future or middleware is involved. With
+//! access control off it costs one check of a flag.
 
 use std::future::{Ready, ready};
 use std::marker::PhantomData;
@@ -27,21 +28,23 @@ use crate::routes::caller::{self, Caller};
 use crate::routes::{events, ids};
 use crate::sessions::{Sessions, not_found};
 
-/// A row of the table, as a type.
+/// A row of the route table, as a type.
 pub(super) trait Row: 'static {
-    /// What it asks.
+    /// Access rule of the row.
     const RULE: Rule;
-    /// Its method.
+    /// HTTP method of the row.
     const METHOD: &'static str;
-    /// Its path.
+    /// Path of the row.
     const PATH: &'static str;
 
-    /// Whether a stream begins here, which is where browsers can send no header.
+    /// Returns whether this route opens a stream. Browsers cannot send custom headers when they
+    /// open one.
     fn begins_stream() -> bool {
         super::begins_stream(Self::METHOD, Self::PATH)
     }
 
-    /// Whether it reads so much, or for so long, that no foreign page may set it off.
+    /// Returns whether the request reads so much, or for so long, that no foreign page may trigger
+    /// it.
     fn is_heavy(request: &HttpRequest) -> bool {
         Self::METHOD == "GET"
             && (Self::RULE == Rule::Whole(Scope::Admin)
@@ -49,14 +52,14 @@ pub(super) trait Row: 'static {
     }
 }
 
-/// Whom the guards ask.
+/// The services that the guards consult.
 #[derive(Clone)]
 pub struct Guards {
-    /// Who somebody is.
+    /// Authenticates callers.
     pub access: Arc<Access>,
-    /// How much they may take.
+    /// Rate limits and quotas.
     pub limits: Arc<Limits>,
-    /// Where it is written down, if it is.
+    /// Audit log, if there is one.
     pub audit: Option<Arc<Audit>>,
 }
 
@@ -66,9 +69,9 @@ pub(super) struct Gatekeeper {
     pub(super) guards: Guards,
     hosts: Hosts,
     pub(super) sessions: Arc<Sessions>,
-    /// Whoever comes through this listener needs no key.
+    /// Whether callers through this listener need no key.
     pub(super) trusted: bool,
-    /// Whether there is something to look at while access control is off.
+    /// Whether there is something to check even while access control is off.
     always: bool,
     audit_always: bool,
 }
@@ -101,7 +104,8 @@ impl Gatekeeper {
     fn trace<R: Row>(&self, request: &HttpRequest, session: Option<&SessionId>, on: bool) -> Trace {
         let noted = R::RULE != Rule::Open && (on || self.audit_always);
         let audit = self.guards.audit.clone().filter(|_| noted);
-        // A session that is named by a secret is refused, and its name is not to be kept in the audit log either.
+        // A request whose session id contains a secret is rejected. That id must not reach the
+        // audit log either.
         let is_harmless = |id: &&SessionId| self.sessions.redaction().text(id.as_str()) == id.as_str();
         let session = session.filter(|id| audit.is_some() && is_harmless(id)).cloned();
         let in_body = matches!(R::RULE, Rule::Filtered(_)) && R::METHOD == "POST";
@@ -122,7 +126,7 @@ impl Gatekeeper {
         }
     }
 
-    /// What is noted of a request that is refused before a route is looked for.
+    /// Returns the trace of a request that is rejected before routing.
     pub(super) fn at_the_door(&self, request: &HttpRequest) -> Option<Trace> {
         let wanted = self.guards.access.is_on() || self.audit_always;
         let audit = self.guards.audit.clone().filter(|_| wanted)?;
@@ -166,7 +170,8 @@ impl Gatekeeper {
                 Ok(())
             }
             (Verdict::Allowed, _) => Ok(()),
-            // A name of the older service that is out of reach is like one that nobody has, which is no id.
+            // A legacy session id that is out of scope gets the same error as a legacy id that does
+            // not exist, which is an invalid id.
             (Verdict::Unknown, Some(id)) => {
                 Err(ids::parse(request).err().unwrap_or_else(|| not_found(id)).into())
             }
@@ -174,8 +179,8 @@ impl Gatekeeper {
         }
     }
 
-    /// A write may make its session, and takes room: as much as it says, or, if it does not, as the body turns out to
-    /// have.
+    /// Checks the quota. A write may create its session, and it takes space: as much as its
+    /// `Content-Length` announces or, without one, as much as the body turns out to have.
     fn within_quota(&self, request: &HttpRequest, id: &SessionId) -> Result<Option<Place>, ApiError> {
         let quota = &self.guards.limits.quota;
         if !quota.is_on() {
@@ -194,13 +199,14 @@ impl Gatekeeper {
     }
 }
 
-/// A method's name, where it may be any word that a client likes.
+/// Returns the name of a known method, or `other`, because a client may send any word as the
+/// method.
 fn known(method: &Method) -> &'static str {
     const KNOWN: [&str; 6] = ["GET", "HEAD", "POST", "PATCH", "DELETE", "OPTIONS"];
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("other")
 }
 
-/// Notes a budget, and refuses what is beyond it.
+/// Records a budget in the trace, and rejects the request if the budget is exceeded.
 fn within(budget: Option<Budget>, trace: &mut Trace) -> Result<(), Refusal> {
     let Some(budget) = budget else { return Ok(()) };
     trace.budget = Some(budget);
@@ -213,7 +219,7 @@ fn forbidden(rule: Rule) -> Refusal {
     Refusal::new(Code::Forbidden, format!("this takes a key or token with the scope `{rule}`"))
 }
 
-/// Proof that the guard of a row was passed.
+/// Proof that a row's guard has passed.
 pub(super) struct Passed<R>(PhantomData<R>);
 
 impl<R: Row> FromRequest for Passed<R> {

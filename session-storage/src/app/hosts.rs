@@ -1,16 +1,19 @@
-//! Which names the service answers to, and which pages may change something.
+//! Checks which host names the service answers to and which web pages may make changes.
 //!
-//! A page of somebody else's, open in a browser on this machine, can make the browser send requests here. Two things
-//! tell them: the `Host` of a page whose own name was made to resolve to this address (DNS rebinding) is that
-//! name; and browsers say with `Origin` whose page it is that writes or opens a WebSocket. An address in digits is
-//! nobody's name and needs no list.
+//! A foreign page that is open in a browser on this machine can make the browser send requests to
+//! this service. Two headers reveal such a page. A page whose own host name was made to resolve to
+//! this address (DNS rebinding) sends that name in `Host`. And with `Origin`, browsers name the
+//! page that writes or opens a WebSocket. A numeric address belongs to no foreign page and needs no
+//! list.
 //!
-//! A request line may name a host as well (`GET http://name/ HTTP/1.1`, `:authority` in HTTP/2), which counts more than
-//! `Host` does: every name that a request bears has to be one of ours.
+//! A request line may name a host as well (`GET http://name/ HTTP/1.1`, `:authority` in HTTP/2),
+//! and that name takes precedence over `Host`. All names in a request must be names of this
+//! service.
 //!
-//! Reads are free to all pages, since browsers keep the answers from pages of other origins. But some reads are heavy
-//! in themselves, and a page sets one off with an image or a link, without any `Origin`. For those the browser's
-//! `Sec-Fetch-Site`, and its `Referer` where there is none, is asked too ([`Hosts::check_heavy`]).
+//! All pages may read, because browsers do not show the responses to pages of other origins. Some
+//! reads are expensive in themselves, though, and a page can trigger one with an image or a link,
+//! without any `Origin`. For those reads the browser's `Sec-Fetch-Site` is checked too or, if it is
+//! missing, its `Referer` ([`Hosts::check_heavy`]).
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -28,7 +31,7 @@ use crate::config::Config;
 use crate::config::kinds::LOOPBACK;
 use crate::routes::body::Bounds;
 
-/// The names and origins.
+/// The allowed host names and origins.
 #[derive(Clone, Debug)]
 pub(super) struct Hosts {
     any_host: bool,
@@ -44,51 +47,52 @@ impl Hosts {
         Self { any_host, names, origins: config.cors_allowed_origins.clone() }
     }
 
-    /// Refuses a request that was meant for another name, or comes from a page that may not do this.
+    /// Rejects a request that was meant for another host name, or that comes from a page that may
+    /// not send it.
     pub(super) fn check(&self, request: &ServiceRequest) -> Result<(), Refusal> {
-        // Browsers come over TCP and always name the host.
+        // Browsers connect over TCP and always send the host.
         if request.peer_addr().is_some() && !names(request.request()).all(|name| self.is_ours(name)) {
             let sentence = "the `Host` is no name of this service; `ALLOWED_HOSTS` names further ones";
             return Err(Refusal::new(Code::HostNotAllowed, sentence));
         }
         let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
             && !request.headers().contains_key(header::UPGRADE);
-        // The path as the router reads it: `/%77s` is `/ws` too.
+        // Compare the path as the router decodes it: `/%77s` is `/ws` too.
         if reads && request.match_info().as_str() != "/ws" {
             return Ok(());
         }
         self.check_origin(request.request()).unwrap_or(Ok(()))
     }
 
-    /// Refuses a heavy read that a page sets off which may not write either.
+    /// Rejects an expensive read that is triggered by a page without write permission.
     pub(super) fn check_heavy(&self, request: &HttpRequest) -> Result<(), Refusal> {
         if let Some(checked) = self.check_origin(request) {
             return checked;
         }
         let text = |name: HeaderName| request.headers().get(name).map(|v| v.to_str().unwrap_or("unreadable"));
         let is_allowed = match text(SEC_FETCH_SITE) {
-            // `none`: whoever uses the browser has asked for it.
+            // `none`: the user started the request, not a page.
             Some(site) => matches!(site, "same-origin" | "none") || self.any_origin(),
             None => text(header::REFERER).is_none_or(|page| self.may_write(origin_of(page), request)),
         };
         if is_allowed { Ok(()) } else { Err(foreign_page()) }
     }
 
-    /// Whether the page that the browser names may write; `None`: it names none.
+    /// Returns whether the page named by `Origin` may write, or `None` if there is no `Origin`.
     fn check_origin(&self, request: &HttpRequest) -> Option<Result<(), Refusal>> {
         let origin = request.headers().get(header::ORIGIN)?;
         let may_write = origin.to_str().is_ok_and(|origin| self.may_write(origin, request));
         Some(if may_write { Ok(()) } else { Err(foreign_page()) })
     }
 
-    /// Notes a page that may not even read the answer.
+    /// Logs the origin of a page that may not even read the response.
     pub(super) fn note_origin(&self, request: &HttpRequest) {
         let Some(origin) = request.headers().get(header::ORIGIN).and_then(|origin| origin.to_str().ok())
         else {
             return;
         };
         if !self.may_write(origin, request) {
-            // Whatever stands there may hold a secret.
+            // The origin is text from the client and may contain a secret.
             let bounds = request.app_data::<Bounds>();
             tell(&bounds.map_or(Cow::Borrowed(origin), |bounds| bounds.redaction.text(origin)));
         }
@@ -109,10 +113,10 @@ impl Hosts {
                 .any(|known| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host))
     }
 
-    /// Pages of the service's own, and those that are named.
+    /// Allows the service's own pages and the configured origins.
     fn may_write(&self, origin: &str, request: &HttpRequest) -> bool {
         let from = origin.split_once("://").map(|(_, from)| from);
-        // Of the names that a request bears, the one in its request line counts.
+        // Of the names in the request, the one in the request line takes precedence.
         let own = from
             .is_some_and(|from| names(request).next().is_some_and(|host| from.eq_ignore_ascii_case(host)));
         own || self.origins.iter().any(|known| allows(known, origin))
@@ -123,7 +127,7 @@ impl Hosts {
     }
 }
 
-/// Whether an entry of `CORS_ALLOWED_ORIGINS` allows an origin.
+/// Returns whether an entry of `CORS_ALLOWED_ORIGINS` allows an origin.
 pub(super) fn allows(known: &str, origin: &str) -> bool {
     match known {
         "*" => true,
@@ -132,7 +136,7 @@ pub(super) fn allows(known: &str, origin: &str) -> bool {
     }
 }
 
-/// A page of this machine.
+/// Returns whether the origin is a page on this machine.
 fn is_loopback(origin: &str) -> bool {
     let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
     let host = host
@@ -144,10 +148,11 @@ fn is_port(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The most origins that are remembered to have been told of.
+/// Maximum number of remembered origins that were already logged.
 const MAX_TOLD: usize = 256;
 
-/// Says in the log which origin is refused, once for each: the person who opened the page finds the reason there.
+/// Logs a rejected origin, once per origin, so that the person who opened the page finds the reason
+/// in the log.
 fn tell(origin: &str) {
     static TOLD: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut told = TOLD.lock();
@@ -166,15 +171,15 @@ fn foreign_page() -> Refusal {
     Refusal::new(Code::OriginNotAllowed, sentence)
 }
 
-/// `scheme://host[:port]` of an address.
+/// Returns the `scheme://host[:port]` of a URL.
 fn origin_of(address: &str) -> &str {
     let host = address.find("://").map_or(0, |at| at + 3);
     let end = address[host..].find(['/', '?', '#']).map_or(address.len(), |at| host + at);
     &address[..end]
 }
 
-/// Every name that a request bears: that of its request line, then those of its `Host` headers. One that is no text is
-/// empty, which is nobody's name.
+/// Iterates over all host names in the request: the one in its request line, then those of its
+/// `Host` headers. A name that is not text becomes the empty string, which never matches.
 fn names(request: &HttpRequest) -> impl Iterator<Item = &str> {
     let target = request.uri().authority().map(Authority::as_str);
     let headers = request.headers().get_all(header::HOST).map(|host| host.to_str().unwrap_or_default());
@@ -188,7 +193,7 @@ fn without_port(host: &str) -> &str {
     }
 }
 
-/// `localhost`, and every name below it, always is this machine (RFC 6761).
+/// `localhost` and every name below it always mean this machine (RFC 6761).
 fn is_local(name: &str) -> bool {
     let name = name.as_bytes();
     let end = name.len().checked_sub(9).map(|at| name.split_at(at));

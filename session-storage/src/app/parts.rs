@@ -1,4 +1,4 @@
-//! What the application is made of, besides its routes.
+//! Shared state of the application, besides its routes.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::routes::{body, health, probes};
 use crate::sessions::Sessions;
 use crate::traces::Traces;
 
-/// What the application is made of; cloned for every worker.
+/// Shared state of the application; cloned for every worker.
 #[derive(Clone)]
 pub struct Parts {
     pub(super) sessions: Arc<Sessions>,
@@ -30,14 +30,14 @@ pub struct Parts {
     pub(super) access_log: bool,
     pub(super) traces: Option<Traces>,
     pub(super) encrypted: bool,
-    /// Counts what is asked and answered.
+    /// Request counters.
     pub(crate) requests: Arc<Requests>,
-    /// Counts who is connected.
+    /// Open connections.
     pub(crate) connections: Connections,
 }
 
 impl Parts {
-    /// From the configuration; `draining` is cancelled when the service stops.
+    /// Creates the state from the configuration. `draining` is cancelled when the service stops.
     pub fn new(
         config: &Config,
         sessions: Arc<Sessions>,
@@ -67,13 +67,13 @@ impl Parts {
         }
     }
 
-    /// With the export of traces, if there is one.
+    /// Sets the trace exporter, if there is one.
     #[must_use]
     pub fn with_traces(self, traces: Option<Traces>) -> Self {
         Self { traces, ..self }
     }
 
-    /// What the probes and `/metrics` look at.
+    /// Returns what the probes and `/metrics` report on.
     pub(super) fn probed(&self) -> probes::Probed {
         probes::Probed {
             requests: Arc::clone(&self.requests),
@@ -82,7 +82,7 @@ impl Parts {
         }
     }
 
-    /// The same for a listener that only those can reach who may do everything.
+    /// Returns a copy for a listener that only callers with full access can reach.
     #[must_use]
     pub fn trusted(&self) -> Self {
         let mut parts = self.clone();
@@ -90,7 +90,7 @@ impl Parts {
         parts
     }
 
-    /// A worker's door to the live feed.
+    /// Creates a worker's entry point to the live feed.
     pub(super) fn live(&self) -> Live {
         Live::new(self.sessions.hub().as_ref().clone(), self.sessions.history(), Arc::clone(&self.known))
     }

@@ -1,5 +1,5 @@
-//! Names for requests: the client's own, if it is a harmless one and no secret, else a number that is unique enough to
-//! be found in a log.
+//! Request ids: the client's own if it is well-formed and contains no secret, otherwise a number
+//! that is unique enough to be found in a log.
 
 use std::cell::Cell;
 use std::fmt::Write as _;
@@ -9,29 +9,30 @@ use actix_web::http::header::{HeaderName, HeaderValue};
 
 use crate::routes::body::Bounds;
 
-/// The header that bears the name, both ways.
+/// Header that carries the request id, in requests and in responses.
 pub(super) static X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const LONGEST: usize = 128;
 
 thread_local! {
-    /// Random at the thread's birth, so that neither threads nor processes share names.
+    /// Chosen at random when the thread starts, so that neither threads nor processes share ids.
     static PREFIX: u32 = uuid::Uuid::new_v4().as_fields().0;
     static COUNTER: Cell<u64> = const { Cell::new(0) };
 }
 
-/// The name of a request.
+/// Returns the id of a request.
 pub(super) fn of(request: &HttpRequest) -> HeaderValue {
     given(request).unwrap_or_else(fresh)
 }
 
-/// The name that the client gave, if it is a harmless one and no secret.
+/// Returns the id that the client sent, if it is well-formed and contains no secret.
 pub(super) fn given(request: &HttpRequest) -> Option<HeaderValue> {
     let given = request.headers().get(&X_REQUEST_ID)?;
     (is_harmless(given.as_bytes()) && !is_secret(request, given)).then(|| given.clone())
 }
 
-/// It would be in the log, the audit log and the answer.
+/// Returns whether the id contains a secret. It would appear in the log, the audit log and the
+/// response.
 fn is_secret(request: &HttpRequest, given: &HeaderValue) -> bool {
     let (bounds, text) = (request.app_data::<Bounds>(), given.to_str().unwrap_or_default());
     bounds.is_some_and(|bounds| bounds.redaction.text(text) != text)
@@ -42,7 +43,7 @@ fn is_harmless(name: &[u8]) -> bool {
     (1..=LONGEST).contains(&name.len()) && name.iter().all(allowed)
 }
 
-/// A name for a request whose own could not be read.
+/// Returns a new id, e.g. for a request whose own id could not be read.
 pub(crate) fn fresh() -> HeaderValue {
     let number = COUNTER.with(|counter| counter.replace(counter.get().wrapping_add(1)));
     let mut name = String::with_capacity(20);

@@ -50,7 +50,7 @@ fn parts(dir: &std::path::Path, change: impl FnOnce(&mut Config)) -> Parts {
     Parts::new(&config, Sessions::open(settings, hub).unwrap(), guards, CancellationToken::new())
 }
 
-/// Sends every request to one application with a fresh directory.
+/// Sends all requests to one application with a fresh directory.
 async fn ask_with(change: impl FnOnce(&mut Config), requests: Vec<TestRequest>) -> Vec<Reply> {
     let dir = tempfile::tempdir().unwrap();
     let parts = parts(dir.path(), change);
@@ -75,12 +75,12 @@ fn request(method: &str, path: &str) -> TestRequest {
     TestRequest::with_uri(path).method(method.parse().unwrap())
 }
 
-/// A path of the table with a name in each of its gaps.
+/// Returns a path of the table with each placeholder filled in.
 fn filled(path: &str) -> String {
     path.split('/').map(|part| if part.starts_with('{') { "x" } else { part }).collect::<Vec<_>>().join("/")
 }
 
-/// Paths for people and other readers.
+/// Paths whose responses are not JSON.
 const NOT_JSON: [&str; 4] = ["/metrics", "/docs", "/docs/style.css", "/llms.txt"];
 
 #[actix_web::test]
@@ -235,7 +235,7 @@ async fn the_dashboard_is_served_with_a_strict_policy() {
     }
 }
 
-/// Somebody types the address that a page of the dashboard could have.
+/// A user may type the URL that a page of the dashboard could have.
 #[actix_web::test]
 async fn an_address_below_the_dashboard_leads_to_the_page_that_it_means() {
     let dir = tempfile::tempdir().unwrap();
@@ -254,7 +254,7 @@ async fn an_address_below_the_dashboard_leads_to_the_page_that_it_means() {
     }
 }
 
-/// The image of the dashboard has its own server of files, which has to be as strict.
+/// The dashboard's container image has its own file server, which must be just as strict.
 #[actix_web::test]
 async fn the_dashboards_image_sends_the_same_headers() {
     let configuration = include_str!("../../../dashboard/nginx/nginx.conf");

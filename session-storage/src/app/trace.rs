@@ -1,5 +1,5 @@
-//! What is known of a request by the time it is answered: for the audit log, and for the headers that tell a client
-//! how much of its budget is left. Made by the guard, and only if somebody wants it.
+//! What is known of a request when its response is sent, for the audit log and for the headers that
+//! report the client's remaining budget. Created by the guard, and only if needed.
 
 use std::sync::{Arc, OnceLock};
 
@@ -15,26 +15,26 @@ static LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 static REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 static RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// One request's.
+/// Trace of one request.
 pub(super) struct Trace {
     pub(super) audit: Option<Arc<Audit>>,
-    /// What is done, but for the answer.
+    /// The audit event, without the parts that depend on the response.
     pub(super) deed: Deed,
-    /// The session, where a body names it.
+    /// The session, if the request body names it.
     pub(super) named: Option<Arc<OnceLock<SessionId>>>,
     pub(super) budget: Option<Budget>,
-    /// The place of the session that a write may make.
+    /// Reservation for the session that a write may create.
     pub(super) place: Option<Place>,
-    /// The request's name, once it is known.
+    /// The request id, once it is known.
     pub(super) request_id: Option<HeaderValue>,
 }
 
-/// What stands in the audit log for a request whose client went away before its answer: what it has asked for may have
-/// been done.
+/// Status in the audit log for a request whose client disconnected before the response. The
+/// requested change may have been made.
 const GONE: u16 = 499;
 
 impl Trace {
-    /// Tells what there is to tell about an answer.
+    /// Completes the trace with the response: sets the budget headers and writes the audit event.
     pub(super) fn finish(
         mut self,
         (status, code): (u16, Option<&'static str>),
@@ -50,7 +50,7 @@ impl Trace {
         self.note(status);
     }
 
-    /// Notes the deed, once.
+    /// Writes the audit event, once.
     fn note(&mut self, status: u16) {
         let Some(audit) = self.audit.take() else { return };
         let named = self.named.as_ref().and_then(|named| named.get().cloned());
@@ -62,7 +62,7 @@ impl Trace {
 }
 
 impl Drop for Trace {
-    /// Without an answer the request was broken off.
+    /// A trace that is dropped without a response belongs to an aborted request.
     fn drop(&mut self) {
         self.note(GONE);
     }

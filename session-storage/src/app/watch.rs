@@ -1,7 +1,8 @@
-//! What is noted of every request once its answer is there: a count, how long it took, and a line in the log.
+//! Records each request once its response exists: a count, its duration, and a log line.
 //!
-//! Each request leaves one line at most: an error that only an operator can mend as ERROR, any other as DEBUG, or
-//! all of them as INFO if the access log is wanted.
+//! Each request writes at most one line. Errors that only an operator can fix are logged as ERROR
+//! and all others as DEBUG; with the access log enabled, those others and all successful requests
+//! are logged as INFO.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -16,21 +17,21 @@ use crate::metrics::{Requests, RouteId, Shard};
 use crate::routes::body::Bounds;
 use crate::traces::{Answered, Traces};
 
-/// A worker's notes.
+/// Request recorder of one worker.
 pub(super) struct Watch {
     requests: Arc<Requests>,
     shard: Arc<Shard>,
     access_log: bool,
     traces: Option<Traces>,
-    /// Whether answers go out through TLS.
+    /// Whether responses are sent over TLS.
     pub(super) encrypted: bool,
 }
 
-/// Where the lines of the access log come from, for `RUST_LOG`.
+/// Target of the access log lines, for use in `RUST_LOG`.
 const ACCESS: &str = "session_storage::access";
 
 impl Watch {
-    /// The notes of one more worker.
+    /// Creates the recorder of one more worker.
     pub(super) fn new(parts: &Parts) -> Self {
         let requests = Arc::clone(&parts.requests);
         let shard = requests.shard();
@@ -43,7 +44,7 @@ impl Watch {
         }
     }
 
-    /// An answer is there.
+    /// Records a response.
     pub(super) fn answered<B>(
         &self,
         response: &ServiceResponse<B>,
@@ -90,7 +91,7 @@ impl Watch {
         let (route, session) = (self.requests.pattern(route), request.match_info().get("id").map(&screened));
         let (session, path) = (session.as_deref(), &*screened(request.path()));
         let (method, code) = (&*screened(request.method().as_str()), fault.map(|f| f.code.as_str()));
-        // What is wrong with a name, a header or a query may be said with its words.
+        // The message about an invalid name, header or query may quote it.
         let (error, source) = (fault.map(|f| screened(&f.message)), fault.map(|f| screened(&f.source)));
         let (error, source) = (error.as_deref(), source.as_deref());
         let took_ms = took.as_micros() as f64 / 1000.0;
@@ -110,7 +111,7 @@ impl Watch {
     }
 }
 
-/// What takes secrets out of texts that a client has sent.
+/// Returns a function that removes secrets from texts sent by the client.
 fn screen<B>(response: &ServiceResponse<B>) -> impl for<'t> Fn(&'t str) -> Cow<'t, str> {
     let redaction = response.request().app_data::<Bounds>().map(|bounds| &bounds.redaction);
     move |text| redaction.map_or(Cow::Borrowed(text), |redaction| redaction.text(text))

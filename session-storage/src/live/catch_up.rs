@@ -1,7 +1,7 @@
-//! Reading the past: where a position leads, and page after page from there.
+//! Reads the backlog: resolves a position to a cursor, then reads page after page from there.
 //!
-//! The same code serves `since=`, `Last-Event-ID`, the JSON pages and whoever fell out of the ring. All of it
-//! blocks on the disk and is called from a blocking thread.
+//! The same code serves `since=`, `Last-Event-ID`, the JSON pages and subscribers that fell out of
+//! the ring. All of it blocks on the disk and is called from a blocking thread.
 
 use bytes::Bytes;
 use session_model::{Code, Refusal};
@@ -11,40 +11,40 @@ use super::history::{Filter, History};
 use super::past::Page;
 use super::position::Position;
 
-/// Events that are no longer kept: everything after `from` up to and including `to`.
+/// Events that are no longer retained: everything after `from` up to and including `to`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Gap {
-    /// The offset that was asked for.
+    /// Offset that was requested.
     pub from: u64,
-    /// The offset from which it goes on.
+    /// Offset after which events are available.
     pub to: u64,
 }
 
 impl Gap {
-    /// What a WebSocket is told.
+    /// Returns the gap as a WebSocket message.
     pub fn frame_json(&self) -> String {
         format!(r#"{{"type":"gap","from":{},"to":{}}}"#, self.from, self.to)
     }
 
-    /// What everyone else is told.
+    /// Returns the gap as JSON for event streams and JSON pages.
     pub fn json(&self) -> String {
         format!(r#"{{"from":{},"to":{}}}"#, self.from, self.to)
     }
 }
 
-/// A piece of the past, with what is missing before it.
+/// A part of the backlog, with the gap before it, if any.
 #[derive(Debug)]
 pub struct Piece {
-    /// What is no longer kept; the events come after it.
+    /// Events that are no longer retained. The gap precedes `events`.
     pub gap: Option<Gap>,
     /// Events with their offsets, ascending.
     pub events: Vec<(u64, Bytes)>,
-    /// The cursor of one who has all of it.
+    /// Cursor of a reader that has received the whole piece.
     pub next: u64,
 }
 
 impl Piece {
-    /// As a page of encoded frames.
+    /// Encodes the events as frames and returns the gap and the page.
     pub fn into_page(self, after: u64) -> (Option<Gap>, Page) {
         let mut chunk = ChunkBuilder::default();
         for (offset, json) in &self.events {
@@ -54,7 +54,8 @@ impl Piece {
     }
 }
 
-/// The cursor a position stands for. A position of another life, or beyond the end, leads to the oldest kept.
+/// Returns the cursor for a requested position. A position of another epoch, or beyond the end,
+/// resolves to the oldest retained event, with a gap.
 pub fn start(
     history: &dyn History,
     filter: &Filter,
@@ -68,21 +69,22 @@ pub fn start(
     Ok((oldest, Some(Gap { from: asked.offset, to: oldest })))
 }
 
-/// The oldest cursor of a filter; where nothing is kept, that is the end.
+/// Returns the oldest available cursor of a filter; if nothing is retained, the end of the history.
 pub fn oldest(history: &dyn History, filter: &Filter) -> Result<u64, Refusal> {
     let durable = history.durable();
     history.oldest(filter).or_else(|refusal| nothing_kept(refusal, durable))
 }
 
-/// A session that is not there (deleted, or not yet created) has no past.
+/// Maps "session not found" (deleted, or not yet created) to an empty history.
 fn nothing_kept<T>(refusal: Refusal, nothing: T) -> Result<T, Refusal> {
     if refusal.code == Code::SessionNotFound { Ok(nothing) } else { Err(refusal) }
 }
 
-/// What comes after a cursor.
+/// Reads the events after a cursor.
 ///
-/// The oldest kept is asked for *after* the page was read: if it passed the cursor meanwhile, the page may lack
-/// some of what it made way for, and that is told as a gap instead of being skipped.
+/// The oldest retained offset is read *after* the page. If it passed the cursor in the meantime,
+/// the page may lack some of the removed events; they are then reported as a gap and not skipped
+/// silently.
 pub fn read(
     history: &dyn History,
     filter: &Filter,

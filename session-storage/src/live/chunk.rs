@@ -1,7 +1,8 @@
-//! Events that were published, or read from disk, together: one block of encoded frames, shared by reference.
+//! Events that were published together, or read from disk together: one block of encoded frames,
+//! shared by reference.
 //!
-//! Invariant: marks ascend by offset and their frames follow each other without a hole, so that everything after
-//! a cursor is one slice of the block, however many events it holds.
+//! Invariant: marks ascend by offset and their frames are contiguous. Everything after a cursor is
+//! therefore one slice of the block, however many events it contains.
 
 use std::sync::Arc;
 
@@ -24,27 +25,27 @@ pub struct Chunk {
 }
 
 impl Chunk {
-    /// The offset of its last event; 0 when it has none.
+    /// Returns the offset of the last event; 0 if the chunk is empty.
     pub fn last(&self) -> u64 {
         self.marks.last().map_or(0, |mark| mark.offset)
     }
 
-    /// How many events it holds.
+    /// Returns the number of events.
     pub fn len(&self) -> usize {
         self.marks.len()
     }
 
-    /// Whether it holds none.
+    /// Returns whether the chunk has no events.
     pub fn is_empty(&self) -> bool {
         self.marks.is_empty()
     }
 
-    /// How much memory it keeps.
+    /// Returns the memory held by the chunk, in bytes.
     pub fn weight(&self) -> usize {
         self.bytes.len() + self.marks.len() * size_of::<Mark>() + size_of::<Self>()
     }
 
-    /// The frames of all events after the cursor, without copying.
+    /// Returns the frames of all events after the cursor, without copying.
     pub fn frames_after(&self, cursor: u64) -> Bytes {
         match self.marks.get(self.first_after(cursor)) {
             Some(mark) => self.bytes.slice(mark.start as usize..),
@@ -52,7 +53,7 @@ impl Chunk {
         }
     }
 
-    /// The first event after the cursor: its offset and its JSON.
+    /// Returns the first event after the cursor: its offset and its JSON.
     pub fn event_after(&self, cursor: u64) -> Option<(u64, &[u8])> {
         let index = self.first_after(cursor);
         let mark = self.marks.get(index)?;
@@ -69,7 +70,8 @@ impl Chunk {
         &self.bytes[self.marks[index].start as usize..end]
     }
 
-    /// Some of its events, by their places, as a chunk of their own; all of them share the block.
+    /// Returns a chunk of the events at the given indexes. If that is all of them, the block is
+    /// shared; otherwise their frames are copied.
     #[must_use]
     pub fn pick(&self, places: &[usize]) -> Self {
         if places.len() == self.marks.len() {
@@ -84,7 +86,7 @@ impl Chunk {
     }
 }
 
-/// A chunk in the making.
+/// Builder of a [`Chunk`].
 #[derive(Default)]
 pub struct ChunkBuilder {
     bytes: Vec<u8>,
@@ -92,7 +94,7 @@ pub struct ChunkBuilder {
 }
 
 impl ChunkBuilder {
-    /// Appends an event, given as its JSON; answers its place.
+    /// Appends an event, given as its JSON. Returns its index.
     pub fn push(&mut self, offset: u64, json: &[u8]) -> usize {
         self.mark(offset);
         frame::write_text(&mut self.bytes, json);
@@ -103,7 +105,7 @@ impl ChunkBuilder {
         self.marks.push(Mark { offset, start: self.bytes.len() as u32 });
     }
 
-    /// The finished chunk, which keeps no more memory than it needs.
+    /// Returns the finished chunk, without spare capacity.
     pub fn finish(self) -> Chunk {
         Chunk { bytes: Bytes::from(self.bytes.into_boxed_slice()), marks: self.marks.into() }
     }

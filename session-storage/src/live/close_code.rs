@@ -1,17 +1,19 @@
-//! Why a socket is closed, and what a client should do about it.
+//! WebSocket close codes, and what a client should do about each.
 //!
-//! THE table of close codes; clients may rely on every row. 1000 to 1015 are RFC 6455's, 4000 to 4999 are ours.
+//! This is the only table of close codes; clients may rely on every row. Codes 1000 to 1015 are
+//! defined by RFC 6455, codes 4000 to 4999 by this service.
 
 use session_model::Refusal;
 
-/// What a client that was closed should do.
+/// What a client should do after its socket was closed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Advice {
-    /// Connect again, with back-off, from the last position: nothing is lost.
+    /// Connect again, with back-off, from the last position. No event is lost.
     Reconnect,
-    /// The stream cannot go on from that position: fetch snapshots, then connect without it.
+    /// The stream cannot continue from that position. Fetch snapshots, then connect without a
+    /// position.
     Resync,
-    /// The client did something wrong; the same again will end the same way.
+    /// The client made an error. The same request will fail in the same way.
     Terminal,
 }
 
@@ -22,7 +24,7 @@ pub struct CloseCode {
     pub code: u16,
     /// The text in the close frame.
     pub reason: &'static str,
-    /// What to do.
+    /// What the client should do.
     pub advice: Advice,
 }
 
@@ -36,20 +38,20 @@ pub const GOING_AWAY: CloseCode = row(1001, "going away", Advice::Reconnect);
 pub const PROTOCOL_ERROR: CloseCode = row(1002, "protocol error", Advice::Terminal);
 /// The client sent a message larger than allowed.
 pub const TOO_BIG: CloseCode = row(1009, "message too big", Advice::Terminal);
-/// The history could not be read just now.
+/// The history could not be read at the moment.
 pub const TRY_AGAIN_LATER: CloseCode = row(1013, "try again later", Advice::Reconnect);
 /// The key or token that the socket was opened with is no longer valid.
 pub const ACCESS_ENDED: CloseCode = row(4401, "access ended", Advice::Terminal);
-/// Nothing came from the client for longer than the idle timeout, not even a pong.
+/// The client sent nothing, not even a pong, for longer than the idle timeout.
 pub const IDLE: CloseCode = row(4408, "idle", Advice::Reconnect);
-/// The history behind this position cannot be read (damaged or set aside).
+/// The history after this position cannot be read (damaged or quarantined).
 pub const RESYNC: CloseCode = row(4409, "resync", Advice::Resync);
 
-/// Every row.
+/// All rows of the table.
 pub const ALL: &[CloseCode] =
     &[GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, TRY_AGAIN_LATER, ACCESS_ENDED, IDLE, RESYNC];
 
-/// The row for a history that could not be read.
+/// Returns the close code for a history that could not be read.
 pub fn for_refusal(refusal: &Refusal) -> CloseCode {
     if refusal.code.retryable() { TRY_AGAIN_LATER } else { RESYNC }
 }

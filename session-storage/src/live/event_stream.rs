@@ -1,7 +1,8 @@
 //! Server-sent events as a response body, cut out of the same blocks that WebSockets get.
 //!
-//! Every event bears its position as `id`; so do the heartbeats, which thereby keep an idle client's position
-//! young. A gap is `event: gap`; a stream that cannot go on says so with `event: close` before it ends.
+//! Every event has its position as `id`. Heartbeats have one too, which keeps an idle client's
+//! position recent. A gap is sent as `event: gap`. Before a stream that cannot continue ends, it
+//! sends `event: close` with the reason.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -16,23 +17,23 @@ use super::close_code;
 use super::outbox::Outbox;
 use super::subscriber::{Delivery, End, Subscriber};
 
-/// How long a client waits before it connects again, in milliseconds.
+/// How long a client waits before it reconnects, in milliseconds.
 const RETRY_MS: u32 = 2000;
-/// How much is copied out of a chunk at once.
+/// Maximum number of bytes copied out of a chunk at once; the last event may exceed it.
 const BATCH: usize = 16 * 1024;
 
-/// One event stream.
+/// One server-sent event stream.
 pub struct EventStream {
     subscriber: Subscriber,
     outbox: Outbox,
-    /// What is left of a chunk, and the cursor within it.
+    /// Rest of a chunk that is being copied, with the cursor within it.
     held: Option<(Chunk, u64)>,
     next_beat: Instant,
     ended: bool,
 }
 
 impl EventStream {
-    /// Begins with the retry hint and the position from which it goes on.
+    /// Starts the stream with the retry hint and its start position.
     pub fn new(subscriber: Subscriber) -> Self {
         let next_beat = Instant::now() + subscriber.hub().config().ping_interval;
         let mut outbox = Outbox::default();
@@ -41,7 +42,7 @@ impl EventStream {
         Self { subscriber, outbox, held: None, next_beat, ended: false }
     }
 
-    /// Fills the empty outbox with whatever comes next.
+    /// Puts the next item into the empty outbox.
     fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some((chunk, after)) = self.held.take() {
             self.copy(chunk, after);
@@ -66,7 +67,8 @@ impl EventStream {
         Poll::Ready(())
     }
 
-    /// A comment when it is time: it keeps proxies from closing the stream and notices a client that is gone.
+    /// Sends a comment when it is due. It keeps proxies from closing the stream and detects a
+    /// client that is gone.
     fn beat(&mut self) -> Poll<()> {
         let now = Instant::now();
         let beats = now >= self.next_beat;

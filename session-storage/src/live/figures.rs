@@ -1,25 +1,26 @@
-//! What the live feed counts, and how far behind its subscribers are.
+//! Metrics of the live feed, and the lag of its subscribers.
 
 use crate::meter::Counter;
 
-/// The figures of one hub.
+/// Counters of one hub.
 #[derive(Debug, Default)]
 pub struct Figures {
-    /// Events that somebody followed when they became durable.
+    /// Events that matched at least one subscription when they became durable.
     pub published: Counter,
-    /// How often a subscriber fell out of the ring and went on from disk, or began in the past.
+    /// How often a subscriber fell out of the ring and continued from disk, or started from an old
+    /// position.
     pub catch_ups: Counter,
-    /// Pages of the past that were read from disk.
+    /// Backlog pages that were read from disk.
     pub pages: Counter,
-    /// How often a subscriber was told that something is no longer kept.
+    /// Gaps reported to subscribers, because events were no longer retained.
     pub gaps: Counter,
 }
 
 /// How far behind the subscribers are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Lag {
-    /// How many have left the ring and read from disk.
+    /// Number of subscribers that have fallen out of the ring and read from disk.
     pub lagging: usize,
-    /// How far behind the last one is, in offsets; events of other sessions count too.
+    /// Lag of the slowest subscriber, in offsets; events of other sessions count too.
     pub furthest: u64,
 }

@@ -1,6 +1,8 @@
-//! WebSocket frames as a server writes them (RFC 6455 §5.2): one frame a message, final, unmasked.
+//! Encodes WebSocket frames as a server sends them (RFC 6455 §5.2): one frame per message, final,
+//! unmasked.
 //!
-//! Event frames are encoded once, when they are published or read from disk, and shared by every subscriber.
+//! Event frames are encoded once, when they are published or read from disk, and shared by all
+//! subscribers.
 
 /// The longest frame header a server writes.
 pub const MAX_HEADER: usize = 10;
@@ -12,7 +14,7 @@ const TEXT: u8 = 0x1;
 const CLOSE: u8 = 0x8;
 const PING: u8 = 0x9;
 const PONG: u8 = 0xA;
-/// In the length byte: the length follows in two bytes, in eight bytes.
+/// Values of the length byte: the length follows in two bytes, or in eight bytes.
 const LENGTH_16: u8 = 126;
 const LENGTH_64: u8 = 127;
 
@@ -23,14 +25,14 @@ pub fn write_text(out: &mut Vec<u8>, text: &[u8]) {
     out.extend_from_slice(text);
 }
 
-/// A text message by itself.
+/// Returns a text message as one frame.
 pub fn text(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     write_text(&mut out, text);
     out
 }
 
-/// How long the header of the frame that begins here is: its payload starts behind it.
+/// Returns the length of the header of the frame that begins here. The payload follows it.
 pub fn header_len(frame: &[u8]) -> usize {
     match frame.get(1) {
         Some(&LENGTH_16) => 4,
@@ -39,17 +41,17 @@ pub fn header_len(frame: &[u8]) -> usize {
     }
 }
 
-/// A ping without payload.
+/// Returns a ping without payload.
 pub fn ping() -> Vec<u8> {
     control(PING, &[])
 }
 
-/// The answer to a ping: its payload, given back.
+/// Returns the pong for a ping; it repeats the ping's payload.
 pub fn pong(payload: &[u8]) -> Vec<u8> {
     control(PONG, payload)
 }
 
-/// A close frame; a reason that does not fit is cut.
+/// Returns a close frame. A reason that does not fit is truncated.
 pub fn close(code: u16, reason: &str) -> Vec<u8> {
     let mut payload = code.to_be_bytes().to_vec();
     let fits = reason.floor_char_boundary(MAX_CONTROL - payload.len());

@@ -1,11 +1,12 @@
-//! How the commit thread reaches a worker: one wake-up per worker and publish, however many subscribers it has.
+//! Notifies a worker from the commit thread: one wake-up per worker and publish, however many
+//! subscribers the worker has.
 
 use std::collections::HashSet;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-/// What a worker should look at.
+/// Notifier of one worker.
 #[derive(Debug, Default)]
 pub struct Gate {
     changed: Mutex<Changed>,
@@ -17,12 +18,13 @@ pub struct Gate {
 pub struct Changed {
     /// Topics with new events.
     pub topics: HashSet<u64>,
-    /// Everyone must look: the hub was closed, or who may follow has changed.
+    /// All subscribers must check: the hub was closed, or access rights changed.
     pub everyone: bool,
 }
 
 impl Gate {
-    /// Notes that a topic has new events, and rings. Never blocks for long: the worker only swaps the list out.
+    /// Records that a topic has new events, and notifies the worker. Does not block for long: the
+    /// worker holds the lock only to swap out the list.
     pub fn changed(&self, topic: u64) {
         let mut changed = self.changed.lock();
         let first = changed.topics.is_empty();
@@ -33,18 +35,18 @@ impl Gate {
         }
     }
 
-    /// Notes that everyone must look, and rings.
+    /// Records that all subscribers must check, and notifies the worker.
     pub fn everyone(&self) {
         self.changed.lock().everyone = true;
         self.bell.notify_one();
     }
 
-    /// Waits for the bell; one rung before the call counts.
+    /// Waits for a notification. A notification sent before the call counts.
     pub async fn rung(&self) {
         self.bell.notified().await;
     }
 
-    /// What changed. Whatever changes after this call rings again.
+    /// Moves what changed into `into`. Any change after this call notifies again.
     pub fn take(&self, into: &mut Changed) {
         into.topics.clear();
         let mut changed = self.changed.lock();

@@ -1,24 +1,24 @@
-//! What the live feed asks of whoever keeps the events: the past, by position.
+//! Interface through which the live feed reads stored events by position.
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 use session_model::{LogKind, Reach, Refusal, SessionId, UserId};
 
-/// Whose events a subscriber wants. With both, either matches; with neither, every event does. Of those that match,
-/// only the ones within reach.
+/// Which events a subscriber wants. With both a session and a user, an event that matches either
+/// one is wanted; with neither, every event is. Events outside `reach` are always excluded.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Filter {
-    /// Events of this session.
+    /// Include events of this session.
     pub session: Option<SessionId>,
-    /// Events of this user's sessions.
+    /// Include events of this user's sessions.
     pub user: Option<UserId>,
-    /// What the subscriber may see; `None`: everything.
+    /// Scope: what the subscriber may see. `None` means everything.
     pub reach: Option<Arc<Reach>>,
 }
 
 impl Filter {
-    /// Whether an event of this session and user is for the subscriber.
+    /// Returns whether the subscriber wants, and may see, an event of this session and user.
     pub fn wants(&self, session: &SessionId, user: &UserId) -> bool {
         let asked = match (&self.session, &self.user) {
             (None, None) => true,
@@ -27,57 +27,59 @@ impl Filter {
         asked && self.may_see(session, user)
     }
 
-    /// Whether it is within reach.
+    /// Returns whether an event of this session and user is within the subscriber's scope.
     pub fn may_see(&self, session: &SessionId, user: &UserId) -> bool {
         self.reach.as_ref().is_none_or(|reach| reach.covers(session, user))
     }
 }
 
-/// One durable event, as the commit thread hands it to the hub: in order of `offset`.
+/// One durable event as passed from the commit thread to the hub, in `offset` order.
 #[derive(Clone, Debug)]
 pub struct Published {
-    /// Its service-wide offset.
+    /// Service-wide offset of the event.
     pub offset: u64,
-    /// Its session.
+    /// Session of the event.
     pub session: SessionId,
-    /// The session's user at that moment.
+    /// The session's user at the time of the event.
     pub user: UserId,
-    /// Which log keeps it.
+    /// Log in which the event is stored.
     pub log: LogKind,
-    /// The stored line, without its newline. `session_model::wire::write_event` makes the event from it.
+    /// Stored line, without its newline. `session_model::wire::write_event` builds the event from
+    /// it.
     pub line: Bytes,
 }
 
-/// A piece of the past.
+/// A page of stored events.
 #[derive(Debug, Default)]
 pub struct HistoryPage {
-    /// Events (the JSON of the wire) with their offsets, ascending.
+    /// Events (their wire JSON) with their offsets, ascending.
     pub events: Vec<(u64, Bytes)>,
-    /// Everything up to and including this offset that matches the filter has been given.
+    /// Every matching event up to and including this offset has been returned.
     pub next: u64,
 }
 
-/// A place in one session's history, counted in events.
+/// A place in one session's event history, counted in events.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Place {
-    /// The cursor of one who has been given the events before it.
+    /// Cursor of a subscriber that has received all earlier events of the session.
     pub after: u64,
-    /// How many events come before it.
+    /// Number of events before this place.
     pub at: u64,
-    /// How many events the session has.
+    /// Total number of events in the session.
     pub total: u64,
 }
 
-/// The keeper of the past. All calls may block on the disk.
+/// Source of stored events. All calls may block on the disk.
 pub trait History: Send + Sync + 'static {
-    /// The life of the storage directory, e.g. `7f3a9c…`; constant while the service runs.
+    /// Epoch of the storage directory, e.g. `7f3a9c…`; constant while the service runs.
     fn epoch(&self) -> &str;
-    /// The offset of the newest durable event; every event up to it can be read through [`History::page`].
+    /// Offset of the newest durable event. Every event up to it can be read through
+    /// [`History::page`].
     fn durable(&self) -> u64;
-    /// The lowest `after` for which nothing that matches is missing.
+    /// Lowest `after` for which no matching event is missing.
     fn oldest(&self, filter: &Filter) -> Result<u64, Refusal>;
-    /// Events with `offset > after`, at most `limit` of them and about `max_bytes`; when none is left,
-    /// `next` is at least the value of [`History::durable`] when the call began.
+    /// Returns events with `offset > after`, at most `limit` of them and about `max_bytes`. When
+    /// none is left, `next` is at least the value of [`History::durable`] at the start of the call.
     fn page(
         &self,
         filter: &Filter,
@@ -86,7 +88,7 @@ pub trait History: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<HistoryPage, Refusal>;
 
-    /// Where the session's event number `at` stands, from 0; a negative number counts from the end. Beyond
-    /// either end it is that end.
+    /// Returns the place of the session's event number `at`, counted from 0. A negative number
+    /// counts from the end. A number beyond either end gives that end.
     fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal>;
 }

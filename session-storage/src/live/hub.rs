@@ -1,4 +1,4 @@
-//! The hub: takes what the commit thread made durable to the topics that somebody follows.
+//! The hub: passes events that the commit thread made durable to the topics that have subscribers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -15,16 +15,16 @@ use super::history::{Filter, History, Published};
 use super::registry::{Counts, Registry, Transport};
 use super::topic::{RingLimits, Topic};
 
-/// How the live feed behaves.
+/// Configuration of the live feed.
 #[derive(Clone, Copy, Debug)]
 pub struct LiveConfig {
-    /// How often a WebSocket is pinged and an event stream gets a comment.
+    /// Interval between WebSocket pings, and between comments on an event stream.
     pub ping_interval: Duration,
-    /// After how long without a sign of life a WebSocket is closed.
+    /// How long a WebSocket may stay silent before it is closed.
     pub idle_timeout: Duration,
-    /// What the ring of one topic may hold.
+    /// Limits of one topic's ring.
     pub ring: RingLimits,
-    /// How many may read the past from disk at the same time.
+    /// Maximum number of concurrent backlog reads from disk.
     pub readers: usize,
 }
 
@@ -39,14 +39,14 @@ impl Default for LiveConfig {
     }
 }
 
-/// The fan-out. Cheap to clone; all clones are the same hub.
+/// Live fan-out hub. Cheap to clone; all clones share the same state.
 #[derive(Clone)]
 pub struct Hub(Arc<Shared>);
 
 struct Shared {
     config: LiveConfig,
     registry: Mutex<Registry>,
-    /// The last offset that was offered to the topics.
+    /// Last offset that was offered to the topics.
     head: AtomicU64,
     closed: AtomicBool,
     readers: Arc<Semaphore>,
@@ -54,7 +54,7 @@ struct Shared {
 }
 
 impl Hub {
-    /// A hub without subscribers.
+    /// Creates a hub without subscribers.
     pub fn new(config: LiveConfig) -> Self {
         Self(Arc::new(Shared {
             registry: Mutex::default(),
@@ -66,29 +66,30 @@ impl Hub {
         }))
     }
 
-    /// How it behaves.
+    /// Returns the configuration.
     pub fn config(&self) -> &LiveConfig {
         &self.0.config
     }
 
-    /// Offers events that have become durable, in the order of their offsets.
+    /// Offers durable events to the topics, in ascending order of their offsets.
     ///
-    /// Called by one thread, the commit thread. When nobody watches it costs one uncontended lock; an event
-    /// nobody wants is not even built; and it never waits for a subscriber.
+    /// Called by one thread, the commit thread. Without subscribers it costs one uncontended lock.
+    /// An event that matches no topic is not encoded. It never waits for a subscriber.
     pub fn publish(&self, events: &[Published]) {
         let Some(last) = events.last() else { return };
         let mut registry = self.0.registry.lock();
         if !registry.is_empty() {
             self.0.figures.published.add(offer(&mut registry, events, self.0.config.ring));
         }
-        // After the topics have them, and under the lock: a reader of this head finds the events in the ring,
-        // and a topic that is made later starts behind it.
+        // Stored after the topics have the events, and under the lock: a reader of this head finds
+        // the events in the ring, and a topic created later starts after it.
         self.0.head.store(last.offset, Ordering::Release);
     }
 
-    /// Notes that everything up to `last` is durable; false if somebody watches and has to be offered it.
+    /// Records that everything up to `last` is durable. Returns false if there are subscribers, in
+    /// which case the events must be passed to [`Hub::publish`].
     ///
-    /// What the commit thread asks before it makes anything for [`Hub::publish`].
+    /// The commit thread calls this before it builds anything for [`Hub::publish`].
     pub fn pass(&self, last: u64) -> bool {
         let registry = self.0.registry.lock();
         if registry.is_empty() {
@@ -97,15 +98,17 @@ impl Hub {
         registry.is_empty()
     }
 
-    /// The last offset offered: a subscriber that finds nothing more in its topic has everything up to here.
+    /// Returns the last offset offered. A subscriber whose topic has nothing more for it has
+    /// received everything up to this offset.
     pub(super) fn head(&self) -> u64 {
         self.0.head.load(Ordering::Acquire)
     }
 
     /// Adds a subscriber to the topic of its filter.
     ///
-    /// A new topic is complete from the higher of two offsets on: what was durable before it was made, and
-    /// what was offered before it was made. An event above both is offered later, and the topic gets it.
+    /// A new topic is complete above the higher of two offsets: the last durable one and the last
+    /// offered one, both read before the topic is created. An event above both is offered later,
+    /// and the topic gets it.
     pub(super) fn join(
         &self,
         filter: &Filter,
@@ -119,22 +122,22 @@ impl Hub {
         registry.join(filter, gate, how, floor)
     }
 
-    /// Takes a subscriber away.
+    /// Removes a subscriber.
     pub(super) fn leave(&self, topic: &Topic, gate: &Arc<Gate>, how: Transport) {
         self.0.registry.lock().leave(topic, gate, how);
     }
 
-    /// How many follow, and whom.
+    /// Returns the numbers of subscribers, users and sessions.
     pub fn counts(&self) -> Counts {
         self.0.registry.lock().counts()
     }
 
-    /// What it counts.
+    /// Returns the hub's metrics.
     pub fn figures(&self) -> &Figures {
         &self.0.figures
     }
 
-    /// How far behind its subscribers are.
+    /// Returns how far behind all subscribers are.
     pub fn lag(&self) -> Lag {
         let topics = self.0.registry.lock().topics();
         topics.iter().map(|topic| topic.lag()).fold(Lag::default(), |all, lag| Lag {
@@ -143,13 +146,14 @@ impl Hub {
         })
     }
 
-    /// Ends every stream: sockets get a close frame that asks them to reconnect. Nobody is let in again.
+    /// Ends every stream and admits no new ones. Sockets get a close frame that asks the client to
+    /// reconnect.
     pub fn close_all(&self) {
         self.0.closed.store(true, Ordering::Release);
         self.wake_all();
     }
 
-    /// Lets every subscriber look whether it may go on.
+    /// Wakes every subscriber so that it checks whether it may continue.
     pub fn wake_all(&self) {
         let gates = self.0.registry.lock().gates();
         for gate in gates {
@@ -162,13 +166,14 @@ impl Hub {
         self.0.closed.load(Ordering::Acquire)
     }
 
-    /// Who may read the past from disk.
+    /// Returns the semaphore that limits concurrent backlog reads.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
     }
 }
 
-/// Encodes the events somebody wants, each once, and gives each topic its share; says how many there were.
+/// Encodes each wanted event once and gives each topic its events. Returns the number of events
+/// encoded.
 fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) -> u64 {
     let (mut found, mut touched, mut json) = (Vec::new(), Vec::new(), Vec::new());
     let mut chunk = ChunkBuilder::default();

@@ -1,4 +1,5 @@
-//! What a WebSocket client sends. Nothing it says is acted upon, but that it says something keeps it alive.
+//! Reads what a WebSocket client sends. The content is ignored, but any message keeps the
+//! connection alive.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -11,27 +12,27 @@ use tokio_util::codec::Decoder;
 
 use super::close_code::{CloseCode, PROTOCOL_ERROR, TOO_BIG};
 
-/// The largest message a client may send; it is read and thrown away.
+/// Largest message a client may send. It is read and discarded.
 const MAX_MESSAGE: usize = 16 * 1024;
-/// The longest header of a client's frame: length and mask.
+/// Longest header of a client's frame: length and mask.
 const MAX_HEADER: usize = 14;
 
-/// What came in.
+/// One item received from the client.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Heard {
     /// A pong, or a message that is ignored.
     SignOfLife,
     /// A ping, to be answered with its payload.
     Ping(Bytes),
-    /// The client closes, with its code; it is answered with the same.
+    /// The client closes the socket, with its code. The reply repeats the code.
     Close(Option<u16>),
-    /// The client broke a rule.
+    /// The client violated the protocol or a limit.
     Fault(CloseCode),
     /// The connection is gone.
     Gone,
 }
 
-/// The client's half of a WebSocket.
+/// Receiving half of a WebSocket.
 pub struct Incoming {
     payload: Payload,
     buffer: BytesMut,
@@ -44,7 +45,7 @@ impl Incoming {
         Self { payload, buffer: BytesMut::new(), codec: Codec::new().max_size(MAX_MESSAGE) }
     }
 
-    /// The next thing the client says.
+    /// Returns the next item from the client.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
         loop {
             if let Some(heard) = self.decode() {
@@ -65,7 +66,7 @@ impl Incoming {
         }
         match self.codec.decode(&mut self.buffer) {
             Ok(Some(frame)) => Some(heard(frame)),
-            // The codec waits for the whole of a frame before it judges its size.
+            // The codec waits for the whole frame before it checks its size.
             Ok(None) if self.buffer.len() > MAX_MESSAGE + MAX_HEADER => Some(Heard::Fault(TOO_BIG)),
             Ok(None) => None,
             Err(ProtocolError::Overflow) => Some(Heard::Fault(TOO_BIG)),

@@ -1,11 +1,12 @@
-//! A subscriber's leave to follow. Who gives it, and what it hangs on, is not this module's to know.
+//! A subscriber's grant to follow. This module does not know who issues the grant or what it
+//! depends on.
 
 use std::time::Instant;
 
-/// Whether somebody may go on following.
+/// A grant that allows a subscriber to continue.
 pub trait Leave {
-    /// Asked each time before anything is given out.
+    /// Returns whether the grant still holds. Called before each delivery.
     fn holds(&mut self) -> bool;
-    /// When to ask at the latest, even if nothing happens.
+    /// Returns the latest time at which to check the grant, even if nothing happens.
     fn ends(&self) -> Option<Instant>;
 }

@@ -1,37 +1,47 @@
-//! Live fan-out: what happened, to everyone who follows it, at the moment it is durable.
+//! Live fan-out: sends each event to its subscribers as soon as the event is durable.
 //!
 //! ```text
-//! commit thread ── publish ─► hub ─► topic (ring) ◄─ take ── subscriber ── socket | event stream ─► client
-//!                              └──► gate ── one bell a worker ──► pump ── wakes ──┘   ▲
-//! disk ── History::page ── catch_up ── past (pages shared by laggards) ───────────────┘
+//! commit thread ── publish ─► hub ─► topic (ring) ◄── take ─── subscriber ─► socket | event stream
+//!                             │                                  ▲   ▲
+//!                             └─► gate ── pump (one per worker) ─┘   │
+//! disk ── History::page ─► catch_up ─► past (shared pages) ──────────┘
 //! ```
 //!
-//! A subscriber is a **cursor**, not a queue. Events are encoded once, into blocks that everyone shares; a
-//! subscriber that has several blocks before it hands all of them to the connection for one write, so the
-//! further it lags the cheaper each event becomes.
+//! A subscriber is a **cursor**, not a queue. Events are encoded once, into blocks that all
+//! subscribers share. A subscriber with several pending blocks hands all of them to the connection
+//! for one write, so the cost per event falls as the lag grows.
 //!
-//! # What holds
-//! - **Order and completeness.** Each subscriber is given every event of its filter after its position, once, by
-//!   ascending offset. The offset alone decides: the ring and the past may overlap, what is at or below the
-//!   cursor is skipped. A topic says from which offset on it is complete (its floor); below it the disk is
-//!   asked, and everything below it is durable.
-//! - **Only what is durable.** The hub is called after the sync, and the past is read up to what is durable.
-//! - **Nobody sees what they may not.** What a subscriber may see is part of its filter, live and from disk; its
-//!   leave is asked for before each piece is given out, and everyone is woken when who may follow changes.
-//! - **The writer never waits.** A publish takes the registry's lock, which others hold only to come and go,
-//!   and a topic's lock, which others hold only to find their next block. Waking is one bell per worker.
+//! # Guarantees
+//! - **Order and completeness.** Each subscriber gets every event that matches its filter after its
+//!   position, exactly once, by ascending offset. Only the offset decides: the ring and the pages
+//!   read from disk may overlap, and anything at or below the cursor is skipped. A topic's floor is
+//!   the offset above which its ring is complete. Events at or below the floor are read from disk,
+//!   and all of them are durable.
+//! - **Durable events only.** The hub is called after the sync, and the backlog is read up to the
+//!   last durable offset.
+//! - **Access control.** A subscriber's scope is part of its filter, both live and from disk. Its
+//!   grant is checked before each delivery, and all subscribers are woken when access rights
+//!   change.
+//! - **The writer never waits.** A publish takes the registry's lock, which others hold only to
+//!   join and leave, and a topic's lock, which others hold only to find their next block. There is
+//!   one notification per worker.
 //!
-//! # What happens when something is full
-//! - *A ring* drops its oldest block and raises its floor: who had not taken it catches up from disk.
-//! - *A connection's buffer*: its subscriber is not polled until the client reads again; its cursor stays. It
-//!   costs one shared block and nothing grows. If the client never reads again, the connection has to be ended
-//!   by the transport (`TCP_USER_TIMEOUT`, set where the listener is made): a body cannot see that a write is stuck.
-//! - *A worker* with many subscribers wakes a few at a time, so that a request waits for these few, not for all.
-//! - *The readers of the past* wait for their turn; whoever waits for the same page gets the one already read.
-//! - *A client's message* over the limit closes its socket with 1009.
-//! - *The past itself*: what is no longer kept is told as a gap, in front of what follows it.
+//! # Overflow
+//! - *A ring* drops its oldest block and raises its floor. A subscriber that had not taken the
+//!   block catches up from disk.
+//! - *A connection's buffer*: when it is full, its subscriber is not polled until the client reads
+//!   again. The cursor stays, the subscriber holds one shared block, and nothing grows. If the
+//!   client never reads again, the transport has to end the connection (`TCP_USER_TIMEOUT`, set
+//!   where the listener is created), because a response body cannot detect that a write is stuck.
+//! - *A worker* with many subscribers wakes a few at a time, so that a request waits for those few
+//!   and not for all of them.
+//! - *Backlog readers* wait for a permit. Subscribers that wait for the same page share the page
+//!   that was read first.
+//! - *A client message* over the size limit closes its socket with code 1009.
+//! - *Retention*: events that are no longer retained are reported as a gap, ahead of the events
+//!   that follow it.
 //!
-//! What this module does not do: it stores nothing, and it does not know where the past comes from.
+//! This module stores nothing and does not know where the backlog is read from.
 
 pub mod catch_up;
 pub mod chunk;

@@ -1,14 +1,15 @@
-//! Hands bytes to the connection in pieces, so that one large message, or one subscriber that is far behind,
-//! neither swells the connection's buffer nor keeps its worker from the others.
+//! Hands bytes to the connection in pieces. One large message, or one subscriber that is far
+//! behind, then neither grows the connection's buffer nor keeps the worker from its other
+//! connections.
 
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-/// The largest piece; also how much is given before the connection has to write it out.
+/// Largest piece; also how many bytes are handed over before the connection must write them out.
 const PIECE: usize = 16 * 1024;
 
-/// What is on its way to one connection: a slice of a shared block.
+/// Bytes on their way to one connection: a slice of a shared block.
 #[derive(Debug, Default)]
 pub struct Outbox {
     rest: Bytes,
@@ -16,19 +17,19 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// Puts bytes in; the box must be empty.
+    /// Puts bytes in. The outbox must be empty.
     pub fn put(&mut self, bytes: impl Into<Bytes>) {
         debug_assert!(self.rest.is_empty(), "frames must not be cut by others");
         self.rest = bytes.into();
     }
 
-    /// Whether everything was given out, so that a whole frame may follow.
+    /// Returns whether everything was handed over, so that a whole frame may follow.
     pub fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// The next piece; `None` when the box is empty. Pending, with a wake-up at once, after enough was given
-    /// to be written out in one go.
+    /// Returns the next piece, or `None` if the outbox is empty. After enough bytes for one write
+    /// were handed over, returns pending once and wakes the task immediately.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
         if self.given >= PIECE {
             self.given = 0;
@@ -46,7 +47,7 @@ impl Outbox {
         Poll::Ready(Some(piece))
     }
 
-    /// Nothing more is coming just now: what was given is being written out.
+    /// Notes that no more bytes follow for now: what was handed over is being written out.
     pub fn rested(&mut self) {
         self.given = 0;
     }

@@ -1,6 +1,7 @@
-//! Pages of the past that were read from disk lately, shared by all who lag in the same topic.
+//! Cache of backlog pages recently read from disk, shared by all slow subscribers of a topic.
 //!
-//! A herd that falls behind together reads each page once. Bounded by count: a page that leaves is read again.
+//! Subscribers that fall behind together read each page once. The cache is bounded by count; an
+//! evicted page is read again when needed.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -9,26 +10,26 @@ use parking_lot::Mutex;
 
 use super::chunk::Chunk;
 
-/// How many pages a topic keeps.
+/// Maximum number of pages cached per topic.
 const PAGES: usize = 8;
 
-/// Everything that matches between two offsets.
+/// All matching events between two offsets.
 #[derive(Clone, Debug)]
 pub struct Page {
-    /// The cursor it was read for.
+    /// Cursor for which the page was read.
     pub after: u64,
-    /// The cursor of one who has all of it.
+    /// Cursor of a reader that has received the whole page.
     pub next: u64,
-    /// Its events.
+    /// Events of the page.
     pub chunk: Chunk,
 }
 
-/// The pages read lately, newest last.
+/// Recently read pages, newest last.
 #[derive(Debug, Default)]
 pub struct Past(Mutex<VecDeque<(Instant, Page)>>);
 
 impl Past {
-    /// A page that takes this cursor further.
+    /// Returns a page that advances this cursor.
     pub fn find(&self, cursor: u64) -> Option<Page> {
         let pages = self.0.lock();
         pages
@@ -38,7 +39,7 @@ impl Past {
             .map(|(_, p)| p.clone())
     }
 
-    /// Keeps a page for the others; the oldest makes room.
+    /// Caches a page for other subscribers. Evicts the oldest page if the cache is full.
     pub fn keep(&self, page: Page) {
         let mut pages = self.0.lock();
         if pages.len() == PAGES {
@@ -47,7 +48,7 @@ impl Past {
         pages.push_back((Instant::now(), page));
     }
 
-    /// Gives back what is too old.
+    /// Drops pages that are too old.
     pub fn trim(&self, old: impl Fn(Instant) -> bool) {
         let mut pages = self.0.lock();
         while pages.front().is_some_and(|(at, _)| old(*at)) {

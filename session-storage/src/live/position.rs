@@ -1,23 +1,24 @@
-//! A place in the stream of events, as clients write it: `<offset>` or `<epoch>-<offset>`.
+//! A position in the event stream, as clients write it: `<offset>` or `<epoch>-<offset>`.
 
 use std::fmt;
 
 use session_model::{Code, Refusal};
 
-/// The longest epoch a client may name.
+/// Longest epoch accepted from a client.
 const MAX_EPOCH: usize = 64;
 
-/// After which event to go on. Without an epoch it means the life of the storage directory that is served.
+/// The event after which to continue. Without an epoch, it refers to the epoch that is being
+/// served.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Position {
-    /// The life of the storage directory it was taken from.
+    /// Epoch of the storage directory from which the position was taken.
     pub epoch: Option<String>,
-    /// The offset of the last event already seen.
+    /// Offset of the last event already seen.
     pub offset: u64,
 }
 
 impl Position {
-    /// Parses a position; the refusal names `parameter`.
+    /// Parses a position. The error names `parameter`.
     pub fn parse(text: &str, parameter: &str) -> Result<Self, Refusal> {
         Self::read(text).ok_or_else(|| {
             let form = "must be `<offset>` or `<epoch>-<offset>`";
@@ -42,7 +43,7 @@ impl Position {
         }
     }
 
-    /// Whether it belongs to this life of the directory.
+    /// Returns whether the position belongs to this epoch.
     pub fn is_of(&self, epoch: &str) -> bool {
         self.epoch.as_deref().is_none_or(|own| own == epoch)
     }

@@ -1,8 +1,9 @@
-//! The worker's side of the gate: wakes the subscribers that live on this worker, and keeps their clocks.
+//! Worker side of the gate: wakes this worker's subscribers, and checks their timers.
 //!
-//! One task a worker, which runs only while somebody is subscribed there. A subscriber sits on its seat from
-//! its first to its last moment, and pump and subscriber run on the same thread, one after the other:
-//! between a subscriber's look at the ring and its leaving a waker no wake-up can be lost.
+//! There is one task per worker, which runs only while the worker has subscribers. A subscriber
+//! keeps its slot from creation to drop. The pump and its subscribers run on the same thread, one
+//! after the other, so no wake-up can be lost between a subscriber's look at the ring and its
+//! registration of a waker.
 
 use std::cell::{Cell, RefCell};
 use std::collections::{HashMap, VecDeque};
@@ -17,14 +18,14 @@ use super::gate::{Changed, Gate};
 use super::hub::Hub;
 use super::topic::Topic;
 
-/// The longest time between two looks at the clocks.
+/// Longest interval between two checks of the timers.
 const LONGEST_TICK: Duration = Duration::from_secs(1);
-/// The shortest.
+/// Shortest interval between two checks of the timers.
 const SHORTEST_TICK: Duration = Duration::from_millis(5);
-/// How many are woken before the worker looks at its sockets again.
+/// Number of subscribers woken before the worker serves its sockets again.
 const AT_ONCE: usize = 32;
 
-/// Where a subscriber waits.
+/// Slot in which a subscriber waits: its waker and its timer.
 #[derive(Debug)]
 pub struct Seat {
     waker: RefCell<Option<Waker>>,
@@ -33,7 +34,8 @@ pub struct Seat {
 }
 
 impl Seat {
-    /// Wake me when my topic has more, when the hub closes, or when it is time.
+    /// Registers the task to be woken when its topic has more events, when the hub closes, or when
+    /// its timer is due.
     pub fn wait(&self, cx: &Context<'_>) {
         let mut waker = self.waker.borrow_mut();
         match &mut *waker {
@@ -42,15 +44,15 @@ impl Seat {
         }
     }
 
-    /// Sets the next time to be woken in any case.
+    /// Sets the next time at which the subscriber is woken in any case.
     pub fn due(&self, at: Instant) {
         self.due.set(Some(at));
     }
 }
 
-/// A worker's subscribers, by topic.
+/// Subscribers of one worker, by topic.
 pub struct Pump {
-    /// The hub they follow.
+    /// Hub that the subscribers follow.
     pub hub: Hub,
     gate: Arc<Gate>,
     rows: RefCell<HashMap<u64, Row>>,
@@ -63,17 +65,17 @@ struct Row {
 }
 
 impl Pump {
-    /// A worker without subscribers.
+    /// Creates a pump for a worker without subscribers.
     pub fn new(hub: Hub) -> Rc<Self> {
         Rc::new(Self { hub, gate: Arc::default(), rows: RefCell::default(), running: Cell::new(false) })
     }
 
-    /// Where the commit thread rings.
+    /// Returns the gate through which the commit thread notifies this worker.
     pub fn gate(&self) -> &Arc<Gate> {
         &self.gate
     }
 
-    /// A seat for a subscriber of this topic. Must be called within the worker's runtime.
+    /// Adds a slot for a subscriber of this topic. Must be called within the worker's runtime.
     pub fn sit(self: &Rc<Self>, topic: &Arc<Topic>) -> Rc<Seat> {
         let mut rows = self.rows.borrow_mut();
         let row = rows.entry(topic.id).or_insert_with(|| Row { topic: Arc::clone(topic), seats: Vec::new() });
@@ -90,7 +92,7 @@ impl Pump {
         seat
     }
 
-    /// Gives the seat back; the last one who sat there takes its place.
+    /// Removes a slot. The last slot of the topic moves into its index.
     pub fn stand_up(&self, topic: u64, seat: &Seat) {
         let mut rows = self.rows.borrow_mut();
         let Some(row) = rows.get_mut(&topic) else { return };
@@ -103,12 +105,12 @@ impl Pump {
         }
     }
 
-    /// Often enough for the ping interval and the age of the rings.
+    /// Returns a tick interval short enough for the ping interval and the age limit of the rings.
     fn tick(&self) -> Duration {
         (self.hub.config().ping_interval / 8).clamp(SHORTEST_TICK, LONGEST_TICK)
     }
 
-    /// Takes the wakers of all who should look at what changed.
+    /// Takes the wakers of all subscribers affected by a change.
     fn collect_changed(&self, changed: &Changed, wakers: &mut VecDeque<Waker>) {
         let rows = self.rows.borrow();
         if changed.everyone {
@@ -120,7 +122,7 @@ impl Pump {
         }
     }
 
-    /// Gives back old blocks, and takes the wakers of those whose time has come.
+    /// Drops old blocks, and takes the wakers of the subscribers whose timers are due.
     pub(super) fn collect_due(&self, now: Instant, wakers: &mut VecDeque<Waker>) {
         let age = self.hub.config().ring.age;
         for row in self.rows.borrow().values() {
@@ -131,7 +133,7 @@ impl Pump {
     }
 }
 
-/// Runs until the worker has no subscriber left.
+/// Runs until the worker has no subscribers left.
 async fn run(pump: Weak<Pump>, gate: Arc<Gate>, tick: Duration) {
     let (mut changed, mut wakers) = (Changed::default(), VecDeque::new());
     let mut clock = tokio::time::interval(tick);
@@ -157,7 +159,8 @@ async fn run(pump: Weak<Pump>, gate: Arc<Gate>, tick: Duration) {
     }
 }
 
-/// Wakes everyone, a few at a time: a request that comes in meanwhile waits for these few, not for all.
+/// Wakes all, a few at a time, so that a request that arrives meanwhile waits for those few and not
+/// for all.
 async fn wake(wakers: &mut VecDeque<Waker>) {
     while !wakers.is_empty() {
         wakers.drain(..wakers.len().min(AT_ONCE)).for_each(Waker::wake);

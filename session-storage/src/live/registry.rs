@@ -1,7 +1,8 @@
-//! Which topics exist, who must be told about them, and which of them an event belongs to.
+//! Which topics exist, which workers to notify about them, and which topics an event belongs to.
 //!
-//! A topic exists from its first subscriber to its last. The registry is locked by the commit thread for the
-//! length of a publish, and by subscribers only when they come and go; nothing in it waits.
+//! A topic exists from its first subscriber to its last. The commit thread holds the registry's
+//! lock for the length of a publish; subscribers hold it only to join and leave. No code under the
+//! lock waits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,15 +15,15 @@ use super::gate::Gate;
 use super::history::{Filter, Published};
 use super::topic::{RingLimits, Topic};
 
-/// What all rings together may hold: many topics have smaller ones.
+/// Maximum bytes of all rings together. With many topics, each ring is smaller.
 const ALL_RINGS: usize = 64 * 1024 * 1024;
-/// What a crowded hub still leaves each topic.
+/// Minimum ring size of a topic, however many topics there are.
 const SMALLEST_RING: usize = 64 * 1024;
 
-/// How many follow, and whom.
+/// Numbers of subscribers, and of the users and sessions they follow.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Counts {
-    /// WebSockets.
+    /// WebSocket connections.
     pub connections: usize,
     /// Server-sent event streams.
     pub streams: usize,
@@ -47,9 +48,9 @@ pub(super) struct Registry {
     by_filter: HashMap<Filter, u64>,
     by_session: HashMap<SessionId, Vec<u64>>,
     by_user: HashMap<UserId, Vec<u64>>,
-    /// The topics of those who asked for everything; more than one where some may not see all of it.
+    /// Topics of subscribers to all events. There can be several, because scopes differ.
     everything: Vec<u64>,
-    /// How many topics have a limit of what may be seen.
+    /// Number of topics whose filter has a scope.
     limited: usize,
     next_id: u64,
     connections: usize,
@@ -59,7 +60,7 @@ pub(super) struct Registry {
 struct Entry {
     topic: Arc<Topic>,
     gates: Vec<Watch>,
-    /// The places of its events in the chunk that is being published.
+    /// Indexes of the topic's events in the chunk that is being published.
     places: Vec<usize>,
 }
 
@@ -90,7 +91,7 @@ impl Registry {
         }
     }
 
-    /// Adds a subscriber. A topic that is new is complete from `floor` on.
+    /// Adds a subscriber. A new topic is complete for offsets above `floor`.
     pub(super) fn join(
         &mut self,
         filter: &Filter,
@@ -132,7 +133,7 @@ impl Registry {
         id
     }
 
-    /// Takes a subscriber away, and the topic with its last one.
+    /// Removes a subscriber, and the topic with its last subscriber.
     pub(super) fn leave(&mut self, topic: &Topic, gate: &Arc<Gate>, how: Transport) {
         *self.transport(how) -= 1;
         let Some(entry) = self.topics.get_mut(&topic.id) else { return };
@@ -160,7 +161,7 @@ impl Registry {
         self.limited -= usize::from(topic.filter.reach.is_some());
     }
 
-    /// The topics an event belongs to; one that is named twice is the same topic.
+    /// Collects the topics an event belongs to, each topic once.
     pub(super) fn matching(&self, event: &Published, found: &mut Vec<u64>) {
         found.clear();
         found.extend(&self.everything);
@@ -176,14 +177,15 @@ impl Registry {
         }
     }
 
-    /// Notes that the event at this place of the coming chunk belongs to a topic; true for its first one.
+    /// Records that the event at this index of the coming chunk belongs to a topic. Returns true
+    /// for the topic's first event.
     pub(super) fn note(&mut self, id: u64, place: usize) -> bool {
         let Some(entry) = self.topics.get_mut(&id) else { return false };
         entry.places.push(place);
         entry.places.len() == 1
     }
 
-    /// Gives a topic its events, and says so at the gates of the workers that watch it.
+    /// Gives a topic its events, and notifies the workers that have subscribers to it.
     pub(super) fn deliver(&mut self, id: u64, chunk: &Chunk, limits: RingLimits) {
         let share = (ALL_RINGS / self.topics.len().max(1)).max(SMALLEST_RING);
         let limits = RingLimits { bytes: limits.bytes.min(share), ..limits };
@@ -195,12 +197,12 @@ impl Registry {
         }
     }
 
-    /// Every topic.
+    /// Returns all topics.
     pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
         self.topics.values().map(|entry| Arc::clone(&entry.topic)).collect()
     }
 
-    /// Every worker that has subscribers.
+    /// Returns the gates of all workers that have subscribers.
     pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
         let mut gates: Vec<Arc<Gate>> = Vec::new();
         for watch in self.topics.values().flat_map(|entry| &entry.gates) {

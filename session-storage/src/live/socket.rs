@@ -1,8 +1,10 @@
-//! A WebSocket as a response body: the connection's own task pulls the frames, no task and no queue between.
+//! A WebSocket as a response body: the connection's own task pulls the frames, with no task and no
+//! queue in between.
 //!
-//! The body also reads the client's half, so one wake-up serves both directions. Order of precedence at every
-//! frame boundary: the answer to the client, our ping, the close frame, then events. A client that does not
-//! read is not polled any more once its connection's buffer is full; see `live` for what becomes of it.
+//! The body also reads what the client sends, so one wake-up serves both directions. Precedence at
+//! each frame boundary: the reply to the client, our ping, the close frame, then events. A client
+//! that does not read is no longer polled once its connection's buffer is full; the `live` module
+//! describes what happens then.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -20,10 +22,10 @@ use super::incoming::{Heard, Incoming};
 use super::outbox::Outbox;
 use super::subscriber::{Delivery, End, Subscriber};
 
-/// How far a socket has come to its end.
+/// State of the closing handshake.
 enum Phase {
     Open,
-    /// The close frame that is to be sent.
+    /// The close frame still has to be sent.
     Closing(Vec<u8>),
     Ended,
 }
@@ -37,12 +39,12 @@ pub struct Socket {
     phase: Phase,
     last_heard: Instant,
     next_ping: Instant,
-    /// What is to happen once the last frame has been given out.
+    /// Called once the last frame has been handed over.
     at_end: Option<Box<dyn FnOnce()>>,
 }
 
 impl Socket {
-    /// Begins with the `connected` frame.
+    /// Starts with the `connected` frame.
     pub fn new(subscriber: Subscriber, filter: &Filter, payload: Payload, at: Timestamp) -> Self {
         let now = Instant::now();
         let next_ping = now + subscriber.hub().config().ping_interval;
@@ -61,7 +63,7 @@ impl Socket {
         }
     }
 
-    /// With something that is to happen once the last frame has been given out.
+    /// Sets a callback that runs once the last frame has been handed over.
     #[must_use]
     pub fn at_end(self, at_end: impl FnOnce() + 'static) -> Self {
         Self { at_end: Some(Box::new(at_end)), ..self }
@@ -73,7 +75,7 @@ impl Socket {
         }
     }
 
-    /// Takes in everything the client has said. A close frame is answered with its own code.
+    /// Processes everything the client has sent. A close frame is answered with its own code.
     fn listen(&mut self, cx: &mut Context<'_>, now: Instant) {
         while matches!(self.phase, Phase::Open)
             && let Poll::Ready(heard) = self.incoming.poll_next(cx)
@@ -94,7 +96,8 @@ impl Socket {
         }
     }
 
-    /// Pings when it is time, and closes when the client has been silent for too long.
+    /// Sends a ping when it is due, and closes the socket if the client has been silent for too
+    /// long.
     fn keep_time(&mut self, now: Instant) {
         let config = self.subscriber.hub().config();
         let (ping, idle) = (config.ping_interval, config.idle_timeout);
@@ -113,7 +116,7 @@ impl Socket {
         self.subscriber.due(self.next_ping.min(self.last_heard + idle));
     }
 
-    /// Fills the empty outbox with whatever comes next.
+    /// Puts the next frame into the empty outbox.
     fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(answer) = self.answer.take() {
             self.outbox.put(answer);
@@ -135,7 +138,7 @@ impl Socket {
     }
 }
 
-/// What a close frame without a code is answered with.
+/// Code of the reply to a close frame that has no code.
 const NORMAL: u16 = 1000;
 
 fn connected(subscriber: &Subscriber, filter: &Filter, at: Timestamp) -> String {
@@ -173,7 +176,7 @@ impl MessageBody for Socket {
                 return Poll::Ready(None);
             }
             if this.refill(cx).is_pending() {
-                // The look at the leave may have brought its end forward.
+                // Checking the grant may have moved its end to an earlier time.
                 this.set_alarm();
                 this.outbox.rested();
                 return Poll::Pending;

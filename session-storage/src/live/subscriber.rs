@@ -1,10 +1,14 @@
-//! A subscriber is a cursor, not a queue: it takes what is there, from the ring or from disk, and owns nothing.
+//! A subscriber is a cursor, not a queue: it takes shared blocks from the ring or from disk and has
+//! no buffer of its own.
 //!
 //! Invariants:
-//! - The cursor only grows, and everything it passes was given out or told as a gap, once, in order.
-//! - The ring serves it while the ring reaches back to it; otherwise pages of the past do, until they meet the
-//!   ring. Where the two overlap, the cursor decides: no gap, no duplicate.
-//! - A slow reader costs a cursor and at most one shared block: falling behind is not an error and has no limit.
+//! - The cursor only grows. Everything it passes was delivered or reported as a gap, once, in
+//!   order.
+//! - The ring serves the subscriber as long as its floor is not above the cursor. Otherwise backlog
+//!   pages do, until they meet the ring. Where the two overlap, the cursor decides: no gap, no
+//!   duplicate.
+//! - A slow reader costs a cursor and at most one shared block. Falling behind is not an error and
+//!   has no limit.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -29,35 +33,35 @@ use super::pump::{Pump, Seat};
 use super::registry::Transport;
 use super::topic::{Taken, Topic};
 
-/// How much of the past is read at once.
+/// Limits of one backlog page.
 const PAGE_EVENTS: usize = 1024;
 const PAGE_BYTES: usize = 64 * 1024;
 
-/// What a subscriber gives out.
+/// What a subscriber delivers.
 #[derive(Debug)]
 pub enum Delivery {
-    /// The events of this chunk that come after this cursor.
+    /// Events of this chunk that come after this cursor.
     Events(Chunk, u64),
-    /// These events are no longer kept.
+    /// Events that are no longer retained.
     Gap(Gap),
 }
 
-/// Why a subscriber ends.
+/// Why a subscription ends.
 #[derive(Debug)]
 pub enum End {
     /// The hub was closed.
     Closed,
-    /// The leave to follow has ended.
+    /// The grant to follow has ended.
     LeaveEnded,
-    /// The past could not be read.
+    /// The backlog could not be read.
     Refused(Refusal),
 }
 
-/// A page on its way. It is a task of its own: it holds one of the readers' turns, and must finish even when the
-/// connection is stuck and its subscriber is not polled.
+/// A page that is being read. The read is a separate task because it holds a reader permit and must
+/// finish even if the connection is stuck and its subscriber is not polled.
 type Reading = JoinHandle<Result<(Option<Gap>, Page), Refusal>>;
 
-/// One follower of one filter.
+/// One subscriber to one filter.
 pub struct Subscriber {
     pump: Rc<Pump>,
     topic: Arc<Topic>,
@@ -65,9 +69,9 @@ pub struct Subscriber {
     history: Arc<dyn History>,
     transport: Transport,
     cursor: u64,
-    /// The cursor as others see it.
+    /// Copy of the cursor that the topic reads for its metrics.
     seen: Arc<AtomicU64>,
-    /// Whether it has left the ring.
+    /// Whether the subscriber has fallen out of the ring.
     behind: bool,
     gap: Option<Gap>,
     reading: Option<Reading>,
@@ -75,7 +79,7 @@ pub struct Subscriber {
 }
 
 impl Subscriber {
-    /// Joins the topic, then stands at the newest durable event.
+    /// Joins the topic, then starts at the newest durable event.
     pub fn live(pump: &Rc<Pump>, history: &Arc<dyn History>, filter: &Filter, transport: Transport) -> Self {
         let topic = pump.hub.join(filter, pump.gate(), transport, &**history);
         let cursor = history.durable();
@@ -96,7 +100,7 @@ impl Subscriber {
         }
     }
 
-    /// Stands at another cursor; `gap` is told first.
+    /// Moves the subscriber to another cursor. `gap` is reported first.
     #[must_use]
     pub fn standing_at(mut self, cursor: u64, gap: Option<Gap>) -> Self {
         self.stand_at(cursor);
@@ -104,41 +108,43 @@ impl Subscriber {
         self
     }
 
-    /// Follows for as long as this leave holds.
+    /// Ends the subscription when the grant ends.
     #[must_use]
     pub fn with_leave(mut self, leave: Box<dyn Leave>) -> Self {
         self.leave = Some(leave);
         self
     }
 
-    /// Moves the cursor; answers where it was.
+    /// Moves the cursor. Returns its previous value.
     fn stand_at(&mut self, cursor: u64) -> u64 {
         self.seen.store(cursor, Ordering::Relaxed);
         std::mem::replace(&mut self.cursor, cursor)
     }
 
-    /// Everything that matches up to here was given out, told as a gap, or not asked for.
+    /// Returns the cursor: every matching event up to it was delivered, reported as a gap, or not
+    /// requested.
     pub fn cursor(&self) -> u64 {
         self.cursor
     }
 
-    /// The hub it follows.
+    /// Returns the hub that it follows.
     pub fn hub(&self) -> &Hub {
         &self.pump.hub
     }
 
-    /// The life of the storage directory.
+    /// Returns the epoch of the storage directory.
     pub fn epoch(&self) -> &str {
         self.history.epoch()
     }
 
-    /// Asks to be polled at this time even if nothing happened.
+    /// Asks to be polled at this time even if nothing happens.
     pub fn due(&self, at: Instant) {
         let ends = self.leave.as_ref().and_then(|leave| leave.ends());
         self.seat.due(ends.map_or(at, |ends| ends.min(at)));
     }
 
-    /// The next piece. Pending means: everything durable and published has been given out, or is being read.
+    /// Returns the next delivery. Pending means that everything durable and published has been
+    /// delivered, or is being read.
     pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Result<Delivery, End>> {
         loop {
             if self.pump.hub.is_closed() {
@@ -158,7 +164,8 @@ impl Subscriber {
                 }
                 continue;
             }
-            // Before the look at the ring: what was published up to this head is in the ring by then.
+            // Read the head before the ring: everything published up to this head is then in the
+            // ring.
             let head = self.pump.hub.head();
             match self.topic.take(self.cursor) {
                 Taken::Chunk(chunk) => {
@@ -196,7 +203,8 @@ impl Subscriber {
             return Poll::Ready(Err(Refusal::new(Code::Internal, "the history does not advance")));
         }
         if let Some(gap) = gap {
-            // The events behind the gap are read again, or taken from the ring, after it was told.
+            // The events after the gap are read again, or taken from the ring, after the gap was
+            // reported.
             self.stand_at(gap.to);
             self.pump.hub.figures().gaps.increment();
             return Poll::Ready(Ok(Some(Delivery::Gap(gap))));
@@ -204,7 +212,7 @@ impl Subscriber {
         Poll::Ready(Ok(self.accept(page)))
     }
 
-    /// Counts the way out of the ring, not each page that is read there.
+    /// Counts each fall out of the ring once, not each page read afterwards.
     fn fell_behind(&mut self) {
         if !std::mem::replace(&mut self.behind, true) {
             self.pump.hub.figures().catch_ups.increment();
@@ -217,7 +225,8 @@ impl Subscriber {
         (page.chunk.last() > after).then_some(Delivery::Events(page.chunk, after))
     }
 
-    /// Reads the page after the cursor, unless one who waited before read it meanwhile.
+    /// Reads the page after the cursor, unless another subscriber read it while this one waited for
+    /// a permit.
     fn read(&self) -> Reading {
         let (topic, history, hub) =
             (Arc::clone(&self.topic), Arc::clone(&self.history), self.pump.hub.clone());
@@ -228,7 +237,8 @@ impl Subscriber {
                 return Ok((None, page));
             }
             hub.figures().pages.increment();
-            // The turn lasts as long as the read, which goes on when the subscriber has gone.
+            // The permit is held as long as the read runs, which continues even if the subscriber
+            // is gone.
             let read = move || {
                 let _turn = turn;
                 let piece = catch_up::read(&*history, &topic.filter, cursor, PAGE_EVENTS, PAGE_BYTES)?;

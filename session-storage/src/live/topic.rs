@@ -1,11 +1,13 @@
-//! The events of one filter that are still in memory: a bounded ring, and pages of the past that laggards share.
+//! In-memory events of one filter: a bounded ring, plus backlog pages that slow subscribers share.
 //!
 //! Invariants:
-//! - Every matching event with an offset above `floor` and up to the hub's head is in the ring, in order.
-//!   A cursor at or above the floor can be served from here alone; one below it must catch up from disk.
-//! - The ring is bounded by bytes, by count and by age. What leaves it raises the floor: nothing is lost,
-//!   because everything at or below the floor is durable and readable through `History`.
-//! - A topic never waits for the slowest: it knows where its subscribers stand, for the figures alone.
+//! - Every matching event with an offset above `floor` and up to the hub's head is in the ring, in
+//!   order. A cursor at or above the floor can be served from the ring alone; a cursor below it
+//!   must catch up from disk.
+//! - The ring is bounded by bytes, by count and by age. Dropping a block raises the floor. No event
+//!   is lost, because everything at or below the floor is durable and readable through `History`.
+//! - A topic never waits for its slowest subscriber. It tracks its subscribers' cursors only for
+//!   the metrics.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,36 +21,36 @@ use super::figures::Lag;
 use super::history::Filter;
 use super::past::Past;
 
-/// How much a ring may hold.
+/// Limits of one ring.
 #[derive(Clone, Copy, Debug)]
 pub struct RingLimits {
-    /// Bytes, frames and marks together.
+    /// Maximum bytes, frames and marks together.
     pub bytes: usize,
-    /// Events.
+    /// Maximum number of events.
     pub events: usize,
-    /// How long.
+    /// Maximum age of a block.
     pub age: Duration,
 }
 
-/// What there is for a cursor.
+/// Result of asking a topic for the events after a cursor.
 #[derive(Debug)]
 pub enum Taken {
-    /// Events after it.
+    /// Events after the cursor.
     Chunk(Chunk),
-    /// Nothing: everything published so far has been taken.
+    /// No events: everything published so far has been taken.
     Nothing,
-    /// The ring no longer reaches back to it.
+    /// The cursor is below the ring's floor.
     Behind,
 }
 
 /// The shared stream of one filter.
 #[derive(Debug)]
 pub struct Topic {
-    /// Its number in the hub.
+    /// Number of the topic in the hub.
     pub id: u64,
-    /// Whose events it holds.
+    /// Filter that decides which events the topic holds.
     pub filter: Filter,
-    /// Pages read from disk for those who fell behind.
+    /// Backlog pages read from disk for subscribers that fell behind.
     pub past: Past,
     ring: Mutex<Ring>,
     standing: Mutex<HashMap<usize, Arc<AtomicU64>>>,
@@ -63,23 +65,23 @@ struct Ring {
 }
 
 impl Topic {
-    /// An empty topic that is complete from `floor` on.
+    /// Creates an empty topic that is complete for offsets above `floor`.
     pub fn new(id: u64, filter: Filter, floor: u64) -> Self {
         let ring = Ring { chunks: VecDeque::new(), bytes: 0, events: 0, floor };
         Self { id, filter, past: Past::default(), ring: Mutex::new(ring), standing: Mutex::default() }
     }
 
-    /// Takes note of a subscriber, which writes its cursor to what is given.
+    /// Registers a subscriber by the shared cell to which the subscriber writes its cursor.
     pub fn enter(&self, cursor: &Arc<AtomicU64>) {
         self.standing.lock().insert(Arc::as_ptr(cursor) as usize, Arc::clone(cursor));
     }
 
-    /// Forgets a subscriber.
+    /// Unregisters a subscriber.
     pub fn leave(&self, cursor: &Arc<AtomicU64>) {
         self.standing.lock().remove(&(Arc::as_ptr(cursor) as usize));
     }
 
-    /// How far behind its subscribers are.
+    /// Returns how far behind the topic's subscribers are.
     pub fn lag(&self) -> Lag {
         let ring = self.ring.lock();
         let (floor, last) = (ring.floor, ring.chunks.back().map_or(ring.floor, |(_, chunk)| chunk.last()));
@@ -93,7 +95,7 @@ impl Topic {
         lag
     }
 
-    /// What comes after the cursor.
+    /// Returns the first block that has events after the cursor.
     pub fn take(&self, cursor: u64) -> Taken {
         let ring = self.ring.lock();
         if cursor < ring.floor {
@@ -103,7 +105,7 @@ impl Topic {
         ring.chunks.get(next).map_or(Taken::Nothing, |(_, chunk)| Taken::Chunk(chunk.clone()))
     }
 
-    /// Appends what was published; the oldest make room.
+    /// Appends a published chunk and drops the oldest chunks until the ring is within its limits.
     pub fn push(&self, chunk: Chunk, now: Instant, limits: RingLimits) {
         let mut ring = self.ring.lock();
         ring.bytes += chunk.weight();
@@ -115,7 +117,7 @@ impl Topic {
         drop(ring);
     }
 
-    /// Gives back what is older than the limit; an empty ring keeps no memory.
+    /// Drops blocks and pages older than the age limit. An empty ring keeps no memory.
     pub fn trim(&self, now: Instant, age: Duration) {
         let old = |at: Instant| now.saturating_duration_since(at) > age;
         let mut ring = self.ring.lock();

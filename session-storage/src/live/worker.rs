@@ -1,4 +1,5 @@
-//! What a worker's routes need to let clients follow: one per worker, made in the application factory.
+//! What a worker's routes need to let clients follow. One per worker, created in the application
+//! factory.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,13 +16,13 @@ use super::pump::Pump;
 use super::registry::Transport;
 use super::subscriber::Subscriber;
 
-/// The most a JSON page holds, in bytes (a single larger event is given whole).
+/// Maximum bytes of a JSON page. A single larger event is returned whole.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Refuses a session that is not there, with the reason; loads nothing.
+/// Rejects a session that does not exist, with the reason. Loads nothing.
 pub type Known = Arc<dyn Fn(&SessionId) -> Result<(), Refusal> + Send + Sync>;
 
-/// A worker's door to the live feed.
+/// A worker's entry point to the live feed.
 pub struct Live {
     pump: Rc<Pump>,
     history: Arc<dyn History>,
@@ -29,17 +30,17 @@ pub struct Live {
 }
 
 impl Live {
-    /// One worker's share of the hub.
+    /// Creates the entry point of one worker.
     pub fn new(hub: Hub, history: Arc<dyn History>, known: Known) -> Self {
         Self { pump: Pump::new(hub), history, known }
     }
 
-    /// Refuses a session that does not exist.
+    /// Rejects a session that does not exist.
     pub fn known(&self, id: &SessionId) -> Result<(), Refusal> {
         (self.known)(id)
     }
 
-    /// A subscriber that goes on after `asked`, or from now on.
+    /// Returns a subscriber that continues after `asked`, or starts now.
     pub async fn follow(
         &self,
         filter: &Filter,
@@ -56,7 +57,7 @@ impl Live {
         Ok(subscriber.standing_at(cursor, gap))
     }
 
-    /// A page of events as JSON: `{events, next}`, and `gap` where something is missing.
+    /// Returns a page of events as JSON: `{events, next}`, plus `gap` if events are missing.
     pub async fn page(
         &self,
         filter: Filter,
@@ -74,7 +75,7 @@ impl Live {
         .await
     }
 
-    /// A page of one session's events from its event number `at` on; says `at` and the `total` too.
+    /// Returns a page of one session's events from its event number `at` on, plus `at` and `total`.
     pub async fn page_at(&self, session: SessionId, at: i64, limit: usize) -> Result<Bytes, Refusal> {
         self.read(move |history| {
             let place = history.place(&session, at)?;
@@ -85,7 +86,7 @@ impl Live {
         .await
     }
 
-    /// Runs a blocking read in its turn.
+    /// Runs a blocking read once a reader permit is free.
     async fn read<T: Send + 'static>(
         &self,
         read: impl FnOnce(&dyn History) -> Result<T, Refusal> + Send + 'static,
@@ -94,7 +95,7 @@ impl Live {
         let readers = Arc::clone(self.pump.hub.readers());
         let turn = readers.acquire_owned().await.map_err(|_| interrupted())?;
         let history = Arc::clone(&self.history);
-        // The turn lasts as long as the read, which goes on when whoever asked has gone.
+        // The permit is held as long as the read runs, which continues even if the caller is gone.
         let read = move || {
             let _turn = turn;
             read(&*history)
@@ -122,7 +123,7 @@ fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece, place: Option<Plac
         out.extend_from_slice(format!(r#","gap":{}"#, gap.json()).as_bytes());
     }
     if let Some(Place { at, total, .. }) = place {
-        // Events that came while the page was read are counted as far as they are in it.
+        // Events that arrived while the page was read are counted if they are in the page.
         let total = total.max(at + piece.events.len() as u64);
         out.extend_from_slice(format!(r#","at":{at},"total":{total}"#).as_bytes());
     }

@@ -1,4 +1,4 @@
-//! `/api/actions/{id}`: the two logs that clients write.
+//! `/api/actions/{id}`: the two logs that clients append to.
 
 use actix_web::{HttpRequest, web};
 use session_model::{Command, LogKind, RecordBody};
@@ -26,13 +26,13 @@ pub async fn append_response(id: Id, producer: Producer, body: Body<Json>, sessi
     written(sessions.submit(&id.0, Command::Response(record), producer.0).await)
 }
 
-/// The actions.
+/// Returns the actions.
 pub async fn actions(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).log()?;
     streamed(Permit::new(caller).cover(sessions.log(&id.0, LogKind::Actions, query).await)).await
 }
 
-/// The responses.
+/// Returns the responses.
 pub async fn responses(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).log()?;
     streamed(Permit::new(caller).cover(sessions.log(&id.0, LogKind::Responses, query).await)).await

@@ -1,4 +1,4 @@
-//! `/api/admin`: copies of what is stored, for whoever runs the service.
+//! `/api/admin`: copies of the stored data, for operators.
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -15,11 +15,11 @@ use crate::sessions::{JsonStream, Refused, Sessions};
 
 type Kept = web::Data<Sessions>;
 
-/// The header with the path of the storage directory that is copied, percent-encoded.
+/// Header with the path of the copied storage directory, percent-encoded.
 pub const STORAGE_DIRECTORY: HeaderName = HeaderName::from_static("storage-directory");
 
-/// A bundle is unpacked here and packed by who takes it. `HEAD` begins no copy: it only tells which directory it
-/// would be of.
+/// Responds with a bundle. It is sent uncompressed; the receiver compresses it. `HEAD` starts no
+/// copy; it only returns which directory would be copied.
 fn bundle(
     caller: Caller,
     request: &HttpRequest,
@@ -40,19 +40,19 @@ fn begun(sessions: &Sessions) -> HttpResponseBuilder {
     answer
 }
 
-/// A path as it may stand in a header.
+/// Percent-encodes a path for use in a header.
 fn encoded(path: &Path) -> String {
     let plain = |byte: &u8| byte.is_ascii_graphic() && *byte != b'%';
     let bytes = path.as_os_str().as_bytes().iter();
     bytes.map(|b| if plain(b) { char::from(*b).to_string() } else { format!("%{b:02X}") }).collect()
 }
 
-/// The whole directory as of one position.
+/// Copies the whole directory as of one position.
 pub async fn backup(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     bundle(caller, &request, &sessions, || sessions.backup())
 }
 
-/// Sessions, each as of its own offset.
+/// Exports sessions, each as of its own offset.
 pub async fn export(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).export()?;
     bundle(caller, &request, &sessions, || sessions.export(&query))

@@ -1,4 +1,4 @@
-//! From what the sessions answer to a response.
+//! Converts results of the sessions module into HTTP responses.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -19,14 +19,14 @@ use crate::sessions::{JsonStream, Listed, Refused, Submitted};
 /// A handler's result.
 pub(super) type Answer = Result<HttpResponse, ApiError>;
 
-/// Borne by the answer to a request that repeats numbers: it is the answer to the first one with them, and nothing was
-/// stored now.
+/// Header set on the response to a request that repeats producer numbers. The response is that of
+/// the first request with these numbers, and nothing was stored this time.
 const PRODUCER_DUPLICATE: &str = "producer-duplicate";
-/// Borne by a page of a list that goes on: what to ask for the next one with.
+/// Header set on a list page that is not the last: the cursor of the next page.
 const NEXT_CURSOR: &str = "next-cursor";
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
 
-/// The answer to a write.
+/// Returns the response to a write.
 pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
     let Submitted { status, body, repeated, .. } = submitted?;
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
@@ -38,7 +38,7 @@ pub(super) fn written(submitted: Result<Submitted, Refused>) -> Answer {
     Ok(answer.body(body))
 }
 
-/// The answer to a read.
+/// Returns the response to a read.
 pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
     let body = body.into();
     let mut answer = HttpResponse::Ok();
@@ -46,10 +46,11 @@ pub(super) fn json(body: impl Into<Bytes>) -> HttpResponse {
     if body.len() <= SLICE { answer.body(body) } else { answer.body(Sliced(body)) }
 }
 
-/// How much of an answer the connection is given at a time: it copies what it is given.
+/// Maximum number of bytes handed to the connection at a time, because the connection copies what
+/// it is handed.
 const SLICE: usize = 64 * 1024;
 
-/// A body that is there, given out in slices.
+/// A complete body that is sent in slices.
 struct Sliced(Bytes);
 
 impl MessageBody for Sliced {
@@ -66,7 +67,7 @@ impl MessageBody for Sliced {
     }
 }
 
-/// The same of a stream's pieces.
+/// Splits a piece of a stream into slices.
 fn sliced(piece: Result<Bytes, Refusal>) -> impl Iterator<Item = Result<Bytes, Refusal>> {
     let (mut rest, mut refusal) = match piece {
         Ok(piece) => (piece, None),
@@ -78,8 +79,8 @@ fn sliced(piece: Result<Bytes, Refusal>) -> impl Iterator<Item = Result<Bytes, R
     })
 }
 
-/// The answer to a read that arrives in pieces. What goes wrong in its first two pieces is still an error of the
-/// usual kind, and an answer of one piece is sent with its length.
+/// Returns the response to a read that arrives in pieces. An error within the first two pieces
+/// still becomes a normal error response, and a response of a single piece is sent with its length.
 pub(super) async fn streamed(stream: Result<JsonStream, Refused>) -> Answer {
     let mut pieces = stream?;
     let first = pieces.next().await.transpose()?.unwrap_or_default();
@@ -96,7 +97,7 @@ pub(super) async fn streamed(stream: Result<JsonStream, Refused>) -> Answer {
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, JSON)).streaming(rest))
 }
 
-/// The answer to a list that is asked for in pages.
+/// Returns the response to a paginated list.
 pub(super) async fn listed(list: Listed, permit: Permit) -> Answer {
     let mut answer = streamed(permit.cover(Ok(list.json))).await?;
     if let Some(next) = list.next.and_then(|next| HeaderValue::try_from(next).ok()) {

@@ -1,8 +1,9 @@
-//! Request bodies: the right type, not too large, and not too slow.
+//! Reads request bodies: checks the type, and limits the size and the stall time.
 //!
-//! A body that arrives with its head, as most do, is taken as it is: no copy, no timer. Only one that lets the
-//! service wait gets a timer, which asks for progress, not for an end: large bodies over slow lines are welcome.
-//! Once the service is stopping a body that stalls is given up after half a second.
+//! A body that arrives together with its head, as most do, is used as it is: no copy, no timer. A
+//! timer is set only if the service has to wait for the body. The timer requires progress, not
+//! completion: large bodies over slow connections are accepted. While the service is stopping, a
+//! body that stalls for half a second is given up.
 
 mod media;
 mod packed;
@@ -32,26 +33,26 @@ use receiving::Receiving;
 
 pub use media::{Accepts, Json, Lines, Media, Patches};
 
-/// What a body may take.
+/// Limits of request bodies.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// The most bytes.
+    /// Maximum number of bytes.
     pub bytes: usize,
-    /// The longest time without progress.
+    /// Longest time without progress.
     pub stall: Duration,
     /// Cancelled when the service stops.
     pub draining: CancellationToken,
-    /// What takes secrets out of them.
+    /// Redacts secrets in bodies.
     pub redaction: Arc<Redaction>,
 }
 
-/// A whole body of a type that the route reads, screened.
+/// A complete, redacted body of a type that the route accepts.
 pub struct Body<A> {
-    /// The bytes, without their secrets.
+    /// The bytes, with secrets redacted.
     pub bytes: Bytes,
-    /// Whether they may bear tags in the place of secrets.
+    /// Whether the bytes may contain placeholders of redacted secrets.
     pub marked: bool,
-    /// What they are.
+    /// Media type of the body.
     pub media: Media,
     accepts: PhantomData<A>,
 }
@@ -69,7 +70,8 @@ impl<A: Accepts> FromRequest for Body<A> {
     }
 }
 
-/// Left by the guard: the body does not say how long it is, and counts for this user once it is there.
+/// Set by the guard: the body's length is not announced, so it is charged to this user once it has
+/// been received.
 pub struct Unannounced(pub UserId);
 
 type Counted = (Data<Limits>, UserId);
@@ -84,10 +86,12 @@ fn unbounded() -> Result<Receiving, Refusal> {
     Err(Refusal::new(Code::Internal, "the application has no bounds for bodies"))
 }
 
-/// The longest body that is screened at once: a longer one would hold up the others on this thread.
+/// Largest body that is redacted inline. A longer one would hold up the other connections of this
+/// thread.
 const SCREENED_AT_ONCE: usize = 512 << 10;
 
-/// What some programs write before a text, and what is no part of it (RFC 8259, 8.1).
+/// Byte order mark, which some programs write before a text. It is not part of the JSON (RFC 8259,
+/// 8.1).
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn unmarked(bytes: Bytes) -> Bytes {
@@ -96,7 +100,8 @@ fn unmarked(bytes: Bytes) -> Bytes {
 
 type Screening = Pin<Box<dyn Future<Output = Result<(Bytes, bool), Refusal>>>>;
 
-/// Screens a body on a thread of its own; `packed`: of how many bytes at most it is to be unpacked first.
+/// Redacts a body on a blocking thread. If `packed` is set, first decompresses it to at most that
+/// many bytes.
 fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool, packed: Option<usize>) -> Screening {
     let screened = actix_web::web::block(move || {
         let bytes = packed.map_or(Ok(bytes.clone()), |most| packed::unpack(&bytes, most))?;
@@ -108,17 +113,17 @@ fn screening(redaction: Arc<Redaction>, bytes: Bytes, lines: bool, packed: Optio
     })
 }
 
-/// A body on its way.
+/// A body that is being received.
 pub struct Reading<A> {
     request: HttpRequest,
     state: Option<Result<Receiving, Refusal>>,
-    /// A large or compressed body that is being screened on a thread of its own.
+    /// A large or compressed body that is being redacted on a blocking thread.
     screening: Option<Screening>,
     counted: Option<Counted>,
     accepts: PhantomData<A>,
 }
 
-// Nothing in it is pinned in place: the payload and the timers are `Unpin` or boxed.
+// Nothing in it relies on pinning: the payload and the timers are `Unpin` or boxed.
 impl<A> Unpin for Reading<A> {}
 
 impl<A: Accepts> Future for Reading<A> {
@@ -163,7 +168,8 @@ impl<A: Accepts> Future for Reading<A> {
     }
 }
 
-/// Whoever sends slowly may have lost their key or token on the way.
+/// Checks the caller's grant again: during a slow upload the key or token may have been revoked or
+/// expired.
 fn still_let_in(request: &HttpRequest) -> Result<(), ApiError> {
     let caller = Caller::extract(request).into_inner()?;
     if Permit::new(caller).holds() { Ok(()) } else { Err(caller::refused(Denied::Revoked)) }

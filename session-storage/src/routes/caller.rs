@@ -1,4 +1,5 @@
-//! Who is asking: recognised once for each request, by the guard of its route, and handed to the handlers.
+//! The caller of a request. The guard of the route authenticates it once per request, and the
+//! handlers receive it.
 
 use std::future::{Ready, ready};
 use std::net::IpAddr;
@@ -16,24 +17,24 @@ use crate::access::{Access, Denied, Principal, Scope};
 use crate::error::ApiError;
 use crate::sessions::Sessions;
 
-/// The subprotocol whose next name is a key or token.
+/// WebSocket subprotocol that is followed by a key or token as the next name.
 pub const BEARER_PROTOCOL: &str = "bearer";
-/// What a refused client is told to bring.
+/// The `WWW-Authenticate` challenge sent to rejected clients.
 const CHALLENGE: &str = "Bearer realm=\"session-storage\"";
 
-/// Who asks.
+/// The authenticated caller.
 #[derive(Clone)]
 pub struct Caller {
-    /// Them.
+    /// Principal of the caller.
     pub who: Arc<Principal>,
     access: Arc<Access>,
-    /// Where the handler notes the session that a body names, if anybody wants to know.
+    /// Where the handler records the session named in the body; `None` if it is not needed.
     pub named: Option<Arc<OnceLock<SessionId>>>,
 }
 
 impl Caller {
-    /// Recognises whoever sent this; `trusted`: they came through a door that only those can open who may. A ticket
-    /// counts where streams begin.
+    /// Authenticates the sender of a request. `trusted` means that the listener can be reached only
+    /// by callers with full access. A ticket is accepted only where a stream is opened.
     pub fn recognise(
         access: &Arc<Access>,
         request: &HttpRequest,
@@ -51,41 +52,42 @@ impl Caller {
         Ok(Self { who, access: Arc::clone(access), named: None })
     }
 
-    /// Notes which session this is about.
+    /// Records which session the request is about.
     pub fn concerns(&self, id: &SessionId) {
         if let Some(named) = &self.named {
             named.get_or_init(|| id.clone());
         }
     }
 
-    /// What they may see; `None`: everything.
+    /// Returns the scope: what the caller may see. `None` means everything.
     pub fn within(&self) -> Option<&Reach> {
         self.who.reach.as_deref()
     }
 
-    /// The same, to be kept.
+    /// Returns the scope as a shared reference.
     pub fn reach(&self) -> Option<Arc<Reach>> {
         self.who.reach.clone()
     }
 
-    /// The gate that recognised them.
+    /// Returns the access control that authenticated the caller.
     pub fn access(&self) -> &Arc<Access> {
         &self.access
     }
 
-    /// Whether everything may be shown to them.
+    /// Returns whether the caller may see everything.
     pub fn sees_everything(&self) -> bool {
         self.who.may(Scope::Read) && self.who.reach.is_none()
     }
 
-    /// Whether a session is within reach; one that is not there is if its name is.
+    /// Returns whether a session is within the caller's scope. A session that does not exist is, if
+    /// the scope names its id.
     pub fn reaches(&self, sessions: &Sessions, id: &SessionId) -> bool {
         let Some(reach) = self.within() else { return true };
         reach.names(id) || sessions.user_of(id).is_some_and(|user| reach.has_user(&user))
     }
 
-    /// The session that a request names. One that only the older service had under that name is there for those alone
-    /// who reach it.
+    /// Resolves a session id given in a request. A legacy id, which only the older service
+    /// accepted, resolves only for callers whose scope includes that session.
     pub fn names(&self, sessions: &Sessions, text: &str) -> Result<SessionId, Refusal> {
         SessionId::parse(text).or_else(|refusal| {
             let known = sessions.named(text).ok().filter(|id| self.reaches(sessions, id));
@@ -93,8 +95,9 @@ impl Caller {
         })
     }
 
-    /// Refuses the creation of a session that would not be within reach. That an id is taken by somebody else
-    /// can't be hidden from one who may choose ids freely; by whom, and what is in it, is.
+    /// Rejects the creation of a session that would be outside the caller's scope. A caller who may
+    /// choose ids freely can find out that an id is taken by another user; the owner and the
+    /// content stay hidden.
     pub fn may_create(&self, sessions: &Sessions, id: &SessionId, user: &UserId) -> Result<(), Refusal> {
         let Some(reach) = self.within() else { return Ok(()) };
         if reach.names(id) {
@@ -110,20 +113,21 @@ impl Caller {
     }
 }
 
-/// `Authorization: Bearer …`
+/// Returns the credential in `Authorization: Bearer …`.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let (scheme, shown) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| shown.trim())
 }
 
-/// `Sec-WebSocket-Protocol: bearer, …`: the only header that a page can give a WebSocket.
+/// Returns the credential in `Sec-WebSocket-Protocol: bearer, …`, the only header that a web page
+/// can set on a WebSocket.
 fn in_protocol(headers: &HeaderMap, begins_stream: bool) -> Option<&str> {
     let offered = headers.get(SEC_WEBSOCKET_PROTOCOL).filter(|_| begins_stream)?.to_str().ok()?;
     let mut names = offered.split(',').map(str::trim);
     names.next().filter(|name| *name == BEARER_PROTOCOL).and_then(|_| names.next())
 }
 
-/// `?ticket=…`
+/// Returns the ticket in `?ticket=…`.
 fn ticket(request: &HttpRequest) -> Option<String> {
     let pairs = request.query_string().split('&');
     let raw = pairs
@@ -132,7 +136,7 @@ fn ticket(request: &HttpRequest) -> Option<String> {
     raw.and_then(decode).map(std::borrow::Cow::into_owned)
 }
 
-/// The answer to one who is not let in.
+/// Returns the response to a denied request.
 pub fn refused(denied: Denied) -> ApiError {
     let challenge = match denied {
         Denied::Missing => CHALLENGE.to_owned(),
@@ -151,7 +155,8 @@ impl FromRequest for Caller {
         if let Some(caller) = request.extensions().get::<Self>() {
             return ready(Ok(caller.clone()));
         }
-        // The guard asks nobody while access control is off; a route without a guard shows no more than to anyone.
+        // The guard authenticates nobody while access control is off. A route without a guard then
+        // sees the anonymous caller.
         let access = request.app_data::<Arc<Access>>();
         let caller = access.filter(|access| !access.is_on()).map(|access| Self {
             who: Arc::clone(access.anonymous()),
@@ -162,7 +167,8 @@ impl FromRequest for Caller {
     }
 }
 
-/// How long the body says it is; `None` if it does not, or only says how long it is while it is compressed.
+/// Returns the announced length of the body. `None` if it is missing, or if it is the compressed
+/// length.
 pub fn announced(request: &HttpRequest) -> Option<u64> {
     if request.headers().contains_key(CONTENT_ENCODING) {
         return None;
@@ -170,7 +176,7 @@ pub fn announced(request: &HttpRequest) -> Option<u64> {
     request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-/// Where the request came from; `None` over the Unix socket.
+/// Returns the IP address of the client; `None` over the Unix socket.
 pub fn address(request: &HttpRequest) -> Option<IpAddr> {
     request.peer_addr().map(|peer| peer.ip())
 }

@@ -1,4 +1,4 @@
-//! The description of the API: for programs, for people, for language models.
+//! Description of the API for programs, people and language models.
 
 use actix_web::HttpResponse;
 use actix_web::http::header::CONTENT_TYPE;
@@ -12,12 +12,12 @@ fn text(kind: &'static str, body: &'static str) -> HttpResponse {
         .body(body)
 }
 
-/// OpenAPI 3.1.
+/// Returns the OpenAPI 3.1 document.
 pub async fn document() -> HttpResponse {
     text("application/json", openapi::json())
 }
 
-/// A page for people.
+/// Returns the HTML page for people.
 pub async fn page() -> HttpResponse {
     let mut response = text("text/html; charset=utf-8", page::html());
     let policy = actix_web::http::header::HeaderValue::from_static(page::POLICY);
@@ -25,12 +25,12 @@ pub async fn page() -> HttpResponse {
     response
 }
 
-/// Its style sheet.
+/// Returns the style sheet of the HTML page.
 pub async fn style() -> HttpResponse {
     text("text/css; charset=utf-8", page::STYLE)
 }
 
-/// A text for language models.
+/// Returns the text for language models.
 pub async fn llms() -> HttpResponse {
     text("text/plain; charset=utf-8", llms::text())
 }

@@ -18,7 +18,7 @@ const LAST_EVENT_ID: &str = "last-event-id";
 const DEFAULT_LIMIT: usize = 100;
 const MAX_LIMIT: usize = 1000;
 
-/// `?after=&limit=`; `since` is another name of `after`. `at` is for pages of one session.
+/// Query `?after=&limit=`; `since` is an alias of `after`. `at` applies to pages of one session.
 struct Query {
     after: Option<String>,
     since: Option<String>,
@@ -38,7 +38,7 @@ impl Query {
     }
 }
 
-/// The events of all sessions.
+/// Returns the events of all sessions.
 pub async fn all(
     caller: Caller,
     request: HttpRequest,
@@ -47,7 +47,7 @@ pub async fn all(
     answer(caller, &request, &live, Filter::default()).await
 }
 
-/// The events of one session.
+/// Returns the events of one session.
 pub async fn of_session(
     caller: Caller,
     request: HttpRequest,
@@ -83,12 +83,12 @@ async fn answer(
     Ok(stream(EventStream::new(subscriber.with_leave(Box::new(follower)))))
 }
 
-/// The number of an event in its session; a negative one counts from the end.
+/// Parses the number of an event in its session. A negative number counts from the end.
 fn number(at: &str) -> Result<i64, Refusal> {
     at.parse().map_err(|_| Refusal::new(Code::InvalidParameter, "`at` must be a whole number"))
 }
 
-/// The head of a stream, and the events that follow it.
+/// Returns the response to a stream request: its head, with the events as the body.
 fn stream(events: impl MessageBody + 'static) -> HttpResponse {
     HttpResponse::Ok()
         .content_type(EVENT_STREAM)
@@ -97,7 +97,7 @@ fn stream(events: impl MessageBody + 'static) -> HttpResponse {
         .body(events.boxed())
 }
 
-/// Whether a stream is asked for rather than a page.
+/// Returns whether the client asks for a stream and not for a page.
 pub(crate) fn wants_stream(request: &HttpRequest) -> bool {
     let accepted = request.headers().get_all(header::ACCEPT).filter_map(|value| value.to_str().ok());
     accepted
@@ -105,7 +105,8 @@ pub(crate) fn wants_stream(request: &HttpRequest) -> bool {
         .any(|kind| kind.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(EVENT_STREAM)))
 }
 
-/// A client that reconnects repeats its address: its `Last-Event-ID` is the newer one.
+/// Returns the requested start position. A reconnecting client repeats its URL, so `Last-Event-ID`
+/// is the newer position and takes precedence.
 fn position(request: &HttpRequest, query: &Query) -> Result<Option<Position>, Refusal> {
     if let Some(header) = request.headers().get(LAST_EVENT_ID) {
         let text = String::from_utf8_lossy(header.as_bytes());

@@ -1,4 +1,4 @@
-//! One who follows: has a leave, and a seat among the streams of their key.
+//! A follower of a stream: it has a grant, and counts towards the stream limit of its key.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,15 +11,16 @@ use super::permit::Permit;
 use crate::limits::{Limits, Seat};
 use crate::live::Leave;
 
-/// One who follows.
+/// A follower of a stream.
 pub(super) struct Follower {
     permit: Permit,
-    /// Counts the stream for as long as it is there.
+    /// Counts the stream for as long as the stream exists.
     _seat: Option<Seat>,
 }
 
 impl Follower {
-    /// Whoever was let in just now, if they have not too many streams already.
+    /// Creates a follower for a caller that was just admitted, unless the caller has too many
+    /// streams already.
     pub(super) fn new(caller: Caller, request: &HttpRequest) -> Result<Self, Refusal> {
         let limits = request.app_data::<web::Data<Limits>>();
         let seat = limits.map_or(Ok(None), |limits| limits.streams.enter(&name(&caller, request)));
@@ -29,7 +30,8 @@ impl Follower {
     }
 }
 
-/// Without keys everybody has the same name, and the address tells them apart.
+/// Returns the name by which streams are counted. With access control off, all callers have the
+/// same name, so the client's IP address is used.
 fn name(caller: &Caller, request: &HttpRequest) -> Arc<str> {
     match address(request).filter(|_| !caller.access().is_on()) {
         Some(address) => address.to_string().into(),

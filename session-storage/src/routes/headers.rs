@@ -1,4 +1,4 @@
-//! Request headers with a meaning: the producer's numbers, and the versions a client knows.
+//! Typed request headers: producer numbers, and the versions a client knows.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -21,7 +21,7 @@ fn refuse(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::InvalidParameter, why)
 }
 
-/// The numbers that make a repetition harmless; all three headers or none.
+/// Producer numbers, which make retries idempotent: all three headers or none.
 pub struct Producer(pub Option<ProducerNumbers>);
 
 impl FromRequest for Producer {
@@ -33,7 +33,7 @@ impl FromRequest for Producer {
             Ok(numbers) => numbers,
             Err(refusal) => return ready(Err(refusal.into())),
         };
-        // The id is stored with the numbers: one that is a secret is stored as any other is.
+        // The id is stored with the numbers, so a secret in it is redacted as in any other text.
         if let (Some(numbers), Some(bounds)) = (&mut numbers, request.app_data::<Bounds>())
             && let Cow::Owned(screened) = bounds.redaction.text(&numbers.id)
         {
@@ -61,7 +61,7 @@ fn producer(headers: &HeaderMap) -> Result<Option<ProducerNumbers>, Refusal> {
     Ok(Some(ProducerNumbers { id: id.to_owned(), epoch, seq }))
 }
 
-/// The version that must be the current one.
+/// Version that must be the current one (`If-Match`).
 pub struct IfMatch(pub Option<u64>);
 
 impl FromRequest for IfMatch {
@@ -82,18 +82,18 @@ fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Refusal> {
     }
 }
 
-/// `"7"`, `W/"7"` or `7`.
+/// Parses `"7"`, `W/"7"` or `7`.
 fn version(tag: &str) -> Option<u64> {
     let tag = tag.strip_prefix("W/").unwrap_or(tag);
     let bare = tag.strip_prefix('"').map_or(Some(tag), |tag| tag.strip_suffix('"'))?;
     number(bare)
 }
 
-/// The versions that the client has already.
+/// Versions that the client already has (`If-None-Match`).
 pub struct IfNoneMatch(Option<String>);
 
 impl IfNoneMatch {
-    /// Whether this version is one of them.
+    /// Returns whether the client has this version.
     pub fn has(&self, current: u64) -> bool {
         let tags = self.0.iter().flat_map(|tags| tags.split(','));
         tags.map(str::trim).any(|tag| tag == "*" || version(tag) == Some(current))

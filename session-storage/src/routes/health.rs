@@ -1,4 +1,4 @@
-//! `/health`: whether the service is well; `/`: what it offers.
+//! `/health`: health check; `/`: service information.
 
 use std::time::Instant;
 
@@ -13,27 +13,28 @@ use super::caller::Caller;
 use crate::error::ApiError;
 use crate::sessions::Sessions;
 
-/// The header with the run of the service: a name that is new at each start and tells nothing else.
+/// Header with the id of the service's run. It is new at each start and carries no other
+/// information.
 pub const STORAGE_RUN: HeaderName = HeaderName::from_static("storage-run");
 
-/// When the service started.
+/// Time at which the service started.
 #[derive(Clone, Copy, Debug)]
 pub struct Started(pub Instant);
 
 impl Started {
-    /// Seconds since then, to the millisecond.
+    /// Returns the seconds since the start, to the millisecond.
     fn uptime(self) -> f64 {
         self.0.elapsed().as_millis() as f64 / 1000.0
     }
 }
 
-/// Whether the service is well.
+/// Returns the health of the service.
 pub async fn health(request: HttpRequest, sessions: web::Data<Sessions>) -> Answer {
     let caller = Caller::extract(&request).await.ok();
     let uptime = request.app_data::<Started>().map_or(0.0, |started| started.uptime());
     let mut report = report(uptime, &sessions);
     if !caller.is_some_and(|caller| caller.sees_everything()) {
-        // Whether it is well is anybody's to know; how much there is, and who looks at it, is not.
+        // The status is public. The amount of data and the number of connections are not.
         report.retain(|field, _| field == "status" || field == "uptime");
     }
     if report["status"] == "ok" {
@@ -63,12 +64,12 @@ fn report(uptime: f64, sessions: &Sessions) -> Map<String, Value> {
     report
 }
 
-/// What `GET /` answers.
+/// Response body of `GET /`.
 #[derive(Clone, Debug)]
 pub struct About(Bytes);
 
 impl About {
-    /// With the list of the routes.
+    /// Creates the body with the list of the routes.
     pub fn new(endpoints: &impl serde::Serialize) -> Self {
         let about = json!({
             "service": env!("CARGO_PKG_NAME"),
@@ -79,7 +80,7 @@ impl About {
     }
 }
 
-/// Service, version and endpoints.
+/// Returns the service name, version and endpoints.
 pub async fn about(request: HttpRequest) -> HttpResponse {
     answer(request.app_data::<About>().map_or_else(Bytes::new, |about| about.0.clone()))
 }

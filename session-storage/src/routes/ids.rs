@@ -1,8 +1,9 @@
-//! Names in paths, decoded once and strictly.
+//! Parses ids and names in paths, strictly and with a single decoding.
 //!
-//! The router matches a path in which everything but `%2F`, `%25` and `%2B` is decoded, invalid UTF-8 replaced. A
-//! session id has none of those characters, so what it shows is judged as it is; one that the older service took for
-//! one may have them. Other names are read from the raw path instead.
+//! The router matches a path in which everything except `%2F`, `%25` and `%2B` is decoded and
+//! invalid UTF-8 is replaced. A session id contains none of those characters, so the router's text
+//! is validated as it is; a legacy id, which the older service accepted, may contain them. Other
+//! names are read from the raw path instead.
 
 use std::borrow::Cow;
 use std::future::{Ready, ready};
@@ -15,7 +16,7 @@ use super::body::Bounds;
 use crate::error::ApiError;
 use crate::sessions::Sessions;
 
-/// The session that a path names.
+/// The session named in the path.
 pub struct Id(pub SessionId);
 
 impl FromRequest for Id {
@@ -27,22 +28,23 @@ impl FromRequest for Id {
     }
 }
 
-/// The session id in the path, if it is one.
+/// Returns the session id in the path, if it is valid.
 pub fn parse(request: &HttpRequest) -> Result<SessionId, Refusal> {
     SessionId::parse(request.match_info().get("id").unwrap_or_default())
 }
 
-/// The session that the path names.
+/// Returns the session named in the path.
 pub fn session_of(request: &HttpRequest) -> Result<SessionId, Refusal> {
     let text = request.match_info().get("id").unwrap_or_default();
     parse(request).or_else(|refusal| match request.app_data::<web::Data<Sessions>>() {
-        // One of the older service may have any name.
+        // A legacy session may have any name.
         Some(sessions) => sessions.named(&decode(text).unwrap_or(Cow::Borrowed(text))),
         None => Err(refusal),
     })
 }
 
-/// Any other name, in the path's segment of this number. One that is a secret is what was stored in its place.
+/// Any other name, taken from the path segment with this index. A secret in it is redacted, as in
+/// the stored name.
 pub struct Name<const SEGMENT: usize>(pub String);
 
 impl<const SEGMENT: usize> FromRequest for Name<SEGMENT> {
@@ -65,7 +67,7 @@ fn malformed(segment: &str) -> Refusal {
     Refusal::new(Code::InvalidParameter, format!("`{segment}` in the path is not percent-encoded UTF-8"))
 }
 
-/// Percent-decodes; `None` if an escape is broken or the result is no UTF-8.
+/// Percent-decodes a text. Returns `None` if an escape is malformed or the result is not UTF-8.
 pub(super) fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
         return Some(Cow::Borrowed(text));

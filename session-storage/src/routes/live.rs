@@ -1,4 +1,4 @@
-//! `GET /ws`: the WebSocket.
+//! `GET /ws`: WebSocket endpoint of the live feed.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::error::ApiError;
 use crate::live::{Filter, Live, Position, Socket, Transport};
 use crate::sessions::Sessions;
 
-/// `?session=&user=&since=`; the old dashboard sends empty ones for none.
+/// Query `?session=&user=&since=`. The old dashboard sends empty values for missing ones.
 struct Query {
     session: Option<String>,
     user: Option<String>,
@@ -31,7 +31,7 @@ impl Query {
         Ok(Self { session: given.one("session")?, user: given.one("user")?, since: given.one("since")? })
     }
 
-    /// A user whose id is a secret is looked for as they are stored.
+    /// Builds the filter. Secrets in the user id are redacted, because the id is stored that way.
     fn filter(&self, caller: &Caller, request: &HttpRequest) -> Result<Filter, Refusal> {
         let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
         let screened = |user: String| match request.app_data::<Bounds>() {
@@ -52,7 +52,7 @@ fn named(parameter: &str, refusal: &Refusal) -> Refusal {
     Refusal::new(Code::InvalidParameter, format!("`{parameter}` is malformed: {}", refusal.message))
 }
 
-/// Upgrades to a WebSocket that goes on from `since`, or from now on.
+/// Upgrades to a WebSocket that continues from `since`, or starts now.
 pub async fn follow(
     caller: Caller,
     request: HttpRequest,
@@ -75,7 +75,8 @@ pub async fn follow(
     Ok(response.into())
 }
 
-/// A browser that offers a subprotocol wants it named in the answer.
+/// Returns whether the client offers the bearer subprotocol. A browser expects the response to name
+/// it.
 fn offers_bearer(request: &HttpRequest) -> bool {
     let offered = request.headers().get(SEC_WEBSOCKET_PROTOCOL).and_then(|names| names.to_str().ok());
     offered.is_some_and(|names| names.split(',').next().is_some_and(|name| name.trim() == BEARER_PROTOCOL))

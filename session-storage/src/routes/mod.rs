@@ -1,4 +1,4 @@
-//! Every path's handler: extract, one call, map.
+//! Request handlers: each extracts its input, makes one call and maps the result.
 
 pub mod actions;
 pub mod admin;

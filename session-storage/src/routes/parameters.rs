@@ -1,4 +1,4 @@
-//! Query parameters: unknown ones are ignored, malformed ones are refused by their name.
+//! Query parameters: unknown ones are ignored, and malformed ones are rejected by name.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -12,7 +12,7 @@ use crate::sessions::{ExportQuery, ListQuery, LogQuery, PageQuery};
 const LIST_LIMIT: usize = 50;
 const LIST_LIMITS: RangeInclusive<u64> = 0..=1000;
 
-/// A query string.
+/// A raw query string.
 #[derive(Clone, Copy)]
 pub(super) struct Parameters<'a>(pub(super) &'a str);
 
@@ -33,13 +33,13 @@ impl<'a> Parameters<'a> {
             .map(|(_, value)| value)
     }
 
-    /// Every value of a parameter that may be repeated.
+    /// Returns all values of a repeatable parameter.
     fn all(self, name: &str) -> Result<Vec<String>, Refusal> {
         let decoded = |raw| text(raw).ok_or_else(|| refuse(name, "is not percent-encoded UTF-8"));
         self.raw(name).map(decoded).collect()
     }
 
-    /// The value of a parameter that may be given once.
+    /// Returns the value of a parameter that may be given once.
     pub(super) fn one(self, name: &str) -> Result<Option<String>, Refusal> {
         let mut values = self.all(name)?;
         if values.len() > 1 {
@@ -48,13 +48,13 @@ impl<'a> Parameters<'a> {
         Ok(values.pop())
     }
 
-    /// A whole number.
+    /// Returns a parameter that is a whole number.
     pub(super) fn number(self, name: &str) -> Result<Option<u64>, Refusal> {
         let parse = |value: String| number(&value).ok_or_else(|| refuse(name, "must be a whole number"));
         self.one(name)?.map(parse).transpose()
     }
 
-    /// Yes or no.
+    /// Returns a boolean parameter.
     pub(super) fn switch(self, name: &str) -> Result<Option<bool>, Refusal> {
         match self.one(name)?.as_deref() {
             None => Ok(None),
@@ -64,13 +64,13 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Which sessions to export.
+    /// Returns which sessions to export.
     pub(super) fn export(self) -> Result<ExportQuery, Refusal> {
         let ids = self.all("session")?.iter().map(|id| SessionId::parse(id)).collect::<Result<_, _>>()?;
         Ok(ExportQuery { ids, user: self.one("user")? })
     }
 
-    /// Which records of a log.
+    /// Returns which records of a log to read.
     pub(super) fn log(self) -> Result<LogQuery, Refusal> {
         if self.0.is_empty() {
             return Ok(LogQuery::default());
@@ -89,7 +89,7 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// Which sessions.
+    /// Returns which sessions to list.
     pub(super) fn list(self) -> Result<ListQuery, Refusal> {
         let limit = self.page_limit()?.unwrap_or(LIST_LIMIT);
         Ok(ListQuery {
@@ -103,7 +103,7 @@ impl<'a> Parameters<'a> {
         })
     }
 
-    /// Which part of a list that is answered whole where nobody asks for pages.
+    /// Returns which page of a list to return. Without a limit such a list is returned whole.
     pub(super) fn page(self) -> Result<PageQuery, Refusal> {
         Ok(PageQuery { limit: self.page_limit()?, cursor: self.one("cursor")? })
     }
@@ -128,12 +128,12 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Digits alone, which `u64::from_str` is not content with.
+/// Parses decimal digits only; `u64::from_str` would also accept a `+`.
 pub(super) fn number(text: &str) -> Option<u64> {
     if text.bytes().all(|b| b.is_ascii_digit()) { text.parse().ok() } else { None }
 }
 
-/// The door for the fuzzer: any text may be a query string.
+/// Entry point for the fuzzer: any text may be a query string.
 #[cfg(any(test, fuzzing))]
 pub fn fuzz_parameters(query: &str) {
     let parameters = Parameters(query);

@@ -1,8 +1,10 @@
-//! The leave of one who was let in, for as long as their answer lasts: it ends with the key or token that it was given for.
+//! The grant of an admitted caller, for as long as its response lasts. The grant ends when the key
+//! or token it is based on ends.
 //!
-//! Nothing is given out without a look at it, and a look costs a comparison while the keys stay as they are. So what
-//! a revocation takes to count is what the watch of the files takes ([`crate::access::watch::EVERY`]); whoever does not
-//! read on then has what was on its way already, and gets nothing more.
+//! The grant is checked before each piece of the response. The check costs one comparison as long
+//! as the keys have not changed. A revocation therefore takes effect once the key files are reread,
+//! which happens every [`crate::access::watch::EVERY`]. A client that does not read at that time
+//! still gets what was already on its way, and nothing more.
 
 use std::time::{Duration, Instant};
 
@@ -14,23 +16,24 @@ use crate::clock::now;
 use crate::live::Leave;
 use crate::sessions::{JsonStream, Refused};
 
-/// One who was let in.
+/// Grant of an admitted caller.
 pub(super) struct Permit {
     caller: Caller,
-    /// The state of the keys that was looked at last.
+    /// Generation of the keys at the last check.
     generation: u64,
     ends: Option<(Timestamp, Instant)>,
 }
 
 impl Permit {
-    /// Whoever was let in just now. What changed since then is seen at the first look.
+    /// Creates the grant of a caller that was just admitted. Later changes are noticed at the first
+    /// check.
     pub(super) fn new(caller: Caller) -> Self {
         let ends = caller.who.until.map(with_instant);
-        // Not the current one: the keys may have changed since the caller was recognised.
+        // Not the current generation: the keys may have changed since the caller was authenticated.
         Self { generation: 0, caller, ends }
     }
 
-    /// An answer in pieces that breaks off when the leave ends.
+    /// Wraps a streamed response so that it is aborted when the grant ends.
     pub(super) fn cover(mut self, answer: Result<JsonStream, Refused>) -> Result<JsonStream, Refused> {
         let ended = || Refusal::new(Code::Unauthorized, "the key or token ended before the answer did");
         Ok(Box::pin(answer?.map(move |piece| if self.holds() { piece } else { Err(ended()) })))

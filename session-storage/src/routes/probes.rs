@@ -1,4 +1,4 @@
-//! For those who run the service: is it alive, is it ready, and what are its figures.
+//! Probes and metrics for operators: liveness, readiness, `/metrics`.
 
 use std::sync::Arc;
 
@@ -15,18 +15,19 @@ use crate::metrics::{self, Requests, exposition};
 use crate::sessions::Sessions;
 use crate::sessions::figures::Check;
 
-/// What is looked at beside the sessions.
+/// State that the probes check in addition to the sessions.
 #[derive(Clone)]
 pub struct Probed {
-    /// What was asked and answered.
+    /// Request counters.
     pub(crate) requests: Arc<Requests>,
-    /// Who is connected.
+    /// Open connections.
     pub(crate) connections: Connections,
     /// Cancelled when the service stops.
     pub(crate) draining: CancellationToken,
 }
 
-/// Whether the service can go on by itself. It can while its disk is full or a sync has failed: reads go on.
+/// Liveness: whether the service can continue without a restart. A full disk or a failed sync does
+/// not count against it, because reads still work.
 pub async fn alive(sessions: web::Data<Sessions>) -> Answer {
     if sessions.is_alive() {
         return Ok(answer(json!({"status": "alive"}).to_string()));
@@ -37,7 +38,7 @@ pub async fn alive(sessions: web::Data<Sessions>) -> Answer {
     Err(ApiError::with_fields(dead, report))
 }
 
-/// Whether the service takes writes.
+/// Readiness: whether the service accepts writes.
 pub async fn ready(probed: web::Data<Probed>, sessions: web::Data<Sessions>) -> Answer {
     let mut checks = sessions.checks().await;
     let draining = probed.draining.is_cancelled().then_some("the service is stopping");
@@ -58,7 +59,7 @@ fn report(is_ready: bool, checks: Vec<Check>) -> Map<String, Value> {
     report
 }
 
-/// The figures.
+/// Returns the metrics.
 pub async fn metrics(probed: web::Data<Probed>, sessions: web::Data<Sessions>) -> Answer {
     let read = move || metrics::report(&probed.requests, &probed.connections, &sessions.figures());
     let page = web::block(read).await;

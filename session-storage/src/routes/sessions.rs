@@ -1,4 +1,4 @@
-//! `/api/sessions`: birth, metadata, end, and the batch door.
+//! `/api/sessions`: creation, metadata, deletion, finalization and batches.
 
 use actix_web::{HttpRequest, rt, web};
 use serde_json::Value;
@@ -20,7 +20,7 @@ use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
 
-/// The body of `POST /api/sessions`.
+/// Body of `POST /api/sessions`.
 struct Creation {
     id: Option<SessionId>,
     user: UserId,
@@ -53,7 +53,8 @@ impl Creation {
     }
 }
 
-/// Whoever repeats a creation must say of which session: a new name each time would make a new session.
+/// Returns the given id, or a new one. With producer numbers the id is required: a retry without it
+/// would get a new id and create another session.
 fn id_or_new(id: Option<SessionId>, producer: &Producer) -> Result<SessionId, Refusal> {
     match (id, &producer.0) {
         (Some(id), _) => Ok(id),
@@ -88,33 +89,34 @@ pub async fn create(
         limits.quota.admit_bytes(&user, body.bytes.len() as u64)?;
         limits.quota.admit_session(&user, &id, |making| sessions.count_of(&user, making))?
     };
-    // A parent out of reach is treated like one that is not there.
+    // A parent outside the caller's scope is treated like one that does not exist.
     let may_link = parent.as_ref().is_none_or(|parent| caller.reaches(&sessions, parent));
     let created = sessions.create(&id, user, birth, parent, may_link, producer.0).await;
     place.into_iter().for_each(Place::answered);
     written(created)
 }
 
-/// Pages of metadata.
+/// Returns a page of session metadata.
 pub async fn list(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let query = Parameters(request.query_string()).list()?.screened(sessions.redaction());
     let list = sessions.list(query, caller.reach());
     streamed(Permit::new(caller).cover(list)).await
 }
 
-/// The whole session.
+/// Returns the whole session.
 pub async fn read(caller: Caller, id: Id, request: HttpRequest, sessions: Kept) -> Answer {
     let logs = Parameters(request.query_string()).switch("logs")?.unwrap_or(true);
     streamed(Permit::new(caller).cover(sessions.whole(&id.0, logs).await)).await
 }
 
-/// Removes a session. It leaves the lists that it is in also if the client does not wait for that.
+/// Deletes a session. The deletion completes, and the session leaves all lists, even if the client
+/// disconnects.
 pub async fn delete(id: Id, producer: Producer, sessions: Kept) -> Answer {
     let deletion = rt::spawn(async move { sessions.delete(&id.0, producer.0).await });
     written(deletion.await.map_err(|_| Refusal::new(Code::Internal, "the deletion was broken off"))?)
 }
 
-/// The sessions of a user.
+/// Returns the sessions of a user.
 pub async fn of_user(caller: Caller, user: Name<4>, request: HttpRequest, sessions: Kept) -> Answer {
     let page = Parameters(request.query_string()).page()?;
     let list = sessions.of_user(&user.0, &page, caller.reach())?;
@@ -133,12 +135,12 @@ pub async fn finalize(id: Id, producer: Producer, body: Body<Json>, sessions: Ke
     written(sessions.submit(&id.0, Command::Finalize(outcome), producer.0).await)
 }
 
-/// Opens a session again; the body is read and counts for nothing.
+/// Reopens a session. The body is read and ignored.
 pub async fn reopen(id: Id, producer: Producer, _body: Body<Json>, sessions: Kept) -> Answer {
     written(sessions.submit(&id.0, Command::Reopen, producer.0).await)
 }
 
-/// Applies a batch of lines; those that are refused count as errors like whole requests.
+/// Applies a batch of lines. Rejected lines are counted as errors, like rejected requests.
 pub async fn batch(
     id: Id,
     producer: Producer,

@@ -1,4 +1,4 @@
-//! `/api/state/{id}`: the state, its goals and agents.
+//! `/api/state/{id}`: the session state, its goals and agents.
 
 use actix_web::http::header::{ETAG, HeaderValue};
 use actix_web::{HttpRequest, HttpResponse, web};
@@ -14,7 +14,7 @@ use crate::sessions::Sessions;
 
 type Kept = web::Data<Sessions>;
 
-/// The state, now or at a version.
+/// Returns the state, current or at a version.
 pub async fn read(id: Id, known: IfNoneMatch, request: HttpRequest, sessions: Kept) -> Answer {
     let (version, state) = match Parameters(request.query_string()).number("version")? {
         Some(version) => (version, sessions.state_at(&id.0, version).await?),
@@ -31,7 +31,7 @@ fn tagged(version: u64, state: Bytes, known: &IfNoneMatch) -> HttpResponse {
     response
 }
 
-/// Merges into the state.
+/// Merges a patch into the state.
 pub async fn patch(
     id: Id,
     wanted: IfMatch,
@@ -77,7 +77,7 @@ pub async fn spawn_agent(id: Id, producer: Producer, body: Body<Json>, sessions:
     written(sessions.submit(&id.0, Command::SpawnAgent(agent), producer.0).await)
 }
 
-/// Notes that an agent is done.
+/// Records that an agent is done.
 pub async fn complete_agent(
     id: Id,
     agent: Name<5>,

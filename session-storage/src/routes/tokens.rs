@@ -1,4 +1,5 @@
-//! `POST /api/tokens` and `POST /api/tickets`: short-lived leave for one session, and for one stream.
+//! `POST /api/tokens` and `POST /api/tickets`: short-lived grants for one session, and for one
+//! stream.
 
 use std::time::Duration;
 
@@ -70,7 +71,8 @@ fn refuse(why: impl Into<String>) -> Refusal {
     Refusal::new(Code::InvalidRequest, why)
 }
 
-/// Scopes of a session token, with blanks or commas between; not `admin`, which is about more than one session.
+/// Parses the scopes of a session token, separated by spaces or commas. `admin` is not allowed,
+/// because it covers more than one session.
 pub fn scopes(text: &str) -> Result<Scopes, Refusal> {
     let names = text.split([' ', ',']).filter(|name| !name.is_empty());
     let scopes: Option<Vec<Scope>> = names.map(Scope::parse).collect();

@@ -1,4 +1,4 @@
-//! Archiving a session before retention lets it go.
+//! Archives a session before retention deletes it.
 
 use std::fs;
 use std::io;
@@ -16,22 +16,23 @@ use crate::store::{Store, export};
 /// Why a session was not archived.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchivingError {
-    /// It could not be copied.
+    /// The session could not be copied.
     #[error(transparent)]
     Copy(#[from] CopyError),
-    /// It could not be written or read back.
+    /// The bundle could not be written or read back.
     #[error(transparent)]
     Bundle(#[from] BundleError),
-    /// A local file could not be used.
+    /// A local file operation failed.
     #[error("failed to write a bundle: {0}")]
     Io(#[from] io::Error),
-    /// The archive did not take it.
+    /// The archive did not accept the bundle.
     #[error(transparent)]
     Archive(#[from] ArchiveError),
 }
 
 impl Sessions {
-    /// Archives a session and proves it; answers the offset that it was archived as of.
+    /// Archives a session and verifies the archived copy. Returns the offset as of which it was
+    /// archived.
     pub async fn archive(
         &self,
         id: &SessionId,
@@ -48,7 +49,7 @@ impl Sessions {
     }
 }
 
-/// A file that is needed for as long as this lives, also if who needs it is dropped.
+/// Deletes a temporary file on drop, so that it is also removed if the request is cancelled.
 struct Passing(PathBuf);
 
 impl Drop for Passing {

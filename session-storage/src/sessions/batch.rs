@@ -1,4 +1,4 @@
-//! Batches: many commands of one session as one entry of the journal.
+//! Batches: many commands of one session, written as one journal entry.
 
 use std::sync::Arc;
 
@@ -15,17 +15,19 @@ use super::write::{Attempt, Txn};
 use super::{Sessions, Submitted, large, not_found, now};
 use crate::store::cells::{Cell, Slot};
 
-/// The most lines of a batch, all of which are decided in one step.
+/// Maximum number of lines in a batch, all of which are decided in one step.
 const MAX_LINES: usize = 100_000;
-/// The most that the documents of a batch's ends of the session may take, in bytes of JSON: each repeats goals.
+/// Maximum total size of the final documents that a batch may create by ending the session
+/// repeatedly, in bytes of JSON. Each of them repeats the goals.
 const MAX_FINALS: usize = 10 << 20;
 
-/// The commands of a batch; a line that cannot be read keeps its place.
+/// Commands of a batch. A line that cannot be parsed keeps its position, as an error.
 pub(super) type Commands<'a> = Vec<Result<Command<'a>, Refusal>>;
 
 impl Sessions {
-    /// Applies the lines in order; each has its result. All are committed together, unless it is a large batch (see
-    /// [`large`]). `marked`: they may bear tags in the place of secrets.
+    /// Applies the lines in order; each has its own result. All are committed together, unless the
+    /// batch is large (see [`large`]). `marked` means that the lines may contain placeholders of
+    /// redacted secrets.
     pub async fn submit_batch(
         &self,
         id: &SessionId,
@@ -89,23 +91,23 @@ impl Sessions {
     }
 }
 
-/// The birth of a session that does not exist yet and is created by these commands.
+/// Returns the creation data for a session that these commands create.
 pub(super) fn birth_of(commands: &Commands<'_>, received: Timestamp) -> Birth {
     let first = commands.iter().find_map(|command| command.as_ref().ok());
     first.map(|command| command.birth(received)).unwrap_or_default()
 }
 
-/// Reads the lines; `marked`: they may bear tags in the place of secrets.
+/// Parses the lines. `marked` means that they may contain placeholders of redacted secrets.
 pub(super) fn parse(text: &str, marked: bool) -> Commands<'_> {
     lines_of(text).map(|line| Command::parse_line(line).map(|command| command.marked(marked))).collect()
 }
 
-/// The lines with anything in them.
+/// Returns the lines that are not blank.
 fn lines_of(text: &str) -> impl Iterator<Item = &str> {
     rows(text).map(|line| line.trim_matches([' ', '\t', '\r'])).filter(|line| !line.is_empty())
 }
 
-/// The text between the newlines.
+/// Splits the text at newlines.
 fn rows(text: &str) -> impl Iterator<Item = &str> {
     let mut begin = 0;
     memchr::memchr_iter(b'\n', text.as_bytes()).chain([text.len()]).map(move |end| {
@@ -115,13 +117,13 @@ fn rows(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The results of the lines, in order.
+/// Results of the lines, in order.
 pub(super) struct Results {
     pub(super) body: String,
-    /// How many lines have theirs.
+    /// Number of lines that have a result.
     pub(super) done: usize,
     pub(super) refused: Vec<Code>,
-    /// How much the documents of the ends take.
+    /// Total size of the final documents.
     finals: usize,
 }
 
@@ -130,7 +132,7 @@ impl Results {
         Self::going_on(String::new(), 0, lines)
     }
 
-    /// Those of a batch of which some lines are done.
+    /// Starts with the results of a batch whose first lines are already done.
     pub(super) fn going_on(body: String, done: usize, lines: usize) -> Self {
         let mut results = Self { body, done, refused: Vec::new(), finals: 0 };
         results.body.reserve(lines.saturating_sub(done) * 28 + 64);
@@ -190,14 +192,14 @@ impl Results {
         .expect("writing to a String cannot fail");
     }
 
-    /// Forgets the results behind so many.
+    /// Truncates the results to an earlier state.
     pub(super) fn cut(&mut self, body: usize, refused: usize, done: usize) {
         self.body.truncate(body);
         self.refused.truncate(refused);
         self.done = done;
     }
 
-    /// To be called behind the last one, with the offset of the newest event.
+    /// Closes the response, with the offset of the newest event. Call after the last result.
     pub(super) fn close(&mut self, offset: u64) {
         use std::fmt::Write;
         write!(self.body, "],\"offset\":{offset}}}").expect("writing to a String cannot fail");

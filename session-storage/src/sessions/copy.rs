@@ -1,8 +1,9 @@
-//! Copies of the running store as streams: single sessions, or the whole directory as of one position.
+//! Copies of the running store as streams: single sessions, or the whole directory as of one
+//! position.
 //!
-//! A thread of its own writes the bundle, since it reads all there is; the stream takes it over in pieces. A reader
-//! that is gone, or takes nothing for a minute, ends the thread. What breaks a copy off is logged, and the reader
-//! misses the manifest.
+//! A separate thread writes the bundle, because it reads all the data; the stream passes it on in
+//! pieces. If the reader is gone, or takes nothing for a minute, the thread ends. An error that
+//! aborts a copy is logged, and the copy then has no manifest.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -22,31 +23,31 @@ use crate::store::error::CopyError;
 use crate::store::index::Row;
 use crate::store::{Store, backup, export};
 
-/// How large a piece is.
+/// Size of a piece.
 const PIECE: usize = 256 << 10;
-/// How many pieces may wait for their reader.
+/// Maximum number of pieces that wait for the reader.
 const PIECES: usize = 4;
 /// How long a reader may take nothing.
 const STALL: Duration = Duration::from_mins(1);
 
-/// Which sessions to export; without ids and user: all.
+/// Which sessions to export. Without ids and a user, all of them.
 #[derive(Debug, Clone, Default)]
 pub struct ExportQuery {
-    /// These.
+    /// Only these sessions; empty means all.
     pub ids: BTreeSet<SessionId>,
-    /// Those of this user.
+    /// Only sessions of this user.
     pub user: Option<String>,
 }
 
 impl ExportQuery {
-    /// Whether a session is meant.
+    /// Returns whether a session is selected.
     pub fn wants(&self, id: &SessionId, row: &Row) -> bool {
         (self.ids.is_empty() || self.ids.contains(id))
             && self.user.as_ref().is_none_or(|user| row.user.as_str() == user)
     }
 }
 
-/// The stream's end at the writing thread.
+/// Writer on the thread's side of the stream.
 struct Pieces {
     to: Sender<Result<Bytes, Refusal>>,
     runtime: Handle,
@@ -80,7 +81,7 @@ impl Write for Pieces {
 }
 
 impl Sessions {
-    /// The sessions that are asked for, each as of its own offset.
+    /// Exports the selected sessions, each as of its own offset.
     pub fn export(&self, query: &ExportQuery) -> Result<JsonStream, Refused> {
         for id in &query.ids {
             self.known(id)?;
@@ -90,7 +91,7 @@ impl Sessions {
         self.copy("export", move |store, bundle| export_all(store, &ids, bundle))
     }
 
-    /// The whole directory as of one position.
+    /// Copies the whole directory as of one position.
     #[expect(clippy::redundant_closure, reason = "the function alone would fix the lifetime of the stream")]
     pub fn backup(&self) -> Result<JsonStream, Refused> {
         self.copy("backup", |store, bundle| backup::run(store, bundle))

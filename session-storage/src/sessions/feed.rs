@@ -1,4 +1,4 @@
-//! From the commit thread to the hub: durable events become published ones.
+//! Passes durable events from the commit thread to the hub.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::live::{Hub, Published};
 use crate::store::committer::Observer;
 use crate::store::log_writer::PendingEvent;
 
-/// Tells the hub.
+/// Observer of commits that publishes their events to the hub.
 pub(super) struct Feed {
     hub: Arc<Hub>,
 }
@@ -24,7 +24,7 @@ impl Observer for Feed {
         if events.last().is_none_or(|last| self.hub.pass(last.offset)) {
             return;
         }
-        // One copy of the group, shared by all its events.
+        // One copy of the group's bytes, shared by all its events.
         let buffer = Bytes::copy_from_slice(buffer);
         let published: Vec<Published> = events
             .iter()

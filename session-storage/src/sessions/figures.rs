@@ -1,4 +1,4 @@
-//! What there is to say about the store and the live feed in numbers, and whether the service is ready.
+//! Metrics of the store and the live feed, and readiness checks.
 
 use std::sync::Arc;
 
@@ -6,50 +6,50 @@ use super::Sessions;
 use crate::live::{self, Counts, Lag};
 use crate::store;
 
-/// The numbers of one moment; what has been counted so far stands behind the references.
+/// Metrics at one moment. The counters are behind references.
 #[derive(Debug)]
 pub struct Figures<'a> {
-    /// What the store has counted.
+    /// Counters of the store.
     pub store: &'a store::figures::Figures,
-    /// What the live feed has counted.
+    /// Counters of the live feed.
     pub live: &'a live::Figures,
-    /// How many sessions there are, and how many of them are completed.
+    /// Number of sessions, and how many of them are completed.
     pub sessions: (usize, usize),
-    /// How many are in memory.
+    /// Number of sessions in memory.
     pub loaded: usize,
-    /// How many are set aside.
+    /// Number of quarantined sessions.
     pub quarantined: usize,
-    /// How many have files that do not hold all that the journal says.
+    /// Number of sessions whose files do not contain everything that the journal says.
     pub behind: usize,
-    /// How many wait for their snapshots.
+    /// Number of sessions that wait for their snapshots.
     pub awaiting_snapshots: usize,
     /// Events and bytes that wait for the next commit.
     pub waiting: (usize, usize),
-    /// The offset of the newest durable event.
+    /// Offset of the newest durable event.
     pub offset: u64,
-    /// The journal's segments and their length.
+    /// Number of journal segments, and their total size in bytes.
     pub journal: (usize, u64),
-    /// Bytes that are free on the file system, and its size; 0 where that cannot be known.
+    /// Free bytes on the file system, and its size; 0 if unknown.
     pub disk: (u64, u64),
     /// Whether a sync has failed.
     pub failed: bool,
-    /// Who follows.
+    /// Numbers of live subscribers.
     pub followers: Counts,
-    /// How far behind they are.
+    /// Lag of the live subscribers.
     pub lag: Lag,
 }
 
-/// One thing that has to be so for the service to be ready, and why it is not.
+/// One condition of readiness, with the reason if it is not met.
 #[derive(Debug)]
 pub struct Check {
-    /// Its name on the wire.
+    /// Name of the check on the wire.
     pub name: &'static str,
-    /// Why not.
+    /// Why the check fails; `None` if it passes.
     pub fault: Option<&'static str>,
 }
 
 impl Sessions {
-    /// The numbers of now. Looks at the journal's files.
+    /// Returns the current metrics. Reads the journal's files.
     pub fn figures(&self) -> Figures<'_> {
         let store = &self.store;
         Figures {
@@ -70,12 +70,13 @@ impl Sessions {
         }
     }
 
-    /// Whether the store's threads run: if they do not, only a restart helps.
+    /// Returns whether the store's threads are running. If not, only a restart helps.
     pub fn is_alive(&self) -> bool {
         self.store.threads_run()
     }
 
-    /// What a write needs. The journal is recovered once there is a store at all.
+    /// Checks what a write needs. Recovery needs no check: the journal is recovered before a store
+    /// exists.
     pub async fn checks(&self) -> Vec<Check> {
         let store = Arc::clone(&self.store);
         let probe = actix_web::web::block(move || store.probe()).await;

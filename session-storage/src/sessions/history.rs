@@ -1,4 +1,4 @@
-//! The past, by position: a session's from its three logs, everybody's from the journal.
+//! Event history by position: one session's from its three logs, all others from the journal.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,7 +14,7 @@ use crate::store::journal_reader::{self, PageLimit};
 use crate::store::log_file::{CHUNK, LogFile, by_offset};
 use crate::store::segment::Entry;
 
-/// The store as the live feed sees it.
+/// The store as an event history for the live feed.
 pub(super) struct StoreHistory {
     store: Arc<Store>,
 }
@@ -24,14 +24,15 @@ impl StoreHistory {
         Self { store }
     }
 
-    /// The session whose own logs hold all that the filter asks for, and the offset of its birth.
+    /// Returns the session whose own logs contain everything the filter asks for, and the offset of
+    /// its creation.
     fn whole_session<'f>(&self, filter: &'f Filter) -> Option<(&'f SessionId, u64)> {
         let id = filter.session.as_ref().filter(|_| filter.user.is_none())?;
         let row = self.store.index.get(id.as_str())?;
         filter.may_see(id, &row.user).then_some((id, row.created_offset))
     }
 
-    /// What the journal holds for a filter, from a position on.
+    /// Returns the journal's events for a filter, after a position.
     fn journaled(
         &self,
         filter: &Filter,
@@ -44,8 +45,9 @@ impl StoreHistory {
         page.map(|page| HistoryPage { events: page.events, next: page.next }).map_err(|e| failed(&e))
     }
 
-    /// Whether a position is of before a session was born, and the journal still tells what it has missed of earlier
-    /// ones of that name. Whoever begins at 0 asks for this life alone.
+    /// Returns whether a position lies before the session's creation and the journal still has all
+    /// events since that position, so that those of earlier sessions with the same id can be
+    /// returned. Position 0 asks for the current session only.
     fn is_of_an_earlier_life(&self, after: u64, born: u64) -> bool {
         let oldest = self.store.segments.firsts().first().map_or(u64::MAX, |first| first - 1);
         after > 0 && after + 1 < born && after >= oldest
@@ -88,7 +90,8 @@ impl History for StoreHistory {
         if !self.is_of_an_earlier_life(after, born) {
             return session_page(&self.store, id, after, until, limit);
         }
-        // Costs the way from the position to the birth. An empty page has come to its end.
+        // The cost is the distance from the position to the creation. An empty page means that the
+        // part before the creation is done.
         let earlier = self.journaled(filter, after, born - 1, limit)?;
         if earlier.events.is_empty() {
             return session_page(&self.store, id, born - 1, until, limit);
@@ -102,7 +105,7 @@ impl History for StoreHistory {
     }
 }
 
-/// Walks over one log from a place on, keeping the next line at hand.
+/// Reads one log from a position on, with the next lines buffered.
 struct Cursor {
     log: LogKind,
     file: LogFile,
@@ -117,7 +120,7 @@ impl Cursor {
         Ok(Self { log, file, at, lines: VecDeque::new() })
     }
 
-    /// The offset of the next line, if there is one.
+    /// Returns the offset of the next line, if there is one.
     fn peek(&mut self, size: usize) -> Result<Option<u64>, Refusal> {
         if self.lines.is_empty() && self.at < self.file.len() {
             let piece =

@@ -1,8 +1,8 @@
-//! A session and its parent's list of children, changed by one commit.
+//! Changes a session and its parent's list of children in one commit.
 //!
-//! Both are decided under both locks and appended to one group of the journal, with no wait between: whoever has
-//! asked may go away at any time, and the machine may stop, and there is still no child without its place in the list
-//! and no place without its child.
+//! Both are decided under both locks and appended to one journal group, with no await in between.
+//! The requester may disconnect at any time, and the machine may stop, and there is still no child
+//! without its entry in the list and no entry without its child.
 
 use std::sync::Arc;
 
@@ -15,17 +15,17 @@ use super::write::Attempt;
 use super::{Sessions, Submitted, commit_refusal, now};
 use crate::store::cells::{Cell, Loaded, Slot};
 
-/// What becomes of a session's place in its parent's list.
+/// How a session's entry in its parent's list changes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kin {
-    /// It is entered.
+    /// The session is added to the list.
     Joins,
-    /// It is taken out, if the session has gone.
+    /// The session is removed from the list, if it was deleted.
     Leaves,
 }
 
-/// Both slots. None is kept while the other is waited for, so that two who want the same two never wait for one
-/// another.
+/// Locks both slots. Neither is held while waiting for the other, so two requests for the same two
+/// slots cannot deadlock.
 async fn both<'c>(own: &'c Cell, parents: &'c Cell) -> (MutexGuard<'c, Slot>, MutexGuard<'c, Slot>) {
     loop {
         {
@@ -39,7 +39,8 @@ async fn both<'c>(own: &'c Cell, parents: &'c Cell) -> (MutexGuard<'c, Slot>, Mu
 }
 
 impl Sessions {
-    /// Like [`Sessions::write`], with the session's place in its parent's list. A parent that is not there has none.
+    /// Like [`Sessions::write`], but also updates the parent's list of children. A parent that does
+    /// not exist has no list.
     pub(super) async fn write_with_parent(
         &self,
         id: &SessionId,
@@ -57,7 +58,7 @@ impl Sessions {
             match attempted {
                 Both::LoadParent => {
                     match self.load_to_write(&parents).await {
-                        // It was set aside just now, and has no list any more.
+                        // The parent was quarantined just now and no longer has a list.
                         Err(refusal) if refusal.code == Code::SessionQuarantined => {}
                         loaded => loaded?,
                     }
@@ -88,7 +89,8 @@ impl Sessions {
         let _together = self.store.journal.together().map_err(commit_refusal)?;
         let own = attempt(cell, &mut slot)?;
         let is_gone = matches!(&*slot, Slot::Absent(_));
-        // One that was there already may have another parent, or none: the list follows what it says itself.
+        // A session that already existed may have another parent, or none: the list follows the
+        // session's own metadata.
         let is_its_child = matches!(
             &*slot,
             Slot::Loaded(own) if own.view.metadata.parent() == Some(parents.id.as_str())
@@ -117,10 +119,10 @@ impl Sessions {
     }
 }
 
-/// How far both came.
+/// Result of an attempt on both sessions.
 enum Both {
-    /// The parent has to be read first.
+    /// The parent must be loaded first.
     LoadParent,
-    /// What came of the session itself, and of its place in the list.
+    /// Results for the session itself, and for its entry in the list.
     Done(Attempt, Option<Attempt>),
 }

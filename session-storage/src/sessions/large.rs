@@ -1,15 +1,18 @@
-//! Large batches: stored in parts, on a thread of their own.
+//! Large batches: stored in parts, on a blocking thread.
 //!
-//! Nobody else can append while lines are decided under the journal's lock, and every write waits for the commit that
-//! is under way. So a large batch is appended a millisecond's worth of lines at a time, and its thread waits for the
-//! disk before it goes on: what others wait for does not grow with the batch.
+//! No other write can be appended while lines are decided under the journal's lock, and every write
+//! waits for the commit in progress. A large batch is therefore appended one millisecond's worth of
+//! lines at a time, and its thread waits for the disk before it continues: the waiting time of
+//! other writes does not grow with the batch.
 //!
-//! The parts are commits of their own, in order. Each bears the producer's numbers and says how many lines are done.
-//! After a crash or a failed commit, a repeat with these numbers goes on behind the last part that was stored, and is
-//! answered with all results. A batch without numbers of which only the beginning was stored is answered with the
-//! results of these lines, and with the reason for each of the others.
+//! The parts are separate commits, in order. Each contains the producer numbers and the number of
+//! lines done. After a crash or a failed commit, a retry with the same numbers continues after the
+//! last stored part, and its response contains all results. If only the beginning of a batch
+//! without numbers was stored, the response contains the results of those lines, and an error for
+//! each of the others.
 //!
-//! Other requests for the session wait for their turn meanwhile (see [`Cell::short`]) and block no thread.
+//! Meanwhile, other requests for the session wait for their turn (see [`Cell::short`]) and block no
+//! thread.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,27 +31,28 @@ use crate::store::error::CommitError;
 use crate::store::segment::ProducerCommit;
 use crate::store::ticket::{Group, Ticket};
 
-/// How many large batches are worked on at the same time; the others wait.
+/// Number of large batches processed at the same time; others wait.
 pub(super) const AT_ONCE: usize = 4;
-/// A batch with more lines is large,
+/// A batch with more lines than this is large.
 const LINES: usize = 1_000;
-/// or one with more bytes.
+/// A batch with more bytes than this is large.
 const BYTES: usize = 512 << 10;
-/// For how long a part is decided, under the journal's lock,
+/// How long lines are decided for one part, under the journal's lock.
 const PART_TIME: Duration = Duration::from_millis(1);
-/// and about how many bytes it has at most.
+/// Approximate maximum size of one part, in bytes.
 const PART_BYTES: usize = 64 << 10;
-/// After so many bytes the thread waits until they are durable.
+/// Number of appended bytes after which the thread waits until they are durable.
 const AHEAD: usize = 64 << 10;
 
-/// Whether a batch is worked on by a thread of its own.
+/// Returns whether a batch is large and processed on a blocking thread.
 pub(super) fn is_large(lines: usize, bytes: usize) -> bool {
     lines > LINES || bytes > BYTES
 }
 
-/// What the thread comes back with.
+/// Result of the thread's work.
 enum Worked {
-    /// Nothing was stored: an [`Attempt`] without its ticket, which stays where it is waited for.
+    /// Nothing was stored. Like [`Attempt::Answered`], but with the commit group in place of the
+    /// ticket, which is created where it is awaited.
     Answered(Option<Arc<Group>>, Submitted),
     Stored(Stored),
 }
@@ -56,28 +60,28 @@ enum Worked {
 /// What was appended of a batch.
 struct Stored {
     results: Results,
-    /// How many lines it has.
+    /// Number of lines in the batch.
     lines: usize,
     /// The parts of each commit, in order.
     commits: Vec<Parts>,
-    /// Why no more was appended.
+    /// Why appending stopped early.
     failed: Option<CommitError>,
 }
 
-/// The parts that are one commit.
+/// Parts that belong to the same commit.
 struct Parts {
     group: Arc<Group>,
-    /// How much of the results is that of these parts and those before them.
+    /// Length of the results up to and including these parts.
     results: usize,
     refused: usize,
     done: usize,
-    /// The newest event.
+    /// Offset of the newest event.
     offset: u64,
 }
 
 impl Sessions {
-    /// Applies a large batch like [`Sessions::submit_batch`]. It is done to its end, also if nobody waits for it any
-    /// more.
+    /// Applies a large batch like [`Sessions::submit_batch`]. The batch is processed to its end
+    /// even if the requester is gone.
     pub(super) async fn submit_large(
         &self,
         id: &SessionId,
@@ -118,7 +122,8 @@ impl Sessions {
         }
     }
 
-    /// Decides and appends under the session's lock; `None`: the session has to be read first.
+    /// Decides and appends under the session's lock. Returns `None` if the session must be loaded
+    /// first.
     fn store_parts(
         &self,
         cell: &Arc<Cell>,
@@ -179,7 +184,7 @@ impl Sessions {
             let fill = |txn: &mut Txn<'_, '_>| {
                 let results = &mut stored.results;
                 let from = results.done;
-                // How the answer begins belongs to the first part.
+                // The first part includes the opening of the response.
                 let begin = if from == 0 { 0 } else { results.body.len() };
                 let first = txn.writer.written();
                 let begun = Instant::now();
@@ -238,7 +243,7 @@ impl Stored {
         }
     }
 
-    /// Waits for the commits. `repeats`: the sender can send it again with its producer's numbers.
+    /// Waits for the commits. `repeats` means that the sender can retry with its producer numbers.
     async fn answer(mut self, repeats: bool) -> Result<Submitted, Refused> {
         let mut durable = None;
         for parts in std::mem::take(&mut self.commits) {

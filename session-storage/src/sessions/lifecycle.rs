@@ -1,4 +1,4 @@
-//! Making and removing sessions, with their places among their parents' children.
+//! Creates and deletes sessions, including their entries in their parents' lists of children.
 
 use serde_json::Value;
 use session_model::event::Birth;
@@ -10,13 +10,13 @@ use super::refused::Refused;
 use super::{Sessions, Submitted};
 
 impl Sessions {
-    /// A name for a session that nobody has named.
+    /// Returns a new id for a session that was given none.
     pub fn new_id() -> Result<SessionId, Refusal> {
         SessionId::parse(&crate::clock::new_id())
     }
 
-    /// Makes a session, or claims one that a first write had made. `parent` is linked to it if it is there and
-    /// `may_link`.
+    /// Creates a session, or claims one that was created by a first write. `parent` is linked to it
+    /// if the parent exists and `may_link` is true.
     pub async fn create(
         &self,
         id: &SessionId,
@@ -38,7 +38,7 @@ impl Sessions {
         Ok(answer)
     }
 
-    /// Removes a session, and its place in its parent's list.
+    /// Deletes a session, and its entry in its parent's list.
     pub async fn delete(
         &self,
         id: &SessionId,
@@ -47,8 +47,9 @@ impl Sessions {
         self.leave(id, Command::Delete, producer).await
     }
 
-    /// Removes a session if it is still completed: that is decided under its lock, so that one which was opened
-    /// again meanwhile stays; so does one that something has happened to since `as_of`. Answers whether it went.
+    /// Deletes a session if it is still completed. This is decided under the session's lock, so a
+    /// session that was reopened in the meantime is kept, and so is one that has changed since
+    /// `as_of`. Returns whether the session was removed.
     pub async fn retire(&self, id: &SessionId, as_of: Option<u64>) -> Result<bool, Refused> {
         self.leave(id, Command::Retire { as_of }, None).await?;
         Ok(!self.exists(id))
@@ -70,8 +71,9 @@ impl Sessions {
         Ok(answer)
     }
 
-    /// Takes a session that has gone out of the lists that an agent of another session has put it in. It need not say so
-    /// itself, and so that is no part of its deletion: a crash in between leaves it listed.
+    /// Removes a deleted session from lists to which another session's agent has added it. The
+    /// session itself need not name those parents, so this is not part of its deletion: a crash in
+    /// between leaves it listed.
     async fn leave_lists(&self, id: &SessionId) {
         for parent in self.store.index.parents_of(id.as_str()) {
             let command = Command::LinkChild { child: id.to_string(), present: false };

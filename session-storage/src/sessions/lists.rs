@@ -1,8 +1,10 @@
-//! Lists and statistics: from the index, and the metadata of just those sessions that are answered.
+//! Lists and statistics, from the index and the metadata of only those sessions that are returned.
 //!
-//! A list is given out in pieces, which are made as the client takes them: whatever its length, and however slow its
-//! reader, it costs a piece. It goes on from the place of the last session, so a session that comes or goes meanwhile
-//! moves no other; one that comes stands before a list that began before it.
+//! A list is streamed in pieces that are created as the client reads them. It costs one piece of
+//! memory, however long the list and however slow the reader. Each piece continues after the last
+//! session of the previous one, so a session that is added or removed in the meantime does not
+//! shift the others. A new session sorts before the start of a newest-first list that is already
+//! being read.
 
 use std::sync::Arc;
 
@@ -19,75 +21,75 @@ use crate::store::cells::Slot;
 use crate::store::index::{Age, Order, Row};
 use crate::store::layout::METADATA;
 
-/// A list's filter.
+/// Filter of a session list.
 #[derive(Debug, Clone, Default)]
 pub struct ListQuery {
-    /// Only this user's.
+    /// Only sessions of this user.
     pub user: Option<String>,
-    /// Only those with this status.
+    /// Only sessions with this status.
     pub status: Option<String>,
-    /// Only those that ended so.
+    /// Only sessions with this outcome.
     pub outcome: Option<String>,
-    /// Only those with this tag.
+    /// Only sessions with this tag.
     pub tag: Option<String>,
-    /// Only those whose id (also that of the older service), user or a tag contains this text, case aside.
+    /// Only sessions whose id (or legacy id), user or a tag contains this text, ignoring case.
     pub q: Option<String>,
-    /// At most so many.
+    /// Maximum number of sessions.
     pub limit: usize,
-    /// From where the page before ended.
+    /// Cursor at which the previous page ended.
     pub cursor: Option<String>,
 }
 
-/// A part of a list.
+/// Page of a list.
 #[derive(Debug, Clone, Default)]
 pub struct PageQuery {
-    /// At most so many; `None`: all there are.
+    /// Maximum number of sessions; `None` means all.
     pub limit: Option<usize>,
-    /// From where the page before ended.
+    /// Cursor at which the previous page ended.
     pub cursor: Option<String>,
 }
 
-/// A list as an answer.
+/// A list as a response.
 pub struct Listed {
-    /// The list.
+    /// The streamed list.
     pub json: JsonStream,
-    /// The cursor of the next page, if there is one.
+    /// Cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
-/// What the asker may see; `None`: everything.
+/// The caller's scope: what the caller may see. `None` means everything.
 pub type Within = Option<Arc<Reach>>;
 
 fn sees(within: &Within, id: &SessionId, row: &Row) -> bool {
     within.as_ref().is_none_or(|reach| reach.covers(id, &row.user))
 }
 
-/// How much of a list is read at once: about so many bytes,
+/// Approximate size of one piece of a list, in bytes.
 const PIECE: usize = 64 * 1024;
-/// and so many rows of the index at a time.
+/// Number of index rows read at a time.
 const ROWS: usize = 64;
 
-/// What a list shows of a session.
+/// What a list contains for each session.
 #[derive(Clone, Copy)]
 enum Shape {
-    /// Its metadata.
+    /// The metadata.
     Metadata,
-    /// Its id, user and creation.
+    /// The id, user and creation time.
     Brief,
-    /// Its id.
+    /// The id.
     Id,
 }
 
-/// Which sessions are in a list.
+/// Decides which sessions are in a list.
 type Wanted = Box<dyn Fn(&SessionId, &Row) -> bool + Send>;
 
-/// A list being given out.
+/// A list that is being streamed.
 struct Walk {
     store: Arc<Store>,
     wanted: Wanted,
     shape: Shape,
     age: Age,
-    /// Behind which session it goes on.
+    /// The session after which the list continues.
     at: Option<Order>,
     left: usize,
     any: bool,
@@ -108,7 +110,7 @@ impl Walk {
         Self { left, ..self }
     }
 
-    /// A page of it, and the cursor of the next one.
+    /// Restricts the list to a page, and returns the cursor of the next page.
     fn page(mut self, page: &PageQuery) -> Result<(Self, Option<String>), Refusal> {
         self.at = page.cursor.as_deref().map(parse_cursor).transpose()?;
         let Some(limit) = page.limit else { return Ok((self, None)) };
@@ -123,7 +125,8 @@ impl Walk {
         self.store.index.walk(self.age, self.at.as_ref(), limit, &self.wanted)
     }
 
-    /// The next piece, and whether there may be another. A session that went meanwhile is left out. Blocks on the disk.
+    /// Returns the next piece, and whether more may follow. Skips sessions deleted in the meantime.
+    /// Blocks on the disk.
     fn piece(&mut self) -> (Vec<u8>, bool) {
         let mut out = Vec::new();
         while out.len() < PIECE {
@@ -158,7 +161,7 @@ impl Walk {
         }
     }
 
-    /// The whole answer: the array, and what stands around it.
+    /// Streams the whole response: the array, with the text before and after it.
     fn stream(self, before: &[u8], after: Vec<u8>) -> JsonStream {
         let mut head = before.to_vec();
         head.push(b'[');
@@ -181,7 +184,8 @@ impl Walk {
 }
 
 impl ListQuery {
-    /// With what was stored in the place of secrets, which is what can be found.
+    /// Redacts the filter's texts, because stored texts are redacted and can only be found that
+    /// way.
     #[must_use]
     pub fn screened(mut self, redaction: &Redaction) -> Self {
         for text in [&mut self.user, &mut self.outcome, &mut self.tag, &mut self.q].into_iter().flatten() {
@@ -206,7 +210,7 @@ fn contains(id: &SessionId, row: &Row, text: &str) -> bool {
     names.any(found) || row.tags.iter().any(|tag| found(tag))
 }
 
-/// `<created>~<offset>~<id>`
+/// Formats a cursor as `<created>~<offset>~<id>`.
 fn cursor_of((created, offset, id): &Order) -> String {
     format!("{}~{offset}~{id}", created.as_millis())
 }
@@ -227,7 +231,7 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
 }
 
 impl Sessions {
-    /// `[{sessionId, userId, created}]` of a user, oldest first.
+    /// Returns the sessions of a user as `[{sessionId, userId, created}]`, oldest first.
     pub fn of_user(&self, user: &str, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
         let user = user.to_owned();
         let wanted = move |id: &SessionId, row: &Row| row.user.as_str() == user && sees(&within, id, row);
@@ -237,20 +241,20 @@ impl Sessions {
         Ok(Listed { json: walk.stream(b"", Vec::new()), next })
     }
 
-    /// The newest sessions' metadata.
+    /// Returns the metadata of the newest sessions.
     pub fn recent(&self, within: Within) -> JsonStream {
         let walk = Walk::new(&self.store, Shape::Metadata, move |id, row| sees(&within, id, row));
         walk.at_most(self.settings.store.recent_limit).stream(b"", Vec::new())
     }
 
-    /// The metadata of every active session, newest first.
+    /// Returns the metadata of all active sessions, newest first.
     pub fn active(&self, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
         let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
         let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(page)?;
         Ok(Listed { json: walk.stream(b"", Vec::new()), next })
     }
 
-    /// Counts, the active sessions, and the last ten completed.
+    /// Returns the counts, the active sessions, and the ten newest completed sessions.
     pub fn stats(&self, within: Within) -> JsonStream {
         let (total, completed) = self.counts(&within);
         let last = |id: &SessionId, row: &Row| row.completed && sees(&within, id, row);
@@ -264,7 +268,7 @@ impl Sessions {
         Walk::new(&self.store, Shape::Id, wanted).stream(before.as_bytes(), after)
     }
 
-    /// How many sessions there are, and how many of them are completed.
+    /// Returns the number of sessions, and how many of them are completed.
     fn counts(&self, within: &Within) -> (usize, usize) {
         if within.is_none() {
             return self.store.index.counts();
@@ -280,12 +284,12 @@ impl Sessions {
         (total, completed)
     }
 
-    /// Whose a session is, if there is one; loads nothing.
+    /// Returns the owner of a session, if the session exists. Loads nothing.
     pub fn user_of(&self, id: &SessionId) -> Option<UserId> {
         self.store.index.get(id.as_str()).map(|row| row.user.clone())
     }
 
-    /// A page of `{sessions: [metadata], next}`, newest first.
+    /// Returns a page of `{sessions: [metadata], next}`, newest first.
     pub fn list(&self, query: ListQuery, within: Within) -> Result<JsonStream, Refused> {
         let page = PageQuery { limit: Some(query.limit), cursor: query.cursor.clone() };
         let wanted = move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
@@ -295,7 +299,7 @@ impl Sessions {
     }
 }
 
-/// A session's metadata: from memory, or from its file as it stands there. Blocks on the disk.
+/// Returns a session's metadata, from memory or else from its file. Blocks on the disk.
 fn metadata_of(store: &Arc<Store>, id: &SessionId) -> Option<Bytes> {
     if let Some(document) = resident(store, id) {
         return Some(document);

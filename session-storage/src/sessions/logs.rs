@@ -1,8 +1,10 @@
-//! Pages of a log: the stored bytes, found by bisection and streamed in pieces, never all in memory.
+//! Pages of a log: stored bytes, found by binary search and streamed in pieces, never all in
+//! memory.
 //!
-//! A piece has at most [`PIECE`] bytes, so that a reader costs the same whatever it reads and however slowly. A record
-//! that is longer is given out in several: its checksum is verified first, in a walk that keeps nothing, and once more
-//! on the way out, where a difference ends the connection.
+//! A piece has at most [`PIECE`] bytes, so each reader costs the same memory, whatever it reads and
+//! however slowly. A longer record is sent in several pieces. Its checksum is first verified in a
+//! pass that keeps nothing in memory, and computed again while it is sent; if the two differ, the
+//! connection is closed.
 
 use std::borrow::Cow;
 use std::io;
@@ -23,30 +25,30 @@ use crate::store::legacy::{Numbered, legacy_seq};
 use crate::store::log_file::{Lines, LogFile, by_seq};
 use crate::store::readers::{Kept, Readers};
 
-/// The most bytes of a piece, commas aside.
+/// Maximum size of a piece in bytes, not counting commas.
 const PIECE: usize = 64 * 1024;
-/// How much of a long record is looked at for its head.
+/// How many bytes of a long record are read to see its head.
 const PROBE: usize = 256;
 
-/// Which records of a log.
+/// Selects records of a log.
 #[derive(Debug, Clone, Default)]
 pub struct LogQuery {
-    /// Only those with a larger seq.
+    /// Only records with a larger seq.
     pub after: Option<u64>,
-    /// Only those with a smaller seq.
+    /// Only records with a smaller seq.
     pub before: Option<u64>,
     /// Newest first.
     pub descending: bool,
-    /// At most so many.
+    /// Maximum number of records.
     pub limit: Option<u64>,
-    /// Only those whose `type` is one of these; empty: all.
+    /// Only records whose `type` is one of these; empty means all.
     pub types: Vec<String>,
 }
 
-/// JSON that arrives in pieces.
+/// JSON streamed in pieces.
 pub type JsonStream = Pin<Box<dyn Stream<Item = Result<Bytes, Refusal>>>>;
 
-/// The refusal of a page that would contain a damaged record.
+/// Logs a damaged record, and returns the error of the page that would contain it.
 pub(super) fn damaged(log: LogKind, at: u64) -> Refusal {
     let file = log_name(log);
     tracing::error!(file, at, "a stored record is damaged");
@@ -61,7 +63,8 @@ fn failed(error: &io::Error) -> Refusal {
     Refusal::new(Code::Internal, "the log could not be read")
 }
 
-/// A stretch of a log that is walked; the older service's part is filtered by its own numbers.
+/// A range of a log that is read. Legacy records, written by the older service, are filtered by
+/// their own seq.
 #[derive(Debug, Clone, Copy)]
 struct Stretch {
     start: u64,
@@ -69,18 +72,18 @@ struct Stretch {
     legacy: bool,
 }
 
-/// A record that is longer than a piece, being given out.
+/// A record longer than a piece, while it is being sent.
 struct LongRecord {
     begin: u64,
-    /// What is left of it.
+    /// Part that has not been sent yet.
     rest: Range<u64>,
-    /// The checksum of what was given out.
+    /// Checksum of the part sent so far.
     sum: u32,
-    /// The checksum of all of it, as it was found.
+    /// Checksum of the whole record, from the first pass.
     expected: u32,
 }
 
-/// A log that is to be read.
+/// A log to be read.
 pub(super) struct Source {
     log: LogKind,
     path: PathBuf,
@@ -89,25 +92,25 @@ pub(super) struct Source {
 }
 
 impl Source {
-    /// A session's log, with all that was stored in it. Blocks on the disk.
+    /// Opens a session's log with everything stored in it. Blocks on the disk.
     pub(super) fn open(store: &Store, id: &SessionId, log: LogKind) -> Result<Self, Refusal> {
         let file = open_log(store, id, log)?;
         Ok(Self { log, path: store.layout().log(id, log), file, readers: Arc::clone(&store.readers) })
     }
 
-    /// As long as it was at a moment.
+    /// Limits the log to the length it had at an earlier moment.
     #[must_use]
     pub(super) fn up_to(self, bytes: u64) -> Self {
         Self { file: self.file.up_to(bytes), ..self }
     }
 }
 
-/// A page being read.
+/// A page that is being read.
 pub(super) struct Scan {
     log: LogKind,
     path: PathBuf,
     file: LogFile,
-    /// While there is none, the file is closed between two pieces.
+    /// Permit to keep the file open. Without one, the file is closed after each piece.
     kept: Option<Kept>,
     query: LogQuery,
     stretches: Vec<Stretch>,
@@ -117,7 +120,7 @@ pub(super) struct Scan {
 }
 
 impl Scan {
-    /// Finds where the page begins. Blocks on the disk.
+    /// Finds the start of the page. Blocks on the disk.
     pub(super) fn open(source: Source, query: LogQuery) -> io::Result<Self> {
         let Source { log, path, file, readers } = source;
         let start = match query.after {
@@ -140,12 +143,13 @@ impl Scan {
         Ok(Self { log, path, file, kept, query, stretches, long: None, left, any: false })
     }
 
-    /// Whether the page has been given out as far as is known without looking.
+    /// Returns whether the page is known to be complete without reading on.
     fn is_over(&self) -> bool {
         self.left == 0 && self.long.is_none()
     }
 
-    /// The next piece of the array, its brackets excepted; `None` at the end. Blocks on the disk.
+    /// Returns the next piece of the array, without brackets; `None` at the end. Blocks on the
+    /// disk.
     pub(super) fn piece(&mut self) -> Result<Option<Vec<u8>>, Refusal> {
         self.file.reopen(&self.path).map_err(|e| failed(&e))?;
         let piece = self.read_piece();
@@ -184,7 +188,7 @@ impl Scan {
         Ok(Some(out))
     }
 
-    /// The next lines; a line that fits into a piece is never called long.
+    /// Reads the next lines. A line that fits into a piece is never returned as a long one.
     fn read(&self, stretch: Stretch, size: usize) -> io::Result<Lines> {
         let read = |size| {
             if self.query.descending {
@@ -237,7 +241,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Counts one more record, and puts a comma before it.
+    /// Counts one more record, and writes a comma before it unless it is the first.
     fn separate(&mut self, out: &mut Vec<u8>) {
         if std::mem::replace(&mut self.any, true) {
             out.push(b',');
@@ -253,7 +257,7 @@ impl Scan {
         }
     }
 
-    /// Begins to give a long record out, if it is wanted and whole.
+    /// Starts to send a long record, if it is selected and intact.
     fn begin(&mut self, out: &mut Vec<u8>, place: Range<u64>, legacy: bool) -> Result<(), Refusal> {
         let (seal, expected) = self.check_long(&place).map_err(|e| failed(&e))?;
         let wanted = match seal {
@@ -269,7 +273,7 @@ impl Scan {
         Ok(())
     }
 
-    /// Gives the next part of a long record out.
+    /// Sends the next part of a long record.
     fn go_on(&mut self, out: &mut Vec<u8>) -> Result<(), Refusal> {
         let Some(mut record) = self.long.take() else { return Ok(()) };
         let size = PIECE.min((record.rest.end - record.rest.start) as usize);
@@ -287,7 +291,7 @@ impl Scan {
         Ok(())
     }
 
-    /// What a long record's checksum says, and the checksum of all of it.
+    /// Returns the result of the record's checksum test, and the checksum of the whole record.
     fn check_long(&self, place: &Range<u64>) -> io::Result<(Seal, u32)> {
         let start = self.file.bytes(place.start, PROBE)?;
         let seal_at = place.end - line::SEAL_LEN as u64;
@@ -328,7 +332,7 @@ impl Scan {
             && self.has_seq(self.parse_long::<Numbered>(place).and_then(|numbered| numbered.seq))
     }
 
-    /// What the older service wrote was never checked: a line that is no JSON object is passed over.
+    /// The older service wrote no checksums, so a line that is not a JSON object is skipped.
     fn wants_legacy(&self, text: &[u8]) -> bool {
         if !text.starts_with(b"{") || serde_json::from_slice::<serde::de::IgnoredAny>(text).is_err() {
             return false;
@@ -360,7 +364,7 @@ impl Scan {
     }
 }
 
-/// Streams an array, `[` and `]` included, reading one piece ahead at most.
+/// Streams an array, including `[` and `]`. Reads at most one piece ahead.
 pub(super) fn stream(scan: Scan, first: Option<Vec<u8>>) -> JsonStream {
     enum State {
         Open(Box<Scan>, Option<Vec<u8>>),
@@ -401,7 +405,7 @@ pub(super) fn stream(scan: Scan, first: Option<Vec<u8>>) -> JsonStream {
 }
 
 impl Sessions {
-    /// The records of a log, as a JSON array.
+    /// Returns the records of a log, as a JSON array.
     pub async fn log(&self, id: &SessionId, log: LogKind, query: LogQuery) -> Result<JsonStream, Refused> {
         if !self.exists(id) {
             self.require(id).await?;
@@ -410,7 +414,8 @@ impl Sessions {
         let name = id.clone();
         let opened = actix_web::web::block(move || {
             let mut scan = Scan::open(Source::open(&store, &name, log)?, query).map_err(|e| failed(&e))?;
-            // The first piece is read before the answer begins, so that most errors are answers.
+            // Read the first piece before the response starts, so that most errors become error
+            // responses.
             let first = scan.piece()?;
             Ok::<_, Refusal>((scan, first))
         });
@@ -419,7 +424,7 @@ impl Sessions {
         Ok(stream(scan, first))
     }
 
-    /// Refuses a session that is not there.
+    /// Rejects a session that does not exist.
     pub(super) async fn require(&self, id: &SessionId) -> Result<(), Refused> {
         self.read(id, |_| ()).await.map_err(|refusal| match refusal.code {
             Code::SessionNotFound => not_found(id).into(),

@@ -1,9 +1,9 @@
-//! The heart: the one place that sees the store and the live feed.
+//! The core of the service: the only module that uses both the store and the live feed.
 //!
-//! A write takes the session's lock, decides, appends to the journal, lets the view follow, lets go of the lock,
-//! and waits for the commit. A large batch does so in parts, on a thread of its own: see [`large`]. A read waits until
-//! what it shows is durable. Nothing blocks on the disk while it is polled: reading files happens on the blocking
-//! pool, entered once per request.
+//! A write takes the session's lock, decides, appends to the journal, updates the view, releases
+//! the lock and waits for the commit. A large batch is written in parts, on a blocking thread: see
+//! [`large`]. A read waits until what it returns is durable. Polling a future never blocks on the
+//! disk: files are read on the blocking pool, entered once per request.
 
 mod archiving;
 mod batch;
@@ -52,54 +52,55 @@ pub use logs::{JsonStream, LogQuery};
 pub use redaction::{Redaction, RulesError, read_rules};
 pub use refused::Refused;
 
-/// What the sessions are kept with.
+/// Configuration of the session service.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The store's options.
+    /// Options of the store.
     pub store: Options,
     /// Whether a write to an unknown session creates it.
     pub auto_create: bool,
-    /// What is deleted, if anything.
+    /// Retention policy.
     pub retention: Policy,
-    /// The rules of redaction beside the built-in ones; `None`: nothing is redacted.
+    /// Redaction rules in addition to the built-in ones. `None` turns redaction off.
     pub redaction: Option<Arc<Rules>>,
-    /// Whether the start fails if the key of the tags is lost or damaged, instead of making a new one.
+    /// Whether a lost or damaged placeholder key makes the start fail. Otherwise a new key is
+    /// created.
     pub redaction_key_required: bool,
 }
 
-/// What a write answers, given again byte for byte when a producer repeats itself.
+/// Response to a write. It is returned again byte for byte when a producer repeats a request.
 #[derive(Debug, Clone)]
 pub struct Submitted {
     /// The HTTP status.
     pub status: u16,
     /// The JSON body.
     pub body: String,
-    /// Why lines of a batch were refused, one code each.
+    /// Error codes of the rejected lines of a batch, one per line.
     pub refused: Vec<Code>,
-    /// Whether nothing was stored, since a producer repeats itself.
+    /// Whether nothing was stored because the producer repeated a request.
     pub repeated: bool,
 }
 
 impl Submitted {
-    /// A success.
+    /// Creates the response to a successful write.
     fn ok(body: String) -> Self {
         Self { status: 200, body, refused: Vec::new(), repeated: false }
     }
 
-    /// The answer to what was stored before.
+    /// Marks the response as one to a repeated request.
     fn repeated(self) -> Self {
         Self { repeated: true, ..self }
     }
 }
 
-/// All sessions.
+/// All sessions of the service.
 #[derive(Clone)]
 pub struct Sessions {
     store: Arc<Store>,
     hub: Arc<Hub>,
     redaction: Arc<Redaction>,
     settings: Settings,
-    /// Who may work on a large batch.
+    /// Limits how many large batches are processed at the same time.
     large: Arc<Semaphore>,
 }
 
@@ -109,7 +110,7 @@ impl Sessions {
         Self::open_on(settings, hub, Arc::new(RealDisk))
     }
 
-    /// Opens it on a disk of the caller's, for tests that make it fail.
+    /// Opens the storage directory on the given disk, for tests that inject failures.
     pub fn open_on(settings: Settings, hub: Arc<Hub>, disk: Arc<dyn Disk>) -> Result<Arc<Self>, OpenError> {
         let observer = Arc::new(feed::Feed::new(Arc::clone(&hub)));
         let store = Store::open(settings.store.clone(), disk, observer)?;
@@ -118,7 +119,7 @@ impl Sessions {
         Ok(Arc::new(Self { store, hub, redaction, settings, large }))
     }
 
-    /// Refuses new writes, finishes what was accepted, syncs. Waits off the runtime's threads.
+    /// Rejects new writes, completes the accepted ones and syncs. Waits on the blocking pool.
     pub async fn shutdown(&self) {
         let store = Arc::clone(&self.store);
         if actix_web::web::block(move || store.close()).await.is_err() {
@@ -126,68 +127,72 @@ impl Sessions {
         }
     }
 
-    /// The live feed.
+    /// Returns the live feed.
     pub fn hub(&self) -> &Arc<Hub> {
         &self.hub
     }
 
-    /// What screens the bodies of requests.
+    /// Returns the redaction of request bodies.
     pub fn redaction(&self) -> &Arc<Redaction> {
         &self.redaction
     }
 
-    /// The past, by position.
+    /// Returns the event history, which is read by position.
     pub fn history(&self) -> Arc<dyn History> {
         Arc::new(history::StoreHistory::new(Arc::clone(&self.store)))
     }
 
-    /// The `storage` object of `/health`.
+    /// Returns the `storage` object of `/health`.
     pub fn storage_health(&self) -> Value {
         self.store.health()
     }
 
-    /// The name of this run of the service, by which a command knows whose directory it keeps.
+    /// Returns the id of this run of the service, by which a command recognizes the service that
+    /// owns a storage directory.
     pub fn run(&self) -> &str {
         self.store.run()
     }
 
-    /// The storage directory, as it is found from anywhere on this machine.
+    /// Returns the canonical path of the storage directory, valid from any working directory on
+    /// this machine.
     pub fn directory(&self) -> PathBuf {
         let root = self.store.layout().root();
         std::fs::canonicalize(root).unwrap_or_else(|_| root.to_owned())
     }
 
-    /// Whether a session is known; loads nothing.
+    /// Returns whether a session exists. Loads nothing.
     pub fn exists(&self, id: &SessionId) -> bool {
         self.store.index.get(id.as_str()).is_some()
     }
 
-    /// The session that a request names, also by a name that only the older service took for one.
+    /// Resolves a session id given in a request. It may be a legacy id that only the older service
+    /// accepted.
     pub fn named(&self, text: &str) -> Result<SessionId, Refusal> {
         SessionId::parse(text).or_else(|refusal| self.store.index.by_original(text).ok_or(refusal))
     }
 
-    /// How many files clients may keep open by reading slowly.
+    /// Limits how many files clients may keep open by reading slowly.
     pub(crate) fn readers(&self) -> &Arc<Readers> {
         &self.store.readers
     }
 
-    /// Where a session's files are, as the configuration names it.
+    /// Returns the path of a session's files, below the directory as configured.
     fn path_of(&self, id: &SessionId) -> PathBuf {
         self.store.layout().session(id)
     }
 
-    /// Whether a session that is in memory is good to use.
+    /// Returns whether a loaded session is still current.
     fn is_current(&self, loaded: &Loaded) -> bool {
         loaded.generation == self.store.journal.generation()
     }
 
-    /// Brings a session into memory, off the runtime's threads.
+    /// Loads a session into memory, on the blocking pool.
     async fn load(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
         self.with_cell(cell, Store::load).await
     }
 
-    /// The same for a write, with what has to be done for the session's files before.
+    /// Loads a session for a write, after completing pending work on its files. Runs on the
+    /// blocking pool.
     async fn load_to_write(&self, cell: &Arc<Cell>) -> Result<(), Refusal> {
         self.with_cell(cell, |store, cell| store.load(cell).and_then(|()| store.complete(cell))).await
     }
@@ -206,7 +211,8 @@ impl Sessions {
         }
     }
 
-    /// Waits until an offset is durable; false if its commit failed and what was read has to be read again.
+    /// Waits until an offset is durable. Returns false if its commit failed, in which case the data
+    /// must be read again.
     async fn settled(&self, offset: u64) -> bool {
         match self.store.journal.ticket_of(offset) {
             None => true,
@@ -215,13 +221,14 @@ impl Sessions {
     }
 }
 
-/// Opens a log of a session that is there. Blocks on the disk.
+/// Opens a log of an existing session. Blocks on the disk.
 fn open_log(store: &Store, id: &SessionId, log: LogKind) -> Result<LogFile, Refusal> {
     let opened = store.open_log(&store.cells.get(id), log).map_err(|damage| unopened(id, &damage))?;
     opened.ok_or_else(|| not_found(id))
 }
 
-/// Why a session could not be opened, without the system's words, which go to the log.
+/// Returns the error for a session that could not be opened. The operating system's message goes
+/// only to the log.
 fn unopened(id: &SessionId, damage: &Damage) -> Refusal {
     match damage {
         Damage::InTheWay => {
@@ -252,7 +259,7 @@ fn unopened(id: &SessionId, damage: &Damage) -> Refusal {
     )
 }
 
-/// The answer about a session that is not there.
+/// Returns the error for a session that does not exist.
 pub(crate) fn not_found(id: &SessionId) -> Refusal {
     Refusal::new(Code::SessionNotFound, format!("there is no session `{id}`"))
 }

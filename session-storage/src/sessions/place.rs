@@ -1,7 +1,8 @@
-//! Where a session's n-th event stands, found without reading what comes before it.
+//! Finds the position of a session's n-th event without reading the events before it.
 //!
-//! Each log of ours is dense in `seq` and ascends in `$offset`, so how many of its lines stand at or below an
-//! offset is one bisection; the offset at which the three counts make `n` is another around it.
+//! Each of our logs is dense in `seq` and ascends in `$offset`, so one binary search gives the
+//! number of its lines at or below an offset. Another binary search around it finds the offset at
+//! which the three counts add up to `n`.
 
 use std::io;
 
@@ -13,14 +14,14 @@ use crate::live::Place;
 use crate::store::Store;
 use crate::store::log_file::{LogFile, by_offset, by_seq};
 
-/// How much of a log's end or of a line's beginning is read to see a `seq`.
+/// How many bytes of a log's end, or of a line's beginning, are read to see a `seq`.
 const PROBE: usize = 256;
 
-/// One log, and the numbers of its lines.
+/// One log, with the seq range of its lines.
 struct Ranked {
     file: LogFile,
     first: u64,
-    /// The `seq` after the last.
+    /// The `seq` after the last line.
     end: u64,
 }
 
@@ -36,7 +37,7 @@ impl Ranked {
         self.end - self.first
     }
 
-    /// How many lines stand at or below an offset.
+    /// Returns the number of lines at or below an offset.
     fn up_to(&self, offset: u64) -> io::Result<u64> {
         let at = self.file.find(offset + 1, by_offset)?;
         let next = by_seq(&self.file.bytes(at, PROBE)?).unwrap_or(self.end);
@@ -52,7 +53,7 @@ fn last_seq(file: &LogFile) -> io::Result<Option<u64>> {
     Ok(lines.trim_ascii_end().rsplit(|b| *b == b'\n').find_map(by_seq))
 }
 
-/// The place of event number `at` among those up to `until`. Blocks on the disk.
+/// Returns the place of event number `at` among those up to `until`. Blocks on the disk.
 pub(super) fn find(store: &Store, id: &SessionId, at: i64, until: u64) -> Result<Place, Refusal> {
     let logs = LogKind::ALL.map(|log| open_log(store, id, log));
     let logs = logs.into_iter().collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,5 @@
-//! Idempotent producers: whether a request's numbers are the next, a repeat, a gap or of an old epoch.
+//! Idempotent producers: checks whether a request's numbers are the next ones, a repeat, a gap or
+//! from an old epoch.
 
 use session_model::producer::{Answer, ProducerNumbers, Verdict};
 use session_model::{Code, Refusal};
@@ -15,8 +16,9 @@ pub(super) fn commit_of(numbers: &ProducerNumbers, answer: &Submitted) -> Produc
     ProducerCommit { numbers: numbers.clone(), answer }
 }
 
-/// Judges a request's numbers; `Some`: the answer to give without storing anything. What is repeated may still be on
-/// its way to the disk, and then its repeat is answered no sooner, and no better, than it.
+/// Checks a request's producer numbers. Returns `Some` if the request is a repeat, which stores
+/// nothing. The original may not be durable yet; the repeat is then answered no earlier, and with
+/// no better result, than the original.
 pub(super) fn check_producer(
     loaded: &Loaded,
     numbers: Option<&ProducerNumbers>,

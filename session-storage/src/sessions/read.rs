@@ -1,4 +1,4 @@
-//! Reading one session: what its view says, once that is durable.
+//! Reads one session: returns what its view contains, once that is durable.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::store::layout::INITIAL;
 use crate::store::log_file::{LogFile, by_seq};
 
 impl Sessions {
-    /// Looks at a session's view and waits until what was seen is durable.
+    /// Reads a session's view, and waits until what was read is durable.
     pub(super) async fn read<R>(&self, id: &SessionId, look: impl Fn(&View) -> R) -> Result<R, Refusal> {
         let cell = self.store.cells.get(id);
         loop {
@@ -29,7 +29,8 @@ impl Sessions {
             };
             match seen {
                 None => self.load(&cell).await?,
-                // Its deletion may not be durable yet, and if that fails it is there.
+                // Its deletion may not be durable yet; if that commit fails, the session still
+                // exists.
                 Some(None) if !self.settled(self.store.journal.newest()).await => {}
                 Some(None) => {
                     drop(cell);
@@ -37,7 +38,7 @@ impl Sessions {
                     return Err(self.absent(id));
                 }
                 Some(Some((offset, generation, result))) => {
-                    // If a commit failed meanwhile, what is durable is read again.
+                    // If a commit failed in the meantime, read again what is durable.
                     if self.settled(offset).await && self.store.journal.generation() == generation {
                         return Ok(result);
                     }
@@ -46,7 +47,7 @@ impl Sessions {
         }
     }
 
-    /// Refuses a session that is not there, with the reason; loads nothing.
+    /// Rejects a session that does not exist, with the reason. Loads nothing.
     pub fn known(&self, id: &SessionId) -> Result<(), Refusal> {
         if self.exists(id) { Ok(()) } else { Err(self.absent(id)) }
     }
@@ -64,12 +65,12 @@ impl Sessions {
         Ok(parent.filter(|parent| !parent.is_empty()).map(|parent| SessionId::adopt(&parent)))
     }
 
-    /// The state and its version.
+    /// Returns the state and its version.
     pub async fn state(&self, id: &SessionId) -> Result<(u64, Bytes), Refused> {
         Ok(self.read(id, |view| (view.state.version(), to_json(&view.state))).await?)
     }
 
-    /// The state as it was at a version.
+    /// Returns the state at an earlier version.
     pub async fn state_at(&self, id: &SessionId, version: u64) -> Result<Bytes, Refused> {
         let (current, state) = self.state(id).await?;
         if version == current {
@@ -89,7 +90,7 @@ impl Sessions {
         Ok(to_json(&found.ok_or_else(unknown)?))
     }
 
-    /// The whole session as one JSON object; the logs, if wanted, are streamed.
+    /// Returns the whole session as one JSON object. The logs, if requested, are streamed.
     pub async fn whole(&self, id: &SessionId, with_logs: bool) -> Result<JsonStream, Refused> {
         let look = |view: &View| {
             let initial = view.outbox.iter().rev().find_map(|file| match file {
@@ -107,7 +108,7 @@ impl Sessions {
             let initial = initial.unwrap_or_else(|| initial_document(&store, &name));
             let mut scans = Vec::new();
             for log in [LogKind::Actions, LogKind::Responses].into_iter().filter(|_| with_logs) {
-                // The logs as of the moment at which the documents were looked at.
+                // Limit the logs to their length at the moment when the documents were read.
                 let source = Source::open(&store, &name, log)?.up_to(lengths[log.index()]);
                 let scan = Scan::open(source, LogQuery::default());
                 let mut scan = scan.map_err(|_| Refusal::new(Code::Internal, "a log could not be read"))?;
@@ -134,17 +135,17 @@ fn once(bytes: Vec<u8>) -> impl futures_core::Stream<Item = Result<Bytes, Refusa
     futures_util::stream::once(async move { Ok(Bytes::from(bytes)) })
 }
 
-/// The metadata as an answer.
+/// Returns the metadata as sent to clients.
 pub(super) fn metadata_json(view: &View) -> Bytes {
     to_json(&documents::metadata_answer(documents::metadata_document(view)))
 }
 
-/// Any document as JSON.
+/// Serializes a document as JSON.
 pub(super) fn to_json(value: &impl serde::Serialize) -> Bytes {
     serde_json::to_vec(value).expect("JSON values always serialize").into()
 }
 
-/// `initial.json`, or what it will hold once it is written.
+/// Returns `initial.json`, or its future content if it has not been written yet.
 fn initial_document(store: &Store, id: &SessionId) -> Bytes {
     let file = files::read(&store.layout().file(id, INITIAL)).ok();
     let stored = file.and_then(|bytes| json::stored::<Value>(&bytes).ok());
@@ -161,7 +162,8 @@ fn initial_document(store: &Store, id: &SessionId) -> Bytes {
 fn state_at(store: &Store, id: &SessionId, version: u64) -> Result<Option<State>, Refusal> {
     let failed = |_| Refusal::new(Code::Internal, "the history could not be read");
     let log = open_log(store, id, LogKind::Changes)?;
-    // The last line that leaves the state at this version or below; its successor is the first above.
+    // The last line whose state has this version or a lower one; the next line is the first above
+    // it.
     let end = log.find(version + 1, change_line::version_of).map_err(failed)?;
     let mut last = None;
     if end > 0 {
@@ -172,7 +174,8 @@ fn state_at(store: &Store, id: &SessionId, version: u64) -> Result<Option<State>
     }
     let key = match &last {
         Some(line) => line.key,
-        // Older than the first change of ours: the state that it was made from, if it is that one.
+        // Older than the first change written by this service: the version can only be the state
+        // that the session was created with.
         None => 1,
     };
     let Some((at, _)) = log.line(key, by_seq).map_err(failed)? else { return Ok(None) };
@@ -184,7 +187,7 @@ fn parse(line: &[u8], at: u64) -> Result<ChangeLine, Refusal> {
     ChangeLine::parse(line).filter(|_| whole).ok_or_else(|| damaged(LogKind::Changes, at))
 }
 
-/// Replays from the key frame at a place up to a version.
+/// Replays changes from the key frame at a file position up to a version.
 fn replay(log: &LogFile, from: u64, version: u64, id: &SessionId) -> Result<Option<State>, Refusal> {
     let mut view: Option<View> = None;
     let mut refused = None;

@@ -1,5 +1,5 @@
-//! Redaction at the door: what clients send is screened before anything else reads it, so that journal, logs,
-//! documents, answers and live events only ever see the screened text.
+//! Redacts client input before anything else reads it, so that the journal, logs, documents,
+//! responses and live events only ever contain the redacted text.
 
 use std::borrow::Cow;
 use std::fs;
@@ -14,52 +14,54 @@ use super::Settings;
 use crate::store::Store;
 use crate::store::error::OpenError;
 
-/// Why the file of rules cannot be used.
+/// Why the file of redaction rules cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RulesError {
-    /// It cannot be read.
+    /// The file cannot be read.
     #[error("REDACTION_RULES: failed to read `{path}`: {source}")]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The I/O error.
         source: std::io::Error,
     },
-    /// It is not what it should be.
+    /// The file's content is invalid.
     #[error("REDACTION_RULES: `{path}` cannot be used: {source}")]
     Unusable {
-        /// The file.
+        /// Path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error in the rules.
         source: RuleError,
     },
 }
 
-/// Reads a file of rules: JSON if its name ends so, else TOML.
+/// Reads a file of rules: JSON if its name ends in `.json`, otherwise TOML.
 pub fn read_rules(path: &Path) -> Result<Rules, RulesError> {
     let unreadable = |source| RulesError::Unreadable { path: path.to_owned(), source };
     let text = fs::read_to_string(path).map_err(unreadable)?;
     Rules::parse(path, &text).map_err(|source| RulesError::Unusable { path: path.to_owned(), source })
 }
 
-/// The screen, or none.
+/// The redactor, or none if redaction is off.
 #[derive(Debug)]
 pub struct Redaction(Option<Redactor>);
 
 impl Redaction {
-    /// With these rules beside the built-in ones and the key of the store's directory; `None`: off.
+    /// Opens the redactor with the configured rules, the built-in ones and the key of the storage
+    /// directory. If `settings.redaction` is `None`, redaction is off.
     pub(super) fn open(store: &Store, settings: &Settings) -> Result<Self, OpenError> {
         let key = || store.redaction_key(settings.redaction_key_required);
         let with = |rules: &Arc<Rules>| Ok(Redactor::with_rules(key()?, Arc::clone(rules)));
         Ok(Self(settings.redaction.as_ref().map(with).transpose()?))
     }
 
-    /// Lets everything pass.
+    /// Returns a redaction that changes nothing.
     pub fn off() -> Self {
         Self(None)
     }
 
-    /// A body without its secrets, and whether it may bear tags; `lines`: it is a batch.
+    /// Redacts a body. Returns the body and whether it may contain placeholders. `lines` means that
+    /// it is a batch.
     pub fn screen(&self, body: Bytes, lines: bool) -> (Bytes, bool) {
         let Some(redactor) = &self.0 else {
             let marked = may_bear(&body);
@@ -69,13 +71,14 @@ impl Redaction {
         (screened.redacted.map_or(body, Bytes::from), screened.marked)
     }
 
-    /// A text that is no JSON: a name from a path as it was stored if it came in a body before, or a whole path for
-    /// the log.
+    /// Redacts a text that is not JSON: a name from a path, so that it matches the name stored from
+    /// an earlier body, or a whole path for the log.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         self.0.as_ref().map_or(Cow::Borrowed(text), |redactor| redactor.text(text))
     }
 
-    /// A session's id is the name of a folder and cannot be redacted: no session is born that is named by a secret.
+    /// Rejects a session id that contains a secret: the id is the name of a folder and cannot be
+    /// redacted.
     pub(super) fn check_id(&self, id: &SessionId) -> Result<(), Refusal> {
         if self.text(id.as_str()) != id.as_str() {
             return Err(Refusal::new(Code::InvalidSessionId, "this session id has the form of a secret"));

@@ -1,16 +1,16 @@
-//! Why a request was refused.
+//! Rejection of a request, with an optional response header.
 
 use session_model::Refusal;
 
 use super::commit_refusal;
 use crate::store::error::CommitError;
 
-/// Why a request was refused, with the header that goes with it, if any.
+/// Rejection of a request, with the header to send with it, if any.
 #[derive(Debug, Clone)]
 pub struct Refused {
-    /// The code and its sentence.
+    /// Error code and message.
     pub refusal: Refusal,
-    /// What a producer needs to go on.
+    /// Header that tells a producer how to continue.
     pub header: Option<(&'static str, String)>,
 }
 

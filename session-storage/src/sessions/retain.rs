@@ -1,4 +1,4 @@
-//! Retention: deleting completed sessions, if and as the operator has said.
+//! Retention: deletes completed sessions according to the configured policy.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,11 +11,12 @@ use super::{Sessions, now};
 use crate::archive::Archive;
 use crate::store::retention::{Bound, Candidate, beyond};
 
-/// How often the bounds are looked at.
+/// Interval between two checks of the limits.
 const EVERY: Duration = Duration::from_secs(10);
 
 impl Sessions {
-    /// Keeps the bounds until the task is dropped; returns at once if none is set.
+    /// Enforces the retention limits until the task is dropped. Returns immediately if no limit is
+    /// set.
     pub async fn keep_retention(self: Arc<Self>, archive: Option<Archive>) {
         if !self.settings.retention.is_active() {
             return;
@@ -31,13 +32,13 @@ impl Sessions {
         }
     }
 
-    /// What is beyond the bounds now, oldest first.
+    /// Returns the sessions currently beyond the limits, oldest first.
     pub async fn beyond_bounds(&self) -> Vec<(Candidate, Bound)> {
         let policy = self.settings.retention;
         let store = Arc::clone(&self.store);
         let picked = actix_web::web::block(move || {
             let mut rows = store.index.newest(None, usize::MAX, |_, _| true);
-            // The index is in the order of the creation, which is by the client's clock.
+            // The index is ordered by creation time, which comes from the client's clock.
             rows.sort_by(|((_, offset, _), row), ((_, other_offset, _), other)| {
                 (other.received, other_offset).cmp(&(row.received, offset))
             });
@@ -50,8 +51,8 @@ impl Sessions {
         })
     }
 
-    /// Deletes what is beyond the bounds now, after archiving it if there is an archive; answers how many sessions
-    /// went.
+    /// Deletes the sessions currently beyond the limits, after archiving them if there is an
+    /// archive. Returns the number of deleted sessions.
     pub async fn retain(&self, archive: Option<&Archive>) -> usize {
         let mut deleted = 0;
         for (session, bound) in self.beyond_bounds().await {
@@ -89,7 +90,7 @@ impl Sessions {
         Ok(Some(offset))
     }
 
-    /// The dry run: each session is told once for as long as it is beyond a bound.
+    /// Dry run: logs each session once for as long as it stays beyond a limit.
     async fn tell_beyond(&self, told: &mut BTreeSet<SessionId>) {
         let beyond = self.beyond_bounds().await;
         for (session, bound) in beyond.iter().filter(|(session, _)| !told.contains(&session.id)) {

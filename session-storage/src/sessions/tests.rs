@@ -1,5 +1,5 @@
-//! What only the inside can force: a snapshot that is written long after it was taken, a request that is dropped at a
-//! certain wait.
+//! Situations that only internal access can force: a snapshot written long after it was taken, or a
+//! request dropped at a certain await.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -37,7 +37,7 @@ fn open(path: &std::path::Path) -> Arc<Sessions> {
     Sessions::open(settings, Arc::new(Hub::new(LiveConfig::default()))).unwrap()
 }
 
-/// Makes a session of which every kind of file has something to say.
+/// Creates a session in which every kind of file has content.
 async fn fill(sessions: &Sessions, id: &SessionId) {
     let birth = Birth::default();
     let producer = ProducerNumbers { id: "p".into(), epoch: 0, seq: 0 };
@@ -51,7 +51,7 @@ async fn fill(sessions: &Sessions, id: &SessionId) {
     sessions.submit(id, link, None).await.unwrap();
 }
 
-/// A snapshot with every file in it, whatever was written before.
+/// Takes a snapshot that contains every file, whatever was written before.
 fn snapshot(sessions: &Sessions, id: &SessionId) -> Snapshot {
     let cell = sessions.store.cells.get(id);
     let mut slot = cell.slot.lock();
@@ -66,7 +66,7 @@ fn contents(sessions: &Sessions, id: &SessionId) -> Option<BTreeMap<std::ffi::Os
     Some(files.map(|file| (file.file_name(), fs::read(file.path()).unwrap_or_default())).collect())
 }
 
-/// It could heal what is damaged.
+/// Deletes the journal, from which recovery could otherwise repair the damage.
 fn lose_the_journal(sessions: &Sessions) {
     for entry in fs::read_dir(sessions.store.layout().journal()).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
@@ -126,7 +126,7 @@ fn one_that_is_born_in_the_place_of_a_session_that_was_set_aside_has_logs_of_its
         sessions.submit(&id, action(), None).await.unwrap();
         sessions.store.flush_snapshots(true);
         let changes = sessions.store.layout().log(&id, session_model::LogKind::Changes);
-        // Cut off in its place: the file that the writer has open is this one.
+        // Truncate in place: this is the same file that the writer has open.
         fs::write(&changes, "").unwrap();
         lose_the_journal(&sessions);
         *sessions.store.cells.get(&id).slot.lock() = Slot::Unloaded;
@@ -140,7 +140,7 @@ fn one_that_is_born_in_the_place_of_a_session_that_was_set_aside_has_logs_of_its
     });
 }
 
-/// Drops a future that is still not ready after so many polls.
+/// Drops a future that is still not ready after this many polls.
 async fn broken_off<F: Future>(future: F, mut polls: usize) -> Option<F::Output> {
     let mut future = pin!(future);
     let poll = poll_fn(|context| {
@@ -160,7 +160,7 @@ async fn children(sessions: &Sessions, parent: &SessionId) -> Vec<String> {
         .unwrap()
 }
 
-/// Whether there is a session, by its files and not by the index.
+/// Returns whether the session exists according to its files, not the index.
 async fn is_there(sessions: &Sessions, id: &SessionId) -> bool {
     sessions.read(id, |_| ()).await.is_ok()
 }
@@ -236,7 +236,7 @@ fn two_parents_of_each_other_are_made_at_once_and_one_of_its_own_is_no_child() {
     });
 }
 
-/// Whoever wrote may be gone before the commit: the lists follow it all the same, and at once.
+/// The writer may be gone before the commit. The lists are updated all the same, and immediately.
 #[actix_web::test]
 async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
     let dir = tempfile::tempdir().unwrap();
@@ -249,7 +249,7 @@ async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
     ] {
         {
             let mut request = pin!(sessions.submit(&id, command, None));
-            // The session is read first, if it has to be; then the change is appended.
+            // The session is loaded first, if needed; then the change is appended.
             let before = sessions.store.journal.newest();
             while sessions.store.journal.newest() == before {
                 poll_fn(|context| Poll::Ready(request.as_mut().poll(context).is_ready())).await;
@@ -265,7 +265,7 @@ async fn the_index_follows_a_commit_and_not_the_one_who_waits_for_it() {
     sessions.shutdown().await;
 }
 
-/// So many lines that each add a goal.
+/// Returns this many lines, each of which adds a goal.
 fn goals(lines: usize) -> bytes::Bytes {
     "{\"type\":\"goal_add\",\"data\":{}}\n".repeat(lines).into()
 }
@@ -282,7 +282,7 @@ fn a_large_batch_holds_up_no_other_session() {
         let sessions = open(dir.path());
         let (big, other) = (SessionId::parse("big").unwrap(), SessionId::parse("other").unwrap());
         let lines = 20_000;
-        // Once where the session is made by it, and once where it is there.
+        // The first round creates the session; in the second it already exists.
         for round in 1..=2 {
             let mut batch = pin!(sessions.submit_batch(&big, (goals(lines), false), None));
             assert!(poll_fn(|context| Poll::Ready(batch.as_mut().poll(context).is_pending())).await);
@@ -306,7 +306,7 @@ fn a_large_batch_holds_up_no_other_session() {
             assert!(faults.is_empty(), "{:?}", faults.first().map(|fault| &fault.what));
         }
         drop(sessions);
-        // Out of the journal alone: what the view counted is what the lines say.
+        // Rebuilt from the journal alone, the view must match the stored lines.
         for name in ["state.json", "metadata.json"] {
             fs::remove_file(dir.path().join("sessions/big").join(name)).unwrap();
         }

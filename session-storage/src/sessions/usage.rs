@@ -1,4 +1,4 @@
-//! How much each user has.
+//! Storage usage per user.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,13 @@ use super::Sessions;
 use crate::store::retention::size_of;
 
 impl Sessions {
-    /// How many sessions a user has, with those that are being made, each once.
+    /// Returns the number of a user's sessions, including those being created, each counted once.
     pub fn count_of(&self, user: &UserId, making: &mut dyn Iterator<Item = &SessionId>) -> usize {
         self.store.index.count_of(user, making)
     }
 
-    /// The bytes of the files of each user's sessions. Blocks on the disk, for as long as it takes to look at all.
+    /// Returns the bytes of the files of each user's sessions. Blocks on the disk while it looks at
+    /// all sessions.
     pub fn bytes_by_user(&self) -> HashMap<UserId, u64> {
         let mut bytes: HashMap<UserId, u64> = HashMap::new();
         for ((_, _, id), row) in self.store.index.newest(None, usize::MAX, |_, _| true) {

@@ -1,4 +1,5 @@
-//! Writing: lock, decide, append, follow, wait.
+//! Write path: lock the session, decide, append to the journal, update the view, wait for the
+//! commit.
 
 use std::sync::Arc;
 
@@ -20,18 +21,18 @@ use crate::store::log_writer::PendingEvent;
 use crate::store::segment::{EntryWriter, ProducerCommit};
 use crate::store::ticket::Ticket;
 
-/// How far a write came under the session's lock.
+/// Result of one attempt to write under the session's lock.
 pub(super) enum Attempt {
-    /// The session has to be read first.
+    /// The session must be loaded first.
     Load,
-    /// Nothing is to be stored; what the answer rests on is once the ticket says so.
+    /// Nothing has to be stored. The state behind the answer is durable once the ticket resolves.
     Answered { ticket: Option<Ticket>, answer: Submitted },
-    /// Stored once the ticket says so.
+    /// The change was appended. It is stored once the ticket resolves.
     Stored { ticket: Ticket, answer: Submitted },
 }
 
 impl Sessions {
-    /// Any write to one session. When it answers, the change is durable.
+    /// Submits any write to one session. When this returns, the change is durable.
     pub async fn submit(
         &self,
         id: &SessionId,
@@ -42,7 +43,8 @@ impl Sessions {
         self.write(id, |cell, slot| self.attempt(cell, slot, &mut command, producer.as_ref())).await
     }
 
-    /// Attempts under the session's lock, after reading the session if need be, and waits for the commit.
+    /// Runs the attempt under the session's lock, loads the session first if needed, and waits for
+    /// the commit.
     pub(super) async fn write(
         &self,
         id: &SessionId,
@@ -58,7 +60,8 @@ impl Sessions {
         }
     }
 
-    /// Waits for the commit, which the index follows by itself: whoever has asked may be gone by then.
+    /// Waits for the commit. The commit itself updates the index, because the requester may be gone
+    /// by then.
     pub(super) async fn outcome_of(&self, attempted: Attempt) -> Result<Submitted, Refused> {
         match attempted {
             Attempt::Load => Err(Refusal::new(Code::Internal, "a session could not be loaded").into()),
@@ -75,7 +78,8 @@ impl Sessions {
         }
     }
 
-    /// Whether the slot is good to decide on; `None`: it has to be read first.
+    /// Returns the loaded session, `Some(None)` if it does not exist, or `None` if it must be
+    /// loaded first.
     #[expect(clippy::option_option, reason = "unread and absent are different things")]
     pub(super) fn ready<'s>(&self, slot: &'s mut Slot) -> Option<Option<&'s mut Loaded>> {
         match slot {
@@ -85,7 +89,8 @@ impl Sessions {
         }
     }
 
-    /// The same for a write: nothing may have to be done for the session's files before.
+    /// Like [`Self::ready`], for a write: also returns `None` while work on the session's files is
+    /// pending.
     #[expect(clippy::option_option, reason = "unread and absent are different things")]
     pub(super) fn ready_to_write<'s>(
         &self,
@@ -116,7 +121,8 @@ impl Sessions {
                 let at = now();
                 let outcome = transition::decide(&loaded.view, command, at)?;
                 let is_delete = matches!(&outcome, Outcome::Change(change, _) if change.kind == EventKind::SessionDeleted);
-                // Not the generation of afterwards: the commit may fail at any moment, and then the session is there.
+                // Use the generation from before the append: the commit may fail at any moment, and
+                // then the session still exists.
                 let generation = loaded.generation;
                 let attempt = self.store_outcome(cell, loaded, outcome, at, producer)?;
                 if is_delete {
@@ -127,7 +133,7 @@ impl Sessions {
         }
     }
 
-    /// Appends what was decided about a session that exists.
+    /// Appends the outcome for an existing session.
     pub(super) fn store_outcome(
         &self,
         cell: &Arc<Cell>,
@@ -142,12 +148,12 @@ impl Sessions {
         };
         let answer = render(&reply);
         if matches!(outcome, Outcome::Nothing(_)) && producer.is_none() {
-            // It is so already: in the view, which may be ahead of what is durable.
+            // The view already has this state, but the view may be ahead of what is durable.
             let ticket = self.store.journal.ticket_of(loaded.view.offset);
             return Ok(Attempt::Answered { ticket, answer });
         }
         let owner = owner(loaded, &outcome);
-        // Before it is appended: a checkpoint in between would pass it over.
+        // Before the append: a checkpoint between the two would otherwise skip this session.
         self.store.queue_snapshot(cell);
         let ticket = self.append(loaded, &owner, at, |txn| {
             match outcome {
@@ -160,7 +166,8 @@ impl Sessions {
         Ok(Attempt::Stored { ticket, answer })
     }
 
-    /// A session that does not exist: made by its creation, or by the first write if that is wanted.
+    /// Writes to a session that does not exist: creates it if the command does, or if a first write
+    /// may create sessions.
     fn attempt_birth(
         &self,
         cell: &Arc<Cell>,
@@ -178,7 +185,7 @@ impl Sessions {
             _ if !self.settings.auto_create => return Err(not_found(&cell.id).into()),
             command => {
                 let created = transition::create(&cell.id, &UserId::unknown(), command.birth(at));
-                // Decided on a session as it will be, so that a refused command creates nothing.
+                // Decide on the session as it will be, so that a rejected command creates nothing.
                 let stamp = Stamp { seq: 1, offset: 0, at, bytes: 0, keyframe: false };
                 let newborn = View::at_birth(&cell.id, &created, stamp);
                 (created, Some(transition::decide(&newborn, command, at)?))
@@ -204,15 +211,15 @@ impl Sessions {
         Ok(Attempt::Stored { ticket, answer })
     }
 
-    /// Lets the creation of a session say that one of its name was quarantined: whoever goes on with it must not take
-    /// the new one for the old.
+    /// Adds to the creation event that an earlier session with this id was quarantined. A client
+    /// that continues must not mistake the new session for the old one.
     pub(super) fn mention_quarantined(&self, id: &SessionId, created: &mut Change) {
         if let Some((folder, reason)) = self.store.quarantined_as(id) {
             created.data["quarantined"] = serde_json::json!({"folder": folder, "reason": reason});
         }
     }
 
-    /// Appends the first entry of a session: its creation and what follows at once.
+    /// Appends the first entry of a session: its creation and the events that follow immediately.
     pub(super) fn append_birth(
         &self,
         cell: &Arc<Cell>,
@@ -253,7 +260,8 @@ impl Sessions {
         Ok(ticket)
     }
 
-    /// Appends one entry for a session that exists, as `user`'s; `fill` writes its events and lets the view follow.
+    /// Appends one entry for an existing session, with `user` as its owner. `fill` writes the
+    /// events and updates the view.
     pub(super) fn append(
         &self,
         loaded: &mut Loaded,
@@ -264,12 +272,13 @@ impl Sessions {
         let (id, generation) = (loaded.view.id.clone(), loaded.generation);
         let mut fill = Some(fill);
         loop {
-            // The image is made before every other write has to wait for it.
+            // Serialize the image before taking the journal's lock, so that other writes do not
+            // wait for it.
             let made = (loaded.checkpoint != self.store.journal.checkpoint()).then(|| image(&loaded.view));
             let (ticket, appended) = self.store.journal.append(generation, |pending: &mut Pending| {
                 let is_first = loaded.checkpoint != pending.checkpoint();
                 if is_first && made.is_none() {
-                    // A checkpoint has begun this moment.
+                    // A checkpoint has begun since then: try again, with an image.
                     return None;
                 }
                 let fill = fill.take()?;
@@ -296,12 +305,13 @@ impl Sessions {
     }
 }
 
-/// What the first entry of a session after a checkpoint bears.
+/// Serializes the view. A session's first entry after a checkpoint contains this image.
 pub(super) fn image(view: &View) -> Vec<u8> {
     serde_json::to_vec(view).expect("JSON values always serialize")
 }
 
-/// Whose the outcome is: that of a claim is the new user's already, as it is for those who follow live.
+/// Returns the owner of the outcome's events. For a claim it is already the new user, as it is for
+/// live subscribers.
 fn owner(loaded: &Loaded, outcome: &Outcome<'_>) -> UserId {
     match outcome {
         Outcome::Change(change, _) if change.kind == EventKind::SessionCreated => {
@@ -342,18 +352,18 @@ pub(super) fn accept(
     }
 }
 
-/// An entry being written, and the view that follows it.
+/// An entry that is being written, together with the view that it updates.
 pub(super) struct Txn<'t, 'b> {
     pub(super) writer: &'t mut EntryWriter<'b>,
     pub(super) events: &'t mut Vec<PendingEvent>,
     pub(super) loaded: &'t mut Loaded,
-    /// Which sessions there are.
+    /// Index of existing sessions.
     pub(super) sessions: &'t Index,
     pub(super) at: Timestamp,
     pub(super) offset: u64,
 }
 
-/// The session of the agent that starts or ends with a change.
+/// Returns the session of the agent that a change starts or ends.
 fn agents_session(view: &View, change: &Change) -> Option<String> {
     let agent = match change.kind {
         EventKind::AgentSpawned => &change.data,
@@ -364,7 +374,7 @@ fn agents_session(view: &View, change: &Change) -> Option<String> {
 }
 
 impl Txn<'_, '_> {
-    /// Appends an action or response.
+    /// Appends an action or a response.
     pub(super) fn record(&mut self, log: LogKind, body: &RecordBody<'_>) {
         let kind = if log == LogKind::Actions { EventKind::Action } else { EventKind::Response };
         let view = &mut self.loaded.view;
@@ -377,10 +387,11 @@ impl Txn<'_, '_> {
         self.push(kind, line, log_at);
     }
 
-    /// Appends a change, and the one of the list of children that it may bring; the view is settled after the last one.
+    /// Appends a change and, if it affects the list of children, the change of that list. The view
+    /// is settled after the last one.
     ///
-    /// An agent's session stands in the list while there is such a session: it joins as its agent starts or ends, or,
-    /// if it names its parent, when it is created.
+    /// An agent's session is listed as a child only if the session exists. It is added when its
+    /// agent starts or ends or, if it names its parent, when it is created.
     pub(super) fn change(&mut self, change: &Change) {
         let child = agents_session(&self.loaded.view, change).filter(|child| !self.lists(child));
         self.append_change(change);
@@ -424,19 +435,19 @@ impl Txn<'_, '_> {
     }
 }
 
-/// What events mean for a session's row in the index.
+/// Effect of events on a session's row in the index.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Indexed {
-    /// It stays as it is.
+    /// The row does not change.
     Same,
-    /// It says something else.
+    /// The row changes.
     Changed,
-    /// There is none any more.
+    /// The row is removed.
     Gone,
 }
 
 impl Indexed {
-    /// Lets the index follow once the group is durable.
+    /// Registers the index update, which takes effect once the group is durable.
     pub(super) fn note(self, pending: &mut Pending, view: &View) {
         match self {
             Self::Same => {}
@@ -465,7 +476,7 @@ impl Indexed {
 pub(super) fn render(reply: &Reply) -> Submitted {
     let body = match reply {
         Reply::Seq(seq) => format!("{{\"success\":true,\"seq\":{seq}}}"),
-        // The route answers the agent itself.
+        // The response is the agent itself.
         Reply::Agent(agent) => agent.to_string(),
         other => other.to_json().to_string(),
     };

@@ -1,4 +1,5 @@
-//! A history in memory, with the commit thread's two steps apart: an event is durable first, published after.
+//! An in-memory history that separates the commit thread's two steps: an event is first durable,
+//! then published.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -9,18 +10,18 @@ use session_model::{LogKind, Reach, Refusal, SessionId, UserId, line, wire};
 
 use crate::live::{Filter, History, HistoryPage, Hub, Place, Published};
 
-/// The life every test is in.
+/// Epoch used by every test.
 pub(super) const EPOCH: &str = "7f3a9c";
 
-/// What a store would be.
+/// The stand-in for a store.
 #[derive(Default)]
 pub(super) struct Shelf {
     events: Mutex<Vec<Published>>,
     durable: AtomicU64,
     oldest: AtomicU64,
-    /// How many pages were read.
+    /// Number of pages that were read.
     pub(super) pages: AtomicUsize,
-    /// What every read answers, if it fails.
+    /// Error that every read returns, if set.
     pub(super) broken: Mutex<Option<Refusal>>,
 }
 
@@ -36,7 +37,7 @@ pub(super) fn filter(session_name: &str, user: &str) -> Filter {
     }
 }
 
-/// The same, of which only the sessions of one user, or one session, may be seen.
+/// A filter whose scope covers only the sessions of one user, or one session.
 pub(super) fn limited(filter: Filter, may_see: &str) -> Filter {
     let (sessions, users) = match may_see.strip_prefix('s') {
         Some(_) => (vec![session(may_see)], Vec::new()),
@@ -63,7 +64,7 @@ fn stored_line(offset: u64, filler: usize) -> Bytes {
 }
 
 impl Shelf {
-    /// Makes an event durable; it is not published yet.
+    /// Makes an event durable, without publishing it.
     pub(super) fn commit(&self, session_name: &str, user: &str, filler: usize) -> Published {
         let mut events = self.events.lock();
         let offset = self.durable.load(Ordering::Acquire) + 1;
@@ -79,14 +80,14 @@ impl Shelf {
         event
     }
 
-    /// Makes events of one session durable and publishes each by itself.
+    /// Makes events of one session durable and publishes each one separately.
     pub(super) fn tell(&self, hub: &Hub, session_name: &str, user: &str, count: usize) {
         for _ in 0..count {
             hub.publish(&[self.commit(session_name, user, 10)]);
         }
     }
 
-    /// Gives up everything up to this offset.
+    /// Drops everything up to this offset.
     pub(super) fn forget(&self, to: u64) {
         let mut events = self.events.lock();
         events.retain(|event| event.offset > to);

@@ -12,7 +12,7 @@ use crate::live::LiveConfig;
 
 const STREAM: &str = "accept: text/event-stream\r\n";
 
-/// Reads until the text is there, and gives back everything since the last call.
+/// Reads until the text has arrived. Returns everything since the last call.
 async fn read_until(stream: &mut TcpStream, text: &str) -> String {
     let mut heard = Vec::new();
     while !String::from_utf8_lossy(&heard).contains(text) {

@@ -1,4 +1,4 @@
-//! The seam between ring and disk, and the routes over real connections.
+//! Tests of the transition between ring and disk, and of the routes over real connections.
 
 mod double;
 mod event_stream;

@@ -1,4 +1,5 @@
-//! Where ring, disk and gaps meet: whatever the interleaving, every event is given once, in order, or told as gone.
+//! Transitions between ring, disk and gaps: in any interleaving, every event is delivered once, in
+//! order, or reported in a gap.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::future::poll_fn;
@@ -19,7 +20,7 @@ use crate::live::{
     Delivery, End, Filter, History, Hub, LiveConfig, Position, Published, RingLimits, Subscriber, Transport,
 };
 
-/// A subscriber with what it was given.
+/// A subscriber with everything it was given.
 struct Reader {
     subscriber: Subscriber,
     filter: Filter,
@@ -100,7 +101,8 @@ impl Reader {
         }
     }
 
-    /// Every event after its start was given once and in order, or lies in a gap that was told.
+    /// Asserts that every event after the start was delivered once and in order, or lies in a
+    /// reported gap.
     fn check(&self, committed: &[Published]) {
         assert!(self.got.is_sorted_by(|a, b| a < b), "{:?}", self.got);
         let told = |offset: u64| self.gaps.iter().any(|gap| gap.from < offset && offset <= gap.to);

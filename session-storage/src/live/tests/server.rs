@@ -1,4 +1,4 @@
-//! A real server on port 0 with the two routes' handlers over the double.
+//! A real server on port 0 with the two routes' handlers and the in-memory history.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -31,7 +31,7 @@ pub(super) struct TestServer {
     handle: ServerHandle,
 }
 
-/// Waits for something that must come.
+/// Waits for something that must happen.
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(DEADLINE, what).await.expect("nothing came before the deadline")
 }
@@ -74,7 +74,7 @@ impl TestServer {
         soon(connect_async(url)).await.unwrap().0
     }
 
-    /// A connection on which a GET was sent.
+    /// Opens a connection and sends a GET.
     pub(super) async fn get(&self, path: &str, headers: &str) -> TcpStream {
         let mut stream = soon(TcpStream::connect(self.at)).await.unwrap();
         let head = format!("GET {path} HTTP/1.1\r\nhost: test\r\n{headers}\r\n");
@@ -82,7 +82,7 @@ impl TestServer {
         stream
     }
 
-    /// Status and JSON body of a GET.
+    /// Returns the status and the JSON body of a GET.
     pub(super) async fn json(&self, path: &str, headers: &str) -> (u16, Value) {
         let mut stream = self.get(path, headers).await;
         let mut answer = Vec::new();
@@ -98,7 +98,7 @@ impl TestServer {
         }
     }
 
-    /// Waits until this many sockets and streams are there.
+    /// Waits until there are this many sockets and streams.
     pub(super) async fn wait_for(&self, subscribers: usize) {
         let deadline = Instant::now() + DEADLINE;
         while self.hub.counts().connections + self.hub.counts().streams != subscribers {
@@ -113,7 +113,7 @@ impl TestServer {
     }
 }
 
-/// The next text message.
+/// Returns the next text message.
 pub(super) async fn read(client: &mut Client) -> Value {
     loop {
         match soon(client.next()).await.unwrap().unwrap() {
@@ -124,7 +124,7 @@ pub(super) async fn read(client: &mut Client) -> Value {
     }
 }
 
-/// The offsets of the next events.
+/// Returns the offsets of the next events.
 pub(super) async fn offsets(client: &mut Client, count: usize) -> Vec<u64> {
     let mut offsets = Vec::new();
     while offsets.len() < count {
@@ -133,7 +133,7 @@ pub(super) async fn offsets(client: &mut Client, count: usize) -> Vec<u64> {
     offsets
 }
 
-/// The code with which the server closes, after whatever else was on its way.
+/// Returns the code with which the server closes, skipping the messages sent before it.
 pub(super) async fn close_code(client: &mut Client) -> u16 {
     loop {
         match soon(client.next()).await.unwrap().unwrap() {

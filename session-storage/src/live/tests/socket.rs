@@ -105,7 +105,8 @@ async fn a_client_that_stops_reading_holds_nobody_up_and_loses_nothing() {
 
 #[actix_web::test]
 async fn pings_are_answered_and_sent_and_silence_ends_the_socket() {
-    // A busy machine may stop for longer than the one who answers may be silent, but not for longer than each of these.
+    // A busy machine may stop for longer than a ping interval, but not for longer than each of
+    // these.
     for idle_timeout in [400, 2000, 10_000].map(Duration::from_millis) {
         if stays_while_it_answers(idle_timeout).await {
             return silence_ends_a_socket().await;
@@ -114,7 +115,7 @@ async fn pings_are_answered_and_sent_and_silence_ends_the_socket() {
     panic!("a socket that answers every ping was closed as idle");
 }
 
-/// Whether a client that answers is still welcome after one and a half times the time that it may be silent for.
+/// Returns whether a client that answers is still connected after one and a half idle timeouts.
 async fn stays_while_it_answers(idle_timeout: Duration) -> bool {
     let config = LiveConfig { ping_interval: idle_timeout / 10, idle_timeout, ..LiveConfig::default() };
     let server = TestServer::with(config);
@@ -136,7 +137,7 @@ async fn stays_while_it_answers(idle_timeout: Duration) -> bool {
     pings >= 15 && pongs >= 1
 }
 
-/// A client that reads but never answers is not.
+/// A client that reads but never answers is disconnected.
 async fn silence_ends_a_socket() {
     let ping_interval = Duration::from_millis(40);
     let idle_timeout = 10 * ping_interval;

@@ -1,40 +1,40 @@
-//! What a body says that it is, and which of it a route reads.
+//! Media types of request bodies, and which of them a route accepts.
 
 use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
 use session_model::{Code, Refusal};
 
-/// What a body's content type says it is.
+/// Media type according to the `Content-Type` header.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Media {
-    /// `application/json`, another `+json`, or no type at all.
+    /// `application/json`, or another type that ends in `+json`.
     Json,
     /// `application/merge-patch+json`
     MergePatch,
     /// `application/json-patch+json`
     JsonPatch,
-    /// `application/x-ndjson` and its other names.
+    /// `application/x-ndjson` and its aliases.
     Lines,
-    /// Not said.
+    /// No content type is given.
     Unsaid,
-    /// None of these.
+    /// Any other type.
     Other,
 }
 
-/// Which types a route reads.
+/// Which media types a route accepts.
 pub trait Accepts {
-    /// Whether it reads this one.
+    /// Returns whether the route accepts this type.
     fn accepts(media: Media) -> bool;
-    /// Whether it reads lines, each a document.
+    /// Whether the route reads lines, each of which is a JSON document.
     const LINES: bool = false;
-    /// What it reads, for people.
+    /// The accepted types, for the error message.
     const READS: &'static str;
 }
 
-/// Reads JSON.
+/// Accepts JSON.
 pub struct Json;
-/// Reads JSON and the patches of it.
+/// Accepts JSON, JSON Merge Patch and JSON Patch.
 pub struct Patches;
-/// Reads lines of JSON.
+/// Accepts lines of JSON (NDJSON).
 pub struct Lines;
 
 impl Accepts for Json {
@@ -60,7 +60,7 @@ impl Accepts for Lines {
     const READS: &'static str = "application/x-ndjson";
 }
 
-/// The type of the body, if the route reads it.
+/// Returns the type of the body if the route accepts it.
 pub(super) fn checked<A: Accepts>(headers: &HeaderMap) -> Result<Media, Refusal> {
     let media = headers.get(CONTENT_TYPE).map_or(Media::Unsaid, |value| media(value.as_bytes()));
     if !A::accepts(media) {

@@ -1,4 +1,5 @@
-//! Compressed bodies: `Content-Encoding: gzip`, unpacked within the bound that holds for others.
+//! Compressed bodies: decompresses `Content-Encoding: gzip`. The size limit of other bodies applies
+//! to the decompressed size.
 
 use std::io::Read as _;
 
@@ -9,7 +10,7 @@ use session_model::{Code, Refusal};
 
 use super::receiving::too_large;
 
-/// Whether a body is compressed; with anything but gzip it is refused.
+/// Returns whether a body is compressed. Rejects any encoding other than gzip.
 pub(super) fn is_packed(headers: &HeaderMap) -> Result<bool, Refusal> {
     let mut packed = false;
     for encoding in headers.get_all(CONTENT_ENCODING) {
@@ -27,7 +28,7 @@ pub(super) fn is_packed(headers: &HeaderMap) -> Result<bool, Refusal> {
     Ok(packed)
 }
 
-/// The body of at most so many bytes that was compressed.
+/// Decompresses a body to at most `most` bytes.
 pub(super) fn unpack(packed: &[u8], most: usize) -> Result<Bytes, Refusal> {
     let mut bytes = Vec::new();
     let bound = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);

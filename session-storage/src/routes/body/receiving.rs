@@ -1,4 +1,5 @@
-//! A body while it arrives: one chunk is taken as it is, several are joined, and who stalls is given up.
+//! Receives a body: a single chunk is used as it is, several are joined, and a body that stalls is
+//! given up.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -17,20 +18,20 @@ use super::Bounds;
 use super::media::{self, Accepts, Media};
 use super::packed;
 
-/// How long a body in flight may stall once the service is stopping.
+/// How long a body in transit may stall once the service is stopping.
 const GRACE: Duration = Duration::from_millis(500);
-/// The most that is reserved because a client has announced it.
+/// Maximum number of bytes reserved because of the announced length.
 const RESERVE: usize = 256 << 10;
 
-/// The bytes of a body as they arrive.
+/// A body that is being received.
 pub(super) struct Receiving {
     payload: Payload,
     pub(super) media: Media,
-    /// Whether it is compressed.
+    /// Whether the body is compressed.
     pub(super) packed: bool,
-    /// The only chunk, or none.
+    /// The only chunk so far; empty if there is none, or more than one.
     received: Bytes,
-    /// All of them, once there are two.
+    /// All chunks joined, once there are two.
     more: BytesMut,
     announced: usize,
     pub(super) bounds: Bounds,
@@ -39,7 +40,7 @@ pub(super) struct Receiving {
 }
 
 impl Receiving {
-    /// Begins to receive a body of a type that the route reads, unless it is announced as too large.
+    /// Starts to receive a body of an accepted type, unless its announced length is too large.
     pub(super) fn begin<A: Accepts>(
         headers: &HeaderMap,
         bounds: &Bounds,
@@ -64,12 +65,12 @@ impl Receiving {
         })
     }
 
-    /// Whether it has let the service wait.
+    /// Returns whether the service had to wait for the body.
     pub(super) fn has_waited(&self) -> bool {
         self.patience.is_some()
     }
 
-    /// The whole of it, once it is there.
+    /// Returns the complete body once it has arrived.
     pub(super) fn poll(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
         loop {
             match Pin::new(&mut self.payload).poll_next(context) {
@@ -105,8 +106,9 @@ impl Receiving {
         if self.more.is_empty() { std::mem::take(&mut self.received) } else { self.more.split().freeze() }
     }
 
-    /// The connection polls a request once before it feeds it the body that came with the head, and again right
-    /// after: only who waits at the second time really waits.
+    /// The connection polls a request once before it feeds in the body that came with the head, and
+    /// again right after. Only a body that is pending at the second poll really has to be waited
+    /// for.
     fn wait(&mut self, context: &mut Context<'_>) -> Poll<Result<Bytes, Refusal>> {
         if !std::mem::replace(&mut self.polled, true) {
             return Poll::Pending;
@@ -117,7 +119,7 @@ impl Receiving {
     }
 }
 
-/// Runs out when nothing arrives for too long.
+/// Timer that expires when no bytes arrive for too long.
 struct Patience {
     progress: Instant,
     stall: Duration,

@@ -132,7 +132,7 @@ async fn pieces_are_put_together() {
     assert_eq!(piecewise(&["abc", "def", "ghi"], 8).await, Err(Code::PayloadTooLarge));
 }
 
-/// Polls twice at once, as the connection does, and then waits.
+/// Polls twice in a row, as the connection does, and then waits.
 async fn wait_for(mut reading: Reading<Json>) -> Option<Code> {
     std::future::poll_fn(|context| match Pin::new(&mut reading).poll(context) {
         Poll::Pending => Pin::new(&mut reading).poll(context),
@@ -160,14 +160,15 @@ async fn a_stop_shortens_the_patience() {
 
 #[actix_web::test]
 async fn progress_renews_the_patience() {
-    // A busy machine may stop for longer than the patience, but not for longer than each of these.
+    // A busy machine may stop for longer than the stall time, but not for longer than each of
+    // these.
     for patience in [400, 2000, 10_000].map(Duration::from_millis) {
         let bounds = bounds(99, patience);
         let (sender, reading) = reading(&bounds);
         let feeding = async {
             for _ in 0..6 {
                 tokio::time::sleep(patience / 4).await;
-                // Fails when the reading was given up.
+                // Fails if the body was given up.
                 let _ = sender.send(Bytes::from_static(b"x"));
             }
             drop(sender);
