@@ -1,4 +1,4 @@
-//! Snapshot documents: the parts of a view that `metadata.json` contains besides the metadata itself.
+//! Snapshot documents: the parts of a view that `metadata.json` contains besides the metadata.
 //!
 //! Keys that begin with `$` record the position of the snapshot. From it a reader knows from which
 //! position to follow, and the service knows which lines of the logs are newer.
