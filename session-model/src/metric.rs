@@ -1,6 +1,6 @@
 //! Counters: how records are counted in a session's metrics.
 
-/// Record types that are not calls. First those of the vocabulary.
+/// Record types that are not calls; first the types of the vocabulary.
 const NO_CALLS: [&str; 54] = [
     "user_message",
     "assistant_message",
@@ -24,7 +24,7 @@ const NO_CALLS: [&str; 54] = [
     "error",
     "amend",
     "gap",
-    // Types that our own hooks and recorders have written so far.
+    // Then the types that our own hooks and recorders have written so far.
     "prompt",
     "message",
     "stop",

@@ -1,4 +1,4 @@
-//! An index of the items of a list by name, so that one of many is found without a search.
+//! An index of the items of a list by name, so that no lookup reads the whole list.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -71,9 +71,9 @@ impl Names {
         *self = Self::of(self.key);
     }
 
-    /// The first unused name. It counts up from the number that is free if all earlier names were
-    /// generated in this way. Numbers found to be in use are not tried again, because many names
-    /// may be requested at a time.
+    /// Returns the first unused name, counting up from the number that is free if all earlier names
+    /// were generated here. Numbers found to be in use are not tried again, because many names may
+    /// be requested at a time.
     pub(crate) fn free(
         &self,
         items: &[Value],

@@ -20,8 +20,7 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
             one == other
                 || match (Decimal::parse(one.as_str()), Decimal::parse(other.as_str())) {
                     (Ok(one), Ok(other)) => one.is_same(&other),
-                    // An exponent of dozens of digits: such numbers are equal only if their text
-                    // is.
+                    // Numbers with an exponent of dozens of digits are equal only as text.
                     (Err(_), _) | (_, Err(_)) => false,
                 }
         }

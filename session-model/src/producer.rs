@@ -43,7 +43,7 @@ pub struct Answer {
 pub struct Part {
     /// Number of lines in the parts before this one.
     pub from: u64,
-    /// Number of lines stored once this part is stored.
+    /// Number of lines processed once this part is stored.
     pub done: u64,
     /// Whether this is the last part.
     pub last: bool,

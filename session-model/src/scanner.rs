@@ -218,8 +218,8 @@ fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// The number of leading bytes that need no attention: up to a quote, backslash or control
-/// character.
+/// The number of leading bytes that are plain content of a string: up to a quote, backslash or
+/// control character.
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;

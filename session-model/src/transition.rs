@@ -2,7 +2,7 @@
 //!
 //! Transitions are pure: they take the view and the command and return the event to store, or
 //! nothing, or a refusal. The caller stores the event first and then applies it with
-//! [`View::apply`](crate::view::View::apply).
+//! [`View::apply`].
 
 use serde_json::{Map, Value, json};
 

@@ -1,5 +1,5 @@
-//! The event as sent to clients, built from the stored line: live events, events of the backlog and
-//! events from pages have the same bytes.
+//! The event as sent to clients, built from the stored line: live, backlog and paged events have
+//! the same bytes.
 //!
 //! `{"offset":O,"type":T,"sessionId":S,"data":{…},"timestamp":…}`, plus `format` if a state patch
 //! does not use the default merge.

@@ -24,7 +24,7 @@
 //! | [`pem`] | blocks of private keys |
 //! | [`url`], [`webhook`] | passwords in URLs, and URLs that are secrets |
 //! | [`header`] | `Bearer` and `Basic` credentials |
-//! | [`assignment`] | high-entropy values of names like `api_key`, also in lists and `.netrc` |
+//! | [`assignment`] | high-entropy values of `password` etc., also in name-value lists, `.netrc` |
 //! | [`table`] | such values in tables |
 //! | [`cookie`] | cookies |
 //! | [`command`] | passwords in command lines |

@@ -98,8 +98,8 @@ pub fn count(text: &[u8]) -> u64 {
     tags(text).count() as u64
 }
 
-/// Whether a text may contain a placeholder, perhaps behind escapes: for any text what `marked` of
-/// [`Screened`](super::Screened) is for a redacted one.
+/// Whether a text may contain a placeholder, perhaps behind escapes. For a redacted text,
+/// [`Screened`](super::Screened) already contains the answer.
 pub fn may_bear(text: &[u8]) -> bool {
     FINDER.find(text).is_some() || memchr::memmem::find(text, b"\\u00").is_some()
 }
