@@ -145,7 +145,7 @@ impl Producers {
         self.0.insert(id, Position { epoch, seq, used, answer });
     }
 
-    /// What is remembered of a producer.
+    /// The remembered position of a producer.
     pub fn position(&self, id: &str) -> Option<&Position> {
         self.0.get(id)
     }

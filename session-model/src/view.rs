@@ -68,7 +68,7 @@ pub enum OutFile {
     FinalArchive(u32, #[serde(deserialize_with = "json::exact")] Value),
 }
 
-/// A session.
+/// The current content of a session.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct View {
     /// Its id.
