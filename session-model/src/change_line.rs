@@ -1,12 +1,13 @@
-//! A line of `changes.jsonl`: a change with what is needed to replay it.
+//! A line of `changes.jsonl`: a change with everything needed to replay it.
 //!
 //! ```text
-//! {"seq":5,"timestamp":T,"$offset":77,"version":4,"type":"goal_added","data":{…},"$key":1,"$crc":"…"}
+//! {"seq":5,"timestamp":T,"$offset":77,"version":4,"type":"goal_added","data":…,"$key":1,"$crc":…}
 //! ```
-//! `version` is the state's version after the change. Now and then a line also bears `$state`, the whole state
-//! *before* its change (a key frame), so that an old version is computed from the nearest one; `$key` is the seq
-//! of the newest line from which replay can start. A line that creates bears `$birth`; the first line of a
-//! session which the older service wrote bears `$state` and `$metadata`, the documents as they were found.
+//! `version` is the state's version after the change. From time to time a line also contains
+//! `$state`, the whole state *before* its change (a key frame), so that an old version is computed
+//! from the nearest key frame. `$key` is the sequence number of the newest line from which replay
+//! can start. A line that creates a session contains `$birth`. The first line that this service
+//! adds to a legacy session contains `$state` and `$metadata`, the documents as they were found.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -19,10 +20,11 @@ use crate::state::State;
 use crate::timestamp::Timestamp;
 use crate::view::View;
 
-/// A key frame comes once the changes since the last one outweigh this plus twice the state.
+/// A key frame is written when the changes since the last one reach this size plus twice the
+/// state's size.
 const KEYFRAME_BYTES: u64 = 16 * 1024;
 
-/// The payload as it is written, field by field in this order.
+/// The payload; its fields are written in this order.
 #[derive(Serialize)]
 struct Payload<'a> {
     version: u64,
@@ -41,14 +43,14 @@ struct Payload<'a> {
     metadata: Option<&'a Metadata>,
 }
 
-/// Whether the next change line of this view bears the state before it.
+/// Whether the next change line of this view must contain the state before it.
 pub fn wants_keyframe(view: &View) -> bool {
     let frame = view.keyframe;
     frame.seq == 0 || frame.bytes >= KEYFRAME_BYTES + 2 * frame.state_bytes
 }
 
-/// Writes the line of a change that is about to be applied to `before` (`None`: it makes the session).
-/// Answers whether it bears a key frame.
+/// Writes the line of a change that is about to be applied to `before`; `None` if the change
+/// creates the session. Returns whether the line contains a key frame.
 pub fn write(
     out: &mut Vec<u8>,
     before: Option<&View>,
@@ -80,17 +82,17 @@ pub fn write(
     keyframe
 }
 
-/// A line read back.
+/// A parsed change line.
 #[derive(Deserialize, Debug)]
 pub struct ChangeLine {
-    /// Its number in the log.
+    /// Sequence number in the log.
     pub seq: u64,
-    /// When it happened, by the service's clock.
+    /// Time of the change, by the service's clock.
     pub timestamp: String,
-    /// Its service-wide offset.
+    /// Service-wide offset.
     #[serde(rename = "$offset")]
     pub offset: u64,
-    /// The state's version after it.
+    /// The state's version after the change.
     pub version: u64,
     #[serde(rename = "type")]
     kind: String,
@@ -100,13 +102,13 @@ pub struct ChangeLine {
     format: Option<String>,
     #[serde(rename = "$birth", default)]
     birth: Option<Birth>,
-    /// The newest line from which replay can start.
+    /// Sequence number of the newest line from which replay can start.
     #[serde(rename = "$key")]
     pub key: u64,
-    /// The state before the change.
+    /// The state before the change, if the line contains a key frame.
     #[serde(rename = "$state", default)]
     pub state: Option<State>,
-    /// The metadata before the change, where the older service wrote it.
+    /// The metadata before the change, in the first line added to a legacy session.
     #[serde(rename = "$metadata", default)]
     pub metadata: Option<Metadata>,
 }
@@ -118,12 +120,12 @@ impl json::Stored for ChangeLine {
 }
 
 impl ChangeLine {
-    /// Parses a line without its newline; `None` if it is none of ours.
+    /// Parses a line without its newline; `None` if it was not written by this service.
     pub fn parse(line: &[u8]) -> Option<Self> {
         json::stored(line).ok()
     }
 
-    /// The change it holds.
+    /// The change in this line; `None` if its kind or format is unknown.
     pub fn change(&self) -> Option<Change> {
         Some(Change {
             kind: EventKind::parse(&self.kind)?,
@@ -133,13 +135,13 @@ impl ChangeLine {
         })
     }
 
-    /// When it happened.
+    /// Time of the change.
     pub fn at(&self) -> Timestamp {
         Timestamp::parse(&self.timestamp).unwrap_or_default()
     }
 }
 
-/// Only what `state at a version` looks for: cheap to read from the front of a line.
+/// Reads only the state's version, from the front of a line: cheap for a search for an old version.
 pub fn version_of(line: &[u8]) -> Option<u64> {
     let head = line::head(line)?;
     let rest = line[head.payload..].strip_prefix(b",\"version\":")?;

@@ -1,6 +1,6 @@
-//! THE table of public error codes: code, HTTP status, whether a retry can help.
+//! THE table of public error codes: code, HTTP status, and whether a retry can help.
 //!
-//! No other file writes a status number. Clients may rely on every row.
+//! No other file contains an HTTP status number for an error. Clients may rely on every row.
 
 use std::fmt;
 
@@ -14,16 +14,16 @@ macro_rules! codes {
             /// Every code, in the order of the table.
             pub const ALL: &'static [Code] = &[$(Code::$variant,)+];
 
-            /// The stable name on the wire.
+            /// The stable name used in responses.
             pub const fn as_str(self) -> &'static str { match self { $(Code::$variant => $name,)+ } }
 
-            /// The HTTP status that goes with it.
+            /// The HTTP status of this code.
             pub const fn status(self) -> u16 { match self { $(Code::$variant => $status,)+ } }
 
             /// Whether the same request may succeed later.
             pub const fn retryable(self) -> bool { match self { $(Code::$variant => $retryable,)+ } }
 
-            /// What it means, for documents.
+            /// What the code means, in a sentence for documents.
             pub const fn meaning(self) -> &'static str { match self { $(Code::$variant => concat!($($doc, )+),)+ } }
         }
     };
@@ -104,18 +104,18 @@ impl fmt::Display for Code {
     }
 }
 
-/// A command that is answered with a code instead of a change.
+/// The rejection of a command: an error code and a message.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Refusal {
-    /// Its row in the table.
+    /// The public error code.
     pub code: Code,
     /// A sentence for the person who gets it.
     pub message: String,
 }
 
 impl Refusal {
-    /// A refusal with its sentence.
+    /// Creates a refusal from a code and a message.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
         Self { code, message: message.into() }
     }

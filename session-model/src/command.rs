@@ -1,4 +1,4 @@
-//! What a client asks of a session.
+//! Commands: the changes that a client requests.
 
 use serde_json::{Map, Value};
 
@@ -11,11 +11,11 @@ use crate::timestamp::Timestamp;
 /// One request to change a session.
 #[derive(Clone, Debug)]
 pub enum Command<'a> {
-    /// Make the session, or claim it.
+    /// Create the session, or claim it.
     Create {
-        /// Whose it is.
+        /// The session's user.
         user: UserId,
-        /// What it is born from.
+        /// What the session is created from.
         birth: Birth,
     },
     /// Append to `actions.jsonl`.
@@ -28,46 +28,46 @@ pub enum Command<'a> {
     AddGoal(Map<String, Value>),
     /// Change a goal.
     UpdateGoal {
-        /// Which.
+        /// The goal's id.
         goal_id: String,
-        /// Its fields to set.
+        /// Fields to set on the goal.
         update: Map<String, Value>,
     },
     /// Add an agent.
     SpawnAgent(Map<String, Value>),
-    /// Note that an agent is done.
+    /// Mark an agent as completed.
     CompleteAgent {
-        /// Which.
+        /// The agent's id.
         agent_id: String,
         /// Fields to set on its record.
         outcome: Map<String, Value>,
     },
     /// Set dotted keys of the metadata.
     UpdateMetadata(Map<String, Value>),
-    /// List a child session, or drop it from the list.
+    /// Add a child session to the list of children, or remove it.
     LinkChild {
-        /// The child.
+        /// The id of the child session.
         child: String,
-        /// Whether it is there.
+        /// Whether the child is to be listed.
         present: bool,
     },
-    /// Close the session.
+    /// Complete the session.
     Finalize(Map<String, Value>),
-    /// Open it again.
+    /// Make the session active again.
     Reopen,
-    /// Remove it.
+    /// Delete the session.
     Delete,
-    /// Remove it if it is completed; else leave it as it is.
+    /// Delete the session if it is completed; otherwise do nothing.
     Retire {
-        /// Only if nothing has happened to it since this offset.
+        /// If given: only if nothing has happened to the session since this offset.
         as_of: Option<u64>,
     },
 }
 
-/// A patch of the state, with the version it expects, if it does.
+/// A patch of the state, with the expected version if the client gave one.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StatePatch {
-    /// How to read it.
+    /// How to interpret the patch.
     pub format: PatchFormat,
     /// The patch.
     pub patch: Value,
@@ -87,7 +87,8 @@ struct BatchLine<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// The client's time of what this command reports, if it bears one and the service received it at `received`.
+    /// The client's time of the reported event, if the command has one that is not later than
+    /// `received`.
     pub fn reported_time(&self, received: Timestamp) -> Option<Timestamp> {
         let reported = |body: &Map<String, Value>, key| Timestamp::reported(body.get(key), received);
         match self {
@@ -109,13 +110,15 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// The birth of a session that does not exist yet and is created by this command, received at `received`.
+    /// The creation data for a session that this command creates implicitly, received at
+    /// `received`.
     pub fn birth(&self, received: Timestamp) -> Birth {
         Birth { began: self.reported_time(received), ..Birth::default() }
     }
 
-    /// Reads a line of the form in which most arrive, an action or response and nothing else, walking over its
-    /// body once instead of twice. What is not exactly that, or wrong, is left to the thorough reading.
+    /// Parses a line in the most common form, an action or response with no other field, and so
+    /// walks its body once instead of twice. Any other form, and any error, is left to the full
+    /// parser.
     fn parse_plain_record(line: &'a str) -> Option<Self> {
         let body = |start: &str| RecordBody::parse_text(line.strip_prefix(start)?.strip_suffix('}')?).ok();
         body(r#"{"type":"action","data":"#)
@@ -123,7 +126,7 @@ impl<'a> Command<'a> {
             .or_else(|| body(r#"{"type":"response","data":"#).map(Command::Response))
     }
 
-    /// The same command; `marked`: whether it may bear tags in the place of secrets, as its screening found.
+    /// Sets whether the record may contain redaction placeholders, as its redaction found.
     #[must_use]
     pub fn marked(self, marked: bool) -> Self {
         match self {
@@ -133,7 +136,7 @@ impl<'a> Command<'a> {
         }
     }
 
-    /// Reads one line of a batch.
+    /// Parses one line of a batch.
     pub fn parse_line(line: &'a str) -> Result<Self, Refusal> {
         if let Some(record) = Self::parse_plain_record(line) {
             return Ok(record);
@@ -228,7 +231,7 @@ mod tests {
         ] {
             assert!(Command::parse_line(line).is_err(), "{line}");
         }
-        // A key that stands twice.
+        // A duplicate key.
         assert!(stored(r#"{"type":"action","data":{"a":1},"data":{"b":2}}"#).is_err());
     }
 }

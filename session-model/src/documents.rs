@@ -1,7 +1,7 @@
-//! The snapshots as documents: what of a view stands in `metadata.json`, beside the metadata itself.
+//! Snapshot documents: the parts of a view that `metadata.json` contains besides the metadata.
 //!
-//! Keys that begin with `$` say up to where the snapshot goes, so that a reader knows from which position to
-//! follow, and the keeper which lines of the logs are newer.
+//! Keys that begin with `$` record the position of the snapshot. From it a reader knows from which
+//! position to follow, and the service knows which lines of the logs are newer.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -19,7 +19,7 @@ struct Logs {
     changes: LogHead,
 }
 
-/// The service's own part of `metadata.json`.
+/// The service's own fields of `metadata.json`.
 #[derive(Serialize, Deserialize, Default)]
 struct Bookkeeping {
     #[serde(rename = "$offset", default)]
@@ -42,16 +42,18 @@ struct Bookkeeping {
 const OWN_KEYS: [&str; 7] =
     ["$offset", "$createdOffset", "$finals", "$final", "$finalAt", "$keyframe", "$logs"];
 
-/// What of it is of no use to a client: `$offset` says from where to follow, `$logs` how long the logs are.
+/// Own keys that clients do not need. They do need `$offset`, to follow from, and `$logs`, the
+/// logs' lengths.
 const KEEPERS_KEYS: [&str; 5] = ["$createdOffset", "$finals", "$final", "$finalAt", "$keyframe"];
 
-/// The metadata as an answer: what `metadata.json` says, without what only the keeper needs.
+/// The metadata for a response: the content of `metadata.json` without the fields that only the
+/// service needs.
 pub fn metadata_answer(mut document: Map<String, Value>) -> Map<String, Value> {
     document.retain(|key, _| !KEEPERS_KEYS.contains(&key.as_str()));
     document
 }
 
-/// The document for `metadata.json`.
+/// Builds the document for `metadata.json`.
 pub fn metadata_document(view: &View) -> Map<String, Value> {
     let [actions, responses, changes] = view.logs;
     let own = Bookkeeping {
@@ -70,12 +72,13 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
     doc
 }
 
-/// Whether a `metadata.json` says that there is a `final.json`.
+/// Whether `metadata.json` records that there is a `final.json`.
 pub fn has_final(metadata: &Map<String, Value>) -> bool {
     metadata.get("$final").and_then(Value::as_bool).unwrap_or(false)
 }
 
-/// Whether a `final.json` is the one that a `metadata.json` speaks of. Older ones do not say which.
+/// Whether `final.json` is the one that `metadata.json` refers to. Older documents do not record
+/// which one.
 pub fn is_final_of(metadata: &Map<String, Value>, final_doc: &Value) -> bool {
     metadata.get("$finalAt").is_none_or(|at| at.as_str() == time_of(final_doc))
 }
@@ -84,12 +87,12 @@ fn time_of(final_doc: &Value) -> Option<&str> {
     final_doc.get("timestamp").and_then(Value::as_str)
 }
 
-/// Whether a `metadata.json` was written by this service.
+/// Whether this service wrote a `metadata.json`.
 pub fn is_ours(metadata: &Map<String, Value>) -> bool {
     metadata.contains_key("$logs")
 }
 
-/// The view that the two documents describe; without our bookkeeping its logs are empty.
+/// Restores a view from the two documents; without the service's own fields its logs are empty.
 pub fn read(id: SessionId, mut metadata: Metadata, state: State) -> Option<View> {
     let doc = metadata.doc_mut();
     let own: Map<String, Value> =

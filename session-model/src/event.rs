@@ -1,30 +1,31 @@
-//! What happened: the kinds of event, which log keeps each, and the change that a line of `changes.jsonl` holds.
+//! Events: their kinds, the log that stores each kind, and the content of a line of
+//! `changes.jsonl`.
 
 use serde_json::{Map, Value};
 
 use crate::timestamp::Timestamp;
 
-/// One of a session's three append-only logs.
+/// One of the three append-only logs of a session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, PartialOrd, Ord)]
 pub enum LogKind {
     /// `actions.jsonl`
     Actions,
     /// `responses.jsonl`
     Responses,
-    /// `changes.jsonl`: every event that is neither action nor response.
+    /// `changes.jsonl`: every event that is neither an action nor a response.
     Changes,
 }
 
 impl LogKind {
-    /// The three logs, in the order used wherever they are indexed.
+    /// The three logs, in the order used wherever logs are indexed.
     pub const ALL: [LogKind; 3] = [LogKind::Actions, LogKind::Responses, LogKind::Changes];
 
-    /// Its place in [`LogKind::ALL`].
+    /// Index in [`LogKind::ALL`].
     pub const fn index(self) -> usize {
         self as usize
     }
 
-    /// Its name in `$logs` and in messages.
+    /// The log's name in `$logs` and in messages.
     pub const fn as_str(self) -> &'static str {
         match self {
             LogKind::Actions => "actions",
@@ -36,42 +37,42 @@ impl LogKind {
 
 macro_rules! event_kinds {
     ($($number:literal $variant:ident => $name:literal, $log:ident, $version:ident;)+) => {
-        /// The type of an event, as it stands on the wire.
+        /// The kind of an event.
         #[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
         #[expect(missing_docs, reason = "each variant is its wire name")]
         #[repr(u8)]
         pub enum EventKind { $($variant = $number,)+ }
 
         impl EventKind {
-            /// Every kind, by its number.
+            /// Every kind, ordered by number.
             pub const ALL: &'static [EventKind] = &[$(EventKind::$variant,)+];
 
-            /// The name on the wire.
+            /// The name used in the API.
             pub const fn as_str(self) -> &'static str {
                 match self { $(EventKind::$variant => $name,)+ }
             }
 
-            /// The kind of a name on the wire.
+            /// The kind with this API name.
             pub fn parse(name: &str) -> Option<Self> {
                 match name { $($name => Some(EventKind::$variant),)+ _ => None }
             }
 
-            /// The number in the journal.
+            /// The number stored in the journal.
             pub const fn number(self) -> u8 {
                 match self { $(EventKind::$variant => $number,)+ }
             }
 
-            /// The kind stored as this number in the journal.
+            /// The kind that the journal stores as this number.
             pub const fn from_u8(number: u8) -> Option<Self> {
                 match number { $($number => Some(EventKind::$variant),)+ _ => None }
             }
 
-            /// Which log keeps events of this kind.
+            /// The log that stores events of this kind.
             pub const fn log(self) -> LogKind {
                 match self { $(EventKind::$variant => LogKind::$log,)+ }
             }
 
-            /// Whether an event of this kind makes a new version of the state.
+            /// Whether an event of this kind creates a new version of the state.
             pub const fn changes_state(self) -> bool {
                 match self { $(EventKind::$variant => event_kinds!(@$version),)+ }
             }
@@ -81,7 +82,8 @@ macro_rules! event_kinds {
     (@SameVersion) => { false };
 }
 
-// Journals, and the sessions of older versions, have these numbers and names: only add, never change, reorder or reuse.
+// Journals and the sessions of older versions contain these numbers and names: only add rows; never
+// change, reorder or reuse them.
 event_kinds! {
     0 SessionCreated => "session_created", Changes, SameVersion;
     1 Action => "action", Actions, SameVersion;
@@ -97,10 +99,11 @@ event_kinds! {
     11 SessionDeleted => "session_deleted", Changes, SameVersion;
 }
 
-/// How the patch of a `state_updated` event is to be read.
+/// How to interpret the patch of a `state_updated` event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum PatchFormat {
-    /// Objects merge, everything else replaces, null is stored. `data` is the patch itself plus `version`.
+    /// Objects merge, everything else is replaced, null is stored. `data` is the patch itself plus
+    /// `version`.
     #[default]
     DeepMerge,
     /// RFC 7396. `data` is `{patch, version}`.
@@ -110,7 +113,7 @@ pub enum PatchFormat {
 }
 
 impl PatchFormat {
-    /// The `format` on the wire; the default has none.
+    /// The `format` used in the API; the default format has none.
     pub const fn as_str(self) -> Option<&'static str> {
         match self {
             PatchFormat::DeepMerge => None,
@@ -119,7 +122,7 @@ impl PatchFormat {
         }
     }
 
-    /// The format of a name on the wire.
+    /// The format with this API name.
     pub fn parse(name: Option<&str>) -> Option<Self> {
         match name {
             None => Some(PatchFormat::DeepMerge),
@@ -130,35 +133,36 @@ impl PatchFormat {
     }
 }
 
-/// An event of `changes.jsonl`: everything needed to apply it, and nothing that depends on a clock or a counter.
+/// An event of `changes.jsonl`: everything needed to apply it, without dependence on a clock or
+/// counter.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Change {
-    /// What happened.
+    /// The kind of the event.
     pub kind: EventKind,
-    /// The event's `data`, as it is shown on the wire.
+    /// The event's `data`, as shown to clients.
     pub data: Value,
-    /// For `state_updated`: how `data` is to be read.
+    /// For `state_updated`: how to interpret `data`.
     pub format: PatchFormat,
-    /// For `session_created`: what the creator sent as `initial`, and `parentSession`.
+    /// For `session_created`: the `initial` and `parentSession` that the creator sent.
     pub birth: Option<Birth>,
 }
 
-/// What a session is born from, besides its id and user.
+/// What a session is created from, besides its id and user.
 #[derive(Clone, PartialEq, Debug, Default, serde::Serialize, serde::Deserialize)]
 pub struct Birth {
     /// The creator's `initial`.
     #[serde(default, deserialize_with = "crate::json::exact_object")]
     pub initial: Map<String, Value>,
-    /// The session this one is a child of.
+    /// The parent session.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
-    /// When it began by its client's clock, if the client said so.
+    /// When the session began by the client's clock, if the client sent that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub began: Option<Timestamp>,
 }
 
 impl Change {
-    /// A change without format or birth.
+    /// Creates a change without a format or creation data.
     pub fn new(kind: EventKind, data: Value) -> Self {
         Self { kind, data, format: PatchFormat::DeepMerge, birth: None }
     }

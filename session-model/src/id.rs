@@ -1,4 +1,4 @@
-//! Identifiers, parsed once at the edge: a [`SessionId`] is always safe as a file name.
+//! Identifiers, parsed where requests enter: a [`SessionId`] is always safe as a file name.
 
 use std::fmt;
 use std::sync::Arc;
@@ -8,20 +8,22 @@ use siphasher::sip::SipHasher24;
 
 use crate::code::{Code, Refusal};
 
-/// The longest session id.
+/// The longest session id, in bytes.
 pub const MAX_SESSION_ID: usize = 128;
-/// How much is left of a name that is no id (see [`SessionId::adopt`]): a dash and twelve digits follow.
+/// How many bytes [`SessionId::adopt`] keeps of an invalid name: a dash and twelve hex digits
+/// follow.
 const MAX_STEM: usize = MAX_SESSION_ID - 13;
 /// The longest user id, in bytes.
 pub const MAX_USER_ID: usize = 256;
 
-/// A session's name: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, and not the word `user`, which a route has.
+/// A session id: `[A-Za-z0-9][A-Za-z0-9._-]{0,127}`, but not the word `user`, which is part of a
+/// route.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(Arc<str>);
 
 impl SessionId {
-    /// Parses a name, or says why it is none.
+    /// Parses a session id; a refusal explains the allowed form.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         let bytes = text.as_bytes();
         let starts_well = bytes.first().is_some_and(u8::is_ascii_alphanumeric);
@@ -35,8 +37,9 @@ impl SessionId {
         Ok(Self(text.into()))
     }
 
-    /// The name itself if it is one, else the one that a session of the older service with such a name is kept under:
-    /// what of it may stand in a name, and a hash that tells it from others of which the same is left.
+    /// Converts the name of a legacy session to a session id. A valid name stays. Otherwise the id
+    /// is made of the characters that are allowed and a hash, which distinguishes it from names
+    /// that leave the same characters.
     pub fn adopt(text: &str) -> Self {
         Self::parse(text).unwrap_or_else(|_| {
             let plain = |c: char| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' };
@@ -47,7 +50,7 @@ impl SessionId {
         })
     }
 
-    /// The name.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -84,12 +87,12 @@ impl fmt::Debug for SessionId {
     }
 }
 
-/// Who a session belongs to: any text of 1 to 256 bytes without control characters.
+/// The owner of a session: any text of 1 to 256 bytes without control characters.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct UserId(Arc<str>);
 
 impl UserId {
-    /// Parses a user id, or says why it is none.
+    /// Parses a user id; a refusal explains the allowed form.
     pub fn parse(text: &str) -> Result<Self, Refusal> {
         if text.is_empty() || text.len() > MAX_USER_ID || text.chars().any(char::is_control) {
             return Err(Refusal::new(
@@ -105,17 +108,17 @@ impl UserId {
         Self("unknown".into())
     }
 
-    /// A user id read from our own files, which are never refused.
+    /// A user id read from our own files, which is never refused.
     pub fn stored(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The text.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the stand-in that a later creation may replace.
+    /// Whether this is the placeholder that a later creation may replace.
     pub fn is_unknown(&self) -> bool {
         &*self.0 == "unknown"
     }
@@ -145,7 +148,7 @@ mod tests {
 
     #[test]
     fn a_name_of_the_older_service_leads_to_one_that_is_safe() {
-        // Folders bear these names: they never change.
+        // Folders have these names, so they must never change.
         let long = "x".repeat(200);
         let names = ["plain", "wf:1:2", "wf/1/2", "with space", "_x", "user", ":::", "\u{e4}", &long]
             .map(SessionId::adopt);

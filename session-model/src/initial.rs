@@ -1,4 +1,4 @@
-//! `initial.json`: what a session was born from, kept as given.
+//! `initial.json`: what a session was created from, kept as given.
 
 use serde_json::{Map, Value};
 
@@ -8,8 +8,8 @@ use crate::timestamp::{RECEIVED_AT, Timestamp};
 /// The `$schema` of `initial.json`.
 pub const SCHEMA: &str = "session-initial-v1";
 
-/// The document for `initial.json` of a session that the service heard of at `received`: the known fields first, then
-/// every other key of `initial`.
+/// Builds `initial.json` for a session whose creation the service received at `received`: the known
+/// fields first, then every other key of `initial`.
 pub fn document(birth: &Birth, received: Timestamp) -> Value {
     let Birth { initial, began, .. } = birth;
     let mut doc = Map::new();

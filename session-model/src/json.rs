@@ -1,9 +1,9 @@
-//! From bytes to JSON: the one place where a client's body is found to be text and well-formed.
+//! JSON parsing: the one place where a client's body is checked for valid UTF-8 and JSON.
 //!
-//! Every document, sent or stored, is read by the [`Scanner`], so that its numbers keep the digits that were sent.
-//! serde_json's own reading of a [`Value`] rewrites exponents: derived types read theirs with [`exact`] and
-//! [`exact_object`], and a `Value` of a client's is put into another by hand, never by `json!` or `to_value`, which
-//! read it once more.
+//! The [`Scanner`] reads every document, received or stored, so that numbers keep the digits that
+//! were sent. Reading a [`Value`] with serde_json itself rewrites exponents. Derived types
+//! therefore read their documents with [`exact`] and [`exact_object`], and a client's `Value` is
+//! put into another one by hand, never by `json!` or `to_value`, which would read it once more.
 
 use serde::de::{Deserialize, Deserializer, Error as _, IgnoredAny};
 use serde_json::value::RawValue;
@@ -12,12 +12,12 @@ use serde_json::{Map, Value};
 use crate::code::{Code, Refusal};
 use crate::scanner::Scanner;
 
-/// The deepest nesting accepted; deeper bodies could not be read back by most clients.
+/// The deepest nesting accepted; most clients could not read deeper bodies back.
 pub const MAX_DEPTH: usize = 127;
-/// The deepest nesting read from our own files, which wrap what was accepted in some levels more.
+/// The deepest nesting read from our own files, which wrap accepted bodies in a few more levels.
 pub const MAX_STORED_DEPTH: usize = 256;
 
-/// The body as text, or where it stops being UTF-8.
+/// The body as text, or a refusal that names the byte where it stops being UTF-8.
 pub fn text(bytes: &[u8]) -> Result<&str, Refusal> {
     std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
@@ -25,7 +25,7 @@ pub fn text(bytes: &[u8]) -> Result<&str, Refusal> {
     })
 }
 
-/// A refusal that names the place where the JSON breaks.
+/// A refusal that names the place where the JSON is malformed.
 pub fn malformed(error: &serde_json::Error) -> Refusal {
     let text = error.to_string();
     if text.starts_with("recursion limit exceeded") {
@@ -50,7 +50,7 @@ pub fn value(bytes: &[u8]) -> Result<Value, Refusal> {
     }
 }
 
-/// Reads a text that may nest `levels` deep; what the scanner does not take is serde_json's to explain.
+/// Parses text that may nest `levels` deep. If the scanner refuses it, serde_json explains why.
 fn read(text: &str, levels: usize) -> Result<Value, serde_json::Error> {
     Scanner::document(text, levels).map_or_else(|| serde_json::from_str(text), Ok)
 }
@@ -68,9 +68,9 @@ pub fn object(bytes: &[u8]) -> Result<Map<String, Value>, Refusal> {
     }
 }
 
-/// What is read from our own files and from the journal.
+/// A document that is read from our own files or from the journal.
 pub trait Stored: Sized {
-    /// Reads it from JSON that is not nested too deeply.
+    /// Reads the document from JSON that is not nested too deeply.
     fn read(bytes: &[u8]) -> Result<Self, serde_json::Error>;
 }
 
@@ -81,27 +81,27 @@ impl Stored for Value {
     }
 }
 
-/// The JSON object that a damaged document begins with, if it does: a document that was written twice, or with
-/// something behind it.
+/// Recovers the JSON object at the start of a damaged document, for example one that was written
+/// twice or has other bytes after it. `None` if it does not start with a whole object.
 pub fn leading_object(bytes: &[u8]) -> Option<Value> {
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<IgnoredAny>();
     values.next()?.ok()?;
     stored::<Value>(bytes.get(..values.byte_offset())?).ok().filter(Value::is_object)
 }
 
-/// Parses a document of our own files. What was accepted as a body may stand some levels deeper there, so the
-/// depth is bounded by [`MAX_STORED_DEPTH`] instead of the parser's own limit.
+/// Parses a document from our own files. An accepted body may be nested a few levels deeper there,
+/// so the depth is limited by [`MAX_STORED_DEPTH`] and not by the limit for bodies.
 pub fn stored<T: Stored>(bytes: &[u8]) -> Result<T, serde_json::Error> {
     T::read(bytes)
 }
 
-/// Reads a document within a derived type, which has to be read from text.
+/// Reads a JSON value within a derived type. That type must be deserialized from text.
 pub(crate) fn exact<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
     let text = <&RawValue>::deserialize(deserializer)?;
     read(text.get(), MAX_STORED_DEPTH).map_err(D::Error::custom)
 }
 
-/// The same for one that has to be an object.
+/// Reads a JSON object within a derived type, as [`exact`] does.
 pub(crate) fn exact_object<'de, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Map<String, Value>, D::Error> {
@@ -113,12 +113,12 @@ pub(crate) fn exact_object<'de, D: Deserializer<'de>>(
     }
 }
 
-/// The same for one that may be null or missing.
+/// Reads a value that may be null or missing within a derived type, as [`exact`] does.
 pub(crate) fn exact_or_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
     exact(deserializer).map(|value| Some(value).filter(|value| !value.is_null()))
 }
 
-/// The deepest nesting of a value; that of a scalar is 0.
+/// The depth of a value's nesting; 0 for a scalar.
 pub fn depth_of(value: &Value) -> usize {
     let deepest = match value {
         Value::Array(items) => items.iter().map(depth_of).max(),
@@ -128,7 +128,7 @@ pub fn depth_of(value: &Value) -> usize {
     deepest.unwrap_or(0) + 1
 }
 
-/// About how many bytes a value takes as JSON: escapes are not counted.
+/// The approximate size of a value as JSON, in bytes; escapes are not counted.
 pub fn size_of(value: &Value) -> usize {
     match value {
         Value::Null | Value::Bool(_) => 4,
@@ -141,15 +141,16 @@ pub fn size_of(value: &Value) -> usize {
     }
 }
 
-/// The refusal of a body that is JSON but no object.
+/// The refusal of a body that is JSON but not an object.
 pub fn not_an_object() -> Refusal {
     Refusal::new(Code::InvalidRequest, "body must be a JSON object")
 }
 
-/// Replaces `\uD8xx` escapes that stand without their other half by `\ufffd`.
+/// Replaces unpaired surrogate escapes (`\uD8xx` without its other half) with `\ufffd`.
 ///
-/// JavaScript strings cut between the halves of a character are serialized so; refusing them would lose
-/// evidence, storing them would make lines that strict readers cannot parse. `None` if there is none.
+/// JavaScript serializes a string that was cut between the halves of a character in this way.
+/// Refusing such bodies would lose evidence; storing them unchanged would produce lines that strict
+/// readers cannot parse. Returns `None` if there is no unpaired surrogate.
 pub fn mend_surrogates(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut out: Option<Vec<u8>> = None;

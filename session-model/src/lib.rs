@@ -1,9 +1,10 @@
-//! The pure types of the flight recorder: what a session is and how it changes.
+//! Pure types of the flight recorder: what a session is and how it changes.
 //!
-//! No I/O, no clock, no async. A [`command::Command`] is what a client asks, a [`transition`] decides
-//! about it against a [`view::View`] and answers the change (or a [`code::Refusal`]), and
-//! [`view::View::apply`] is the only way a view ever changes: live, at recovery and when an old version is
-//! computed. What a session's files hold is therefore a function of its logs.
+//! This crate has no I/O, no clock and no async code. A [`command::Command`] is a change that a
+//! client requests. A [`transition`] checks it against a [`view::View`] and returns the change to
+//! store, or a [`code::Refusal`]. [`view::View::apply`] is the only way a view changes: live,
+//! during recovery, and when an old version is computed. The contents of a session's files are
+//! therefore a function of its logs.
 
 pub mod change_line;
 pub mod code;

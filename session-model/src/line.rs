@@ -1,42 +1,43 @@
-//! The stored line: how a record of any log is written, sealed, and recognised again.
+//! The stored line: how a record of any log is written, sealed with a checksum, and checked.
 //!
 //! ```text
-//! {"seq":7,"timestamp":"2026-11-21T04:00:00.000Z","$offset":91, …the payload… ,"$crc":"1f0a99c3"}\n
+//! {"seq":7,"timestamp":"2026-11-21T04:00:00.000Z","$offset":91, …payload… ,"$crc":"1f0a99c3"}\n
 //! ```
-//! `$crc` is CRC-32C over everything before its comma. A line of the older service has neither `$offset` nor
-//! `$crc`: it is [`Seal::Legacy`]. A line with either but without a matching sum is damaged, never served.
+//! `$crc` is the CRC-32C of everything before its comma. A line of the legacy service has neither
+//! `$offset` nor `$crc`: it is [`Seal::Legacy`]. A line with either of them but without a matching
+//! checksum is damaged and never served.
 
 use crate::timestamp::Timestamp;
 
-/// How long the seal is: `,"$crc":"xxxxxxxx"}`.
+/// Length of the seal `,"$crc":"xxxxxxxx"}`, in bytes.
 pub const SEAL_LEN: usize = 19;
 const SEAL_START: &[u8] = b",\"$crc\":\"";
 
-/// What a line's checksum says.
+/// The result of checking a line's checksum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Seal {
-    /// Ours, whole.
+    /// Written by this service, and the checksum matches.
     Whole,
-    /// Written by the older service, which had no checksums.
+    /// Written by the legacy service, which had no checksums.
     Legacy,
-    /// Ours, and not what was written.
+    /// Written by this service, and the content does not match the checksum.
     Damaged,
 }
 
-/// What stands at the start of every line of ours.
+/// The fields at the start of every line written by this service.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct LineHead<'a> {
-    /// The record's number in its log.
+    /// Sequence number of the record in its log.
     pub seq: u64,
-    /// When it happened, as stored.
+    /// Time of the record, as stored.
     pub timestamp: &'a str,
-    /// The event's service-wide offset.
+    /// Service-wide offset of the event.
     pub offset: u64,
-    /// Where the payload begins (at its comma, or at the closing brace).
+    /// Index where the payload begins (at its comma, or at the closing brace).
     pub payload: usize,
 }
 
-/// Opens a line: everything before the payload's comma.
+/// Opens a line: writes everything before the payload's comma.
 pub fn open(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64) {
     out.extend_from_slice(b"{\"seq\":");
     number(out, seq);
@@ -46,7 +47,7 @@ pub fn open(out: &mut Vec<u8>, seq: u64, timestamp: &str, offset: u64) {
     number(out, offset);
 }
 
-/// Closes the line that began at `start` with its checksum and the newline.
+/// Closes the line that began at `start`: appends its checksum and the newline.
 pub fn seal(out: &mut Vec<u8>, start: usize) {
     let sum = crc32c::crc32c(&out[start..]);
     out.extend_from_slice(SEAL_START);
@@ -63,19 +64,19 @@ pub fn number(out: &mut Vec<u8>, number: u64) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// Whether bytes are the seal that a line of ours ends with; whether the sum fits is not looked at.
+/// Whether the bytes have the form of a line's seal. The checksum itself is not verified.
 pub fn is_seal(bytes: &[u8]) -> bool {
     bytes.len() == SEAL_LEN && bytes.starts_with(SEAL_START) && bytes.ends_with(b"\"}")
 }
 
-/// Judges a line, given without its newline.
+/// Checks a line, given without its newline.
 pub fn check(line: &[u8]) -> Seal {
     let (body, seal) = line.split_at(line.len().saturating_sub(SEAL_LEN));
     check_parts(line, seal, || crc32c::crc32c(body))
 }
 
-/// Judges a line that is not all in memory: by its first bytes, its last [`SEAL_LEN`] bytes, and the checksum of what
-/// stands before these.
+/// Checks a line that is not wholly in memory: by its first bytes, its last [`SEAL_LEN`] bytes, and
+/// the checksum of everything before these.
 pub fn check_parts(start: &[u8], seal: &[u8], sum: impl FnOnce() -> u32) -> Seal {
     if seal.len() == SEAL_LEN && seal.starts_with(SEAL_START) && seal.ends_with(b"\"}") {
         let written = std::str::from_utf8(&seal[SEAL_START.len()..SEAL_START.len() + 8])
@@ -87,7 +88,7 @@ pub fn check_parts(start: &[u8], seal: &[u8], sum: impl FnOnce() -> u32) -> Seal
     if head(start).is_some() { Seal::Damaged } else { Seal::Legacy }
 }
 
-/// Reads the head of a line of ours; `None` for a line of the older service.
+/// Reads the head of a line written by this service; `None` for a line of the legacy service.
 pub fn head(line: &[u8]) -> Option<LineHead<'_>> {
     let rest = line.strip_prefix(b"{\"seq\":")?;
     let (seq, rest) = leading_number(rest)?;
@@ -99,14 +100,14 @@ pub fn head(line: &[u8]) -> Option<LineHead<'_>> {
     Some(LineHead { seq, timestamp, offset, payload: line.len() - rest.len() })
 }
 
-/// The digits at the start, and what follows.
+/// Splits the digits at the start from the bytes after them.
 pub fn leading_number(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let digits = bytes.iter().take_while(|b| b.is_ascii_digit()).count();
     let number = std::str::from_utf8(&bytes[..digits]).ok()?.parse().ok()?;
     Some((number, &bytes[digits..]))
 }
 
-/// The point in time a line claims, if it is one.
+/// The time in a line's head, if it is a valid timestamp.
 pub fn time(head: &LineHead<'_>) -> Option<Timestamp> {
     Timestamp::parse(head.timestamp)
 }

@@ -1,4 +1,4 @@
-//! Merging JSON documents: the service's own deep merge, RFC 7396, and dotted keys.
+//! Merging of JSON documents: the service's own deep merge, RFC 7396, and dotted keys.
 
 use std::collections::HashSet;
 
@@ -21,7 +21,7 @@ impl Merge {
         }
     }
 
-    /// Whether a merge would make anything else of what stands there.
+    /// Whether the merge would change the value `old`.
     pub(crate) fn changes(self, old: Option<&Value>, patch: &Value) -> bool {
         match (old, patch) {
             (Some(Value::Object(old)), Value::Object(patch)) => {
@@ -33,7 +33,7 @@ impl Merge {
     }
 }
 
-/// Objects merge, arrays and scalars replace, null is stored as null.
+/// Merges objects recursively; arrays and scalars are replaced, and null is stored as null.
 pub fn deep_merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     for (key, value) in patch {
         match (target.get_mut(key), value) {
@@ -46,9 +46,9 @@ pub fn deep_merge(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
     }
 }
 
-/// RFC 7396: as above, but null removes.
+/// RFC 7396: like [`deep_merge`], but null removes a key.
 pub fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) {
-    // All of them in one walk: each by itself would move those behind it.
+    // Remove all keys in one pass: removing one at a time would move all later keys each time.
     let removed: HashSet<&str> =
         patch.iter().filter(|(_, value)| value.is_null()).map(|(key, _)| key.as_str()).collect();
     if !removed.is_empty() {
@@ -73,7 +73,8 @@ pub fn merge_patch(target: &mut Map<String, Value>, patch: &Map<String, Value>) 
     }
 }
 
-/// Sets `a.b.c`, making objects on the way; answers the key that is in the way and is no object.
+/// Sets `a.b.c`, creating objects on the way. Fails with the key on the way whose value is not an
+/// object.
 pub fn set_dotted<'k>(target: &mut Map<String, Value>, path: &'k str, value: Value) -> Result<(), &'k str> {
     match path.split_once('.') {
         None => {
@@ -91,7 +92,7 @@ pub fn set_dotted<'k>(target: &mut Map<String, Value>, path: &'k str, value: Val
     }
 }
 
-/// What stands at `a.b.c`.
+/// The value at `a.b.c`.
 pub fn get_dotted<'v>(target: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
     match path.split_once('.') {
         None => target.get(path),

@@ -1,7 +1,8 @@
-//! `metadata.json`: who, when, status, metrics.
+//! `metadata.json`: owner, times, status and metrics of a session.
 //!
-//! The document is kept as JSON, so that fields of other writers survive; the accessors know the fields that
-//! the service itself reads and writes. Keys that begin with `$` are the service's own.
+//! The document is kept as JSON, so that fields written by others are preserved. The accessors
+//! cover the fields that the service itself reads and writes. Keys that begin with `$` are reserved
+//! for the service.
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Number, Value, json};
@@ -18,7 +19,7 @@ use crate::{json as model, merge};
 /// The `$schema` of `metadata.json`.
 pub const SCHEMA: &str = "session-metadata-v1";
 const IDENTITY: [&str; 4] = ["sessionId", "userId", "created", ORIGINAL_ID];
-/// The field with the name that the older service kept a session under, where it is no session id.
+/// Field that holds a legacy session's original name, if that name is not a valid session id.
 pub const ORIGINAL_ID: &str = "originalId";
 
 /// A session's metadata.
@@ -47,7 +48,7 @@ impl Metadata {
         Self { doc, children: Names::of(None) }
     }
 
-    /// The metadata of a session at its birth, of which the service heard at `received`.
+    /// Creates the metadata of a new session whose creation the service received at `received`.
     pub fn at_birth(id: &SessionId, user: &UserId, birth: &Birth, received: Timestamp) -> Self {
         let (created, received) = (birth.began.unwrap_or(received).to_string(), received.to_string());
         let metrics: Map<String, Value> =
@@ -69,7 +70,7 @@ impl Metadata {
         metadata
     }
 
-    /// What a stored document says; anything but an object is none.
+    /// Wraps a stored document; `None` if the value is not an object.
     pub fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Object(doc) => Some(Self::of(doc)),
@@ -88,13 +89,13 @@ impl Metadata {
         }
     }
 
-    /// A session that a first write had created is claimed by its user.
+    /// Assigns a session that a first write created to the user who now creates it.
     pub fn claim(&mut self, user: &UserId, birth: &Birth) {
         self.doc.insert("userId".into(), user.as_str().into());
         if let Some(parent) = &birth.parent {
             self.doc.insert("parentSession".into(), parent.as_str().into());
         }
-        // It began with whichever came first.
+        // The session began at the earlier of the two times.
         if let Some(began) = birth.began.filter(|began| *began < self.created()) {
             let received = self.doc.insert("created".into(), began.to_string().into());
             self.doc.entry(RECEIVED_AT).or_insert(received.unwrap_or_default());
@@ -102,12 +103,12 @@ impl Metadata {
         self.read_config(birth);
     }
 
-    /// The document.
+    /// The JSON document.
     pub fn doc(&self) -> &Map<String, Value> {
         &self.doc
     }
 
-    /// The document, to be completed by its keeper.
+    /// Mutable access to the JSON document, for the code that completes it.
     pub fn doc_mut(&mut self) -> &mut Map<String, Value> {
         self.children.forget();
         &mut self.doc
@@ -117,43 +118,43 @@ impl Metadata {
         self.doc.get(key).and_then(Value::as_str)
     }
 
-    /// Who it belongs to.
+    /// The user that the session belongs to.
     pub fn user(&self) -> UserId {
         self.text("userId").map_or_else(UserId::unknown, UserId::stored)
     }
 
-    /// When it was created.
+    /// When the session was created.
     pub fn created(&self) -> Timestamp {
         self.text("created").and_then(Timestamp::parse).unwrap_or_default()
     }
 
-    /// When the service first received anything of it.
+    /// When the service first received anything for this session.
     pub fn received(&self) -> Timestamp {
         self.text(RECEIVED_AT).and_then(Timestamp::parse).unwrap_or_else(|| self.created())
     }
 
-    /// When anything last happened to it.
+    /// When the session was last changed.
     pub fn updated(&self) -> Timestamp {
         self.text("updated").and_then(Timestamp::parse).unwrap_or_else(|| self.created())
     }
 
-    /// Whether its status is not `active` any more.
+    /// Whether the session is completed.
     pub fn is_completed(&self) -> bool {
         self.text("status").is_some_and(|s| s == "completed")
     }
 
-    /// Its status.
+    /// The session's status; `active` if none is set.
     pub fn status(&self) -> &str {
         self.text("status").unwrap_or("active")
     }
 
-    /// The name that the older service kept it under, where that is no session id.
+    /// The name the legacy service used for this session, if that is not a valid session id.
     pub fn original_id(&self) -> Option<&str> {
         self.text(ORIGINAL_ID)
     }
 
-    /// Gives the metadata of a session of the older service its new name. What it says of other sessions follows: they
-    /// get new names as well.
+    /// Gives the metadata of a legacy session its new id. References to other sessions are
+    /// converted too, because those sessions get new ids as well.
     pub fn adopt(&mut self, id: &SessionId, original: &str) {
         self.children.forget();
         self.doc.insert("sessionId".into(), id.as_str().into());
@@ -174,17 +175,17 @@ impl Metadata {
         }
     }
 
-    /// The session it is a child of.
+    /// The parent session.
     pub fn parent(&self) -> Option<&str> {
         self.text("parentSession")
     }
 
-    /// The texts of a list, such as `tags` or `subsessions`.
+    /// The strings in a list field, such as `tags` or `subsessions`.
     pub fn texts(&self, key: &str) -> impl Iterator<Item = &str> {
         self.doc.get(key).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     }
 
-    /// Adds one to a counter.
+    /// Increments a counter by one.
     pub fn bump(&mut self, metric: Metric) {
         match early(&mut self.doc, "metrics") {
             Some(Value::Object(metrics)) => match early(metrics, metric.as_str()) {
@@ -196,7 +197,8 @@ impl Metadata {
         }
     }
 
-    /// Counts tags in the place of secrets; a session without any bears no such counter.
+    /// Adds to the count of redaction placeholders. A session without placeholders has no such
+    /// counter.
     pub fn count_redactions(&mut self, tags: u64) {
         if tags == 0 {
             return;
@@ -205,15 +207,15 @@ impl Metadata {
         count(metrics.entry("redactions").or_insert(Value::Null), tags);
     }
 
-    /// Counts a record that tells of an error. One of an earlier version has no such counter, as nobody counted its
-    /// first errors.
+    /// Counts a record that reports an error. Metadata written by an earlier version has no error
+    /// counter and gets none, because its first errors were not counted.
     pub fn count_error(&mut self) {
         if let Some(errors) = self.doc.get_mut("errorCount") {
             count(errors, 1);
         }
     }
 
-    /// Notes when something happened.
+    /// Sets the time of the last change.
     pub fn touch(&mut self, at: Timestamp) {
         at.with_text(|at| match early(&mut self.doc, "updated") {
             Some(Value::String(text)) => {
@@ -224,7 +226,7 @@ impl Metadata {
         });
     }
 
-    /// Adds a child session, once.
+    /// Adds a child session unless it is already listed.
     pub fn add_subsession(&mut self, child: &str) {
         if let Some(Value::Array(known)) = self.doc.get_mut("subsessions") {
             if self.children.place(known, child).is_none() {
@@ -238,12 +240,13 @@ impl Metadata {
         self.doc.insert("subsessions".into(), json!([child]));
     }
 
-    /// How it ended: `success`, `error`, `interrupted`, `cancelled` or another word; `None` while it goes on.
+    /// How the session ended: `success`, `error`, `interrupted`, `cancelled` or another word.
+    /// `None` while it is active.
     pub fn outcome(&self) -> Option<&str> {
         self.text("outcome")
     }
 
-    /// Takes the outcome from the final document, which alone had it before the metadata did.
+    /// Copies the outcome from the final document, the only place where earlier versions stored it.
     pub fn adopt_outcome(&mut self, final_doc: Option<&Value>) {
         if self.lacks_outcome() {
             let status = final_doc.and_then(|doc| doc.get("status")).cloned();
@@ -251,12 +254,12 @@ impl Metadata {
         }
     }
 
-    /// Whether the session has ended and its document does not say how: an earlier version wrote it.
+    /// Whether the session is completed but has no outcome, as written by an earlier version.
     pub fn lacks_outcome(&self) -> bool {
         self.is_completed() && !self.doc.contains_key("outcome")
     }
 
-    /// Closes the session; `outcome`: the status that its end bears.
+    /// Marks the session as completed. `outcome` is the status given by the finalize request.
     pub fn complete(&mut self, at: Timestamp, outcome: Value) {
         let duration = at.as_millis() - self.created().as_millis();
         self.doc.insert("status".into(), "completed".into());
@@ -264,15 +267,16 @@ impl Metadata {
         self.doc.insert("outcome".into(), outcome);
     }
 
-    /// Opens the session again.
+    /// Marks the session as active again.
     pub fn reopen(&mut self) {
         self.doc.insert("status".into(), "active".into());
         self.doc.insert("duration".into(), Value::Null);
         self.doc.insert("outcome".into(), Value::Null);
     }
 
-    /// Applies a stored patch of dotted keys: `"+N"` on a numeric field adds to it. Nothing is changed if any key is
-    /// refused; what [`Metadata::check`] alone refuses may have been let pass by an earlier version.
+    /// Applies a stored patch of dotted keys; `"+N"` on a numeric field adds to it. If any key is
+    /// refused, nothing changes. A stored patch may fail [`Metadata::check`], because an earlier
+    /// version accepted it.
     pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<(), Refusal> {
         set_all(&mut outline(&self.doc, patch), patch, Patch::Stored)?;
         if patch.keys().any(|path| top_of(path) == "subsessions") {
@@ -281,13 +285,13 @@ impl Metadata {
         set_all(&mut self.doc, patch, Patch::Stored)
     }
 
-    /// Refuses a new patch that cannot be applied. Only what it touches is looked at.
+    /// Refuses a new patch that cannot be applied. Examines only the fields that the patch touches.
     pub fn check(&self, patch: &Map<String, Value>) -> Result<(), Refusal> {
         set_all(&mut outline(&self.doc, patch), patch, Patch::New)
     }
 }
 
-/// Whether a patch comes from a client or from a log, where it was let pass before.
+/// Whether a patch is new from a client, or was accepted earlier and is read from a log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Patch {
     New,
@@ -298,8 +302,8 @@ fn top_of(path: &str) -> &str {
     path.split('.').next().unwrap_or(path)
 }
 
-/// What of a document a patch may come across: the objects on its ways and the values at their ends, without what is
-/// in them.
+/// The parts of a document that a patch can touch: the objects along its paths and the values at
+/// their ends, without their contents.
 fn outline(doc: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
     fn trace(doc: &Map<String, Value>, path: &str, outline: &mut Map<String, Value>) {
         let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
@@ -307,7 +311,7 @@ fn outline(doc: &Map<String, Value>, patch: &Map<String, Value>) -> Map<String, 
         let shape = match found {
             Value::Object(_) => Value::Object(Map::new()),
             Value::Array(_) => Value::Array(Vec::new()),
-            // Of a longer one it does not matter what it is.
+            // The content of a longer string does not matter.
             Value::String(text) if text.len() > MAX_TEXT => Value::String(String::new()),
             Value::Number(number) if number.as_str().len() > MAX_TEXT => number::too_long().into(),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => found.clone(),
@@ -339,7 +343,7 @@ fn set_all(doc: &mut Map<String, Value>, patch: &Map<String, Value>, kind: Patch
     check_known_fields(doc, patch)
 }
 
-/// The fields of which the service knows that they are numbers.
+/// Fields that the service knows to be numeric.
 const NUMBERS: [&str; 10] = [
     "duration",
     "tokenUsage.input",
@@ -353,12 +357,13 @@ const NUMBERS: [&str; 10] = [
     "metrics.redactions",
 ];
 
-/// Whether digits given as text are a number in this field.
+/// Whether digits sent as a string count as a number in this field.
 fn is_numeric(path: &str) -> bool {
     NUMBERS.contains(&path) || path.starts_with("tokenUsage.") || path.starts_with("metrics.")
 }
 
-/// What a patch makes of a field: on a number, `"+N"` is a sum; in a numeric field, digits given as text are a number.
+/// The value that a patch gives a field. On a number, `"+N"` adds; in a numeric field, a string of
+/// digits becomes a number.
 fn new_value(path: &str, old: Option<&Value>, given: &Value, kind: Patch) -> Result<Value, Refusal> {
     let value = match given {
         Value::String(text) => match (text.strip_prefix('+'), base(path, old)) {
@@ -381,7 +386,7 @@ fn new_value(path: &str, old: Option<&Value>, given: &Value, kind: Patch) -> Res
     if kind == Patch::New { check_numbers(path, &value).map(|()| value) } else { Ok(value) }
 }
 
-/// The number that a sum in this field begins with.
+/// The number to which `"+N"` adds in this field.
 fn base(path: &str, old: Option<&Value>) -> Option<Number> {
     match old {
         Some(Value::Number(number)) => Some(number.clone()),
@@ -391,7 +396,7 @@ fn base(path: &str, old: Option<&Value>) -> Option<Number> {
     }
 }
 
-/// The same value with the digits that stand in numeric fields as numbers.
+/// Copies a value, converting strings of digits in numeric fields to numbers.
 fn read_digits(path: &str, value: &Value) -> Value {
     match value {
         Value::String(text) if is_numeric(path) => {
@@ -406,7 +411,7 @@ fn read_digits(path: &str, value: &Value) -> Value {
     }
 }
 
-/// Refuses anything but a number, or null, in a field of which the service knows that it is one.
+/// Refuses a value other than a number or null in a field that the service knows to be numeric.
 fn check_numbers(path: &str, value: &Value) -> Result<(), Refusal> {
     match value {
         Value::Null | Value::Number(_) => Ok(()),
@@ -421,8 +426,8 @@ fn check_numbers(path: &str, value: &Value) -> Result<(), Refusal> {
     }
 }
 
-/// Refuses a new patch of dotted keys that would nest the metadata deeper than a body may be. One that is stored
-/// already is not asked.
+/// Refuses a new patch of dotted keys that would nest the metadata deeper than a body may be.
+/// Stored patches are not checked.
 pub fn check_depth(patch: &Map<String, Value>) -> Result<(), Refusal> {
     for (path, value) in patch {
         if path.split('.').count() + model::depth_of(value) > model::MAX_DEPTH {
@@ -436,14 +441,14 @@ pub fn check_depth(patch: &Map<String, Value>) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// How much of a key that is refused for its length is said.
+/// How many characters of a refused key the error message shows.
 const SHOWN: usize = 64;
 
-/// How many fields are looked through in their order before a key is hashed: those that every record changes stand
-/// among the first.
+/// How many fields are compared in document order before the key is hashed. The fields that every
+/// record changes are among the first.
 const EARLY: usize = 16;
 
-/// A field that mostly stands early, which is then found without hashing its name.
+/// Finds a field that is usually among the first, and then without hashing its name.
 fn early<'m>(map: &'m mut Map<String, Value>, key: &str) -> Option<&'m mut Value> {
     match map.keys().take(EARLY).position(|known| known == key) {
         Some(place) => map.iter_mut().nth(place).map(|(_, value)| value),
@@ -458,7 +463,7 @@ fn into_map(value: Value) -> Map<String, Value> {
     }
 }
 
-/// Adds to a counter. One that is too long to be counted on stays as it was set.
+/// Adds to a counter. A counter whose sum would be too long keeps its value.
 fn count(counter: &mut Value, more: u64) {
     let sum = match counter {
         Value::Number(known) => match known.as_u64().and_then(|known| known.checked_add(more)) {
@@ -476,7 +481,8 @@ fn count(counter: &mut Value, more: u64) {
     }
 }
 
-/// Refuses known fields of the wrong type, of those that the patch touches: what was odd before may stay so.
+/// Refuses known fields of the wrong type among those that the patch touches. Fields that already
+/// had a wrong type and are not touched may keep it.
 fn check_known_fields(doc: &Map<String, Value>, patch: &Map<String, Value>) -> Result<(), Refusal> {
     let touched = |field: &&str| patch.keys().any(|path| top_of(path) == *field);
     let is_texts = |v: &Value| v.as_array().is_some_and(|a| a.iter().all(Value::is_string));

@@ -1,6 +1,6 @@
-//! What the actions of a session are counted as.
+//! Counters: how records are counted in a session's metrics.
 
-/// The types of records that are no calls: those of the vocabulary,
+/// Record types that are not calls; first the types of the vocabulary.
 const NO_CALLS: [&str; 54] = [
     "user_message",
     "assistant_message",
@@ -24,7 +24,7 @@ const NO_CALLS: [&str; 54] = [
     "error",
     "amend",
     "gap",
-    // and those that our own hooks and recorders have written so far.
+    // Then the types that our own hooks and recorders have written so far.
     "prompt",
     "message",
     "stop",
@@ -59,11 +59,11 @@ const NO_CALLS: [&str; 54] = [
     "exit",
 ];
 
-/// The types of records that tell of an error, unless their `status` says otherwise.
+/// Record types that report an error, unless their `status` says otherwise.
 const ERRORS: [&str; 3] = ["error", "tool_error", "stop_failure"];
 
-/// Whether a record of this `status` tells of an error; `None`: it says nothing of that. What a person or a rule refused
-/// or broke off did not go wrong.
+/// Whether a record with this `status` reports an error; `None` if the status does not decide that.
+/// A record that a person or rule refused or interrupted is not an error.
 pub fn is_error_status(status: &str) -> Option<bool> {
     match status {
         "error" | "timeout" => Some(true),
@@ -72,17 +72,17 @@ pub fn is_error_status(status: &str) -> Option<bool> {
     }
 }
 
-/// What a record counts as.
+/// How a record is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Tally {
-    /// Which counter an action moves.
+    /// The counter that an action increments.
     pub metric: Option<Metric>,
-    /// Whether it tells of an error.
+    /// Whether the record reports an error.
     pub is_error: bool,
 }
 
 impl Tally {
-    /// That of a record of this type.
+    /// How a record of this type is counted.
     pub fn of_type(kind: &str) -> Self {
         Self { metric: Metric::of_action(kind), is_error: ERRORS.contains(&kind) }
     }
@@ -94,18 +94,18 @@ impl Default for Tally {
     }
 }
 
-/// The counters that actions move.
+/// The counters that actions increment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 #[repr(u8)]
 pub enum Metric {
-    /// Agents spawned, by `spawnAgent` or an action `task_spawn`.
+    /// Agents spawned by `spawnAgent` or a `task_spawn` action.
     AgentsSpawned,
-    /// Tool calls, and every action of another type.
+    /// Tool calls, and every action of an unknown type.
     #[default]
     ToolCalls,
     /// Calls of MCP tools.
     McpCalls,
-    /// Files written or edited.
+    /// Files written, edited or deleted.
     FilesModified,
     /// Shell commands.
     BashCommands,
@@ -121,8 +121,8 @@ impl Metric {
         Metric::BashCommands,
     ];
 
-    /// Which counter an action of this type moves; `None`: it is no call. One that nobody knows counts as a call, as it
-    /// always did.
+    /// The counter that an action of this type increments; `None` if it is not a call. An unknown
+    /// type counts as a tool call, as it always has.
     pub fn of_action(kind: &str) -> Option<Self> {
         match kind {
             "task_spawn" => Some(Metric::AgentsSpawned),
@@ -134,7 +134,7 @@ impl Metric {
         }
     }
 
-    /// The field of `metrics`.
+    /// The counter's field in `metrics`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Metric::AgentsSpawned => "agentsSpawned",

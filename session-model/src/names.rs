@@ -1,4 +1,4 @@
-//! Where the items of a list stand by their name, so that one of many is found without looking at all of them.
+//! An index of the items of a list by name, so that no lookup reads the whole list.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -7,20 +7,21 @@ use serde_json::Value;
 
 use crate::state::is_named;
 
-/// Up to so many items a list is searched through.
+/// Lists of at most this many items are searched without an index.
 const FEW: usize = 32;
 
-/// The names of one list: gathered when one is first asked for, and kept up while items are added.
+/// The index of one list: built at the first lookup, and updated when items are added.
 #[derive(Debug)]
 pub(crate) struct Names {
-    /// The field that bears the name; `None`: the items are names themselves.
+    /// The field that contains the name; `None` if the items are names themselves.
     key: Option<&'static str>,
     places: OnceLock<HashMap<String, usize>>,
-    /// By the stem of a made name: which numbers are known to be taken, from the first up to before the second.
+    /// Numbers known to be in use, by the stem of a generated name: from the first up to, not
+    /// including, the second.
     taken: Mutex<HashMap<String, (u64, u64)>>,
 }
 
-/// A copy gathers them again if they are asked for.
+/// A clone starts without an index and builds it again when needed.
 impl Clone for Names {
     fn clone(&self) -> Self {
         Self::of(self.key)
@@ -40,7 +41,7 @@ impl Names {
         self.key.map_or_else(|| item == name, |key| is_named(item, key, name))
     }
 
-    /// Where the first item of this name stands.
+    /// The position of the first item with this name.
     pub(crate) fn place(&self, items: &[Value], name: &str) -> Option<usize> {
         if items.len() <= FEW {
             return items.iter().position(|item| self.is(item, name));
@@ -57,7 +58,7 @@ impl Names {
         self.places.get_or_init(gather).get(name).copied()
     }
 
-    /// Notes an item that is about to be added behind the others.
+    /// Adds an item that is about to be appended at `place`.
     pub(crate) fn add(&mut self, item: &Value, place: usize) {
         let name = self.name(item).map(str::to_owned);
         if let (Some(places), Some(name)) = (self.places.get_mut(), name) {
@@ -65,13 +66,14 @@ impl Names {
         }
     }
 
-    /// Forgets everything: the list was changed in another way than by adding to it.
+    /// Discards the index, because the list was changed in a way other than appending.
     pub(crate) fn forget(&mut self) {
         *self = Self::of(self.key);
     }
 
-    /// The first name that nobody has, counted on from where it is if all before were made so. Numbers that were
-    /// found to be taken once are not tried again: many names may be asked for at the same time.
+    /// Returns the first unused name, counting up from the number that is free if all earlier names
+    /// were generated here. Numbers found to be in use are not tried again, because many names may
+    /// be requested at a time.
     pub(crate) fn free(
         &self,
         items: &[Value],

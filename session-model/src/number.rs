@@ -1,25 +1,26 @@
-//! Numbers by their value: compared and added without ever going through a float.
+//! Numbers compared and added by value, without conversion to a float.
 //!
-//! A JSON number is kept as its text (see [`crate::json`]), so that `1` and `1.0` are different documents and yet the
-//! same number.
+//! A JSON number is kept as its text (see [`crate::json`]), so that `1` and `1.0` are different
+//! documents but the same number.
 
 use std::cmp::Ordering;
 
 use serde_json::{Number, Value};
 
-/// The most digits that a sum may have. Beyond it an exponent would make much of few bytes.
+/// The most digits that a sum may have. Without a limit, an exponent of a few bytes could create a
+/// huge number.
 pub const MAX_DIGITS: usize = 1_000;
-/// The longest text of a number that is added to: not even read if it is longer.
+/// The longest text of a number that can be added to; longer numbers are not even parsed.
 pub(crate) const MAX_TEXT: usize = 2 * MAX_DIGITS;
 
-/// Whether two values are the same, their numbers compared by value, as RFC 6902 has it.
+/// Whether two values are equal, with numbers compared by value as RFC 6902 requires.
 pub fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(one), Value::Number(other)) => {
             one == other
                 || match (Decimal::parse(one.as_str()), Decimal::parse(other.as_str())) {
                     (Ok(one), Ok(other)) => one.is_same(&other),
-                    // An exponent of dozens of digits: only the same text is the same number then.
+                    // Numbers with an exponent of dozens of digits are equal only as text.
                     (Err(_), _) | (_, Err(_)) => false,
                 }
         }
@@ -35,12 +36,12 @@ pub fn is_same(one: &Value, other: &Value) -> bool {
     }
 }
 
-/// The number that a text is, digit for digit; `None` if it is no JSON number.
+/// Converts a text to a number digit for digit; `None` if it is not a JSON number.
 pub fn of_text(text: &str) -> Option<Number> {
     let starts_well =
         text.strip_prefix('-').unwrap_or(text).starts_with(|first: char| first.is_ascii_digit());
     match starts_well.then(|| crate::scanner::Scanner::document(text, 0))?? {
-        // White space behind it would have been read over.
+        // The scanner would accept white space after the number.
         Value::Number(number) if number.as_str() == text => Some(number),
         _ => None,
     }
@@ -49,7 +50,7 @@ pub fn of_text(text: &str) -> Option<Number> {
 /// Why there is no sum.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum NoSum {
-    /// The amount is no number.
+    /// The amount is not a number.
     NoNumber,
     /// The sum would have more than [`MAX_DIGITS`] digits.
     TooLong,
@@ -69,27 +70,28 @@ pub fn add(number: &Number, amount: &str) -> Result<Number, NoSum> {
     Decimal::parse(number.as_str())?.plus(&amount).ok_or(NoSum::TooLong)
 }
 
-/// A number that nothing can be added to.
+/// A number so large that adding to it always fails.
 pub(crate) fn too_long() -> Number {
     Number::from_string_unchecked(format!("1e{MAX_TEXT}"))
 }
 
-/// A number: `digits` × 10^`exponent`, the digits without zeros at either end. Zero has none, and no sign.
+/// A number: `digits` × 10^`exponent`, the digits without zeros at either end. Zero has no digits
+/// and no sign.
 #[derive(Debug)]
 struct Decimal {
     is_negative: bool,
-    /// Each 0 to 9, the highest first.
+    /// Each 0 to 9, the most significant first.
     digits: Vec<u8>,
     exponent: i128,
-    /// The exponent of the last digit that was written, which a sum keeps: `1.50` and `1` are `2.50`.
+    /// The exponent of the last digit as written, which a sum keeps: `1.50` plus `1` is `2.50`.
     last: i128,
 }
 
-/// How many digits an exponent may have: the sums of two cannot overflow.
+/// The most digits of an exponent, so that the sum of two exponents cannot overflow.
 const MAX_EXPONENT: usize = 30;
 
 impl Decimal {
-    /// Reads `-12.5e-3` and its like; zeros in front are read over.
+    /// Parses numbers such as `-12.5e-3`; leading zeros are accepted.
     fn parse(text: &str) -> Result<Self, NoSum> {
         let (is_negative, text) = text.strip_prefix('-').map_or((false, text), |rest| (true, rest));
         let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
@@ -140,7 +142,7 @@ impl Decimal {
         Some(Number::from_string_unchecked(written(is_negative, &digits, places)))
     }
 
-    /// Its digits in a field whose last one stands for 10^`low`.
+    /// Writes its digits into a field of `width` digits, the last of which stands for 10^`low`.
     fn spread(&self, low: i128, width: usize) -> Vec<u8> {
         let mut field = vec![0; width];
         let behind = usize::try_from(self.exponent - low).expect("it is at most as far as the field is wide");
@@ -167,7 +169,7 @@ fn sum(one: &[u8], two: &[u8]) -> Vec<u8> {
     digits
 }
 
-/// The larger less the smaller, both of one length.
+/// Subtracts the smaller number from the larger; both have the same length.
 fn difference(larger: &[u8], smaller: &[u8]) -> Vec<u8> {
     let mut borrowed = 0;
     let mut digits: Vec<u8> = larger

@@ -1,78 +1,81 @@
-//! Idempotent producers: the numbers of the Durable Streams protocol, decided and remembered per session.
+//! Idempotent producers: numbers as in the Durable Streams protocol, checked and remembered per
+//! session.
 //!
-//! A producer sends `(id, epoch, seq)`, one `seq` a request, from 0 in each epoch. What was accepted is
-//! remembered with its answer, so that a repeat is answered as the first time was and stores nothing.
+//! A producer sends `(id, epoch, seq)`: one `seq` per request, starting at 0 in each epoch. An
+//! accepted request is remembered with its response, so that a repeat gets the same response and
+//! stores nothing.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The most producers remembered per session; past that the one idle for longest is forgotten.
+/// The most producers remembered per session; beyond that, the one idle for longest is forgotten.
 pub const MAX_PRODUCERS: usize = 64;
 /// The longest producer id, in bytes.
 pub const MAX_PRODUCER_ID: usize = 128;
 
-/// The numbers of one request.
+/// The producer numbers of one request.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ProducerNumbers {
-    /// Who sends.
+    /// The producer's id.
     pub id: String,
-    /// Its incarnation.
+    /// The producer's incarnation.
     pub epoch: u64,
     /// The request's number within the epoch, from 0.
     pub seq: u64,
 }
 
-/// What was answered, to be given again.
+/// The response to an accepted request, kept to answer repeats.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Answer {
     /// The HTTP status.
     pub status: u16,
     /// The JSON body.
     pub body: String,
-    /// Which part of a batch it is, if that is stored in parts; of what is remembered: how far it is stored.
+    /// If a batch is stored in parts: which part this is. In what is remembered: how far the batch
+    /// is stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<Part>,
 }
 
-/// Lines of a batch that are committed together.
+/// A part of a batch: lines that are committed together.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Part {
-    /// How many lines are in the parts before it.
+    /// Number of lines in the parts before this one.
     pub from: u64,
-    /// How many lines are done with it.
+    /// Number of lines processed once this part is stored.
     pub done: u64,
-    /// Whether it is the last one.
+    /// Whether this is the last part.
     pub last: bool,
 }
 
-/// How the answer to a batch begins.
+/// How the response to a batch begins.
 pub const BATCH_OPENING: &str = "{\"results\":[";
 
-/// What to do with a request that bears numbers.
+/// What to do with a request that has producer numbers.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Verdict<'a> {
-    /// It is the next one.
+    /// Accept it: it is the next one.
     Accept,
-    /// It is the last accepted one again: give this answer.
+    /// Return this response: the request repeats the last accepted one.
     Repeat(&'a Answer),
-    /// It is an older one again: it was stored, its answer is forgotten.
+    /// A repeat of an older request: it was stored, and its response has been forgotten.
     Duplicate,
-    /// It is a batch that is stored in part.
+    /// A repeat of a batch that is stored only in part.
     Begun,
-    /// Numbers in between are missing.
+    /// Numbers before this one are missing.
     Gap {
         /// The number that would be accepted.
         expected: u64,
     },
     /// A newer incarnation of this producer has written.
     Stale {
-        /// Its epoch.
+        /// The newer epoch.
         epoch: u64,
     },
 }
 
-/// What is remembered of a producer.
+/// What is remembered of one producer.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Position {
     epoch: u64,
@@ -88,7 +91,7 @@ pub struct Position {
 pub struct Producers(BTreeMap<String, Position>);
 
 impl Producers {
-    /// Decides about a request's numbers.
+    /// Decides what to do with a request, by its producer numbers.
     pub fn check(&self, numbers: &ProducerNumbers) -> Verdict<'_> {
         let Some(known) = self.0.get(&numbers.id) else {
             return if numbers.seq == 0 { Verdict::Accept } else { Verdict::Gap { expected: 0 } };
@@ -111,21 +114,23 @@ impl Producers {
         }
     }
 
-    /// A batch of which some lines are stored and others are to follow: how many, and the answer as far as it goes.
+    /// The progress of a batch of which only some lines are stored: their number, and the response
+    /// so far.
     pub fn begun(&self, numbers: &ProducerNumbers) -> Option<(u64, &str)> {
         let known = self.0.get(&numbers.id)?;
         let part = known.answer.part.filter(|_| (known.epoch, known.seq) == (numbers.epoch, numbers.seq))?;
         Some((part.done, &known.answer.body))
     }
 
-    /// Remembers an accepted request; `used` grows with every commit and tells who is idle. A part of a batch goes
-    /// behind those before it. It may be told again, as journals do.
+    /// Remembers an accepted request. `used` grows with every commit and shows which producer is
+    /// idle for longest. A part of a batch is appended to the parts before it. The same part may be
+    /// passed more than once, as happens when journals are replayed.
     pub fn accept(&mut self, numbers: ProducerNumbers, mut answer: Answer, used: u64) {
         let ProducerNumbers { id, epoch, seq } = numbers;
         if let Some(part) = answer.part {
             match self.0.get_mut(&id).filter(|known| (known.epoch, known.seq) == (epoch, seq)) {
                 Some(known) => return known.go_on(part, &answer.body, used),
-                // The parts before it are in a file that was damaged.
+                // The parts before it were in a file that was damaged.
                 None if part.from > 0 => answer.body.insert_str(0, &lost_results(part.from)),
                 None => {}
             }
@@ -140,12 +145,12 @@ impl Producers {
         self.0.insert(id, Position { epoch, seq, used, answer });
     }
 
-    /// What is remembered of a producer.
+    /// The remembered position of a producer.
     pub fn position(&self, id: &str) -> Option<&Position> {
         self.0.get(id)
     }
 
-    /// Takes a producer back to what was remembered of it earlier.
+    /// Resets a producer to an earlier remembered position.
     pub fn restore(&mut self, id: String, earlier: Option<Position>) {
         match earlier {
             Some(position) => drop(self.0.insert(id, position)),
@@ -153,19 +158,19 @@ impl Producers {
         }
     }
 
-    /// Whether none is remembered.
+    /// Whether no producer is remembered.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
 impl Position {
-    /// What to do with the numbers that it bears.
+    /// What to do with a request that repeats this position's numbers.
     fn again(&self) -> Verdict<'_> {
         if self.answer.part.is_some() { Verdict::Begun } else { Verdict::Repeat(&self.answer) }
     }
 
-    /// Adds a part to those that are remembered, unless it is one of them.
+    /// Appends a part to the remembered ones, unless it is already among them.
     fn go_on(&mut self, part: Part, results: &str, used: u64) {
         let Some(known) = self.answer.part.filter(|known| known.done == part.from) else { return };
         self.answer.body.push_str(results);
@@ -174,7 +179,7 @@ impl Position {
     }
 }
 
-/// The beginning of an answer of which so many results are known no more.
+/// The start of a response whose first `lines` results are lost.
 fn lost_results(lines: u64) -> String {
     format!("{BATCH_OPENING}{}", vec![r#"{"success":true}"#; lines as usize].join(","))
 }

@@ -1,8 +1,9 @@
-//! What somebody may touch: sessions by their user, by how their id begins, or one by one.
+//! Access scopes: sessions selected by user, by the start of their id, or one by one.
 
 use crate::id::{SessionId, UserId};
 
-/// A set of sessions, known and yet to come. A session is in it if any of the three names it.
+/// A set of existing and future sessions. A session is in the set if any of the three lists selects
+/// it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Reach {
     users: Vec<UserId>,
@@ -11,7 +12,8 @@ pub struct Reach {
 }
 
 impl Reach {
-    /// The sessions of these users, those whose id begins so, and these.
+    /// Selects the sessions of these users, those whose id has one of these prefixes, and these
+    /// sessions.
     pub fn new(mut users: Vec<UserId>, mut prefixes: Vec<String>, mut sessions: Vec<SessionId>) -> Self {
         users.sort_unstable();
         prefixes.sort_unstable();
@@ -19,28 +21,28 @@ impl Reach {
         Self { users, prefixes, sessions }
     }
 
-    /// One session.
+    /// Selects one session.
     pub fn session(id: SessionId) -> Self {
         Self::new(Vec::new(), Vec::new(), vec![id])
     }
 
-    /// Whether nothing is named, which stands for no limit where limits are written down.
+    /// Whether nothing is selected. In written-down limits this means that there is no limit.
     pub fn is_empty(&self) -> bool {
         self.users.is_empty() && self.prefixes.is_empty() && self.sessions.is_empty()
     }
 
-    /// Whether a session is in it whosever it is.
+    /// Whether the session is selected by its id or a prefix, whoever owns it.
     pub fn names(&self, id: &SessionId) -> bool {
         self.sessions.binary_search(id).is_ok()
             || self.prefixes.iter().any(|prefix| id.as_str().starts_with(prefix.as_str()))
     }
 
-    /// Whether every session of this user is in it.
+    /// Whether every session of this user is selected.
     pub fn has_user(&self, user: &UserId) -> bool {
         self.users.binary_search(user).is_ok()
     }
 
-    /// Whether the session of this id and user is in it.
+    /// Whether the session with this id and user is selected.
     pub fn covers(&self, id: &SessionId, user: &UserId) -> bool {
         self.names(id) || self.has_user(user)
     }

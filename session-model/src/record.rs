@@ -1,8 +1,9 @@
-//! An action's or response's body, checked once and spliced into its line without being rebuilt.
+//! The body of an action or response: checked once, and copied into its line without being rebuilt.
 //!
-//! The body is walked once: UTF-8, JSON, depth, an object, its `type`. Where it bears none of the reserved
-//! keys, or begins with a `timestamp` as our own clients' do, its bytes go into the line as they came; otherwise
-//! its fields are copied one by one and a caller's reserved key `seq` becomes `clientSeq`, and so on, so that
+//! One pass checks that the body is UTF-8, JSON, an object and not nested too deeply, and finds its
+//! `type`. If the body has no reserved key, or begins with a `timestamp` as bodies from our own
+//! clients do, its bytes go into the line unchanged. Otherwise its fields are copied one by one,
+//! and the caller's reserved keys are renamed (`seq` becomes `clientSeq`, and so on), so that
 //! nothing is lost. A valid `timestamp` stays.
 
 use std::borrow::Cow;
@@ -31,7 +32,7 @@ pub struct RecordBody<'a> {
 }
 
 impl<'a> RecordBody<'a> {
-    /// Checks a request's bytes.
+    /// Checks the bytes of a request.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Refusal> {
         Self::parse_text(json::text(bytes)?)
     }
@@ -58,19 +59,19 @@ impl<'a> RecordBody<'a> {
         Self { text, tally: survey.tally(), reserved: survey.reserved, marked: true }
     }
 
-    /// The same body; `marked`: whether it may bear tags in the place of secrets, as its screening found.
+    /// Sets whether the body may contain redaction placeholders, as its redaction found.
     #[must_use]
     pub fn marked(mut self, marked: bool) -> Self {
         self.marked = marked;
         self
     }
 
-    /// What it counts as.
+    /// The counters that this record affects.
     pub fn tally(&self) -> Tally {
         self.tally
     }
 
-    /// The valid `timestamp` that it bears.
+    /// The valid `timestamp` of the body, if it has one.
     pub fn timestamp(&self) -> Option<Timestamp> {
         if self.reserved == Reserved::None {
             return None;
@@ -80,12 +81,13 @@ impl<'a> RecordBody<'a> {
         Timestamp::parse(&kept)
     }
 
-    /// How long its line will be, roughly.
+    /// The approximate length of its line, in bytes.
     pub fn len_hint(&self) -> usize {
         self.text.len() + 128
     }
 
-    /// Writes the stored line, newline included; answers how many tags in the place of secrets it bears.
+    /// Writes the stored line, including the newline. Returns the number of redaction placeholders
+    /// in it.
     pub fn write_line(&self, out: &mut Vec<u8>, seq: u64, at: Timestamp, offset: u64) -> u64 {
         let start = out.len();
         let fields = trimmed(&self.text[1..self.text.len() - 1]);
@@ -149,7 +151,7 @@ fn refuse(error: &serde_json::Error, text: &str) -> Refusal {
     if error.is_data() && !is_object { json::not_an_object() } else { json::malformed(error) }
 }
 
-/// Appends JSON whose only raw newlines, if any, are white space between its tokens.
+/// Appends JSON as one line. Any raw newlines in it must be white space between tokens.
 fn append_one_line(out: &mut Vec<u8>, text: &str) {
     let start = out.len();
     out.extend_from_slice(text.as_bytes());
@@ -166,10 +168,11 @@ fn valid_timestamp(key: &str, value: &RawValue) -> Option<String> {
     Timestamp::parse(&text).filter(|_| !text.contains(['"', '\\'])).map(|_| text)
 }
 
-/// The names that no field has: `clientSeq`, `clientSeq_`, `clientSeq_2`, `clientSeq_3` and so on.
+/// Names that no field of the body has: `clientSeq`, `clientSeq_`, `clientSeq_2`, `clientSeq_3` and
+/// so on.
 struct FreeNames<'f> {
     fields: HashSet<&'f str>,
-    /// How many were tried of each.
+    /// How many candidates were tried for each name.
     tried: HashMap<&'static str, u64>,
 }
 
@@ -194,7 +197,7 @@ impl<'f> FreeNames<'f> {
     }
 }
 
-/// A body's fields in order, values untouched.
+/// The fields of a body in order, with unchanged values.
 struct Fields<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Fields<'de> {
@@ -356,7 +359,7 @@ mod tests {
         for (body, is_error) in table {
             let body = body.get();
             assert_eq!(RecordBody::parse(body.as_bytes()).unwrap().tally().is_error, is_error, "{body}");
-            // By the other reader too.
+            // The serde_json reader must agree.
             let survey: Survey = serde_json::from_str(body).unwrap();
             assert_eq!(survey.tally().is_error, is_error, "{body}");
         }

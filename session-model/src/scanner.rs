@@ -1,15 +1,17 @@
-//! Reads JSON text so that every number keeps the digits that were sent.
+//! A JSON parser that keeps the digits of every number as they were sent.
 //!
-//! serde_json builds the same values, but rewrites exponents (`1E5` becomes `1e+5`) and reads an object whose first
-//! key is one of its private markers as a number or as raw JSON. A client may send either, and a recorder must keep
-//! it. The scanner accepts exactly what serde_json accepts; it explains nothing: for the place and the reason of a
-//! fault its callers ask serde_json.
+//! serde_json builds the same values, but it rewrites exponents (`1E5` becomes `1e+5`), and it
+//! reads an object whose first key is one of its private markers as a number or as raw JSON. A
+//! client may send either, and a recorder must keep both unchanged. The scanner accepts exactly
+//! what serde_json accepts. It does not report errors: for the place and the reason of an error its
+//! callers ask serde_json.
 
 use std::borrow::Cow;
 
 use serde_json::{Map, Number, Value};
 
-/// A text, and how far it was read. `None` from any of the methods: the text is not JSON, or nested too deeply.
+/// A text and the read position. Every method returns `None` if the text is not JSON or nested too
+/// deeply.
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -17,7 +19,7 @@ pub(crate) struct Scanner<'t> {
 }
 
 impl<'t> Scanner<'t> {
-    /// A scanner at the start of a text that may nest `levels` deep.
+    /// Creates a scanner at the start of a text that may nest `levels` deep.
     pub(crate) fn new(text: &'t str, levels: usize) -> Self {
         Self { text, at: 0, levels }
     }
@@ -58,7 +60,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// Reads over a value.
+    /// Skips a value.
     pub(crate) fn skip(&mut self) -> Option<()> {
         match self.peek()? {
             b'{' => self.object(|scanner, _| scanner.skip()),
@@ -71,7 +73,7 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Reads an object; `field` reads the value of each key.
+    /// Reads an object; `field` must read the value of each key.
     pub(crate) fn object(
         &mut self,
         mut field: impl FnMut(&mut Self, Quoted<'t>) -> Option<()>,
@@ -112,7 +114,7 @@ impl<'t> Scanner<'t> {
         Some(())
     }
 
-    /// The next byte that is no white space.
+    /// Skips white space and returns the next byte without consuming it.
     pub(crate) fn peek(&mut self) -> Option<u8> {
         let bytes = self.text.as_bytes();
         while matches!(bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r') {
@@ -121,7 +123,7 @@ impl<'t> Scanner<'t> {
         Some(bytes[self.at])
     }
 
-    /// Nothing but white space may follow.
+    /// Checks that only white space follows.
     pub(crate) fn end(&mut self) -> Option<()> {
         self.peek().is_none().then_some(())
     }
@@ -142,7 +144,7 @@ impl<'t> Scanner<'t> {
         Some(())
     }
 
-    /// Reads a string that begins here.
+    /// Reads a string that begins at the current position.
     pub(crate) fn string(&mut self) -> Option<Quoted<'t>> {
         let bytes = self.text.as_bytes();
         let start = self.at;
@@ -195,7 +197,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// A string as it stands in the text, quotes included.
+/// A string as it is written in the text, including quotes.
 #[derive(Clone, Copy)]
 pub(crate) struct Quoted<'t> {
     text: &'t str,
@@ -203,7 +205,7 @@ pub(crate) struct Quoted<'t> {
 }
 
 impl<'t> Quoted<'t> {
-    /// What the string says.
+    /// The content of the string, with escapes decoded.
     pub(crate) fn decoded(self) -> Option<Cow<'t, str>> {
         if self.escaped {
             return serde_json::from_str(self.text).ok().map(Cow::Owned);
@@ -216,19 +218,21 @@ fn digits(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| byte.is_ascii_digit()).count()
 }
 
-/// How many bytes may stand in a string as they are: up to a quote, a backslash or a control character.
+/// The number of leading bytes that are plain content of a string: up to a quote, backslash or
+/// control character.
 fn plain(bytes: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGHS: u64 = 0x8080_8080_8080_8080;
     let mut at = 0;
-    // Eight at a time: a byte below 0x20, or one that is zero once the wanted one is taken out of it.
+    // Eight bytes at a time. A byte matches if it is below 0x20, or if XOR with the wanted byte
+    // makes it zero.
     while let Some(eight) = bytes.get(at..at + 8) {
         let word = u64::from_le_bytes(eight.try_into().expect("is eight bytes long"));
         let zero_in = |word: u64| word.wrapping_sub(ONES) & !word;
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         let found = (control | zero_in(word ^ (ONES * 0x22)) | zero_in(word ^ (ONES * 0x5c))) & HIGHS;
         if found != 0 {
-            // The lowest mark is right; those above it may come from its borrow.
+            // Only the lowest marked byte is certain: higher marks may be caused by its borrow.
             return at + (found.trailing_zeros() / 8) as usize;
         }
         at += 8;
@@ -236,7 +240,7 @@ fn plain(bytes: &[u8]) -> usize {
     at + bytes[at..].iter().take_while(|byte| !matches!(byte, 0..0x20 | b'"' | b'\\')).count()
 }
 
-/// The length of the escape that begins here; the halves of a character beyond the basic plane go together.
+/// The length of the escape at the start. A surrogate pair counts as one escape.
 fn escape(bytes: &[u8]) -> Option<usize> {
     match bytes.get(1)? {
         b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => Some(2),
@@ -268,7 +272,7 @@ mod tests {
         let mut skipping = Scanner::new(text, MAX_DEPTH);
         let skipped = skipping.skip().and_then(|()| skipping.end());
         prop_assert_eq!(skipped.is_some(), ours.is_some(), "{}", text);
-        // Read once more by serde_json the exponents are written its way.
+        // When serde_json reads our output again, it writes exponents in its own way.
         let ours = ours.map(|value| serde_json::from_str::<Value>(&value.to_string()).unwrap());
         prop_assert_eq!(ours, theirs, "{}", text);
         Ok(())

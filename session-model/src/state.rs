@@ -1,4 +1,4 @@
-//! `state.json`: phase, goals, agents, workspace; what an agent wanted and was doing next.
+//! `state.json`: phase, goals, agents and workspace; what an agent wanted and was about to do.
 
 use std::collections::HashSet;
 
@@ -13,10 +13,10 @@ use crate::timestamp::Timestamp;
 
 /// The `$schema` of `state.json`.
 pub const SCHEMA: &str = "session-state-v1";
-/// Keys of a patch that the service alone sets.
+/// Keys that only the service sets; they are ignored in a patch.
 pub const OWN_KEYS: [&str; 3] = ["version", "timestamp", "$schema"];
 
-/// A patch without the keys that the service alone sets.
+/// Removes the keys that only the service sets from a patch.
 pub(crate) fn without_own_keys(mut patch: Map<String, Value>) -> Map<String, Value> {
     patch.retain(|key, _| !OWN_KEYS.contains(&key.as_str()));
     patch
@@ -31,7 +31,7 @@ pub struct State {
     goal_names: Names,
     #[serde(skip)]
     agent_names: Names,
-    /// Agents that are done and yet in the list of the active: see [`State::settle`].
+    /// Agents that have completed but are still in the `active` list: see [`State::settle`].
     #[serde(skip)]
     leaving: HashSet<String>,
 }
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for State {
     }
 }
 
-/// The largest version that counting on from is safe.
+/// The largest stored version that is accepted, so that incrementing it cannot overflow.
 const MAX_VERSION: u64 = u64::MAX / 2;
 
 impl State {
@@ -61,7 +61,7 @@ impl State {
         }
     }
 
-    /// The state of a session at its birth, version 1.
+    /// Creates the state of a new session, at version 1.
     pub fn at_birth(at: Timestamp) -> Self {
         let doc = json!({
             "$schema": SCHEMA, "version": 1, "timestamp": at.to_string(),
@@ -75,7 +75,7 @@ impl State {
         Self::from_value(doc).expect("the literal above is an object")
     }
 
-    /// What a stored document says; anything but an object is none.
+    /// Wraps a stored document; `None` if the value is not an object.
     pub fn from_value(value: Value) -> Option<Self> {
         match value {
             Value::Object(doc) => Some(Self::of(doc)),
@@ -83,29 +83,29 @@ impl State {
         }
     }
 
-    /// The document.
+    /// The JSON document.
     pub fn doc(&self) -> &Map<String, Value> {
         &self.doc
     }
 
-    /// The document after a change of any kind.
+    /// Wraps a document that a change of any kind has produced.
     pub(crate) fn with_doc(doc: Map<String, Value>) -> Self {
         Self::of(doc)
     }
 
-    /// How many changes it has seen, plus one.
+    /// The state's version: the number of changes applied, plus one.
     pub fn version(&self) -> u64 {
         self.doc.get("version").and_then(Value::as_u64).unwrap_or(1).min(MAX_VERSION)
     }
 
-    /// Notes an accepted change.
+    /// Sets version and timestamp for an accepted change.
     pub(crate) fn advance(&mut self, at: Timestamp) {
         let version = self.version() + 1;
         self.doc.insert("version".into(), version.into());
         self.doc.insert("timestamp".into(), at.to_string().into());
     }
 
-    /// Merges a patch into it that [`State::check_merge`] has let pass.
+    /// Merges a patch that [`State::check_merge`] has accepted.
     pub(crate) fn merge(&mut self, patch: &Map<String, Value>, merge: Merge) {
         if patch.contains_key("goals") {
             self.goal_names.forget();
@@ -119,8 +119,8 @@ impl State {
         merge.apply(&mut self.doc, patch);
     }
 
-    /// Takes agents that are done out of the list of the active, all of them in one walk. To be called after the last
-    /// of many changes, and before the document is read.
+    /// Removes completed agents from the `active` list, all of them in one pass. Call it after the
+    /// last of many changes, and before the document is read.
     pub(crate) fn settle(&mut self) {
         if self.leaving.is_empty() {
             return;
@@ -148,30 +148,30 @@ impl State {
         self.list(Some("agents"), "spawned")
     }
 
-    /// The ids of the agents that have not ended.
+    /// The ids of the agents that have not completed.
     pub(crate) fn agents_active(&self) -> Vec<Value> {
         let is_leaving = |id: &Value| id.as_str().is_some_and(|id| self.leaving.contains(id));
         self.list(Some("agents"), "active").iter().filter(|id| !is_leaving(id)).cloned().collect()
     }
 
-    /// A goal by its id.
+    /// Finds a goal by its id.
     pub fn goal(&self, id: &str) -> Option<&Value> {
         let goals = self.goals();
         self.goal_names.place(goals, id).map(|place| &goals[place])
     }
 
-    /// An agent by its id.
+    /// Finds an agent by its id.
     pub fn agent(&self, id: &str) -> Option<&Value> {
         let agents = self.agents();
         self.agent_names.place(agents, id).map(|place| &agents[place])
     }
 
-    /// An id that no goal has.
+    /// An id that no goal uses.
     pub(crate) fn free_goal_id(&self) -> String {
         self.goal_names.free(self.goals(), "goal-", 1, |number| number.to_string())
     }
 
-    /// An id that no agent has, with digits of a number from this one on.
+    /// An id that no agent uses: `stem` and the digits of a number, counting up from `from`.
     pub(crate) fn free_agent_id(&self, stem: &str, from: u64, digits: impl Fn(u64) -> String) -> String {
         self.agent_names.free(self.agents(), stem, from, digits)
     }
@@ -188,7 +188,7 @@ impl State {
         goals[place].as_object_mut()
     }
 
-    /// Adds an agent, or puts one that is started again in its place, among the active.
+    /// Adds an agent to the active ones, or replaces the entry of one that is resumed.
     pub(crate) fn push_agent(&mut self, agent: Map<String, Value>) {
         let id = agent.get("agentId").cloned().unwrap_or_default();
         if id.as_str().is_some_and(|id| self.leaving.contains(id)) {
@@ -211,7 +211,8 @@ impl State {
         array_at(agents, "active").push(id);
     }
 
-    /// Moves an agent from the active to the completed, from the former with the next [`State::settle`].
+    /// Moves an agent from active to completed. The next [`State::settle`] removes it from the
+    /// `active` list.
     pub(crate) fn finish_agent(&mut self, id: &str) -> Option<&mut Map<String, Value>> {
         let agents = object_at(&mut self.doc, "agents");
         array_at(agents, "active");
@@ -222,12 +223,13 @@ impl State {
         spawned[place].as_object_mut()
     }
 
-    /// The goals that are reached.
+    /// The completed goals.
     pub fn goals_completed(&self) -> Vec<Value> {
         self.goals().iter().filter(|g| g["status"] == "completed").cloned().collect()
     }
 
-    /// Refuses a successor in which a known field got another type; what was odd before may stay so.
+    /// Refuses a new document in which a known field changes to a wrong type. A field that already
+    /// had a wrong type may stay unchanged.
     pub fn check_successor(&self, next: &Map<String, Value>) -> Result<(), Refusal> {
         KNOWN_FIELDS.iter().try_for_each(|known| {
             let (old, new) = (at(&self.doc, known.path), at(next, known.path));
@@ -235,8 +237,8 @@ impl State {
         })
     }
 
-    /// The same for the successor by a merge, of which only what the patch touches is looked at: a large state is
-    /// changed by many small patches.
+    /// Applies the check of [`State::check_successor`] to a merge, but examines only the fields
+    /// that the patch touches: a large state is changed by many small patches.
     pub(crate) fn check_merge(&self, patch: &Map<String, Value>, merge: Merge) -> Result<(), Refusal> {
         let fits = |known: &&Known| {
             let touched = at(patch, known.path);
@@ -249,7 +251,7 @@ impl State {
     }
 }
 
-/// A field of the state that has to be of a kind.
+/// A state field that must have a certain type.
 struct Known {
     path: &'static [&'static str],
     fits: fn(&Value) -> bool,
@@ -270,14 +272,14 @@ impl Known {
         Refusal::new(Code::InvalidState, message)
     }
 
-    /// Whether what a merge makes of the field is as it was or fits.
+    /// Whether a merge leaves the field unchanged or gives it the right type.
     fn takes(&self, old: Option<&Value>, patch: &Value, merge: Merge) -> bool {
         if !merge.changes(old, patch) {
             return true;
         }
         match patch {
             Value::Null if merge == Merge::Patch => false,
-            // What is in an object does not matter for any field.
+            // No known field depends on what an object contains.
             Value::Object(_) if merge == Merge::Patch || old.is_some_and(Value::is_object) => {
                 (self.fits)(&Value::Object(Map::new()))
             }
@@ -301,7 +303,7 @@ const KNOWN_FIELDS: &[Known] = &[
     Known::new(&["errors"], Value::is_array, "an array"),
 ];
 
-/// What stands under a path of keys.
+/// The value under a path of keys.
 fn at<'v>(doc: &'v Map<String, Value>, path: &[&str]) -> Option<&'v Value> {
     let (first, rest) = path.split_first()?;
     rest.iter().try_fold(doc.get(*first)?, |value, key| value.as_object()?.get(*key))
@@ -315,7 +317,7 @@ fn are_texts(value: &Value) -> bool {
     value.as_array().is_some_and(|items| items.iter().all(Value::is_string))
 }
 
-/// The object under a key, made if something else stands there.
+/// Returns the object under a key, replacing a value of any other type by an empty object.
 pub(crate) fn object_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m mut Map<String, Value> {
     let slot = doc.entry(key).or_insert(Value::Null);
     if !slot.is_object() {
@@ -324,7 +326,7 @@ pub(crate) fn object_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m m
     slot.as_object_mut().expect("was made an object above")
 }
 
-/// The array under a key, made if something else stands there.
+/// Returns the array under a key, replacing a value of any other type by an empty array.
 pub(crate) fn array_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m mut Vec<Value> {
     let slot = doc.entry(key).or_insert(Value::Null);
     if !slot.is_array() {
@@ -333,7 +335,8 @@ pub(crate) fn array_at<'m>(doc: &'m mut Map<String, Value>, key: &str) -> &'m mu
     slot.as_array_mut().expect("was made an array above")
 }
 
-/// Whether `key` of an object is `id`. It mostly stands first, where it is found without hashing its name.
+/// Whether `key` of an object is `id`. The key is usually the first, where it is found without
+/// hashing.
 pub(crate) fn is_named(item: &Value, key: &str, id: &str) -> bool {
     let Value::Object(fields) = item else { return false };
     match fields.iter().next() {

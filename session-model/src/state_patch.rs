@@ -1,4 +1,4 @@
-//! The three forms of a patch, and the state after one of them.
+//! State patches: the three formats, and how they are checked and applied.
 
 use json_patch::PatchOperation;
 use serde_json::{Map, Value};
@@ -12,8 +12,8 @@ mod operations;
 
 use operations::Bill;
 
-/// Refuses a patch that does not apply, would give a known field another type, nest the state too deeply, or make
-/// too much of it.
+/// Refuses a patch that does not apply, gives a known field another type, nests the state too
+/// deeply, or copies or moves too much data.
 pub fn check(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
     match Patch::read(format, data)? {
         Patch::Merge(patch, merge) => state.check_merge(&patch, merge),
@@ -24,8 +24,8 @@ pub fn check(state: &State, format: PatchFormat, data: &Map<String, Value>) -> R
     }
 }
 
-/// Applies a patch that was let pass when it came; `version` and `timestamp` are still the old ones. A refusal
-/// leaves the state as it was.
+/// Applies a patch that was accepted earlier; `version` and `timestamp` keep their old values. If
+/// the patch is refused, the state is unchanged.
 pub fn apply(state: &mut State, format: PatchFormat, data: &Map<String, Value>) -> Result<(), Refusal> {
     match Patch::read(format, data)? {
         Patch::Merge(patch, merge) => {
@@ -40,7 +40,7 @@ pub fn apply(state: &mut State, format: PatchFormat, data: &Map<String, Value>) 
     Ok(())
 }
 
-/// A patch, of whichever form.
+/// A patch in any of the formats.
 enum Patch<'a> {
     Merge(Map<String, Value>, Merge),
     Operations(&'a Value),
@@ -61,7 +61,7 @@ impl<'a> Patch<'a> {
     }
 }
 
-/// The state after the operations of a JSON Patch, its known fields checked.
+/// Computes the state after the operations of a JSON Patch and checks its known fields.
 fn operated(
     state: &State,
     patch: &Value,

@@ -1,5 +1,5 @@
-//! One walk over a record's body: is it JSON, an object, not too deep; what is its `type`; does it bear a key that a
-//! stored line has a meaning of its own for.
+//! One pass over a record's body: checks that it is JSON, an object and not nested too deeply;
+//! finds its `type`, and whether it contains keys that a stored line reserves.
 
 use std::fmt;
 
@@ -10,32 +10,32 @@ use crate::json::MAX_DEPTH;
 use crate::metric::{Tally, is_error_status};
 use crate::scanner::Scanner;
 
-/// Which keys a body bears that a line has a meaning of its own for.
+/// Which reserved keys a body contains: keys that have a meaning of their own in a stored line.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) enum Reserved {
     /// None.
     #[default]
     None,
-    /// `timestamp`, once, ahead of all others.
+    /// Only `timestamp`, once, as the first key.
     TimeFirst,
-    /// Any other of them, or in another place.
+    /// Any other reserved key, or `timestamp` in another position.
     Some,
 }
 
-/// What one walk over a body finds.
+/// The result of one pass over a body.
 #[derive(Default)]
 pub(crate) struct Survey {
-    /// What a record of this `type` counts as.
+    /// How a record of this `type` is counted.
     kind: Tally,
-    /// `success` is false.
+    /// Whether `success` is false.
     failed: bool,
-    /// What `status` says of that.
+    /// Whether `status` reports an error; `None` if it does not decide that.
     status: Option<bool>,
-    /// Which of the reserved keys it bears.
+    /// Which reserved keys the body contains.
     pub(crate) reserved: Reserved,
 }
 
-/// Walks over a body once; over one that is refused a second time, for the place and the reason.
+/// Walks a body once. A refused body is walked a second time, for the place and the reason.
 pub(crate) fn survey(text: &str) -> Result<Survey, serde_json::Error> {
     scanned(text).map_or_else(|| serde_json::from_str(text), Ok)
 }
@@ -49,7 +49,7 @@ fn scanned(text: &str) -> Option<Survey> {
         let key = Key::of(&key.decoded()?);
         let walked = match scanner.peek()? {
             b'"' if matches!(key, Key::Type | Key::Status) => Walked::text(&scanner.string()?.decoded()?),
-            // Of the literals one alone begins so.
+            // `false` is the only literal that begins with `f`.
             b'f' => scanner.skip().map(|()| Walked::False)?,
             _ => scanner.skip().map(|()| Walked::Other)?,
         };
@@ -74,7 +74,7 @@ impl Survey {
         }
     }
 
-    /// What the record counts as.
+    /// How the record is counted.
     pub(crate) fn tally(&self) -> Tally {
         Tally { is_error: self.status.unwrap_or(self.kind.is_error || self.failed), ..self.kind }
     }
@@ -140,10 +140,10 @@ impl<'de> Deserialize<'de> for Key {
     }
 }
 
-/// Any value, walked for well-formedness (strings and depth included) and otherwise dropped; a text is looked
-/// up as a record's type and its status.
+/// Any value, checked for validity (including strings and depth) and then dropped. A string is
+/// looked up both as a record's type and as its status.
 enum Walked {
-    /// As a `type` and as a `status`.
+    /// A string, interpreted as a `type` and as a `status`.
     Text {
         kind: Tally,
         status: Option<bool>,
@@ -171,7 +171,8 @@ impl<'de> Deserialize<'de> for Walked {
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str("any JSON value")
             }
-            // A number that is no whole one of 64 bits comes as a map, since serde_json keeps its digits.
+            // Numbers other than 64-bit integers arrive as a map, because serde_json keeps their
+            // digits.
             plain!(visit_i64: i64, visit_u64: u64, visit_f64: f64);
             fn visit_bool<E>(self, value: bool) -> Result<Walked, E> {
                 Ok(if value { Walked::Other } else { Walked::False })
@@ -195,7 +196,7 @@ impl<'de> Deserialize<'de> for Walked {
     }
 }
 
-/// The name under which a reserved key of the caller is kept.
+/// The name under which a caller's reserved key is stored.
 pub(crate) fn reserved_as(key: &str) -> Option<&'static str> {
     match key {
         "seq" => Some("clientSeq"),

@@ -1,26 +1,26 @@
-//! Points in time: milliseconds since 1970, on the wire RFC 3339 UTC with milliseconds and `Z`.
+//! Points in time: milliseconds since 1970, written as RFC 3339 in UTC with milliseconds and `Z`.
 
 use std::cell::Cell;
 use std::fmt;
 use std::str::FromStr;
 
-/// How long the text of a point in time is, from the year 0 to the year 9999.
+/// The length of a timestamp's text, from year 0 to year 9999.
 const TEXT_LEN: usize = 24;
 
 thread_local! {
-    /// The last point in time that was printed, and its text: at a high rate many records share a millisecond.
+    /// The last timestamp printed, and its text: at a high rate many records share a millisecond.
     static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
 }
 
-/// The field with the service's receive time, in documents whose own time is the client's.
+/// The field with the service's time of receipt, in documents whose own time comes from the client.
 pub const RECEIVED_AT: &str = "receivedAt";
 
-/// A point in time with the precision of the wire, one millisecond.
+/// A point in time with millisecond precision.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// From milliseconds since 1970.
+    /// Creates a timestamp from milliseconds since 1970.
     pub const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }
@@ -30,7 +30,7 @@ impl Timestamp {
         self.0
     }
 
-    /// Lends the text, which costs no allocation while many records share a millisecond.
+    /// Passes the text to `read`; costs no allocation while many records share a millisecond.
     pub fn with_text<R>(self, read: impl FnOnce(&str) -> R) -> R {
         let (millis, text) = PRINTED.get();
         if millis == self.0 {
@@ -48,13 +48,13 @@ impl Timestamp {
         format!("{time:.3}")
     }
 
-    /// The client's time of an event that the service received at `received`. A later time comes from a wrong clock and
-    /// is ignored, as is anything that is no time.
+    /// The client's time of an event that the service received at `received`. A later time comes
+    /// from a wrong clock and is ignored, as is a value that is not a timestamp.
     pub fn reported(given: Option<&serde_json::Value>, received: Self) -> Option<Self> {
         Self::parse(given?.as_str()?).filter(|reported| *reported <= received)
     }
 
-    /// Parses RFC 3339 with any offset; finer digits than milliseconds are cut.
+    /// Parses RFC 3339 with any offset; digits finer than milliseconds are cut off.
     pub fn parse(text: &str) -> Option<Self> {
         jiff::Timestamp::from_str(text).ok().map(|t| Self(t.as_millisecond()))
     }

@@ -1,7 +1,8 @@
-//! Transitions: what a command does to a view, decided without doing it.
+//! Transitions: decide what a command does to a view, without doing it.
 //!
-//! Pure: the view and the command go in, the event to store (or nothing, or a refusal) comes out. The
-//! keeper stores the event first and then lets the view [`apply`](crate::view::View::apply) it.
+//! Transitions are pure: they take the view and the command and return the event to store, or
+//! nothing, or a refusal. The caller stores the event first and then applies it with
+//! [`View::apply`].
 
 use serde_json::{Map, Value, json};
 
@@ -16,18 +17,18 @@ use crate::state_patch;
 use crate::timestamp::Timestamp;
 use crate::view::{self, View};
 
-/// What a command leads to.
+/// The result of a command.
 #[derive(Debug)]
 pub enum Outcome<'a> {
     /// A record to append.
     Record(LogKind, RecordBody<'a>),
-    /// A change to append, and what to answer.
+    /// A change to append, and the response.
     Change(Change, Reply),
-    /// Nothing to store: it is so already.
+    /// Nothing to store, because the requested change is already in effect.
     Nothing(Reply),
 }
 
-/// What the client is told beside `success`.
+/// What the response contains besides `success`.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Reply {
     /// Nothing more.
@@ -38,25 +39,25 @@ pub enum Reply {
     Goal(Value),
     /// The agent as stored.
     Agent(Value),
-    /// The session was made, was there, or was claimed.
+    /// Whether the session was created, existed already, or was claimed.
     Created(Existing),
-    /// The seq of the record.
+    /// The sequence number of the record.
     Seq(u64),
 }
 
-/// What a creation found.
+/// What a create command found.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Existing {
-    /// Nothing: the session is new.
+    /// No session: it is new.
     New,
-    /// The session, of the same user.
+    /// The session, owned by the same user.
     Same,
-    /// The session, which a first write had made.
+    /// The session, which a first write had created and this command claimed.
     Claimed,
 }
 
 impl Reply {
-    /// The answer as a JSON object.
+    /// The response as a JSON object.
     pub fn to_json(&self) -> Value {
         match self {
             Reply::Done | Reply::Created(Existing::New) => json!({"success": true}),
@@ -70,12 +71,12 @@ impl Reply {
     }
 }
 
-/// What was stored is shown as it is: `json!` would write its numbers anew.
+/// Inserts the stored value by hand: `json!` would rewrite its numbers.
 fn success_with(key: &str, stored: &Value) -> Value {
     Value::Object(Map::from_iter([("success".to_owned(), true.into()), (key.to_owned(), stored.clone())]))
 }
 
-/// The change that makes a session.
+/// The change that creates a session.
 pub fn create(id: &SessionId, user: &UserId, birth: Birth) -> Change {
     Change {
         birth: Some(birth),
@@ -83,7 +84,7 @@ pub fn create(id: &SessionId, user: &UserId, birth: Birth) -> Change {
     }
 }
 
-/// Decides about a command on a session that exists.
+/// Decides what a command does to an existing session.
 pub fn decide<'a>(view: &View, command: Command<'a>, at: Timestamp) -> Result<Outcome<'a>, Refusal> {
     Ok(match command {
         Command::Action(body) => Outcome::Record(LogKind::Actions, body),
@@ -154,7 +155,7 @@ fn patch_state<'a>(
     Ok(Outcome::Change(change, Reply::Version(version)))
 }
 
-/// A text given under one of several names.
+/// Takes a non-empty string given under one of several names.
 fn given_id(body: &mut Map<String, Value>, names: &[&str]) -> Result<Option<String>, Refusal> {
     let mut found = None;
     for name in names {
@@ -193,7 +194,8 @@ fn add_goal<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> Res
     Ok(Outcome::Change(Change::new(EventKind::GoalAdded, goal.clone()), Reply::Goal(goal)))
 }
 
-/// Replaces a `completedAt` that is later than its receipt: it comes from a wrong clock.
+/// Replaces a `completedAt` later than the time of receipt by that time: it comes from a wrong
+/// clock.
 fn limit_completion(goal: &mut Map<String, Value>, received: Timestamp) {
     if let Some(completed) = goal.get_mut("completedAt")
         && completed.as_str().and_then(Timestamp::parse).is_some_and(|time| time > received)
@@ -248,7 +250,7 @@ fn spawn_agent<'a>(view: &View, mut body: Map<String, Value>, at: Timestamp) -> 
     Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
 }
 
-/// The child session of an agent.
+/// Takes and checks the agent's child session.
 fn subsession(body: &mut Map<String, Value>) -> Result<Value, Refusal> {
     let subsession = body.shift_remove("subsession").unwrap_or_default();
     if !subsession.is_null() {
@@ -259,7 +261,7 @@ fn subsession(body: &mut Map<String, Value>) -> Result<Value, Refusal> {
     Ok(subsession)
 }
 
-/// Resumes an agent that has ended. Its record keeps the fields that the body does not give.
+/// Resumes an agent that has completed. Its entry keeps the fields that the body does not set.
 fn resume_agent<'a>(
     agent: &Value,
     mut body: Map<String, Value>,
@@ -290,9 +292,9 @@ fn resume_agent<'a>(
     Ok(Outcome::Change(Change::new(EventKind::AgentSpawned, agent.clone()), Reply::Agent(agent)))
 }
 
-/// The field of an agent with the number of its resumptions.
+/// The agent field that counts how often the agent was resumed.
 pub(crate) const RESUMES: &str = "resumes";
-/// Fields of an agent that only the service sets when it is resumed.
+/// Agent fields that only the service sets when an agent is resumed.
 const AGENTS_OWN: [&str; 5] = ["agentId", "status", "completedAt", "resumedAt", RESUMES];
 
 fn base36(mut number: u64) -> String {
@@ -333,7 +335,7 @@ fn update_metadata<'a>(view: &View, patch: Map<String, Value>) -> Result<Outcome
 
 fn link_child<'a>(view: &View, child: &str, present: bool) -> Outcome<'a> {
     let mut children: Vec<&str> = view.metadata.texts("subsessions").collect();
-    // The older service may have listed it by a name that is no session id.
+    // The legacy service may have listed the child under a name that is not a valid session id.
     let is_child = |listed: &str| listed == child || SessionId::adopt(listed).as_str() == child;
     if children.iter().any(|listed| is_child(listed)) == present {
         return Outcome::Nothing(Reply::Done);

@@ -1,7 +1,7 @@
-//! A session's current whole: metadata, state, final document, log heads, producers.
+//! The current content of a session: metadata, state, final document, log heads and producers.
 //!
-//! [`View::apply`] and [`View::apply_record`] are the only ways it changes. They take the event and its
-//! [`Stamp`] and nothing else, so that replaying a session's logs gives the same view again.
+//! [`View::apply`] and [`View::apply_record`] are the only ways it changes. They depend on nothing
+//! but the event and its [`Stamp`], so that replaying a session's logs produces the same view.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -21,45 +21,45 @@ use crate::{initial, json, state_patch};
 /// The `$schema` of `final.json`.
 pub const FINAL_SCHEMA: &str = "session-final-v1";
 
-/// Where and when an event stands.
+/// Position, time and size of a stored event.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Stamp {
-    /// Its number in its log.
+    /// Sequence number in its log.
     pub seq: u64,
-    /// Its service-wide offset.
+    /// Service-wide offset.
     pub offset: u64,
     /// When the service accepted it.
     pub at: Timestamp,
-    /// How long its line is.
+    /// Length of its line, in bytes.
     pub bytes: u64,
-    /// Whether its line bears a key frame.
+    /// Whether its line contains a key frame.
     pub keyframe: bool,
 }
 
-/// Where replay of the state can start, and what has gathered since.
+/// The newest line from which replay of the state can start, and how much followed it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Keyframe {
-    /// The line; 0: none yet.
+    /// Sequence number of that line; 0 if there is none yet.
     pub seq: u64,
-    /// How many bytes of changes came after it.
+    /// Bytes of changes written after it.
     pub bytes: u64,
-    /// How large the state was there.
+    /// Size of the state at that line, in bytes.
     pub state_bytes: u64,
 }
 
 /// The end of one log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct LogHead {
-    /// The last seq; 0: none yet.
+    /// The last sequence number; 0 if the log is empty.
     pub seq: u64,
-    /// How long the log is.
+    /// Length of the log, in bytes.
     pub bytes: u64,
-    /// How much of it, from the start, the older service wrote.
+    /// How many bytes at the start were written by the legacy service.
     #[serde(default)]
     pub legacy: u64,
 }
 
-/// A whole-value file that waits to be written once.
+/// A file that is written once, as a whole, with the next snapshot.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub enum OutFile {
     /// `initial.json`
@@ -68,31 +68,31 @@ pub enum OutFile {
     FinalArchive(u32, #[serde(deserialize_with = "json::exact")] Value),
 }
 
-/// A session.
+/// The current content of a session.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct View {
-    /// Its name.
+    /// Its id.
     pub id: SessionId,
     /// `metadata.json`
     pub metadata: Metadata,
     /// `state.json`
     pub state: State,
-    /// `final.json`, while there is one.
+    /// `final.json`, if the session has one.
     #[serde(default, deserialize_with = "json::exact_or_null")]
     pub final_doc: Option<Value>,
-    /// How many `final-<n>.json` there are.
+    /// Number of `final-<n>.json` files.
     pub finals: u32,
     /// The end of each log, in the order of [`LogKind::ALL`].
     pub logs: [LogHead; 3],
     /// The offset of the last event applied.
     pub offset: u64,
-    /// The offset of the event that created it; 0 for one of the older service.
+    /// Offset of the event that created the session; 0 for a legacy session.
     pub created_offset: u64,
-    /// Key frames.
+    /// Where replay of the state can start.
     pub keyframe: Keyframe,
     /// Idempotent producers.
     pub producers: Producers,
-    /// Files to be written with the next snapshot.
+    /// Files to write with the next snapshot.
     pub outbox: Vec<OutFile>,
 }
 
@@ -103,7 +103,7 @@ impl json::Stored for View {
 }
 
 impl View {
-    /// A session at its birth.
+    /// Creates the view of a new session from its creation event.
     pub fn at_birth(id: &SessionId, change: &Change, stamp: Stamp) -> Self {
         let birth = change.birth.clone().unwrap_or_default();
         let user = change.data["userId"].as_str().map_or_else(UserId::unknown, UserId::stored);
@@ -123,7 +123,7 @@ impl View {
         view
     }
 
-    /// A session read from files that bear no history of ours.
+    /// Creates the view of a session whose files contain no history written by this service.
     pub fn adopt(id: SessionId, metadata: Metadata, state: State) -> Self {
         Self {
             id,
@@ -140,7 +140,7 @@ impl View {
         }
     }
 
-    /// The seq that the next record of a log gets.
+    /// The sequence number of the log's next record.
     pub fn next_seq(&self, log: LogKind) -> u64 {
         self.logs[log.index()].seq + 1
     }
@@ -153,7 +153,7 @@ impl View {
         self.metadata.touch(stamp.at);
     }
 
-    /// An action or response was stored, in a line that bears so many tags in the place of secrets.
+    /// Applies a stored action or response. `redactions` is the number of placeholders in its line.
     pub fn apply_record(&mut self, log: LogKind, tally: Tally, redactions: u64, stamp: Stamp) {
         if let Some(metric) = tally.metric.filter(|_| log == LogKind::Actions) {
             self.metadata.bump(metric);
@@ -165,26 +165,28 @@ impl View {
         self.note(log, stamp);
     }
 
-    /// A change was stored. Fails, without any effect, only for a change that no transition has made.
+    /// Applies a stored change. Fails, without any effect, only for a change that no transition has
+    /// made.
     pub fn apply(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
         let applied = self.apply_one(change, stamp);
         self.settle();
         applied
     }
 
-    /// The same for one of many changes: [`View::settle`] is called after the last one, and before a key frame is
-    /// written.
+    /// Applies one of many changes. The caller must call [`View::settle`] after the last one and
+    /// before a key frame is written.
     pub fn apply_one(&mut self, change: &Change, stamp: Stamp) -> Result<(), Refusal> {
         self.replay_one(change, stamp, self.state.version() + 1)
     }
 
-    /// Completes what many changes have left for one walk.
+    /// Completes the work that [`View::apply_one`] has deferred to a single pass.
     pub fn settle(&mut self) {
         self.state.settle();
     }
 
-    /// The same for a stored change that left the state at `version`: if the state is there already (its snapshot
-    /// was newer than that of the metadata), only the rest is applied.
+    /// Applies a stored change that left the state at `version`. If the state is already there,
+    /// because the state's snapshot was newer than the metadata's, only the effects on the rest of
+    /// the view are applied.
     pub fn replay_one(&mut self, change: &Change, stamp: Stamp, version: u64) -> Result<(), Refusal> {
         if stamp.keyframe {
             self.settle();
@@ -196,7 +198,7 @@ impl View {
             self.apply_data(change, stamp.at)?;
             self.state.advance(stamp.at);
         } else if change.kind == EventKind::AgentSpawned {
-            // The only one that changes more than the state.
+            // Agent spawns are the only kind that changes more than the state.
             self.count_agent(change.data.as_object().ok_or_else(json::not_an_object)?);
         }
         self.metadata.count_redactions(tags_of(change));
@@ -235,7 +237,8 @@ impl View {
         Ok(())
     }
 
-    /// Links the agent's own session and counts the agent, unless it was counted when it started first.
+    /// Links the agent's session as a child and counts the agent, unless it is resumed and so
+    /// already counted.
     fn count_agent(&mut self, agent: &Map<String, Value>) {
         let child = agent.get("subsession").and_then(Value::as_str);
         if let Some(child) = child.filter(|child| SessionId::parse(child).is_ok()) {
@@ -281,7 +284,7 @@ impl View {
     }
 }
 
-/// How many tags in the place of secrets a change bears: what is counted live and at replay alike.
+/// Number of redaction placeholders in a change. Live use and replay count in the same way.
 fn tags_of(change: &Change) -> u64 {
     let birth = change.birth.iter().flat_map(|birth| &birth.initial);
     let initial: u64 =
@@ -293,14 +296,14 @@ fn json_len(state: &State) -> u64 {
     serde_json::to_vec(state).map_or(0, |bytes| bytes.len() as u64)
 }
 
-/// The agents that were active when the session ended, where there were any.
+/// The field with the agents that were active when the session ended; absent if there were none.
 const NOT_ENDED: &str = "agentsNotEnded";
 /// Computed fields that every `final.json` has.
 const FINAL_COMPUTED: [&str; 4] = ["timestamp", "goalsAchieved", "metrics", "subsessions"];
-/// Computed fields that only some have.
+/// Computed fields that only some documents have.
 const FINAL_AT_TIMES: [&str; 2] = [RECEIVED_AT, NOT_ENDED];
 
-/// The fields of `final.json` that a finalize body decides, in the document's order.
+/// The fields of `final.json` that a finalize body determines, in the document's order.
 fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
     let given = |key: &str, default: Value| match body.get(key) {
         None | Some(Value::Null) => default,
@@ -327,7 +330,7 @@ fn final_core(body: &Map<String, Value>) -> Map<String, Value> {
     doc
 }
 
-/// Whether a finalize body says what `final.json` says already.
+/// Whether a finalize body would produce the same content as the stored `final.json`.
 pub fn is_same_final(stored: &Value, body: &Map<String, Value>) -> bool {
     let core = final_core(body);
     let Some(stored) = stored.as_object() else { return false };

@@ -1,7 +1,8 @@
-//! The event on the wire, made from the stored line: live, caught up and paged events are the same bytes.
+//! The event as sent to clients, built from the stored line: live, backlog and paged events have
+//! the same bytes.
 //!
-//! `{"offset":O,"type":T,"sessionId":S,"data":{…},"timestamp":…}`, and `format` where a state patch is not the
-//! default merge.
+//! `{"offset":O,"type":T,"sessionId":S,"data":{…},"timestamp":…}`, plus `format` if a state patch
+//! does not use the default merge.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -20,8 +21,8 @@ struct StoredChange<'a> {
     format: Option<&'a str>,
 }
 
-/// Appends the event of a stored line (without its newline); `None`, and nothing appended, if the line is none
-/// of ours.
+/// Appends the event of a stored line, given without its newline. Returns `None` and appends
+/// nothing if the line was not written by this service.
 pub fn write_event(out: &mut Vec<u8>, session: &SessionId, log: LogKind, line: &[u8]) -> Option<()> {
     let head = line::head(line)?;
     match log {

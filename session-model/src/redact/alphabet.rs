@@ -1,9 +1,9 @@
-//! The alphabets that tokens are made of, each a bit of a table of bytes.
+//! The alphabets that tokens are made of, each one bit in a table of bytes.
 
-/// Sets of bytes, as bits of [`ALPHABETS`].
+/// A set of alphabets, as bits of an entry in [`ALPHABETS`].
 pub(super) type Alphabet = u16;
 
-/// The alphabets by their names in the list.
+/// The alphabets by their names in the list of providers.
 pub(super) const NAMES: [(&str, Alphabet); 14] = [
     ("digit", 1),
     ("lower", 1 << 1),
@@ -20,12 +20,12 @@ pub(super) const NAMES: [(&str, Alphabet); 14] = [
     ("url64", 1 << 12),
     ("code", 1 << 13),
 ];
-/// Base64 without its padding.
+/// Base64 without padding.
 pub(super) const STD: Alphabet = NAMES[10].1;
-/// What ends a word within a run.
+/// Bytes that end a word within a run.
 const BREAK: Alphabet = 1 << 14;
 
-/// For each byte the alphabets that it is of.
+/// For each byte, the alphabets that contain it.
 pub(super) const ALPHABETS: [Alphabet; 256] = {
     let mut table = [0; 256];
     let mut byte = 0;
@@ -72,7 +72,7 @@ pub(super) fn is_break(byte: u8) -> bool {
     is(byte, BREAK)
 }
 
-/// Whether a byte is of an alphabet.
+/// Whether a byte belongs to an alphabet.
 pub(super) fn is(byte: u8, alphabet: Alphabet) -> bool {
     TABLE[usize::from(byte)] & alphabet != 0
 }

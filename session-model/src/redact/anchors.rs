@@ -1,8 +1,9 @@
-//! The literals of which every known shape bears one, and what each may be the sign of.
+//! Anchors: literals of which every known shape contains one, and what each may indicate.
 //!
-//! They are few, at least four bytes long and rare in ordinary records, because they are looked for in every byte
-//! that is stored: one pass of a vectorized search for all of them, which is the faster the longer the shortest one is.
-//! What is shorter has a pass of its own: `://`, and the bytes that characters of no width begin with.
+//! There are few anchors, they are at least four bytes long and rare in ordinary records, because
+//! every stored byte is searched for them: one pass of a vectorized search for all of them, which
+//! is the faster the longer the shortest anchor is. Shorter literals have a pass of their own:
+//! `://`, and the first bytes of zero-width characters.
 
 use std::sync::LazyLock;
 
@@ -13,32 +14,32 @@ use memchr::memmem::Finder;
 use super::plain::unseen;
 use super::providers;
 
-/// What an anchor may be the sign of.
+/// What an anchor may indicate.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Sign {
-    /// A text within the token of a provider, by its number there.
+    /// A text within the token of a provider, by its number among the anchored shapes.
     Token(usize),
-    /// The address of a Slack webhook.
+    /// The URL of a Slack webhook.
     SlackWebhook,
-    /// A block of a private key.
+    /// A private key block.
     Pem,
-    /// Such a block in base64.
+    /// A private key block in base64.
     Pem64,
-    /// An address that may hold a password.
+    /// A URL that may contain a password.
     Url,
     /// `Bearer` or `Basic`.
     Header,
-    /// A name that secrets are given to.
+    /// A name that secrets are assigned to.
     Name,
-    /// A header of cookies.
+    /// A cookie header.
     Cookie,
-    /// The command of this number.
+    /// The command with this number.
     Command(usize),
-    /// An escape behind which any of the others may hide.
+    /// An escape that may hide any of the others.
     Escape,
-    /// A character that does not show.
+    /// An invisible character.
     Hidden,
-    /// A tag that stands there already.
+    /// A placeholder that is already in the text.
     Tag,
 }
 
@@ -96,14 +97,14 @@ pub(super) const ANCHORS: &[(&str, Sign)] = &[
 ];
 
 struct Search {
-    /// The literals in their order, how long they are, and what they may be the sign of.
+    /// The literals in order: their length, and what they may indicate.
     literals: Vec<(usize, Sign)>,
     engine: Engine,
 }
 
 enum Engine {
     Packed(Searcher),
-    /// Where the machine has no vectors to search with.
+    /// Used on machines without vector instructions.
     Automaton(AhoCorasick),
 }
 
@@ -123,7 +124,7 @@ static SEARCH: LazyLock<Search> = LazyLock::new(|| {
     Search { literals: all.iter().map(|(literal, sign)| (literal.len(), *sign)).collect(), engine }
 });
 
-/// Builds what is searched with now instead of at its first use, some 500 µs: for programs that fork.
+/// Builds the search structures now instead of at first use (about 500 µs): for programs that fork.
 pub fn prepare() {
     LazyLock::force(&SEARCH);
     LazyLock::force(&URL);
@@ -134,13 +135,14 @@ pub fn prepare() {
 pub(super) struct Anchor {
     /// Where it begins.
     pub(super) at: usize,
-    /// How long it is.
+    /// Its length.
     pub(super) length: usize,
-    /// What it may be the sign of.
+    /// What it may indicate.
     pub(super) sign: Sign,
 }
 
-/// The anchors of a text. Each is searched for again only once what was found of it is passed.
+/// The anchors of a text. Each kind is searched for again only after its last match has been
+/// passed.
 pub(super) struct Anchors<'t> {
     text: &'t [u8],
     literal: Option<Anchor>,
@@ -153,7 +155,7 @@ impl<'t> Anchors<'t> {
         Self { text, literal: literal(text, 0), url: url(text, 0), hidden: hidden(text, 0) }
     }
 
-    /// The first one from `from` on.
+    /// The first anchor at or after `from`.
     pub(super) fn next(&mut self, from: usize) -> Option<Anchor> {
         let is_passed = |anchor: Option<Anchor>| anchor.is_some_and(|anchor| anchor.at < from);
         if is_passed(self.literal) {
@@ -190,7 +192,7 @@ fn url(text: &[u8], from: usize) -> Option<Anchor> {
     Some(Anchor { at: from + found, length: URL.needle().len(), sign: Sign::Url })
 }
 
-/// A character of no width that is not escaped.
+/// Finds an unescaped zero-width character.
 fn hidden(text: &[u8], from: usize) -> Option<Anchor> {
     let mut at = from;
     loop {

@@ -1,4 +1,4 @@
-//! Values with high entropy that are given to a telling name: `password=…`, `"api_key": "…"`, `--token …`.
+//! High-entropy values assigned to a telling name: `password=…`, `"api_key": "…"`, `--token …`.
 
 use std::ops::Range;
 
@@ -7,15 +7,16 @@ use super::scan::{Find, is_word, run};
 
 /// The longest name, to either side of its anchor.
 const NAME: usize = 48;
-/// The most that stands between a name and its sign, and around a value: a quote within JSON four levels deep has
-/// fifteen backslashes before it.
+/// The most bytes between a name and its sign, and around a value: a quote in JSON nested four
+/// levels deep is preceded by fifteen backslashes.
 const QUOTES: usize = 40;
 /// How far from a name in a list its value may begin.
 const BESIDE: usize = 160;
 /// The longest value.
 const LONGEST: usize = 4096;
 
-/// How names end that secrets are given to, without `-` and `_`, in lower case; the first that fits counts.
+/// Ends of names that secrets are assigned to, in lower case, without `-` and `_`; the first match
+/// counts.
 const NAMES: &[(&str, &str, Trust)] = &[
     ("password", "password", Trust::Strong),
     ("passwd", "password", Trust::Strong),
@@ -45,11 +46,11 @@ const NAMES: &[(&str, &str, Trust)] = &[
     ("sig", "sas_signature", Trust::Weak),
 ];
 
-/// Tokens that open nothing: positions in a list, and what language models are made of.
+/// Tokens that grant no access, such as positions in a list.
 const HARMLESS: &[&str] =
     &["nexttoken", "pagetoken", "continuationtoken", "synctoken", "cancellationtoken", "resumetoken"];
 
-/// What a name says about its value.
+/// What kind of secret a name indicates, and how strongly.
 pub(super) fn classify(name: &[u8]) -> Option<(&'static str, Trust)> {
     let name = &name[name.len().saturating_sub(NAME)..];
     let mut plain = [0; NAME];
@@ -69,7 +70,7 @@ pub(super) fn classify(name: &[u8]) -> Option<(&'static str, Trust)> {
     NAMES.iter().find(|(end, ..)| plain.ends_with(end.as_bytes())).map(|(_, kind, trust)| (*kind, *trust))
 }
 
-/// The name at the end of a JSON key: `db.password`.
+/// Classifies the name at the end of a JSON key such as `db.password`.
 pub(super) fn classify_key(key: &[u8]) -> Option<(&'static str, Trust)> {
     let name = key.iter().rev().take_while(|byte| is_word(**byte)).count();
     classify(&key[key.len() - name..])
@@ -81,7 +82,7 @@ pub(super) fn name_around(text: &[u8], at: usize) -> Range<usize> {
     at - before..run(text, at, NAME, is_word)
 }
 
-/// The value given to the name around the anchor at `at`, if it is a secret.
+/// The value assigned to the name around the anchor at `at`, if it is a secret.
 pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let name = name_around(text, at);
     let (kind, trust) = classify(&text[name.clone()])?;
@@ -92,7 +93,7 @@ pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     is_secret(&text[value.clone()], trust).then(|| Find::context(kind, value.start..whole(text, &value)))
 }
 
-/// Where a value ends of which only the beginning was judged.
+/// The end of a value of which only the beginning was checked.
 fn whole(text: &[u8], judged: &Range<usize>) -> usize {
     if judged.len() < JUDGED {
         return judged.end;
@@ -101,7 +102,8 @@ fn whole(text: &[u8], judged: &Range<usize>) -> usize {
     run(text, judged.start, LONGEST, if quoted { is_quoted } else { is_bare })
 }
 
-/// Where the value of a name stands, as far as it is judged; after `name: type =` that is behind the second sign.
+/// The value of a name, as far as it is checked. After `name: type =` it begins after the second
+/// sign.
 pub(super) fn value_after(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     assigned(text, name).or_else(|| listed(text, name))
 }
@@ -117,17 +119,17 @@ pub(super) fn is_listed(text: &[u8], name: &Range<usize>) -> bool {
     is_name_field(&before[before.len() - word..])
 }
 
-/// Whether a field of this name holds the name of what another field holds.
+/// Whether a field of this name contains the name of a value that is in another field.
 pub(super) fn is_name_field(field: &[u8]) -> bool {
     [&b"name"[..], b"key", b"parameterkey"].iter().any(|name| field.eq_ignore_ascii_case(name))
 }
 
-/// Whether a field of this name holds what another field names.
+/// Whether a field of this name contains a value whose name is in another field.
 pub(super) fn is_value_field(field: &[u8]) -> bool {
     [&b"value"[..], b"parametervalue"].iter().any(|name| field.eq_ignore_ascii_case(name))
 }
 
-/// The value beside the name in a list of them: `- name: DB_PASSWORD` and in the next line `value: …`.
+/// The value of a name in a list of pairs: `- name: DB_PASSWORD`, and `value: …` in the next line.
 fn listed(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     if !is_listed(text, name) {
         return None;
@@ -137,7 +139,7 @@ fn listed(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     let beside = &beside[..memchr::memchr(b'}', beside).unwrap_or(beside.len())];
     let field = memchr::memmem::find_iter(beside, b"alue").find_map(|found| {
         let field = name_around(text, name.end + found);
-        // What follows an escaped line break begins with its letter.
+        // After an escaped line break the name begins with the escape's letter.
         let break_ = text[field.clone()].starts_with(b"n") && text[..field.start].ends_with(b"\\");
         let field = field.start + usize::from(break_)..field.end;
         is_value_field(&text[field.clone()]).then_some(field)
@@ -145,9 +147,9 @@ fn listed(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     assigned(text, &field)
 }
 
-/// `machine example.com login user password …`: what is given to the name without a sign.
+/// The value after a name without a sign, as in `machine example.com login user password …`.
 pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
-    // In JSON within JSON a line's first word follows its `\n`.
+    // In JSON within JSON the first word of a line directly follows `\n`.
     let line_break = usize::from(text[name.clone()].starts_with(b"n") && text[..name.start].ends_with(b"\\"));
     let before = &text[..name.start - line_break];
     if &text[name.start + line_break..name.end] != b"password" || !text.get(name.end)?.is_ascii_whitespace() {
@@ -165,7 +167,7 @@ pub(super) fn netrc(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     (known && (is_host || !is_plain)).then_some(password)
 }
 
-/// The value behind a name and a sign.
+/// The value after a name and a sign.
 fn assigned(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     let sign = run(text, name.end, QUOTES, |byte| {
         matches!(byte, b'"' | b'\'' | b'\\' | b'`' | b']' | b')') || byte.is_ascii_whitespace()
@@ -189,13 +191,13 @@ fn assigned(text: &[u8], name: &Range<usize>) -> Option<Range<usize>> {
     None
 }
 
-/// `Authorization: token …`: the scheme is not the value.
+/// Skips the scheme in `Authorization: token …`, which is not part of the value.
 fn scheme_skipped(text: &[u8], value: Range<usize>) -> Range<usize> {
     let scheme = [&b"token"[..], b"Token", b"ApiKey", b"apikey", b"Key"].contains(&&text[value.clone()]);
     if scheme && text.get(value.end) == Some(&b' ') { value_at(text, value.end + 1) } else { value }
 }
 
-/// The value that begins behind white space and quotes.
+/// The value that begins after white space and quotes.
 fn value_at(text: &[u8], from: usize) -> Range<usize> {
     let blank = run(text, from, 16, |byte| byte.is_ascii_whitespace());
     let prefix = usize::from(

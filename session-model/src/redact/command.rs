@@ -1,5 +1,5 @@
-//! Passwords in command lines, by the option that takes them: `curl -u user:password`, `mysql -ppassword`,
-//! `sshpass -p password` and others that give no name away.
+//! Passwords in command lines, found by the option that takes them: `curl -u user:password`,
+//! `mysql -ppassword`, `sshpass -p password` and others, where no name indicates a secret.
 
 use std::ops::Range;
 
@@ -8,27 +8,27 @@ use super::entropy::{Trust, is_given, is_secret};
 use super::scan::{Find, is_word, run};
 
 const KIND: &str = "password";
-/// So much of a command line is looked at.
+/// How many bytes of a command line are examined.
 const LONGEST: usize = 2048;
-/// So many short options may stand together.
+/// How many short options may be combined.
 const CLUSTER: usize = 6;
-/// No option is longer.
+/// The longest option.
 const OPTION: usize = 16;
 
-/// How far a text was looked through for a program's options, and the one that was found last.
+/// How far a text was searched for a program's options, and the last option found.
 #[derive(Clone, Copy, Default, Debug)]
 pub(super) struct Seen {
     until: usize,
-    /// Where it begins; 0: none.
+    /// Where that option begins; 0 if none was found.
     option: usize,
 }
 
-/// How an option takes what it takes.
+/// How an option takes its value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Takes {
     /// `-p password` or `-ppassword`.
     Password,
-    /// `-ppassword` alone: by itself it asks for one.
+    /// Only `-ppassword`: a separate `-p` prompts for the password.
     Attached,
     /// `-u user:password`
     UserAndPassword,
@@ -36,15 +36,15 @@ enum Takes {
     Cookies,
 }
 
-/// A program whose command line may hold passwords.
+/// A program whose command line may contain passwords.
 #[derive(Debug)]
 pub(super) struct Command {
-    /// How its name begins.
+    /// How the program's name begins.
     name: &'static str,
-    /// The words of which one has to stand before it, if it is a verb of many programs.
+    /// If the name is a subcommand of many programs: words of which one must precede it.
     of: &'static [&'static str],
     options: &'static [(&'static str, Takes)],
-    /// Options behind its first other word are another program's.
+    /// Whether options after the first other word belong to another program.
     leads: bool,
 }
 
@@ -52,7 +52,7 @@ const fn command(name: &'static str, options: &'static [(&'static str, Takes)]) 
     Command { name, of: &[], options, leads: false }
 }
 
-/// The programs; the anchors name them by their numbers.
+/// The programs; anchors refer to them by number.
 pub(super) const COMMANDS: [Command; 7] = [
     command(
         "curl",
@@ -78,23 +78,23 @@ pub(super) const COMMANDS: [Command; 7] = [
     },
 ];
 
-/// What of a word of a command line is a secret, by the word before it.
+/// The secret in a word of a command line, given the word before it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Secret {
-    /// This part of it.
+    /// This part of the word.
     Part(Range<usize>),
-    /// The values of the cookies that it is made of from here on.
+    /// The values of the cookies that begin at this position.
     Cookies(usize),
 }
 
 impl Command {
-    /// The command whose name is the word, if it is one that stands alone.
+    /// The command that a word names, unless that command must follow another word.
     pub(super) fn named(word: &[u8]) -> Option<&'static Self> {
         let name = word.rsplit(|byte| *byte == b'/').next()?;
         COMMANDS.iter().find(|command| command.of.is_empty() && command.is_name(name))
     }
 
-    /// How its name begins.
+    /// How the command's name begins.
     #[cfg(test)]
     pub(super) fn name(&self) -> &'static str {
         self.name
@@ -104,8 +104,8 @@ impl Command {
         word.starts_with(self.name.as_bytes()) && word.len() <= 16 && word.iter().all(|byte| is_word(*byte))
     }
 
-    /// Whether a text may hold one of its options behind the name at `at`. What was seen for the name before is not
-    /// looked at again.
+    /// Whether a text may contain one of the command's options after the name at `at`. Text that
+    /// was searched for an earlier occurrence of the name is not searched again.
     pub(super) fn may_begin(&self, raw: &[u8], at: usize, seen: &mut Seen) -> bool {
         let end = (at + LONGEST).min(raw.len());
         if (at..end).contains(&seen.option) {
@@ -121,7 +121,7 @@ impl Command {
             let word = &raw[from + at..end];
             let letters = &word[1..word.len().min(1 + CLUSTER)];
             self.options.iter().any(|(option, _)| match option.as_bytes() {
-                // It may be the last letter of several.
+                // The letter may be one of several combined options.
                 [b'-', letter] => {
                     letters.iter().take_while(|byte| byte.is_ascii_alphabetic()).any(|byte| byte == letter)
                 }
@@ -135,14 +135,15 @@ impl Command {
         option.is_some()
     }
 
-    /// Finds the passwords of the command line whose command's name holds the anchor at `at`, and says where it ends.
+    /// Finds the passwords in the command line whose command name contains the anchor at `at`.
+    /// Returns where the command line ends.
     pub(super) fn find(&self, text: &[u8], at: usize, finds: &mut Vec<Find<'_>>) -> usize {
         let end = run(text, at, 16, is_word);
         let inside = at.checked_sub(1).is_some_and(|before| is_word(text[before]));
         if inside || !self.is_name(&text[at..end]) || !self.is_verb(&text[..at]) {
             return end;
         }
-        // The last word that begins within the limit is read whole.
+        // The last word that begins within the limit is read to its end.
         let (until, limit) = (end + LONGEST, text.len().min(end + 2 * LONGEST));
         let (mut from, mut before) = (end, 0..0);
         while let Some(word) = word(&text[..limit], from).filter(|word| word.start < until) {
@@ -169,7 +170,8 @@ impl Command {
         self.of.is_empty() || self.of.iter().any(|of| of.as_bytes() == &before[before.len() - last..])
     }
 
-    /// The secret of a word, given to the option before it or to the one that it begins with.
+    /// The secret in a word, given to the option before it or to the option that the word begins
+    /// with.
     pub(super) fn secret(&self, before: &[u8], word: &[u8]) -> Option<Secret> {
         self.options.iter().find_map(|(option, takes)| {
             let alone = before == option.as_bytes() || is_cluster(before, option);
@@ -200,7 +202,8 @@ impl Command {
     }
 }
 
-/// `-sku`: short options without a value before one with.
+/// Whether a word is a cluster such as `-sku`: short options without a value, then one with a
+/// value.
 fn is_cluster(word: &[u8], option: &str) -> bool {
     let [b'-', letter] = option.as_bytes() else { return false };
     let letters = word.strip_prefix(b"-").filter(|letters| (2..=CLUSTER).contains(&letters.len()));
@@ -208,17 +211,18 @@ fn is_cluster(word: &[u8], option: &str) -> bool {
         .is_some_and(|letters| letters.ends_with(&[*letter]) && letters.iter().all(u8::is_ascii_alphabetic))
 }
 
-/// `-p3306`, `-p3306:3306`
+/// Whether a value is a port, as in `-p3306`, or a mapping, as in `-p3306:3306`.
 fn is_port(value: &[u8]) -> bool {
     value.len() <= 5 && value.iter().all(u8::is_ascii_digit) || is_mapping(value)
 }
 
-/// `-p 27017:27017`, `-p 127.0.0.1:27017:27017`: an option of what starts the program in a container.
+/// Whether a value maps ports, as in `-p 27017:27017` or `-p 127.0.0.1:27017:27017`: an option of
+/// the program that starts this one in a container.
 fn is_mapping(value: &[u8]) -> bool {
     value.contains(&b':') && value.iter().all(|byte| byte.is_ascii_digit() || matches!(byte, b':' | b'.'))
 }
 
-/// Words that follow an option where it is written about.
+/// Whether a value is a word that follows the option in a text about it.
 fn is_prose(value: &[u8]) -> bool {
     const WORDS: [&[u8]; 16] = [
         b"flag",
@@ -241,7 +245,7 @@ fn is_prose(value: &[u8]) -> bool {
     WORDS.contains(&value.trim_ascii_end())
 }
 
-/// The next word of a command line, with its quotes; none where the line ends.
+/// The next word of a command line, including quotes; `None` at the end of the line.
 fn word(line: &[u8], from: usize) -> Option<Range<usize>> {
     let mut start = from;
     loop {
@@ -249,7 +253,7 @@ fn word(line: &[u8], from: usize) -> Option<Range<usize>> {
             run(line, start, LONGEST, |byte| byte.is_ascii_whitespace() && !matches!(byte, b'\n' | b'\r'));
         match line.get(start..)? {
             [b'\\', b'\n', ..] => start += 2,
-            // The second is the first in JSON within JSON.
+            // The second form is a backslash and newline in JSON within JSON.
             [b'\\', b'\r', b'\n', ..] | [b'\\', b'\\', b'n', ..] => start += 3,
             [] | [b'\n' | b'\r' | b'|' | b';' | b'&' | b'<' | b'>', ..] => return None,
             _ => break,
@@ -267,8 +271,8 @@ fn word(line: &[u8], from: usize) -> Option<Range<usize>> {
     Some(start..end)
 }
 
-/// A word without its quotes. What follows the quote that closes it, or an escaped line end, is no part of it: the
-/// command may be a string of JSON within the text.
+/// Strips the quotes from a word. What follows the closing quote or an escaped line end is not part
+/// of the word, because the command may be a JSON string within the text.
 fn bare(text: &[u8], word: &Range<usize>) -> Range<usize> {
     let start = run(text, word.start, word.len(), is_quote);
     let is_end = |at: &usize| {
@@ -284,7 +288,8 @@ fn bare(text: &[u8], word: &Range<usize>) -> Range<usize> {
     start..end - quotes
 }
 
-/// Whether a quote behind this part of a word opens what an option takes: `-p'…'`, `--user="…"`, `me:"…"`.
+/// Whether a quote after this part of a word opens an option's value: `-p'…'`, `--user="…"`,
+/// `me:"…"`.
 fn opens(part: &[u8]) -> bool {
     let part = &part[..part.len() - part.iter().rev().take_while(|byte| **byte == b'\\').count()];
     part.starts_with(b"-") && part.len() == 2 || part.ends_with(b"=") || part.ends_with(b":")

@@ -1,4 +1,5 @@
-//! The cookies of a `Cookie` or `Set-Cookie` header, of `--cookie` and of `document.cookie`: values that look drawn.
+//! Random-looking values in `Cookie` and `Set-Cookie` headers, `--cookie` options and
+//! `document.cookie`.
 
 use super::entropy::{Trust, is_secret};
 use super::scan::{Find, run};
@@ -7,22 +8,22 @@ pub(super) const KIND: &str = "cookie";
 /// The longest header that is read.
 const LONGEST: usize = 8 << 10;
 
-/// Whether a name is that of a header, a field or an option that holds cookies.
+/// Whether a name is that of a header, field or option that contains cookies.
 pub(super) fn is_name(name: &[u8]) -> bool {
     let name = name.strip_suffix(b"s").unwrap_or(name);
     name.len() >= 6 && name[name.len() - 6..].eq_ignore_ascii_case(b"cookie")
 }
 
-/// Where the cookies begin that are given to the name which ends at `end`.
+/// Where the cookies begin that are assigned to the name ending at `end`.
 pub(super) fn begins(text: &[u8], end: usize) -> Option<usize> {
     let blank = |byte: u8| byte == b' ' || is_quote(byte);
     let sign = run(text, end, 40, blank);
     let has_sign = matches!(text.get(sign), Some(b':' | b'='));
-    // `--cookie a=b`; the name ends an option then.
+    // In `--cookie a=b` there is no sign after the name.
     (has_sign || sign > end).then(|| run(text, sign + usize::from(has_sign), 40, blank))
 }
 
-/// Finds the values from `from` on, and says where the header ends.
+/// Finds the cookie values from `from` on. Returns where the header ends.
 pub(super) fn find(text: &[u8], from: usize, finds: &mut Vec<Find<'_>>) -> usize {
     let until = (from + LONGEST).min(text.len());
     let mut at = from;
@@ -54,7 +55,7 @@ pub(super) fn find(text: &[u8], from: usize, finds: &mut Vec<Find<'_>>) -> usize
     at
 }
 
-/// `document.cookie = null == e ? [] : [e]`
+/// Whether a value is code, as in `document.cookie = null == e ? [] : [e]`.
 fn is_code(value: &[u8]) -> bool {
     value.starts_with(b"=") || value.iter().any(|byte| b"()[]{}<>|?".contains(byte))
 }

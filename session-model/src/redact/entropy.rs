@@ -1,18 +1,20 @@
-//! Whether a value looks as if a machine had drawn it: not a word, a name, a path, a number or a placeholder.
+//! Whether a value looks machine-generated: not a word, name, path, number or stand-in for a
+//! secret.
 
-/// How much has to speak for a secret, by the name that it is given to.
+/// How strongly the name of a value indicates a secret; a weak name requires more evidence in the
+/// value.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Trust {
-    /// `password`, `api_key`: the name says it.
+    /// The name is clear, such as `password` or `api_key`.
     Strong,
-    /// `token`: often something else.
+    /// The name often means something else, such as `token`.
     Weak,
 }
 
-/// The longest value that is judged.
+/// The most bytes of a value that are checked.
 pub(super) const JUDGED: usize = 128;
 
-/// Whether a value given to a name of this trust is a secret.
+/// Whether a value assigned to a name of this trust is a secret.
 pub(super) fn is_secret(value: &[u8], trust: Trust) -> bool {
     let judged = &value[..value.len().min(JUDGED)];
     let (least, distinct) = match trust {
@@ -27,7 +29,8 @@ pub(super) fn is_secret(value: &[u8], trust: Trust) -> bool {
         && (trust == Trust::Strong || !is_uuid(judged))
 }
 
-/// Whether a value is one at all that stands where only a secret can stand: not what stands for one.
+/// Whether a value in a place where only a secret can stand is a real value and not a stand-in for
+/// one.
 pub(super) fn is_given(value: &[u8]) -> bool {
     const NONE: [&[u8]; 10] = [
         b"password",
@@ -51,7 +54,8 @@ pub(super) fn is_given(value: &[u8]) -> bool {
         && ![&b"your-"[..], b"your_"].iter().any(is_hint)
 }
 
-/// `$PASSWORD`, `<password>`, `%PASSWORD%`, `xxxx`, `…`, or what follows an option that is given nothing.
+/// Whether a value is a stand-in (`$PASSWORD`, `<password>`, `%PASSWORD%`, `xxxx`, `…`), or the
+/// text after an option without a value.
 fn is_stand_in(value: &[u8]) -> bool {
     let bears = |part: &&[u8]| memchr::memmem::find(value, part).is_some();
     value.first().is_some_and(|first| b"$<{[(*-,}]".contains(first))
@@ -61,7 +65,8 @@ fn is_stand_in(value: &[u8]) -> bool {
         || value.iter().all(|byte| matches!(byte, b'x' | b'X' | b'.' | b'*'))
 }
 
-/// What stands where a secret will stand: `$TOKEN`, `<token>`, `{{token}}`, `%s`, a path, an address, code.
+/// Whether a value stands in for a secret: `$TOKEN`, `<token>`, `{{token}}`, `%s`, a path, a URL or
+/// code.
 fn is_placeholder(value: &[u8]) -> bool {
     let first = value.first().copied().unwrap_or_default();
     let begins = matches!(first, b'$' | b'<' | b'{' | b'[' | b'(' | b'%' | b'*' | b'@' | b'&');
@@ -73,7 +78,8 @@ fn is_placeholder(value: &[u8]) -> bool {
             .any(|part| bears(part))
 }
 
-/// `/home/…`, `./run/…`: base64 may begin with a `/` too, but not with a word behind it.
+/// Whether a value is a path: `/home/…`, `./run/…`. Base64 may begin with `/` too, but not followed
+/// by a word.
 fn is_path(value: &[u8]) -> bool {
     let rest = value.strip_prefix(b"~").or_else(|| value.strip_prefix(b".")).unwrap_or(value);
     let Some(rest) = rest.strip_prefix(b"/") else { return false };
@@ -89,7 +95,7 @@ fn distinct_bytes(value: &[u8]) -> u32 {
     seen[0].count_ones() + seen[1].count_ones()
 }
 
-/// Digits and a sign that nobody writes into a name: `Sommer2024!`.
+/// Whether a value has letters, digits and a symbol that names do not contain, as in `Sommer2024!`.
 fn is_spiced(value: &[u8]) -> bool {
     let sign =
         |byte: &u8| matches!(byte, b'!' | b'#' | b'$' | b'%' | b'^' | b'&' | b'*' | b'?' | b'@' | b'+');
@@ -98,12 +104,12 @@ fn is_spiced(value: &[u8]) -> bool {
         && value.iter().any(u8::is_ascii_alphabetic)
 }
 
-/// Made of words and numbers alone, as names, paths and versions are.
+/// Whether a value consists of words and numbers only, as names, paths and versions do.
 fn is_wordy(value: &[u8]) -> bool {
     value.split(|byte| !byte.is_ascii_alphanumeric()).all(is_word_or_number)
 }
 
-/// `word`, `Word`, `camelCaseWord`, `WORD`, `2024`, `word2`, `v2`.
+/// Whether a part is `word`, `Word`, `camelCaseWord`, `WORD`, `2024`, `word2`, `v2` or similar.
 fn is_word_or_number(part: &[u8]) -> bool {
     let letters = part.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
     let (word, digits) = part.split_at(letters);
@@ -112,24 +118,25 @@ fn is_word_or_number(part: &[u8]) -> bool {
         && is_word(word)
 }
 
-/// Letters whose capitals begin words of at least three letters.
+/// Whether letters can be words: all capitals, or capitals that each begin at least three letters.
 fn is_word(letters: &[u8]) -> bool {
     let capitals = letters.iter().filter(|byte| byte.is_ascii_uppercase()).count();
     capitals == letters.len() && letters.len() <= 24 || capitals * 3 <= letters.len().max(3)
 }
 
-/// `550e8400-e29b-41d4-a716-446655440000`
+/// Whether a value is a UUID such as `550e8400-e29b-41d4-a716-446655440000`.
 fn is_uuid(value: &[u8]) -> bool {
     let groups: Vec<usize> = value.split(|byte| *byte == b'-').map(<[u8]>::len).collect();
     groups == [8, 4, 4, 4, 12] && value.iter().all(|byte| byte.is_ascii_hexdigit() || *byte == b'-')
 }
 
-/// Longer than any word.
+/// Whether a body is one piece that is longer than any word.
 fn is_unbroken(body: &[u8]) -> bool {
     body.len() >= 30 && body.iter().all(u8::is_ascii_alphanumeric)
 }
 
-/// Whether the body of a token looks drawn: letters of both cases, or letters and digits, that make no words.
+/// Whether the body of a token looks random: letters of both cases, or letters and digits, that
+/// form no words.
 pub(super) fn is_drawn(body: &[u8]) -> bool {
     let body = &body[..body.len().min(JUDGED)];
     let some = |is: fn(&u8) -> bool| body.iter().filter(|byte| is(byte)).count() >= 2;

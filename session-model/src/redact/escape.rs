@@ -1,8 +1,8 @@
-//! The escapes of JSON strings: what a string says, and where in its raw bytes it says it.
+//! JSON string escapes: the text of a string, and the positions of that text in the raw bytes.
 
 use std::borrow::Cow;
 
-/// One escape, or one byte that is none.
+/// One escape, or one byte that is not an escape.
 struct Unit {
     raw: usize,
     text: [u8; 4],
@@ -16,7 +16,7 @@ impl Unit {
         Self { raw, text, length }
     }
 
-    /// The escape that begins at the backslash at `at`. What is no escape stands for itself.
+    /// The escape that begins with the backslash at `at`. An invalid escape stands for itself.
     fn at(raw: &[u8], at: usize) -> Self {
         let simple = match raw.get(at + 1) {
             Some(b'n') => '\n',
@@ -45,7 +45,7 @@ impl Unit {
     }
 }
 
-/// What a string's raw content says.
+/// Decodes the raw content of a string.
 pub(super) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     let Some(first) = memchr::memchr(b'\\', raw) else { return Cow::Borrowed(raw) };
     let mut text = Vec::with_capacity(raw.len());
@@ -62,7 +62,7 @@ pub(super) fn unescape(raw: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
-/// Finds the place in the raw content for places in the text; they are asked for in order.
+/// Converts positions in the text to positions in the raw content; they must be requested in order.
 pub(super) struct Places<'a> {
     raw: &'a [u8],
     at: usize,
@@ -74,10 +74,11 @@ impl<'a> Places<'a> {
         Self { raw, at: 0, text: 0 }
     }
 
-    /// Where in the raw content the text's byte `text` begins.
+    /// Where in the raw content the byte `text` of the text begins.
     pub(super) fn raw(&mut self, text: usize) -> usize {
         while self.text < text {
-            // No further than asked for: the next escape may be far away, and the next place is near.
+            // Search only as far as requested: the next escape may be far away, while the next
+            // position is near.
             let rest = &self.raw[self.at..];
             let ahead = &rest[..rest.len().min(text - self.text)];
             let step = memchr::memchr(b'\\', ahead).unwrap_or(ahead.len());

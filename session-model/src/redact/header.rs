@@ -1,9 +1,10 @@
-//! Credentials behind `Bearer` and `Basic`.
+//! Credentials after `Bearer` and `Basic`.
 
 use super::entropy::is_drawn;
 use super::scan::{Find, begins, is_base64, run};
 
-/// The credentials behind the scheme of which the anchor at `at`, so long, is all but the first letter.
+/// Finds the credentials after a scheme. The anchor, `length` bytes at `at`, is the scheme without
+/// its first letter.
 pub(super) fn find<'r>(text: &[u8], at: usize, length: usize) -> Option<Find<'r>> {
     let scheme = at.checked_sub(1)?;
     if !matches!(text[scheme], b'B' | b'b') || !begins(text, scheme) {
@@ -23,7 +24,7 @@ fn bearer<'r>(text: &[u8], start: usize) -> Option<Find<'r>> {
     Some(Find::context("bearer_token", start..end - dots))
 }
 
-/// Base64 of `user:password`.
+/// Finds base64 of `user:password`.
 fn basic<'r>(text: &[u8], start: usize) -> Option<Find<'r>> {
     let end = run(text, start, 1024, is_base64);
     let decoded = decode(&text[start..end.min(start + 256)]);
@@ -32,7 +33,7 @@ fn basic<'r>(text: &[u8], start: usize) -> Option<Find<'r>> {
     (end - start >= 8 && text_and_colon).then(|| Find::context("basic_auth", start..end))
 }
 
-/// The bytes of base64, as far as whole ones go.
+/// Decodes base64 up to the last whole byte.
 pub(super) fn decode(text: &[u8]) -> Vec<u8> {
     let value = |byte: &u8| match byte {
         b'A'..=b'Z' => Some(u32::from(byte - b'A')),

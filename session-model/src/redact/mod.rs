@@ -1,27 +1,30 @@
-//! Redaction: secrets of known shapes leave a record before it is stored anywhere.
+//! Redaction: replaces secrets of known shapes in a record before the record is stored anywhere.
 //!
-//! [`Redactor::json`] takes the bytes of a JSON document and [`Redactor::lines`] those of a batch. Both first look
-//! for [anchors](anchors), short literals of which every known shape bears one, in one vectorized pass over
-//! the raw bytes. Most documents have none and go on as they are, unparsed. Around an anchor a few bytes are judged
-//! ([`probe`]); only if those could be a secret is the document walked string by string ([`strings`]), each unescaped,
-//! searched by the detectors, and what they find replaced where it stands. Every other byte stays.
+//! [`Redactor::json`] takes the bytes of a JSON document and [`Redactor::lines`] those of a batch.
+//! Both first search for [anchors](anchors), short literals of which every known shape contains
+//! one, in one vectorized pass over the raw bytes. Most documents contain none and pass through
+//! unparsed. Around an anchor a few bytes are checked ([`probe`]). Only if those could be a secret
+//! is the document walked string by string ([`strings`]): each string is unescaped and searched by
+//! the detectors, and what they find is replaced in place. Every other byte stays.
 //!
-//! A secret becomes a [`tag`]: `[redacted:<kind>:<8 hex>]`, the digits from a hash under a [`Key`] that the storage
-//! directory (or the client's spool) keeps to itself: the same secret has the same tag there, and nobody can try
-//! guesses against the tag without the key. Text that is redacted already is never redacted again.
+//! A secret is replaced by a placeholder ([`tag`]): `[redacted:<kind>:<8 hex>]`. The digits are a
+//! hash under a [`Key`] that never leaves the storage directory (or the client's spool): within one
+//! directory the same secret has the same placeholder, and nobody can test guesses against a
+//! placeholder without the key. Text that is already redacted is never redacted again.
 //!
-//! What hides a secret from a search though not from a reader is taken out for a second one ([`plain`]).
+//! Characters that hide a secret from a search but not from a reader are removed for a second
+//! search ([`plain`]).
 //!
-//! Nothing here takes more than a bounded number of steps for each byte, whatever the bytes are.
+//! Every function here takes a bounded number of steps per byte, whatever the bytes are.
 //!
 //! | Detector | What it finds |
 //! |---|---|
-//! | [`token`] | tokens of providers, by the list of their shapes ([`providers`]) in long [`runs`] |
-//! | [`shape`] | JSON web tokens and Slack's webhooks, which have an inner shape |
+//! | [`token`] | provider tokens, by the list of their shapes ([`providers`]) in long [`runs`] |
+//! | [`shape`] | JSON web tokens and Slack webhooks, which have an inner structure |
 //! | [`pem`] | blocks of private keys |
-//! | [`url`], [`webhook`] | passwords in addresses, and addresses that are secrets |
+//! | [`url`], [`webhook`] | passwords in URLs, and URLs that are secrets |
 //! | [`header`] | `Bearer` and `Basic` credentials |
-//! | [`assignment`] | values with high entropy that are given to a name such as `password` or `api_key`, also in lists of names and values and in `.netrc` |
+//! | [`assignment`] | high-entropy values of `password` etc., also in name-value lists, `.netrc` |
 //! | [`table`] | such values in tables |
 //! | [`cookie`] | cookies |
 //! | [`command`] | passwords in command lines |

@@ -1,31 +1,31 @@
-//! A text without what hides a secret from a search though not from a reader: characters of no width, the codes that
-//! colour a terminal, and letters that are escaped once more than the text is.
+//! Text without what hides a secret from a search but not from a reader: zero-width characters,
+//! terminal colour codes, and letters that are escaped once more than the text.
 
 use std::ops::Range;
 
 use super::scan::{ESCAPES, run};
 
-/// The longest code of a terminal that is taken out.
+/// The longest terminal code that is removed.
 const LONGEST: usize = 256;
 
 /// A part of the plain text.
 struct Stretch {
     /// Where it begins in the plain text.
     plain: usize,
-    /// Where it begins in the whole one.
+    /// Where it begins in the original text.
     whole: usize,
-    /// If it is a letter that was escaped: how long the escape is.
+    /// If it is an escaped letter: the length of the escape.
     escape: Option<usize>,
 }
 
-/// What a text says without them, and where it says it.
+/// The plain text, with the positions of its parts in the original text.
 pub(super) struct Plain {
     pub(super) text: Vec<u8>,
     stretches: Vec<Stretch>,
 }
 
 impl Plain {
-    /// `None`: nothing of the kind is in the text.
+    /// Removes hidden characters; `None` if the text contains none.
     pub(super) fn of(whole: &[u8]) -> Option<Self> {
         let may_hide = |byte: &u8| matches!(byte, 0x1b | b'\\' | 0xc2 | 0xe1 | 0xe2 | 0xef);
         let mut plain = Self { text: Vec::new(), stretches: Vec::new() };
@@ -55,7 +55,7 @@ impl Plain {
         }
     }
 
-    /// Where in the whole text a part of this one stands; it is not empty.
+    /// The range in the original text of a part of the plain text, which must not be empty.
     pub(super) fn place(&self, part: &Range<usize>) -> Range<usize> {
         let stretch =
             |at: usize| &self.stretches[self.stretches.partition_point(|next| next.plain <= at) - 1];
@@ -65,15 +65,15 @@ impl Plain {
     }
 }
 
-/// What does not show.
+/// A hidden sequence.
 struct Hidden {
     length: usize,
-    /// The letter that it stands for, if any.
+    /// The letter that the sequence stands for, if any.
     letter: Option<u8>,
 }
 
 impl Hidden {
-    /// What begins here.
+    /// The hidden sequence at the start of `rest`.
     fn at(rest: &[u8]) -> Option<Self> {
         let nothing = |length| Some(Self { length, letter: None });
         match rest {
@@ -97,7 +97,7 @@ impl Hidden {
     }
 }
 
-/// How long the character of no width is with which a text begins, if one does.
+/// The length of the zero-width character at the start of a text, if there is one.
 pub(super) fn unseen(text: &[u8]) -> Option<usize> {
     match text {
         [0xc2, 0xad, ..] => Some(2),
@@ -109,7 +109,7 @@ pub(super) fn unseen(text: &[u8]) -> Option<usize> {
     }
 }
 
-/// How long the code of a terminal is, without its escape: a colour, or the address of a link.
+/// The length of a terminal code without its escape character: a colour, or the URL of a link.
 fn code_length(code: &[u8]) -> Option<usize> {
     match code.first()? {
         b'[' => {

@@ -1,7 +1,8 @@
-//! The few bytes around an anchor, judged as they stand in the raw document, escapes and all.
+//! Checks the few bytes around an anchor in the raw document, including escapes.
 //!
-//! Lenient: what the detectors would find in the unescaped text is never turned away here; what is turned away costs
-//! no walk. Names, words and addresses in ordinary records mostly are.
+//! The checks are lenient: they never reject anything that the detectors would find in the
+//! unescaped text. A rejected anchor saves a walk of the document, and most names, words and URLs
+//! in ordinary records are rejected.
 
 use std::ops::Range;
 
@@ -12,19 +13,19 @@ use super::scan::{is_base64, run};
 use super::url::is_userinfo;
 use super::{assignment, cookie, providers, table, webhook};
 
-/// How much of a secret has to follow its anchor.
+/// How many bytes of a secret must follow its anchor.
 const FOLLOWS: usize = 8;
-/// How far back an escape may stand that ends where a word seems to go on.
+/// How far back an escape may begin that ends where a word seems to continue.
 const ESCAPE: usize = 16;
 
-/// Looks for signs in a raw document, or in a batch of them, from one to the next: what was searched once is not
-/// searched again.
+/// Finds signs of secrets in a raw document or a batch of documents, one after the other. Nothing
+/// is searched twice.
 pub(super) struct Probe<'r> {
     raw: &'r [u8],
     anchors: Anchors<'r>,
-    /// What was seen of each program's options.
+    /// The search state for each program's options.
     seen: [Seen; COMMANDS.len()],
-    /// Whether there may be a tag before the last sign that was found.
+    /// Whether there may be a placeholder before the last sign found.
     pub(super) marked: bool,
 }
 
@@ -33,7 +34,7 @@ impl<'r> Probe<'r> {
         Self { raw, anchors: Anchors::of(raw), seen: [Seen::default(); COMMANDS.len()], marked: false }
     }
 
-    /// The first sign from `from` on, other than those of providers' tokens; `from` never goes back.
+    /// The first sign at or after `from`, except for provider tokens. `from` must never decrease.
     pub(super) fn next(&mut self, from: usize) -> Option<usize> {
         let mut at = from;
         while let Some(anchor) = self.anchors.next(at) {
@@ -75,14 +76,14 @@ fn is_plausible(raw: &[u8], anchor: Anchor, seen: &mut [Seen]) -> bool {
     }
 }
 
-/// How long a character is that is escaped.
+/// The length of an escaped character.
 const ESCAPED: usize = 6;
-/// So much of a token stands before and behind a colour in its middle.
+/// How many bytes of a token before and after a colour code in its middle are enough.
 const AROUND: usize = 12;
-/// So many in a row that do not show are passed over.
+/// How many hidden sequences in a row are skipped.
 const TOGETHER: usize = 16;
 
-/// Whether what does not show, so long at `at`, stands amid what could be a token.
+/// Whether the hidden sequence of this length at `at` is in the middle of what could be a token.
 fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
     let is = |byte: u8| is_base64(byte) || matches!(byte, b'.' | b'~');
     let slashes = raw[..at].iter().rev().take(AROUND).take_while(|byte| **byte == b'\\').count();
@@ -103,17 +104,17 @@ fn is_within(raw: &[u8], at: usize, length: usize) -> bool {
     behind > 0 && (!is_code || before + behind >= AROUND)
 }
 
-/// `\u001b`
+/// Whether an escape is the escape character of a terminal, `\u001b`.
 fn is_terminal(escape: &[u8]) -> bool {
     escape.starts_with(b"\\u00") && (escape.ends_with(b"1b") || escape.ends_with(b"1B"))
 }
 
-/// A character of no width, escaped or not.
+/// Whether an escape, or an unescaped character, is a zero-width character.
 fn is_unseen(escape: &[u8]) -> bool {
     Plain::of(escape).is_some_and(|plain| plain.text.is_empty())
 }
 
-/// Where what does not show ends that begins at `at`, if something does, however often its escape is escaped.
+/// The end of the hidden sequence at `at`, if there is one, however often it is escaped.
 fn hidden_end(raw: &[u8], at: usize) -> Option<usize> {
     if let Some(length) = unseen(raw.get(at..)?) {
         return Some(at + length);
@@ -128,7 +129,7 @@ fn hidden_end(raw: &[u8], at: usize) -> Option<usize> {
     is_unseen(written).then_some(end)
 }
 
-/// Enough follows of what secrets are made of.
+/// Whether enough bytes follow that secrets are made of.
 fn goes_on(raw: &[u8], from: usize) -> bool {
     let is = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.+/=~\\".contains(&byte);
     run(raw, from, FOLLOWS, is) - from == FOLLOWS

@@ -1,4 +1,4 @@
-//! Reads the list in `providers.txt`, which says where its shapes are from.
+//! Parser of the list in `providers.txt`, which also documents the sources of its shapes.
 
 use super::alphabet::{NAMES, STD, is};
 use super::provider_shape::{LONGEST, Piece, Shape};
@@ -12,7 +12,7 @@ pub(super) fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
     split.filter(|(kind, _)| !matches!(*kind, "version" | "date"))
 }
 
-/// The shapes of a line, one for each of its choices.
+/// Parses the shapes of a line: one per combination of its choices.
 pub(super) fn read(kind: &'static str, shape: &str) -> Vec<Shape> {
     let mut all: Vec<Vec<Piece>> = vec![Vec::new()];
     for piece in shape.split_ascii_whitespace() {
@@ -46,7 +46,7 @@ pub(super) fn read(kind: &'static str, shape: &str) -> Vec<Shape> {
     all.into_iter().map(shape).collect()
 }
 
-/// Adds a text; two in a row are one.
+/// Appends a text, joining it with a text directly before it.
 fn push(pieces: &mut Vec<Piece>, text: &str) {
     match pieces.last_mut() {
         Some(Piece::Text(before)) => before.extend_from_slice(text.as_bytes()),
@@ -54,7 +54,7 @@ fn push(pieces: &mut Vec<Piece>, text: &str) {
     }
 }
 
-/// `(a|b)_(c|d)` is `a_c`, `a_d`, `b_c` and `b_d`.
+/// Expands choices: `(a|b)_(c|d)` becomes `a_c`, `a_d`, `b_c` and `b_d`.
 fn texts(piece: &str) -> Vec<String> {
     let Some((before, (choices, after))) =
         piece.split_once('(').and_then(|(before, rest)| Some((before, rest.split_once(')')?)))
@@ -67,7 +67,7 @@ fn texts(piece: &str) -> Vec<String> {
     choices.split('|').flat_map(with).collect()
 }
 
-/// `alnum{36}`, `hex{24,34}`, `word{20,}`
+/// Parses an alphabet with a count: `alnum{36}`, `hex{24,34}`, `word{20,}`.
 fn any(piece: &str) -> Option<Piece> {
     let (name, count) = piece.strip_suffix('}')?.split_once('{')?;
     let (_, alphabet) = NAMES.iter().find(|(known, _)| *known == name)?;
@@ -96,7 +96,8 @@ mod tests {
             for shape in shapes {
                 let unread = |piece: &Piece| matches!(piece, Piece::Text(text) if text.iter().any(|b| b"{}()".contains(b)));
                 assert!(!shape.pieces.iter().any(unread), "{line}");
-                // Nothing goes back: where a length may vary, what follows cannot be a part of it.
+                // Matching never goes back: after a piece of variable length, the next text cannot
+                // be part of that piece.
                 for pair in shape.pieces.windows(2) {
                     if let [Piece::Any { alphabet, least, most }, Piece::Text(next)] = pair {
                         assert!(least == most || !is(next[0], *alphabet), "{line}");

@@ -1,13 +1,13 @@
-//! The shape of one provider's token, matched from its first byte to its last without ever going back: a token costs no
-//! more steps than it is long.
+//! The shape of one provider's token, matched from first byte to last without going back: a match
+//! takes no more steps than the token is long.
 
 use super::alphabet::{Alphabet, is};
 use super::entropy::is_drawn;
 use super::scan::run;
 
-/// The longest token that is taken whole.
+/// The longest token that is replaced as a whole.
 pub(super) const LONGEST: usize = 4096;
-/// What is looked at of a run before it is known to be a token's.
+/// How many bytes of a run are checked before the run is accepted as a token.
 const JUDGED: usize = 128;
 
 /// A part of a shape.
@@ -15,7 +15,7 @@ const JUDGED: usize = 128;
 pub(super) enum Piece {
     /// This text.
     Text(Vec<u8>),
-    /// So many bytes of an alphabet.
+    /// From `least` to `most` bytes of an alphabet.
     Any { alphabet: Alphabet, least: usize, most: usize },
 }
 
@@ -24,18 +24,19 @@ pub(super) enum Piece {
 pub(super) struct Shape {
     pub(super) kind: &'static str,
     pub(super) pieces: Vec<Piece>,
-    /// How long its first text is; 0 if it begins with an alphabet.
+    /// Length of its first text; 0 if it begins with an alphabet.
     pub(super) head: usize,
-    /// It counts even if it does not look drawn.
+    /// Whether it is accepted even if it does not look random.
     pub(super) plain: bool,
-    /// Nothing in its first text is foreign to base64, where it may stand by chance.
+    /// Whether its first text consists of base64 characters, so that it may occur in base64 by
+    /// chance.
     pub(super) weak: bool,
-    /// A byte that is cheap to look for first: how far in it stands, and which it is.
+    /// A byte that is cheap to compare first: its offset, and its value.
     pub(super) first: Option<(usize, u8)>,
 }
 
 impl Shape {
-    /// Where the token ends that begins at `at`.
+    /// The end of the token that begins at `at`.
     pub(super) fn end(&self, text: &[u8], at: usize) -> Option<usize> {
         let mut end = at;
         for (number, piece) in self.pieces.iter().enumerate() {
@@ -53,7 +54,8 @@ impl Shape {
         (!goes_on && self.is_drawn(&text[at..end])).then_some(end)
     }
 
-    /// Where the last part ends. A beginning that is no token's is all that is looked at of a run that is none.
+    /// The end of the last piece. If the first bytes do not look like a token, the rest of the run
+    /// is not examined.
     fn last_end(&self, text: &[u8], at: usize, from: usize, any: (Alphabet, usize, usize)) -> Option<usize> {
         let (alphabet, least, most) = any;
         let judged = run(text, from, JUDGED.max(least).min(most), |byte| is(byte, alphabet));
@@ -68,10 +70,10 @@ impl Shape {
     }
 }
 
-/// Where a part ends behind which there is another one.
+/// The end of a piece that is followed by another one.
 fn inner_end(text: &[u8], from: usize, any: (Alphabet, usize, usize), next: &Piece) -> Option<usize> {
     let (alphabet, least, most) = any;
-    // Where the length is fixed it is cheaply known whether the next one can follow.
+    // With a fixed length it is cheap to check first whether the next piece can follow.
     if let (true, Piece::Text(next)) = (least == most, next) {
         text.get(from + least..)?.starts_with(next).then_some(())?;
     }

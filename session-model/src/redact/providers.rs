@@ -1,5 +1,6 @@
-//! The tokens of providers, by the [list](super::provider_list) of their [shapes](super::provider_shape). Which shapes
-//! may begin at a place follows from its first two bytes.
+//! Provider tokens, found by the [list](super::provider_list) of their
+//! [shapes](super::provider_shape). The first two bytes at a position determine which shapes may
+//! begin there.
 
 use std::sync::LazyLock;
 
@@ -10,24 +11,24 @@ use super::runs::{RUN_LENGTH, is_run};
 use super::scan::{Find, begins};
 use super::shape::JWT;
 
-/// What may stand between the parts of a token of which only the last one is a run.
+/// Bytes that may separate the parts of a token of which only the last part is a run.
 pub(super) const JOINTS: &[u8] = b":|$";
 
-/// All shapes, by how they begin.
+/// All shapes, grouped by how they begin.
 struct Shapes {
     all: Vec<Shape>,
-    /// For each pair of codes the bucket of the shapes that begin with it; 0: none.
+    /// For each pair of codes, the bucket of the shapes that begin with it; 0 if there is none.
     pairs: [u8; 1 << 12],
     buckets: Vec<Vec<u16>>,
-    /// Those that begin with an alphabet, those that begin with the shortest run first.
+    /// Shapes that begin with an alphabet, those with the shortest required run first.
     open: Vec<Open>,
-    /// Those that no run shows but a text within them.
+    /// Shapes that are found by a text within them, because no run indicates them.
     anchored: Vec<Anchored>,
-    /// Those that begin with an alphabet behind which is one of [`JOINTS`].
+    /// Shapes whose parts are separated by one of [`JOINTS`].
     jointed: Vec<u16>,
 }
 
-/// Letters, digits, `-` and `_` each have a code; everything else shares one.
+/// Letters, digits and `-` each have their own code; all other bytes share one code.
 static CODES: [u8; 256] = {
     let mut codes = [63; 256];
     let mut byte = 0;
@@ -78,7 +79,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
         }
     }
     shapes.open.sort_by_key(|open| open.run);
-    // Web tokens have a detector of their own, and an entry here.
+    // JSON web tokens have their own detector, but also need an entry in this table.
     let jwt = &mut shapes.pairs[pair(JWT[0], JWT[1])];
     if *jwt == 0 {
         *jwt = shapes.buckets.len() as u8;
@@ -87,7 +88,7 @@ static SHAPES: LazyLock<Shapes> = LazyLock::new(|| {
     shapes
 });
 
-/// The alphabets with bytes that are of no run, apart from padding.
+/// The alphabets with bytes that cannot be part of a run, apart from padding.
 const BEYOND_RUNS: Alphabet = {
     let (mut all, mut byte) = (0, 0);
     while byte < 256 {
@@ -99,36 +100,36 @@ const BEYOND_RUNS: Alphabet = {
     all
 };
 
-/// The most that pads base64 at its end; a `=` stands nowhere else.
+/// The most padding at the end of base64; `=` occurs nowhere else.
 const PADDING: usize = 2;
 
 /// A shape that begins with an alphabet.
 struct Open {
-    /// How long the run is at least that it begins with.
+    /// Minimum length of the run that it begins with.
     run: usize,
-    /// A byte that is cheap to look for before anything else: how far in it stands, and which it is.
+    /// A byte that is cheap to compare before anything else: its offset, and its value.
     offset: usize,
     byte: u8,
     number: u16,
 }
 
-/// A shape that is looked for by a text within it.
+/// A shape that is found by a text within it.
 struct Anchored {
     number: u16,
-    /// How far into the token the text begins.
+    /// The offset of the text in the token.
     before: usize,
     text: Vec<u8>,
 }
 
-/// What shows that a shape may be there.
+/// How it is detected that a shape may be present.
 enum Shown {
-    /// A run with a part that begins so.
+    /// By a run with a part that begins with these two bytes.
     Head(u8, u8),
-    /// This text, so far into it.
+    /// By this text, at this offset in the token.
     Text(usize, Vec<u8>),
-    /// A run behind one of [`JOINTS`].
+    /// By a run after one of [`JOINTS`].
     Joint,
-    /// A run, however it begins.
+    /// By a run, whatever it begins with.
     Run,
 }
 
@@ -162,7 +163,7 @@ impl Shape {
         Shown::Run
     }
 
-    /// How long the run is at least that the token begins with.
+    /// Minimum length of the run that the token begins with.
     fn run_length(&self) -> usize {
         let mut length = 0;
         for piece in &self.pieces {
@@ -186,12 +187,12 @@ impl Shape {
     }
 }
 
-/// The texts by which shapes are looked for that no run shows, with their numbers for [`find_anchored`].
+/// The texts by which shapes without a run are found, with their numbers for [`find_anchored`].
 pub(super) fn anchors() -> impl Iterator<Item = (&'static [u8], usize)> {
     SHAPES.anchored.iter().enumerate().map(|(number, anchored)| (&anchored.text[..], number))
 }
 
-/// The token in which the text of this number stands at `at`.
+/// The token that contains the anchor text with this number at `at`.
 pub(super) fn find_anchored(text: &[u8], at: usize, number: usize) -> Option<Find<'static>> {
     let Anchored { number, before, .. } = SHAPES.anchored[number];
     let start = at.checked_sub(before)?;
@@ -202,22 +203,22 @@ pub(super) fn find_anchored(text: &[u8], at: usize, number: usize) -> Option<Fin
 /// Where a token may begin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum At {
-    /// Behind a part of the run that is no letter and no digit.
+    /// After a byte of the run that is neither a letter nor a digit.
     Break,
-    /// Where the run begins.
+    /// At the start of the run.
     Run,
-    /// Before the run, from which one of [`JOINTS`] parts it.
+    /// Before the run, separated from it by one of [`JOINTS`].
     Joint,
 }
 
-/// Whether a token may begin with such bytes.
+/// Whether a token may begin with these two bytes.
 #[inline]
 pub(super) fn may_begin(first: u8, second: u8) -> bool {
     SHAPES.pairs[pair(first, second)] != 0
 }
 
-/// The token that begins at `at`, where so much of a run is left. What stands amid base64 has to have a head that
-/// base64 cannot have.
+/// Finds the token that begins at `at`; `run` is the remaining length of the run. In the middle of
+/// base64 only a token whose head cannot occur in base64 is accepted.
 pub(super) fn find(text: &[u8], at: usize, run: usize, begins: At) -> Option<Find<'static>> {
     let shapes = &*SHAPES;
     let bucket = shapes.pairs[pair(*text.get(at)?, *text.get(at + 1)?)];
@@ -235,7 +236,7 @@ pub(super) fn find(text: &[u8], at: usize, run: usize, begins: At) -> Option<Fin
     }
 }
 
-/// So much of base64 before a place makes it a part of more of it.
+/// A position is in the middle of base64 if at least this many bytes of it precede.
 const AMID: usize = 40;
 
 fn is_amid_base64(text: &[u8], at: usize) -> bool {

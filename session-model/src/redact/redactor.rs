@@ -1,4 +1,4 @@
-//! Redacting documents, batches and single texts.
+//! Redaction of documents, batches and single texts.
 
 use std::borrow::Cow;
 
@@ -13,29 +13,31 @@ use super::strings::Strings;
 use super::tag::{self, Key};
 use super::{assignment, cookie, header, pem, providers, shape, table, token, url};
 
-/// How often a string is searched again for what the secrets before it hid; each time it has fewer.
+/// The most searches of one string: a secret that was replaced may have hidden another. Each finds
+/// fewer.
 const ROUNDS: usize = 8;
 
-/// What became of a document.
+/// The result of redacting a document.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Screened {
-    /// The document without its secrets; `None`: it had none, and stays as it is.
+    /// The document without its secrets; `None` if it had none and stays as it is.
     pub redacted: Option<Vec<u8>>,
-    /// Whether it may bear tags now, of this redactor's or of another's.
+    /// Whether it may now contain placeholders, of this redactor or of another one.
     pub marked: bool,
 }
 
-/// Whether a document may hold a secret: what is cheap to know. Without custom rules nothing else is redacted.
+/// Whether a document may contain a secret, by cheap checks only. Without custom rules a document
+/// for which this is false is left as it is.
 pub fn is_suspicious(raw: &[u8]) -> bool {
     Probe::of(raw).next(0).is_some() || token_sign(raw, 0).is_some()
 }
 
-/// Where a raw document shows the first token of a provider.
+/// The position of the first provider token in a raw document.
 fn token_sign(raw: &[u8], from: usize) -> Option<usize> {
     token::next(raw, from).map(|find| find.range.start)
 }
 
-/// Replaces secrets by tags under one key.
+/// Replaces secrets by placeholders, under one key.
 #[derive(Debug)]
 pub struct Redactor {
     key: Key,
@@ -44,7 +46,7 @@ pub struct Redactor {
 }
 
 impl Redactor {
-    /// With the built-in rules.
+    /// Creates a redactor with the built-in rules.
     pub fn new(key: Key) -> Self {
         Self {
             key,
@@ -53,13 +55,13 @@ impl Redactor {
         }
     }
 
-    /// With rules of one's own beside them.
+    /// Creates a redactor with the built-in rules and custom ones.
     #[cfg(feature = "custom-rules")]
     pub fn with_rules(key: Key, rules: std::sync::Arc<super::Rules>) -> Self {
         Self { key, rules }
     }
 
-    /// Screens one JSON document.
+    /// Redacts one JSON document.
     pub fn json(&self, raw: &[u8]) -> Screened {
         let mut probe = Probe::of(raw);
         let sign = probe.next(0);
@@ -69,7 +71,7 @@ impl Redactor {
         Screened { redacted: self.document(raw), marked: true }
     }
 
-    /// Screens a batch: JSON documents, one a line. Only lines with a sign of a secret are walked.
+    /// Redacts a batch: one JSON document per line. Only lines with a sign of a secret are walked.
     pub fn lines(&self, raw: &[u8]) -> Screened {
         let mut probe = Probe::of(raw);
         let (mut built_in, mut token, mut custom) =
@@ -87,7 +89,8 @@ impl Redactor {
                 copied = end;
             }
             from = end;
-            // Only what was passed is looked for anew, so that no part of the batch is searched twice.
+            // Search again only for signs that were passed, so that no part of the batch is
+            // searched twice.
             if built_in.is_some_and(|at| at < from) {
                 built_in = probe.next(from);
             }
@@ -104,7 +107,7 @@ impl Redactor {
         screened
     }
 
-    /// Screens a text that is no JSON, such as a name in a path.
+    /// Redacts a text that is not JSON, such as a name in a path.
     pub fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if !is_suspicious(text.as_bytes()) && self.custom_sign(text.as_bytes(), 0).is_none() {
             return Cow::Borrowed(text);
@@ -126,7 +129,8 @@ impl Redactor {
         None
     }
 
-    /// Walks over a document; `None` if there is nothing to replace, or if it is no text.
+    /// Walks a document. Returns `None` if there is nothing to replace, or if the document is not
+    /// UTF-8.
     fn document(&self, raw: &[u8]) -> Option<Vec<u8>> {
         std::str::from_utf8(raw).ok()?;
         let mut out = None;
@@ -153,8 +157,8 @@ impl Redactor {
         Some(out)
     }
 
-    /// A string's raw content without its secrets, if it has any. Once secrets that stood together are gone, what is
-    /// left may be one.
+    /// Redacts the raw content of a string; `None` if it contains no secret. The search is
+    /// repeated, because what is left after adjacent secrets are replaced may be a secret itself.
     fn clean(&self, raw: &[u8], mut told: Told) -> Option<Vec<u8>> {
         let mut clean: Option<Vec<u8>> = None;
         for _ in 0..ROUNDS {
@@ -174,14 +178,14 @@ impl Redactor {
         clean
     }
 
-    /// Writes the raw content with tags in the places of the finds.
+    /// Writes the raw content with placeholders in place of the finds.
     fn splice(&self, out: &mut Vec<u8>, raw: &[u8], text: &[u8], finds: &[Find<'_>]) {
         let mut places = Places::of(raw);
         let mut copied = 0;
         for find in finds {
             let start = places.raw(find.range.start);
             out.extend_from_slice(&raw[copied..start]);
-            // However it is hidden, the same secret has the same tag.
+            // The same secret has the same placeholder, however it is hidden.
             let secret = &text[find.range.clone()];
             let plain = if find.kind == pem::KIND { None } else { Plain::of(secret) };
             self.key.write(out, find.kind, plain.as_ref().map_or(secret, |plain| &plain.text));
@@ -190,21 +194,23 @@ impl Redactor {
         out.extend_from_slice(&raw[copied..]);
     }
 
-    /// The secrets of a text, in order and apart from each other, and those that what stands around it tells of.
+    /// The secrets of a text, in order and without overlaps, including those that its surroundings
+    /// indicate.
     fn finds<'s>(&'s self, text: &[u8], told: Vec<Find<'s>>) -> Vec<Find<'s>> {
         let mut finds = self.finds_in(text, told);
         if let Some(plain) = Plain::of(text) {
             let hidden = self.finds_in(&plain.text, Vec::new());
             finds.extend(hidden.into_iter().map(|find| Find { range: plain.place(&find.range), ..find }));
         }
-        // A detector that ends at its limit may do so within a character.
+        // A detector that stops at its limit may stop within a character.
         for find in &mut finds {
             find.range = whole_characters(text, &find.range);
         }
         merged(finds)
     }
 
-    /// The secrets of a text as it stands, in no order. What is a tag already is left alone.
+    /// The secrets of a text in its present form, in no order. Existing placeholders are left
+    /// alone.
     #[cfg_attr(
         not(feature = "custom-rules"),
         expect(clippy::unused_self, reason = "the rules of one's own are a feature")
@@ -216,7 +222,7 @@ impl Redactor {
         let mut anchors = Anchors::of(text);
         while let Some(Anchor { at: found, length, sign }) = anchors.next(at) {
             at = found + 1;
-            // What is a provider's token is nothing else besides.
+            // A provider token cannot also be any other kind of secret.
             passed += tokens[passed..].iter().take_while(|token| token.range.end <= found).count();
             if let Some(token) = tokens.get(passed).filter(|token| token.range.start <= found) {
                 at = token.range.end;
@@ -239,7 +245,7 @@ impl Redactor {
                 _ => {}
             }
             let Some(find) = detect(text, Anchor { at: found, length, sign }) else { continue };
-            // What stands behind the name of a secret may be a secret of a better known kind.
+            // The value of a secret's name may be a secret of a more specific kind.
             if find.specific {
                 at = find.range.end.max(at);
             } else {
@@ -266,7 +272,7 @@ impl Redactor {
     }
 }
 
-/// The tokens of providers that a text bears, in order.
+/// The provider tokens in a text, in order.
 fn tokens(text: &[u8]) -> Vec<Find<'static>> {
     let (mut tokens, mut from) = (Vec::new(), 0);
     while let Some(find) = token::next(text, from) {

@@ -1,13 +1,14 @@
-//! Rules of one's own, from a file in TOML or JSON:
+//! Custom rules, from a file in TOML or JSON:
 //!
 //! ```toml
 //! [[rules]]
-//! name = "acme_key"                  # the kind in the tag: a-z, 0-9 and _
+//! name = "acme_key"     # the kind in the placeholder: a-z, 0-9 and _
 //! pattern = 'acme-(?<secret>[0-9a-f]{32})'
-//! keywords = ["acme-"]               # optional; without them every string of every record is searched
+//! keywords = ["acme-"]  # optional; without keywords every string of every record is searched
 //! ```
-//! A pattern runs in time linear in the text. Its group `secret` is what is replaced, or else the whole match.
-//! Keywords are compared without regard to ASCII case; only documents that bear one are searched.
+//! A pattern runs in time linear in the text. Its group `secret` is replaced or, without such a
+//! group, the whole match. Keywords are compared without regard to ASCII case; only documents that
+//! contain a keyword are searched.
 
 use std::path::Path;
 
@@ -18,33 +19,33 @@ use serde::Deserialize;
 use super::scan::Find;
 use super::tag;
 
-/// The most rules of one file.
+/// The most rules in one file.
 const MAX_RULES: usize = 256;
 
-/// Why a file of rules cannot be used.
+/// The reason why a file of rules cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RuleError {
-    /// The text is no JSON or TOML of the known form.
+    /// The text is not JSON or TOML of the known form.
     #[error("it is not valid: {0}")]
     Malformed(String),
-    /// There are too many.
+    /// There are too many rules.
     #[error("it has {0} rules; at most {MAX_RULES} are allowed")]
     TooMany(usize),
-    /// A rule's name cannot stand in a tag.
+    /// A rule's name cannot be used in a placeholder.
     #[error("rule `{0}` needs a name of 1 to 40 of a-z, 0-9 and _")]
     Name(String),
-    /// A rule's pattern is no regular expression, or too large a one.
+    /// A rule's pattern is not a regular expression, or is too large.
     #[error("rule `{name}` has an unusable pattern: {why}")]
     Pattern {
-        /// The rule.
+        /// The rule's name.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with the pattern.
         why: String,
     },
-    /// A rule's pattern matches where nothing stands.
+    /// A rule's pattern matches the empty text.
     #[error("rule `{0}` matches the empty text")]
     Empty(String),
-    /// A keyword is empty, or not ASCII.
+    /// A keyword is empty, or is not visible ASCII.
     #[error("rule `{0}` needs keywords of visible ASCII")]
     Keyword(String),
 }
@@ -71,16 +72,17 @@ struct Rule {
     pattern: Regex,
 }
 
-/// Rules of one's own.
+/// Custom rules.
 #[derive(Debug, Default)]
 pub struct Rules {
     rules: Vec<Rule>,
-    /// Any keyword, if all rules have some.
+    /// Searches for any keyword; `None` unless all rules have keywords.
     keywords: Option<AhoCorasick>,
 }
 
 impl Rules {
-    /// Reads what a file of this name holds: JSON if the name ends so, else TOML.
+    /// Parses the content of a file with this name: JSON if the extension is `json`, otherwise
+    /// TOML.
     pub fn parse(name: &Path, text: &str) -> Result<Self, RuleError> {
         if name.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("json")) {
             return Self::read(&mut serde_json::Deserializer::from_str(text));
@@ -90,7 +92,7 @@ impl Rules {
             .and_then(Self::read)
     }
 
-    /// Reads rules from the file's content, in whichever format `from` reads.
+    /// Reads rules from the file's content, in the format of the deserializer.
     pub fn read<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Self, RuleError> {
         let written =
             Written::deserialize(from).map_err(|error| RuleError::Malformed(error.to_string()))?.rules;
@@ -105,7 +107,7 @@ impl Rules {
         Ok(Self { rules: written.into_iter().map(compile).collect::<Result<_, _>>()?, keywords })
     }
 
-    /// Where a raw document shows the first sign of one of these secrets.
+    /// The position of the first sign of one of these secrets in a raw document.
     pub(super) fn sign(&self, raw: &[u8], from: usize) -> Option<usize> {
         if self.rules.is_empty() || from >= raw.len() {
             return None;
@@ -116,7 +118,7 @@ impl Rules {
         }
     }
 
-    /// Finds all secrets of these kinds.
+    /// Finds all secrets that match these rules.
     pub(super) fn find<'r>(&'r self, text: &[u8], finds: &mut Vec<Find<'r>>) {
         for rule in &self.rules {
             for found in rule.pattern.captures_iter(text) {

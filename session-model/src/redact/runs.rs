@@ -1,15 +1,17 @@
-//! Runs of the bytes that tokens are made of, found in blocks: the kinds of 64 bytes are one number, in which a run
-//! long enough shows after five shifts. Looking at byte after byte would cost several times as much.
+//! Runs of the bytes that tokens are made of, found in blocks of 64 bytes. The kinds of a block are
+//! one number, in which a run of sufficient length shows after five shifts. Checking byte by byte
+//! would cost several times as much.
 
 use std::ops::Range;
 
-/// So many such bytes in a row show that a token may stand there.
+/// The shortest run that indicates a token.
 pub(super) const RUN_LENGTH: usize = 20;
 
-/// As many bytes as a number has bits.
+/// The number of bytes in a block: one for each bit of a number.
 const BLOCK: usize = 64;
 
-/// Letters, digits, `-`, `_`, `.` and `~`, in a form that the compiler turns into vector instructions.
+/// Letters, digits, `-`, `_`, `.` and `~`, in a form that the compiler turns into vector
+/// instructions.
 #[expect(
     clippy::needless_bitwise_bool,
     reason = "a jump would keep it from being one instruction for many bytes"
@@ -22,9 +24,9 @@ pub(super) const fn is_run(byte: u8) -> bool {
         | (byte == b'~')
 }
 
-/// The first run from `from` on that is long enough.
+/// The first sufficiently long run at or after `from`.
 pub(super) fn next(text: &[u8], from: usize) -> Option<Range<usize>> {
-    // So much of a run ends the block before.
+    // `before` is the length of the run at the end of the previous block.
     let (mut at, mut before) = (from, 0);
     loop {
         let rest = text.get(at..).filter(|rest| rest.len() + before >= RUN_LENGTH)?;
@@ -46,7 +48,7 @@ pub(super) fn next(text: &[u8], from: usize) -> Option<Range<usize>> {
     }
 }
 
-/// Where a run ends that goes on at `from`, or ends there.
+/// The end of a run that reaches `from` and may continue there.
 fn run_end(text: &[u8], from: usize) -> usize {
     let mut end = from;
     loop {
@@ -58,7 +60,7 @@ fn run_end(text: &[u8], from: usize) -> usize {
     }
 }
 
-/// The kinds of the first bytes of a text; behind its end there is no run.
+/// The kinds of the first bytes of a text; bytes after its end belong to no run.
 fn kinds_of(text: &[u8]) -> u64 {
     if let Some(block) = text.first_chunk() {
         return kinds(block);
@@ -68,7 +70,7 @@ fn kinds_of(text: &[u8]) -> u64 {
     kinds(&block)
 }
 
-/// For each byte of a block a bit: whether it is of a run.
+/// One bit for each byte of a block: whether it belongs to a run.
 fn kinds(block: &[u8; BLOCK]) -> u64 {
     let mut each = [0_u8; BLOCK];
     for (each, byte) in each.iter_mut().zip(block) {
@@ -82,7 +84,7 @@ fn kinds(block: &[u8; BLOCK]) -> u64 {
 /// Moves the lowest bits of eight bytes into the highest byte.
 const GATHER: u64 = 0x0102_0408_1020_4080;
 
-/// The bits from which on [`RUN_LENGTH`] bits are set.
+/// The bits at which [`RUN_LENGTH`] set bits begin.
 const fn run_begins(kinds: u64) -> u64 {
     let two = kinds & kinds >> 1;
     let four = two & two >> 2;
@@ -95,7 +97,7 @@ const fn run_begins(kinds: u64) -> u64 {
 mod tests {
     use super::*;
 
-    /// The same, byte after byte.
+    /// Reference implementation, byte by byte.
     fn slowly(text: &[u8], from: usize) -> Option<Range<usize>> {
         let mut start = from;
         for at in from..=text.len() {

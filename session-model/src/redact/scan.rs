@@ -1,25 +1,25 @@
-//! What every detector shares: the text, the finds, and the order among them.
+//! Helpers shared by all detectors: the finds, their order, and functions on text.
 
 use std::ops::Range;
 
-/// A secret that was found in a text.
+/// A secret found in a text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Find<'r> {
-    /// Where it stands.
+    /// Its position.
     pub(super) range: Range<usize>,
-    /// What it is.
+    /// Its kind.
     pub(super) kind: &'r str,
-    /// Found by its own shape, not by the name before it.
+    /// Whether it was found by its own shape, not by its context.
     pub(super) specific: bool,
 }
 
 impl<'r> Find<'r> {
-    /// Found by its own shape.
+    /// Creates a find by its own shape.
     pub(super) fn shape(kind: &'r str, range: Range<usize>) -> Self {
         Self { range, kind, specific: true }
     }
 
-    /// Found by what stands around it.
+    /// Creates a find by its context.
     pub(super) fn context(kind: &'r str, range: Range<usize>) -> Self {
         Self { range, kind, specific: false }
     }
@@ -30,19 +30,19 @@ pub(super) fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_')
 }
 
-/// Base64 of both alphabets, with its padding.
+/// Base64 in both alphabets, including padding.
 pub(super) fn is_base64(byte: u8) -> bool {
     is_word(byte) || matches!(byte, b'+' | b'/' | b'=')
 }
 
-/// Where a run of such bytes that begins at `from` ends; at most `most` of them are looked at.
+/// The end of the run of matching bytes that begins at `from`; at most `most` bytes are examined.
 pub(super) fn run(text: &[u8], from: usize, most: usize, is: impl Fn(u8) -> bool) -> usize {
     let rest = text.get(from..).unwrap_or_default();
     from + rest.iter().take(most).take_while(|byte| is(**byte)).count()
 }
 
-/// Whether a token may begin at `at`: not in the middle of a word, unless what looks like a word is the end of an
-/// escape: `\n` or `\u003d` of JSON within JSON, `%3D` of an address, or a colour of a terminal.
+/// Whether a token may begin at `at`: not in the middle of a word, unless the apparent word is the
+/// end of an escape: `\n` or `\u003d` in JSON within JSON, `%3D` in a URL, or a terminal colour.
 pub(super) fn begins(text: &[u8], at: usize) -> bool {
     let Some(before) = at.checked_sub(1) else { return true };
     if !text[before].is_ascii_alphanumeric() {
@@ -57,10 +57,11 @@ pub(super) fn begins(text: &[u8], at: usize) -> bool {
     escape || percent || ends_colour(&text[at.saturating_sub(COLOUR)..at])
 }
 
-/// The longest sequence of a terminal that is known.
+/// The longest terminal sequence that is recognised.
 const COLOUR: usize = 32;
 
-/// `ESC [ 3 1 m`, whichever way the escape itself is written; without it only if there are digits.
+/// Whether a text ends with `ESC [ 3 1 m` or similar, however the escape is written; without an
+/// escape there must be digits.
 fn ends_colour(before: &[u8]) -> bool {
     let Some((b'A'..=b'Z' | b'a'..=b'z', rest)) = before.split_last() else { return false };
     let digits = rest.iter().rev().take_while(|b| b.is_ascii_digit() || **b == b';').count();
@@ -68,10 +69,10 @@ fn ends_colour(before: &[u8]) -> bool {
     digits > 0 || rest.ends_with(b"\x1b") || ESCAPES.iter().any(|escape| rest.ends_with(escape))
 }
 
-/// How the escape of a terminal's sequences is written in texts about them.
+/// Spellings of the terminal escape character in texts about terminal sequences.
 pub(super) const ESCAPES: [&[u8]; 6] = [b"\\u001b", b"\\u001B", b"\\x1b", b"\\x1B", b"\\033", b"\\e"];
 
-/// The range with the whole of the characters at its ends.
+/// Extends a range to whole characters at both ends.
 pub(super) fn whole_characters(text: &[u8], range: &Range<usize>) -> Range<usize> {
     let is_inside = |byte: &u8| byte & 0xc0 == 0x80;
     let before = if text.get(range.start).is_some_and(is_inside) {
@@ -83,7 +84,7 @@ pub(super) fn whole_characters(text: &[u8], range: &Range<usize>) -> Range<usize
     range.start.saturating_sub(before)..range.end + after
 }
 
-/// In order, those that overlap made one, which takes the most specific kind.
+/// Sorts the finds and merges those that overlap. A merged find has the most specific kind.
 pub(super) fn merged(mut finds: Vec<Find<'_>>) -> Vec<Find<'_>> {
     finds.sort_by_key(|find| (find.range.start, !find.specific));
     let mut merged: Vec<Find<'_>> = Vec::with_capacity(finds.len());

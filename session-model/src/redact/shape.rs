@@ -1,14 +1,14 @@
-//! Secrets with an inner shape of their own.
+//! Detectors of secrets with an inner structure.
 
 use super::scan::{Find, begins, is_word, run};
 
-/// The longest part of a web token that is taken.
+/// The longest part of a JSON web token.
 const LONGEST: usize = 64 << 10;
 
-/// How a JSON web token begins.
+/// The start of a JSON web token.
 pub(super) const JWT: &[u8] = b"eyJ";
 
-/// Three parts or more of base64 between dots, the first a JSON object.
+/// Finds three or more parts of base64 between dots, of which the first is a JSON object.
 pub(super) fn jwt<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let inside = at.checked_sub(1).is_some_and(|before| matches!(text[before], b'-' | b'_' | b'.'));
     if inside || !begins(text, at) {
@@ -18,7 +18,7 @@ pub(super) fn jwt<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let mut parts = 1;
     while text.get(end) == Some(&b'.') {
         let next = run(text, end + 1, LONGEST, is_word);
-        // The second part of an encrypted one may be empty.
+        // The second part of an encrypted token may be empty.
         if next - end <= 10 && parts != 1 {
             break;
         }
@@ -27,7 +27,7 @@ pub(super) fn jwt<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     (parts >= 3 && end - at >= 40).then(|| Find::shape("jwt", at..end))
 }
 
-/// The path behind `hooks.slack.com/services/`.
+/// Finds the path after `hooks.slack.com/services/`.
 pub(super) fn slack_webhook<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let host = at + "ooks.slack.com".len();
     let slash = |from| run(text, from, 2, |byte| matches!(byte, b'\\' | b'/'));

@@ -1,5 +1,5 @@
-//! What the strings around a string tell of it: the name of its field, the name beside its value, and the words of
-//! the command line before it.
+//! What the surroundings of a string reveal about it: the name of its field, the name beside its
+//! value, and the preceding words of a command line.
 
 use std::ops::Range;
 
@@ -11,7 +11,7 @@ use super::escape::unescape;
 use super::scan::Find;
 use super::strings::{Role, Strings};
 
-/// What a name says of the value that it is given to.
+/// What a name reveals about the value assigned to it.
 #[derive(Clone, Copy, Debug)]
 enum Meaning {
     Secret(&'static str, Trust),
@@ -28,28 +28,30 @@ impl Meaning {
     }
 }
 
-/// What is told of a string.
+/// What the surroundings reveal about a string.
 #[derive(Debug, Default)]
 pub(super) struct Told {
-    /// The whole of it is a secret, unless it bears a better known one.
+    /// The kind of secret that the whole string is, unless it contains one of a more specific kind.
     pub(super) whole: Option<&'static str>,
-    /// These parts of it are.
+    /// Parts of the string that are secrets.
     pub(super) parts: Vec<Find<'static>>,
 }
 
-/// What was passed of the strings around.
+/// What is remembered of the strings before.
 #[derive(Debug, Default)]
 pub(super) struct Siblings {
-    /// What the last name in a list of names and values says of its value, and where the name ends.
+    /// What the last name in a list of names and values reveals about its value, and where that
+    /// name ends.
     listed: Option<(Meaning, usize)>,
-    /// The program whose words the elements of this array are.
+    /// The program whose command line this array contains.
     command: Option<&'static Command>,
-    /// The element before, and where it ends.
+    /// The previous element, and where it ends.
     before: Option<(Vec<u8>, usize)>,
 }
 
 impl Siblings {
-    /// What is told of the next string of `raw`; `rest`: the strings that follow.
+    /// Returns what the surroundings reveal about the next string of `raw`; `rest` is the strings
+    /// after it.
     pub(super) fn tell(
         &mut self,
         raw: &[u8],
@@ -93,7 +95,7 @@ impl Siblings {
                 None => {}
             }
         }
-        // Long texts are no words of a command line.
+        // A long text is not a word of a command line.
         if text.len() <= 256 {
             self.before = Some((text.to_vec(), content.end));
         }
@@ -110,7 +112,7 @@ fn told(meaning: Meaning, text: &[u8]) -> Told {
     told
 }
 
-/// Whether an object is still open behind a part of it.
+/// Whether an object is still open at the end of this part of it.
 fn is_open(part: &[u8]) -> bool {
     let (mut depth, mut at) = (0_usize, 0);
     while let Some(byte) = part.get(at) {
@@ -134,7 +136,7 @@ fn is_open(part: &[u8]) -> bool {
     true
 }
 
-/// What the name says that follows a value in the same object.
+/// What the name that follows a value in the same object reveals.
 fn name_behind(raw: &[u8], end: usize, rest: &Strings<'_>) -> Option<Meaning> {
     let mut rest = rest.clone();
     let (_, role) = rest.next()?;

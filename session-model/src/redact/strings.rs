@@ -1,22 +1,23 @@
-//! The strings of a JSON document, keys and values, where they stand in its bytes.
+//! The strings of a JSON document, keys and values, with their positions in its bytes.
 //!
-//! Not a parser: whatever is no string is passed over, so that a document which is broken later on gives its strings
-//! up to there, and the parser that comes after names the fault.
+//! This is not a parser: it skips everything that is not a string. A document that is malformed
+//! further on yields its strings up to that point, and the parser that runs afterwards reports the
+//! error.
 
 use std::ops::Range;
 
-/// What a string is in its document.
+/// The role of a string in its document.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Role {
     /// The name of a field.
     Key,
-    /// The value of the field of this name (its raw content's place).
+    /// The value of the field whose name has this range in the raw document.
     Field(Range<usize>),
-    /// An element of an array, or a document of its own.
+    /// An element of an array, or a whole document.
     Element,
 }
 
-/// Walks over the strings of `raw`.
+/// An iterator over the strings of `raw`.
 #[derive(Clone, Debug)]
 pub(super) struct Strings<'a> {
     raw: &'a [u8],
@@ -29,7 +30,7 @@ impl<'a> Strings<'a> {
         Self { raw, at: 0, key: None }
     }
 
-    /// The end of the string's content that begins at `from`.
+    /// The end of the string content that begins at `from`.
     fn end(&self, from: usize) -> usize {
         let mut at = from;
         while let Some(found) = memchr::memchr2(b'"', b'\\', &self.raw[at..]) {

@@ -1,4 +1,5 @@
-//! Secrets in tables drawn with characters: beside a telling name in the same row, or in the column of one.
+//! Secrets in tables drawn with characters: next to a telling name in the same row, or in that
+//! name's column.
 
 use std::ops::Range;
 
@@ -6,21 +7,21 @@ use super::assignment;
 use super::entropy::{Trust, is_secret};
 use super::scan::{Find, is_word};
 
-/// The border of a cell where it is drawn.
+/// The border of a cell in tables with box-drawing characters.
 const BAR: &[u8] = "│".as_bytes();
-/// The most cells of a row that are looked at.
+/// The most cells of a row that are examined.
 const CELLS: usize = 64;
 /// How far a name may be from the border of its cell.
 const PADDING: usize = 40;
 
-/// A column under a telling name.
+/// A column with a telling name as its header.
 struct Column {
     number: usize,
     kind: &'static str,
     trust: Trust,
 }
 
-/// Whether a name has the border of a cell beside it, and a blank or a mark of Markdown between them.
+/// Whether a name is next to the border of a cell, with a blank or a Markdown mark between them.
 pub(super) fn is_cell(text: &[u8], name: &Range<usize>) -> bool {
     let padding = |byte: &&u8| matches!(byte, b' ' | b'`' | b'*' | b'"' | b'\'' | b'\\');
     let (before, after) = (&text[..name.start], &text[name.end..]);
@@ -31,7 +32,7 @@ pub(super) fn is_cell(text: &[u8], name: &Range<usize>) -> bool {
         || right > 0 && (after.starts_with(b"|") || after.starts_with(BAR))
 }
 
-/// Finds the secrets of all tables of a text.
+/// Finds the secrets in all tables of a text.
 pub(super) fn find(text: &[u8], finds: &mut Vec<Find<'_>>) {
     let mut columns: Vec<Column> = Vec::new();
     let mut header: Vec<Column> = Vec::new();
@@ -69,7 +70,7 @@ fn name(cell: &[u8]) -> Option<(&'static str, Trust)> {
     if one { assignment::classify_key(cell) } else { None }
 }
 
-/// The lines, which end at a newline or at one that is escaped.
+/// The lines of a text, which end at a newline or an escaped newline.
 fn lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {
@@ -87,7 +88,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     })
 }
 
-/// `|---|:--:|`, `+-----+`, `├──┼──┤`
+/// Whether a line is a rule of a table: `|---|:--:|`, `+-----+`, `├──┼──┤`.
 fn is_rule(line: &[u8]) -> bool {
     let dashes = line.iter().filter(|byte| matches!(byte, b'-' | b'=') || !byte.is_ascii()).count();
     dashes >= 3
@@ -96,7 +97,7 @@ fn is_rule(line: &[u8]) -> bool {
         })
 }
 
-/// The cells of a row without what pads them.
+/// The cells of a row without padding.
 fn cells<'t>(text: &'t [u8], line: &Range<usize>) -> impl Iterator<Item = Range<usize>> + use<'t> {
     let (mut from, end) = (Some(line.start), line.end);
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! What stands in a secret's place: `[redacted:<kind>:<8 hex>]`.
+//! Placeholders, which replace secrets: `[redacted:<kind>:<8 hex>]`.
 
 use std::hash::Hasher;
 use std::ops::Range;
@@ -8,26 +8,26 @@ use memchr::memmem::Finder;
 use serde_json::Value;
 use siphasher::sip::SipHasher24;
 
-/// How every tag begins.
+/// The start of every placeholder.
 pub(super) const START: &str = "[redacted:";
 /// The longest name of a kind.
 pub(super) const MAX_KIND: usize = 40;
-/// How many hexadecimal digits a tag has.
+/// The number of hexadecimal digits in a placeholder.
 const DIGITS: usize = 8;
 
 static FINDER: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(START));
 
-/// What the digits are made with: 128 random bits that never leave their directory.
+/// The key of the hash in placeholders: 128 random bits that never leave their directory.
 #[derive(Clone, Copy)]
 pub struct Key([u8; 16]);
 
 impl Key {
-    /// A key of these bits.
+    /// Creates a key from its bits.
     pub const fn new(bits: [u8; 16]) -> Self {
         Self(bits)
     }
 
-    /// Reads what [`to_hex`](Self::to_hex) wrote, with white space around it.
+    /// Parses the output of [`to_hex`](Self::to_hex), with optional white space around it.
     pub fn from_hex(text: &str) -> Option<Self> {
         let digits = text.trim().as_bytes();
         if digits.len() != 32 {
@@ -41,7 +41,7 @@ impl Key {
         Some(Self(bits))
     }
 
-    /// 32 hexadecimal digits.
+    /// The key as 32 hexadecimal digits.
     pub fn to_hex(&self) -> String {
         format!("{:032x}", u128::from_be_bytes(self.0))
     }
@@ -52,7 +52,7 @@ impl Key {
         hasher.finish() as u32
     }
 
-    /// Appends the tag of a secret.
+    /// Appends the placeholder of a secret.
     pub(super) fn write(&self, out: &mut Vec<u8>, kind: &str, secret: &[u8]) {
         out.extend_from_slice(START.as_bytes());
         out.extend_from_slice(kind.as_bytes());
@@ -67,7 +67,7 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// Whether a kind may stand in a tag.
+/// Whether a name may be used as a kind.
 #[cfg(any(feature = "custom-rules", test))]
 pub(super) fn is_kind(name: &str) -> bool {
     (1..=MAX_KIND).contains(&name.len()) && name.bytes().all(is_kind_byte)
@@ -77,7 +77,7 @@ fn is_kind_byte(byte: u8) -> bool {
     byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
 }
 
-/// The end of the tag that begins at `at`, if one does.
+/// The end of the placeholder that begins at `at`, if there is one.
 fn end_at(text: &[u8], at: usize) -> Option<usize> {
     let kind = at + START.len();
     let length = text.get(kind..)?.iter().take(MAX_KIND + 1).take_while(|byte| is_kind_byte(**byte)).count();
@@ -88,22 +88,23 @@ fn end_at(text: &[u8], at: usize) -> Option<usize> {
     whole.then_some(digits + DIGITS + 1)
 }
 
-/// Where the tags of a text are, in order.
+/// The positions of the placeholders in a text, in order.
 pub(super) fn tags(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
     FINDER.find_iter(text).filter_map(|at| Some(at..end_at(text, at)?))
 }
 
-/// How many tags a text bears.
+/// Counts the placeholders in a text.
 pub fn count(text: &[u8]) -> u64 {
     tags(text).count() as u64
 }
 
-/// Whether a text may bear a tag, perhaps behind escapes: what [`Screened`](super::Screened) says for one that was screened.
+/// Whether a text may contain a placeholder, perhaps behind escapes. For a redacted text,
+/// [`Screened`](super::Screened) already contains the answer.
 pub fn may_bear(text: &[u8]) -> bool {
     FINDER.find(text).is_some() || memchr::memmem::find(text, b"\\u00").is_some()
 }
 
-/// How many tags the strings of a value bear, keys included.
+/// Counts the placeholders in the strings of a value, including keys.
 pub(crate) fn count_in(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 0,
@@ -142,7 +143,7 @@ mod tests {
 
     #[test]
     fn the_hash_is_the_published_one_and_depends_on_the_key() {
-        // The first vector of SipHash-2-4's reference: the empty input under 00 01 … 0f.
+        // The first test vector of the SipHash-2-4 reference: empty input, key 00 01 … 0f.
         let key = Key::new([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(key.digest(b""), 0x726f_db47_dd0e_0e31_u64 as u32);
         assert_ne!(key.digest(b"x"), Key::new([7; 16]).digest(b"x"));

@@ -1,7 +1,8 @@
-//! Tokens of providers: where one may begin, and which it is.
+//! Provider tokens: where one may begin, and of which kind it is.
 //!
-//! Each bears a run of at least twenty of the bytes that tokens, paths and words are made of, and few texts bear such
-//! [runs]. Within a run a token begins behind a byte that is no letter and no digit, or behind an escape.
+//! Each token contains a run of at least twenty of the bytes that tokens, paths and words are made
+//! of, and few texts contain such [runs]. Within a run a token begins after a byte that is neither
+//! a letter nor a digit, or after an escape.
 
 use std::ops::Range;
 
@@ -12,12 +13,12 @@ use super::runs::{self, RUN_LENGTH, is_run};
 use super::scan::{Find, begins, is_base64, run};
 use super::shape;
 
-/// In what is no longer, looking at byte after byte costs less than beginning a search.
+/// Up to this length, checking byte by byte costs less than starting a search.
 const SHORT: usize = 48;
 /// How far before its run a token may begin.
 const BEFORE: usize = 48;
 
-/// The first token from `from` on that a run shows.
+/// The first token at or after `from` that a run indicates.
 pub(super) fn next(text: &[u8], from: usize) -> Option<Find<'static>> {
     let mut at = from;
     while let Some(place) = runs::next(text, at) {
@@ -52,7 +53,7 @@ fn search(text: &[u8], from: usize, place: Range<usize>) -> Option<Find<'static>
     {
         return Some(find);
     }
-    // What begins further on would be shorter than any.
+    // A token that began later would be shorter than any shape allows.
     let most = &text[start..end - RUN_LENGTH];
     let behind = |at: usize| found(text, start + at + 1, 0, At::Break);
     if most.len() <= SHORT || memchr::memchr(b'~', most).is_some() {
@@ -61,7 +62,7 @@ fn search(text: &[u8], from: usize, place: Range<usize>) -> Option<Find<'static>
     memchr::memchr3_iter(b'-', b'_', b'.', most).find_map(behind)
 }
 
-/// The token of which the run at `start` is the last part.
+/// The token whose last part is the run at `start`.
 fn before_run(text: &[u8], from: usize, start: usize) -> Option<Find<'static>> {
     let joint = |byte: &&u8| is_run(**byte) || JOINTS.contains(byte) || **byte == b'/';
     let before = start - text[from..start].iter().rev().take(BEFORE).take_while(joint).count();
@@ -83,8 +84,8 @@ fn found(text: &[u8], at: usize, run: usize, begins: At) -> Option<Find<'static>
         .or_else(|| if has_head && text[at..].starts_with(shape::JWT) { shape::jwt(text, at) } else { None })
 }
 
-/// How much of the beginning of a run is the rest of an escape: `\n` of JSON within JSON, `%3D` of an address, a
-/// terminal's colour.
+/// How many bytes at the start of a run belong to an escape: `\n` in JSON within JSON, `%3D` in a
+/// URL, or a terminal colour.
 fn escape_rest(text: &[u8], start: usize) -> usize {
     let Some(before) = start.checked_sub(1).map(|before| text[before]) else { return 0 };
     let rest = &text[start..];
@@ -108,7 +109,7 @@ fn escape_rest(text: &[u8], start: usize) -> usize {
     }
 }
 
-/// The secret half of a pair of AWS keys that stands right behind the other half.
+/// The secret key of an AWS key pair, if it directly follows the access key.
 pub(super) fn aws_secret<'r>(text: &[u8], access_key: &Find<'_>) -> Option<Find<'r>> {
     let from = access_key.range.end;
     let start = run(text, from, 16, |byte| !is_base64(byte) || byte == b'=');

@@ -1,4 +1,4 @@
-//! Passwords in addresses: `scheme://user:password@host`.
+//! Passwords in URLs: `scheme://user:password@host`.
 
 use super::entropy::{Trust, is_secret};
 use super::scan::{Find, run};
@@ -8,7 +8,7 @@ const KIND: &str = "url_password";
 /// The longest part before the host.
 const LONGEST: usize = 512;
 
-/// The password of the address whose `://` stands at `at`; in JSON within JSON that may be `:\/\/`.
+/// Finds the password of the URL whose `://` is at `at`; in JSON within JSON that may be `:\/\/`.
 pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     let start = at + if text[at..].starts_with(b":\\/\\/") { 5 } else { 3 };
     if let Some(find) = webhook::find(text, start) {
@@ -29,12 +29,12 @@ pub(super) fn find<'r>(text: &[u8], at: usize) -> Option<Find<'r>> {
     }
 }
 
-/// What may stand before the host, and the host itself.
+/// Whether a byte may be part of the user information or of the host.
 pub(super) fn is_userinfo(byte: u8) -> bool {
     !byte.is_ascii_whitespace() && !matches!(byte, b'/' | b'?' | b'"' | b'<' | b'>' | b'`' | b'\\' | b'#')
 }
 
-/// Not what stands where a password will stand.
+/// Whether a text is a password and not a stand-in for one.
 fn is_password(text: &[u8]) -> bool {
     let first = text.first().copied().unwrap_or_default();
     let holds_place = matches!(first, b'$' | b'{' | b'[' | b'<' | b'%' | b'*' | b'\'')

@@ -1,8 +1,8 @@
-//! Addresses whose path is the secret: everybody who knows it may post.
+//! URLs whose path is the secret: anyone who knows the path may post.
 
 use super::scan::{Find, is_word, run};
 
-/// How a host ends, how the path begins, and what it is.
+/// The end of the host, the start of the path, and the kind of secret.
 const HOOKS: [(&str, &str, &str); 6] = [
     ("discord.com", "api/webhooks/", "discord_webhook"),
     ("discordapp.com", "api/webhooks/", "discord_webhook"),
@@ -11,22 +11,22 @@ const HOOKS: [(&str, &str, &str); 6] = [
     ("maker.ifttt.com", "trigger/", "ifttt_webhook"),
     ("open.feishu.cn", "open-apis/bot/v2/hook/", "feishu_webhook"),
 ];
-/// The longest name of a host.
+/// The longest host name.
 const HOST: usize = 80;
 /// The longest path.
 const LONGEST: usize = 256;
 
-/// Whether an address may be one of them, whose host begins at `from` or behind two slashes.
+/// Whether a URL may be one of these; its host begins at `from` or after two slashes.
 pub(super) fn may_begin(raw: &[u8], from: usize) -> bool {
     let from = run(raw, from, 3, |byte| matches!(byte, b'\\' | b'/'));
     let host = run(raw, from, HOST, is_host);
     let path = raw.get(run(raw, host, 2, |byte| matches!(byte, b'\\' | b'/'))..).unwrap_or_default();
-    // Few paths begin like these; only then the host is compared.
+    // Few paths begin like these, so the host is compared only if the path's first byte matches.
     let fits = |(_, known, _): &&(&str, &str, &str)| path.first() == known.as_bytes().first();
     HOOKS.iter().filter(fits).any(|(end, ..)| raw[from..host].ends_with(end.as_bytes()))
 }
 
-/// The secret of the address whose host begins at `from`.
+/// Finds the secret of the URL whose host begins at `from`.
 pub(super) fn find<'r>(text: &[u8], from: usize) -> Option<Find<'r>> {
     let host = run(text, from, HOST, is_host);
     let slash = |at: usize| run(text, at, 2, |byte| matches!(byte, b'\\' | b'/'));

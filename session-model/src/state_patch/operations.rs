@@ -1,5 +1,7 @@
-//! JSON Patch (RFC 6902), operation by operation: few bytes of it can make much of a document, so each
-//! operation of a new patch is looked at before it is applied. What is stored already is applied as it is.
+//! JSON Patch (RFC 6902), applied one operation at a time.
+//!
+//! A few bytes of JSON Patch can produce a huge document, so each operation of a new patch is
+//! checked before it is applied. Stored patches are applied without these checks.
 
 use json_patch::{Patch, PatchOperation, jsonptr::Pointer};
 use serde::Deserialize;
@@ -9,7 +11,8 @@ use crate::code::{Code, Refusal};
 use crate::json::{self, MAX_DEPTH};
 use crate::number;
 
-/// Applies the operations in order, each after `admit` has let it pass. What a failure leaves is good for nothing.
+/// Applies the operations in order, each after `admit` has accepted it. After a failure `whole` is
+/// unusable.
 pub(super) fn apply(
     whole: &mut Value,
     patch: &Value,
@@ -30,8 +33,8 @@ pub(super) fn apply(
     Ok(())
 }
 
-/// The operations of a patch. Their values are put in as they are: read through serde, the numbers among them would
-/// be written another way.
+/// Parses the operations of a patch. Their values are inserted unchanged: reading them through
+/// serde would rewrite their numbers.
 fn read(patch: &Value) -> Result<Patch, Refusal> {
     let mut shape = patch.clone();
     let mut values = Vec::new();
@@ -56,14 +59,14 @@ fn at(index: usize, refusal: &Refusal) -> Refusal {
     Refusal::new(refusal.code, format!("operation '/{index}' of the JSON Patch {}", refusal.message))
 }
 
-/// The most operations of a patch.
+/// The most operations in one patch.
 const MAX_OPERATIONS: usize = 10_000;
-/// The most that a patch may copy, or move deeper, in bytes of JSON.
+/// The most bytes of JSON that a patch may copy or move to a deeper place.
 const MAX_COPIED: usize = 10 << 20;
-/// The most elements of arrays that a patch may make room among.
+/// The most array elements that a patch may shift.
 const MAX_SHIFTED: usize = 100_000_000;
 
-/// What the operations of one patch have cost so far.
+/// The cost of a patch's operations so far.
 #[derive(Default)]
 pub(super) struct Bill {
     operations: usize,
@@ -72,8 +75,8 @@ pub(super) struct Bill {
 }
 
 impl Bill {
-    /// Refuses an operation that would nest the document deeper than a body may be, or with which the patch would
-    /// make or move more than it may.
+    /// Refuses an operation that would nest the document deeper than a body may be, or with which
+    /// the patch would exceed a limit.
     pub(super) fn admit(&mut self, whole: &Value, operation: &PatchOperation) -> Result<(), Refusal> {
         self.operations += 1;
         if self.operations > MAX_OPERATIONS {
@@ -93,7 +96,7 @@ impl Bill {
                 self.shifts(whole, path)
             }
             PatchOperation::Move(moved) => {
-                // Nothing gets deeper than it is by moving up.
+                // Moving a value up does not nest it deeper.
                 if path.count() > moved.from.count() {
                     reaches(path, self.copies(whole, &moved.from)?)?;
                 }
@@ -103,7 +106,7 @@ impl Bill {
         }
     }
 
-    /// Counts what stands there as copied, and answers its depth.
+    /// Counts the value at `from` as copied and returns its depth.
     fn copies(&mut self, whole: &Value, from: &Pointer) -> Result<usize, Refusal> {
         let Some(source) = whole.pointer(from.as_str()) else { return Ok(0) };
         self.copied = self.copied.saturating_add(json::size_of(source));
@@ -115,7 +118,7 @@ impl Bill {
         Ok(json::depth_of(source))
     }
 
-    /// Counts the elements that may have to make room, or to close ranks.
+    /// Counts the array elements that this operation may shift.
     fn shifts(&mut self, whole: &Value, path: &Pointer) -> Result<(), Refusal> {
         let list = path.parent().and_then(|parent| whole.pointer(parent.as_str())).and_then(Value::as_array);
         self.shifted += list.map_or(0, Vec::len);
@@ -126,7 +129,7 @@ impl Bill {
     }
 }
 
-/// Refuses a value that would reach too deep where it is put.
+/// Refuses a value that would be nested too deeply at its target.
 fn reaches(path: &Pointer, depth: usize) -> Result<(), Refusal> {
     if path.count() + depth > MAX_DEPTH {
         let message = format!("would nest the state deeper than {MAX_DEPTH} levels");

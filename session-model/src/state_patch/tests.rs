@@ -1,4 +1,5 @@
-//! Of a merge only what it touches is made to be checked: the answer and the state are those of making the whole.
+//! Merges are checked and applied in place: results equal those of building and checking the whole
+//! document.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -7,7 +8,7 @@ use super::*;
 use crate::merge;
 use crate::timestamp::Timestamp;
 
-/// The successor made as a whole, and then checked.
+/// Builds the next state as a whole, then checks it.
 fn whole(state: &State, format: PatchFormat, data: &Map<String, Value>) -> Result<State, Refusal> {
     let mut next = state.doc().clone();
     match format {

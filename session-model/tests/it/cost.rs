@@ -1,15 +1,16 @@
-//! What something costs the processor.
+//! Measurement of processor time.
 
 use std::time::Duration;
 
-/// How long the processor works on it, for this thread alone: what else the machine does is not in it.
+/// The processor time of `work` on this thread: other load on the machine is not included.
 pub(crate) fn cost_of(work: impl FnOnce()) -> Duration {
     let began = processor_time();
     work();
     processor_time().saturating_sub(began)
 }
 
-/// Eight times as much costs about eight times as much. A busy machine may spoil a measurement, but not each.
+/// Asserts that eight times the work costs about eight times as much. A busy machine may spoil
+/// single measurements, but not all of them.
 pub(crate) fn assert_linear(what: &str, mut measure: impl FnMut() -> (Duration, Duration)) {
     let spoilt: Vec<_> = (0..10).map(|_| measure()).take_while(|(few, many)| *many >= 24 * *few).collect();
     assert!(spoilt.len() < 10, "{what}: the costs of so much and of eight times that: {spoilt:?}");

@@ -1,4 +1,5 @@
-//! The model through its public doors: replay, and the canonical wire JSON.
+//! Tests of the model through its public API: replay, many changes, redaction, and the canonical
+//! wire JSON.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,5 +1,5 @@
-//! Many changes of one session: what each costs does not grow with those before it, and together they come to what
-//! they come to one by one.
+//! Many changes of one session: the cost of a change does not grow with the changes before it, and
+//! applying them together gives the same result as applying them one by one.
 
 use serde_json::{Value, json};
 use session_model::change_line;
@@ -48,7 +48,8 @@ fn agent(n: usize) -> Value {
 
 type Lines = fn(usize) -> Box<dyn Iterator<Item = Value>>;
 
-/// What stands there before, and what is measured, of so many lines.
+/// For each kind: its name, the lines applied before, and the lines that are measured, for a given
+/// number.
 const KINDS: [(&str, Lines, Lines); 11] = [
     (
         "goals without ids",
@@ -56,7 +57,7 @@ const KINDS: [(&str, Lines, Lines); 11] = [
         |n| Box::new((0..n).map(|_| json!({"type": "goal_add", "data": {}}))),
     ),
     ("goals with ids", |_| Box::new(std::iter::empty()), |n| Box::new((0..n).map(goal))),
-    // The first half of the lines takes the names that would be made for the other.
+    // The first half of the lines uses the ids that would be generated for the second half.
     (
         "goals in each other's way",
         |_| Box::new(std::iter::empty()),
@@ -152,7 +153,7 @@ fn many_lines_at_once_come_to_what_they_come_to_one_by_one() {
             ]
         })
     };
-    // An agent is done once.
+    // Each agent completes only once.
     let mut done = std::collections::HashSet::new();
     let lines: Vec<Value> =
         lines().filter(|line| line["type"] != "agent_complete" || done.insert(line.to_string())).collect();

@@ -1,6 +1,7 @@
-//! Redaction against a corpus: planted secrets of every kind in every disguise, and look-alikes that must stay.
+//! Redaction against a corpus: planted secrets of every kind in every disguise, and look-alikes
+//! that must stay.
 //!
-//! The secrets are drawn at run time, so that none stands in this repository.
+//! The secrets are generated at run time, so that this repository contains none.
 
 use serde_json::{Value, json};
 use session_model::redact::{Key, Redactor, count};
@@ -9,7 +10,7 @@ const LOWER: &str = "abcdefghijklmnopqrstuvwxyz";
 const UPPER: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZ";
 const DIGIT: &str = "0123456789";
 
-/// A small generator of numbers, the same in every run.
+/// A small random number generator with the same numbers in every run.
 pub(crate) struct Draw(pub(crate) u64);
 
 impl Draw {
@@ -46,7 +47,8 @@ impl Draw {
     }
 }
 
-/// A secret: its kind, the text that it is planted in, and the part that must not be found again.
+/// A secret: its kind, the text that contains it, and the part that must not be found after
+/// redaction.
 pub(crate) struct Planted {
     pub(crate) kind: &'static str,
     pub(crate) text: String,
@@ -186,7 +188,7 @@ fn disguises(text: &str) -> Vec<Vec<u8>> {
     ]
 }
 
-/// Everything that the strings of a value say, and what JSON within them says.
+/// Collects the text of all strings in a value, including those of JSON within strings.
 pub(crate) fn said(value: &Value, out: &mut String) {
     match value {
         Value::String(text) => {
@@ -215,11 +217,12 @@ pub(crate) fn stored(document: &[u8]) -> Vec<u8> {
     redactor().json(document).redacted.unwrap_or_else(|| document.to_vec())
 }
 
-/// Any fourteen characters of the secret in a row: half of a key is no key, but it is too much.
+/// Whether a text contains any fourteen consecutive characters of the secret: half of a key is not
+/// a key, but it is too much.
 pub(crate) fn leaks(text: &str, secret: &str) -> bool {
     let clean: String = secret.chars().filter(|c| !c.is_whitespace()).collect();
     let pieces = clean.as_bytes().windows(14.min(clean.len()));
-    // What is public of a key block stays out of the comparison.
+    // The public parts of a key block are not compared.
     pieces.filter(|piece| !piece.contains(&b'-') || !piece.contains(&b' ')).any(|piece| {
         let piece = std::str::from_utf8(piece).unwrap_or("\u{0}");
         text.contains(piece)

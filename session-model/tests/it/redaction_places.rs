@@ -1,5 +1,6 @@
-//! Redaction against the places that secrets stand in where neither their shape nor a name gives them away, and against
-//! what only looks like a token, a cookie or a password. What must be found, and what must stay, is counted.
+//! Redaction of secrets that only their place indicates, not their shape or a name, and of
+//! look-alikes of tokens, cookies and passwords. The tests count what must be found and what must
+//! stay.
 
 use serde_json::{Value, json};
 use session_model::redact::count;
@@ -11,7 +12,7 @@ fn within(text: [&str; 2], secret: &str) -> Planted {
     Planted { kind: "", text: text.join(secret), secret: secret.to_owned() }
 }
 
-/// Texts whose secret only the place shows where it stands.
+/// Texts whose secret is indicated only by its place.
 pub(crate) fn places(d: &mut Draw) -> Vec<Planted> {
     let secret = |d: &mut Draw| {
         format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6))
@@ -81,7 +82,7 @@ pub(crate) fn places(d: &mut Draw) -> Vec<Planted> {
     ]
 }
 
-/// Documents whose secret only the strings around show.
+/// Documents whose secret is indicated only by the strings around it.
 pub(crate) fn documents(d: &mut Draw) -> Vec<(Value, String)> {
     let secret = |d: &mut Draw| {
         format!("{}{}{}", d.of(alphabet("A"), 6), d.of("0123456789", 3), d.of(alphabet("A"), 6))
@@ -139,7 +140,7 @@ fn secrets_are_found_by_the_place_where_they_stand() {
     assert!(missed.is_empty(), "{} missed: {:#?}", missed.len(), &missed[..missed.len().min(12)]);
 }
 
-/// A value before its name comes so from programs that sort nothing.
+/// Programs that do not sort keys write a value before its name.
 #[test]
 fn a_value_may_stand_before_its_name() {
     let document = r#"{"env":[{"value":"hunter2hunter2","name":"DB_PASSWORD"},{"value":"hunter3hunter3","name":"COLOUR"}]}"#;
@@ -147,7 +148,7 @@ fn a_value_may_stand_before_its_name() {
     assert!(!after.contains("hunter2") && after.contains("hunter3hunter3"), "{after}");
 }
 
-/// What looks like a token, a cookie or a password and is none.
+/// Texts that look like a token, cookie or password but are not.
 fn look_alikes(d: &mut Draw) -> Vec<String> {
     let mut all = Vec::new();
     for _ in 0..50 {

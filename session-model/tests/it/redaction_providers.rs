@@ -1,17 +1,19 @@
-//! Redaction against the tokens of today's providers where no name gives them away: recall is counted and asserted.
-//! What must stay is in `redaction_places`.
+//! Redaction of the tokens of today's providers where no name indicates them: recall is counted and
+//! asserted. The texts that must stay are in `redaction_places`.
 //!
-//! The tokens are drawn at run time, so that none stands in this repository.
+//! The tokens are generated at run time, so that this repository contains none.
 
 use serde_json::{Value, json};
 use session_model::redact::count;
 
 use crate::redaction::{Draw, leaks, said, stored};
 
-/// The tokens: a name for the report, and the pieces: what stands there as it is, or `%`, an alphabet and a number.
+/// The tokens: a name for the report, and the pieces: literal text, or `%`, an alphabet and a
+/// number.
 ///
-/// A letters and digits, a lower case and digits, U upper case and digits, h hexadecimal digits, d digits, l letters,
-/// w letters, digits, `-` and `_`, b base64, B base32 as AWS uses it, Q bech32 in upper case.
+/// A letters and digits, a lower case and digits, U upper case and digits, h hexadecimal digits, d
+/// digits, l letters, w letters, digits, `-` and `_`, b base64, B base32 as AWS uses it, Q bech32
+/// in upper case.
 pub(crate) const TOKENS: &[(&str, &str)] = &[
     ("1Password account", "A3- %U6 - %U6 - %U5 - %U5 - %U5 - %U5"),
     ("1Password service account", "ops_ eyJ %b340"),
@@ -233,9 +235,9 @@ pub(crate) const TOKENS: &[(&str, &str)] = &[
     ("Yandex", "AQVN %w36"),
 ];
 
-/// How many tokens of each shape are drawn to see how many look like words.
+/// How many tokens of each shape are generated to count those that look like words.
 const DRAWS: usize = 300;
-/// So much of what is planted has to be found; a short token may happen to look like words.
+/// The share of planted tokens that must be found; a short token may happen to look like words.
 const RECALL: f64 = 0.998;
 
 pub(crate) fn drawn(d: &mut Draw, spec: &str) -> String {
@@ -263,7 +265,7 @@ pub(crate) fn alphabet(class: &str) -> &'static str {
     }
 }
 
-/// Texts in which a token stands where no name gives it away.
+/// Texts that contain a token without a name that indicates it.
 fn bearing(token: &str) -> Vec<String> {
     let middle = token.len() / 2;
     let (head, tail) = token.split_at(middle);
@@ -272,23 +274,23 @@ fn bearing(token: &str) -> Vec<String> {
         format!("use {token} from now on"),
         format!("{{\"x\":\"{token}\"}}"),
         format!("first line\n{token}\nlast line"),
-        // JSON in a JSON string, and once more.
+        // JSON in a JSON string, and nested once more.
         format!("{{\\\"x\\\":\\\"line\\n{token}\\n\\\"}}"),
         format!("line\\\\n{token}\\\\nline"),
         format!("line\\t{token}\\r\\n"),
-        // Behind a terminal's colours, as bytes and as they are written, and with colours in the middle.
+        // After terminal colours, as bytes and as escapes, and with colours in the middle.
         format!("\u{1b}[1;31m{token}\u{1b}[0m"),
         format!("\u{1b}[38;5;208m\u{1b}[K{token}\u{1b}[m"),
         format!("\\u001b[31m{token}\\u001b[0m"),
         format!("\\x1b[0;32m{token}\\x1b[0m and \\033[1m"),
         format!("{head}\u{1b}[01;31m\u{1b}[K{tail}"),
-        // With characters of no width.
+        // With zero-width characters.
         format!("{head}\u{200b}{tail}"),
         format!("{}\u{feff}{}", &token[..1], &token[1..]),
         format!("{head}\u{ad}{tail}"),
-        // Of a table.
+        // In a table.
         format!("| key | {token} |"),
-        // In an address.
+        // In a URL.
         format!("https://api.example.com/?q=1%3D{token}"),
     ]
 }
@@ -302,7 +304,7 @@ fn tokens_of_todays_providers_are_found_where_no_name_gives_them_away() {
         for _ in 0..4 {
             let token = drawn(&mut draw, spec);
             for (number, text) in bearing(&token).into_iter().enumerate() {
-                // As it is and as a JSON string within a document.
+                // As it is, and as a JSON string within a document.
                 for document in [json!({"text": text}), json!([[{"out": json!({"o": text}).to_string()}]])] {
                     planted += 1;
                     let after = stored(document.to_string().as_bytes());
@@ -339,7 +341,8 @@ fn a_hidden_token_has_the_tag_of_the_plain_one() {
     assert_eq!(tag(&token.replace('h', "\\u0068")), plain);
 }
 
-/// Of a short token that happens to look like words some are missed; how many of each shape is counted over many.
+/// Some short tokens that happen to look like words are missed; a large number is counted for each
+/// shape.
 #[test]
 fn few_tokens_of_any_shape_look_like_words() {
     let mut draw = Draw(17);

@@ -1,5 +1,5 @@
-//! Redaction's promises for any document: JSON stays JSON, what is no secret stays byte for byte, doing it again
-//! changes nothing, and no document takes long.
+//! Properties of redaction for any document: JSON stays JSON, text that is not secret stays byte
+//! for byte, redacting again changes nothing, and no document takes long.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -10,7 +10,7 @@ use crate::redaction::{Draw, planted, redactor};
 use crate::redaction_places::places;
 use crate::redaction_providers::{TOKENS, drawn};
 
-/// Texts that bear what detectors look for, whole, in parts and in disorder.
+/// Texts that contain what detectors look for: whole, in parts and out of order.
 fn text() -> impl Strategy<Value = String> {
     let draw = &mut Draw(9);
     let known = planted(draw).into_iter().chain(places(draw)).map(|planted| planted.text);
@@ -85,7 +85,7 @@ fn document() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The same document with every text escaped from its first character to its last.
+/// The same document with every character of every text escaped.
 fn escaped(value: &Value) -> String {
     let quoted = |text: &str| {
         let units: Vec<String> = text.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect();
@@ -107,7 +107,7 @@ fn stored(document: &str) -> String {
     after.map_or_else(|| document.to_owned(), |after| String::from_utf8(after).unwrap())
 }
 
-/// Both documents alike, but for strings that bear more tags than before.
+/// Whether the documents are equal except for strings that contain placeholders after redaction.
 fn differ_only_by_tags(before: &Value, after: &Value) -> bool {
     let same = |before: &str, after: &str| before == after || count(after.as_bytes()) > 0;
     match (before, after) {
@@ -119,7 +119,7 @@ fn differ_only_by_tags(before: &Value, after: &Value) -> bool {
             let pair = |((k, b), (l, a)): ((&String, &Value), (&String, &Value))| {
                 same(k, l) && differ_only_by_tags(b, a)
             };
-            // Two keys that bore the same secret are one key now.
+            // Two keys that contained the same secret are now one key.
             before.len() != after.len() || before.iter().zip(after).all(pair)
         }
         _ => before == after,
@@ -166,7 +166,7 @@ fn every_byte_around_a_secret_stays_as_it_was_written() {
     assert!(after[head.len()..].starts_with("[redacted:github_token:"), "{after}");
 }
 
-/// The detectors stop at limits of their own, wherever those are within a character.
+/// The detectors stop at limits of their own, even if these are within a character.
 #[test]
 fn what_is_longer_than_any_detector_reads_stays_text() {
     let drawn = "aZ3kd92mXq0Lw8Rt".repeat(9);
@@ -286,7 +286,7 @@ fn the_cost_grows_with_a_document_no_faster_than_its_length() {
 
 #[test]
 fn a_batch_costs_what_its_lines_cost() {
-    // Each has a sign of a secret, and most have none.
+    // Each line has a sign of a secret, and most contain none.
     for line in [
         "{\"x\":\"docker login -p x\"}",
         "{\"x\":\"password=hunter2hunter2\"}",

@@ -1,4 +1,4 @@
-//! Replaying a session's lines gives its view, whatever was asked of it and in which order.
+//! Replaying a session's lines gives its view, for any commands in any order.
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -11,7 +11,7 @@ use session_model::{
     UserId, View, line,
 };
 
-/// A session and the lines it has written, as a keeper would hold them.
+/// A session and the lines it has written, as the service would store them.
 struct Session {
     view: View,
     lines: Vec<(LogKind, Vec<u8>)>,
@@ -256,7 +256,7 @@ fn many_nameless_goals_and_agents_of_one_moment_get_names_of_their_own() {
         let seq = session.view.next_seq(LogKind::Changes);
         session.view.apply(&change, Stamp { seq, offset, at, bytes: 0, keyframe: false }).unwrap();
     };
-    // Names given on purpose that stand in the way of those that would be made.
+    // Explicit ids that collide with those that would be generated.
     for n in 1_200..1_300 {
         ask(Command::AddGoal(fields(&json!({"id": format!("goal-{n}")}))));
     }

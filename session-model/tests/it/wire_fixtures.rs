@@ -1,8 +1,8 @@
-//! The canonical wire JSON, shared with the tests of every other language.
+//! The canonical wire JSON, shared with the tests of all other languages.
 //!
-//! `fixtures/wire.json` is a scripted session: for each command the batch line that asks for it, the answer, the
-//! stored line, the event. `UPDATE_FIXTURES=1 cargo test -p session-model` writes it anew after a deliberate
-//! change of a stored shape.
+//! `fixtures/wire.json` is a scripted session. For each command it contains the batch line that
+//! requests it, the response, the stored line and the event. After a deliberate change of a stored
+//! shape, `UPDATE_FIXTURES=1 cargo test -p session-model` rewrites it.
 
 use std::path::PathBuf;
 
