@@ -42,6 +42,8 @@
 //! were any ([`KeptBack`]). A restored directory starts a new epoch: the service continued after
 //! the position, and other events have those offsets.
 
+use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Write};
 use std::path::Path;
@@ -55,7 +57,8 @@ use super::Store;
 use super::checkpoint::Checkpoint;
 use super::error::CopyError;
 use super::files;
-use super::layout::{Layout, METADATA};
+use super::layout::{Layout, METADATA, log_name};
+use super::log_file::LogFile;
 use super::segment;
 use crate::bundle::manifest::{KeptBack, hex};
 use crate::bundle::place::{REASON, is_file_name, is_folder_name};
@@ -64,7 +67,7 @@ use crate::bundle::{BundleWriter, Kind};
 /// Writes the whole directory into a bundle and returns the offset of the position.
 pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<u64, CopyError> {
     let generation = store.journal.generation();
-    let set_aside = store.quarantined().len();
+    let quarantined = folders_of(&store.layout().quarantine())?;
     let held = store.segments.hold();
     let checkpoint = Checkpoint::read(store.layout())?
         .ok_or_else(|| io::Error::other("`journal/checkpoint.json` is missing or damaged"))?;
@@ -75,7 +78,7 @@ pub fn run<W: Write>(store: &Arc<Store>, mut bundle: BundleWriter<W>) -> Result<
     if store.journal.has_failed() {
         return Err(CopyError::Failed);
     }
-    if overtaken || store.quarantined().len() != set_aside {
+    if overtaken || folders_of(&store.layout().quarantine())? != quarantined {
         return Err(CopyError::Overtaken);
     }
     add_journal(store, &checkpoint, position, &mut bundle)?;
@@ -101,26 +104,47 @@ fn add_sessions<W: Write>(store: &Arc<Store>, bundle: &mut BundleWriter<W>) -> R
             tracing::warn!(?name, "is no session and is not backed up");
             continue;
         };
-        complete_logs(store, &id)?;
-        add_folder(&store.layout().session(&id), &format!("sessions/{id}"), bundle)?;
+        let place = format!("sessions/{id}");
+        let short = complete_logs(store, &id)?;
+        for (name, log) in &short {
+            bundle.file(format!("{place}/{name}"), log.len(), log.part(0..log.len()))?;
+        }
+        let is_left = |name: &str| short.iter().all(|(short, _)| *short != name);
+        add_folder(&store.layout().session(&id), &place, is_left, bundle)?;
     }
     Ok(())
 }
 
+/// The names in a folder; none if it is not there.
+fn folders_of(folder: &Path) -> io::Result<BTreeSet<OsString>> {
+    match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(BTreeSet::new()),
+        entries => entries?.map(|entry| Ok(entry?.file_name())).collect(),
+    }
+}
+
 /// Completes the logs of a session, as far as its snapshot counts them, if another program has
-/// truncated them.
-fn complete_logs(store: &Arc<Store>, id: &SessionId) -> Result<(), CopyError> {
-    let Ok(metadata) = files::read(&store.layout().file(id, METADATA)) else { return Ok(()) };
-    let Ok(metadata) = json::stored::<serde_json::Value>(&metadata) else { return Ok(()) };
+/// truncated them. Returns those that cannot be completed now, as on a full disk: their missing
+/// lines come from the journal, of which the backup has only the part behind the checkpoint.
+fn complete_logs(store: &Arc<Store>, id: &SessionId) -> Result<Vec<(&'static str, LogFile)>, CopyError> {
+    let mut short = Vec::new();
+    let Ok(metadata) = files::read(&store.layout().file(id, METADATA)) else { return Ok(short) };
+    let Ok(metadata) = json::stored::<serde_json::Value>(&metadata) else { return Ok(short) };
     for log in LogKind::ALL {
         let expected = metadata["$logs"][log.as_str()]["bytes"].as_u64().unwrap_or(0);
-        let found = fs::symlink_metadata(store.layout().log(id, log)).map_or(0, |found| found.len());
-        if found + 1 < expected {
-            let damaged = |damage| CopyError::Damaged { id: id.to_string(), damage };
-            store.open_log(&store.cells.get(id), log).map_err(damaged)?;
+        let found = || fs::symlink_metadata(store.layout().log(id, log)).map_or(0, |found| found.len());
+        if found() + 1 >= expected {
+            continue;
+        }
+        let damaged = |damage| CopyError::Damaged { id: id.to_string(), damage };
+        let log_file = store.open_log(&store.cells.get(id), log).map_err(damaged)?;
+        if let Some(log_file) = log_file
+            && found() + 1 < expected
+        {
+            short.push((log_name(log), log_file));
         }
     }
-    Ok(())
+    Ok(short)
 }
 
 fn add_quarantine<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::Result<()> {
@@ -139,7 +163,7 @@ fn add_quarantine<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::
             continue;
         }
         let place = format!("quarantine/{name}");
-        add_folder(&entry.path(), &place, bundle)?;
+        add_folder(&entry.path(), &place, |_| true, bundle)?;
         add_file(&quarantine.join(format!("{name}.reason.txt")), format!("{place}/{REASON}"), bundle)?;
     }
     Ok(())
@@ -147,7 +171,12 @@ fn add_quarantine<W: Write>(store: &Store, bundle: &mut BundleWriter<W>) -> io::
 
 /// Adds the regular files of a folder. Links to children are left out; they are created again from
 /// the metadata.
-fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>) -> io::Result<()> {
+fn add_folder<W: Write>(
+    folder: &Path,
+    place: &str,
+    is_wanted: impl Fn(&str) -> bool,
+    bundle: &mut BundleWriter<W>,
+) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         // Deleted during the backup.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -160,6 +189,9 @@ fn add_folder<W: Write>(folder: &Path, place: &str, bundle: &mut BundleWriter<W>
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
             kind => kind?.is_file(),
         };
+        if !is_wanted(&name) {
+            continue;
+        }
         if is_file && is_file_name(&name) {
             add_file(&entry.path(), format!("{place}/{name}"), bundle)?;
         } else if !name.starts_with('.') && name != "subsessions" {

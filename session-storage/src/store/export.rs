@@ -21,8 +21,8 @@ use session_model::{LogKind, SessionId, View};
 use super::Store;
 use super::cells::Slot;
 use super::error::CopyError;
-use super::files;
 use super::layout::{FINAL, INITIAL, METADATA, PRODUCERS, STATE, final_archive, is_session_file, log_name};
+use super::log_file::LogFile;
 use super::snapshots::{self, pretty};
 use crate::bundle::BundleWriter;
 use crate::bundle::manifest::Exported;
@@ -49,10 +49,13 @@ pub fn session<W: Write>(
         bundle.bytes(format!("sessions/{id}/{name}"), bytes)?;
     }
     for log in LogKind::ALL {
-        // Completes the log from the journal if another program has truncated it.
-        let cell = store.cells.get(id);
-        store.open_log(&cell, log).map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?;
-        add_log(store, &view, log, bundle)?;
+        // Completes the log from the journal if another program has truncated it. Where the file cannot be
+        // completed now, as on a full disk, the missing lines come from the journal.
+        let file = store
+            .open_log(&store.cells.get(id), log)
+            .map_err(|damage| CopyError::Damaged { id: id.to_string(), damage })?
+            .ok_or(CopyError::Overtaken)?;
+        add_log(&view, log, &file, bundle)?;
     }
     let status = if view.metadata.is_completed() { "completed" } else { "active" };
     let user_id = view.metadata.user().as_str().to_owned();
@@ -144,18 +147,17 @@ fn arrived(store: &Store, id: &SessionId, name: &str) -> io::Result<Option<Vec<u
 }
 
 fn add_log<W: Write>(
-    store: &Store,
     view: &View,
     log: LogKind,
+    file: &LogFile,
     bundle: &mut BundleWriter<W>,
 ) -> io::Result<()> {
     let head = view.logs[log.index()];
     if head.bytes == 0 {
         return Ok(());
     }
-    let file = files::open(&store.layout().log(&view.id, log))?;
-    let found = file.metadata()?.len();
+    let found = file.len();
     // The last line of the legacy service may lack its newline, which the view counts nevertheless.
     let len = if head.bytes == head.legacy && head.bytes == found + 1 { found } else { head.bytes };
-    bundle.file(format!("sessions/{}/{}", view.id, log_name(log)), len, file)
+    bundle.file(format!("sessions/{}/{}", view.id, log_name(log)), len, file.part(0..len))
 }

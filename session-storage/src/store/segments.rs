@@ -148,7 +148,8 @@ impl Segments {
                 return Ok(());
             }
             if let Err(error) = self.build(&spare) {
-                fs::remove_file(self.building())?;
+                // The error that matters is the first one; the file may not even have been created.
+                let _ = fs::remove_file(self.building());
                 return Err(error);
             }
         }
