@@ -1,8 +1,9 @@
-//! The application: every path on one screen.
+//! The HTTP application, with every path in one table.
 //!
-//! [`app`] is what production runs and what tests run. The table below is also what `GET /` lists, what a wrong
-//! method's `Allow` is made from, and what each route's guard asks: a row without a rule does not compile. Order
-//! matters for speed alone: the router tries the paths one by one, so those that agents write to come first.
+//! [`app`] is used both in production and in tests. The table below is also the source of the list
+//! at `GET /`, of the `Allow` header sent for a wrong method, and of what each route's guard
+//! requires; a row without a rule does not compile. The order matters only for speed: the router
+//! tries the paths one by one, so the paths that agents write to come first.
 
 pub(crate) mod connections;
 mod dashboard;
@@ -32,22 +33,22 @@ use crate::routes::{actions, admin, describe, events, health, live, probes, quer
 pub use guard::Guards;
 pub use parts::Parts;
 
-/// One row of the table.
+/// A row of the table of routes.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
-    /// The method.
+    /// The HTTP method.
     pub method: &'static str,
     /// The path.
     pub path: &'static str,
-    /// What it asks of the key or token, once there are keys.
+    /// What the route requires of the key or token, once there are keys.
     #[serde(serialize_with = "as_text")]
     pub access: Rule,
-    /// What it does.
+    /// What the route does.
     pub about: &'static str,
 }
 
 impl Endpoint {
-    /// Whether a stream begins here, which is where browsers can send no header.
+    /// Whether the route starts a stream, for which browsers can send no header.
     pub fn begins_stream(&self) -> bool {
         begins_stream(self.method, self.path)
     }
@@ -64,13 +65,13 @@ fn as_text<S: serde::Serializer>(rule: &Rule, serializer: S) -> Result<S::Ok, S:
 
 macro_rules! endpoints {
     ($($path:literal { $($method:ident $handler:path, $rule:expr, $about:literal;)+ })+) => {
-        /// Every path and method.
+        /// All paths and methods.
         pub const ENDPOINTS: &[Endpoint] =
             &[$($(Endpoint {
                 method: stringify!($method), path: $path, access: $rule, about: $about,
             },)+)+];
 
-        /// Every route that requests are counted by.
+        /// All route labels that requests are counted by.
         const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
 
         fn endpoints(config: &mut web::ServiceConfig) {
@@ -92,17 +93,17 @@ macro_rules! endpoints {
     };
 }
 
-/// Adds to the session that the path names.
+/// Appends to the session in the path.
 const APPEND: Rule = Rule::Session(Scope::Append);
-/// Takes it away.
+/// Deletes the session in the path.
 const WRITE: Rule = Rule::Session(Scope::Write);
-/// Shows it.
+/// Reads the session in the path.
 const READ: Rule = Rule::Session(Scope::Read);
-/// Makes a session, if it is one within reach.
+/// Creates a session, if the client may access it.
 const CREATE: Rule = Rule::Filtered(Scope::Append);
-/// Shows as much of many sessions as is within reach.
+/// Lists those sessions that the client may access.
 const LIST: Rule = Rule::Filtered(Scope::Read);
-/// Takes all of it away in one piece.
+/// Copies all sessions at once.
 const BACKUP: Rule = Rule::Whole(Scope::Admin);
 
 endpoints! {
@@ -210,15 +211,15 @@ endpoints! {
     }
 }
 
-/// Where requests are counted that no route has taken.
+/// The label under which requests are counted that match no route.
 const UNMATCHED: &str = "unmatched";
 
-/// A route's place among those that requests are counted by.
+/// The index of a route in the list of labels.
 fn route_id(path: &str) -> RouteId {
     RouteId(ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1))
 }
 
-/// Everything below the layers.
+/// Configures everything inside the middleware.
 fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config
         .app_data(web::Data::from(Arc::clone(&parts.sessions)))
@@ -237,7 +238,8 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config.default_service(web::to(|| async { no_route() }));
 }
 
-/// Ahead of the table, for reading alone: a user may be called `events`, a session never `user`.
+/// Registered before the table, for reading only: a user may be called `events`, a session may not
+/// be called `user`.
 fn users() -> Resource {
     struct OfUser;
     impl guard::Row for OfUser {
@@ -249,7 +251,7 @@ fn users() -> Resource {
     web::resource(path).app_data(route_id(path)).guard(reading()).route(web::route().to(of_user))
 }
 
-/// The application of one worker.
+/// Builds the application of one worker.
 pub fn app(
     parts: &Parts,
 ) -> App<
@@ -264,18 +266,19 @@ pub fn app(
     App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(parts))
 }
 
-/// A method as a guard. The framework's own notes every method that it tries in the request, at the price of some
-/// allocations each; which ones a path takes stands in the table here.
+/// A route guard for one method. The framework's own guard records every method that it tries in
+/// the request, which costs some allocations each; here, the table already says which methods a
+/// path accepts.
 fn asks(method: Method) -> impl Guard {
     fn_guard(move |context| context.head().method == method)
 }
 
-/// Whoever may GET may ask for the head alone.
+/// Accepts GET and HEAD: every route for GET also answers HEAD.
 fn reading() -> impl Guard {
     fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
 }
 
-/// A route for a method of the table.
+/// Creates the route for a method of the table.
 fn route(method: &str) -> Route {
     match method {
         "GET" => web::route().guard(reading()),
