@@ -167,7 +167,7 @@ impl Access {
     }
 
     /// Issues a session token on behalf of a principal and returns it with its expiry. Blocks on
-    /// the disk when it creates the signing secret, which happens once.
+    /// the disk; the first call ever also creates the signing secret.
     pub fn issue(
         &self,
         who: &Principal,

@@ -27,7 +27,7 @@ pub enum Rule {
 pub enum Verdict {
     /// The request may proceed.
     Allowed,
-    /// The client's scopes do not permit the request. Reveals nothing about any session.
+    /// The client may not make this request. Reveals nothing about any session.
     Forbidden,
     /// The request is answered as if the session did not exist.
     Unknown,

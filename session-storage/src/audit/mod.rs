@@ -4,7 +4,8 @@
 //! $STORAGE_PATH/audit/ or AUDIT_LOG_PATH      mode 0700, files 0600
 //! ├── lock                                    held while a process writes
 //! ├── audit.jsonl                             the current file
-//! └── audit.1.jsonl … audit.<n>.jsonl         older ones, 1 is the newest; at most AUDIT_LOG_FILES
+//! └── audit.1.jsonl … audit.<n>.jsonl         older ones, 1 is the newest; files beyond
+//!                                             AUDIT_LOG_FILES are deleted
 //! ```
 //!
 //! A line is `{"at", "who", "method", "route", "session", "status", "requestId", "address"}`. `who`
