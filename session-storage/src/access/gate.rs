@@ -36,7 +36,8 @@ pub enum Denied {
     /// The credentials were valid and have expired.
     #[error("the key or token has expired")]
     Expired,
-    /// The key was revoked.
+    /// The key was revoked, or the key or secret that a token or ticket depends on is no longer
+    /// valid.
     #[error("the key was revoked")]
     Revoked,
 }

@@ -172,7 +172,8 @@ fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
-/// Gives a file that root created to the owner of the storage directory, as whom the service runs.
+/// Gives a file that root created to the owner of the storage directory, because the service runs
+/// as that user.
 pub fn give_to_owner(path: &Path, storage: Option<&Path>) {
     if !rustix::process::geteuid().is_root() {
         return;
