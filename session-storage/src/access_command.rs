@@ -1,7 +1,9 @@
-//! `session-storage key …` and `session-storage token …`: change the files that the running service watches.
+//! Implements `session-storage key …` and `session-storage token …`, which change the files that
+//! the running service watches.
 //!
-//! A key or token that was asked for is the one line on stdout; everything else is talk, on stderr. Whatever changes who
-//! may come in is a line of the audit log, unless that is off, whether it was done or refused.
+//! A requested key or token is the only line on stdout; all messages go to stderr. Every command
+//! that changes who has access writes a line to the audit log, whether it succeeded or was refused,
+//! unless the audit log is off.
 
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,7 +18,7 @@ use session_storage::transfer::is_storage_directory;
 
 use super::{Failure, moving};
 
-/// Does what is asked.
+/// Runs the command.
 pub(crate) fn run(loaded: &Loaded, request: AccessRequest) -> Result<(), Failure> {
     let config = &loaded.config;
     let may_make = match &request {
@@ -27,7 +29,7 @@ pub(crate) fn run(loaded: &Loaded, request: AccessRequest) -> Result<(), Failure
         | AccessRequest::RotateKey { .. }
         | AccessRequest::EndTokens => false,
     };
-    // Not noted in the audit log, which would be made in there as well.
+    // Not recorded in the audit log, because recording would create that log inside the directory.
     if !may_make && !is_storage_directory(&config.storage_path) {
         return Err(FileError::NoDirectory(config.storage_path.clone()).into());
     }
@@ -70,7 +72,7 @@ fn answer(config: &Config, request: AccessRequest) -> Result<(), FileError> {
     done.and(noted)
 }
 
-/// Writes down what was done, or that it was not.
+/// Records in the audit log that the command succeeded or failed.
 fn note(config: &Config, mut deed: Deed, done: &Result<(), FileError>) -> Result<(), FileError> {
     if config.audit_log == AuditLog::Off {
         return Ok(());
@@ -78,7 +80,7 @@ fn note(config: &Config, mut deed: Deed, done: &Result<(), FileError>) -> Result
     deed.who = Some(format!("cli:{}", rustix::process::getuid().as_raw()).into());
     (deed.status, deed.code) = match done {
         Ok(()) => (200, None),
-        // A guess may be anything; what is no key's id is not repeated.
+        // The argument may be any text, so an unknown id is not written to the log.
         Err(FileError::NoSuchKey(_)) => (404, Some("no_such_key")),
         Err(FileError::KeyRevoked(_)) => (409, Some("key_revoked")),
         Err(_) => (500, Some("internal")),
@@ -92,7 +94,7 @@ fn note(config: &Config, mut deed: Deed, done: &Result<(), FileError>) -> Result
     written.map_err(|source| FileError::Io { what: "write to the audit log in", path: place.dir, source })
 }
 
-/// Answers the token's name in the audit log.
+/// Issues a token and returns its name in the audit log.
 fn issue(
     folder: &Folder,
     session: SessionId,
@@ -125,7 +127,7 @@ fn after(at: Timestamp, span: Duration) -> Timestamp {
     Timestamp::from_millis(at.as_millis().saturating_add(i64::try_from(span.as_millis()).unwrap_or(i64::MAX)))
 }
 
-/// Answers the key's id.
+/// Creates a key and returns its id.
 fn create(folder: &Folder, wanted: NewKey) -> Result<String, FileError> {
     let (key, id) = new_key()?;
     let created = now();
@@ -231,7 +233,7 @@ fn limits(key: &Record) -> String {
     if all.is_empty() { String::new() } else { format!(" ({})", all.join(", ")) }
 }
 
-/// A key without its hashes.
+/// Formats a key as JSON, without its hashes.
 fn as_json(key: &Record, last: &str) -> String {
     serde_json::json!({
         "id": key.id, "name": key.name, "status": status(key), "scopes": key.scopes, "users": key.users,

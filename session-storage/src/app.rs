@@ -1,9 +1,9 @@
-//! The application: every path on one screen.
+//! The HTTP application, with every path in one table.
 //!
-//! Production and tests both run [`app`]. The table below also provides the list at `GET /`, the
-//! `Allow` header for a wrong method, and the access rule that each route's guard checks: a row
-//! without a rule does not compile. Order matters only for speed: the router tries the paths one by
-//! one, so the paths that agents write to come first.
+//! [`app`] is used both in production and in tests. The table below is also the source of the list
+//! at `GET /`, of the `Allow` header sent for a wrong method, and of what each route's guard
+//! requires; a row without a rule does not compile. The order matters only for speed: the router
+//! tries the paths one by one, so the paths that agents write to come first.
 
 pub(crate) mod connections;
 mod dashboard;
@@ -33,14 +33,14 @@ use crate::routes::{actions, admin, describe, events, health, live, probes, quer
 pub use guard::Guards;
 pub use parts::Parts;
 
-/// One row of the route table.
+/// A row of the table of routes.
 #[derive(Debug, Serialize)]
 pub struct Endpoint {
-    /// HTTP method.
+    /// The HTTP method.
     pub method: &'static str,
-    /// Path pattern.
+    /// The path.
     pub path: &'static str,
-    /// Access rule for the key or token, applied once keys exist.
+    /// What the route requires of the key or token, once there are keys.
     #[serde(serialize_with = "as_text")]
     pub access: Rule,
     /// What the route does.
@@ -48,8 +48,7 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// Returns whether this route opens a stream. Browsers cannot send custom headers when they
-    /// open one.
+    /// Whether the route starts a stream, for which browsers can send no header.
     pub fn begins_stream(&self) -> bool {
         begins_stream(self.method, self.path)
     }
@@ -72,7 +71,7 @@ macro_rules! endpoints {
                 method: stringify!($method), path: $path, access: $rule, about: $about,
             },)+)+];
 
-        /// All routes by which requests are counted.
+        /// All route labels that requests are counted by.
         const ROUTES: &[&str] = &[$($path,)+ dashboard::ROUTE, UNMATCHED];
 
         fn endpoints(config: &mut web::ServiceConfig) {
@@ -94,17 +93,17 @@ macro_rules! endpoints {
     };
 }
 
-/// Appends to the session named in the path.
+/// Appends to the session in the path.
 const APPEND: Rule = Rule::Session(Scope::Append);
-/// Deletes the session named in the path.
+/// Deletes the session in the path.
 const WRITE: Rule = Rule::Session(Scope::Write);
-/// Reads the session named in the path.
+/// Reads the session in the path.
 const READ: Rule = Rule::Session(Scope::Read);
-/// Creates a session, if it is within the caller's scope.
+/// Creates a session, if the client may access it.
 const CREATE: Rule = Rule::Filtered(Scope::Append);
-/// Reads many sessions, limited to those within the caller's scope.
+/// Lists those sessions that the client may access.
 const LIST: Rule = Rule::Filtered(Scope::Read);
-/// Reads all sessions at once.
+/// Copies all sessions at once.
 const BACKUP: Rule = Rule::Whole(Scope::Admin);
 
 endpoints! {
@@ -212,15 +211,15 @@ endpoints! {
     }
 }
 
-/// Route name under which requests are counted that match no route.
+/// The label under which requests are counted that match no route.
 const UNMATCHED: &str = "unmatched";
 
-/// Returns the index of a route in the list by which requests are counted.
+/// The index of a route in the list of labels.
 fn route_id(path: &str) -> RouteId {
     RouteId(ROUTES.iter().position(|route| *route == path).unwrap_or(ROUTES.len() - 1))
 }
 
-/// Registers everything below the middleware.
+/// Configures everything inside the middleware.
 fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config
         .app_data(web::Data::from(Arc::clone(&parts.sessions)))
@@ -239,8 +238,8 @@ fn configure(config: &mut web::ServiceConfig, parts: &Parts) {
     config.default_service(web::to(|| async { no_route() }));
 }
 
-/// Registered before the table, for GET and HEAD only: a user may be named `events`, but a session
-/// is never named `user`.
+/// Registered before the table, for reading only: a user may be called `events`, a session may not
+/// be called `user`.
 fn users() -> Resource {
     struct OfUser;
     impl guard::Row for OfUser {
@@ -267,19 +266,19 @@ pub fn app(
     App::new().configure(|config| configure(config, parts)).wrap(edge::Edge::new(parts))
 }
 
-/// Returns a guard for one method. The framework's own guard records in the request every method it
-/// tries, which costs some allocations each; the table above already says which methods a path
-/// accepts.
+/// A route guard for one method. The framework's own guard records every method that it tries in
+/// the request, which costs some allocations each; here, the table already says which methods a
+/// path accepts.
 fn asks(method: Method) -> impl Guard {
     fn_guard(move |context| context.head().method == method)
 }
 
-/// A route that allows GET also allows HEAD.
+/// Accepts GET and HEAD: every route for GET also answers HEAD.
 fn reading() -> impl Guard {
     fn_guard(|context| matches!(context.head().method, Method::GET | Method::HEAD))
 }
 
-/// Returns a route for a method of the table.
+/// Creates the route for a method of the table.
 fn route(method: &str) -> Route {
     match method {
         "GET" => web::route().guard(reading()),

@@ -1,9 +1,10 @@
-//! `session-storage check [--repair]`: reads a whole storage directory and reports every fault with file and place.
+//! Implements `session-storage check [--repair]`, which reads a whole storage directory and reports
+//! every fault with its file and position.
 //!
-//! Without `--repair` nothing is written and a running service is not disturbed (what it has not yet written may
-//! then be reported). With it the directory is locked, each fault that can be mended without guessing is mended:
-//! damaged lines are moved into `<log>.damaged`, snapshots are rebuilt from the logs, derived files are removed to
-//! be built anew.
+//! Without `--repair`, nothing is written and a running service is not disturbed (data that it has
+//! not written yet may then be reported). With `--repair`, the directory is locked and each fault
+//! that can be repaired without guessing is repaired: damaged lines are moved to `<log>.damaged`,
+//! snapshots are rebuilt from the logs, and derived files are removed, so that they are rebuilt.
 
 mod journal;
 mod session;
@@ -20,16 +21,16 @@ use crate::store::loading::is_in_the_way;
 use crate::store::lock::DirLock;
 use crate::store::session_dir::holds_session;
 
-/// One fault.
+/// A fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
-    /// The file, below the storage directory.
+    /// The file, relative to the storage directory.
     pub file: String,
-    /// Where in it.
+    /// The position in the file.
     pub place: String,
     /// What is wrong.
     pub what: String,
-    /// Whether it was mended.
+    /// Whether it was repaired.
     pub mended: bool,
 }
 
@@ -39,7 +40,7 @@ impl Fault {
     }
 }
 
-/// Checks a storage directory; answers how many faults are left.
+/// Checks a storage directory; returns the number of faults that remain.
 pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow::Result<usize> {
     let layout = Layout::new(path);
     anyhow::ensure!(
@@ -54,7 +55,7 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
     for id in &ids {
         let witnessed = journal.sessions.get(id).unwrap_or(&nothing);
         let checked = session::check(&layout, id, witnessed, repair);
-        // One session that cannot be read keeps no other from being checked.
+        // A session that cannot be read must not keep the others from being checked.
         faults.extend(checked.unwrap_or_else(|error| {
             vec![Fault::new(format!("sessions/{id}"), "folder", format!("cannot be checked: {error:#}"))]
         }));
@@ -72,13 +73,13 @@ pub fn run(path: &std::path::Path, repair: bool, out: &mut dyn Write) -> anyhow:
     Ok(left)
 }
 
-/// The faults of one session, which is only read.
+/// Checks one session without changing it.
 pub fn session_faults(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
     session::check(layout, id, &journal::Witnessed::default(), false)
 }
 
-/// The sessions that the journal speaks of and that are not there. One that the next start makes again is none of them,
-/// nor is one that is quarantined, which is a fault of its own.
+/// Finds sessions that the journal mentions and that do not exist. A session that the next start
+/// recreates is not reported, nor is a quarantined one, which is a fault of its own.
 fn missing(layout: &Layout, journal: &journal::Journal, ids: &[SessionId]) -> Vec<Fault> {
     let gone = journal.sessions.iter().filter(|(id, session)| {
         let is_lost = session.records.values().any(|record| record.offset < session.recovered_from);
@@ -97,9 +98,9 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
         let entry = entry?;
         let name = entry.file_name().to_string_lossy().into_owned();
         match SessionId::parse(&name) {
-            // One that cannot be looked into is a session whose files cannot be read.
+            // A folder that cannot be inspected counts as a session whose files cannot be read.
             Ok(id) if entry.path().is_dir() && holds_session(&entry.path()).unwrap_or(true) => ids.push(id),
-            // An empty folder is no session; whether one has been there the journal may know.
+            // An empty folder is no session. Whether there was one, the journal may know.
             Ok(id) if !is_in_the_way(&layout.session(&id)) => {}
             Ok(_) => faults.push(Fault::new(
                 format!("sessions/{name}"),
@@ -121,7 +122,7 @@ fn sessions(layout: &Layout, faults: &mut Vec<Fault>) -> anyhow::Result<Vec<Sess
     Ok(ids)
 }
 
-/// The index is derived: what it says falsely is mended by removing it.
+/// Checks the index. It is derived data, so a wrong index is repaired by removing it.
 fn index(layout: &Layout, ids: &[SessionId], repair: bool) -> anyhow::Result<Vec<Fault>> {
     let bytes = match files::read(&layout.index()) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,11 +1,12 @@
-//! The service's clock. A clock that is set back before 1970 while the service runs is taken for 1970; one that is so
-//! at the start is refused by name, since HTTP has no way to say such a date.
+//! The service's clock. If the clock is set back to before 1970 while the service runs, the time
+//! counts as 1970. If it is set so at the start, the service refuses to start with an error that
+//! names the clock, because HTTP cannot express such a date.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use session_model::Timestamp;
 
-/// Refuses a clock that is set to before 1970.
+/// Checks that the clock is not set to before 1970.
 pub(crate) fn check(now: SystemTime) -> Result<(), ClockError> {
     now.duration_since(UNIX_EPOCH).map(drop).map_err(|early| ClockError(early.duration().as_secs()))
 }
@@ -15,7 +16,7 @@ pub(crate) fn check(now: SystemTime) -> Result<(), ClockError> {
 #[error("the system's clock is {0} s before 1970-01-01: set it, then start again")]
 pub struct ClockError(u64);
 
-/// A new session's id, ordered by time.
+/// Generates the id of a new session; ids are ordered by time.
 pub(crate) fn new_id() -> String {
     let now = now().as_millis().unsigned_abs();
     let nanos = u32::try_from(now % 1000 * 1_000_000).unwrap_or_default();
@@ -23,7 +24,7 @@ pub(crate) fn new_id() -> String {
     uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, now / 1000, nanos)).to_string()
 }
 
-/// The time.
+/// The current time.
 pub(crate) fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))

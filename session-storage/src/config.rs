@@ -1,10 +1,13 @@
-//! Every option, once: its key, environment names, default, what it accepts, and what it means.
+//! All configuration options, each defined once: its key, environment variables, default, accepted
+//! values and meaning.
 //!
-//! A value comes from the flag, else from the environment, else from the file given with `--config`, else from the
-//! table below. The key `max_body_bytes` is the flag `--max-body-bytes`, the variable `MAX_BODY_BYTES` and the key
-//! of the same name in the file. Nothing else in the service reads the environment, but for the credentials of
-//! [`crate::archive`], which come from where every tool for S3 looks, and the key that a command shows to the running
-//! service (`SESSION_STORAGE_KEY`), which must not stand among the options because these can be given as flags.
+//! A value comes from the flag, else from the environment, else from the file given with
+//! `--config`, else from the table below. The key `max_body_bytes` is the flag `--max-body-bytes`,
+//! the variable `MAX_BODY_BYTES` and the key of the same name in the file. Nothing else in the
+//! service reads the environment, with two exceptions: the credentials of [`crate::archive`], which
+//! come from the variables that all S3 tools read, and the key that a command sends to the running
+//! service (`SESSION_STORAGE_KEY`), which must not be an option because options can be given as
+//! flags.
 
 mod access_cli;
 mod address;
@@ -38,23 +41,23 @@ pub enum StorageSync {
     Always,
     /// About once a second.
     EverySec,
-    /// When the system sees fit.
+    /// Whenever the operating system decides to.
     No,
 }
 
-/// How the log is written.
+/// The format of the service's log.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
-    /// One object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Whether there is an audit log.
+/// Whether the audit log is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum AuditLog {
-    /// As soon as there is a key.
+    /// Written as soon as there is a key.
     Auto,
     /// Always.
     On,
@@ -62,42 +65,42 @@ pub enum AuditLog {
     Off,
 }
 
-/// Who may read what the service stores.
+/// Who may read the stored files.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum StorageMode {
-    /// The service's user alone.
+    /// Only the service's user.
     Private,
     /// The group of the service's user too.
     Group,
 }
 
-/// One row of the table.
+/// A row of the table of options.
 #[derive(Debug)]
 pub struct Spec {
-    /// Its key in the file; flag and variable are made from it.
+    /// The key in the file; flag and variable are derived from it.
     pub key: &'static str,
-    /// Other keys that mean the same.
+    /// Other keys with the same meaning.
     pub aliases: &'static [&'static str],
-    /// The value if nobody gives one.
+    /// The default value.
     pub default: &'static str,
-    /// What it means.
+    /// The meaning of the option.
     pub doc: &'static str,
-    /// What it accepts, in words.
+    /// Returns a description of the accepted values.
     pub accepts: fn() -> String,
 }
 
 impl Spec {
-    /// The environment variables, the best one first.
+    /// The environment variables, the preferred one first.
     pub fn variables(&self) -> impl Iterator<Item = String> {
         self.keys().map(str::to_ascii_uppercase)
     }
 
-    /// The keys in the file, the best one first.
+    /// The keys in the file, the preferred one first.
     pub fn keys(&self) -> impl Iterator<Item = &'static str> {
         std::iter::once(self.key).chain(self.aliases.iter().copied())
     }
 
-    /// The flags without their dashes, the best one first.
+    /// The flags without their dashes, the preferred one first.
     pub fn flags(&self) -> impl Iterator<Item = String> {
         self.keys().map(|key| key.replace('_', "-"))
     }
@@ -105,12 +108,12 @@ impl Spec {
 
 macro_rules! options {
     ($($(#[doc = $doc:literal])+ $key:ident $(| $alias:ident)*: $type:ty = $default:literal, $kind:expr;)+) => {
-        /// What the service is started with.
+        /// The values of all options.
         #[derive(Clone, Debug)]
         pub struct Config { $($(#[doc = $doc])+ pub $key: $type,)+ }
 
         impl Config {
-            /// The table.
+            /// The table of options.
             pub const OPTIONS: &'static [Spec] = &[$(Spec {
                 key: stringify!($key),
                 aliases: &[$(stringify!($alias)),*],
@@ -172,7 +175,8 @@ options! {
     access_log: bool = "false", Switch;
     /// OpenTelemetry collector that traces are sent to (OTLP over HTTP, at /v1/traces below this)
     otel_exporter_otlp_endpoint: Option<String> = "off", Off(Collector);
-    /// Share of the traces that begin here and are sent; those that a caller has begun follow the caller
+    /// Share of the traces that begin here and are sent; those that a caller has begun follow the
+    /// caller
     otel_traces_sampler_arg: f64 = "1", Share;
     /// Origins whose pages may call the service from a browser
     cors_allowed_origins: Vec<String> = "loopback", Origins;
@@ -180,7 +184,8 @@ options! {
     redaction: bool = "on", Switch;
     /// A file with further forms of secrets, in TOML or JSON
     redaction_rules: Option<PathBuf> = "off", Off(Place);
-    /// Whether a redaction key that is lost or damaged stops the start; else a new one is made, with other tags
+    /// Whether a redaction key that is lost or damaged stops the start; else a new one is made,
+    /// with other tags
     redaction_key_required: bool = "false", Switch;
     /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
     tls_cert: Option<PathBuf> = "off", Off(Place);
@@ -196,7 +201,8 @@ options! {
     retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
     /// Only log what the bounds of retention would delete
     retention_dry_run: bool = "false", Switch;
-    /// Where retention archives a session before it deletes it, and `archive` looks: s3://bucket/prefix or file:///folder
+    /// Where retention archives a session before it deletes it, and `archive` looks:
+    /// s3://bucket/prefix or file:///folder
     archive_url: Option<String> = "off", Off(Text);
     /// Threads that serve requests
     workers: usize = "auto", Threads;
@@ -216,13 +222,15 @@ options! {
     rate_limit_per_key: Option<Rate> = "off", Off(Rates);
     /// Requests from one address, or one /64 network of IPv6; more are 429
     rate_limit_per_address: Option<Rate> = "off", Off(Rates);
-    /// WebSockets and event streams of one key or token, or without keys from one address; more are 429
+    /// WebSockets and event streams of one key or token, or without keys from one address; more are
+    /// 429
     max_streams_per_key: Option<usize> = "off", Off(Number { min: 1, max: 1_000_000 });
     /// Sessions of one user; more are 507
     max_sessions_per_user: Option<u64> = "off", Off(Number { min: 1, max: u64::MAX });
     /// Bytes that the sessions of one user may take; more are 507
     max_bytes_per_user: Option<u64> = "off", Off(Bytes { min: 1 << 10, max: u64::MAX });
-    /// Whether it is written down who did what to which session; auto is on as soon as there is a key
+    /// Whether it is written down who did what to which session; auto is on as soon as there is a
+    /// key
     audit_log: AuditLog = "auto",
         Choice(&[("auto", AuditLog::Auto), ("on", AuditLog::On), ("off", AuditLog::Off)]);
     /// Directory of the audit log; off is audit/ in the storage directory

@@ -1,8 +1,9 @@
-//! The only place where a [`Code`] becomes a response: `{"error", "code", "requestId"}`.
+//! Turns a [`Code`] into a response, `{"error", "code", "requestId"}`. No other module does.
 //!
-//! Handlers and extractors return [`ApiError`]; whatever else fails inside the framework is recognised by its
-//! status. [`render`] writes the body for both, so that no error is ever HTML, plain text or without its request id.
-//! A 5xx shows the sentence of the table of codes, never its own: that goes to the log with the request id.
+//! Handlers and extractors return [`ApiError`]; any other error of the framework is recognised by
+//! its status. [`render`] writes the body for both, so that no error is ever HTML, plain text or
+//! without its request id. A 5xx response contains the sentence from the table of codes, never its
+//! own message, which goes to the log together with the request id.
 
 use std::fmt;
 
@@ -18,26 +19,26 @@ use session_model::{Code, Refusal};
 
 use crate::sessions::Refused;
 
-/// A request that was refused.
+/// A refused request.
 #[derive(Debug)]
 pub struct ApiError {
     refused: Refused,
-    /// Fields that stand beside the error's own.
+    /// Additional fields of the body.
     beside: Option<Box<Map<String, Value>>>,
 }
 
 impl ApiError {
-    /// An error whose body bears more than the error.
+    /// Creates an error whose body has additional fields.
     pub fn with_fields(refusal: Refusal, beside: Map<String, Value>) -> Self {
         Self { refused: refusal.into(), beside: Some(Box::new(beside)) }
     }
 
-    /// An error with a header.
+    /// Creates an error whose response has a header.
     pub fn with_header(refusal: Refusal, name: &'static str, value: String) -> Self {
         Refused { refusal, header: Some((name, value)) }.into()
     }
 
-    /// Its row in the table.
+    /// The error code.
     pub fn code(&self) -> Code {
         self.refused.refusal.code
     }
@@ -73,18 +74,18 @@ impl ResponseError for ApiError {
     }
 }
 
-/// What a response that tells of an error is about, for the log.
+/// The description of an error response, for the log.
 #[derive(Debug)]
 pub struct Fault {
-    /// Its row in the table.
+    /// The error code.
     pub code: Code,
-    /// The whole sentence, also where the client is not shown it.
+    /// The whole message, even if the client does not see it.
     pub message: String,
-    /// What the framework says of it.
+    /// The framework's description of the error.
     pub source: String,
 }
 
-/// Replaces the body of a response that tells of an error; others pass as they are.
+/// Replaces the body of an error response; other responses stay as they are.
 pub fn render<B>(
     response: ServiceResponse<EitherBody<B>>,
     id: &HeaderValue,
@@ -121,7 +122,7 @@ struct Body<'a> {
     beside: Option<&'a Map<String, Value>>,
 }
 
-/// A code's status, and the words that go with it on the wire.
+/// Returns the status of a code, and the reason phrase sent with it.
 pub(crate) fn status_of(code: Code) -> (u16, &'static str) {
     let status = code.status();
     (
@@ -130,10 +131,11 @@ pub(crate) fn status_of(code: Code) -> (u16, &'static str) {
     )
 }
 
-/// The body of an error.
+/// Formats the body of an error.
 pub(crate) fn body(error: &ApiError, request_id: &str) -> Vec<u8> {
     let Refusal { code, message } = &error.refused.refusal;
-    // What a user may have is theirs to know; what else goes wrong inside is not.
+    // A quota is information for the user it applies to; other details of internal errors are not
+    // shown.
     let told = code.status() < 500 || *code == Code::QuotaExceeded;
     let sentence = if told { message } else { code.meaning().trim() };
     let body = Body { error: sentence, code: code.as_str(), request_id, beside: error.beside.as_deref() };
@@ -158,7 +160,7 @@ fn describe(headers: &mut HeaderMap, error: &ApiError) {
     }
 }
 
-/// After how many seconds the same may go well.
+/// After how many seconds a retry of the same request may succeed.
 fn pause(code: Code) -> Option<&'static str> {
     match code {
         Code::RateLimited | Code::StorageUnavailable | Code::StorageFull => Some("1"),
@@ -167,7 +169,7 @@ fn pause(code: Code) -> Option<&'static str> {
     }
 }
 
-/// The error of a response that the framework has made.
+/// Determines the error of a response that the framework created.
 fn recognise<B>(response: &ServiceResponse<B>) -> ApiError {
     let refused_origin = response
         .response()

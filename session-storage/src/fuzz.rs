@@ -1,7 +1,8 @@
-//! The fuzzer's doors: what takes bytes from outside and is nobody else's business, callable with any bytes.
+//! Entry points for fuzzing: the parsers of bytes from outside, callable with any bytes.
 //!
-//! Built for the fuzz targets and for the tests of this crate, which go through each door with what the targets
-//! start from and with what they have found: a door that does not open any more is noticed without a fuzzer.
+//! Built for the fuzz targets and for the tests of this crate. The tests call each entry point with
+//! the seed inputs of the targets and with inputs that fuzzing found, so that a broken entry point
+//! is noticed without a fuzzer.
 
 #![expect(clippy::panic, reason = "the fuzzer looks for panics: what must not be is told by one")]
 

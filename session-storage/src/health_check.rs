@@ -1,4 +1,5 @@
-//! `session-storage healthcheck`: asks the running service whether it is well, for images without curl.
+//! Implements `session-storage healthcheck`, which checks the health of the running service, for
+//! images without curl.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -17,7 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const QUESTION: &[u8] = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 const WELL: &[u8] = b"HTTP/1.1 200 ";
 
-/// The exit code: 0 if the service is well.
+/// Checks the service and returns the exit code: 0 if it is healthy.
 pub(crate) fn run(config: &Config) -> u8 {
     let asked = match &config.socket_path {
         Some(path) => over_socket(path),
@@ -74,7 +75,7 @@ fn left(deadline: Instant) -> Duration {
     deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1))
 }
 
-/// Whoever listens everywhere is asked at home.
+/// Resolves the addresses to try. A service that listens on all addresses is checked over loopback.
 fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let host = match bare {
@@ -86,8 +87,9 @@ fn addresses(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// TLS with whoever has the key of the certificate that is configured, and with nobody else. Its names and its end are
-/// not looked at: it is the very certificate, whatever it is for, and those who come from elsewhere judge the rest.
+/// Starts TLS with a peer that has the key of the configured certificate, and with no other. The
+/// names and the expiry of the certificate are not checked: it must be exactly this certificate,
+/// whatever it is for; clients on other machines check the rest.
 fn encrypt(stream: TcpStream, certificate: &Path) -> io::Result<StreamOwned<ClientConnection, TcpStream>> {
     let config = secure::client(&Trust::Exactly(certificate.to_owned())).map_err(io::Error::other)?;
     let name = ServerName::from(stream.peer_addr()?.ip());

@@ -1,8 +1,10 @@
-//! The flight recorder's service: sessions as files behind one journal, over HTTP and WebSocket.
+//! The flight recorder's service: stores sessions as files behind one journal, and serves them over
+//! HTTP and WebSocket.
 //!
-//! Floors, arrows only point down: [`server`], [`app`], [`routes`], [`metrics`] → [`sessions`], [`error`] → [`store`],
-//! [`live`], [`bundle`], [`access`], [`limits`], [`audit`], [`config`], [`permissions`], [`secure`], [`telemetry`] → [`meter`] → `session_model`.
-//! [`store`], [`live`] and [`access`] never name each other.
+//! Layers; dependencies only point down: [`server`], [`app`], [`routes`], [`metrics`] →
+//! [`sessions`], [`error`] → [`store`], [`live`], [`bundle`], [`access`], [`limits`], [`audit`],
+//! [`config`], [`permissions`], [`secure`], [`telemetry`] → [`meter`] → `session_model`. [`store`],
+//! [`live`] and [`access`] never name each other.
 
 pub mod access;
 pub mod app;

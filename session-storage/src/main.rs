@@ -1,7 +1,7 @@
-//! `session-storage`: arguments, configuration, service, exit code.
+//! The program `session-storage`: arguments, configuration, service, exit code.
 //!
-//! The exit codes are listed by `--help`. What is asked for goes to stdout, everything else to stderr; a closed pipe
-//! is no failure.
+//! `--help` lists the exit codes. Results go to stdout, everything else to stderr; a closed pipe is
+//! no failure.
 
 mod access_command;
 mod health_check;
@@ -25,13 +25,13 @@ const IN_USE: u8 = 3;
 const STORAGE: u8 = 4;
 const ADDRESS: u8 = 5;
 
-/// Why the process ends otherwise than as asked.
+/// Why the process failed.
 #[derive(Debug, thiserror::Error)]
 enum Failure {
-    /// An option is wrong.
+    /// An option is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The log could not be started.
+    /// Logging could not be started.
     #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// The service could not be run.
@@ -40,7 +40,7 @@ enum Failure {
     /// The keys could not be read or changed.
     #[error(transparent)]
     Access(#[from] FileError),
-    /// Anything else.
+    /// Any other error.
     #[error("{0:#}")]
     Other(#[from] anyhow::Error),
 }

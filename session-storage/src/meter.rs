@@ -1,49 +1,52 @@
-//! Counting that costs what is counted nothing: relaxed atomics, fixed buckets, no lock, no allocation.
+//! Metrics with negligible cost for the counting code: relaxed atomics, fixed buckets, no lock, no
+//! allocation.
 //!
-//! What is counted stays with who counts it; [`crate::metrics`] reads it when it is asked.
+//! Each component owns its metrics; [`crate::metrics`] reads them on request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// A number that only grows.
+/// A counter that only grows.
 #[derive(Debug, Default)]
 pub struct Counter(AtomicU64);
 
 impl Counter {
-    /// Adds one; from any thread.
+    /// Adds one; may be called from any thread.
     pub fn increment(&self) {
         self.add(1);
     }
 
-    /// Adds; from any thread.
+    /// Adds `n`; may be called from any thread.
     pub fn add(&self, n: u64) {
         self.0.fetch_add(n, Ordering::Relaxed);
     }
 
-    /// Adds, where one thread alone adds: the processor need not lock anything.
+    /// Adds `n` if only one thread ever adds: a plain load and store instead of a locked
+    /// instruction.
     pub fn add_alone(&self, n: u64) {
         self.0.store(self.0.load(Ordering::Relaxed).wrapping_add(n), Ordering::Relaxed);
     }
 
-    /// How much it is.
+    /// The current value.
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
     }
 }
 
-/// A histogram's upper bounds, inclusive, ascending, and what a unit of them is in the unit that is shown.
+/// The buckets of a histogram: inclusive upper bounds in ascending order, and the factor between
+/// the stored and the shown unit.
 #[derive(Debug)]
 pub struct Scale {
-    /// The bounds.
+    /// The upper bounds.
     pub bounds: &'static [u64],
-    /// How many make one of what is shown: 1e9 for nanoseconds shown as seconds.
+    /// How many stored units make one shown unit: 1e9 for nanoseconds shown as seconds.
     pub per_unit: f64,
 }
 
 const MICRO: u64 = 1_000;
 const MILLI: u64 = 1_000_000;
 
-/// Time, kept in nanoseconds and shown in seconds: 50 µs to 10 s.
+/// Durations, stored in nanoseconds and shown in seconds: 50 µs to 10 s.
 pub static SECONDS: Scale = Scale {
     bounds: &[
         50 * MICRO,
@@ -66,44 +69,44 @@ pub static SECONDS: Scale = Scale {
     per_unit: 1e9,
 };
 
-/// Numbers of things that come together: 1 to 10,000.
+/// Sizes of groups: 1 to 10,000.
 pub static COUNTS: Scale =
     Scale { bounds: &[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000], per_unit: 1.0 };
 
-/// Sizes of what is written at once: 1 KiB to 16 MiB.
+/// Sizes of single writes: 1 KiB to 16 MiB.
 pub static BYTES: Scale = Scale {
     bounds: &[1 << 10, 1 << 12, 1 << 14, 1 << 16, 1 << 18, 1 << 20, 1 << 22, 1 << 24],
     per_unit: 1.0,
 };
 
-/// How often something was how large.
+/// A histogram.
 #[derive(Debug)]
 pub struct Histogram {
     scale: &'static Scale,
-    /// One for each bound and one for what is above the last.
+    /// One bucket per bound and one for values above the last bound.
     buckets: Box<[Counter]>,
     sum: Counter,
 }
 
 impl Histogram {
-    /// An empty one.
+    /// Creates an empty histogram.
     pub fn new(scale: &'static Scale) -> Self {
         let buckets = (0..=scale.bounds.len()).map(|_| Counter::default()).collect();
         Self { scale, buckets, sum: Counter::default() }
     }
 
-    /// Counts a value, where one thread alone counts.
+    /// Records a value; only one thread may record.
     pub fn observe_alone(&self, value: u64) {
         self.buckets[self.scale.bounds.partition_point(|bound| *bound < value)].add_alone(1);
         self.sum.add_alone(value);
     }
 
-    /// The same for a time.
+    /// Records a duration; only one thread may record.
     pub fn time_alone(&self, time: Duration) {
         self.observe_alone(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// What was counted so far.
+    /// Reads what was recorded so far.
     pub fn read(&self) -> Reading {
         Reading {
             scale: self.scale,
@@ -113,7 +116,7 @@ impl Histogram {
     }
 }
 
-/// A histogram at one moment; those of several threads can be added up.
+/// The values of a histogram at one moment; those of several threads can be added up.
 #[derive(Clone, Debug)]
 pub struct Reading {
     scale: &'static Scale,
@@ -122,13 +125,14 @@ pub struct Reading {
 }
 
 impl Reading {
-    /// Adds another one of the same scale.
+    /// Adds another reading of the same scale.
     pub fn add(&mut self, other: &Reading) {
         self.buckets.iter_mut().zip(&other.buckets).for_each(|(mine, other)| *mine += other);
         self.sum += other.sum;
     }
 
-    /// How many were counted up to each bound, in the unit that is shown; `+Inf` is left to [`Self::count`].
+    /// Returns each bound, in the shown unit, with the number of values up to it. `+Inf` is not
+    /// included: its number is [`Self::count`].
     pub fn cumulative(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = self.scale.bounds.iter().map(|bound| *bound as f64 / self.scale.per_unit);
         let counts = self.buckets.iter().scan(0, |total, n| {
@@ -138,12 +142,12 @@ impl Reading {
         bounds.zip(counts)
     }
 
-    /// How many there were.
+    /// The number of values.
     pub fn count(&self) -> u64 {
         self.buckets.iter().sum()
     }
 
-    /// All of them together, in the unit that is shown.
+    /// The sum of all values, in the shown unit.
     pub fn sum(&self) -> f64 {
         self.sum as f64 / self.scale.per_unit
     }

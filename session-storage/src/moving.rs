@@ -1,4 +1,5 @@
-//! `retention`, `export`, `backup`, `import`, `restore`, `archive`: what they print, and their exit codes.
+//! Implements the commands `retention`, `export`, `backup`, `import`, `restore` and `archive`:
+//! their output and exit codes.
 
 use std::io::{self, Write as _};
 use std::path::Path;
@@ -18,7 +19,7 @@ fn options(config: &Config) -> Options {
     server::settings(config).store
 }
 
-/// A closed pipe is no failure.
+/// Prints a line; a closed pipe is no failure.
 fn say(line: &str) {
     let _ = writeln!(io::stdout(), "{line}");
 }
@@ -40,8 +41,8 @@ pub(super) fn retention(loaded: &Loaded, dry_run: bool) -> Result<u8, Failure> {
     Ok(0)
 }
 
-/// Where a command finds the key that it shows to the service, unless a file is named: never among the arguments, which
-/// everybody on the machine can read.
+/// The variable that holds the key a command sends to the service, unless a file is given. A key is
+/// never an argument, because every user of the machine can read those.
 const KEY_VARIABLE: &str = "SESSION_STORAGE_KEY";
 
 fn read_key(remote: &Remote) -> anyhow::Result<Option<String>> {
@@ -65,7 +66,7 @@ fn door<'c>(loaded: &'c Loaded, remote: &Remote) -> anyhow::Result<Door<'c>> {
     Ok(Door { config, is_directory_given, address, authorities, key: read_key(remote)? })
 }
 
-/// Tells if a service answers that keeps another directory than the one in which something was changed just now.
+/// Prints a note if the reachable service uses another directory than the one just changed.
 pub(super) fn tell_if_elsewhere(loaded: &Loaded) {
     match door(loaded, &Remote::default()) {
         Ok(door) => remark(&Vec::from_iter(door.elsewhere())),

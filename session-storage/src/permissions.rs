@@ -1,9 +1,10 @@
 //! File permissions: who on this machine may read what the service and its commands write.
 //!
-//! The process sets its umask before it writes anything, whatever umask it was started with, so every file and folder
-//! is covered, those of libraries too. Files that must never be shared (keys, the audit log, staging folders) have an
-//! explicit mode of 0600 or 0700 besides. A directory that is there already keeps its mode: the operator may have
-//! chosen it, so a wider one is only reported.
+//! The process sets its umask before it writes anything, whatever umask it was started with, so
+//! that every file and folder is covered, including those that libraries create. Files that must
+//! never be shared (keys, the audit log, staging folders) also have an explicit mode of 0600 or
+//! 0700. An existing directory keeps its mode, which the operator may have chosen; a wider mode is
+//! only reported.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -16,10 +17,10 @@ use crate::store::layout::Layout;
 
 /// The permission bits of the owner's group.
 const GROUP: u32 = 0o070;
-/// The permission bits of everybody else.
+/// The permission bits of all other users.
 const OTHERS: u32 = 0o007;
 
-/// Sets the umask of this process: 0077 or, for a group, 0027.
+/// Sets the umask of this process: 0077, or 0027 for a group.
 pub fn apply(mode: StorageMode) {
     let hidden = match mode {
         StorageMode::Private => Mode::RWXG | Mode::RWXO,
@@ -28,7 +29,7 @@ pub fn apply(mode: StorageMode) {
     rustix::process::umask(hidden);
 }
 
-/// Logs one warning if users whom `mode` keeps out can look into the storage directory.
+/// Logs one warning if users that `mode` excludes can read the storage directory.
 pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
     let Some(found) = mode_of(layout.root()) else { return };
     let path = layout.root().display();
@@ -39,7 +40,8 @@ pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
         );
     } else if mode == StorageMode::Private
         && found & GROUP != 0
-        // What the service makes is closed to the group; what an older version made may not be.
+        // Folders created by the service are closed to the group; those of an older version may not
+        // be.
         && mode_of(&layout.sessions()).is_some_and(|sessions| sessions & GROUP != 0)
     {
         tracing::warn!(

@@ -1,7 +1,9 @@
-//! `session-storage retention [--dry-run]`: what is beyond the bounds, told or deleted.
+//! Implements `session-storage retention [--dry-run]`, which lists or deletes the sessions beyond
+//! the retention limits.
 //!
-//! The dry run reads the metadata of all sessions, takes no lock and changes nothing: a service may be running.
-//! Without it the directory is opened as by the service, so that each deletion is an event of the journal.
+//! A dry run reads the metadata of all sessions, takes no lock and changes nothing, so a service
+//! may be running. Otherwise the directory is opened in the same way as by the service, so that
+//! each deletion is an event in the journal.
 
 use std::fs;
 use std::io::Write;
@@ -18,7 +20,8 @@ use crate::sessions::{Sessions, Settings};
 use crate::store::layout::{Layout, METADATA};
 use crate::store::retention::{Bound, Candidate, Policy, beyond};
 
-/// Tells what is beyond the bounds and, unless it is a dry run, deletes it; answers how many sessions went.
+/// Lists the sessions beyond the limits and, unless it is a dry run, deletes them; returns the
+/// number of deleted sessions.
 pub async fn run(
     settings: Settings,
     archive: Option<&str>,
@@ -58,7 +61,7 @@ fn list(picked: &[(Candidate, Bound)], out: &mut dyn Write) -> std::io::Result<(
     })
 }
 
-/// What is beyond the bounds as far as the files say.
+/// Finds the sessions beyond the limits from their files.
 fn stored_beyond(layout: &Layout, policy: Policy) -> anyhow::Result<Vec<(Candidate, Bound)>> {
     let mut sessions: Vec<(Timestamp, u64, SessionId, bool)> = Vec::new();
     for entry in fs::read_dir(layout.sessions()).context("failed to read `sessions`")? {

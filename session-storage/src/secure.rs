@@ -1,4 +1,4 @@
-//! TLS as a client of the service: whose certificate is believed, and what is said when it is not.
+//! TLS as a client of the service: which certificates are trusted, and how a failure is explained.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,21 +10,21 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-/// Whose certificate is believed.
+/// Which certificates are trusted.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Trust {
-    /// The one in this file alone, whatever name it bears and however old it is.
+    /// Only the one in this file, regardless of its name and expiry.
     Exactly(PathBuf),
-    /// Those of the authorities in this file.
+    /// Those issued by the authorities in this file.
     Authorities(PathBuf),
-    /// Those of the authorities that this machine trusts.
+    /// Those issued by the authorities that this machine trusts.
     Platform,
 }
 
-/// Why TLS cannot be begun.
+/// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TrustError {
-    /// A file of certificates cannot be read, or holds none.
+    /// A file of certificates cannot be read or holds none.
     #[error("failed to read certificates from `{path}`: {why}")]
     Unreadable {
         /// The file.
@@ -32,15 +32,15 @@ pub enum TrustError {
         /// What is wrong.
         why: String,
     },
-    /// The machine trusts nobody.
+    /// The machine has no trusted authorities.
     #[error("this machine has no certificates of authorities: name a file of them with --ca ({0})")]
     NoPlatform(String),
-    /// What was read cannot be used.
+    /// The certificates cannot be used.
     #[error("TLS cannot be begun: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// What a connection is begun with.
+/// Creates the configuration of TLS connections.
 pub fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let builder =
@@ -57,7 +57,7 @@ pub fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     Ok(Arc::new(config.with_no_client_auth()))
 }
 
-/// The certificates of a file, of which there is one at least.
+/// Reads the certificates of a file; there is at least one.
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
     let unreadable = |why: String| TrustError::Unreadable { path: path.to_owned(), why };
     let found: Vec<_> = CertificateDer::pem_file_iter(path)
@@ -88,7 +88,7 @@ fn platform() -> Result<RootCertStore, TrustError> {
     Ok(roots)
 }
 
-/// What an operator can do about a connection that was not made, if TLS was why.
+/// Explains what an operator can do about a connection that failed because of TLS.
 pub fn explain(error: &io::Error) -> Option<String> {
     let cause = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     let known = match cause {
@@ -116,7 +116,7 @@ pub fn explain(error: &io::Error) -> Option<String> {
     Some(known.to_owned())
 }
 
-/// Takes one certificate, from whoever proves to have its key.
+/// Accepts exactly one certificate, from a peer that proves to have its key.
 #[derive(Debug)]
 struct Only {
     provider: Arc<CryptoProvider>,

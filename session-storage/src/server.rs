@@ -1,8 +1,9 @@
-//! The service's life: open, listen, serve, stop.
+//! The lifecycle of the service: open, listen, serve, shut down.
 //!
-//! A stop refuses new connections, ends the live streams, lets requests in flight finish (idle connections are closed
-//! at once), syncs, and returns. It waits for the connections itself, because the framework looks for their end only
-//! once a second. A second signal returns at once.
+//! A shutdown refuses new connections, ends the live streams, lets requests in flight finish (idle
+//! connections are closed immediately), syncs, and returns. It waits for the connections itself,
+//! because the framework checks whether they have ended only once a second. A second signal ends
+//! the shutdown immediately.
 
 mod accept;
 mod crowd;
@@ -40,7 +41,7 @@ use listen::Listeners;
 use tls::Certificates;
 pub use tls::TlsError;
 
-/// Why the service ended other than as asked.
+/// Why the service failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
     /// The storage directory could not be opened.
@@ -51,7 +52,7 @@ pub enum ServerError {
     Listen {
         /// The address.
         address: String,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
     /// The archive cannot be used.
@@ -66,7 +67,7 @@ pub enum ServerError {
     /// The TLS certificate cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// Others could reach the service and nobody would be asked for a key.
+    /// Other machines could reach the service, and it would not require a key.
     #[error(
         "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key create` \
          (with `--init` before the first start), or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
@@ -75,21 +76,21 @@ pub enum ServerError {
     /// The clock is set to before 1970.
     #[error(transparent)]
     Clock(#[from] crate::clock::ClockError),
-    /// The system lets the process open too few files.
+    /// The limit of open files is too low.
     #[error(
         "the limit of open files is {limit}, and at least {least} are needed: raise it (`ulimit -n`, or `LimitNOFILE=` of \
          a systemd unit)"
     )]
     TooFewFiles {
-        /// How many there may be.
+        /// The limit.
         limit: usize,
-        /// How many would do.
+        /// The number needed.
         least: usize,
     },
     /// The keys could not be read.
     #[error(transparent)]
     Access(#[from] FileError),
-    /// The system refused something else, such as a thread or a signal handler.
+    /// Another operation of the system failed, such as creating a thread or a signal handler.
     #[error("failed to run the server: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -97,13 +98,13 @@ pub enum ServerError {
 /// How the service ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Ended {
-    /// Everything was finished and synced.
+    /// All requests were finished and everything was synced.
     InOrder,
-    /// A second signal cut it short.
+    /// A second signal ended the shutdown early.
     Forced,
 }
 
-/// Serves until a signal; tells `announce` one line for each address.
+/// Serves until a signal arrives; writes one line per address to `announce`.
 pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, ServerError> {
     crate::clock::check(std::time::SystemTime::now())?;
     let shares = share_out(loaded)?;
@@ -134,7 +135,7 @@ pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, Se
     outcome
 }
 
-/// Shares the descriptors out, and says so if there may be fewer connections than was asked for.
+/// Divides the file descriptors, and logs if fewer connections are possible than configured.
 fn share_out(loaded: &Loaded) -> Result<Shares, ServerError> {
     let limit = descriptors::raise();
     let config = &loaded.config;
@@ -153,7 +154,8 @@ fn share_out(loaded: &Loaded) -> Result<Shares, ServerError> {
     Ok(shares)
 }
 
-/// Whoever can reach the service may do everything while there is no key.
+/// Refuses to start where other machines can reach a service without a key, because such clients
+/// could do everything.
 fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError> {
     if access.is_on() || config.allow_anonymous || listen::is_loopback(&config.host, config.port)? {
         return Ok(());
@@ -195,7 +197,7 @@ async fn serve(
     outcome
 }
 
-/// What a stop has to do with.
+/// What a shutdown needs.
 struct Stop<'a> {
     config: &'a Config,
     sessions: &'a Arc<Sessions>,
@@ -241,12 +243,13 @@ impl Stop<'_> {
     }
 }
 
-/// Lets connections that were accepted just before the stop reach their worker and be counted.
+/// Waits until connections accepted just before the shutdown have reached their worker and are
+/// counted.
 async fn stopped_accepting() {
     tokio::time::sleep(Duration::from_millis(20)).await;
 }
 
-/// SIGTERM and SIGINT.
+/// The signals SIGTERM and SIGINT.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -265,7 +268,7 @@ impl Signals {
     }
 }
 
-/// What the configuration says of how the sessions are kept.
+/// Converts the configuration to the settings of the sessions.
 pub fn settings(config: &Config) -> Settings {
     Settings {
         store: Options {
@@ -291,7 +294,7 @@ pub fn settings(config: &Config) -> Settings {
     }
 }
 
-/// The same for a service that takes bodies, with the rules of its file.
+/// The settings of a service that accepts bodies: adds the redaction rules from their file.
 fn serving(config: &Config) -> Result<Settings, RulesError> {
     let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
     Ok(Settings { redaction: config.redaction.then(|| Arc::new(rules)), ..settings(config) })

@@ -1,4 +1,4 @@
-//! The log: to stderr, as text or JSON, filtered by `RUST_LOG`.
+//! Logging to stderr, as text or JSON, filtered by `RUST_LOG`.
 
 use std::io::IsTerminal as _;
 
@@ -7,29 +7,30 @@ use tracing_subscriber::util::{SubscriberInitExt as _, TryInitError};
 
 use crate::config::{Config, LogFormat};
 
-/// Why there is no log.
+/// Why logging could not be started.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
-    /// `RUST_LOG` is no filter.
+    /// `RUST_LOG` is not a valid filter.
     #[error(
         "RUST_LOG must be a filter such as `info` or `info,session_storage=debug`, not `{filter}`: {why}"
     )]
     Filter {
-        /// What was given.
+        /// The given filter.
         filter: String,
         /// What is wrong.
         why: String,
     },
-    /// There is a log already.
+    /// Logging was already started.
     #[error("failed to set up the log: {0}")]
     Init(#[from] TryInitError),
 }
 
-/// What a client sends wrongly is answered to it and is no error of the service, whatever the framework calls it;
-/// `RUST_LOG` comes after this and may say otherwise.
+/// The default filter for the framework. A malformed request is answered with an error and is no
+/// error of the service, whatever level the framework logs it at. `RUST_LOG` is applied after this
+/// filter and may override it.
 const FRAMEWORK: &str = "actix_http=off,actix_server=warn";
 
-/// Starts the log of this process.
+/// Starts logging in this process.
 pub fn init(config: &Config) -> Result<(), TelemetryError> {
     let filter = filter(&config.rust_log)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);

@@ -1,4 +1,4 @@
-//! The gate: from what somebody shows to who they are.
+//! Authentication: turns the credentials of a request into a [`Principal`].
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,33 +21,34 @@ use super::ticket::Tickets;
 use super::token::{self, ANYBODY, Claims, OPERATOR};
 use crate::clock::now;
 
-/// How many tokens that were verified are remembered.
+/// Capacity of the cache of verified tokens.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).expect("not zero");
 
-/// Why somebody is not let in.
+/// Why a request is not authenticated.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Denied {
-    /// Nothing was shown.
+    /// The request has no credentials.
     #[error("a key or token is required: `Authorization: Bearer …`")]
     Missing,
-    /// What was shown is nothing of ours.
+    /// The credentials match no key, token or ticket of this service.
     #[error("the key, token or ticket is not valid")]
     Invalid,
-    /// It was good once.
+    /// The credentials were valid and have expired.
     #[error("the key or token has expired")]
     Expired,
-    /// It was taken back.
+    /// The key was revoked, or the key or secret that a token or ticket depends on is no longer
+    /// valid.
     #[error("the key was revoked")]
     Revoked,
 }
 
-/// Who may do what, as the files say now. One for the whole service.
+/// Access control as the files define it now. One instance per service.
 pub struct Access {
     folder: Folder,
     ring: ArcSwap<Ring>,
-    /// Whether anybody is asked anything at all; once on, always on.
+    /// Whether requests need credentials; once set, it stays set.
     on: AtomicBool,
-    /// Grows with every change of the files.
+    /// Incremented by every reload of the files.
     generation: AtomicU64,
     reloading: Mutex<()>,
     tokens: Mutex<LruCache<[u8; 32], Arc<Principal>>>,
@@ -57,7 +58,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Reads the files; it is off if there is no key.
+    /// Reads the files. Access control is off if there is no key.
     pub fn open(folder: Folder) -> Result<Self, FileError> {
         let access = Self {
             folder,
@@ -74,9 +75,9 @@ impl Access {
         Ok(access)
     }
 
-    /// Reads the files again; on an error what was read before stays in force.
+    /// Reads the files again. On an error, the keys that were read before stay in force.
     pub fn reload(&self) -> Result<(), FileError> {
-        // What is read last is what stays in force.
+        // Reloads run one at a time, so that the newest reading is the one that stays in force.
         let _alone = self.reloading.lock();
         let (keys, signer) = (self.folder.read_keys()?, self.folder.read_token_secret()?);
         let before = self.ring.load();
@@ -96,7 +97,7 @@ impl Access {
         self.on.load(Ordering::Acquire)
     }
 
-    /// Grows with every change.
+    /// A counter that grows with every change.
     pub fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
@@ -105,12 +106,13 @@ impl Access {
         &self.folder
     }
 
-    /// Everybody, while it is off.
+    /// The principal of every request while access control is off.
     pub fn anonymous(&self) -> &Arc<Principal> {
         &self.anonymous
     }
 
-    /// Who comes with this key or token, or with nothing; `trusted`: through a door that lets in only those who may.
+    /// Authenticates a key or token, or a request without credentials. `trusted` means that the
+    /// request came over a listener that only permitted users can reach (the Unix socket).
     pub fn recognise(&self, shown: Option<&str>, trusted: bool) -> Result<Arc<Principal>, Denied> {
         if !self.is_on() {
             return Ok(Arc::clone(&self.anonymous));
@@ -133,7 +135,7 @@ impl Access {
         }
     }
 
-    /// A token that was verified lately is recognised by its hash.
+    /// Verifies a token. A recently verified token is recognised by its hash.
     fn token(&self, shown: &str, now: Timestamp) -> Result<Arc<Principal>, Denied> {
         let digest = Digest::of(shown).bytes();
         let remembered = self.tokens.lock().get(&digest).cloned();
@@ -152,19 +154,21 @@ impl Access {
         Ok(who)
     }
 
-    /// Who comes with this ticket.
+    /// Authenticates a ticket and uses it up.
     pub fn redeem(&self, ticket: &str) -> Result<Arc<Principal>, Denied> {
         let now = now();
         let who = self.tickets.redeem(ticket, now).ok_or(Denied::Invalid)?;
         if self.still_holds(&who, now) { Ok(who) } else { Err(Denied::Revoked) }
     }
 
-    /// A ticket for somebody, and when it ends; `None` if too many wait.
+    /// Issues a ticket for a principal and returns it with its expiry; `None` if too many tickets
+    /// are pending.
     pub fn ticket(&self, who: &Arc<Principal>) -> Result<Option<(String, Timestamp)>, NoRandomness> {
         self.tickets.issue(who, now())
     }
 
-    /// A token that somebody asks for, and when it ends. Blocks on the disk when it is the first one ever.
+    /// Issues a session token on behalf of a principal and returns it with its expiry. Blocks on
+    /// the disk; the first call ever also creates the signing secret.
     pub fn issue(
         &self,
         who: &Principal,
@@ -174,7 +178,8 @@ impl Access {
     ) -> Result<(String, Timestamp), FileError> {
         let subject = match &who.proof {
             Proof::Key { id, .. } => id.as_str(),
-            // No key has this name, so that the token ends with the time when nobody needed one.
+            // No key has this id, so a token issued while no key was needed ends once keys are
+            // required.
             Proof::Anonymous => ANYBODY,
             Proof::Door | Proof::Token { .. } => OPERATOR,
         };
@@ -186,7 +191,7 @@ impl Access {
         Ok((token::sign(&secret, &claims), claims.ends()))
     }
 
-    /// Whether somebody who was let in may stay.
+    /// Whether an authenticated principal still has access.
     pub fn still_holds(&self, who: &Principal, now: Timestamp) -> bool {
         match who.proof {
             Proof::Anonymous => !self.is_on(),
@@ -194,12 +199,12 @@ impl Access {
         }
     }
 
-    /// Until when somebody who was let in may stay, as things stand.
+    /// When an authenticated principal's access ends, according to the current keys.
     pub fn ends(&self, who: &Principal) -> Option<Timestamp> {
         self.ring.load().end_of(who)
     }
 
-    /// Writes down when each key was last used.
+    /// Stores when each key was last used, if that changed.
     pub fn write_last_used(&self) -> Result<(), FileError> {
         let times = self.ring.load().last_used();
         if times == last_used::read(&self.folder) {
@@ -225,17 +230,17 @@ fn verified(ring: &Ring, shown: &str) -> Result<Principal, Denied> {
     })
 }
 
-/// A token that was issued.
+/// An issued token.
 pub struct Issued {
-    /// The token itself, which is kept nowhere.
+    /// The token itself, which is stored nowhere.
     pub token: String,
     /// Its name in the audit log: `token:<id>`.
     pub name: String,
-    /// When it ends.
+    /// When it expires.
     pub ends: Timestamp,
 }
 
-/// A token that the operator asks for at the command line.
+/// Issues a token on behalf of the operator, at the command line.
 pub fn issue_as_operator(
     folder: &Folder,
     session: SessionId,
@@ -247,7 +252,7 @@ pub fn issue_as_operator(
     Ok(Issued { token, name: format!("token:{}", claims.jti), ends: claims.ends() })
 }
 
-/// Makes a key: its whole text, which is kept nowhere, and its id.
+/// Generates a key: its whole text, which is stored nowhere, and its id.
 pub fn new_key() -> Result<(String, String), NoRandomness> {
     let id = secret::new_id()?;
     Ok((secret::key_text(&id, &secret::new_secret()?), id))

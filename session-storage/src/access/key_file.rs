@@ -1,4 +1,5 @@
-//! The files of the room: read whole, replaced whole, changed by one process at a time, and nobody else's to read.
+//! The files in the `access` folder. Each is read whole, replaced whole, changed by one process at
+//! a time, and readable by its owner only.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,20 +9,20 @@ use std::path::{Path, PathBuf};
 use super::record::Keys;
 use super::secret::{self, NoRandomness};
 
-/// Why a file of the room cannot be used.
+/// Why a file in the `access` folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// The system refused something.
+    /// An operation of the file system failed.
     #[error("failed to {what} `{path}`: {source}")]
     Io {
-        /// What was tried.
+        /// The operation.
         what: &'static str,
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
-    /// It is not what it should be; whoever edited it has to mend it.
+    /// The file has invalid content; a person who edited it has to repair it.
     #[error("failed to read `{path}`: {why}")]
     Malformed {
         /// The file.
@@ -29,56 +30,56 @@ pub enum FileError {
         /// What is wrong.
         why: String,
     },
-    /// The directory is none that a service keeps.
+    /// The directory is no storage directory.
     #[error(
         "`{0}` is no storage directory: it has no `sessions`. Set STORAGE_PATH to the directory of the service; before \
          its first start `key create --init` makes it"
     )]
     NoDirectory(PathBuf),
-    /// There is no key of this id.
+    /// There is no key with this id.
     #[error("there is no key `{0}`; `session-storage key list` shows them all")]
     NoSuchKey(String),
-    /// The key has been revoked already.
+    /// The key has already been revoked.
     #[error("key `{0}` was revoked")]
     KeyRevoked(String),
-    /// No secret could be made.
+    /// No secret could be generated.
     #[error(transparent)]
     Random(#[from] NoRandomness),
 }
 
-/// Where the files are.
+/// The path of the `access` folder.
 #[derive(Clone, Debug)]
 pub struct Folder(PathBuf);
 
 impl Folder {
-    /// Below a storage directory.
+    /// Returns the folder inside a storage directory.
     pub fn below(storage: &Path) -> Self {
         Self(storage.join("access"))
     }
 
-    /// `keys.json`
+    /// The path of `keys.json`.
     pub fn keys(&self) -> PathBuf {
         self.0.join("keys.json")
     }
 
-    /// `token.secret`
+    /// The path of `token.secret`.
     pub fn token_secret(&self) -> PathBuf {
         self.0.join("token.secret")
     }
 
-    /// `last-used.json`
+    /// The path of `last-used.json`.
     pub fn last_used(&self) -> PathBuf {
         self.0.join("last-used.json")
     }
 
-    /// The keys; none if there is no file.
+    /// Reads the keys; there are none if there is no file.
     pub fn read_keys(&self) -> Result<Keys, FileError> {
         let path = self.keys();
         let Some(text) = read(&path)? else { return Ok(Keys::default()) };
         serde_json::from_str(&text).map_err(|error| FileError::Malformed { path, why: error.to_string() })
     }
 
-    /// Changes the keys while nobody else does.
+    /// Changes the keys under the lock of the folder.
     pub fn change_keys<T>(
         &self,
         change: impl FnOnce(&mut Keys) -> Result<T, FileError>,
@@ -92,7 +93,7 @@ impl Folder {
         Ok(changed)
     }
 
-    /// What tokens are signed with, if there is anything yet.
+    /// Reads the secret that signs tokens; `None` if none was created yet.
     pub fn read_token_secret(&self) -> Result<Option<Vec<u8>>, FileError> {
         let path = self.token_secret();
         let Some(text) = read(&path)? else { return Ok(None) };
@@ -101,7 +102,7 @@ impl Folder {
         secret.map(Some).ok_or_else(malformed)
     }
 
-    /// What tokens are signed with, made now if there is nothing yet.
+    /// Reads the secret that signs tokens, and creates it if there is none yet.
     pub fn token_secret_or_new(&self) -> Result<Vec<u8>, FileError> {
         if let Some(secret) = self.read_token_secret()? {
             return Ok(secret);
@@ -115,7 +116,7 @@ impl Folder {
             .ok_or_else(|| FileError::Malformed { path: self.token_secret(), why: "it went away".into() })
     }
 
-    /// Replaces what tokens are signed with: every token issued so far ends.
+    /// Replaces the secret that signs tokens, which invalidates every token issued so far.
     pub fn renew_token_secret(&self) -> Result<(), FileError> {
         let _lock = self.lock()?;
         self.replace(&self.token_secret(), secret::new_secret()?.as_bytes())
@@ -135,8 +136,8 @@ impl Folder {
         Ok(file)
     }
 
-    /// Replaces a file whole and for good; only its owner may read it. If root writes for a service that runs as
-    /// somebody else, the file belongs to whom the storage directory belongs.
+    /// Replaces a whole file durably; only its owner may read it. When root writes for a service
+    /// that runs as another user, the file is given to the owner of the storage directory.
     pub(super) fn replace(&self, path: &Path, bytes: &[u8]) -> Result<(), FileError> {
         let temporary = path.with_extension("tmp");
         let written = open(&temporary).and_then(|mut file| {
@@ -171,7 +172,8 @@ fn read(path: &Path) -> Result<Option<String>, FileError> {
     }
 }
 
-/// What root makes belongs to whoever the storage directory belongs to: the service runs as them.
+/// Gives a file that root created to the owner of the storage directory, because the service runs
+/// as that user.
 pub fn give_to_owner(path: &Path, storage: Option<&Path>) {
     if !rustix::process::geteuid().is_root() {
         return;
@@ -208,7 +210,7 @@ mod tests {
     #[test]
     fn what_root_makes_belongs_to_whom_the_storage_directory_belongs() {
         let dir = tempfile::tempdir().unwrap();
-        // Only root can give files away, and only there is anything to see.
+        // Only root can change a file's owner, so only then is there something to test.
         if chown(dir.path(), Some(4321), Some(4321)).is_err() {
             return;
         }

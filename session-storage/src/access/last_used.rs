@@ -1,5 +1,5 @@
-//! `last-used.json`: when each key was last used. Written now and then, never per request; losing it costs nothing
-//! but the answer to that question.
+//! `last-used.json`: when each key was last used. Written from time to time, not per request.
+//! Losing the file loses only this information.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,7 +8,8 @@ use session_model::Timestamp;
 
 use super::key_file::{FileError, Folder};
 
-/// By key id, in milliseconds since 1970; empty if there is no file, or none that can be read.
+/// Reads the times by key id, in milliseconds since 1970; empty if the file is missing or
+/// unreadable.
 pub(super) fn read(folder: &Folder) -> BTreeMap<String, i64> {
     let texts: BTreeMap<String, String> = fs::read(folder.last_used())
         .ok()
@@ -26,7 +27,7 @@ pub(super) fn write(folder: &Folder, times: &BTreeMap<String, i64>) -> Result<()
 }
 
 impl Folder {
-    /// When each key was last used, by its id; lags behind by up to half a minute.
+    /// When each key was last used, by key id; up to half a minute late.
     pub fn last_uses(&self) -> BTreeMap<String, Timestamp> {
         read(self).into_iter().map(|(id, at)| (id, Timestamp::from_millis(at))).collect()
     }

@@ -1,28 +1,32 @@
-//! Who may do what: keys, session tokens, tickets, and what each of them may touch.
+//! Access control: keys, session tokens, tickets, and what each of them permits.
 //!
 //! ```text
 //! $STORAGE_PATH/access/            mode 0700; every file 0600, replaced whole
-//! ├── keys.json                    the keys: hashes of their secrets, scopes, limits (written by the command line)
-//! ├── token.secret                 what session tokens are signed with (made at first use)
-//! ├── last-used.json               when each key was last used (written by the service, now and then)
+//! ├── keys.json                    the keys: hashes of their secrets, scopes, limits (written by
+//! │                                the command line)
+//! ├── token.secret                 the secret that signs session tokens (created at first use)
+//! ├── last-used.json               when each key was last used (written by the service from time
+//! │                                to time)
 //! └── .lock                        held while one of them is being changed
 //! ```
 //!
-//! Access control is **off** until there is a key: then everybody who reaches a listener may do everything, which is
-//! why a start on other than loopback addresses is refused without keys. Once `keys.json` has a key, of whatever
-//! state, it is **on** for as long as the service runs, on loopback too: revoking the last key, or removing the
-//! file, does not open the door.
+//! Access control is **off** until there is a key: then every client that reaches a listener may do
+//! everything, which is why the service refuses to start without keys on addresses other than
+//! loopback. Once `keys.json` has a key, in whatever status, access control is **on** for as long
+//! as the service runs, on loopback too: revoking the last key, or removing the file, does not turn
+//! it off.
 //!
-//! The service looks at the files every [`watch::EVERY`]; a change counts from then on, and ends the live streams of
-//! those who lost their leave.
+//! The service checks the files every [`watch::EVERY`]. A change is in force from then on, and it
+//! ends the live streams of clients that lost access.
 //!
 //! # Why no slow hash
-//! A secret is 256 bits from the system's generator. Guessing one is hopeless whatever the hash costs; what salts
-//! and slow hashes are for, choosing among the likely, does not apply. SHA-256 costs less than a microsecond on the
-//! path of each request, and what is stored cannot be turned back into a key.
+//! A secret has 256 bits from the system's random generator. Guessing one is infeasible whatever
+//! the hash costs. Salts and slow hashes protect secrets that can be guessed from a list of likely
+//! ones, which does not apply here. SHA-256 costs less than a microsecond per request, and a stored
+//! hash cannot be turned back into a key.
 //!
-//! This module knows neither HTTP nor sessions: it tells who somebody is; what a route asks of them stands in
-//! [`rule`], and `crate::app` asks.
+//! This module depends on neither HTTP nor sessions: it determines who the client is. [`rule`]
+//! defines what a route requires, and `crate::app` applies it.
 
 mod gate;
 pub mod key_file;

@@ -1,4 +1,4 @@
-//! Somebody who was recognised, and what they may do.
+//! An authenticated client and what it may do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -8,54 +8,55 @@ use session_model::{Reach, SessionId, Timestamp, UserId};
 use super::scope::{Role, Scope, Scopes};
 use super::secret::Digest;
 
-/// How somebody was recognised; what their leave hangs on.
+/// How a principal was authenticated; its access lasts as long as this is valid.
 #[derive(Clone, Debug)]
 pub(super) enum Proof {
-    /// Not at all: access control is off.
+    /// Not authenticated: access control is off.
     Anonymous,
-    /// By the door they came through.
+    /// Authenticated by the listener: the Unix socket.
     Door,
-    /// By this secret of this key.
+    /// Authenticated by this secret of this key.
     Key {
         /// The key's id.
         id: String,
         /// The hash of the secret.
         digest: Digest,
     },
-    /// By a token.
+    /// Authenticated by a token.
     Token {
-        /// The key that asked for it; none: the operator, at the command line.
+        /// The key that issued the token; `None` if the operator issued it at the command line.
         issuer: Option<String>,
-        /// The hash of the secret that signed it.
+        /// The hash of the secret that signed the token.
         signed_by: Digest,
     },
 }
 
-/// When a key was last used, in milliseconds since 1970; 0: never.
+/// When a key was last used, in milliseconds since 1970; 0 means never.
 pub(super) type Used = Arc<AtomicI64>;
 
-/// Somebody.
+/// An authenticated client.
 #[derive(Debug)]
 pub struct Principal {
-    /// The name in the audit log: the key's id, `token:<id>`, `socket` or `anonymous`. Never a secret.
+    /// The name in the audit log: the key's id, `token:<id>`, `socket` or `anonymous`. Never a
+    /// secret.
     pub name: Arc<str>,
-    /// What they may do.
+    /// The permitted kinds of operation.
     pub scopes: Scopes,
-    /// To which sessions; `None`: all.
+    /// The sessions it may access; `None` means all.
     pub reach: Option<Arc<Reach>>,
-    /// Until when.
+    /// When its access expires.
     pub until: Option<Timestamp>,
     pub(super) proof: Proof,
     pub(super) used: Option<Used>,
 }
 
 impl Principal {
-    /// Everybody, while access control is off.
+    /// The principal of every request while access control is off.
     pub(super) fn anonymous() -> Arc<Self> {
         Self::unlimited("anonymous", Proof::Anonymous)
     }
 
-    /// Whoever may open the Unix socket.
+    /// The principal of every process that may open the Unix socket.
     pub(super) fn of_the_socket() -> Arc<Self> {
         Self::unlimited("socket", Proof::Door)
     }
@@ -65,7 +66,8 @@ impl Principal {
         Arc::new(Self { name: name.into(), scopes, reach: None, until: None, proof, used: None })
     }
 
-    /// Notes that the key is in use; to the second, so that a busy key is seldom written to.
+    /// Records that the key was used. Updates at most once a second, so that a busy key rarely
+    /// causes a write.
     pub(super) fn touch(&self, now: Timestamp) {
         let Some(used) = &self.used else { return };
         if now.as_millis() - used.load(Ordering::Relaxed) >= 1000 {
@@ -73,12 +75,12 @@ impl Principal {
         }
     }
 
-    /// Whether they may do this at all.
+    /// Whether it may perform this kind of operation on some session.
     pub fn may(&self, scope: Scope) -> bool {
         self.scopes.allow(scope)
     }
 
-    /// Whether this session, of this user, concerns them.
+    /// Whether it may access this session of this user.
     pub fn reaches(&self, id: &SessionId, user: &UserId) -> bool {
         self.reach.as_ref().is_none_or(|reach| reach.covers(id, user))
     }

@@ -1,4 +1,4 @@
-//! A key as it is stored, and what can be done to the list of them. Pure.
+//! The stored form of a key and the operations on the list of keys. Pure.
 
 use serde::{Deserialize, Serialize};
 use session_model::{Reach, SessionId, Timestamp, UserId};
@@ -6,13 +6,14 @@ use session_model::{Reach, SessionId, Timestamp, UserId};
 use super::scope::{Scope, Scopes};
 use super::secret::Digest;
 
-/// What `keys.json` holds.
+/// The content of `keys.json`.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub struct Keys {
-    /// Its kind and version.
+    /// The schema name and version.
     #[serde(rename = "$schema")]
     schema: String,
-    /// The keys, the oldest first; a revoked one stays, so that its name is known in the audit log.
+    /// The keys, oldest first. A revoked key stays, so that its id can be resolved in the audit
+    /// log.
     pub keys: Vec<Record>,
 }
 
@@ -22,68 +23,69 @@ impl Default for Keys {
     }
 }
 
-/// One key.
+/// A stored key.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 #[serde(rename_all = "camelCase")]
 pub struct Record {
-    /// Its name in lists and in the audit log.
+    /// The id, used in lists and in the audit log.
     pub id: String,
-    /// What people call it.
+    /// The human-readable name.
     pub name: String,
-    /// What it may do.
+    /// The permitted kinds of operation.
     pub scopes: Vec<Scope>,
-    /// Whose sessions it may touch. With all three lists empty: every session.
+    /// Users whose sessions it may access. If all three lists are empty, it may access every
+    /// session.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<String>,
-    /// How the ids begin of those that it may touch.
+    /// Prefixes of the ids of sessions that it may access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefixes: Vec<String>,
-    /// Which it may touch by their ids.
+    /// Ids of single sessions that it may access.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sessions: Vec<SessionId>,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "text")]
     pub created: Timestamp,
-    /// From when on it is no longer valid.
+    /// When it expires.
     #[serde(default, with = "text_or_none", skip_serializing_if = "Option::is_none")]
     pub expires: Option<Timestamp>,
     /// When it was revoked.
     #[serde(default, with = "text_or_none", skip_serializing_if = "Option::is_none")]
     pub revoked: Option<Timestamp>,
-    /// Its secrets: one, and after a rotation for a while the one before.
+    /// Its secrets: one, and after a rotation also the previous ones until they expire.
     pub secrets: Vec<Stored>,
 }
 
-/// A secret as it is stored.
+/// A stored secret.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Stored {
     /// The hash of the whole key.
     pub sha256: String,
-    /// Until when it is good, once another has taken its place.
+    /// When it expires, once a newer secret has replaced it.
     #[serde(default, with = "text_or_none", skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
 }
 
 impl Stored {
-    /// Of a key as it is shown.
+    /// Creates the stored form of a whole key as it is shown to people.
     pub fn of(key: &str) -> Self {
         Self { sha256: Digest::of(key).hex(), until: None }
     }
 }
 
-/// How a key stands at a moment.
+/// The status of a key at a point in time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Standing {
-    /// Good.
+    /// Valid.
     Active,
-    /// Its time is over.
+    /// Past its expiry.
     Expired,
-    /// Taken back.
+    /// Revoked.
     Revoked,
 }
 
 impl Record {
-    /// Whether it is good at this moment.
+    /// The status of the key at this time.
     pub fn standing(&self, now: Timestamp) -> Standing {
         if self.revoked.is_some() {
             return Standing::Revoked;
@@ -91,19 +93,19 @@ impl Record {
         if self.expires.is_some_and(|end| end <= now) { Standing::Expired } else { Standing::Active }
     }
 
-    /// What it may do.
+    /// The permitted kinds of operation as a set.
     pub fn scopes(&self) -> Scopes {
         Scopes::of(self.scopes.iter().copied())
     }
 
-    /// What it may touch; `None`: everything.
+    /// The sessions that it may access; `None` means all.
     pub fn reach(&self) -> Option<Reach> {
         let users = self.users.iter().map(|user| UserId::stored(user)).collect();
         let reach = Reach::new(users, self.prefixes.clone(), self.sessions.clone());
         (!reach.is_empty()).then_some(reach)
     }
 
-    /// Puts another secret first; those before it are good until `until`.
+    /// Adds a new secret in first place; the older ones expire at `until` at the latest.
     pub fn rotate(&mut self, key: &str, now: Timestamp, until: Timestamp) {
         self.secrets.retain(|secret| secret.until.is_none_or(|end| end > now));
         for old in &mut self.secrets {
@@ -114,13 +116,13 @@ impl Record {
 }
 
 impl Keys {
-    /// The key of this id.
+    /// Finds the key with this id.
     pub fn find(&mut self, id: &str) -> Option<&mut Record> {
         self.keys.iter_mut().find(|key| key.id == id)
     }
 }
 
-/// A point in time as text.
+/// Serializes a timestamp as text.
 mod text {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use session_model::Timestamp;
@@ -136,7 +138,7 @@ mod text {
     }
 }
 
-/// The same where there may be none.
+/// Serializes an optional timestamp as text.
 mod text_or_none {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
     use session_model::Timestamp;

@@ -1,4 +1,4 @@
-//! The keys in memory: made whole from the files, and replaced whole when they change.
+//! The keys in memory: built from the files, and replaced as a whole when the files change.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::principal::{Principal, Proof, Used};
 use super::record::{Keys, Record, Standing};
 use super::secret::{self, Digest};
 
-/// Every key by its id, and what tokens are signed with.
+/// All keys by id, and the key that verifies tokens.
 #[derive(Default)]
 pub(super) struct Ring {
     keys: HashMap<String, Key>,
@@ -21,22 +21,23 @@ pub(super) struct Ring {
 struct Key {
     record: Record,
     used: Used,
-    /// Who comes with each of its secrets.
+    /// The principal of each of the key's secrets.
     holders: Vec<(Digest, Arc<Principal>)>,
 }
 
-/// What became of a credential.
+/// The result of looking up a key.
 pub(super) enum Found {
-    /// Somebody.
+    /// A valid key, with its principal.
     Good(Arc<Principal>),
-    /// A key of ours that is no longer good.
+    /// A known key that is no longer valid.
     Past(Standing),
-    /// None of ours.
+    /// No known key.
     Unknown,
 }
 
 impl Ring {
-    /// From what the files hold. The keys that were there before keep their last use.
+    /// Builds the ring from the content of the files. Keys that were there before keep their time
+    /// of last use.
     pub(super) fn new(
         keys: Keys,
         signer: Option<&[u8]>,
@@ -57,7 +58,7 @@ impl Ring {
         self.keys.is_empty()
     }
 
-    /// Whose key this is.
+    /// Looks up the principal of a key.
     pub(super) fn key(&self, text: &str, now: Timestamp) -> Found {
         let Some(key) = secret::key_id(text).and_then(|id| self.keys.get(id)) else { return Found::Unknown };
         let digest = Digest::of(text);
@@ -71,17 +72,17 @@ impl Ring {
         }
     }
 
-    /// What tokens are verified with.
+    /// The key that verifies tokens.
     pub(super) fn signer(&self) -> Option<&(hmac::Key, Digest)> {
         self.signer.as_ref()
     }
 
-    /// Whether a key may still be used.
+    /// Whether a key is valid.
     pub(super) fn is_active(&self, id: &str, now: Timestamp) -> bool {
         self.keys.get(id).is_some_and(|key| key.record.standing(now) == Standing::Active)
     }
 
-    /// Whether somebody who was recognised before would be recognised again, with the same rights.
+    /// Whether a principal would be authenticated again now, with the same permissions.
     pub(super) fn still_knows(&self, who: &Principal, now: Timestamp) -> bool {
         match &who.proof {
             Proof::Anonymous => false,
@@ -103,14 +104,15 @@ impl Ring {
         }
     }
 
-    /// When somebody's leave ends as things stand now: a rotation may have set an end that was not there before.
+    /// When a principal's access ends according to the current keys: a rotation may have added an
+    /// expiry.
     pub(super) fn end_of(&self, who: &Principal) -> Option<Timestamp> {
         let Proof::Key { id, digest } = &who.proof else { return who.until };
         let holder = self.keys.get(id)?.holders.iter().find(|(held, _)| held.is(digest))?;
         holder.1.until
     }
 
-    /// When each key was last used, as far as it ever was.
+    /// When each key was last used; keys that were never used are left out.
     pub(super) fn last_used(&self) -> BTreeMap<String, i64> {
         let uses = self.keys.iter().map(|(id, key)| (id.clone(), key.used.load(Ordering::Relaxed)));
         uses.filter(|(_, at)| *at > 0).collect()

@@ -1,4 +1,4 @@
-//! What a route asks of whoever comes. Pure: the one place where it is decided.
+//! What a route requires of the client. Pure; access is decided here and nowhere else.
 
 use std::fmt;
 
@@ -7,32 +7,35 @@ use session_model::{SessionId, UserId};
 use super::principal::Principal;
 use super::scope::Scope;
 
-/// What a route asks. Each row of the table of routes has one.
+/// What a route requires. Each row of the table of routes has one.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Rule {
-    /// Nothing: it shows nothing of any session.
+    /// No requirement: the route shows nothing of any session.
     Open,
-    /// The scope, for the session that the path names. One that is out of reach is answered like one that is not there.
+    /// The scope, for the session in the path. A session that the client may not access is answered
+    /// as if it did not exist.
     Session(Scope),
-    /// The scope; the handler sees to it that nothing out of reach is shown or touched.
+    /// The scope; the handler makes sure that only sessions the client may access are shown or
+    /// changed.
     Filtered(Scope),
-    /// The scope, and no limit to some sessions: it tells about all of them.
+    /// The scope and access to all sessions, because the route reports on all of them.
     Whole(Scope),
 }
 
-/// What comes of it.
+/// The decision about a request.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Verdict {
-    /// Go on.
+    /// The request may proceed.
     Allowed,
-    /// Not with these scopes; says nothing about any session.
+    /// The client may not make this request. Reveals nothing about any session.
     Forbidden,
-    /// As if the session were not there.
+    /// The request is answered as if the session did not exist.
     Unknown,
 }
 
 impl Rule {
-    /// Decides. `user` tells whose a session is, if there is one; it is asked only if the answer depends on it.
+    /// Decides whether the request is allowed. `user` returns the owner of a session, if the
+    /// session exists; it is called only if the decision depends on it.
     pub fn judge(
         self,
         who: &Principal,
@@ -58,7 +61,7 @@ const fn allowed_if(allowed: bool) -> Verdict {
 }
 
 impl fmt::Display for Rule {
-    /// For people who read the list of routes.
+    /// Formats the rule for the list of routes.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Open => f.write_str("open"),

@@ -1,27 +1,28 @@
-//! What one may do at all; which sessions it may be done to is another question, see [`session_model::Reach`].
+//! Kinds of operation that a client may perform. Which sessions it may perform them on is separate,
+//! see [`session_model::Reach`].
 
 use serde::{Deserialize, Serialize};
 
-/// A kind of doing.
+/// A kind of operation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
-    /// Add to a session's history: create it, append to it, change its state, end it. Nothing is taken away and
-    /// nothing of it is read.
+    /// Adds to a session: creates it, appends to it, changes its state, ends it. Removes nothing
+    /// and reads nothing.
     Append,
-    /// See sessions, lists, statistics, events.
+    /// Reads sessions, lists, statistics and events.
     Read,
-    /// Append, and delete sessions.
+    /// Everything that `append` permits, and deletes sessions.
     Write,
-    /// Everything, and issue session tokens.
+    /// Everything, including issuing session tokens.
     Admin,
 }
 
 impl Scope {
-    /// Every one.
+    /// All scopes.
     pub const ALL: [Self; 4] = [Self::Append, Self::Read, Self::Write, Self::Admin];
 
-    /// Its name.
+    /// The name of the scope.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Append => "append",
@@ -31,7 +32,7 @@ impl Scope {
         }
     }
 
-    /// The scope of this name.
+    /// Returns the scope with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|scope| scope.as_str() == text)
     }
@@ -41,17 +42,18 @@ impl Scope {
     }
 }
 
-/// Some scopes.
+/// A set of scopes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Scopes(u8);
 
 impl Scopes {
-    /// These.
+    /// Creates a set.
     pub fn of(scopes: impl IntoIterator<Item = Scope>) -> Self {
         Self(scopes.into_iter().fold(0, |bits, scope| bits | scope.bit()))
     }
 
-    /// Whether one of them allows this: `write` includes `append`, `admin` everything.
+    /// Whether the set permits this scope: `write` includes `append`, and `admin` includes
+    /// everything.
     pub const fn allow(self, scope: Scope) -> bool {
         let enough = match scope {
             Scope::Append => Scope::Append.bit() | Scope::Write.bit() | Scope::Admin.bit(),
@@ -60,33 +62,33 @@ impl Scopes {
         self.0 & enough != 0
     }
 
-    /// Each of them as it was given.
+    /// Lists the scopes as they were given, without those that they include.
     pub fn list(self) -> Vec<Scope> {
         Scope::ALL.into_iter().filter(|scope| self.0 & scope.bit() != 0).collect()
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub const fn is_empty(self) -> bool {
         self.0 == 0
     }
 }
 
-/// A set of scopes with a name.
+/// A named set of scopes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Role {
-    /// Looks.
+    /// Reads.
     Viewer,
-    /// Looks and changes.
+    /// Reads and writes.
     Editor,
-    /// Everything.
+    /// May do everything.
     Admin,
 }
 
 impl Role {
-    /// Every one.
+    /// All roles.
     pub const ALL: [Self; 3] = [Self::Viewer, Self::Editor, Self::Admin];
 
-    /// Its name.
+    /// The name of the role.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Viewer => "viewer",
@@ -95,12 +97,12 @@ impl Role {
         }
     }
 
-    /// The role of this name.
+    /// Returns the role with this name.
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|role| role.as_str() == text)
     }
 
-    /// What it may do.
+    /// The scopes of the role.
     pub fn scopes(self) -> Scopes {
         match self {
             Self::Viewer => Scopes::of([Scope::Read]),

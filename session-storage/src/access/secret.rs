@@ -1,4 +1,4 @@
-//! Secrets: made at random, shown once, kept as hashes, compared in constant time.
+//! Secrets: generated at random, shown once, stored as hashes, compared in constant time.
 
 use std::fmt;
 
@@ -6,14 +6,14 @@ use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
 use subtle::ConstantTimeEq as _;
 
-/// How the text of a key begins, so that people and scanners know one when they see it.
+/// The prefix of every key, by which people and secret scanners recognise one.
 pub const KEY_PREFIX: &str = "ssk_";
-/// The bytes of a secret.
+/// The length of a secret in bytes.
 const BYTES: usize = 32;
-/// The bytes of an id: a name, not a secret.
+/// The length of an id in bytes. An id is a name, not a secret.
 const ID_BYTES: usize = 6;
 
-/// The system's generator gave nothing.
+/// The system's random generator failed.
 #[derive(Debug, thiserror::Error)]
 #[error("failed to get random bytes from the system")]
 pub struct NoRandomness;
@@ -23,34 +23,34 @@ pub struct NoRandomness;
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// Of a secret as it is shown.
+    /// Hashes a secret given as the text that is shown.
     pub fn of(secret: &str) -> Self {
         Self::of_bytes(secret.as_bytes())
     }
 
-    /// Of a secret as bytes.
+    /// Hashes a secret given as bytes.
     pub fn of_bytes(secret: &[u8]) -> Self {
         let mut bytes = [0; 32];
         bytes.copy_from_slice(digest(&SHA256, secret).as_ref());
         Self(bytes)
     }
 
-    /// Whether both are the same, in a time that does not tell where they differ.
+    /// Compares two digests in constant time.
     pub fn is(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 
-    /// As text.
+    /// Formats the digest as hexadecimal text.
     pub fn hex(&self) -> String {
         hex(&self.0)
     }
 
-    /// From text.
+    /// Parses hexadecimal text.
     pub fn parse(text: &str) -> Option<Self> {
         Some(Self(unhex(text)?.try_into().ok()?))
     }
 
-    /// Its bytes, for tables.
+    /// The digest's bytes, for use as a table key.
     pub fn bytes(&self) -> [u8; 32] {
         self.0
     }
@@ -62,29 +62,29 @@ impl fmt::Debug for Digest {
     }
 }
 
-/// Random bytes as hexadecimal digits.
+/// Generates random bytes as hexadecimal digits.
 fn random(bytes: usize) -> Result<String, NoRandomness> {
     let mut drawn = vec![0; bytes];
     SystemRandom::new().fill(&mut drawn).map_err(|_| NoRandomness)?;
     Ok(hex(&drawn))
 }
 
-/// A name for a key, a token.
+/// Generates an id for a key or token.
 pub fn new_id() -> Result<String, NoRandomness> {
     random(ID_BYTES)
 }
 
-/// 256 random bits as text.
+/// Generates a secret: 256 random bits as text.
 pub fn new_secret() -> Result<String, NoRandomness> {
     random(BYTES)
 }
 
-/// The whole text of a key: `ssk_<id>_<secret>`.
+/// Composes the whole text of a key: `ssk_<id>_<secret>`.
 pub fn key_text(id: &str, secret: &str) -> String {
     format!("{KEY_PREFIX}{id}_{secret}")
 }
 
-/// The id in the text of a key; `None` if it is no key.
+/// Extracts the id from the text of a key; `None` if the text is no key.
 pub fn key_id(text: &str) -> Option<&str> {
     let (id, secret) = text.strip_prefix(KEY_PREFIX)?.split_once('_')?;
     (id.len() == ID_BYTES * 2 && secret.len() == BYTES * 2).then_some(id)
@@ -98,7 +98,7 @@ fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Bytes from hexadecimal digits.
+/// Decodes hexadecimal digits.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;

@@ -1,4 +1,5 @@
-//! Tickets: what a browser puts into an address, where a key must never be. Good once, and for a moment.
+//! Tickets: single-use, short-lived credentials that a browser puts into a URL, where a key must
+//! never be.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,12 +11,12 @@ use session_model::Timestamp;
 use super::principal::Principal;
 use super::secret::{self, Digest, NoRandomness};
 
-/// How long a ticket may wait for its use.
+/// How long an unused ticket is valid.
 pub(super) const LIFETIME: Duration = Duration::from_secs(30);
-/// How many may wait at a time.
+/// The maximum number of unused tickets.
 const WAITING: usize = 10_000;
 
-/// The tickets that wait.
+/// The unused tickets.
 #[derive(Default)]
 pub(super) struct Tickets(Mutex<HashMap<[u8; 32], Waiting>>);
 
@@ -25,7 +26,8 @@ struct Waiting {
 }
 
 impl Tickets {
-    /// One for somebody, with its end; `None` if too many wait.
+    /// Issues a ticket for a principal, with its expiry; `None` if there are too many unused
+    /// tickets.
     pub(super) fn issue(
         &self,
         who: &Arc<Principal>,
@@ -44,8 +46,8 @@ impl Tickets {
         Ok(Some((ticket, until)))
     }
 
-    /// Whose it is; it is used up whatever comes of it. It is looked for by its hash, so that how long that takes
-    /// tells nothing about it.
+    /// Returns the principal of a ticket and uses the ticket up, even if it has expired. Tickets
+    /// are looked up by hash, so that the time of the lookup reveals nothing about a valid ticket.
     pub(super) fn redeem(&self, ticket: &str, now: Timestamp) -> Option<Arc<Principal>> {
         let waiting = self.0.lock().remove(&Digest::of(ticket).bytes())?;
         (waiting.until > now).then_some(waiting.who)

@@ -1,8 +1,10 @@
-//! Session tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256, good for one session and a short while.
+//! Session tokens: JSON Web Tokens (RFC 7519) signed with HMAC-SHA256, valid for one session and a
+//! short time.
 //!
-//! Nothing else of the standard is spoken: a header that names another algorithm, or asks for an extension, is
-//! refused before anything is believed. A token is not stored anywhere; it ends with its time, with the key that
-//! asked for it, or with the secret that signed it.
+//! Nothing else of the standard is supported: a token whose header names another algorithm or
+//! requires an extension is refused before its claims are read. Tokens are not stored. A token ends
+//! when it expires, when the key that issued it is no longer valid, or when the secret that signed
+//! it is replaced.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
@@ -14,13 +16,13 @@ use super::scope::{Scope, Scopes};
 use super::secret::{self, NoRandomness};
 
 const HEADER: &str = r#"{"alg":"HS256","typ":"JWT"}"#;
-/// Who issues them.
+/// The issuer of every token.
 const ISSUER: &str = "session-storage";
-/// The longest token that is looked at.
+/// The maximum length of a token; longer ones are not verified.
 const LONGEST: usize = 2048;
-/// The subject of those that the operator issues at the command line.
+/// The subject of tokens that the operator issues at the command line.
 pub const OPERATOR: &str = "operator";
-/// The subject of those that anybody asked for while no key was needed; no key is ever called so.
+/// The subject of tokens issued while no key was needed; no key has this id.
 pub const ANYBODY: &str = "anonymous";
 
 #[derive(Deserialize)]
@@ -29,26 +31,26 @@ struct Header {
     crit: Option<serde_json::Value>,
 }
 
-/// What a token says.
+/// The claims of a token.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Eq, Debug)]
 pub struct Claims {
     iss: String,
-    /// The key that asked for it, or [`OPERATOR`].
+    /// The id of the key that issued it, or [`OPERATOR`].
     pub sub: String,
-    /// Its own name.
+    /// The token's own id.
     pub jti: String,
-    /// The session.
+    /// The session that it gives access to.
     pub sid: SessionId,
-    /// What may be done to it: scopes, with blanks between.
+    /// The permitted scopes, separated by spaces.
     pub scope: String,
     /// When it was issued, in seconds since 1970.
     pub iat: i64,
-    /// When it ends.
+    /// When it expires, in seconds since 1970.
     pub exp: i64,
 }
 
 impl Claims {
-    /// For a session, from now on.
+    /// Creates the claims for a session, valid from now on.
     pub fn new(
         subject: &str,
         session: SessionId,
@@ -69,23 +71,23 @@ impl Claims {
         })
     }
 
-    /// What may be done; `None` if it names what is no scope.
+    /// Parses the permitted scopes; `None` if one of them is unknown.
     pub fn scopes(&self) -> Option<Scopes> {
         self.scope.split_whitespace().map(Scope::parse).collect::<Option<Vec<_>>>().map(Scopes::of)
     }
 
-    /// When it ends.
+    /// When the token expires.
     pub fn ends(&self) -> Timestamp {
         Timestamp::from_millis(self.exp.saturating_mul(1000))
     }
 }
 
-/// Whether a text looks like a token at all.
+/// Whether a text has the form of a token.
 pub fn is_token(text: &str) -> bool {
     text.len() <= LONGEST && text.bytes().filter(|byte| *byte == b'.').count() == 2
 }
 
-/// Signs with a secret.
+/// Signs the claims with a secret.
 pub fn sign(secret: &[u8], claims: &Claims) -> String {
     let body = serde_json::to_vec(claims).expect("texts and numbers always serialize");
     let mut token = format!("{}.{}", BASE64.encode(HEADER), BASE64.encode(body));
@@ -95,8 +97,8 @@ pub fn sign(secret: &[u8], claims: &Claims) -> String {
     token
 }
 
-/// What a token says, if it was signed with this secret; its time is the caller's to look at. The signature is
-/// compared in constant time.
+/// Verifies a token's signature in constant time and returns its claims. The caller checks the
+/// expiry.
 pub fn verify(key: &hmac::Key, token: &str) -> Option<Claims> {
     if !is_token(token) {
         return None;

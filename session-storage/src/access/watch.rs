@@ -1,4 +1,4 @@
-//! Watching the files: what the command line changes counts at once.
+//! Watches the files, so that changes made at the command line take effect within [`EVERY`].
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use super::gate::Access;
 
-/// How often the files are looked at.
+/// How often the files are checked.
 pub const EVERY: Duration = Duration::from_millis(200);
-/// How many looks go by until the last uses are written down.
+/// After how many checks the times of last use are stored.
 const LOOKS: u32 = 150;
 
-/// What tells one content of a file from the next: it is replaced whole each time.
+/// Identifies one version of a file, which is always replaced as a whole.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
 fn stamp(path: &Path) -> Stamp {
@@ -25,11 +25,11 @@ fn stamps(access: &Access) -> [Stamp; 2] {
     [stamp(&access.folder().keys()), stamp(&access.folder().token_secret())]
 }
 
-/// Follows the files until it is dropped; `changed` is called after each change. A file that cannot be read leaves
-/// in force what was read before.
+/// Watches the files until the future is dropped; `changed` is called after each change. If a file
+/// cannot be read, the previous content stays in force.
 pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
     let mut seen = stamps(&access);
-    // What changed between the first reading and the first look counts as well.
+    // Includes changes made between the first reading and this first check.
     reload(&access).await;
     changed();
     let mut looks = 0;
@@ -58,7 +58,7 @@ async fn reload(access: &Arc<Access>) {
     tracing::error!(error, "the keys could not be read; those read before stay in force");
 }
 
-/// Writes the last uses down; also what a stop does last.
+/// Stores the times of last use; also the last step of a shutdown.
 pub async fn write_last_used(access: &Arc<Access>) {
     let access = Arc::clone(access);
     if let Ok(Err(error)) = actix_web::web::block(move || access.write_last_used()).await {

@@ -1,4 +1,4 @@
-//! Without the feature there is no archive, and saying so is all there is.
+//! The archive in a build without the feature `archive`: every attempt to open one is refused.
 
 use std::path::Path;
 
@@ -7,29 +7,29 @@ use session_model::SessionId;
 use super::{ArchiveError, Archived};
 use crate::bundle::Manifest;
 
-/// An archive, of which there is none.
+/// An archive that cannot exist.
 #[derive(Clone, Debug)]
 pub enum Archive {}
 
 impl Archive {
-    /// Refuses.
+    /// Always fails with [`ArchiveError::Absent`].
     pub fn open(_: &str) -> Result<Self, ArchiveError> {
         Err(ArchiveError::Absent)
     }
 
-    /// There is none to put into.
+    /// Never called: there is no archive to store into.
     #[expect(clippy::unused_async, reason = "as where there is one")]
     pub async fn put(&self, _: &SessionId, _: &Manifest, _: &Path) -> Result<Archived, ArchiveError> {
         match *self {}
     }
 
-    /// There is none to list.
+    /// Never called: there is no archive to list.
     #[expect(clippy::unused_async, reason = "as where there is one")]
     pub async fn list(&self, _: Option<&SessionId>) -> Result<Vec<Archived>, ArchiveError> {
         match *self {}
     }
 
-    /// There is none to fetch from.
+    /// Never called: there is no archive to fetch from.
     #[expect(clippy::unused_async, reason = "as where there is one")]
     pub async fn fetch(&self, _: &SessionId, _: &Path) -> Result<Archived, ArchiveError> {
         match *self {}

@@ -1,7 +1,8 @@
-//! The archive behind `object_store`: S3 and what speaks like it, or a folder.
+//! The archive on top of `object_store`: S3-compatible storage, or a folder.
 //!
-//! Credentials, region and endpoint of S3 come from where every tool for it looks (`AWS_ACCESS_KEY_ID`,
-//! `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`, `AWS_ALLOW_HTTP`, an instance's or pod's role).
+//! Credentials, region and endpoint of S3 come from the environment variables that all S3 tools
+//! read (`AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_REGION`, `AWS_ENDPOINT_URL`,
+//! `AWS_ALLOW_HTTP`), or from the role of the instance or pod.
 
 use std::fs::{self, File};
 use std::io::{BufReader, Read as _, Write as _};
@@ -21,12 +22,12 @@ use super::{ArchiveError, Archived};
 use crate::bundle::manifest::hex;
 use crate::bundle::{self, Manifest};
 
-/// Larger objects are sent in parts of this size.
+/// The size of a part; larger objects are uploaded in parts.
 const PART: usize = 8 << 20;
-/// How many parts may be on their way.
+/// How many parts may be in flight.
 const PARTS: usize = 2;
 
-/// An archive.
+/// An archive in object storage.
 #[derive(Clone, Debug)]
 pub struct Archive {
     objects: Arc<dyn ObjectStore>,
@@ -39,14 +40,15 @@ impl From<object_store::Error> for ArchiveError {
     }
 }
 
-/// The key of a session's bundle.
+/// Returns the object key of a session's bundle.
 fn key(id: &SessionId, manifest: &Manifest) -> String {
     let sums = serde_json::to_vec(&manifest.files).expect("texts and numbers always serialize");
     format!("{id}/{:020}-{}.tar.zst", manifest.offset, &hex(&Sha256::digest(sums))[..12])
 }
 
 impl Archive {
-    /// The archive at `s3://<bucket>[/<prefix>]` or `file:///<folder>`. Talks to nobody yet.
+    /// Opens the archive at `s3://<bucket>[/<prefix>]` or `file:///<folder>`. Opens no connection
+    /// yet.
     pub fn open(url: &str) -> Result<Self, ArchiveError> {
         let unknown = || ArchiveError::Url(url.to_owned());
         if let Some(folder) = url.strip_prefix("file://") {
@@ -61,7 +63,8 @@ impl Archive {
         if bucket.is_empty() {
             return Err(unknown());
         }
-        // For its HTTP client, which brings no provider of its own. Fails if there is one already, and that one is good.
+        // The HTTP client of `object_store` brings no TLS provider of its own. This fails if a
+        // provider is installed already, and then that one is used.
         drop(rustls::crypto::ring::default_provider().install_default());
         let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
         Ok(Self { objects: Arc::new(objects), prefix: Key::from(prefix) })
@@ -71,7 +74,8 @@ impl Archive {
         key.split('/').fold(self.prefix.clone(), Key::join)
     }
 
-    /// Puts a session's bundle there, unless it is there, and proves what is there by reading it back.
+    /// Uploads a session's bundle unless the archive has it, then verifies the stored object by
+    /// reading it back.
     pub async fn put(
         &self,
         id: &SessionId,
@@ -107,7 +111,7 @@ impl Archive {
         upload_parts(upload, first, || read_part(Arc::clone(&file))).await
     }
 
-    /// Writes an object to a file and proves it.
+    /// Downloads an object to a file and verifies it.
     async fn download(&self, place: &Key, to: &Path) -> Result<Manifest, ArchiveError> {
         let mut pieces = self.objects.get(place).await?.into_stream();
         let mut file = File::create(to)?;
@@ -120,7 +124,8 @@ impl Archive {
         blocking(move || Ok(bundle::prove(BufReader::new(File::open(path)?))?)).await?
     }
 
-    /// What is there, of one session or of all, by key: of a session the newest last.
+    /// Lists the objects of one session or of all, sorted by key: the newest object of a session is
+    /// its last.
     pub async fn list(&self, id: Option<&SessionId>) -> Result<Vec<Archived>, ArchiveError> {
         let prefix = id.map_or_else(|| self.prefix.clone(), |id| self.place(id.as_str()));
         let found: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await?;
@@ -138,7 +143,7 @@ impl Archive {
         Ok(archived)
     }
 
-    /// Fetches the newest bundle of a session into a file, proved.
+    /// Downloads the newest bundle of a session to a file and verifies it.
     pub async fn fetch(&self, id: &SessionId, to: &Path) -> Result<Archived, ArchiveError> {
         let newest = self.list(Some(id)).await?.pop().ok_or_else(|| ArchiveError::NotThere(id.clone()))?;
         self.download(&self.place(&newest.key), to).await?;
@@ -146,7 +151,8 @@ impl Archive {
     }
 }
 
-/// Sends one part after the other. What cannot be sent whole is aborted: its parts would be kept, and paid for, unseen.
+/// Uploads the parts one after the other. An upload that fails is aborted; otherwise its parts
+/// would be kept, invisibly, and charged for.
 async fn upload_parts<F>(
     upload: Box<dyn MultipartUpload>,
     first: Bytes,
@@ -177,12 +183,12 @@ where
             }
         }
     }
-    // Aborts by itself.
+    // On an error, `finish` aborts the upload itself.
     writer.finish().await?;
     Ok(())
 }
 
-/// Reads on in a file, off the runtime.
+/// Reads the next part of a file, outside the async runtime.
 async fn read_part(file: Arc<File>) -> Result<Bytes, ArchiveError> {
     let read = move || {
         let mut part = Vec::new();

@@ -1,5 +1,5 @@
-//! The file, and the older ones: appended to, never changed, and put aside when it is large enough. The service and the
-//! command line write to the same one, each under the lock of the directory.
+//! The files of the audit log: appended to, never changed, and rotated at a maximum size. The
+//! service and the command line write to the same file, each under the lock of the directory.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -8,30 +8,30 @@ use std::path::{Path, PathBuf};
 
 use crate::config::Config;
 
-/// Where, how large, how many.
+/// Where the audit log is, how large its files may be, and how many are kept.
 #[derive(Clone, Debug)]
 pub struct Place {
-    /// The directory; made when there is something to write.
+    /// The directory; created at the first write.
     pub dir: PathBuf,
-    /// The size at which a file is put aside.
+    /// The size at which a file is rotated.
     pub max_bytes: u64,
-    /// How many there are at most, the newest included.
+    /// The maximum number of files, including the current one.
     pub files: usize,
 }
 
 impl Place {
-    /// As configured.
+    /// Returns the place that the configuration sets.
     pub fn of(config: &Config) -> Self {
         let dir = config.audit_log_path.clone().unwrap_or_else(|| config.storage_path.join("audit"));
         Self { dir, max_bytes: config.audit_log_max_bytes, files: config.audit_log_files }
     }
 
-    /// The n-th youngest file; 0 is the one that is written.
+    /// Returns the path of the n-th newest file; 0 is the current one.
     fn file(&self, n: usize) -> PathBuf {
         self.dir.join(if n == 0 { "audit.jsonl".into() } else { format!("audit.{n}.jsonl") })
     }
 
-    /// Appends whole lines, in one write and for good.
+    /// Appends whole lines durably, in one write.
     pub fn append(&self, lines: &[u8]) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.dir)?;
         let lock = self.lock()?;
@@ -45,7 +45,7 @@ impl Place {
         let written =
             end_line(&mut file, before).and_then(|()| file.write_all(lines)).and_then(|()| file.sync_data());
         if let Err(error) = written {
-            // Half a line would spoil the next one.
+            // A partial line would corrupt the next one.
             if let Err(left) = file.set_len(before) {
                 tracing::warn!(error = %left, "half a line stays in the audit log");
             }
@@ -54,7 +54,7 @@ impl Place {
         lock.unlock()
     }
 
-    /// Held while files are put aside and lines are appended.
+    /// Takes the lock under which files are rotated and lines are appended.
     fn lock(&self) -> io::Result<File> {
         let mut options = OpenOptions::new();
         let lock =
@@ -63,7 +63,7 @@ impl Place {
         Ok(lock)
     }
 
-    /// Leaves what was made by root, at the command line, to whoever owns the storage directory.
+    /// Gives what root created at the command line to the owner of the storage directory.
     pub fn give_to_owner_of(&self, storage: &Path) {
         for path in [self.dir.clone(), self.dir.join("lock"), self.file(0), self.file(1)] {
             if path.exists() {
@@ -72,7 +72,7 @@ impl Place {
         }
     }
 
-    /// Each file becomes the next older one; the oldest goes.
+    /// Rotates: each file becomes the next older one, and the oldest is deleted.
     fn put_aside(&self) -> io::Result<()> {
         for n in self.files - 1.. {
             if !forget(&self.file(n))? && n >= self.files {
@@ -89,7 +89,7 @@ impl Place {
     }
 }
 
-/// A line that a power cut has torn is ended, so that the next one stands alone.
+/// Ends a line that was torn by a power failure, so that the next one starts on a line of its own.
 fn end_line(file: &mut File, len: u64) -> io::Result<()> {
     let mut last = [b'\n'];
     if len > 0 {
@@ -98,7 +98,7 @@ fn end_line(file: &mut File, len: u64) -> io::Result<()> {
     if last == [b'\n'] { Ok(()) } else { file.write_all(b"\n") }
 }
 
-/// Whether there was something to remove.
+/// Removes a file and returns whether it existed.
 fn forget(path: &Path) -> io::Result<bool> {
     match fs::remove_file(path) {
         Ok(()) => Ok(true),

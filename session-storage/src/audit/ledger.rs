@@ -1,4 +1,5 @@
-//! What was done since the last write: each deed once, with how often it was done. Pure.
+//! The aggregator of audit events since the last write: each distinct event once, with a count.
+//! Pure.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -7,27 +8,27 @@ use std::sync::Arc;
 use serde::Serialize;
 use session_model::{SessionId, Timestamp};
 
-/// How many different deeds are kept between two writes.
+/// The maximum number of distinct events between two writes.
 pub const MOST: usize = 65_536;
 
-/// What somebody did.
+/// An audit event.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Deed {
-    /// The name of the principal; `None`: not recognised.
+    /// The name of the principal; `None` if the client was not authenticated.
     pub who: Option<Arc<str>>,
-    /// The method of the route.
+    /// The HTTP method of the route.
     pub method: &'static str,
-    /// Its path, with the names of its gaps.
+    /// The path of the route, with the names of its parameters.
     pub route: &'static str,
     /// The session.
     pub session: Option<SessionId>,
-    /// The key or token that it was done to.
+    /// The key or token that was changed.
     pub about: Option<Arc<str>>,
-    /// What was answered.
+    /// The status of the response.
     pub status: u16,
-    /// Why it was refused, if it was.
+    /// The error code, if the request was refused.
     pub code: Option<&'static str>,
-    /// From where.
+    /// The address of the client.
     pub address: Option<IpAddr>,
 }
 
@@ -38,7 +39,7 @@ struct Times {
     request_id: String,
 }
 
-/// The deeds that wait to be written.
+/// The events that are not written yet.
 #[derive(Default)]
 pub(super) struct Ledger {
     deeds: HashMap<Deed, Times>,
@@ -71,7 +72,7 @@ impl Ledger {
         self.deeds.is_empty() && self.dropped == 0
     }
 
-    /// Adds a deed; `request_id` is that of the first of its kind.
+    /// Adds an event. The line shows the `request_id` of the first of equal events.
     pub(super) fn add(&mut self, deed: Deed, at: Timestamp, request_id: &str) {
         if let Some(times) = self.deeds.get_mut(&deed) {
             times.count += 1;
@@ -84,19 +85,20 @@ impl Ledger {
         }
     }
 
-    /// Notes lines that could not be written.
+    /// Counts lines that could not be written.
     pub(super) fn drop_lines(&mut self, count: u64) {
         self.dropped += count;
     }
 
-    /// With one deed alone.
+    /// Creates an aggregator that holds one event.
     pub(super) fn of(deed: Deed, at: Timestamp, request_id: &str) -> Self {
         let mut ledger = Self::default();
         ledger.add(deed, at, request_id);
         ledger
     }
 
-    /// Every line in the order of time, with how many there are and how many were dropped before.
+    /// Formats all lines in order of time; returns them with their number and the number of events
+    /// dropped before.
     pub(super) fn lines(self, now: Timestamp) -> (Vec<u8>, u64, u64) {
         let mut deeds: Vec<(Deed, Times)> = self.deeds.into_iter().collect();
         deeds.sort_by_key(|(_, times)| times.first);

@@ -1,4 +1,4 @@
-//! From the requests to the file: a table that they add to, and a thread that empties it.
+//! Writes audit events to the file: requests add to a table, and a thread empties it.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -11,7 +11,7 @@ use super::file::Place;
 use super::ledger::{Deed, Ledger};
 use crate::clock::now;
 
-/// How long deeds are gathered before they are written.
+/// How long events are aggregated before they are written.
 const GATHER: Duration = Duration::from_secs(1);
 
 /// The audit log.
@@ -33,7 +33,7 @@ struct Waiting {
 }
 
 impl Audit {
-    /// Starts the thread, which sleeps until there is something to write.
+    /// Starts the writer thread, which sleeps until there is something to write.
     pub fn start(place: Place) -> std::io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
@@ -42,7 +42,7 @@ impl Audit {
         Ok(Self { shared, writer: Mutex::new(Some(writer)) })
     }
 
-    /// Notes a deed; costs a look into a table.
+    /// Records an event; costs one lookup in a table.
     pub fn note(&self, deed: Deed, at: Timestamp, request_id: &str) {
         let mut waiting = self.shared.waiting.lock();
         let first = waiting.ledger.is_empty();
@@ -53,7 +53,7 @@ impl Audit {
         }
     }
 
-    /// Writes what waits, and stops. Blocks on the disk.
+    /// Writes the pending events and stops the thread. Blocks on the disk.
     pub fn close(&self) {
         self.shared.waiting.lock().closed = true;
         self.shared.bell.notify_one();
@@ -65,7 +65,7 @@ impl Audit {
     }
 }
 
-/// Writes one deed at once, for those who are gone a moment later.
+/// Writes one event immediately, for processes that are about to exit.
 pub fn write_now(place: &Place, deed: Deed, at: Timestamp) -> std::io::Result<()> {
     let (line, ..) = Ledger::of(deed, at, "").lines(at);
     place.append(&line)
@@ -78,7 +78,8 @@ impl Shared {
             while waiting.ledger.is_empty() && !waiting.closed {
                 self.bell.wait(&mut waiting);
             }
-            // Once more deeds come they are gathered; only a stop ends the wait early.
+            // Aggregates further events for the whole interval; only a shutdown ends the wait
+            // early.
             self.bell.wait_while_for(&mut waiting, |waiting| !waiting.closed, GATHER);
             let (ledger, closed) = (std::mem::take(&mut waiting.ledger), waiting.closed);
             drop(waiting);

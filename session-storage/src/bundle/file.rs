@@ -1,4 +1,4 @@
-//! A bundle in a file: packed, synced, and proved by reading it back.
+//! A bundle in a file: compressed, synced, and verified by reading it back.
 
 use std::fs::File;
 use std::io::{self, BufReader};
@@ -8,20 +8,20 @@ use session_model::Timestamp;
 
 use super::{BundleError, BundleWriter, Manifest, prove};
 
-/// How hard a bundle is packed.
+/// The compression level of a bundle.
 pub const LEVEL: i32 = 3;
 
-/// What packs into a file.
+/// The encoder that compresses into a file.
 pub type Packed = zstd::stream::write::Encoder<'static, File>;
 
-/// Begins to pack into a new file.
+/// Creates a file and starts to compress into it.
 pub fn begin(path: &Path) -> io::Result<Packed> {
     let mut packed = Packed::new(File::create(path)?, LEVEL)?;
     packed.include_checksum(true)?;
     Ok(packed)
 }
 
-/// Writes a bundle to a file; `fill` adds its members and finishes it.
+/// Writes a bundle to a file and verifies it; `fill` adds the members and finishes the bundle.
 pub fn write<E: From<io::Error> + From<BundleError>>(
     path: &Path,
     at: Timestamp,

@@ -1,15 +1,15 @@
-//! What a bundle says of itself.
+//! The manifest of a bundle.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The version of the form; another one is refused.
+/// The version of the format; any other version is refused.
 pub const SCHEMA: &str = "session-bundle-v1";
 /// The name of the last member.
 pub const MANIFEST: &str = "MANIFEST.json";
 
-/// What a bundle is for.
+/// The purpose of a bundle.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -19,74 +19,76 @@ pub enum Kind {
     Backup,
 }
 
-/// The proof of one member.
+/// The length and checksum of one member.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Sum {
-    /// Its length.
+    /// The length in bytes.
     pub bytes: u64,
-    /// Its SHA-256, in hexadecimal.
+    /// The SHA-256 in hexadecimal.
     pub sha256: String,
 }
 
-/// A session of an export.
+/// A session in an export.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Exported {
-    /// Whose it is.
+    /// The user that the session belongs to.
     pub user_id: String,
     /// `active` or `completed`.
     pub status: String,
-    /// Its newest event's offset; 0: of the older service, untouched.
+    /// The offset of its newest event; 0 for a session of the older service that was not changed
+    /// since.
     pub offset: u64,
 }
 
-/// What belongs to a directory and is in no back-up of it, because it must not lie beside the records that it protects:
-/// enough to know it again, and of no other use.
+/// What belongs to a directory but is left out of its back-up, because secrets must not lie beside
+/// the records that they protect. Holds only enough to recognise it again, and nothing that could
+/// be used.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeptBack {
-    /// Whether there were access keys: whether everybody was asked for one.
+    /// Whether there were access keys, that is, whether clients needed credentials.
     pub access_keys: bool,
-    /// The beginning of the digest of the redaction key, if there was one.
+    /// The beginning of the redaction key's digest, if there was a key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redaction_key: Option<String>,
 }
 
-/// `MANIFEST.json`
+/// The content of `MANIFEST.json`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Manifest {
-    /// [`SCHEMA`]
+    /// The format, [`SCHEMA`].
     #[serde(rename = "$schema")]
     pub schema: String,
-    /// What it is for.
+    /// The purpose of the bundle.
     pub kind: Kind,
-    /// The version of the service that made it.
+    /// The version of the service that wrote it.
     pub service: String,
-    /// When.
+    /// When it was written.
     pub created: String,
-    /// The life of the directory it came from.
+    /// The epoch of the directory that it came from.
     pub epoch: String,
-    /// The position: a back-up holds every event up to this offset and none after it. Of an export: the newest
-    /// offset in it.
+    /// The offset of its position: a back-up holds every event up to this offset and none after it.
+    /// For an export, the newest offset in it.
     pub offset: u64,
     /// The sessions of an export.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<String, Exported>,
-    /// What was kept back from a back-up; older ones do not say.
+    /// What was left out of a back-up; absent in older bundles.
     #[serde(rename = "keptBack", default, skip_serializing_if = "Option::is_none")]
     pub kept_back: Option<KeptBack>,
-    /// Every other member.
+    /// All other members.
     pub files: BTreeMap<String, Sum>,
 }
 
 impl Manifest {
-    /// `<epoch>-<offset>`
+    /// The position: `<epoch>-<offset>`.
     pub fn position(&self) -> String {
         format!("{}-{}", self.epoch, self.offset)
     }
 }
 
-/// Bytes as hexadecimal text.
+/// Formats bytes as hexadecimal text.
 pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {

@@ -1,12 +1,14 @@
-//! Bundles: sessions, or a whole storage directory, as one stream that proves itself.
+//! Bundles: sessions, or a whole storage directory, as one self-verifying stream.
 //!
-//! A bundle is a tar (plain here, packed with zstd in a file) of regular files and nothing else, with
-//! `MANIFEST.json` as its last member: what it is, of which life and position, and length and SHA-256 of every
-//! other member. Being last it is also the proof that the stream was not cut off.
+//! A bundle is a tar of regular files and nothing else, compressed with zstd when it is stored in a
+//! file. Its last member is `MANIFEST.json`: the kind, epoch and position of the bundle, and the
+//! length and SHA-256 of every other member. Because the manifest comes last, it also proves that
+//! the stream was not cut off.
 //!
-//! Reading trusts nothing: a member that is no regular file, whose path is not one of the few forms that
-//! [`place`] knows, that comes twice, that is longer than the room there is, or that differs from the manifest
-//! refuses the whole bundle, before anything outside of the staging folder was touched.
+//! The reader trusts nothing. It refuses the whole bundle if a member is no regular file, if its
+//! path has none of the few forms that [`place`] accepts, if it appears twice, if it is longer than
+//! the available space, or if it differs from the manifest. Until the whole bundle is verified,
+//! nothing outside the staging folder is touched.
 
 pub mod file;
 pub mod manifest;

@@ -1,46 +1,48 @@
-//! Where members of a bundle may lie: the few forms of path, read from untrusted text.
+//! Paths of bundle members: the few accepted forms, parsed from untrusted text.
 
 use session_model::SessionId;
 
 use super::manifest::Kind;
 use crate::store::layout::parse_segment_name;
 
-/// The longest name of a file: what the tar's header holds without an extension.
+/// The maximum length of a file name: what the tar header holds without an extension.
 const LONGEST_NAME: usize = 100;
-/// The longest name of a folder in `quarantine/`.
+/// The maximum length of a folder name in `quarantine/`.
 const LONGEST_FOLDER: usize = 140;
 
-/// A member's place below a storage directory.
+/// The location of a member in a storage directory.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Place {
     /// `sessions/<id>/<file>`
     Session(SessionId),
     /// `journal/<offset>.seg` or `journal/checkpoint.json`
     Journal,
-    /// `quarantine/<folder>/<file>`, the reason being the file [`REASON`]
+    /// `quarantine/<folder>/<file>`; the file [`REASON`] holds the reason.
     Quarantine,
 }
 
-/// Why a session was set aside, within its folder: beside it the name would be too long for the tar's header.
+/// The file that holds the reason of a quarantine. It is inside the session's folder, because the
+/// name of a file beside it would be too long for the tar header.
 pub const REASON: &str = "reason.txt";
 
-/// No separator, no way up, nothing hidden.
+/// Whether a name has no separator, does not lead upwards, and is not hidden.
 fn is_plain(name: &str) -> bool {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
     !name.is_empty() && !name.starts_with('.') && name.bytes().all(allowed)
 }
 
-/// Whether a file of this name may be a member.
+/// Whether a member may have this file name.
 pub fn is_file_name(name: &str) -> bool {
     is_plain(name) && name.len() <= LONGEST_NAME
 }
 
-/// Whether a folder of `quarantine/` may have this name: a session's id, perhaps with a number behind it.
+/// Whether a folder of `quarantine/` may have this name: a session's id, possibly followed by a
+/// number.
 pub fn is_folder_name(name: &str) -> bool {
     is_plain(name) && name.len() <= LONGEST_FOLDER
 }
 
-/// Reads a path; `None`: no member may lie there.
+/// Parses a member's path; `None` if no member may have it.
 pub fn parse(path: &str, kind: Kind) -> Option<Place> {
     let parts: Vec<&str> = path.split('/').collect();
     let place = match parts[..] {

@@ -1,4 +1,4 @@
-//! Reading a bundle into a staging folder, and proving every byte of it on the way.
+//! Reads a bundle into a staging folder and verifies every byte.
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
@@ -10,34 +10,34 @@ use sha2::{Digest as _, Sha256};
 use super::manifest::{Kind, MANIFEST, Manifest, SCHEMA, Sum, hex};
 use super::place;
 
-/// The largest manifest.
+/// The maximum size of a manifest.
 const MAX_MANIFEST: u64 = 512 << 20;
-/// The most zeros behind the last member.
+/// The maximum number of zero bytes after the last member.
 const MAX_PADDING: u64 = 1 << 20;
-/// The most members.
+/// The maximum number of members.
 const MAX_MEMBERS: usize = 10_000_000;
 
-/// Why a bundle is refused. Nothing outside of the staging folder was changed.
+/// Why a bundle is refused. Nothing outside the staging folder was changed.
 #[derive(Debug, thiserror::Error)]
 pub enum BundleError {
-    /// It is no bundle, or cut off, or of a form that this version does not know.
+    /// The data is no bundle, is cut off, or has a format that this version does not know.
     #[error("this is no whole bundle: {0}")]
     Malformed(String),
-    /// A member that no bundle has: a link, a device, a path that leads elsewhere.
+    /// The bundle has a member that is not allowed: a link, a device, a path that leads elsewhere.
     #[error("the bundle has a member that it may not have: {0}")]
     Forbidden(String),
-    /// What it says is not what it holds.
+    /// The content differs from the manifest.
     #[error("the bundle is damaged: {0}")]
     Damaged(String),
-    /// It holds more than there is room for.
+    /// The bundle is larger than the available space.
     #[error("the bundle unpacks to more than the {0} bytes that there is room for")]
     TooLarge(u64),
     /// A file could not be written.
     #[error("failed to write `{path}`: {source}")]
     Write {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
 }
@@ -46,12 +46,12 @@ fn malformed(error: &io::Error) -> BundleError {
     BundleError::Malformed(error.to_string())
 }
 
-/// Unpacks a packed bundle into an empty folder, at most `limit` bytes, and proves it.
+/// Unpacks a compressed bundle into an empty folder, at most `limit` bytes, and verifies it.
 pub fn stage(packed: impl Read, into: &Path, limit: u64) -> Result<Manifest, BundleError> {
     read(packed, Some(into), limit)
 }
 
-/// Proves a packed bundle without unpacking it anywhere.
+/// Verifies a compressed bundle without unpacking it anywhere.
 pub fn prove(packed: impl Read) -> Result<Manifest, BundleError> {
     read(packed, None, u64::MAX)
 }
@@ -81,7 +81,8 @@ fn read(packed: impl Read, into: Option<&Path>, limit: u64) -> Result<Manifest, 
     Ok(manifest)
 }
 
-/// Behind the last member stand zeros, and the packing's own sum is right.
+/// Checks that only zeros follow the last member. Reading to the end also verifies the
+/// compression's checksum.
 fn nothing_follows(rest: impl Read) -> Result<(), BundleError> {
     let mut zeros = Vec::new();
     rest.take(MAX_PADDING + 1).read_to_end(&mut zeros).map_err(|e| malformed(&e))?;
@@ -91,7 +92,7 @@ fn nothing_follows(rest: impl Read) -> Result<(), BundleError> {
     Ok(())
 }
 
-/// The path of a member that is a regular file.
+/// Returns the path of a member, which must be a regular file.
 fn regular(header: &tar::Header) -> Result<String, BundleError> {
     let path = String::from_utf8_lossy(&header.path_bytes()).into_owned();
     match header.entry_type() {
@@ -142,7 +143,7 @@ impl Staging<'_> {
         Ok(())
     }
 
-    /// What was found is what the manifest says, no more and no less.
+    /// Checks that the members are exactly those of the manifest.
     fn prove(&self, manifest: &Manifest) -> Result<(), BundleError> {
         let damaged = |what: String| Err(BundleError::Damaged(what));
         for (path, sum) in &manifest.files {
@@ -162,7 +163,7 @@ impl Staging<'_> {
     }
 }
 
-/// Writes a member to a file that must not be there.
+/// Writes a member to a file, which must not exist.
 fn unpack(from: &mut impl Read, file: &Path) -> Result<Sum, BundleError> {
     let write = |source| BundleError::Write { path: file.to_owned(), source };
     fs::create_dir_all(file.parent().unwrap_or(file)).map_err(write)?;

@@ -1,4 +1,5 @@
-//! Writing a bundle: members one after the other, each summed on its way, the manifest at the end.
+//! Writes a bundle: one member after the other, each hashed while it is copied, and the manifest at
+//! the end.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -8,7 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::manifest::{Exported, KeptBack, Kind, MANIFEST, Manifest, SCHEMA, Sum, hex};
 
-/// A bundle on its way into `W`.
+/// A bundle that is being written to `W`.
 pub struct BundleWriter<W: Write> {
     tar: tar::Builder<W>,
     files: BTreeMap<String, Sum>,
@@ -18,7 +19,7 @@ pub struct BundleWriter<W: Write> {
 }
 
 impl<W: Write> BundleWriter<W> {
-    /// An empty bundle.
+    /// Starts an empty bundle.
     pub fn new(out: W, at: Timestamp) -> Self {
         Self {
             tar: tar::Builder::new(out),
@@ -29,7 +30,7 @@ impl<W: Write> BundleWriter<W> {
         }
     }
 
-    /// Adds a member of exactly so many bytes; that there are fewer is an error.
+    /// Adds a member of exactly `len` bytes; fewer bytes are an error.
     pub fn file(&mut self, path: String, len: u64, from: impl Read) -> io::Result<()> {
         let mut summed = Summed { from: from.take(len), sum: Sha256::new(), read: 0 };
         self.append(&path, len, &mut summed)?;
@@ -46,17 +47,17 @@ impl<W: Write> BundleWriter<W> {
         self.file(path, bytes.len() as u64, bytes)
     }
 
-    /// Notes a session whose members were added.
+    /// Records a session whose members were added.
     pub fn session(&mut self, id: &str, exported: Exported) {
         self.sessions.insert(id.to_owned(), exported);
     }
 
-    /// Notes what is not in it.
+    /// Records what is left out of the bundle.
     pub fn keep_back(&mut self, what: KeptBack) {
         self.kept_back = Some(what);
     }
 
-    /// Writes the manifest and the end.
+    /// Writes the manifest and the end of the tar.
     pub fn finish(mut self, kind: Kind, epoch: &str, offset: u64) -> io::Result<W> {
         let manifest = Manifest {
             schema: SCHEMA.to_owned(),
@@ -87,7 +88,7 @@ impl<W: Write> BundleWriter<W> {
     }
 }
 
-/// Sums what is read through it.
+/// Hashes the bytes that are read through it.
 struct Summed<R> {
     from: R,
     sum: Sha256,

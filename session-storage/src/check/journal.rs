@@ -1,4 +1,5 @@
-//! Checking the journal: every group of every segment, and what it says must be in the sessions' logs.
+//! Checks the journal: every commit group of every segment must be valid, and its records must be
+//! in the sessions' logs.
 
 use std::collections::BTreeMap;
 
@@ -14,23 +15,23 @@ use crate::store::recovery::segment_firsts;
 use crate::store::segment::{self, Entry, Found};
 use crate::store::session_dir::is_birth;
 
-/// A record that the journal holds.
+/// A record in the journal.
 #[derive(Clone, Copy)]
 pub(super) struct Witness {
     pub(super) offset: u64,
-    /// The checksum of its line.
+    /// The checksum of the record's line.
     pub(super) sum: u32,
 }
 
-/// What the journal holds of one session since it was last created.
+/// The records of one session in the journal since the session was last created.
 #[derive(Default)]
 pub(super) struct Witnessed {
     pub(super) records: BTreeMap<(LogKind, u64), Witness>,
-    /// From this offset on, the next start completes what is missing.
+    /// The next start completes missing records from this offset on.
     pub(super) recovered_from: u64,
 }
 
-/// What the journal holds, by session.
+/// The records in the journal, by session.
 #[derive(Default)]
 pub(super) struct Journal {
     pub(super) sessions: BTreeMap<SessionId, Witnessed>,
@@ -54,7 +55,8 @@ impl Journal {
     }
 }
 
-/// Walks over all segments. A torn tail is no fault: it is what a crash leaves, and the next start cuts it off.
+/// Reads all segments. A torn tail is no fault: a crash leaves one, and the next start truncates
+/// it.
 pub(super) fn check(layout: &Layout) -> anyhow::Result<(Vec<Fault>, Journal)> {
     let (mut faults, mut journal) = (Vec::new(), Journal::default());
     if !layout.journal().is_dir() {

@@ -1,4 +1,4 @@
-//! Checking one session's folder: every line, every document, and whether they agree.
+//! Checks one session's folder: every line, every document, and whether they are consistent.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -19,11 +19,11 @@ use crate::store::log_file::LogFile;
 use crate::store::session_dir::Journaled;
 use crate::store::{files, recovery, snapshots};
 
-/// What a walk over a log finds.
+/// The result of reading a log.
 #[derive(Default)]
 struct Walk {
     faults: Vec<Fault>,
-    /// Where damaged lines stand: start and end, newline included.
+    /// The byte ranges of damaged lines: start and end, newline included.
     damaged: Vec<(u64, u64)>,
     seq: u64,
     offset: u64,
@@ -31,12 +31,12 @@ struct Walk {
     version: Option<u64>,
     end: u64,
     line: u64,
-    /// Lines were moved aside before: gaps are known.
+    /// Whether lines were moved away before, so that gaps are expected.
     mended_before: bool,
 }
 
-/// Checks a session; with `repair`, mends what can be mended without guessing: damaged lines are moved aside, and
-/// snapshots that cannot be read are rebuilt from logs that are whole.
+/// Checks a session. With `repair`, repairs what can be repaired without guessing: damaged lines
+/// are moved to another file, and unreadable snapshots are rebuilt from logs that are complete.
 pub(super) fn check(
     layout: &Layout,
     id: &SessionId,
@@ -66,7 +66,8 @@ pub(super) fn check(
     Ok(faults)
 }
 
-/// What was kept of damaged files when they were replaced: no fault any more, but worth knowing.
+/// Lists what was kept of damaged files when they were replaced: not faults any more, but worth
+/// reporting.
 fn kept(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
     let mut notes = Vec::new();
     let folder = layout.session(id);
@@ -85,7 +86,7 @@ fn kept(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<Fault>> {
     Ok(notes)
 }
 
-/// The metadata counts the bytes of the logs: without those that were moved aside.
+/// Subtracts the moved lines from the log lengths in the metadata.
 fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]) -> anyhow::Result<()> {
     let path = layout.file(id, METADATA);
     let Some(mut metadata) = files::read(&path).ok().and_then(|bytes| json::stored::<Value>(&bytes).ok())
@@ -104,7 +105,7 @@ fn shorten(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
         .with_context(|| format!("failed to replace `{}`", file_of(id, METADATA)))
 }
 
-/// Writes the snapshots anew from the logs.
+/// Rewrites the snapshots from the logs.
 fn rebuild(layout: &Layout, id: &SessionId) -> anyhow::Result<()> {
     let opened = recovery::open_session(layout, &RealDisk, id, Journaled::NOTHING, &Hint::default());
     let Ok(Some(opened)) = opened else { return Ok(()) };
@@ -182,7 +183,7 @@ fn look(walk: &mut Walk, log: LogKind, name: &str, at: u64, text: &[u8]) {
     }
 }
 
-/// Moves damaged lines into `<log>.damaged`.
+/// Moves damaged lines to `<log>.damaged`.
 fn cut_out(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]) -> anyhow::Result<()> {
     let path = layout.log(id, log);
     let bytes = fs::read(&path).with_context(|| format!("failed to read `{}`", path.display()))?;
@@ -203,7 +204,7 @@ fn cut_out(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
     fs::rename(&temporary, &path).with_context(|| format!("failed to replace `{}`", path.display()))
 }
 
-/// The whole-value files: each is JSON, and state and metadata agree with the logs.
+/// Checks the documents: each must be JSON, and state and metadata must agree with the logs.
 fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut read = |name: &str, must: bool| -> Option<Value> {
@@ -249,7 +250,7 @@ fn documents_of(layout: &Layout, id: &SessionId, version: Option<u64>) -> Vec<Fa
     faults
 }
 
-/// The logs are as long as the metadata says.
+/// Checks that the logs are at least as long as the metadata says.
 fn lengths(layout: &Layout, id: &SessionId, metadata: &Metadata) -> Vec<Fault> {
     let mut faults = Vec::new();
     for log in LogKind::ALL {

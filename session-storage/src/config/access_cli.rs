@@ -1,4 +1,4 @@
-//! The commands `key` and `token`, from arguments to values.
+//! The arguments of the commands `key` and `token`.
 
 use std::time::Duration;
 
@@ -14,64 +14,64 @@ const DAY: u64 = 86_400;
 const YEARS: Duration = Duration::from_secs(3650 * DAY);
 const LIFETIME: Span = Span { min: Duration::from_secs(1), max: YEARS };
 const GRACE: Span = Span { min: Duration::ZERO, max: Duration::from_secs(365 * DAY) };
-/// How long a session token may be good.
+/// The accepted lifetimes of a session token.
 pub const TOKEN_LIFETIME: Span = Span { min: Duration::from_secs(1), max: Duration::from_secs(31 * DAY) };
-/// How long it is if nobody says.
+/// The lifetime of a session token by default.
 pub const DEFAULT_TOKEN_LIFETIME: &str = "1h";
 
-/// What is asked of the keys and tokens.
+/// A command for keys or tokens.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum AccessRequest {
-    /// Make a key.
+    /// Create a key.
     CreateKey(NewKey),
-    /// Show the keys.
+    /// List the keys.
     ListKeys {
-        /// As JSON.
+        /// Whether to print JSON.
         json: bool,
     },
-    /// Take a key back.
+    /// Revoke a key.
     RevokeKey {
-        /// Which.
+        /// The id of the key.
         id: String,
     },
-    /// Give a key another secret.
+    /// Give a key a new secret.
     RotateKey {
-        /// Which.
+        /// The id of the key.
         id: String,
-        /// How long the old one is good.
+        /// How long the old secret remains valid.
         grace: Duration,
     },
     /// Issue a session token.
     IssueToken {
-        /// For which session.
+        /// The session.
         session: SessionId,
-        /// To do what.
+        /// The permitted scopes.
         scopes: Scopes,
-        /// For how long.
+        /// How long the token is valid.
         lifetime: Duration,
-        /// Whether the directory may be made.
+        /// Whether the storage directory may be created.
         init: bool,
     },
-    /// End every token that was issued.
+    /// Invalidate every token that was issued.
     EndTokens,
 }
 
-/// A key to be made.
+/// The properties of a key that is to be created.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct NewKey {
-    /// What people call it.
+    /// The human-readable name.
     pub name: String,
-    /// What it may do.
+    /// The permitted scopes.
     pub scopes: Scopes,
-    /// Whose sessions it may touch.
+    /// Users whose sessions it may access.
     pub users: Vec<String>,
-    /// How the ids begin of those it may touch.
+    /// Prefixes of the ids of sessions that it may access.
     pub prefixes: Vec<String>,
-    /// Which it may touch.
+    /// Ids of single sessions that it may access.
     pub sessions: Vec<SessionId>,
-    /// For how long.
+    /// How long the key is valid; `None` means without end.
     pub lifetime: Option<Duration>,
-    /// Whether the storage directory may be made.
+    /// Whether the storage directory may be created.
     pub init: bool,
 }
 
@@ -166,7 +166,7 @@ fn scopes(matches: &ArgMatches) -> Scopes {
     Scopes::of(all::<String>(matches, "scope").iter().filter_map(|name| Scope::parse(name)))
 }
 
-/// What the arguments of `key` or `token` ask, with the matches that hold the options.
+/// Parses the arguments of `key` or `token`; also returns the matches that hold the options.
 pub(super) fn read(matches: &ArgMatches) -> Option<(AccessRequest, &ArgMatches)> {
     let (command, inner) = matches.subcommand()?;
     let id = || one::<String>(inner, "id").unwrap_or_default();

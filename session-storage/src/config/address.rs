@@ -1,14 +1,14 @@
-//! Where a service is, as an operator names it: `https://host[:port]`, or `http://`.
+//! The URL of a service as an operator writes it: `https://host[:port]`, or `http://`.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A service's address.
+/// The URL of a service.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Address {
-    /// Whether TLS is spoken there.
+    /// Whether the service uses TLS.
     pub is_encrypted: bool,
-    /// The host's name or address, without brackets.
+    /// The host name or IP address, without brackets.
     pub host: String,
     /// The port.
     pub port: u16,
@@ -16,7 +16,7 @@ pub struct Address {
     authority: String,
 }
 
-/// What an address must be.
+/// The error for a malformed URL; its text says what is accepted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("must be `https://host[:port]` or `http://host[:port]`, without a path or a password")]
 pub struct Malformed;
@@ -55,7 +55,7 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// Host and port, as they stand in the header `Host`.
+    /// Host and port in the form of the header `Host`.
     pub fn authority(&self) -> &str {
         &self.authority
     }

@@ -1,4 +1,4 @@
-//! The command line, made from the table of options.
+//! The command line, generated from the table of options.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ Exit codes:
   4  the storage directory cannot be opened
   5  an address or the socket cannot be listened on";
 
-/// Reads the command line; an error prints itself and knows its exit code.
+/// Parses the command line. An error knows how to print itself and which exit code it has.
 pub fn read_command_line(
     arguments: impl IntoIterator<Item = OsString>,
 ) -> Result<(Request, Layers, Option<PathBuf>), clap::Error> {

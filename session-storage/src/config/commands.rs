@@ -1,4 +1,4 @@
-//! The subcommands, and what each is asked for.
+//! The subcommands and their arguments.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -10,34 +10,34 @@ use session_model::SessionId;
 use super::Address;
 use super::access_cli::{self, AccessRequest};
 
-/// What is asked for.
+/// A command.
 #[derive(Clone, Debug)]
 pub enum Request {
-    /// Serve.
+    /// Run the service.
     Serve,
     /// Print the options.
     PrintConfig,
-    /// Ask a running service whether it is well.
+    /// Check the health of the running service.
     HealthCheck,
-    /// Read a whole storage directory and name its faults.
+    /// Read a whole storage directory and report its faults.
     Check {
-        /// Whether to mend what can be mended.
+        /// Whether to repair what can be repaired.
         repair: bool,
     },
-    /// Change or show the keys, or issue a token.
+    /// Change or list the keys, or issue a token.
     Access(AccessRequest),
-    /// Tell or delete what is beyond the bounds of retention.
+    /// List or delete the sessions beyond the retention limits.
     Retention {
-        /// Whether only to tell.
+        /// Whether only to list them.
         dry_run: bool,
     },
     /// Write sessions to a bundle.
     Export {
-        /// These; none: all.
+        /// The sessions; empty means all.
         ids: BTreeSet<SessionId>,
-        /// Only this user's.
+        /// Only sessions of this user.
         user: Option<String>,
-        /// Where to, and as whom.
+        /// The target, and how to reach the service.
         output: Output,
     },
     /// Write the whole directory to a bundle.
@@ -46,9 +46,9 @@ pub enum Request {
     Import {
         /// The bundle or directory.
         source: PathBuf,
-        /// Whether to leave out those of whose name another is there already.
+        /// Whether to skip sessions if another session with the same id exists.
         skip_existing: bool,
-        /// Whether to give those a name of their own.
+        /// Whether to import such sessions under new ids.
         as_new: bool,
     },
     /// Use the archive.
@@ -60,49 +60,49 @@ pub enum Request {
     },
 }
 
-/// What is asked of the archive.
+/// A command for the archive.
 #[derive(Clone, Debug)]
 pub enum ArchiveRequest {
     /// Archive completed sessions of the running service.
     Push {
-        /// These; none: all.
+        /// The sessions; empty means all.
         ids: BTreeSet<SessionId>,
-        /// Only this user's.
+        /// Only sessions of this user.
         user: Option<String>,
-        /// How the service is asked.
+        /// How to reach the service.
         remote: Remote,
     },
-    /// List what is there.
+    /// List the archived objects.
     List {
-        /// Of this session alone.
+        /// Only those of this session.
         id: Option<SessionId>,
     },
     /// Fetch the newest bundle of a session.
     Fetch {
-        /// Which.
+        /// The session.
         id: SessionId,
-        /// Where to.
+        /// The target.
         target: PathBuf,
     },
 }
 
-/// Where a bundle goes.
+/// The target of a bundle.
 #[derive(Clone, Debug)]
 pub struct Output {
-    /// The file, or the folder for one.
+    /// The file, or the folder in which to create one.
     pub target: PathBuf,
-    /// How the service is asked for it.
+    /// How to reach the service.
     pub remote: Remote,
 }
 
-/// How a running service is asked, where the configuration of this machine does not say it all.
+/// How to reach a running service; complements the configuration of this machine.
 #[derive(Clone, Debug, Default)]
 pub struct Remote {
-    /// Where it is; `None`: here.
+    /// The URL of the service; `None` means the service on this machine.
     pub address: Option<Address>,
-    /// The file of the authorities that are trusted.
+    /// The file of trusted certificate authorities.
     pub authorities: Option<PathBuf>,
-    /// The file of the key that is shown to it.
+    /// The file of the key that is sent to the service.
     pub key_file: Option<PathBuf>,
 }
 
@@ -158,7 +158,7 @@ fn archive() -> Command {
         )
 }
 
-/// Every subcommand.
+/// All subcommands.
 pub(super) fn all() -> Vec<Command> {
     vec![
         Command::new("healthcheck")
@@ -212,7 +212,7 @@ fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
         .collect()
 }
 
-/// What the arguments ask for, and those of the subcommand.
+/// Parses the command; also returns the matches of the subcommand.
 pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
     let Some((name, inner)) = matches.subcommand() else { return Ok((Request::Serve, matches)) };
     let output = || Output { target: path_of(inner, "target"), remote: remote_of(inner) };

@@ -1,21 +1,22 @@
-//! How an option's text becomes a value, and back: numbers, switches, words, addresses, lists of origins. Sizes and
-//! times are [`super::measures`].
+//! How the text of an option is converted to a value and back: numbers, switches, words, URLs,
+//! lists of origins. Sizes and times are in [`super::measures`].
 //!
-//! Each kind parses, prints what it would parse again, and says in words what it accepts.
+//! Each kind parses a text, formats a value so that it can be parsed again, and describes what it
+//! accepts.
 
 use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A way to write values of one type.
+/// A textual representation of values of one type.
 pub trait Kind {
-    /// What the text stands for.
+    /// The type of the value.
     type Value;
-    /// Reads the text, or says what is wrong with it.
+    /// Parses the text; the error says what is wrong with it.
     fn parse(&self, text: &str) -> Result<Self::Value, String>;
-    /// Writes a value so that it can be read again.
+    /// Formats a value so that it can be parsed again.
     fn show(&self, value: &Self::Value) -> String;
-    /// What it accepts, for people.
+    /// Describes the accepted texts, for people.
     fn accepts(&self) -> String;
 }
 
@@ -26,9 +27,9 @@ pub(super) fn wanted<K: Kind + ?Sized>(kind: &K) -> String {
 /// A whole number between two bounds.
 #[derive(Debug)]
 pub struct Number<T> {
-    /// The smallest.
+    /// The minimum.
     pub min: T,
-    /// The largest.
+    /// The maximum.
     pub max: T,
 }
 
@@ -67,7 +68,7 @@ impl Kind for Threads {
     }
 }
 
-/// Yes or no.
+/// A boolean.
 #[derive(Debug)]
 pub struct Switch;
 
@@ -88,7 +89,7 @@ impl Kind for Switch {
     }
 }
 
-/// Any text but an empty one.
+/// Any text that is not empty.
 #[derive(Debug)]
 pub struct Text;
 
@@ -105,7 +106,7 @@ impl Kind for Text {
     }
 }
 
-/// A file or directory.
+/// A path of a file or directory.
 #[derive(Debug)]
 pub struct Place;
 
@@ -122,7 +123,8 @@ impl Kind for Place {
     }
 }
 
-/// The address of a collector of traces. Without TLS: a collector stands beside what it collects from.
+/// The URL of a trace collector. TLS is not supported: a collector runs beside the services that it
+/// collects from.
 #[derive(Debug)]
 pub struct Collector;
 
@@ -142,7 +144,7 @@ impl Kind for Collector {
     }
 }
 
-/// A part of a whole.
+/// A fraction from 0 to 1.
 #[derive(Debug)]
 pub struct Share;
 
@@ -177,7 +179,7 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
     }
 }
 
-/// Another kind's value, or `off`.
+/// A value of another kind, or `off`.
 #[derive(Debug)]
 pub struct Off<K>(pub K);
 
@@ -197,10 +199,10 @@ impl<K: Kind> Kind for Off<K> {
     }
 }
 
-/// The word in the list of origins for pages of this machine, whatever their port.
+/// The entry in the list of origins that stands for pages of this machine, on any port.
 pub const LOOPBACK: &str = "loopback";
 
-/// A list of origins by comma, among them `loopback`; `*` for any, or `off` for none.
+/// A comma-separated list of origins, which may include `loopback`; `*` for any, or `off` for none.
 #[derive(Debug)]
 pub struct Origins;
 
@@ -227,7 +229,7 @@ impl Kind for Origins {
     }
 }
 
-/// `scheme://host[:port]` and nothing after it.
+/// Whether the text is `scheme://host[:port]` and nothing more.
 fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#' | '*' | '@');

@@ -1,4 +1,4 @@
-//! Where an option's value comes from: flag, environment, file, default, in this order.
+//! The sources of an option's value, by precedence: flag, environment, file, default.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsString;
@@ -8,28 +8,28 @@ use std::path::{Path, PathBuf};
 use super::kinds::Kind;
 use super::{Config, Spec};
 
-/// Why the service cannot be started as asked.
+/// Why the configuration is invalid.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// A value is malformed or out of range.
     #[error("{name} {why}, not `{value}` (from {source_of})")]
     Value {
-        /// The variable's name.
+        /// The name of the variable.
         name: String,
         /// What is wrong.
         why: String,
-        /// What was given.
+        /// The value.
         value: String,
-        /// Where it was given.
+        /// The source of the value.
         source_of: Source,
     },
-    /// A variable holds bytes that are no text.
+    /// The value of a variable is not valid UTF-8.
     #[error("{name} is not valid UTF-8")]
     NotText {
-        /// The variable's name.
+        /// The name of the variable.
         name: String,
     },
-    /// The file has a key that is no option.
+    /// The file has an unknown key.
     #[error("unknown key `{key}` in `{path}`")]
     UnknownKey {
         /// The key.
@@ -45,12 +45,12 @@ pub enum ConfigError {
         /// The file.
         path: PathBuf,
     },
-    /// The file has two names of the same option.
+    /// The file sets the same option under two names.
     #[error("keys `{key}` and `{other}` in `{path}` are the same option")]
     TwiceInFile {
-        /// One name.
+        /// One of the names.
         key: String,
-        /// The other.
+        /// The other name.
         other: String,
         /// The file.
         path: PathBuf,
@@ -60,29 +60,29 @@ pub enum ConfigError {
     Unreadable {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The file is no TOML.
+    /// The file is not valid TOML.
     #[error("failed to parse the configuration file `{path}`: {source}")]
     NotToml {
         /// The file.
         path: PathBuf,
-        /// Where and why.
+        /// Where and why parsing failed.
         source: Box<toml::de::Error>,
     },
 }
 
-/// Where a value was given.
+/// The source of a value.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
-    /// On the command line.
+    /// A flag on the command line.
     Flag(String),
-    /// In the environment.
+    /// An environment variable.
     Variable(String),
-    /// In the file.
+    /// The configuration file.
     File(PathBuf),
-    /// Nowhere.
+    /// No source: the default.
     Default,
 }
 
@@ -97,12 +97,12 @@ impl fmt::Display for Source {
     }
 }
 
-/// What was given, before it is read.
+/// The texts given by each source, not parsed yet.
 #[derive(Debug, Default)]
 pub struct Layers {
-    /// By key.
+    /// Flags by key.
     pub flags: BTreeMap<&'static str, String>,
-    /// By variable.
+    /// Environment variables by name.
     pub environment: HashMap<String, OsString>,
     /// The file's path and its values by key.
     file: Option<(PathBuf, BTreeMap<String, String>)>,
@@ -113,12 +113,12 @@ pub struct Layers {
 pub struct Loaded {
     /// The values.
     pub config: Config,
-    /// Where each was given.
+    /// The source of each value.
     pub sources: Vec<Source>,
 }
 
 impl Layers {
-    /// Adds the file.
+    /// Reads the configuration file and adds its values.
     pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
         let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
@@ -126,14 +126,14 @@ impl Layers {
         Ok(self)
     }
 
-    /// Reads every option.
+    /// Parses all options.
     pub fn load(&self) -> Result<Loaded, ConfigError> {
         let config = Config::read(self)?;
         let sources = Config::OPTIONS.iter().map(|spec| self.find(spec).map(|(_, source)| source));
         Ok(Loaded { config, sources: sources.collect::<Result<_, _>>()? })
     }
 
-    /// One option's value; `spec` is its row.
+    /// Parses the value of the option in the row `spec`.
     pub(super) fn value<K: Kind>(&self, spec: Option<&Spec>, kind: &K) -> Result<K::Value, ConfigError> {
         let spec = spec.expect("the table has a row for every option");
         let (value, source_of) = self.find(spec)?;
@@ -156,7 +156,8 @@ impl Layers {
         Ok((spec.default.into(), Source::Default))
     }
 
-    /// An empty variable counts as one that is not set: compose files pass those on.
+    /// Looks an option up in the environment. An empty variable counts as not set, because compose
+    /// files pass unset variables on as empty ones.
     fn in_environment(&self, spec: &Spec) -> Result<Option<(String, Source)>, ConfigError> {
         for name in spec.variables() {
             match self.environment.get(&name).map(|value| value.to_str()) {
@@ -189,7 +190,7 @@ fn parse_file(path: &Path, text: &str) -> Result<BTreeMap<String, String>, Confi
     Ok(values)
 }
 
-/// A value as it would stand in the environment.
+/// Formats a TOML value as the environment would hold it.
 fn plain(value: &toml::Value) -> Option<String> {
     match value {
         toml::Value::String(text) => Some(text.clone()),
@@ -204,14 +205,14 @@ fn plain(value: &toml::Value) -> Option<String> {
 }
 
 impl Loaded {
-    /// Whether the option with this key was given anywhere, rather than taken from the defaults.
+    /// Whether the option with this key was set by any source, rather than taken from the defaults.
     pub fn is_given(&self, key: &str) -> bool {
         let mut options = Config::OPTIONS.iter().zip(&self.sources);
         options.any(|(spec, source)| spec.key == key && *source != Source::Default)
     }
 
-    /// Every option with its value and source, as a file that `--config` would read, and the version and date of
-    /// the list of providers' tokens.
+    /// Prints every option with its value and source, in the form of a file that `--config`
+    /// accepts, followed by the version and date of the list of providers' token patterns.
     pub fn print(&self, out: &mut impl std::io::Write) -> std::io::Result<()> {
         let values = self.config.values();
         for ((spec, value), source) in Config::OPTIONS.iter().zip(values).zip(&self.sources) {
@@ -224,7 +225,7 @@ impl Loaded {
     }
 }
 
-/// The escapes of JSON are escapes of TOML.
+/// Formats a value for TOML, where the escapes of JSON are valid.
 fn in_toml(value: String) -> String {
     let bare = value == "true" || value == "false" || value.parse::<i64>().is_ok();
     if bare { value } else { serde_json::Value::String(value).to_string() }

@@ -1,4 +1,4 @@
-//! Kinds of option with a unit: sizes and times.
+//! Kinds of options with a unit: sizes and times.
 
 use std::time::Duration;
 
@@ -19,7 +19,8 @@ const SIZES: [(&str, u64); 9] = [
 const TIMES: [(&str, u64); 6] =
     [("w", 604_800_000), ("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
-/// Splits `10GB` and multiplies; `None` if it is no such thing or too large.
+/// Parses a number and its unit, such as `10GB`, and multiplies them; `None` if the text is
+/// malformed or the product too large.
 fn measure(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> {
     let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = (text[..at].parse::<u64>().ok()?, text[at..].trim_start());
@@ -30,7 +31,7 @@ fn measure(text: &str, units: &[(&str, u64)], bare: Option<u64>) -> Option<u64> 
     number.checked_mul(factor)
 }
 
-/// In the unit that makes the smallest whole number.
+/// Formats a value in the unit that gives the smallest whole number.
 fn in_units(value: u64, units: &[(&str, u64)]) -> String {
     let divides = |(_, factor): &&(&str, u64)| value >= *factor && value.is_multiple_of(*factor);
     let largest = units.iter().filter(divides).max_by_key(|(_, factor)| *factor);
@@ -38,12 +39,12 @@ fn in_units(value: u64, units: &[(&str, u64)]) -> String {
     format!("{}{name}", value / factor)
 }
 
-/// A number of bytes between two bounds.
+/// A size in bytes between two bounds.
 #[derive(Debug)]
 pub struct Bytes {
-    /// The fewest.
+    /// The minimum.
     pub min: u64,
-    /// The most.
+    /// The maximum.
     pub max: u64,
 }
 
@@ -62,12 +63,13 @@ impl Kind for Bytes {
     }
 }
 
-/// A length of time between two bounds; a unit is required, so that nobody deletes by seconds what was meant in days.
+/// A duration between two bounds. A unit is required, so that nobody deletes by seconds what was
+/// meant in days.
 #[derive(Clone, Copy, Debug)]
 pub struct Span {
-    /// The shortest.
+    /// The minimum.
     pub min: Duration,
-    /// The longest.
+    /// The maximum.
     pub max: Duration,
 }
 

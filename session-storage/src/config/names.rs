@@ -1,8 +1,8 @@
-//! Options that are lists of names.
+//! Kinds of options that are lists of names.
 
 use super::kinds::Kind;
 
-/// Host names by comma, `*` for any, or `off` for none.
+/// Comma-separated host names, `*` for any, or `off` for none.
 #[derive(Debug)]
 pub struct Hosts;
 
@@ -26,7 +26,7 @@ impl Kind for Hosts {
     }
 }
 
-/// A name, with a port or without.
+/// Whether the text is a host name, with or without a port.
 fn is_host(text: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     !text.is_empty() && text.chars().all(plain)

@@ -1,23 +1,23 @@
-//! Options that are rates.
+//! Kinds of options that are rates.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
 use super::kinds::Kind;
 
-/// So many requests in a time.
+/// A number of requests per period.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rate {
-    /// How many.
+    /// The number of requests.
     pub count: NonZeroU32,
-    /// In how long.
+    /// The period.
     pub per: Duration,
 }
 
 const UNITS: [(&str, u64); 3] = [("s", 1), ("m", 60), ("h", 3600)];
 const MOST: u32 = 1_000_000;
 
-/// `100/s`, `600/m` or `1000/h`.
+/// The kind of rates such as `100/s`, `600/m` or `1000/h`.
 #[derive(Debug)]
 pub struct Rates;
 

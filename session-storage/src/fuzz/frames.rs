@@ -1,4 +1,4 @@
-//! What a client says over a WebSocket.
+//! Fuzzes the frames that a client sends over a WebSocket.
 
 use std::task::{Context, Poll, Waker};
 
@@ -9,8 +9,9 @@ use futures_util::{StreamExt as _, stream};
 
 use crate::live::incoming::{Heard, Incoming};
 
-/// Reads any bytes, in pieces of any size, as frames of a client; the first byte says how large the pieces are.
-/// A client that breaks a rule is told, and nobody is listened to for longer than they talk.
+/// Reads any bytes, split into chunks of any size, as frames of a client; the first byte is the
+/// size of the chunks. A protocol violation must be reported, and the reader must not wait for or
+/// return more than the bytes contain.
 pub fn frames(bytes: &[u8]) {
     let Some((size, said)) = bytes.split_first() else { return };
     let pieces: Vec<Result<Bytes, PayloadError>> =

@@ -1,4 +1,4 @@
-//! Names, positions and query strings.
+//! Fuzzes names, positions and query strings.
 
 use session_model::id::{MAX_SESSION_ID, MAX_USER_ID};
 use session_model::{SessionId, UserId};
@@ -6,8 +6,8 @@ use session_model::{SessionId, UserId};
 use crate::live::Position;
 use crate::routes::fuzz_parameters;
 
-/// Reads any text as every kind of name. An id that is accepted is one component of a path and no other; whatever
-/// is accepted is what it was.
+/// Parses any text as every kind of name. An accepted id must be a single normal component of a
+/// path, and an accepted value must equal its text.
 pub fn names(text: &str) {
     if let Ok(id) = SessionId::parse(text) {
         let path = std::path::Path::new(id.as_str());
@@ -24,7 +24,7 @@ pub fn names(text: &str) {
     }
 }
 
-/// Reads any text as every kind of query string. What is accepted is within its bounds.
+/// Parses any text as every kind of query string. Accepted values must be within their limits.
 pub fn query(text: &str) {
     fuzz_parameters(text);
 }

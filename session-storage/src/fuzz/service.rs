@@ -1,5 +1,5 @@
-//! The whole service over a connection in memory: what the framework makes of any bytes, and what the service makes
-//! of any request.
+//! Fuzzes the whole service over an in-memory connection: how the framework handles any bytes, and
+//! how the service handles any request.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,17 +15,18 @@ use crate::config::{Config, Layers, StorageSync};
 use crate::server::in_memory::{self, Serve};
 use crate::sessions::Sessions;
 
-/// How long an answer may take that is not owed: to a head or body without its end.
+/// How long to wait for a response that need not come: to an incomplete head or body.
 const PATIENCE: Duration = Duration::from_millis(3);
-/// How long one may take that is.
+/// How long to wait for a response that must come.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// After how many connections a fresh directory is begun, so that what is found depends on little.
+/// After how many connections a new directory is created, so that a finding depends on few earlier
+/// inputs.
 const FRESH: u32 = 500;
 
 /// A service that answers the fuzzer.
 pub struct Service {
     system: actix_web::rt::SystemRunner,
-    /// The directory in which those of the sessions are made.
+    /// The directory in which the storage directories are created.
     within: PathBuf,
     opened: Option<Opened>,
     served: u32,
@@ -38,23 +39,24 @@ struct Opened {
 }
 
 impl Service {
-    /// Keeps what it stores in a directory below this one, for a while.
+    /// Creates a service that stores its data in subdirectories of `dir`, each of which is removed
+    /// after a while.
     pub fn within(dir: impl Into<PathBuf>) -> Self {
         Self { system: System::new(), within: dir.into(), opened: None, served: 0 }
     }
 
-    /// Sends bytes, as they are, over a connection of their own.
+    /// Sends bytes unchanged over a new connection.
     pub fn raw(&mut self, bytes: &[u8]) {
         self.answered(bytes, PATIENCE);
     }
 
-    /// Sends a request line, headers and a body of whose length it tells the truth.
+    /// Sends a request line, headers and a body with its correct length.
     pub fn request(&mut self, line: &str, headers: &str, body: &[u8]) {
         let head = format!("{line}\r\n{headers}\r\n");
         let owed = !head.to_ascii_lowercase().contains("transfer-encoding") && !head.contains("\r\n\r\n");
         let end = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
         let whole = [head.as_bytes(), end.as_bytes(), body].concat();
-        // Streams go on until somebody leaves.
+        // A stream continues until the client disconnects.
         let stream = head.contains("event-stream") || line.contains("/ws");
         let answer = self.answered(&whole, if owed && !stream { DEADLINE } else { PATIENCE });
         assert!(!owed || stream || !answer.is_empty(), "no answer to {}", String::from_utf8_lossy(&whole));
@@ -84,7 +86,8 @@ impl Opened {
         Self { serve, sessions, dir }
     }
 
-    /// What comes back until the service closes the connection, or has nothing to say for a while.
+    /// Returns the response: everything received until the service closes the connection or sends
+    /// nothing for `patience`.
     async fn answer(&self, bytes: &[u8], patience: Duration) -> Vec<u8> {
         let (near, far) = tokio::io::duplex(1 << 16);
         let mut answer = Vec::new();
@@ -92,7 +95,7 @@ impl Opened {
         {
             let talking = std::pin::pin!(talk(far, bytes, patience, &mut answer));
             if let Either::Left(((), talking)) = select(serving, talking).await {
-                // The other end is closed; what it has said is still to be heard.
+                // The service has closed its end; its response may not have been read yet.
                 talking.await;
             }
         }
@@ -103,7 +106,7 @@ impl Opened {
 async fn talk(far: DuplexStream, bytes: &[u8], patience: Duration, answer: &mut Vec<u8>) {
     let (mut read, mut write) = tokio::io::split(far);
     let sending = async {
-        // Whoever is refused early does not take the rest.
+        // A request that is refused early is not read to its end.
         let _ = write.write_all(bytes).await;
         std::future::pending::<()>().await;
     };
@@ -119,7 +122,8 @@ fn config(dir: &Path) -> Config {
     config
 }
 
-/// Every answer is HTTP; an error is JSON with its code, names no path of the machine, and is not the service's own fault.
+/// Asserts that every response is HTTP and not a 5xx, and that an error is JSON with its code and
+/// names no path of this machine.
 fn judge(answer: &[u8], dir: &Path) {
     if answer.is_empty() {
         return;
@@ -130,7 +134,7 @@ fn judge(answer: &[u8], dir: &Path) {
     let Ok(httparse::Status::Complete(head)) = response.parse(answer) else { panic!("no HTTP: {text}") };
     let status = response.code.unwrap_or_default();
     assert!(status < 500, "{text}");
-    // Whoever makes a session is told where it is, and nobody anything else.
+    // Only a response that creates a session may contain the directory.
     assert!(status < 400 || !text.contains(&*dir.to_string_lossy()), "{text}");
     let says = |name: &str| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
     assert!(status < 200 || says("x-request-id").is_some(), "{text}");

@@ -1,7 +1,9 @@
-//! How much of the service one of its users may take: requests at a time, streams, sessions, bytes.
+//! Limits on how much of the service one client or user may take: requests per period, streams,
+//! sessions, bytes.
 //!
-//! Every limit is off unless it is set. What is refused is refused before anything of it is stored, by name and with
-//! the number; a limit counts what it can see without slowing the path of the writes, and each says how exactly.
+//! Every limit is off unless it is configured. A request beyond a limit is refused before any of it
+//! is stored, with an error that names the limit and its value. A limit counts only what it can see
+//! without slowing the write path; each limit documents how exact it is.
 
 mod places;
 mod quota;
@@ -15,20 +17,20 @@ pub use streams::{Seat, Streams};
 
 use crate::config::Config;
 
-/// All of them.
+/// All limits.
 pub struct Limits {
-    /// Requests of one key or token.
+    /// Requests per key or token.
     pub of_key: RateLimit<std::sync::Arc<str>>,
-    /// Requests from one address.
+    /// Requests per address.
     pub of_address: RateLimit<std::net::IpAddr>,
-    /// Streams of one key or token.
+    /// Streams per key or token.
     pub streams: Streams,
-    /// Sessions and bytes of one user.
+    /// Sessions and bytes per user.
     pub quota: Quota,
 }
 
 impl Limits {
-    /// As configured.
+    /// Creates the configured limits.
     pub fn new(config: &Config) -> Self {
         Self {
             of_key: RateLimit::new(config.rate_limit_per_key),
@@ -38,7 +40,7 @@ impl Limits {
         }
     }
 
-    /// Whether any of them concerns every request.
+    /// Whether any limit applies to every request.
     pub fn any(&self) -> bool {
         self.of_key.is_on() || self.of_address.is_on() || self.quota.is_on()
     }

@@ -1,5 +1,6 @@
-//! Sessions that are being made: counted with those that are there until the index knows them, so that of many
-//! creations at the same moment exactly as many pass as there is room for.
+//! Sessions that are being created. They count together with the existing ones until the index
+//! contains them, so that of many simultaneous creations exactly as many succeed as the limit
+//! permits.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,25 +9,26 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use session_model::{SessionId, UserId};
 
-/// How long a session counts whose maker left before it was answered: what was appended is in the index by then.
+/// How long a session counts if its client disconnected before the response; a session that was
+/// appended is in the index by then.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// Who is making what.
+/// The sessions that are being created, by user.
 #[derive(Clone, Default)]
 pub(super) struct Places(Arc<Mutex<HashMap<UserId, Made>>>);
 
-/// The sessions that one user is making.
+/// The sessions that one user is creating.
 type Made = HashMap<SessionId, Making>;
 
 #[derive(Default)]
 struct Making {
-    /// How many requests make it.
+    /// The number of requests that are creating the session.
     requests: usize,
-    /// When one of them left without an answer.
+    /// When one of them last ended without a response.
     left: Option<Instant>,
 }
 
-/// The place of one session that is being made, for as long as its request runs.
+/// The reservation of one session that is being created, held while its request runs.
 pub struct Place {
     places: Places,
     user: UserId,
@@ -35,8 +37,9 @@ pub struct Place {
 }
 
 impl Places {
-    /// Takes a place unless there are `most` already. `count` answers how many sessions the user has, those that are
-    /// being made among them, each once; it is asked while nobody else can take a place.
+    /// Reserves a session unless the user has `most` already. `count` returns how many sessions the
+    /// user has, including those being created, each counted once; it runs under the lock, so no
+    /// other reservation can be made meanwhile.
     pub(super) fn take(
         &self,
         (user, id): (&UserId, &SessionId),
@@ -58,7 +61,8 @@ impl Places {
 }
 
 impl Place {
-    /// The request was answered: what it made is in the index, and what it did not make is no more.
+    /// Releases the reservation after the response: a created session is in the index, and any
+    /// other no longer counts.
     pub fn answered(mut self) {
         self.answered = true;
     }
@@ -103,7 +107,7 @@ mod tests {
         let refused = take("b", 2).unwrap();
         refused.answered();
         assert!(places.0.lock().is_empty());
-        // One whose client has gone may have been appended all the same.
+        // The session may have been appended although its client disconnected.
         drop(take("c", 2).unwrap());
         assert!(take("d", 2).is_none());
         assert!(take("d", 1).is_some());

@@ -1,10 +1,12 @@
-//! How many sessions and bytes one user has.
+//! Limits on the number of sessions and bytes per user.
 //!
-//! Sessions are counted exactly: those in the index and those that are being made ([`Place`]), under one lock. Bytes are
-//! those of the files, measured every [`MEASURE_EVERY`] (or less often, where that takes long), and in between those of the
-//! bodies. What a body becomes in the files (its seq and time, the snapshots) is known at the next measurement alone,
-//! and what was let in while one was running counts beside it: so the bodies of a user never pass the limit together,
-//! and the files may by what the service itself adds within one interval.
+//! Sessions are counted exactly: those in the index and those being created ([`Place`]), under one
+//! lock. Bytes are the size of the files, measured every [`MEASURE_EVERY`] (or less often, if
+//! measuring takes long), plus the size of the bodies accepted since. What the service adds to a
+//! body in the files (its seq and time, the snapshots) is only known at the next measurement, and
+//! bodies accepted during a measurement are added to its result. So the bodies of a user never
+//! exceed the limit together, and the files may exceed it by what the service itself adds within
+//! one interval.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -14,10 +16,10 @@ use session_model::{Code, Refusal, SessionId, UserId};
 
 use super::places::{Place, Places};
 
-/// How often files are measured at most.
+/// The minimum interval between two measurements of the files.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
 
-/// The most of one user.
+/// The limits of each user.
 pub struct Quota {
     sessions: Option<u64>,
     bytes: Option<u64>,
@@ -28,9 +30,9 @@ pub struct Quota {
 /// The bytes of one user.
 #[derive(Clone, Copy, Default)]
 struct Used {
-    /// Of the files, and of what came since they were measured.
+    /// Bytes of the files and of the bodies accepted since the files were measured.
     total: u64,
-    /// Of what came since the measurement that is running began.
+    /// Bytes of the bodies accepted since the running measurement began.
     since: u64,
 }
 
@@ -39,18 +41,18 @@ impl Quota {
         Self { sessions, bytes, making: Places::default(), used: Mutex::default() }
     }
 
-    /// Whether there is any.
+    /// Whether any limit is set.
     pub fn is_on(&self) -> bool {
         self.sessions.is_some() || self.bytes.is_some()
     }
 
-    /// Whether bytes are counted.
+    /// Whether bytes are limited.
     pub fn counts_bytes(&self) -> bool {
         self.bytes.is_some()
     }
 
-    /// Lets a user make a session, or refuses it to one who has as many as there may be. `count` answers how many the
-    /// user has with those that are being made, each once.
+    /// Reserves a session for a user, or refuses it if the user has reached the limit. `count`
+    /// returns how many sessions the user has, including those being created, each counted once.
     pub fn admit_session(
         &self,
         user: &UserId,
@@ -62,7 +64,7 @@ impl Quota {
         self.making.take((user, id), most, count).map(Some).ok_or_else(full)
     }
 
-    /// Counts bytes of a user, or refuses them.
+    /// Adds bytes to a user's total, or refuses them.
     pub fn admit_bytes(&self, user: &UserId, bytes: u64) -> Result<(), Refusal> {
         let Some(most) = self.bytes else { return Ok(()) };
         let mut used = self.used.lock();
@@ -77,12 +79,12 @@ impl Quota {
         Ok(())
     }
 
-    /// A measurement begins: what comes from now on may or may not be in it.
+    /// Starts a measurement: it may or may not include the bytes accepted from now on.
     pub fn measuring(&self) {
         self.used.lock().values_mut().for_each(|used| used.since = 0);
     }
 
-    /// Takes over what was measured, with what came meanwhile.
+    /// Takes over the measured totals and adds the bytes accepted meanwhile.
     pub fn measured(&self, measured: HashMap<UserId, u64>) {
         let mut used = self.used.lock();
         let mut fresh: HashMap<UserId, Used> =

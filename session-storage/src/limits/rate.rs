@@ -1,4 +1,5 @@
-//! Requests in a time, by the generic cell rate algorithm: as many at once as the rate names, then evenly.
+//! Rate limits by the generic cell rate algorithm: a burst as large as the rate's count, then
+//! evenly spaced requests.
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,24 +13,24 @@ use governor::{Quota, RateLimiter};
 
 use crate::config::Rate;
 
-/// How somebody stands: what the headers `RateLimit-…` say.
+/// The remaining budget of a client: the values of the headers `RateLimit-…`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Budget {
-    /// How many requests at once.
+    /// The number of requests permitted at once.
     pub limit: u32,
-    /// How many are left now.
+    /// The number of requests that remain now.
     pub remaining: u32,
-    /// In how many seconds all are there again.
+    /// In how many seconds the full budget is available again.
     pub reset: u64,
-    /// If this one is too many: in how many seconds the next may come.
+    /// If this request was refused, in how many seconds the next one is permitted.
     pub retry_after: Option<u64>,
 }
 
-/// Of whom requests are counted together.
+/// Identifies the clients whose requests are counted together.
 pub trait Counted {
-    /// The name under which they are counted.
+    /// The type of the identity.
     type Name: Hash + Eq + Clone;
-    /// It.
+    /// The identity under which requests are counted.
     fn name(&self) -> Self::Name;
 }
 
@@ -42,7 +43,8 @@ impl Counted for Arc<str> {
 
 impl Counted for IpAddr {
     type Name = Self;
-    /// Whoever has one address of IPv6 has 2^64 of them.
+    /// Uses the /64 network of an IPv6 address, because an IPv6 client usually controls a whole
+    /// /64.
     fn name(&self) -> Self {
         match self.to_canonical() {
             Self::V4(address) => Self::V4(address),
@@ -57,11 +59,11 @@ fn quota(rate: Rate) -> Option<Quota> {
 
 type Limiter<N> = RateLimiter<N, DefaultKeyedStateStore<N>, DefaultClock, StateInformationMiddleware>;
 
-/// A rate for each of many.
+/// A rate limit per client.
 pub struct RateLimit<C: Counted>(Option<(Rate, Limiter<C::Name>)>);
 
 impl<C: Counted> RateLimit<C> {
-    /// Off without a rate.
+    /// Creates the limit; without a rate it is off.
     pub fn new(rate: Option<Rate>) -> Self {
         let limiter = |rate: Rate| {
             let limiter = RateLimiter::keyed(quota(rate)?).with_middleware();
@@ -70,12 +72,12 @@ impl<C: Counted> RateLimit<C> {
         Self(rate.and_then(limiter))
     }
 
-    /// Whether there is a rate.
+    /// Whether a rate is set.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
-    /// Counts a request; `None` if nothing is counted.
+    /// Counts a request; `None` if the limit is off.
     pub fn count(&self, of: &C) -> Option<Budget> {
         let (rate, limiter) = self.0.as_ref()?;
         let limit = rate.count.get();
@@ -102,7 +104,8 @@ impl<C: Counted> RateLimit<C> {
         })
     }
 
-    /// Forgets those who have not come for so long that it makes no difference.
+    /// Removes clients that have been inactive for so long that their full budget is available
+    /// again.
     pub fn tidy(&self) {
         if let Some((_, limiter)) = &self.0 {
             limiter.retain_recent();

@@ -1,4 +1,5 @@
-//! How many streams, WebSockets and server-sent events together, one has open.
+//! Limits how many streams a client has open; WebSockets and server-sent event streams count
+//! together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -7,26 +8,26 @@ use parking_lot::Mutex;
 
 type Open = Arc<Mutex<HashMap<Arc<str>, usize>>>;
 
-/// The streams that are open, by whom.
+/// The number of open streams, by client.
 #[derive(Clone)]
 pub struct Streams {
     most: Option<usize>,
     open: Open,
 }
 
-/// One of them, for as long as it is kept.
+/// The slot of one open stream, released on drop.
 pub struct Seat {
     name: Arc<str>,
     open: Open,
 }
 
 impl Streams {
-    /// At most so many for each.
+    /// Creates the limit for each client.
     pub fn new(most: Option<usize>) -> Self {
         Self { most, open: Open::default() }
     }
 
-    /// Takes one more; the number if there are as many as may be.
+    /// Takes a slot; the error is the limit if all slots are taken.
     pub fn enter(&self, name: &Arc<str>) -> Result<Option<Seat>, usize> {
         let Some(most) = self.most else { return Ok(None) };
         let mut open = self.open.lock();

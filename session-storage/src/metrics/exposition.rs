@@ -1,4 +1,5 @@
-//! Writing the text format of Prometheus, version 0.0.4: a family's help and type, then its samples.
+//! Writes the Prometheus text format, version 0.0.4: the help and type of a family, then its
+//! samples.
 
 use std::fmt::{Display, Write as _};
 
@@ -11,11 +12,11 @@ pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 #[derive(Debug, Default)]
 pub struct Exposition(String);
 
-/// Labels of a sample: names and values.
+/// The labels of a sample: names and values.
 pub type Labels<'a> = &'a [(&'a str, &'a str)];
 
 impl Exposition {
-    /// The page.
+    /// Returns the text of the page.
     pub fn finish(self) -> String {
         self.0
     }
@@ -39,25 +40,25 @@ impl Exposition {
         self.put(format_args!("{close} {value}\n"));
     }
 
-    /// A number that goes up and down.
+    /// Adds a gauge.
     pub fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "gauge", help);
         self.sample(name, &[], None, value);
     }
 
-    /// A number that only grows.
+    /// Adds a counter.
     pub fn counter(&mut self, name: &str, help: &str, value: impl Display) {
         self.family(name, "counter", help);
         self.sample(name, &[], None, value);
     }
 
-    /// Several numbers that go up and down, told apart by one label.
+    /// Adds several gauges, distinguished by one label.
     pub fn gauges(&mut self, name: &str, help: &str, label: &str, values: &[(&str, u64)]) {
         self.family(name, "gauge", help);
         values.iter().for_each(|(text, value)| self.sample(name, &[(label, text)], None, value));
     }
 
-    /// Several numbers that only grow, told apart by one label.
+    /// Adds several counters, distinguished by one label.
     pub fn counters<'a>(
         &mut self,
         name: &str,
@@ -69,19 +70,19 @@ impl Exposition {
         values.into_iter().for_each(|(text, value)| self.sample(name, &[(label, text)], None, value));
     }
 
-    /// A fact, told by its labels.
+    /// Adds a sample whose information is in its labels.
     pub fn info(&mut self, name: &str, help: &str, labels: Labels<'_>) {
         self.family(name, "gauge", help);
         self.sample(name, labels, None, 1);
     }
 
-    /// One histogram.
+    /// Adds one histogram.
     pub fn histogram(&mut self, name: &str, help: &str, reading: &Reading) {
         self.family(name, "histogram", help);
         self.distribution(name, &[], reading);
     }
 
-    /// Several histograms of one family.
+    /// Adds several histograms of one family.
     pub fn histograms<'a>(
         &mut self,
         name: &str,

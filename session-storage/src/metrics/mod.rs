@@ -1,8 +1,8 @@
-//! `/metrics`: what the service counts, in the text format of Prometheus.
+//! The metrics of the service, served at `/metrics` in the Prometheus text format.
 //!
-//! Nothing is counted here but requests ([`requests`]): the store and the live feed keep their own figures
-//! ([`crate::meter`]), and [`report`] collects them when it is asked. Names and labels are an interface: dashboards
-//! and alerts are built on them, and `docs/OPERATIONS.md` lists every one.
+//! This module itself counts only requests ([`requests`]): the store and the live feed keep their
+//! own metrics ([`crate::meter`]), and [`report`] collects them on request. Names and labels are an
+//! interface: dashboards and alerts are built on them, and `docs/OPERATIONS.md` lists every one.
 
 pub mod exposition;
 pub mod process;

@@ -1,19 +1,19 @@
-//! The process itself, as the kernel tells of it in `/proc/self`. Where there is no such thing, nothing is shown.
+//! Metrics of the process, read from `/proc/self`. Where `/proc` does not exist, they are left out.
 
 use std::fs;
 
 use super::exposition::Exposition;
 
-/// What is read of `/proc/self/stat`.
+/// The used fields of `/proc/self/stat`.
 struct Stat {
     cpu_seconds: f64,
     threads: u64,
-    /// Seconds after the machine's start.
+    /// The start of the process, in seconds after the start of the machine.
     started: f64,
 }
 
 impl Stat {
-    /// The fields behind the command, which may hold spaces and brackets itself.
+    /// Parses the fields after the command, which may itself contain spaces and brackets.
     fn parse(text: &str, ticks: f64) -> Option<Self> {
         let fields: Vec<&str> = text.rsplit_once(')')?.1.split_whitespace().collect();
         let field = |n: usize| fields.get(n)?.parse::<u64>().ok();
@@ -30,7 +30,7 @@ fn boot_time(stat: &str) -> Option<f64> {
     stat.lines().find_map(|line| line.strip_prefix("btime ")?.trim().parse().ok())
 }
 
-/// Adds everything that can be read.
+/// Adds every metric that can be read.
 pub fn report(page: &mut Exposition) {
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     let read = |path: &str| fs::read_to_string(path).ok();
@@ -48,7 +48,7 @@ pub fn report(page: &mut Exposition) {
         page.gauge("process_resident_memory_bytes", "Memory in use.", resident_pages * page_size);
     }
     if let Ok(files) = fs::read_dir("/proc/self/fd") {
-        // The folder itself is open while it is counted.
+        // The listing itself has the folder open.
         let open = files.count().saturating_sub(1);
         page.gauge("process_open_fds", "Open files and sockets.", open);
     }

@@ -1,4 +1,4 @@
-//! Everything that `/metrics` shows.
+//! Builds the page that `/metrics` returns.
 
 use super::exposition::{Exposition, Labels};
 use super::process;
@@ -6,7 +6,7 @@ use super::requests::{Requests, Row};
 use crate::app::connections::Connections;
 use crate::sessions::figures::Figures;
 
-/// The page.
+/// Builds the page.
 pub(crate) fn report(requests: &Requests, connections: &Connections, figures: &Figures<'_>) -> String {
     let mut page = Exposition::default();
     build(&mut page);

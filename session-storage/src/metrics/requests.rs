@@ -1,7 +1,8 @@
-//! Requests by route, method and class of status, with how long they took; errors by code.
+//! Request metrics by route, method and status class, with durations, and errors by code.
 //!
-//! Every worker counts in a shard of its own, which it alone writes, so that counting is a few plain loads and
-//! stores. A histogram is made when its first request comes: most combinations never do.
+//! Every worker counts in a shard of its own that no other thread writes, so that counting is a few
+//! plain loads and stores. A histogram is created at its first request, because most combinations
+//! never occur.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -12,8 +13,8 @@ use session_model::Code;
 
 use crate::meter::{Counter, Histogram, Reading, SECONDS};
 
-/// A route's place in the table of routes; given to the framework as the resource's data, so that an answer knows
-/// the route that it came from.
+/// A route's index in the table of routes. It is attached to the framework's resource, so that the
+/// route of a response is known.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct RouteId(pub usize);
 
@@ -29,7 +30,7 @@ fn class_index(status: StatusCode) -> usize {
     usize::from(status.as_u16() / 100).clamp(1, CLASSES.len()) - 1
 }
 
-/// What one worker counts.
+/// The metrics that one worker counts.
 #[derive(Debug)]
 pub struct Shard(Box<[OnceLock<Histogram>]>);
 
@@ -38,7 +39,7 @@ impl Shard {
         Self((0..routes * METHODS.len() * CLASSES.len()).map(|_| OnceLock::new()).collect())
     }
 
-    /// Counts an answer; by the worker that owns the shard alone.
+    /// Counts a response; called only by the worker that owns the shard.
     pub fn answered(&self, route: RouteId, method: &Method, status: StatusCode, took: Duration) {
         let index = (route.0 * METHODS.len() + method_index(method)) * CLASSES.len() + class_index(status);
         if let Some(place) = self.0.get(index) {
@@ -47,7 +48,7 @@ impl Shard {
     }
 }
 
-/// How often each code was answered.
+/// The number of errors per code.
 #[derive(Debug)]
 pub struct Errors([Counter; Code::ALL.len()]);
 
@@ -63,54 +64,54 @@ impl Errors {
         self.0[code as usize].increment();
     }
 
-    /// Every code with its count, also those that never were.
+    /// Returns every code with its count, including codes that never occurred.
     pub fn read(&self) -> impl Iterator<Item = (&'static str, u64)> {
         Code::ALL.iter().zip(&self.0).map(|(code, count)| (code.as_str(), count.get()))
     }
 }
 
-/// All requests of the service.
+/// The metrics of all requests.
 #[derive(Debug)]
 pub struct Requests {
-    /// The routes' patterns.
+    /// The route patterns.
     routes: Vec<&'static str>,
     shards: Mutex<Vec<Arc<Shard>>>,
-    /// Errors, wherever they were answered.
+    /// Errors of all responses, from any thread.
     pub errors: Errors,
 }
 
-/// The requests of one route, method and class of status.
+/// The requests of one route, method and status class.
 #[derive(Debug)]
 pub struct Row {
-    /// The route's pattern.
+    /// The route pattern.
     pub route: &'static str,
     /// The method.
     pub method: &'static str,
-    /// `2xx`, for example.
+    /// The status class, for example `2xx`.
     pub class: &'static str,
-    /// How long they took.
+    /// The durations.
     pub took: Reading,
 }
 
 impl Requests {
-    /// None yet, for routes with these patterns.
+    /// Creates empty metrics for routes with these patterns.
     pub fn new(routes: Vec<&'static str>) -> Self {
         Self { routes, shards: Mutex::default(), errors: Errors::default() }
     }
 
-    /// A shard for a worker.
+    /// Creates the shard of a worker.
     pub fn shard(&self) -> Arc<Shard> {
         let shard = Arc::new(Shard::new(self.routes.len()));
         self.shards.lock().push(Arc::clone(&shard));
         shard
     }
 
-    /// A route's pattern.
+    /// The pattern of a route.
     pub fn pattern(&self, route: RouteId) -> &'static str {
         self.routes.get(route.0).copied().unwrap_or("unknown")
     }
 
-    /// What all workers counted, added up.
+    /// Reads the totals of all workers.
     pub fn read(&self) -> Vec<Row> {
         let shards = self.shards.lock().clone();
         let total = |index: usize| {

@@ -1,4 +1,5 @@
-//! Accepting: for each listener, the service that every worker runs over its connections.
+//! Accepts connections: for each listener, builds the service that every worker runs for its
+//! connections.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -23,23 +24,23 @@ use super::wire::Wire;
 use crate::app::{self, Parts};
 use crate::config::Config;
 
-/// How long requests of HTTP/2 in flight may take once the service is stopping.
+/// How long HTTP/2 requests in flight may take once the service is shutting down.
 const GRACE: Duration = Duration::from_secs(1);
 
-/// What every connection is served with.
+/// The settings and shared state with which every connection is served.
 #[derive(Clone)]
 pub(super) struct Door {
     parts: Parts,
-    /// Cancelled when the service stops: idle connections are closed then.
+    /// Cancelled at shutdown, which closes idle connections.
     draining: CancellationToken,
     keep_alive: Duration,
     head_timeout: Duration,
-    /// How long a peer may take nothing of what is written to it.
+    /// How long a peer may accept no data before the connection is closed.
     patience: Duration,
     certificates: Option<Arc<Certificates>>,
 }
 
-/// Serves on the listeners. The socket's file is to be kept for as long as it is served.
+/// Serves on the listeners. The caller must keep the socket's file for as long as the service runs.
 pub(super) fn serve(
     config: &Config,
     listeners: Listeners,
@@ -52,7 +53,8 @@ pub(super) fn serve(
     let mut server = Server::build()
         .workers(config.workers)
         .worker_max_blocking_threads(shares.blocking_threads)
-        // A worker that is full is passed over, so that all of them together have what there may be, and accept no more.
+        // A worker at its limit is skipped. So all workers together accept the permitted number of
+        // connections and no more.
         .max_concurrent_connections(shares.accepted.div_ceil(config.workers))
         .shutdown_timeout(config.shutdown_timeout.as_secs().saturating_add(1))
         .disable_signals();
@@ -122,7 +124,8 @@ impl Door {
             let (door, certificates) = (door.clone(), Arc::clone(&certificates));
             async move {
                 let peer = stream.peer_addr().ok();
-                // A handshake costs more than all that a stranger may have while there is no room.
+                // A TLS handshake costs more than an unauthenticated client may use while there is
+                // no room.
                 let counted = door.parts.connections.enter_within(PATIENCE).await;
                 let Some(counted) = counted else { return Err(crowd::full(&door.parts.requests)) };
                 let (stream, http2) = certificates.accept(stream, door.head_timeout).await.map_err(|error| {
@@ -169,7 +172,7 @@ impl Door {
         self.builder().h1(map_config(self.app(), |()| AppConfig::default()))
     }
 
-    /// The application of one worker.
+    /// Builds the application of one worker.
     fn app(
         &self,
     ) -> impl ServiceFactory<
@@ -200,8 +203,9 @@ impl Door {
     }
 }
 
-/// Answers are small and awaited; a peer that takes nothing is cut off by the system, since no one above the socket
-/// can see that a write is stuck.
+/// Sets the socket options. No delay, because responses are small and clients wait for them. A
+/// timeout after which the system closes a connection whose peer accepts no data, because no layer
+/// above the socket can see that a write is stuck.
 fn prepare(stream: &TcpStream, patience: Duration) {
     let millis = u32::try_from(patience.as_millis()).unwrap_or(u32::MAX);
     let prepared = stream.set_nodelay(true).and_then(|()| {

@@ -1,9 +1,11 @@
-//! What becomes of connections for which there is no room: told so, and closed.
+//! Handles connections beyond the connection limit: each gets an error response and is closed.
 //!
-//! An idle connection makes room first ([`crate::app::connections`]). Those that wait for that, or are being told, are
-//! among the few that may be there beyond the most ([`super::descriptors`]); further ones wait in the system's queue.
-//! Over TLS nobody is told: a handshake costs more than an answer, so the connection is closed. Those that come over the
-//! Unix socket are counted and let in, so that whoever runs the service reaches it when it is full.
+//! First, an idle connection is closed to make room ([`crate::app::connections`]). The few
+//! connections that may exist beyond the limit ([`super::descriptors`]) are those waiting for room
+//! or receiving the error; further ones wait in the system's queue. Over TLS no error is sent,
+//! because a handshake costs more than a response; the connection is just closed. Connections over
+//! the Unix socket count but are always admitted, so that the operator can reach a service that is
+//! full.
 
 use std::io;
 use std::time::Duration;
@@ -16,12 +18,14 @@ use tokio::net::TcpStream;
 use super::wire::parting;
 use crate::metrics::Requests;
 
-/// How long one waits for an idle connection to make room, and one that is turned away may take to hear it.
+/// How long a connection waits for an idle one to be closed, and how long sending the error
+/// response may take.
 pub(super) const PATIENCE: Duration = Duration::from_secs(1);
-/// How much of what it still says is taken in, so that the system does not throw the answer away.
+/// How many bytes of the client's request are read and discarded, so that the system does not drop
+/// the response that was sent.
 const HEARD: u64 = 64 << 10;
 
-/// Tells a client that there is no room, and ends the connection.
+/// Sends an error to a client for whose connection there is no room, and closes the connection.
 pub(super) async fn turn_away(mut stream: TcpStream, most: usize, requests: &Requests) -> DispatchError {
     let why = format!("too many connections: at most {most} at a time");
     let answer = parting(Refusal::new(Code::RateLimited, why), "retry-after: 1\r\n", requests);
@@ -36,7 +40,7 @@ pub(super) async fn turn_away(mut stream: TcpStream, most: usize, requests: &Req
     }
 }
 
-/// The end of a connection that is not told why.
+/// The error that closes a connection without a response.
 pub(super) fn full(requests: &Requests) -> DispatchError {
     requests.errors.count(Code::RateLimited);
     DispatchError::Io(no_room())

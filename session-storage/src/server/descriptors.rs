@@ -1,10 +1,11 @@
-//! How the descriptors that the system lets this process have are shared out.
+//! Divides the file descriptors that this process may have among connections and files.
 //!
-//! Files come first: a session that cannot be opened for want of a descriptor is lost to whoever asks for it, while a
-//! connection that is not accepted waits. So there is a reserve for files, and no more connections are accepted than fit
-//! beside it. The reserve is what may be open at once: logs that are written to, logs that readers keep open, a few files
-//! for each thread that reads or writes at the moment, and what the process has open anyway. Under a low limit all of it
-//! shrinks, to half of the limit as far as that suffices.
+//! Files have priority: a client fails if its session cannot be opened for lack of a descriptor,
+//! while a connection that is not accepted only waits. So descriptors are reserved for files, and
+//! no more connections are accepted than fit beside this reserve. The reserve covers everything
+//! that may be open at once: the logs being written, the logs that readers keep open, a few files
+//! for each thread that is reading or writing, and what the process always has open. Under a low
+//! limit the whole reserve shrinks, to half of the limit as long as that suffices.
 
 use std::num::NonZeroUsize;
 
@@ -13,35 +14,37 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use crate::config::Config;
 use crate::store::OpenFiles;
 
-/// How many files one worker may read at a time.
+/// The maximum number of threads of one worker that read files.
 const BLOCKING_THREADS: usize = 32;
 /// How many files a thread has open at a time: the logs of a session.
 const FILES_OF_A_THREAD: usize = 3;
-/// What the process has open whatever happens: the journal, snapshots, listeners, standard streams, libraries' own.
+/// Descriptors that the process always has open: the journal, snapshots, listeners, standard
+/// streams, those of libraries.
 const OWN: usize = 64;
-/// The same for each worker.
+/// Descriptors that each worker always has open.
 const OWN_OF_A_WORKER: usize = 8;
-/// The least that is left for files beside that, and those of a thread of each worker.
+/// The minimum for files, in addition to the above and to the files of one thread per worker.
 const LEAST_FILES: usize = 32;
-/// The least that is left for connections.
+/// The minimum for connections.
 const LEAST_CONNECTIONS: usize = 16;
-/// The most connections beyond those that are let in: they wait for room, or are told that there is none.
+/// The maximum number of connections beyond the limit: they wait for room or receive the error that
+/// there is none.
 const BEYOND: usize = 256;
 
-/// Who gets how many.
+/// The result of dividing the descriptors.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Shares {
-    /// Connections that are let in.
+    /// The maximum number of admitted connections.
     pub(super) connections: usize,
-    /// Connections that are accepted, also to be turned away.
+    /// The maximum number of accepted connections, including those that will be refused.
     pub(super) accepted: usize,
-    /// Threads of a worker that read files.
+    /// The number of threads per worker that read files.
     pub(super) blocking_threads: usize,
-    /// Files that are kept open.
+    /// The number of files that are kept open.
     pub(super) files: OpenFiles,
 }
 
-/// Raises the limit as far as the system allows, and answers it.
+/// Raises the limit of open files as far as the system allows, and returns it.
 pub(super) fn raise() -> usize {
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
     let raised = if current == maximum {
@@ -58,7 +61,7 @@ pub(super) fn raise() -> usize {
     raised.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
 }
 
-/// Shares a limit out; an error names the least that would do.
+/// Divides the limit; the error is the minimum limit that would suffice.
 pub(super) fn share_out(limit: usize, config: &Config) -> Result<Shares, usize> {
     let own = OWN + OWN_OF_A_WORKER * config.workers;
     let kept = OpenFiles::default();
@@ -92,7 +95,7 @@ mod tests {
         Config { workers, max_connections: connections, ..config }
     }
 
-    /// The most that may be open at once.
+    /// The maximum number of descriptors that may be open at once.
     fn used(shares: &Shares, workers: usize) -> usize {
         let threads = workers * shares.blocking_threads * FILES_OF_A_THREAD;
         let kept = shares.files.logs.get() + shares.files.readers;

@@ -1,4 +1,5 @@
-//! The guards' life: opened before anything listens, kept up to date, closed last.
+//! The lifecycle of the guards (access control, limits, audit log): opened before the service
+//! listens, kept up to date, closed last.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,9 +16,9 @@ use crate::config::{AuditLog, Config};
 use crate::limits::{Limits, MEASURE_EVERY};
 use crate::sessions::Sessions;
 
-/// How often those are forgotten who no longer come.
+/// How often inactive clients are removed from the rate limits.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
-/// How many times longer than a measurement took the next one is waited for.
+/// The pause between two measurements, as a multiple of the time that the last one took.
 const REST: u32 = 20;
 
 pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
@@ -29,7 +30,7 @@ pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
     })
 }
 
-/// Keeps them up to date until the tasks are stopped.
+/// Starts the tasks that keep the guards up to date until they are aborted.
 pub(super) fn keep(guards: &Guards, sessions: &Arc<Sessions>) -> Vec<JoinHandle<()>> {
     let hub = Arc::clone(sessions.hub());
     let mut tasks = vec![
@@ -62,7 +63,7 @@ async fn measure(limits: Arc<Limits>, sessions: Arc<Sessions>) {
     }
 }
 
-/// Writes what they still know.
+/// Writes the guards' pending data.
 pub(super) async fn close(guards: Guards) {
     if guards.access.is_on() {
         watch::write_last_used(&guards.access).await;

@@ -1,4 +1,4 @@
-//! The service over connections that are no sockets, one worker's worth of it. For the fuzzer and for tests.
+//! One worker of the service over in-memory connections instead of sockets, for fuzzing and tests.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -17,17 +17,17 @@ use crate::config::Config;
 use crate::live::Hub;
 use crate::sessions::Sessions;
 
-/// Serves a connection to its end.
+/// A function that serves one connection to its end.
 pub(crate) type Serve = Box<dyn Fn(DuplexStream) -> LocalBoxFuture<'static, ()>>;
 
-/// What the service is made of, as [`super::run`] makes it.
+/// Builds the components of the service in the same way as [`super::run`].
 pub(crate) fn parts(config: &Config) -> Result<(Arc<Sessions>, Parts), ServerError> {
     let guards = guards::open(config)?;
     let sessions = Sessions::open(serving(config)?, Arc::new(Hub::new(live_config(config))))?;
     Ok((Arc::clone(&sessions), Parts::new(config, sessions, guards, CancellationToken::new())))
 }
 
-/// The service of a worker.
+/// Builds the service of one worker.
 pub(crate) async fn serve(config: &Config, parts: Parts, draining: CancellationToken) -> Serve {
     let door = Door::new(config, parts.clone(), None, draining);
     let service = door.http::<DuplexStream>().new_service(()).await;
@@ -36,7 +36,8 @@ pub(crate) async fn serve(config: &Config, parts: Parts, draining: CancellationT
         let wire = Wire::new(stream, parts.connections.enter(), Arc::clone(&parts.requests));
         let service = Rc::clone(&service);
         Box::pin(async move {
-            // How a connection ended is the business of its other end.
+            // The result only says how the connection ended, which the client at its other end
+            // checks.
             let _ = service.call((wire, Some(SocketAddr::from(([127, 0, 0, 1], 1))))).await;
         })
     })

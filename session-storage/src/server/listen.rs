@@ -1,4 +1,4 @@
-//! Where the service listens: TCP first, then the Unix socket.
+//! The listeners of the service: TCP first, then the Unix socket.
 
 use std::fs;
 use std::io::{self, Write};
@@ -13,16 +13,16 @@ use crate::config::Config;
 
 /// How many connections may wait to be accepted.
 const BACKLOG: i32 = 4096;
-/// Who may use the Unix socket: its owner and group.
+/// The mode of the Unix socket: usable by its owner and group.
 const SOCKET_MODE: u32 = 0o660;
 
-/// The sockets of a service; the Unix socket's file goes when this is dropped.
+/// The sockets of a service. Dropping them removes the file of the Unix socket.
 pub(super) struct Listeners {
     pub(super) tcp: Vec<TcpListener>,
     pub(super) unix: Option<(UnixListener, SocketFile)>,
 }
 
-/// A socket's file, removed when dropped.
+/// The file of a Unix socket, removed on drop.
 pub(super) struct SocketFile(PathBuf);
 
 impl Drop for SocketFile {
@@ -34,14 +34,15 @@ impl Drop for SocketFile {
 }
 
 impl Listeners {
-    /// Listens on everything that is configured.
+    /// Opens all configured listeners.
     pub(super) fn open(config: &Config) -> Result<Self, ServerError> {
         let tcp = tcp(&config.host, config.port)?;
         let unix = config.socket_path.as_deref().map(unix).transpose()?;
         Ok(Self { tcp, unix })
     }
 
-    /// One line for each address; whoever has closed the other end of the pipe does not want to know.
+    /// Prints one line per address. Errors are ignored, because the reader of the pipe may have
+    /// closed it.
     pub(super) fn announce(&self, out: &mut impl Write, scheme: &str) {
         for address in self.tcp.iter().filter_map(|listener| listener.local_addr().ok()) {
             let _ = writeln!(out, "listening on {scheme}://{address}");
@@ -58,7 +59,7 @@ fn failed(address: &impl ToString) -> impl FnOnce(io::Error) -> ServerError {
     move |source| ServerError::Listen { address, source }
 }
 
-/// Whether nobody but this machine can reach it.
+/// Whether only this machine can reach the address.
 pub(super) fn is_loopback(host: &str, port: u16) -> Result<bool, ServerError> {
     if host.eq_ignore_ascii_case("localhost") {
         return Ok(true);
@@ -76,7 +77,7 @@ fn tcp(host: &str, port: u16) -> Result<Vec<TcpListener>, ServerError> {
     addresses.into_iter().map(listen).collect()
 }
 
-/// An address, or every address of a name, once.
+/// Resolves an IP address, or all addresses of a name, without duplicates.
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let mut addresses: Vec<SocketAddr> = (bare, port).to_socket_addrs()?.collect();
@@ -85,7 +86,7 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     Ok(addresses)
 }
 
-/// Both loopback addresses on the same port; a machine without IPv6 is fine.
+/// Listens on both loopback addresses with the same port; a machine may lack IPv6.
 fn loopback(port: u16) -> Result<Vec<TcpListener>, ServerError> {
     let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let first = listen(v4).map_err(failed(&v4))?;
@@ -107,7 +108,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(listener)
 }
 
-/// The library's own backlog is short for a thousand clients that come back at the same moment.
+/// Enlarges the backlog, because the library's default is too short for a thousand clients that
+/// reconnect at the same moment.
 fn widen(listener: &impl AsFd) -> io::Result<()> {
     Ok(rustix::net::listen(listener, BACKLOG)?)
 }
@@ -124,7 +126,7 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ServerError> {
     bind().map_err(failed(&format!("unix:{}", path.display())))
 }
 
-/// Removes a socket that nobody listens on any more; leaves anything else alone.
+/// Removes a socket that no process listens on any more; leaves any other file alone.
 fn make_room(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),

@@ -1,7 +1,7 @@
-//! TLS: the certificate and its key, read again when their files change.
+//! TLS: the certificate and its key, reloaded when their files change.
 //!
-//! New connections get the newest pair that could be read; those that are open keep theirs. A pair that cannot be
-//! used leaves the one before in place, with a warning.
+//! New connections use the newest pair that could be read; open connections keep theirs. If a pair
+//! cannot be used, the previous one stays in use and a warning is logged.
 
 use std::fs;
 use std::io;
@@ -21,40 +21,40 @@ use tokio_rustls::server::TlsStream;
 
 use crate::config::Config;
 
-/// How often the files are looked at.
+/// How often the files are checked.
 const EVERY: Duration = Duration::from_secs(1);
-/// What is offered, the best first.
+/// The offered protocols, the preferred one first.
 const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 
-/// Why there is no TLS.
+/// Why TLS cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// One of the two files is named without the other.
+    /// Only one of the two files is configured.
     #[error("{0} needs {1} as well")]
     Half(&'static str, &'static str),
     /// A file cannot be read, or is not in the PEM format.
     #[error("{name}: failed to read `{path}`: {why}")]
     Unreadable {
-        /// The option.
+        /// The name of the option.
         name: &'static str,
         /// The file.
         path: PathBuf,
         /// What is wrong.
         why: String,
     },
-    /// The certificate and the key do not go together, or are of a kind that is not known.
+    /// The certificate and the key do not match, or are of an unknown kind.
     #[error("TLS_CERT `{certificate}` and TLS_KEY `{key}` cannot be used: {source}")]
     Unusable {
-        /// The certificate's file.
+        /// The file of the certificate.
         certificate: PathBuf,
-        /// The key's file.
+        /// The file of the key.
         key: PathBuf,
-        /// Why.
+        /// The cause.
         source: rustls::Error,
     },
 }
 
-/// The pair that new connections get.
+/// The pair that new connections use.
 #[derive(Debug)]
 pub(super) struct Certificates {
     certificate: PathBuf,
@@ -62,11 +62,11 @@ pub(super) struct Certificates {
     current: RwLock<Arc<ServerConfig>>,
 }
 
-/// What tells one state of a file from another.
+/// Identifies one version of a file.
 type Stamp = Option<(u64, i64, i64, u64)>;
 
 impl Certificates {
-    /// Reads the pair; `None` if none is configured.
+    /// Reads the pair; `None` if no pair is configured.
     pub(super) fn open(config: &Config) -> Result<Option<Arc<Self>>, TlsError> {
         let (certificate, key) = match (&config.tls_cert, &config.tls_key) {
             (None, None) => return Ok(None),
@@ -78,7 +78,7 @@ impl Certificates {
         Ok(Some(Arc::new(Self { certificate, key, current })))
     }
 
-    /// Shakes hands; says whether HTTP/2 was agreed on.
+    /// Performs the handshake; returns whether HTTP/2 was negotiated.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
@@ -107,7 +107,8 @@ impl Certificates {
         }
     }
 
-    /// Reads the pair again whenever a file has changed and is at rest, and at `SIGHUP`. Never returns.
+    /// Reloads the pair at `SIGHUP`, and when a file has changed and then stayed the same for one
+    /// check, so that it is not read half-written. Never returns.
     pub(super) async fn keep_fresh(self: Arc<Self>) {
         let mut hangup = signal(SignalKind::hangup())
             .inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be listened for"))

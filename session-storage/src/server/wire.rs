@@ -1,8 +1,10 @@
-//! A connection as the framework sees it: the socket, except that its empty refusals become JSON.
+//! A connection stream for the framework: passes everything through, but replaces the framework's
+//! empty error responses with JSON.
 //!
-//! What the framework cannot read as a request (a malformed head, one that is too large or does not come) never
-//! reaches the application: it answers with a bare status itself. The application's own errors always have a body,
-//! so an empty one of the 400s is the framework's, and the service's error is written in its place.
+//! A request that the framework cannot parse (a malformed head, one that is too large or does not
+//! arrive) never reaches the application: the framework itself sends a bare status. The
+//! application's own errors always have a body. So an empty 4xx response is the framework's, and
+//! the service's error is written in its place.
 
 use std::io;
 use std::pin::Pin;
@@ -17,17 +19,17 @@ use crate::app::request_id;
 use crate::error;
 use crate::metrics::Requests;
 
-/// How a refusal of the framework begins.
+/// The first bytes of an error response of the framework.
 const REFUSAL: &[u8] = b"HTTP/1.1 4";
-/// The longest head of one.
+/// The maximum length of the head of such a response.
 const LONGEST: usize = 256;
 
-/// A connection.
+/// A connection stream.
 pub(super) struct Wire<T> {
     io: T,
-    /// What is being written in the place of a refusal.
+    /// The response that is being written in place of the framework's.
     instead: Option<Instead>,
-    /// Speaks HTTP/2: once this is over, nothing more is read.
+    /// Set on an HTTP/2 connection; once this future completes, nothing more is read.
     http2: Option<Goodbye>,
     requests: Arc<Requests>,
     counted: Guard,
@@ -36,28 +38,28 @@ pub(super) struct Wire<T> {
 struct Instead {
     bytes: Vec<u8>,
     written: usize,
-    /// How many bytes of the framework's it replaces.
+    /// The number of bytes of the framework's response that it replaces.
     replaces: usize,
 }
 
-/// The end of a connection that the framework would not close by itself.
+/// A future that ends a connection which the framework would not close by itself.
 type Goodbye = Pin<Box<dyn Future<Output = ()>>>;
 
 impl<T> Wire<T> {
-    /// Wraps a socket; it is counted for as long as it is open.
+    /// Wraps a socket, which counts as a connection until it is dropped.
     pub(super) fn new(io: T, counted: Guard, requests: Arc<Requests>) -> Self {
         Self { io, instead: None, http2: None, requests, counted }
     }
 }
 
 impl<T> Wire<T> {
-    /// What happens on the connection.
+    /// The activity of the connection.
     pub(super) fn activity(&self) -> &Arc<Activity> {
         self.counted.activity()
     }
 
-    /// A connection of HTTP/2, whose frames are no business of this layer. Its other end sees the end of the stream
-    /// when `goodbye` is over.
+    /// Turns this into an HTTP/2 connection, whose frames pass unchanged. When `goodbye` completes,
+    /// the framework sees the end of the stream.
     pub(super) fn http2(mut self, goodbye: impl Future<Output = ()> + 'static) -> Self {
         self.http2 = Some(Box::pin(goodbye));
         self
@@ -73,7 +75,8 @@ impl<T: AsyncRead + Unpin> AsyncRead for Wire<T> {
         if self.http2.as_mut().is_some_and(|goodbye| goodbye.as_mut().poll(context).is_ready()) {
             return Poll::Ready(Ok(()));
         }
-        // An error and no end: of what was read before it nothing may be begun any more.
+        // An error rather than the end of the stream, so that no request read before it is started
+        // any more.
         if self.counted.activity().is_to_end(context) {
             return Poll::Ready(Err(io::Error::other("ended to make room for another connection")));
         }
@@ -109,7 +112,8 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Wire<T> {
         if !self.counted.activity().has_said_all() {
             return Poll::Ready(Ok(()));
         }
-        // The framework would wait for the other end first, which waits for this one (RFC 6455, 7.1.1).
+        // The framework would first wait for the other end to close, which in turn waits for this
+        // end (RFC 6455, 7.1.1).
         match ready!(Pin::new(&mut self.io).poll_shutdown(context)) {
             Err(error) if error.kind() == io::ErrorKind::NotConnected => Poll::Ready(Ok(())),
             shut => Poll::Ready(shut),
@@ -141,7 +145,7 @@ impl Instead {
     }
 }
 
-/// Where an empty refusal begins that these bytes end with.
+/// Returns where an empty error response starts that these bytes end with.
 fn refusal_at(bytes: &[u8]) -> Option<usize> {
     if !bytes.ends_with(b"\r\n\r\n") {
         return None;
@@ -151,7 +155,7 @@ fn refusal_at(bytes: &[u8]) -> Option<usize> {
     memchr::memmem::find(&bytes[at..], b"\r\ncontent-length: 0\r\n").map(|_| at)
 }
 
-/// The service's own answer.
+/// Builds the service's own response in place of the framework's.
 fn answer(refusal: &[u8], requests: &Requests) -> Vec<u8> {
     let refusal = match refusal.get(REFUSAL.len() - 1..REFUSAL.len() + 2) {
         Some(b"408") => Refusal::new(Code::RequestTimeout, "the request did not arrive in time"),
@@ -161,8 +165,8 @@ fn answer(refusal: &[u8], requests: &Requests) -> Vec<u8> {
     parting(refusal, "", requests)
 }
 
-/// The last answer of a connection, to a request that the application never sees. `headers`: further ones, each with
-/// its line's end.
+/// Builds the last response of a connection, to a request that the application never sees.
+/// `headers` holds additional headers, each with its line end.
 pub(super) fn parting(refusal: Refusal, headers: &str, requests: &Requests) -> Vec<u8> {
     let id = request_id::fresh();
     let id = id.to_str().unwrap_or_default();
@@ -188,7 +192,7 @@ mod tests {
     const FULL: &str = "HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}";
 
     async fn sent(parts: &[&str]) -> String {
-        // Three bytes at a time, so that nothing is written at once.
+        // Three bytes at a time, so that no write completes at once.
         let (near, mut far) = tokio::io::duplex(3);
         let mut wire = Wire::new(near, Connections::new(0).enter(), Arc::new(Requests::new(Vec::new())));
         let writing = async {

@@ -1,6 +1,7 @@
-//! The way to the collector: HTTP/1.1, one request a connection, on the exporter's own thread, which may block.
+//! The connection to the collector: HTTP/1.1, one request per connection, on the exporter's own
+//! thread, which may block.
 //!
-//! What goes wrong is logged once, not for every batch, and that it goes well again too.
+//! A failure is logged once, not for every batch, and so is the recovery from it.
 
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -11,10 +12,10 @@ use async_trait::async_trait;
 use http::{Request, Response, StatusCode};
 use opentelemetry_http::{Bytes, HttpClient, HttpError};
 
-/// How long connecting, sending and waiting for the answer may take, each.
+/// The timeout of connecting, of sending, and of waiting for the response.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// The collector, as the exporter sees it.
+/// The HTTP client that the exporter uses.
 #[derive(Debug, Default)]
 pub(super) struct Collector {
     failing: AtomicBool,
@@ -44,7 +45,7 @@ impl HttpClient for Collector {
     }
 }
 
-/// Sends the request; answers the status.
+/// Sends the request and returns the status of the response.
 fn post(request: &Request<Bytes>) -> io::Result<StatusCode> {
     let uri = request.uri();
     let wrong = |what: &'static str| io::Error::new(io::ErrorKind::InvalidInput, what);

@@ -1,9 +1,10 @@
-//! Traces: one span for each request, sent to an OpenTelemetry collector over HTTP with protobuf bodies.
+//! Traces: one span per request, sent to an OpenTelemetry collector over HTTP with protobuf bodies.
 //!
-//! A span is made when its answer is there, so a request costs nothing more while it runs, and nothing at all when
-//! traces are off. A `traceparent` header makes it part of the caller's trace. Spans wait in a bounded queue; what does
-//! not fit is dropped, and a collector that cannot be reached slows nobody down. A build without the feature `otlp`
-//! has none of this and refuses to start with a collector configured.
+//! A span is created when the response exists, so a running request has no extra cost, and there is
+//! no cost at all when traces are off. A `traceparent` header makes the span part of the caller's
+//! trace. Spans wait in a bounded queue; spans that do not fit are dropped, and an unreachable
+//! collector slows no request. A build without the feature `otlp` contains none of this and refuses
+//! to start if a collector is configured.
 
 use std::time::Duration;
 
@@ -20,30 +21,30 @@ pub use spans::Traces;
 
 use crate::config::Config;
 
-/// An answered request.
+/// A request that was answered.
 #[derive(Debug)]
 pub struct Answered<'a> {
-    /// Its method.
+    /// The method.
     pub method: &'a Method,
-    /// The pattern of its route.
+    /// The pattern of the route.
     pub route: &'static str,
-    /// Its path.
+    /// The path.
     pub path: &'a str,
-    /// Its headers, for the caller's trace.
+    /// The headers, which may hold the caller's trace.
     pub headers: &'a HeaderMap,
-    /// The session that the path names.
+    /// The session in the path.
     pub session: Option<&'a str>,
-    /// Its name.
+    /// The request id.
     pub id: &'a str,
-    /// The answer's status.
+    /// The status of the response.
     pub status: u16,
-    /// The error's code.
+    /// The error code, if the request failed.
     pub code: Option<&'static str>,
-    /// How long it took.
+    /// How long the request took.
     pub took: Duration,
 }
 
-/// Why there are no traces.
+/// Why traces cannot be exported.
 #[derive(Debug, thiserror::Error)]
 #[error("OTEL_EXPORTER_OTLP_ENDPOINT is set, but {0}")]
 pub struct TracesError(String);
@@ -54,7 +55,7 @@ pub fn start(config: &Config) -> Result<Option<Traces>, TracesError> {
     Traces::start(collector, config.otel_traces_sampler_arg).map(Some)
 }
 
-/// What a build without the feature has in its place.
+/// Replaces the type in a build without the feature.
 #[cfg(not(feature = "otlp"))]
 #[derive(Clone, Debug)]
 pub struct Traces(std::convert::Infallible);

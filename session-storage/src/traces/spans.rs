@@ -1,4 +1,4 @@
-//! A request as a span, in the names of OpenTelemetry's conventions for HTTP.
+//! Converts a request to a span, with the attribute names of OpenTelemetry's conventions for HTTP.
 
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
 use super::collector::Collector;
 use super::{Answered, TracesError};
 
-/// The export of spans. Cheap to clone.
+/// The exporter of spans. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Traces {
     provider: SdkTracerProvider,
@@ -22,7 +22,8 @@ pub struct Traces {
 }
 
 impl Traces {
-    /// Exports to this collector a share of the traces that begin here, and all that their callers sample.
+    /// Starts the export to this collector of a fraction of the traces that begin here, and of all
+    /// traces that their callers sample.
     pub(super) fn start(collector: &str, share: f64) -> Result<Self, TracesError> {
         let exporter = SpanExporter::builder()
             .with_http()
@@ -42,7 +43,7 @@ impl Traces {
         Ok(Self { tracer: provider.tracer("session-storage"), provider })
     }
 
-    /// A request was answered.
+    /// Exports the span of an answered request.
     pub fn answered(&self, answered: &Answered<'_>) {
         let end = SystemTime::now();
         let caller =
@@ -60,7 +61,7 @@ impl Traces {
         span.end_with_timestamp(end);
     }
 
-    /// Delivers what waits; blocks, for some seconds at most.
+    /// Delivers the pending spans; blocks for some seconds at most.
     pub fn finish(&self) {
         if let Err(error) = self.provider.shutdown() {
             tracing::warn!(%error, "the last traces could not be delivered");

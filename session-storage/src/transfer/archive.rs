@@ -1,4 +1,5 @@
-//! `session-storage archive`: putting completed sessions of the running service there, listing, fetching.
+//! Implements `session-storage archive`: archives completed sessions of the running service, lists
+//! and fetches archived ones.
 
 use std::fs;
 use std::io::Read as _;
@@ -12,7 +13,8 @@ use crate::archive::{Archive, Archived};
 use crate::sessions::ExportQuery;
 use crate::store::Options;
 
-/// Archives completed sessions, those of the query or all; tells each, and answers where they came from.
+/// Archives completed sessions, those of the query or all. Calls `tell` for each session and
+/// returns the source of the sessions.
 pub async fn push(
     door: &Door<'_>,
     options: &Options,
@@ -44,7 +46,7 @@ pub async fn push(
     pushed.map(|()| source)
 }
 
-/// The sessions to archive: those that are named, or all that are completed.
+/// Returns the sessions to archive: those in the query, or all completed ones.
 fn completed(door: &Door<'_>, query: &ExportQuery) -> anyhow::Result<Vec<SessionId>> {
     if !query.ids.is_empty() {
         return Ok(query.ids.iter().cloned().collect());
@@ -67,7 +69,7 @@ fn completed(door: &Door<'_>, query: &ExportQuery) -> anyhow::Result<Vec<Session
     }
 }
 
-/// Fetches the newest bundle of a session into a file, or into a folder under the session's name.
+/// Fetches the newest bundle of a session into a file, or into a folder under the session's id.
 pub async fn fetch(archive: &Archive, id: &SessionId, target: &Path) -> anyhow::Result<(PathBuf, Archived)> {
     let file = if target.is_dir() { target.join(format!("{id}.tar.zst")) } else { target.to_owned() };
     ensure!(!file.exists(), "`{}` is there already", file.display());

@@ -1,10 +1,10 @@
-//! A service's answer: its head, and its body, in chunks or not.
+//! Parses the response of a service: its head, and its body, chunked or not.
 
 use std::io::{self, BufRead, Read};
 
 use anyhow::{Context, ensure};
 
-/// The longest head of an answer.
+/// The maximum length of the head of a response.
 pub(super) const MAX_HEAD: u64 = 64 << 10;
 
 pub(super) fn read_head(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
@@ -18,17 +18,17 @@ pub(super) fn read_head(from: &mut impl BufRead) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(PartialEq, Eq, Debug)]
 pub(super) struct Head {
     pub(super) status: u16,
-    /// Whether the body comes in chunks.
+    /// Whether the body is chunked.
     pub(super) is_chunked: bool,
     headers: Vec<(String, Vec<u8>)>,
 }
 
 impl Head {
-    /// A header's value.
+    /// Returns the value of a header.
     pub(super) fn header(&self, name: &str) -> Option<&[u8]> {
         let found = self.headers.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_slice())
@@ -53,22 +53,22 @@ pub(super) fn parse_head(head: &[u8]) -> anyhow::Result<Head> {
 }
 
 pub(super) enum Left {
-    /// Until the connection ends.
+    /// The body lasts until the connection ends.
     Unknown,
-    /// So much of this chunk, then the next.
+    /// This many bytes of the current chunk remain, and another chunk follows.
     Chunk(u64),
     /// The last chunk was read.
     Nothing,
 }
 
-/// A body, in chunks or not. One that is broken off ends with an error.
+/// A body, chunked or not. Reading one that was cut off ends with an error.
 pub(super) struct Body<R> {
     pub(super) from: R,
     pub(super) left: Left,
 }
 
 impl<R: BufRead> Body<R> {
-    /// Reads the size of the next chunk, behind the end of the one before.
+    /// Reads the size of the next chunk, after the line end of the previous chunk.
     fn next_chunk(&mut self) -> io::Result<u64> {
         let malformed = || io::Error::new(io::ErrorKind::InvalidData, "malformed chunk");
         let mut line = Vec::new();

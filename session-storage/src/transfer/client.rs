@@ -1,4 +1,5 @@
-//! Asking the running service for a stream: over its Unix socket, over TCP, over TLS; here or on another machine.
+//! Sends requests to the running service over its Unix socket, TCP or TLS, on this or another
+//! machine.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -14,30 +15,31 @@ use super::body::{Body, Head, Left, MAX_HEAD, parse_head, read_head};
 use crate::config::{Address, Config};
 use crate::secure::{self, Trust};
 
-/// How long the service may be silent.
+/// How long the service may send nothing.
 const SILENCE: Duration = Duration::from_mins(2);
-/// The same for a question that it answers at once.
+/// How long the service may send nothing before a response that takes no time.
 const SHORT_SILENCE: Duration = Duration::from_secs(5);
 
-/// How the running service is reached, and as whom.
+/// How to reach the running service, and with which credentials.
 #[derive(Clone, Debug)]
 pub struct Door<'c> {
-    /// Where it listens, unless an address is given.
+    /// The configuration, which says where the service listens unless `address` is set.
     pub config: &'c Config,
-    /// Whether the configuration names its storage directory, or leaves it to the default.
+    /// Whether the storage directory was configured rather than taken from the default.
     pub is_directory_given: bool,
-    /// Where it is, if that is not here.
+    /// The URL of the service, if it is not the one on this machine.
     pub address: Option<Address>,
-    /// The authorities that are trusted instead of the machine's.
+    /// The certificate authorities that are trusted instead of the machine's.
     pub authorities: Option<PathBuf>,
-    /// The key that is shown.
+    /// The key that is sent.
     pub key: Option<String>,
 }
 
 trait Connection: Read + Write {}
 impl<T: Read + Write> Connection for T {}
 
-/// Whoever listens everywhere is asked at home.
+/// Returns the host to connect to. A service that listens on all addresses is reached over
+/// loopback.
 fn at_home(host: &str) -> &str {
     match host.trim_start_matches('[').trim_end_matches(']') {
         "0.0.0.0" | "::" => "localhost",
@@ -59,13 +61,15 @@ fn is_nobody(error: &io::Error) -> bool {
 }
 
 impl Door<'_> {
-    /// The body of a GET; `None` if no service is running here.
+    /// Sends a GET request and returns the body of its response; `None` if no service is running
+    /// here.
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Option<impl Read + use<>>> {
         let Some((head, body)) = self.ask("GET", path, SILENCE)? else { return Ok(None) };
         accepted(&head, body).map(Some)
     }
 
-    /// The head of the answer to a question that takes no time; `None` if no service is running here.
+    /// Sends a request that takes the service no time and returns the head of its response; `None`
+    /// if no service is running here.
     pub(super) fn head_of(&self, method: &str, path: &str) -> anyhow::Result<Option<Head>> {
         let Some((head, body)) = self.ask(method, path, SHORT_SILENCE)? else { return Ok(None) };
         accepted(&head, body)?;
@@ -99,7 +103,8 @@ impl Door<'_> {
         Ok(Some((head, Body { from: answer, left })))
     }
 
-    /// The connection; `None` if nobody listens here. Somewhere else somebody has to.
+    /// Connects to the service. Returns `None` if nothing listens on this machine; for another
+    /// machine that is an error.
     fn connect(&self, silence: Duration) -> anyhow::Result<Option<Box<dyn Connection>>> {
         let connected = match (&self.address, &self.config.socket_path) {
             (Some(address), _) => {
@@ -112,7 +117,7 @@ impl Door<'_> {
                 stream.set_read_timeout(Some(silence))?;
                 Ok(Box::new(stream) as Box<dyn Connection>)
             }),
-            // A service that takes any free port cannot be found by it.
+            // A service that listens on any free port cannot be found by its configured port.
             (None, None) if self.config.port == 0 => return Ok(None),
             (None, None) => {
                 let host = at_home(&self.config.host);
@@ -131,7 +136,7 @@ impl Door<'_> {
         }
     }
 
-    /// Where the service is asked, for people.
+    /// Describes where the service is reached, for messages.
     pub(super) fn place(&self) -> String {
         match (&self.address, &self.config.socket_path) {
             (Some(address), _) => address.to_string(),
@@ -147,12 +152,12 @@ impl Door<'_> {
         }
     }
 
-    /// Whom to trust: who was named, or else `usual`.
+    /// Returns the configured authorities, or else `usual`.
     fn trust(&self, usual: Trust) -> Trust {
         self.authorities.clone().map_or(usual, Trust::Authorities)
     }
 
-    /// An error of the connection, with what can be done about it.
+    /// Adds to an error of the connection what can be done about it.
     fn failed(&self, error: io::Error) -> anyhow::Error {
         let whom = self.address.as_ref().map_or_else(|| "the service".to_owned(), ToString::to_string);
         match secure::explain(&error) {
@@ -170,7 +175,8 @@ fn over(stream: TcpStream, host: &str, trust: Option<Trust>) -> anyhow::Result<B
     Ok(Box::new(StreamOwned::new(connection, stream)))
 }
 
-/// The body of a success; of anything else the refusal, with what helps against it.
+/// Returns the body of a successful response; otherwise fails with the service's error and advice
+/// on it.
 fn accepted<R: BufRead>(head: &Head, body: Body<R>) -> anyhow::Result<Body<R>> {
     if head.status == 200 {
         return Ok(body);
@@ -180,7 +186,7 @@ fn accepted<R: BufRead>(head: &Head, body: Body<R>) -> anyhow::Result<Body<R>> {
     bail!("the service refused with {}: {}{}", head.status, text.trim(), advice(head.status));
 }
 
-/// What helps against a refusal.
+/// Returns advice on an error status.
 fn advice(status: u16) -> &'static str {
     match status {
         401 => " (see SESSION_STORAGE_KEY and --key-file)",

@@ -1,4 +1,5 @@
-//! Sessions of a directory, copied into staging: of this service, stopped in order, or of the older one.
+//! Copies the sessions of a directory into staging. The directory belongs to this service and was
+//! stopped cleanly, or to the older service.
 
 use std::fs::{self, File};
 use std::io;
@@ -15,8 +16,8 @@ use crate::store::layout::{Layout, is_session_file};
 use crate::store::lock::DirLock;
 use crate::store::session_dir::holds_session;
 
-/// Copies the sessions of a storage directory; answers what was left out or renamed. A directory of the older service is only
-/// read; one of ours is locked meanwhile.
+/// Copies the sessions of a storage directory; returns what was left out or renamed. A directory of
+/// the older service is only read; one of this service is locked meanwhile.
 pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Result<Vec<String>> {
     let from = Layout::new(source);
     ensure!(from.sessions().is_dir(), "`{}` is no storage directory: it has no `sessions`", source.display());
@@ -36,7 +37,7 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
         let name = entry.file_name().to_string_lossy().into_owned();
         let top = |name: &str, found: &str| found.split('/').next() == Some(name);
         match SessionId::parse(&name) {
-            // What is linked lies elsewhere and is not followed.
+            // A symbolic link leads out of the directory and is not followed.
             Ok(id) if entry.file_type()?.is_dir() && holds_session(&entry.path())? => {
                 session(&entry.path(), &into.session(&id), &mut left, &mut left_out)?;
             }
@@ -55,7 +56,8 @@ pub(super) fn directory(source: &Path, into: &Layout, room: u64) -> anyhow::Resu
     Ok(left_out)
 }
 
-/// Copies the bytes of a file but not its mode: the source may be readable by everybody.
+/// Copies the content of a file but not its mode, because every user may be able to read the
+/// source.
 fn copy(from: &Path, to: &Path) -> io::Result<u64> {
     io::copy(&mut File::open(from)?, &mut File::create_new(to)?)
 }

@@ -1,10 +1,13 @@
-//! `session-storage import`: sessions of a bundle or of a directory, into a directory that is not in use.
+//! Implements `session-storage import`, which imports the sessions of a bundle or directory into a
+//! directory that is not in use.
 //!
-//! The target is opened and closed first, so that its journal has nothing left to do: what it would replay could
-//! touch what comes in. Then everything is staged and proved, then compared, and a difference refuses the whole
-//! import unless the caller has said what to do. Only then the index is removed (the next start reads each session's
-//! metadata, and gives no event an offset that an imported one has) and the folders are renamed into place, one by
-//! one. An import that ends in between is finished by doing it again: what is there already is the same.
+//! First, the target is opened and closed, so that nothing is left to replay in its journal: a
+//! replay could modify imported sessions. Then all sessions are staged, verified and compared with
+//! existing ones; a difference refuses the whole import unless the caller has decided otherwise.
+//! Only then the index is removed, and the folders are renamed into place, one by one. Without an
+//! index, the next start reads the metadata of each session and assigns no offset that an imported
+//! event has. An interrupted import is completed by repeating it: sessions that were already
+//! imported are identical.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -25,20 +28,20 @@ use crate::store::disk::{Disk as _, RealDisk, sync_dir};
 use crate::store::layout::{Layout, METADATA, is_session_file};
 use crate::store::{Options, Store};
 
-/// What to do about a session that is there already and differs.
+/// How to handle a session that exists with different content.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Existing {
-    /// Import nothing at all.
+    /// Import no session at all.
     #[default]
     Refuse,
-    /// Leave it, and import the others.
+    /// Keep the existing session, and import the others.
     Skip,
-    /// Import the other one under a name of its own, made from its content.
+    /// Import the session under a new id, derived from its content.
     AsNew,
 }
 
 impl Existing {
-    /// From the flags of the command line, of which one at most is given.
+    /// Converts the flags of the command line, of which at most one is set.
     pub fn from_flags(skip: bool, as_new: bool) -> Self {
         match (skip, as_new) {
             (true, _) => Self::Skip,
@@ -48,20 +51,20 @@ impl Existing {
     }
 }
 
-/// What came of it.
+/// The result of an import.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Imported {
-    /// Those that are new here, under the names that they have here.
+    /// Imported sessions, by their ids in the target.
     pub new: Vec<SessionId>,
-    /// Those that were here already, the same.
+    /// Sessions that already existed with the same content.
     pub same: Vec<SessionId>,
-    /// Those that were here already, different, and were left.
+    /// Sessions that already existed with different content and were not imported.
     pub skipped: Vec<SessionId>,
-    /// What is worth a word.
+    /// Messages for the operator.
     pub remarks: Vec<String>,
 }
 
-/// Names and sums of a session's files.
+/// The names and checksums of a session's files.
 type Files = BTreeMap<String, String>;
 
 /// Imports the sessions of a bundle or a storage directory.
@@ -86,7 +89,7 @@ pub fn import(options: Options, source: &Path, existing: Existing) -> anyhow::Re
     Ok(imported)
 }
 
-/// Sorts the sessions into those that are new, the same, or to be left; renames those that get a name of their own.
+/// Sorts the sessions into new, identical and skipped ones; renames those that get a new id.
 fn compare(
     target: &Layout,
     staging: &Staging,
@@ -119,7 +122,7 @@ fn compare(
     Ok(())
 }
 
-/// Whether the session that is there is the same; `None`: there is none.
+/// Whether the existing session has the same content; `None` if there is none.
 fn is_same(target: &Layout, staging: &Staging, id: &SessionId) -> anyhow::Result<Option<bool>> {
     let there = target.session(id);
     if fs::symlink_metadata(&there).is_err() {
@@ -155,8 +158,8 @@ impl std::io::Write for Summing<'_> {
     }
 }
 
-/// Gives a staged session a name of its own: its old one, and what its content sums to, so that doing it again leads
-/// to the same name. Its logs stay as they are, byte for byte.
+/// Gives a staged session a new id: the old one and a checksum of the content, so that repeating
+/// the import leads to the same id. The logs stay unchanged, byte for byte.
 fn rename(staged: &Layout, id: &SessionId) -> anyhow::Result<SessionId> {
     let sum = Sha256::digest(serde_json::to_vec(&files(&staged.session(id))?)?);
     let stem = &id.as_str()[..id.as_str().len().min(110)];

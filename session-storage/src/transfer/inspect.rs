@@ -1,4 +1,5 @@
-//! What of an incoming session would harm the service that opens it, and what is merely worth a word.
+//! Checks an incoming session: refuses content that would harm the service, and reports other
+//! faults.
 
 use anyhow::ensure;
 use session_model::{LogKind, SessionId, line};
@@ -8,10 +9,12 @@ use crate::check;
 use crate::store::layout::{Layout, log_name};
 use crate::store::log_file::LogFile;
 
-/// The largest offset: beyond it a number is not exact in every JSON reader, and counting on would overflow.
+/// The maximum offset. A larger number is not exact in every JSON reader, and counting on from it
+/// would overflow.
 const MAX_OFFSET: u64 = 1 << 53;
 
-/// Refuses a session that is not what it says it is; answers faults that the service can live with.
+/// Refuses a session that is inconsistent with its id or has impossible numbers; returns the faults
+/// that the service can tolerate.
 pub(super) fn session(layout: &Layout, id: &SessionId) -> anyhow::Result<Vec<String>> {
     if let Some(metadata) = staging::metadata(layout, id) {
         let number = |key: &str| metadata.doc().get(key).and_then(serde_json::Value::as_u64).unwrap_or(0);

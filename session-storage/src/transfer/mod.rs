@@ -1,8 +1,9 @@
-//! Moving what is stored: `export` and `import` of sessions, `backup` and `restore` of a directory.
+//! Moves stored data: `export` and `import` of sessions, `backup` and `restore` of a directory.
 //!
-//! Out of a running service through its `/api/admin` paths, out of a stopped one by opening its directory; into a
-//! stopped one only, under its lock. What comes in is unpacked into `.incoming/` and proved there, and only then
-//! moved into place by renames, so that whatever ends it in between leaves each session whole or not there.
+//! Data is copied out of a running service through its `/api/admin` paths, or out of a stopped one
+//! by opening its directory. Data is imported only into a directory that no service uses, under its
+//! lock. It is unpacked to `.incoming/`, verified there, and only then renamed into place, so that
+//! an interruption at any point leaves each session either complete or absent.
 
 pub mod archive;
 mod body;

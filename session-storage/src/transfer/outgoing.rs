@@ -1,7 +1,7 @@
-//! Writing a bundle to a file: from the running service, or from the directory if none runs.
+//! Writes a bundle to a file, from the running service, or from the directory if no service runs.
 //!
-//! The file is written beside its place under another name, synced, read back and proved, and only then renamed:
-//! what bears the name is whole.
+//! The file is written in its target folder under a temporary name, synced, read back and verified,
+//! and only then renamed. So a file with the final name is always complete.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -20,36 +20,37 @@ use crate::store::disk::{RealDisk, sync_dir};
 use crate::store::log_writer::PendingEvent;
 use crate::store::{Options, Store, backup, export};
 
-/// What is wanted.
+/// The requested content of a bundle.
 #[derive(Clone, Debug)]
 pub enum Asked {
     /// The whole directory as of one position.
     Backup,
-    /// Sessions.
+    /// Single sessions.
     Export(ExportQuery),
 }
 
-/// What was written.
+/// The result of writing a bundle.
 #[derive(Debug)]
 pub struct Written {
     /// The file.
     pub file: PathBuf,
-    /// Its length.
+    /// Its size in bytes.
     pub bytes: u64,
-    /// What it says of itself.
+    /// Its manifest.
     pub manifest: Manifest,
-    /// Where it came from.
+    /// Where the data came from.
     pub source: Source,
 }
 
-/// Nobody follows a directory that is only copied.
+/// An observer that ignores commits, for a directory that has no subscribers because it is only
+/// copied.
 pub(super) struct Nobody;
 
 impl Observer for Nobody {
     fn committed(&self, _: &[PendingEvent], _: &[u8]) {}
 }
 
-/// Writes a bundle to a file, or into a folder under a name that tells its position.
+/// Writes a bundle to a file, or into a folder under a name that contains its position.
 pub fn write(door: &Door<'_>, options: Options, asked: &Asked, target: &Path) -> anyhow::Result<Written> {
     let folder = if target.is_dir() { target } else { target.parent().unwrap_or(Path::new("")) };
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
@@ -79,7 +80,7 @@ fn name_of(kind: Kind) -> &'static str {
     }
 }
 
-/// Writes the bundle.
+/// Fills the bundle from the source.
 fn fill(
     door: &Door<'_>,
     source: &Source,
@@ -108,14 +109,14 @@ fn path_of(asked: &Asked) -> String {
     format!("/api/admin/export?{}", parameters.join("&"))
 }
 
-/// A value of a query parameter.
+/// Percent-encodes a value for a query parameter.
 pub(super) fn percent(text: &str) -> String {
     text.bytes()
         .map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") })
         .collect()
 }
 
-/// Opens the directory, recovering what a crash left, and copies from it.
+/// Opens the directory, recovers it if it was not stopped cleanly, and copies from it.
 fn from_directory(options: Options, asked: &Asked, packed: &mut impl Write) -> anyhow::Result<()> {
     let store = Store::open(options, Arc::new(RealDisk), Arc::new(Nobody))?;
     let bundle = BundleWriter::new(packed, now());
@@ -143,7 +144,7 @@ fn export_from(
     Ok(())
 }
 
-/// The sessions that a query means, oldest first.
+/// Returns the sessions that match a query, oldest first.
 fn selected(store: &Store, query: &ExportQuery) -> Vec<SessionId> {
     store
         .index

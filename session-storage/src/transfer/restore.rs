@@ -1,10 +1,14 @@
-//! `session-storage restore`: a back-up becomes a storage directory again.
+//! Implements `session-storage restore`, which turns a back-up into a storage directory again.
 //!
-//! Into an empty directory only: nothing is ever overwritten. But for the access keys and the redaction key, which are
-//! in no back-up: whoever wants them to go on puts them there first. The back-up is staged and proved first; then a marker
-//! is set, the parts are renamed into place, and the marker is removed. While it stands no service opens the
-//! directory, and doing the restore again begins anew. At the end the directory is opened once, which recovers it to
-//! the position, and it is made sure that this is where it stands. It begins a new life (see [`crate::store::backup`]).
+//! The target directory must be empty, and nothing is ever overwritten. The exceptions are the
+//! access keys and the redaction key, which no back-up contains: an operator who wants to keep
+//! using them puts them in the directory first.
+//!
+//! The back-up is staged and verified first. Then a marker is created, the parts are renamed into
+//! place, and the marker is removed. While the marker exists, no service opens the directory, and
+//! repeating the restore starts from the beginning. Finally the directory is opened once, which
+//! recovers it up to the position, and the position that was reached is compared with that of the
+//! back-up. The restored directory has a new epoch (see [`crate::store::backup`]).
 
 use std::fs::{self, File};
 use std::io::{self, BufReader};
@@ -25,19 +29,19 @@ use crate::store::layout::Layout;
 use crate::store::lock::DirLock;
 use crate::store::{Options, Store};
 
-/// What may be in a directory that counts as empty.
+/// Entries that a directory may contain and still counts as empty.
 const NOTHING: [&str; 5] = ["lost+found", ".lock", ".incoming", "access", ".redaction-key"];
 
-/// What was restored.
+/// The result of a restore.
 #[derive(Debug)]
 pub struct Restored {
-    /// What the back-up says of itself.
+    /// The manifest of the back-up.
     pub manifest: Manifest,
-    /// The new life.
+    /// The new epoch.
     pub epoch: String,
-    /// How many sessions there are.
+    /// The number of sessions.
     pub sessions: usize,
-    /// What is worth a word.
+    /// Messages for the operator.
     pub remarks: Vec<String>,
 }
 
@@ -69,7 +73,7 @@ pub fn restore(options: Options, file: &Path) -> anyhow::Result<Restored> {
     Ok(Restored { manifest, epoch, sessions, remarks })
 }
 
-/// What the directory that was backed up had and this one has not.
+/// Lists what the original directory had and this one lacks.
 fn missing(had: Option<&KeptBack>, has: &KeptBack) -> Vec<String> {
     let mut missing = Vec::new();
     if had.is_some_and(|had| had.access_keys) && !has.access_keys {
@@ -86,7 +90,7 @@ fn missing(had: Option<&KeptBack>, has: &KeptBack) -> Vec<String> {
     missing
 }
 
-/// Refuses a directory that has anything in it but what an interrupted restore left, which is removed.
+/// Removes what an interrupted restore left, and refuses a directory that contains anything else.
 fn make_empty(layout: &Layout) -> anyhow::Result<()> {
     if layout.restoring().exists() {
         for folder in [layout.sessions(), layout.journal(), layout.quarantine(), layout.recent()] {
@@ -137,7 +141,7 @@ fn settle(layout: &Layout, staging: &Staging) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Why a session was set aside stands beside its folder.
+/// Moves the reason of each quarantine from inside the session's folder to the file beside it.
 fn move_reasons(staged: &Layout) -> io::Result<()> {
     let Ok(folders) = fs::read_dir(staged.quarantine()) else { return Ok(()) };
     for folder in folders {

@@ -1,8 +1,10 @@
-//! Which directory a command works on, and whether the service that answers keeps that one.
+//! Determines which directory a command works on, and whether the reachable service uses that
+//! directory.
 //!
-//! A command is given a storage directory and a place where a service may listen, and either may be a default. Any
-//! service can answer there. So the run that the service tells is compared with the run in the directory's `.lock`
-//! (see [`crate::store::lock`]), and a command never copies from a service that keeps another directory.
+//! A command is given a storage directory and an address where a service may listen, and either may
+//! be a default. Any service may answer there. So the run id that the service reports is compared
+//! with the one in the directory's `.lock` (see [`crate::store::lock`]), and a command never copies
+//! from a service that uses another directory.
 
 use std::fmt;
 use std::os::unix::ffi::OsStringExt as _;
@@ -16,17 +18,17 @@ use crate::routes::health::STORAGE_RUN;
 use crate::store::layout::Layout;
 use crate::store::lock::last_run;
 
-/// Where a copy comes from.
+/// Where the data of a copy comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Source {
     /// A running service.
     Service {
-        /// Where it was asked.
+        /// Where the service was reached.
         place: String,
-        /// The directory that it keeps, if it says.
+        /// The directory that the service uses, if it reports one.
         directory: Option<PathBuf>,
     },
-    /// A directory that no service keeps.
+    /// A directory that no service uses.
     Directory(PathBuf),
 }
 
@@ -42,13 +44,15 @@ impl fmt::Display for Source {
     }
 }
 
-/// Whether a path is a storage directory, or is meant to become one: keys may be made before the first start.
+/// Whether a path is a storage directory or is prepared to become one: keys may be created before
+/// the first start.
 pub fn is_storage_directory(path: &Path) -> bool {
     Layout::new(path).sessions().is_dir() || path.join("access").is_dir()
 }
 
 impl Door<'_> {
-    /// Where a copy is to come from; refuses a service that keeps another directory than the one that is named.
+    /// Returns the source of a copy; refuses a service that uses another directory than the
+    /// configured one.
     pub(super) fn source(&self) -> anyhow::Result<Source> {
         let path = &self.config.storage_path;
         let Some(run) = self.run()? else {
@@ -83,7 +87,8 @@ impl Door<'_> {
         )
     }
 
-    /// What to tell after a change in the directory's files if a service answers that keeps another one.
+    /// Returns the message to print after a change of the directory's files if the reachable
+    /// service uses another directory.
     pub fn elsewhere(&self) -> Option<String> {
         let path = self.config.storage_path.display();
         match self.other_run() {
@@ -99,14 +104,15 @@ impl Door<'_> {
         }
     }
 
-    /// The run of the service, if it keeps another directory.
+    /// Returns the run id of the service if the service uses another directory.
     #[expect(clippy::option_option, reason = "nobody and nameless are different things")]
     fn other_run(&self) -> anyhow::Result<Option<Option<String>>> {
         let Some(run) = self.run()? else { return Ok(None) };
         Ok(if self.is_ours(run.as_deref())? { None } else { Some(run) })
     }
 
-    /// The run of the service; `Some(None)`: what answers tells none. `None`: nobody answers.
+    /// Returns the run id of the service: `Some(None)` if the server that answers reports none,
+    /// `None` if no server answers.
     #[expect(clippy::option_option, reason = "nobody and nameless are different things")]
     fn run(&self) -> anyhow::Result<Option<Option<String>>> {
         let Some(head) = self.head_of("GET", "/health")? else { return Ok(None) };
@@ -114,7 +120,7 @@ impl Door<'_> {
         Ok(Some(run))
     }
 
-    /// Whether the service of this run keeps the directory of the configuration.
+    /// Whether the service with this run id uses the configured directory.
     fn is_ours(&self, run: Option<&str>) -> anyhow::Result<bool> {
         let layout = Layout::new(&self.config.storage_path);
         let last = last_run(&layout).with_context(|| {
@@ -126,13 +132,14 @@ impl Door<'_> {
         Ok(run.is_some() && run == last.as_deref())
     }
 
-    /// The directory that the service says it keeps; `None` if it is too old to say.
+    /// Returns the directory that the service reports; `None` if it is too old to report one.
     fn directory(&self) -> anyhow::Result<Option<PathBuf>> {
         let head = self.head_of("HEAD", "/api/admin/backup")?.context("the service has gone")?;
         Ok(head.header(STORAGE_DIRECTORY.as_str()).map(decoded))
     }
 
-    /// Whom a refusal or warning is about: where it listens, and what it keeps as far as that can be told.
+    /// Describes the service for an error or a warning: where it listens, and which directory it
+    /// uses, as far as that is known.
     fn named(&self, run: Option<&str>) -> String {
         let place = self.place();
         match self.directory() {
@@ -146,12 +153,12 @@ impl Door<'_> {
     }
 }
 
-/// A path that is good from everywhere.
+/// Returns the absolute path, which is valid from any working directory.
 fn whole(path: &Path) -> PathBuf {
     std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// A path out of a header.
+/// Decodes a path from a header.
 fn decoded(text: &[u8]) -> PathBuf {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;

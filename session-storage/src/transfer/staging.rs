@@ -1,4 +1,5 @@
-//! `.incoming/`: where what comes in is unpacked and proved before anything else is touched.
+//! The staging folder `.incoming/`, in which incoming data is unpacked and verified before anything
+//! else is touched.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -12,16 +13,17 @@ use session_model::metadata::Metadata;
 use crate::store::layout::{Layout, METADATA, is_session_file};
 use crate::store::recent;
 
-/// Room that is left on the disk.
+/// Free space that an import leaves on the disk, in bytes.
 const RESERVE: u64 = 64 << 20;
 
-/// The folder; it is removed with whatever is in it when this ends.
+/// The staging folder; dropping it removes the folder with its content.
 pub(super) struct Staging {
     path: PathBuf,
 }
 
 impl Staging {
-    /// An empty one; what an earlier one left is removed. The directory's lock must be held.
+    /// Creates an empty folder and removes what an earlier import left. The caller must hold the
+    /// directory's lock.
     pub(super) fn begin(layout: &Layout) -> anyhow::Result<Self> {
         let path = layout.incoming();
         if path.exists() {
@@ -39,18 +41,19 @@ impl Staging {
         &self.path
     }
 
-    /// How many bytes may come in.
+    /// The maximum number of bytes that may be unpacked.
     pub(super) fn room(&self) -> io::Result<u64> {
         let stat = rustix::fs::statvfs(&self.path)?;
         Ok((stat.f_bavail * stat.f_frsize).saturating_sub(RESERVE))
     }
 
-    /// Makes everything on the file system durable.
+    /// Syncs the whole file system.
     pub(super) fn sync(&self) -> io::Result<()> {
         Ok(rustix::fs::syncfs(File::open(&self.path)?)?)
     }
 
-    /// Removes what no session has, which an older version could export; answers what that was.
+    /// Removes files that do not belong to a session, which an older version could export; returns
+    /// their names.
     pub(super) fn leave_out_foreign(&self) -> anyhow::Result<Vec<String>> {
         let mut left_out = Vec::new();
         for id in self.sessions()? {
@@ -67,7 +70,7 @@ impl Staging {
         Ok(left_out)
     }
 
-    /// The sessions in it.
+    /// Lists the sessions in the folder.
     pub(super) fn sessions(&self) -> anyhow::Result<Vec<SessionId>> {
         let folder = self.layout().sessions();
         if !folder.is_dir() {
@@ -91,13 +94,13 @@ impl Drop for Staging {
     }
 }
 
-/// A session's metadata, as far as it can be read.
+/// Reads the metadata of a session; `None` if it is unreadable.
 pub(super) fn metadata(layout: &Layout, id: &SessionId) -> Option<Metadata> {
     let bytes = fs::read(layout.file(id, METADATA)).ok()?;
     Metadata::from_value(session_model::json::stored(&bytes).ok()?)
 }
 
-/// Links a session to its children, which no bundle holds.
+/// Creates a session's links to its children, which no bundle contains.
 pub(super) fn link_children(layout: &Layout, id: &SessionId) -> io::Result<()> {
     let Some(metadata) = metadata(layout, id) else { return Ok(()) };
     let children: Vec<String> = metadata.texts("subsessions").map(str::to_owned).collect();

@@ -1,5 +1,5 @@
-//! Who may do what, over the whole table of routes: every route, every kind of key, own and other sessions. A route
-//! that is not classified here fails the first test.
+//! Access control over the whole table of routes: every route, every kind of key, own and other
+//! sessions. A route that is not classified here fails the first test.
 
 use std::collections::BTreeSet;
 
@@ -12,18 +12,18 @@ use crate::keys::{bearer, issue_token, make_key};
 use crate::server::{Setup, TestServer, eventually};
 use crate::socket::Tail;
 
-/// What the contract says of a route, in words of its own.
+/// The documented access rule of a route, independent of the implementation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Class {
     Open,
-    /// For the session in the path.
+    /// Requires access to the session in the path.
     Own(&'static str),
-    /// Shows only what is within reach.
+    /// Shows only sessions that the client may access.
     Many,
-    /// Names its session in the body.
+    /// The session is named in the body.
     Create,
     Admin,
-    /// Tells about all sessions at once: no limits.
+    /// Reports on all sessions at once, so it requires access to all of them.
     Whole(&'static str),
 }
 
@@ -73,7 +73,7 @@ fn class(method: &str, path: &str) -> Class {
     found.unwrap_or_else(|| panic!("{method} {path}: who may do this? Classify it here")).2
 }
 
-/// Somebody, and what the contract gives them.
+/// A client, and the access that the documentation gives it.
 struct Who {
     name: &'static str,
     shown: Option<String>,
@@ -81,7 +81,8 @@ struct Who {
     limited: bool,
 }
 
-/// The sessions of the world: one that the limited ones reach, one that they don't, and one nobody has.
+/// The sessions of the test: one that the limited clients may access, one that they may not, and
+/// one that does not exist.
 const OWN: &str = "mine-1";
 const FOREIGN: &str = "hidden-1";
 const MISSING: &str = "hidden-2";
@@ -128,7 +129,7 @@ async fn world() -> (TestServer, Vec<Who>, String) {
     (server, everybody, admin)
 }
 
-/// Keys count at the next look at the files.
+/// Waits until the service has checked the key files again and accepts the new keys.
 async fn wait_until_known(server: &TestServer, everybody: &[Who]) {
     for who in everybody {
         eventually("who has a key is known, and who has none is not", async || {
@@ -168,7 +169,7 @@ async fn ask(server: &TestServer, shown: Option<&str>, method: &str, path: &str,
     server.send(method.parse::<Method>().unwrap(), &filled.join("/"), &headers, body).await
 }
 
-/// What must come of it: a code, or `None` where the request passes.
+/// The expected error code, or `None` if the request is allowed.
 fn expected(who: &Who, class: Class, session: &str) -> Option<&'static str> {
     let may = |scope| who.scopes.contains(&scope);
     let near = !who.limited || session == OWN;
@@ -245,7 +246,8 @@ async fn a_session_out_of_reach_answers_like_one_that_is_not_there() {
         for row in ENDPOINTS.iter().filter(|row| class(row.method, row.path) != Class::Open) {
             let hidden = ask(&server, who.shown.as_deref(), row.method, row.path, FOREIGN).await;
             let missing = ask(&server, who.shown.as_deref(), row.method, row.path, MISSING).await;
-            // A key of a user may choose ids freely, so that it learns which are taken; see `may_create`.
+            // A key limited to a user may choose session ids freely, so it can find out which are
+            // taken; see `may_create`.
             let same = |reply: &Reply, id: &str| {
                 let text = reply.text.replace(id, "…").replace(reply.header("x-request-id"), "…");
                 let kind =
@@ -323,7 +325,7 @@ async fn the_live_feed_shows_each_what_they_may_see_live_and_from_disk() {
             }
         }
     }
-    // Nobody who may only append listens at all.
+    // A client that may only append cannot subscribe at all.
     for who in everybody.iter().filter(|who| !who.scopes.contains(&"read")) {
         let shown = format!("Bearer {}", who.shown.as_deref().unwrap_or("none"));
         let refused = Tail::with_headers(&address, "", &[("authorization", &shown)]).await.err();

@@ -1,6 +1,8 @@
-//! The archive: what retention lets go is there first, proved, and comes back as it was.
+//! The archive: a session that retention deletes was archived and verified before, and imports
+//! unchanged.
 //!
-//! Against a folder here, and against an S3 server where one is named (`scripts/test-archive.sh` starts one).
+//! Runs against a folder, and against an S3 server if one is configured (`scripts/test-archive.sh`
+//! starts one).
 
 use std::fs;
 use std::path::Path;
@@ -16,7 +18,7 @@ fn good(run: crate::server::Finished) -> String {
     run.stdout
 }
 
-/// Archives by command, then by retention, fetches, imports, compares.
+/// Archives by command and by retention, fetches, imports and compares.
 async fn there_and_back(setup: Setup) {
     let server = setup.start();
     for id in ["done", "large", "going-on"] {
@@ -24,7 +26,7 @@ async fn there_and_back(setup: Setup) {
             server.action(id, json!({"n": n, "text": "h\u{e9}"})).await;
         }
     }
-    // More than one part of what does not pack well.
+    // More than one part of data that compresses badly.
     let mut dice = 0x9e37_79b9_7f4a_7c15_u64;
     for _ in 0..28 {
         let mut symbol = || {
@@ -105,9 +107,9 @@ async fn what_cannot_be_archived_stays() {
     server.action("s", json!({})).await;
     server.finalize("s", json!({})).await.ok();
     let setup = server.stop();
-    // A file where the session's folder would be.
+    // A file at the path of the session's folder.
     fs::write(folder.join("s"), "in the way").unwrap();
-    // What a service that was killed in the middle leaves.
+    // The leftover of a service that was killed in the middle of archiving.
     let outgoing = setup.storage().join(".outgoing");
     fs::create_dir(&outgoing).unwrap();
     fs::write(outgoing.join("other.tar.zst"), "half of it").unwrap();

@@ -1,6 +1,7 @@
-//! Reads everything that `load` has written and names what is lost, doubled or out of place.
+//! Reads everything that `load` has written and reports records that are lost, duplicated or out of
+//! order.
 //!
-//! Uses `load` alone: `examples/torture.rs` uses the same file.
+//! Depends on `load` only, because `examples/torture.rs` uses the same file.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -9,7 +10,7 @@ use serde_json::Value;
 
 use crate::load::Ack;
 
-/// Reads everything that was acknowledged and tells what is not as it must be.
+/// Reads everything that was acknowledged and collects the violations.
 pub(crate) struct Audit {
     http: reqwest::Client,
     address: String,
@@ -17,7 +18,8 @@ pub(crate) struct Audit {
 }
 
 impl Audit {
-    /// Compares the service at `address` with the acknowledgements. Answers the faults; none: it kept its word.
+    /// Compares the data of the service at `address` with the acknowledgements; returns the faults,
+    /// none if every acknowledged write is there.
     pub(crate) async fn run(address: &str, acks: &[Ack]) -> Vec<String> {
         let mut audit = Self::reader(address);
         let mut groups: BTreeMap<(&str, &str), Vec<&Ack>> = BTreeMap::new();
@@ -49,7 +51,8 @@ impl Audit {
         }
     }
 
-    /// Numbers from `first` without gap, marks without double, every acknowledged number with its mark.
+    /// Checks that numbers ascend from `first` without a gap, that no mark appears twice, and that
+    /// every acknowledged number has its mark.
     fn numbered(&mut self, what: &str, first: u64, found: &[(u64, String)], acks: &[&Ack]) {
         if let Some((at, (number, _))) =
             found.iter().enumerate().find(|(at, (n, _))| *n != first + *at as u64)
@@ -117,7 +120,7 @@ impl Audit {
         }
     }
 
-    /// A session's whole history, offsets strictly ascending.
+    /// Reads all events of a session and checks that the offsets are strictly ascending.
     pub(crate) async fn events(&mut self, session: &str) -> Vec<Value> {
         let (mut events, mut after) = (Vec::<Value>::new(), String::new());
         loop {
@@ -135,7 +138,7 @@ impl Audit {
         events
     }
 
-    /// An audit for reading alone.
+    /// Creates an audit that is only used to read.
     pub(crate) fn reader(address: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().timeout(Duration::from_mins(1)).build().unwrap();
         Self { http, address: address.to_owned(), faults: Vec::new() }

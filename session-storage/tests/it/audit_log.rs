@@ -1,4 +1,4 @@
-//! The audit log: who did what to which session; and that no secret is in it, nor anywhere else.
+//! The audit log: who did what to which session. No secret appears in it, nor anywhere else.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -134,7 +134,7 @@ async fn it_is_off_without_keys_and_can_be_switched() {
     assert_eq!(lines(&elsewhere).len(), 1);
 }
 
-/// Different deeds, more than a file may hold.
+/// Causes more distinct audit events than one file may hold.
 async fn be_busy(server: &TestServer) {
     for n in 0..12 {
         server.get(&format!("/api/state/nobody-{n}")).await.refused(404, "session_not_found");
@@ -230,7 +230,8 @@ async fn what_is_refused_at_the_door_is_written_down_with_its_reason() {
     assert_eq!(with("host", "evil.test", Method::GET).await, 421);
     assert_eq!(with("origin", "http://evil.test", Method::POST).await, 403);
     let found = lines(&server.stop().storage().join("audit"));
-    // The last of each: a request that was under way when the first key was made began as anybody's.
+    // The last line of each code: a request in flight when the first key was created started as
+    // anonymous.
     let told =
         |code: &str| found.iter().rfind(|line| line["code"] == code).unwrap_or_else(|| panic!("{found:#?}"));
     for (code, method, route, status) in [

@@ -1,4 +1,5 @@
-//! Back-ups of a running service: restored, one equals the state at its position, and anything less is refused.
+//! Back-ups of a running service: a restored one equals the state at its position, and an
+//! incomplete one is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +16,7 @@ use crate::load::{Ledger, Load};
 use crate::server::{ANYTHING, Setup, TestServer, eventually};
 use crate::transfer::{beside, text};
 
-/// Makes, ends, opens and deletes sessions until it is told to stop.
+/// Creates, finalizes, reopens and deletes sessions until `stop` is set.
 async fn churn(http: reqwest::Client, base: String, stop: Arc<AtomicBool>) {
     let send = async |method: &str, path: String, body: Value| {
         let request = http.request(method.parse().unwrap(), format!("{base}{path}"));
@@ -38,7 +39,8 @@ async fn churn(http: reqwest::Client, base: String, stop: Arc<AtomicBool>) {
     }
 }
 
-/// What the events up to a position leave: each session's events since its birth.
+/// Returns the state that the events up to a position lead to: each session's events since it was
+/// created.
 fn expected(events: &[Value], position: u64) -> BTreeMap<String, Vec<Value>> {
     let mut sessions = BTreeMap::<String, Vec<Value>>::new();
     for event in events.iter().filter(|event| event["offset"].as_u64().unwrap() <= position) {
@@ -52,7 +54,7 @@ fn expected(events: &[Value], position: u64) -> BTreeMap<String, Vec<Value>> {
     sessions
 }
 
-/// The position's offset in what `backup` says.
+/// Extracts the offset of the position from the output of `backup`.
 fn position(said: &str) -> u64 {
     let position = said.split("position ").nth(1).unwrap().split_whitespace().next().unwrap();
     position.split('-').nth(1).unwrap().parse().unwrap()
@@ -123,7 +125,7 @@ async fn back_ups_taken_under_load_equal_the_state_at_their_positions() {
         let restored = setup.start();
         assert_eq!(restored.get("/health").await.ok()["storage"]["offset"], position);
         compare(&server, &events, &restored, position).await;
-        // What was acknowledged before the back-up was begun is in it.
+        // The back-up contains everything that was acknowledged before it started.
         let faults = Audit::run(&restored.address.to_string(), &acked).await;
         assert_eq!(faults, Vec::<String>::new(), "at {position}");
         restored.action("shared", json!({"after": "the restore"})).await;
@@ -174,7 +176,8 @@ async fn nothing_is_restored_over_what_is_there_nor_from_what_is_damaged() {
     assert!(import.code == Some(1) && import.stderr.contains("back-up"), "{}", import.said());
     let target = Setup::new();
     assert_eq!(target.run(&["restore", text(&file)]).code, Some(0));
-    // A restore that was cut short: no service begins on it, and doing it again does it.
+    // After an interrupted restore no service opens the directory, and repeating the restore
+    // completes it.
     fs::write(target.storage().join(".restoring"), "").unwrap();
     fs::remove_dir_all(target.storage().join("journal")).unwrap();
     for name in ["index.json", "recent"] {
@@ -248,7 +251,7 @@ async fn a_stopped_or_crashed_directory_is_backed_up_too_and_a_socket_is_asked_l
 #[tokio::test]
 async fn a_service_that_dies_meanwhile_leaves_no_bundle() {
     let server = TestServer::start();
-    // More than the pieces that may wait on the way.
+    // More data than the chunks that may be buffered on the way.
     for n in 0..12 {
         server.action(&format!("s{n}"), json!({"pad": "x".repeat(4_000_000)})).await;
     }

@@ -1,4 +1,4 @@
-//! Batches, and producers whose repetitions store nothing.
+//! Batches, and producers whose repeated requests are not stored again.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -236,7 +236,7 @@ async fn a_creation_with_a_producers_numbers_names_its_session() {
     assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
 }
 
-/// So many lines of each kind that had to look at all those before it.
+/// Builds this many lines, of the kinds that once had to search all lines before them.
 fn many_lines(lines: usize) -> Vec<u8> {
     let mut body = String::new();
     for n in 0..lines {

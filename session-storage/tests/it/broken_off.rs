@@ -1,4 +1,5 @@
-//! Clients that go away as soon as their request is sent: whatever became of it, everything that is derived says so.
+//! Clients that disconnect as soon as their request is sent: whatever happened to the request, all
+//! derived data agrees with the events.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -17,7 +18,7 @@ use crate::socket::Tail;
 
 const ROUNDS: usize = 24;
 
-/// Sends a request and goes away, at once or while it is being answered.
+/// Sends a request and disconnects, immediately or while the request is being answered.
 async fn cut(server: &TestServer, method: &str, path: &str, body: &Value, after: Duration) {
     let text = if method == "DELETE" { String::new() } else { body.to_string() };
     let kind = if path.ends_with("/events") { "application/x-ndjson" } else { "application/json" };
@@ -32,7 +33,7 @@ async fn cut(server: &TestServer, method: &str, path: &str, body: &Value, after:
     }
 }
 
-/// Every route that writes to a session, in an order in which each has something to do.
+/// Every route that writes to a session, in an order in which each one has an effect.
 fn writes(id: &str) -> Vec<(&'static str, String, Value)> {
     let birth = json!({"sessionId": id, "userId": "u", "initial": {"input": id}, "parentSession": "mother"});
     vec![
@@ -57,7 +58,7 @@ fn writes(id: &str) -> Vec<(&'static str, String, Value)> {
     ]
 }
 
-/// What the journal's events say there is: the sessions, oldest first, and whether each is completed.
+/// Returns the sessions according to the events, oldest first, with whether each is completed.
 fn told(events: &[Value]) -> Vec<(String, bool)> {
     let mut sessions: Vec<(String, bool)> = Vec::new();
     for event in events {
@@ -68,19 +69,19 @@ fn told(events: &[Value]) -> Vec<(String, bool)> {
             ("session_finalized", Some(n)) => sessions[n].1 = true,
             ("session_reopened", Some(n)) => sessions[n].1 = false,
             ("session_deleted", Some(n)) => drop(sessions.remove(n)),
-            // Created once more: claimed.
+            // A repeated creation is a claim.
             _ => {}
         }
     }
     sessions
 }
 
-/// A file's value; null if it is not there yet.
+/// Reads a JSON file; null if it does not exist yet.
 fn read(path: &Path) -> Value {
     fs::read_to_string(path).map_or(Value::Null, |text| serde_json::from_str(&text).unwrap())
 }
 
-/// Everything that is derived, against the events.
+/// Compares all derived data with the events.
 async fn disagreements(server: &TestServer) -> Vec<String> {
     let sessions = told(&server.events("/api/events").await);
     let ids: BTreeSet<String> = sessions.iter().map(|(id, _)| id.clone()).collect();
@@ -147,7 +148,7 @@ async fn all_agree(server: &TestServer, when: &str) {
     assert!(agreed.await.is_ok(), "{when}: {last:#?}");
 }
 
-/// Each event that a route alone brings about has a line of the audit log.
+/// Checks that each event that only one route causes has a line in the audit log.
 fn audited(server: &Setup, events: &[Value]) {
     let folder = server.storage().join("audit");
     let text: String =
@@ -218,7 +219,7 @@ async fn a_write_whose_client_has_gone_stands_in_the_audit_log() {
     audited(&server.stop(), &events);
 }
 
-/// Until nothing is on its way any more.
+/// Waits until no request is in flight any more.
 async fn until_quiet(server: &TestServer) {
     let mut before = Vec::new();
     eventually("no more events come", async || {

@@ -1,4 +1,4 @@
-//! Faults, kills, full disks and damage in a row, against the model of what may be true.
+//! Sequences of faults, kills, full disks and damage, compared with a model of the allowed states.
 //!
 //! Each campaign is short here and long in `scripts/torture.sh`, which sets `TORTURE_ROUNDS`.
 
@@ -18,7 +18,7 @@ fn rounds(few: u64) -> u64 {
     number_from_env("TORTURE_ROUNDS").unwrap_or(few)
 }
 
-/// The library that makes a file operation fail, built once.
+/// Builds the library that makes a file operation fail, once per process.
 fn fault_library() -> &'static Path {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
     BUILT.get_or_init(|| {
@@ -40,7 +40,7 @@ const EACCES: i32 = 13;
 const EMFILE: i32 = 24;
 const ENOSPC: i32 = 28;
 
-/// An operation that fails, and with which error.
+/// The operations that fail, each with its error.
 const FAULTS: [(&str, i32); 16] = [
     ("open", EMFILE),
     ("open", EIO),
@@ -73,7 +73,7 @@ fn with_fault(setup: &Setup, (op, errno): (&str, i32), nth: u64) -> Setup {
         .env("FAULT_NTH", nth)
 }
 
-/// The file that the fault met, if it did.
+/// Returns the file that the fault hit, if it hit one.
 fn happened(setup: &Setup) -> Option<String> {
     fs::read_to_string(setup.outside().join("fault-happened")).ok()
 }
@@ -82,7 +82,7 @@ async fn a_moment(dice: &mut Dice, most: Duration) {
     tokio::time::sleep(Duration::from_micros(dice.below(most.as_micros() as u64))).await;
 }
 
-/// Asks for a while, and kills the service in the middle of it.
+/// Sends requests for a while, then kills the service during a request.
 async fn ask_and_kill(model: &mut Model, server: TestServer, dice: &mut Dice) -> Setup {
     for _ in 0..dice.below(6) {
         model.ask(&server, dice, async {}).await;
@@ -107,7 +107,7 @@ async fn histories_with_a_fault_and_a_kill_lose_and_hide_nothing() {
         let fault = FAULTS[dice.below(FAULTS.len() as u64) as usize];
         let nth = 1 + dice.below(if fault.0 == "stat" || fault.0 == "read" { 120 } else { 30 });
         let setup = with_fault(&base, fault, nth);
-        // Refusing to start is allowed, once: the directory is left as it was.
+        // The service may refuse to start once; it must leave the directory as it was.
         if let Ok(server) = setup.try_start() {
             ask_and_kill(&mut model, server, &mut dice).await;
         }
@@ -144,7 +144,7 @@ async fn kills_during_checkpoints_lose_nothing() {
         for _ in 0..4 {
             model.ask(&server, &mut dice, async {}).await;
         }
-        // A stop makes a checkpoint.
+        // A shutdown writes a checkpoint.
         server.ask_to_stop();
         a_moment(&mut dice, Duration::from_millis(40)).await;
         server.kill();
@@ -165,7 +165,7 @@ async fn a_full_disk_with_kills_and_starts_while_it_is_full_loses_nothing() {
         let server = base.start();
         model.check(&format!("round {round}, with room"), &server).await;
         model.ask(&server, &mut dice, async {}).await;
-        // All that is left, or all but a little.
+        // Fills the disk completely, or all but a few pages.
         let left = dice.below(40) * 4096;
         let filler = disk.fill_but(left as usize);
         let mut server = server;
@@ -208,7 +208,7 @@ async fn each_call_that_fails_once_at_the_start_or_while_it_runs_loses_nothing()
                 server.kill();
             }
             let what = format!("{fault:?} at call {nth} of {:?}", happened(&setup));
-            // Beyond the last call there is nothing to fail: from the first on again.
+            // There was no call with this number, so no fault: starts again at the first call.
             *nth = if happened(&setup).is_some() { *nth + 1 } else { 1 };
             met += u64::from(happened(&setup).is_some());
             let server = base.start();
@@ -219,7 +219,7 @@ async fn each_call_that_fails_once_at_the_start_or_while_it_runs_loses_nothing()
     println!("{n} runs, {met} calls that failed: {} acknowledged, nothing lost", model.acknowledged);
 }
 
-/// The ways to damage a file. The second argument is another file of the directory.
+/// A way to damage a file. The second argument is another file of the directory.
 type Damage = fn(&Path, &Path);
 
 fn rewrite(path: &Path, change: impl FnOnce(Vec<u8>) -> Vec<u8>) {
@@ -263,11 +263,11 @@ const DAMAGES: [(&str, Damage); 15] = [
     }),
 ];
 
-/// What is left of a session: its records, or why there are none.
+/// Reads the remaining records of a session; the error is the status if they cannot be read.
 async fn records(server: &TestServer, id: &str) -> Result<Vec<String>, u16> {
     let answer = server.http.get(server.url(&format!("/api/actions/{id}"))).send().await.unwrap();
     let status = answer.status().as_u16();
-    // A damaged record breaks an answer off that has begun.
+    // A damaged record breaks off a response that has started.
     let Ok(text) = answer.text().await else { return Err(500) };
     if status != 200 {
         return Err(status);
@@ -331,7 +331,8 @@ async fn every_kind_of_file_can_be_damaged_in_fifteen_ways_and_no_other_session_
         let check = damaged.run(&["check"]);
         let server = match damaged.try_start() {
             Ok(server) => server,
-            // A start may be refused, by name, where the journal itself or a key cannot be read.
+            // The service may refuse to start, with an error that names the file, if the journal or
+            // a key cannot be read.
             Err(ended) => {
                 assert!(
                     ended.stderr.contains(file.file_name().unwrap().to_str().unwrap())
@@ -357,7 +358,8 @@ async fn every_kind_of_file_can_be_damaged_in_fifteen_ways_and_no_other_session_
         let one = records(&server, "one").await;
         match &one {
             Ok(found) if *found == expected(is_killed) => whole += 1,
-            // What was in the damaged journal alone may be gone, where the log had lost it too; here it has not.
+            // Records may be lost if only the damaged journal held them because the log had lost
+            // them too; here the log has not.
             Ok(found) => panic!("{what}: served as whole: {found:?}\n{}", server.log_text()),
             Err(status) => {
                 assert!([410, 500, 503].contains(status), "{what}: {status}");

@@ -1,4 +1,5 @@
-//! `session-storage check`: reads a whole directory and names every fault with its file and place.
+//! `session-storage check`, which reads a whole directory and reports every fault with its file and
+//! position.
 
 use std::fs;
 use std::path::Path;
@@ -8,7 +9,7 @@ use serde_json::json;
 use crate::disk::{copy_dir, cut, flip};
 use crate::server::{ANYTHING, Setup, TestServer};
 
-/// A directory with two sessions, stopped in good order.
+/// A directory with two sessions, stopped cleanly.
 async fn sound() -> Setup {
     let server = TestServer::start();
     for id in ["one", "two"] {
@@ -24,14 +25,14 @@ async fn sound() -> Setup {
     server.stop()
 }
 
-/// Where the `n`th line of a log begins.
+/// The byte offset at which the `n`th line of a log starts.
 fn line_start(path: &Path, n: usize) -> usize {
     fs::read_to_string(path).unwrap().split_inclusive('\n').take(n - 1).map(str::len).sum()
 }
 
 type Plant = fn(&Path);
 
-/// Faults: what is spoiled (below `sessions/`), and how.
+/// Faults: the damaged file (relative to `sessions/`), and how to damage it.
 const FAULTS: [(&str, Plant); 7] = [
     ("one/actions.jsonl", |p| flip(p, line_start(p, 3) + 70, 0)),
     ("one/changes.jsonl", |p| flip(p, line_start(p, 2) + 70, 1)),

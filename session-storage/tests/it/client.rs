@@ -1,4 +1,4 @@
-//! Every call of the API, typed; and what holds for every answer, checked on every answer.
+//! A typed client of the whole API that checks on every response what must hold for all responses.
 
 use reqwest::Method;
 use reqwest::header::HeaderMap;
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::server::TestServer;
 
-/// An answer.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
@@ -20,20 +20,20 @@ impl Reply {
         self.headers.get(name).map_or("", |v| v.to_str().unwrap())
     }
 
-    /// The body as JSON, whatever the status.
+    /// Parses the body as JSON, whatever the status.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| {
             panic!("{} answered {} no JSON ({e}): {:?}", self.asked, self.status, self.text)
         })
     }
 
-    /// The body of a 200.
+    /// Parses the body of a 200 response.
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.status, 200, "{}: {}", self.asked, self.text);
         self.json()
     }
 
-    /// The message of a refusal with this status and code.
+    /// Checks that the response is an error with this status and code; returns its message.
     pub(crate) fn refused(&self, status: u16, code: &str) -> String {
         let body = self.json();
         let found = (self.status, body["code"].as_str().unwrap_or_default());
@@ -41,7 +41,7 @@ impl Reply {
         body["error"].as_str().unwrap().to_owned()
     }
 
-    /// The stored texts of an array, byte for byte.
+    /// Returns the items of an array as the stored text, byte for byte.
     pub(crate) fn raw_items(&self) -> Vec<String> {
         self.ok();
         let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&self.text).unwrap();
@@ -49,7 +49,7 @@ impl Reply {
     }
 }
 
-/// What is true of each answer.
+/// Checks what must hold for every response.
 pub(crate) fn check_reply(reply: &Reply, storage: &str) {
     let id = reply.header("x-request-id");
     assert!(!id.is_empty(), "{}: no x-request-id: {reply:?}", reply.asked);
@@ -86,7 +86,7 @@ pub(crate) fn check_reply(reply: &Reply, storage: &str) {
     }
 }
 
-/// The producer headers of one request.
+/// The producer headers of a request.
 pub(crate) fn producer(id: &str, epoch: u64, seq: u64) -> Vec<(&'static str, String)> {
     vec![
         ("Producer-Id", id.to_owned()),
@@ -95,7 +95,7 @@ pub(crate) fn producer(id: &str, epoch: u64, seq: u64) -> Vec<(&'static str, Str
     ]
 }
 
-/// The lines of a batch.
+/// Formats the lines of a batch.
 pub(crate) fn ndjson(lines: &[Value]) -> String {
     lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
 }
@@ -105,7 +105,7 @@ impl TestServer {
         format!("http://{}{path}", self.address)
     }
 
-    /// Any request; its answer is checked for what holds of all.
+    /// Sends any request and checks what must hold for every response.
     pub(crate) async fn send(
         &self,
         method: Method,
@@ -186,7 +186,7 @@ impl TestServer {
         self.post(&format!("/api/sessions/{id}/reopen"), json!({})).await
     }
 
-    /// Stores an action and answers its seq.
+    /// Appends an action and returns its seq.
     pub(crate) async fn action(&self, id: &str, body: Value) -> u64 {
         seq_of(&self.post(&format!("/api/actions/{id}"), body).await.ok())
     }
@@ -195,7 +195,7 @@ impl TestServer {
         array(self.get(&format!("/api/actions/{id}{query}")).await.ok())
     }
 
-    /// Stores a response and answers its seq.
+    /// Appends a response and returns its seq.
     pub(crate) async fn response(&self, id: &str, body: Value) -> u64 {
         seq_of(&self.post(&format!("/api/actions/{id}/responses"), body).await.ok())
     }
@@ -208,7 +208,7 @@ impl TestServer {
         self.get(&format!("/api/state/{id}")).await.ok()
     }
 
-    /// Merges into the state and answers its new version.
+    /// Merges into the state and returns its new version.
     pub(crate) async fn patch_state(&self, id: &str, body: Value) -> u64 {
         self.patch(&format!("/api/state/{id}"), body).await.ok()["version"].as_u64().unwrap()
     }
@@ -236,7 +236,7 @@ impl TestServer {
         self.send(Method::POST, &path, &headers, Some(ndjson(lines).into_bytes())).await
     }
 
-    /// A session's whole history, page by page.
+    /// Reads all events, page by page.
     pub(crate) async fn events(&self, path: &str) -> Vec<Value> {
         let (mut events, mut after) = (Vec::new(), String::new());
         loop {
@@ -251,7 +251,7 @@ impl TestServer {
     }
 }
 
-/// A position as it is given back in a query, whether it came as a number or as text.
+/// Formats a position for use in a query, whether it was a number or a text.
 pub(crate) fn position(next: &Value) -> String {
     match next {
         Value::String(text) => text.clone(),

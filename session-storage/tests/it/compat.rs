@@ -1,4 +1,4 @@
-//! A directory of the older service: opened as it is, served as it is, continued.
+//! A directory of the older service is opened and served unchanged, and can be continued.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -13,7 +13,7 @@ use crate::keys::{bearer, make_key};
 use crate::server::{ANYTHING, Setup, TestServer, eventually};
 use crate::socket::Tail;
 
-/// What the older service logged: seqs chosen by callers, doubled and with gaps; no offsets.
+/// A log of the older service: seqs chosen by callers, with duplicates and gaps; no offsets.
 const OLD_ACTIONS: &str = concat!(
     "{\"seq\":1,\"timestamp\":\"2024-03-01T10:00:00.000Z\",\"type\":\"tool_call\",\"tool\":\"Read\"}\n",
     "{\"seq\":2,\"timestamp\":\"2024-03-01T10:00:01.000Z\",\"type\":\"bash_exec\",  \"spaced\": true}\n",
@@ -59,7 +59,7 @@ fn old_session(storage: &Path, id: &str, created: &str) {
     fs::write(dir.join("responses.jsonl"), OLD_RESPONSES).unwrap();
 }
 
-/// A directory as the older service leaves it.
+/// Creates a directory as the older service leaves it.
 fn old_directory() -> Setup {
     let setup = Setup::new();
     let storage = setup.storage();
@@ -219,7 +219,7 @@ async fn batches_finalize_and_delete_work_on_it() {
     assert_eq!(server.session("old-1").await["final"]["outcome"], "migrated");
 }
 
-/// Names that the older service took, and that are no session ids.
+/// Names that the older service accepted and that are not session ids.
 fn foreign_names() -> Vec<String> {
     ["wf:1:2", "with space", "_x", "user", "50%+1", "m\u{fc}ll", "deep/er/1", "child/1"]
         .map(str::to_owned)
@@ -252,7 +252,7 @@ fn digit(value: u8) -> char {
     char::from_digit(value.into(), 16).unwrap()
 }
 
-/// What a path has in the place of this name.
+/// Percent-encodes a name for use in a path.
 fn escaped(name: &str) -> String {
     name.bytes().flat_map(|byte| ['%', digit(byte >> 4), digit(byte & 15)]).collect()
 }
@@ -336,7 +336,7 @@ async fn a_name_that_is_no_id_is_kept_whatever_the_metadata_are() {
     }
     old_session(storage, "none:1", "2024-03-01T10:00:00.000Z");
     fs::remove_file(storage.join("sessions/none:1/metadata.json")).unwrap();
-    // The safe name of another one is taken.
+    // The safe id of another session is already taken.
     old_session(storage, "wf:1:2", "2024-03-01T10:00:00.000Z");
     old_session(storage, "wf-1-2-7a667b2c0001", "2024-03-01T10:00:00.000Z");
     let names = ["half:1", "empty:1", "more:1", "none:1", "wf:1:2"];
@@ -433,7 +433,7 @@ async fn how_a_session_ended_is_known_where_its_metadata_has_no_outcome_yet() {
     server.action("ours", json!({"type": "tool_call"})).await;
     server.post("/api/sessions/ours/finalize", json!({"status": "error"})).await.ok();
     let setup = server.stop();
-    // What a version before the field left of it.
+    // A document of a version from before the field `outcome`.
     let without_outcome = |path: &Path, of: &dyn Fn(&mut Value) -> Option<&mut Value>| {
         let mut doc = read_json(path);
         let removed = of(&mut doc).unwrap().as_object_mut().unwrap().remove("outcome");

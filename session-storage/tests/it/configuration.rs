@@ -1,4 +1,4 @@
-//! Options: flag, environment, file; what is printed; what stops the start.
+//! Options: precedence of flag, environment and file; printed values; values that stop the start.
 
 use std::fs;
 
@@ -47,7 +47,7 @@ fn version_is_one_line() {
     assert_eq!(version.stdout.trim(), format!("session-storage {}", env!("CARGO_PKG_VERSION")));
 }
 
-/// The line of `--print-config` about one option.
+/// Returns the line of `--print-config` for an option.
 fn printed(run: &Finished, option: &str) -> String {
     let line = run.stdout.lines().find(|line| line.to_lowercase().replace('-', "_").contains(option));
     line.unwrap_or_else(|| panic!("no {option} in:\n{}", run.said())).to_owned()

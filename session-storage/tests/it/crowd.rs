@@ -1,4 +1,4 @@
-//! More connections than there may be.
+//! More connections than the limit permits.
 
 use futures_util::future::join_all;
 use serde_json::json;
@@ -13,7 +13,8 @@ use crate::socket::Tail;
 const MOST: usize = 4;
 const COMERS: usize = 32;
 
-/// A connection that stays, and the head and body of its first answer; the status is 0 if there was none.
+/// A connection that stays open, with the head and body of its first response; the status is 0 if
+/// there was no response.
 struct Comer {
     stream: TcpStream,
     answer: String,
@@ -29,7 +30,7 @@ impl Comer {
     }
 
     async fn say(&mut self, text: &str) {
-        // Whoever is turned away may be so before they have spoken.
+        // The service may refuse the connection before the request is written.
         let _ = self.stream.write_all(text.as_bytes()).await;
     }
 
@@ -56,7 +57,7 @@ fn append(body: &str, length: usize) -> String {
     )
 }
 
-/// A connection whose request is under way until [`finish`].
+/// Opens a connection whose request is in progress until [`finish`].
 async fn begin(server: &TestServer) -> Comer {
     let mut comer =
         Comer { stream: TcpStream::connect(server.address).await.unwrap(), answer: String::new() };
@@ -116,7 +117,7 @@ async fn those_who_are_in_are_not_harmed_by_those_who_are_turned_away() {
     let server = setup.env("MAX_CONNECTIONS", 3).env("SOCKET_PATH", socket.display()).start();
     let mut tail = Tail::connect(&server, "").await;
     let (mut busy, mut busier) = (begin(&server).await, begin(&server).await);
-    // The three of them fill the service as soon as the last is seen.
+    // The three connections fill the service as soon as it has accepted the last one.
     eventually("it is full", async || (Comer::come(&server, LIVEZ).await.status() == 429).then_some(()))
         .await;
     let turned_away = join_all((0..COMERS).map(|_| Comer::come(&server, LIVEZ))).await;
@@ -136,7 +137,7 @@ async fn those_who_are_in_are_not_harmed_by_those_who_are_turned_away() {
     .await;
 }
 
-/// The value of a metric without labels, as soon as there is room to ask for it.
+/// Reads the value of a metric without labels, as soon as there is room for the request.
 async fn metric(server: &TestServer, key: &str, name: &str) -> u64 {
     let value = eventually("the metrics are answered", async || {
         let request = server.http.get(server.url("/metrics")).bearer_auth(key);
@@ -155,7 +156,8 @@ async fn idle_connections_make_room_and_those_without_a_key_before_the_others() 
         format!("GET /api/query/stats HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {key}\r\n\r\n");
     let mut agent = Comer::come(&server, &shown).await;
     assert_eq!(agent.status(), 200, "{}", agent.answer);
-    // Each of them stays, and what they are is idle: sooner or later one has to go for another.
+    // Each connection stays open and is idle, so sooner or later one is closed to make room for
+    // another.
     let mut strangers = Vec::new();
     eventually("many were let in, one after the other", async || {
         let comer = Comer::come(&server, LIVEZ).await;

@@ -1,7 +1,7 @@
-//! Bytes cut off and bits flipped in the last records of every log and of the journal: the service always
-//! starts, and what it serves is what was written.
+//! Truncations and flipped bits in the last records of every log and of the journal: the service
+//! always starts, and everything that it serves was written.
 //!
-//! A sample of the places by default; every byte with `TORTURE_ALL=1`.
+//! Tests a sample of the positions by default, and every byte with `TORTURE_ALL=1`.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -13,17 +13,17 @@ use serde_json::{Value, json};
 use crate::disk::{cut, files_below, flip, json as read_json, written_end};
 use crate::server::{ANYTHING, Setup, TestServer, eventually};
 
-/// A storage directory kept in memory, to be laid out again and again.
+/// A storage directory in memory, from which copies are written again and again.
 struct Image {
-    /// Paths below the root, the written data, the whole length.
+    /// For each file: the path relative to the root, the written data, and the whole length.
     files: Vec<(PathBuf, Vec<u8>, u64)>,
-    /// What an undamaged service serves.
+    /// The data that an undamaged service serves.
     served: Served,
     _home: tempfile::TempDir,
     home: PathBuf,
 }
 
-/// Everything that a reader gets of the session, as texts.
+/// All data of the session that a client can read, as texts.
 #[derive(Debug, PartialEq)]
 struct Served {
     actions: Vec<String>,
@@ -44,7 +44,7 @@ async fn write_session(server: &TestServer) -> BTreeSet<String> {
     states
 }
 
-/// The items of an answer; `None` if it was refused as damaged or broke off.
+/// Reads the items of a response; `None` if it was refused as damaged or broke off.
 async fn items(server: &TestServer, path: &str, field: Option<&str>) -> Option<Vec<String>> {
     let response = server.http.get(server.url(path)).send().await.expect("the service answers");
     let status = response.status().as_u16();
@@ -111,7 +111,7 @@ impl Image {
         Setup::on(&self.home).allow(ANYTHING)
     }
 
-    /// The places to spoil in a log: its last three lines.
+    /// The byte range to damage in a log: its last three lines.
     fn log(&self, name: &str) -> (PathBuf, Range<usize>) {
         let path = Path::new("sessions/s").join(name);
         let (_, bytes, _) = self.files.iter().find(|(p, ..)| *p == path).expect("the log was written");
@@ -120,7 +120,8 @@ impl Image {
         (path, ends[ends.len() - 4]..bytes.len())
     }
 
-    /// The places to spoil in each file of the journal: from the fourth last mark to the end of the data.
+    /// The byte range to damage in each file of the journal: from the fourth last mark to the end
+    /// of the data.
     fn journal(&self) -> Vec<(PathBuf, Range<usize>)> {
         let files = self.files.iter().filter(|(p, bytes, _)| p.starts_with("journal") && !bytes.is_empty());
         files
@@ -148,7 +149,7 @@ fn are_written(what: &str, served: Option<&Vec<String>>, written: &[String]) {
     }
 }
 
-/// Starts the service on a spoiled copy, reads everything, writes once more.
+/// Starts the service on a damaged copy, reads everything, and writes once more.
 async fn judge(what: &str, image: &Image, setup: &Setup) -> Served {
     let server = setup.start();
     assert_eq!(server.http.get(server.url("/health")).send().await.unwrap().status(), 200, "{what}");

@@ -1,4 +1,5 @@
-//! Snapshots that are no JSON, or not only: read as far as they go, never written over because of a read, and kept.
+//! Snapshots that are not valid JSON, or that have trailing garbage: read as far as possible, never
+//! overwritten because of a read, and kept.
 
 use std::fs;
 
@@ -41,7 +42,7 @@ async fn a_read_writes_nothing_over_a_damaged_document_and_a_write_keeps_it() {
         fs::write(&path, &bytes).unwrap();
         let server = setup.start();
         let session = server.session("old").await;
-        // The document that the file begins with is taken.
+        // The document at the beginning of the file is used.
         assert_eq!(session["state"]["phase"], "deep", "{file} + {damage:?}");
         assert_eq!(session["metadata"]["tags"], json!(["kept"]), "{file} + {damage:?}");
         assert_eq!(session["metadata"]["reconstructed"], json!([file]), "{file} + {damage:?}");
@@ -146,7 +147,8 @@ async fn a_damaged_index_of_the_older_service_is_kept_and_read_as_far_as_it_goes
     assert!(names(setup.storage()).contains(&"index.json".to_owned()));
 }
 
-/// What was not synced before a power cut is there in its length, with zeros, or empty.
+/// A file that was not synced before a power failure may have its length with zeros in it, or be
+/// empty.
 #[tokio::test]
 async fn snapshots_that_a_power_cut_tore_are_none_that_were_damaged() {
     for torn in ["", "\0\0\0\0", "{\"$schema\": \"session-initial-v1\", \"inp\0\0\0\0"] {

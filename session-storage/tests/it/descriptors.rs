@@ -1,4 +1,4 @@
-//! A process that may have few descriptors, and more clients than fit.
+//! A process with a low limit of file descriptors, and more clients than that.
 
 use std::fs;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::server::{ANYTHING, Setup, TestServer, eventually};
 
 /// The limit of the process.
 const MOST: usize = 256;
-/// More than it has descriptors.
+/// More connections than the process has descriptors.
 const FLOOD: usize = 320;
 const SESSIONS: usize = 20;
 
@@ -21,7 +21,7 @@ fn name(n: usize) -> String {
     format!("cold-{n}")
 }
 
-/// A service that has many sessions, none of which it has opened.
+/// A service with many sessions, none of which is open.
 async fn cold(setup: Setup) -> TestServer {
     let server = setup.start();
     for n in 0..SESSIONS {
@@ -34,19 +34,20 @@ async fn cold(setup: Setup) -> TestServer {
     server.restart()
 }
 
-/// Connections that have sent a request, or nothing, and then neither read nor end.
+/// Opens connections that send a request, or nothing, and then neither read nor close.
 async fn flood(server: &TestServer, request: &str) -> Vec<TcpStream> {
     let mut streams = Vec::new();
     for _ in 0..FLOOD {
         let mut stream = TcpStream::connect(server.address).await.unwrap();
-        // Whoever is turned away may be so before they have spoken.
+        // The service may refuse the connection before the request is written.
         let _ = stream.write_all(request.as_bytes()).await;
         streams.push(stream);
     }
     streams
 }
 
-/// Every cold session answers, and takes a record, over a connection that is not among the crowd.
+/// Checks that every session that is not open can be read and appended to, over a connection that
+/// is not part of the flood.
 async fn all_of_them_answer(operator: &reqwest::Client, server: &TestServer) {
     for n in 0..SESSIONS {
         let url = format!("http://localhost/api/actions/{}", name(n));
@@ -107,7 +108,7 @@ fn a_limit_that_is_too_low_for_max_connections_is_told_with_both_numbers() {
     assert!(warned[0].contains("asked=5000") && warned[0].contains("limit=256"), "{}", warned[0]);
 }
 
-/// Lets a running process have so many descriptors.
+/// Sets the descriptor limit of a running process.
 fn limit(pid: u32, current: u64) {
     let pid = Pid::from_raw(i32::try_from(pid).unwrap());
     let maximum = prlimit(pid, Resource::Nofile, Rlimit { current: Some(current), maximum: None });
@@ -124,7 +125,7 @@ async fn a_refused_accept_neither_spins_nor_stops_the_service() {
     let server = Setup::new().allow("accepting connection").allow(ANYTHING).start();
     server.action("s", json!({})).await;
     let open = open_files(server.pid()) as u64;
-    // Every one below this is in use.
+    // All descriptors below this limit are in use.
     limit(server.pid(), 8);
     let mut waiting = TcpStream::connect(server.address).await.unwrap();
     waiting.write_all(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").await.unwrap();

@@ -1,4 +1,4 @@
-//! Which directory a command works on: never another one than it was given, and always named.
+//! Which directory a command works on: never another one than it was given, and it is always named.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +10,7 @@ use crate::keys::make_key;
 use crate::server::{Finished, Setup, TestServer, eventually};
 use crate::transfer::text;
 
-/// Runs a command off this thread.
+/// Runs a command on another thread.
 async fn run(setup: &Setup, args: &[&str]) -> Finished {
     let setup = setup.clone();
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -18,7 +18,7 @@ async fn run(setup: &Setup, args: &[&str]) -> Finished {
     tokio::task::spawn_blocking(run).await.unwrap()
 }
 
-/// A directory with one session of this name, and the service that keeps it.
+/// Starts a service on a directory that holds one session with this id.
 async fn with(session: &str) -> TestServer {
     let server = TestServer::start();
     server.action(session, json!({"type": "x"})).await;
@@ -30,7 +30,7 @@ fn whole(path: &Path) -> String {
     fs::canonicalize(path).unwrap().display().to_string()
 }
 
-/// The sessions of a bundle that was written from there.
+/// Returns the sessions in a bundle.
 fn sessions_of(bundle: &Path) -> Vec<String> {
     let target = Setup::new();
     let restored = target.run(&["restore", text(bundle)]);
@@ -39,7 +39,7 @@ fn sessions_of(bundle: &Path) -> Vec<String> {
     names(&target.storage().join("sessions"))
 }
 
-/// Expects a refusal that names all of this, and that nothing was written.
+/// Checks that a command failed with an error that names all of this, and that nothing was written.
 fn refused(run: &Finished, named: &[&str], folder: &Path) {
     assert_eq!(run.code, Some(1), "{}", run.said());
     for named in named {
@@ -69,19 +69,19 @@ async fn a_copy_is_never_one_of_another_directory() {
     let copied = Setup::on(other.setup.outside().join("copy of the running one"));
     copy_dir(running.storage(), copied.storage());
     for command in &commands {
-        // Its own service runs, elsewhere.
+        // The directory's own service runs at another address.
         let run_other = run(&at_running(&other.setup), command).await;
         refused(&run_other, &[&served, text(other.storage())], &folder);
-        // It does not exist.
+        // The directory does not exist.
         let run_nowhere = run(&at_running(&nowhere), command).await;
         refused(&run_nowhere, &[&served, text(nowhere.storage()), "no storage directory"], &folder);
         assert!(!nowhere.storage().exists());
-        // It is a copy, lock file and all.
+        // The directory is a copy, including the lock file.
         refused(&run(&at_running(&copied), command).await, &[&served, text(copied.storage())], &folder);
     }
     let stopped = other.stop();
     for command in &commands {
-        // Its own service is stopped.
+        // The directory's own service is stopped.
         refused(&run(&at_running(&stopped), command).await, &[&served, text(stopped.storage())], &folder);
     }
     assert!(!archive.exists() || names(&archive).is_empty(), "{:?}", names(&archive));
@@ -97,7 +97,7 @@ async fn a_copy_says_of_which_directory_it_is() {
     let run_here = run(&beside, &["backup", text(&file("a"))]).await;
     assert!(run_here.code == Some(0) && run_here.stdout.contains(&from_service), "{}", run_here.said());
     assert_eq!(sessions_of(&file("a")), ["mine"]);
-    // After a restart it is another run, and still the same directory.
+    // After a restart the run id differs, but the directory is the same.
     let server = server.crash();
     let beside = server.setup.clone().env("PORT", server.address.port());
     let run_again = run(&beside, &["export", text(&file("b"))]).await;
@@ -184,14 +184,15 @@ async fn a_change_that_the_running_service_does_not_see_is_warned_of() {
         "{}",
         imported.said()
     );
-    // The service that keeps it sees it, also once it asks for keys.
+    // The service on this directory sees the change, also once it requires keys.
     for _ in 0..2 {
         let own = run(&beside(&running.setup), &create).await;
         assert!(!is_warned(&own, "warning"), "{}", own.said());
     }
     eventually("it asks for keys", async || (running.get("/api/sessions").await.status == 401).then_some(()))
         .await;
-    // One that asks for keys tells strangers as much, though not what it keeps.
+    // A service that requires keys tells clients without a key that it uses another directory, but
+    // not which one.
     let run = run(&beside(&other.setup), &create).await;
     assert!(is_warned(&run, "another directory"), "{}", run.said());
 }

@@ -1,4 +1,4 @@
-//! A disk of two megabytes that fills up, and room that is made.
+//! A disk of two megabytes that fills up and then gets free space again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::client::{producer, seqs, texts};
 use crate::server::{Setup, TestServer, eventually};
 
-/// A mounted tmpfs of its own, unmounted in the end.
+/// A temporary tmpfs mount, unmounted on drop.
 pub(crate) struct SmallDisk {
     dir: tempfile::TempDir,
 }
@@ -29,14 +29,14 @@ impl SmallDisk {
         self.dir.path()
     }
 
-    /// A file that takes all the room but so many bytes.
+    /// Writes a file that leaves only this many bytes free.
     pub(crate) fn fill_but(&self, left: usize) -> PathBuf {
         let stat = rustix::fs::statvfs(self.path()).unwrap();
         let free = (stat.f_bavail * stat.f_frsize) as usize;
         self.fill(free.saturating_sub(left))
     }
 
-    /// A file that takes room, and its way.
+    /// Writes a file of this size and returns its path.
     fn fill(&self, bytes: usize) -> PathBuf {
         let filler = self.path().join("filler");
         fs::write(&filler, vec![7; bytes]).unwrap();
@@ -50,7 +50,7 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Writes until the disk is full; answers the marks that were acknowledged.
+/// Writes until the disk is full; returns the marks of the acknowledged records.
 async fn write_until_full(server: &TestServer, name: &str) -> Vec<String> {
     let mut kept = Vec::new();
     for n in 0..20_000 {
@@ -84,7 +84,7 @@ async fn a_full_disk_is_said_and_reads_go_on_and_so_do_writes_once_there_is_room
         let mark = format!("second-{n}");
         let reply = server.post("/api/actions/s", json!({"mark": mark, "pad": "x".repeat(4000)})).await;
         match reply.status {
-            // The service may have made room by itself: its journal shrinks at a checkpoint.
+            // The service may have freed space itself: the journal shrinks at a checkpoint.
             200 => kept.push(mark),
             _ => drop(reply.refused(507, "storage_full")),
         }

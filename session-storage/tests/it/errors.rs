@@ -1,4 +1,5 @@
-//! What is asked wrongly: a clear JSON error each, no trace of the server, nothing outside of the directory.
+//! Malformed requests: each gets a clear JSON error that reveals nothing about the server, and
+//! nothing outside the directory is touched.
 
 use reqwest::Method;
 use serde_json::json;

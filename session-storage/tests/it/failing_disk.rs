@@ -1,4 +1,5 @@
-//! A disk that fails on demand: what is not acknowledged, what goes on, what a restart finds.
+//! A disk that fails on demand: what is not acknowledged, what continues to work, and what a
+//! restart finds.
 
 use std::fs::File;
 use std::io;
@@ -21,24 +22,24 @@ use session_storage::store::{OpenFiles, Options, SyncPolicy};
 use crate::disk::{self, copy_dir};
 use crate::server::eventually;
 
-/// The fault plan: which operations fail from now on.
+/// A disk with a fault plan: the operations that fail from now on.
 pub(crate) struct FaultyDisk {
     real: RealDisk,
     sync: AtomicBool,
     write: AtomicBool,
     /// How many commits can still be written.
     pub(crate) commits: AtomicU32,
-    /// Only the sessions' logs cannot be written.
+    /// Whether only the sessions' logs cannot be written.
     logs: AtomicBool,
-    /// Why nothing can be written.
+    /// The error of failed writes.
     kind: Mutex<io::ErrorKind>,
-    /// Nothing is free.
+    /// Whether the disk reports no free space.
     full: AtomicBool,
-    /// No `metadata.json` can be replaced.
+    /// Whether no `metadata.json` can be replaced.
     metadata: AtomicBool,
-    /// The size of the file system, if it is not as it is.
+    /// The size of the file system, if it is not the real one.
     size: Option<u64>,
-    /// Whether syncs wait.
+    /// Whether syncs block.
     closed: Mutex<bool>,
     opened: Condvar,
 }
@@ -62,7 +63,7 @@ impl Default for FaultyDisk {
 }
 
 impl FaultyDisk {
-    /// Lets syncs wait, or go on.
+    /// Makes syncs block, or unblocks them.
     fn close(&self, closed: bool) {
         *self.closed.lock().unwrap() = closed;
         self.opened.notify_all();
@@ -77,14 +78,14 @@ fn is_log(file: &File) -> bool {
 impl Disk for FaultyDisk {
     fn write_at(&self, file: &File, bytes: &[u8], at: u64) -> io::Result<()> {
         let left = |commits: u32| commits.checked_sub(1);
-        // What is shorter takes a commit back.
+        // A shorter write erases a commit.
         let is_commit = bytes.len() > 32 && !is_log(file);
         let is_over = is_commit
             && self.commits.load(Ordering::SeqCst) < u32::MAX
             && self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err();
         if is_over || self.write.load(Ordering::SeqCst) || (self.logs.load(Ordering::SeqCst) && is_log(file))
         {
-            // Half of it arrives, as on a disk that fills up.
+            // Writes half of the data, like a disk that fills up.
             self.real.write_at(file, &bytes[..bytes.len() / 2], at)?;
             return Err((*self.kind.lock().unwrap()).into());
         }
@@ -120,7 +121,7 @@ impl Disk for FaultyDisk {
     }
 }
 
-/// The sessions of a directory, in this process and on a disk of the test's own.
+/// Opens the sessions of a directory in this process, on the test's own disk.
 pub(crate) fn open(path: &Path, disk: &Arc<impl Disk>) -> Arc<Sessions> {
     open_with(path, disk, SyncPolicy::Always)
 }
@@ -217,7 +218,7 @@ fn a_write_that_fails_leaves_nothing_behind_and_the_next_goes_on() {
         drop(sessions);
         let sessions = open(dir.path(), &disk);
         if answer.is_err() {
-            // The failed group could not even be erased, which only a restart mends.
+            // The failed group could not even be erased; only a restart repairs that.
             append(&sessions, 5).await.unwrap();
         }
         append(&sessions, 6).await.unwrap();
@@ -242,7 +243,7 @@ fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
             assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
             assert_eq!(stored(dir.path()), [1], "not half a line is left");
         }
-        // As a crash at this moment would leave it.
+        // Copies the directory as a crash at this moment would leave it.
         copy_dir(dir.path(), copy.path());
         disk.logs.store(false, Ordering::SeqCst);
         append(&sessions, 4).await.unwrap();
@@ -280,7 +281,7 @@ fn a_session_whose_birth_was_refused_is_not_there() {
             fault.store(false, Ordering::SeqCst);
             assert!(!dir.path().join("sessions/s").exists());
             assert_eq!(sessions.storage_health()["status"], "ok");
-            // What follows soon after has followed by then.
+            // By the time all snapshots are written, any delayed effect has happened too.
             let sessions = &sessions;
             eventually("all snapshots are written", async || {
                 (sessions.figures().awaiting_snapshots == 0).then_some(())
@@ -347,7 +348,8 @@ fn a_deletion_that_failed_leaves_the_producers_their_numbers() {
                 assert!(poll!(&mut deletion).is_pending());
                 let create = Command::Create { user: UserId::stored("u"), birth: Birth::default() };
                 let mut birth = pin!(sessions.submit(&s, create, None));
-                // Refused with the deletion, or, if that was refused already, for another user's session.
+                // Refused together with the deletion or, if that was refused already, because the
+                // session belongs to another user.
                 let _ = poll!(&mut birth);
                 disk.close(false);
                 drop(birth.await);
@@ -460,7 +462,7 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
             for restarts in [false, true] {
                 let whole = read_log(&sessions).await;
                 let bytes = std::fs::read(&log).unwrap();
-                // In the middle of the third line.
+                // Truncates in the middle of the third line.
                 let cut = || std::fs::write(&log, &bytes[..bytes.len() / 8 * 5]).unwrap();
                 if restarts {
                     sessions.shutdown().await;

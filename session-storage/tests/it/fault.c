@@ -2,9 +2,9 @@
  *
  * FAULT_DIR    the directory
  * FAULT_OP     the operation: open, read, write, sync, rename, unlink, mkdir, truncate, stat, readdir
- * FAULT_NTH    which call of it fails, from 1 on
- * FAULT_ERRNO  with which error number
- * FAULT_MARK   a file, outside of the directory, that is made when it has happened
+ * FAULT_NTH    the number of the call that fails, counted from 1
+ * FAULT_ERRNO  the error number with which it fails
+ * FAULT_MARK   a file outside the directory that is created when the call has failed
  */
 #define _GNU_SOURCE
 #include <dirent.h>

@@ -1,4 +1,4 @@
-//! The files as a person with a shell meets them.
+//! The files as a person sees them in a shell.
 
 use std::fs;
 use std::path::Path;
@@ -94,7 +94,7 @@ async fn a_snapshot_follows_within_a_second_unless_the_machine_is_busy() {
 #[tokio::test]
 async fn a_reader_never_meets_half_a_document() {
     let server = lived_in().await;
-    // The metadata is written last.
+    // The metadata is the last file to be written.
     let metadata = server.file("s", "metadata.json");
     eventually("the files are there", async || metadata.exists().then_some(())).await;
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -128,7 +128,7 @@ fn check_readable(path: &Path) {
         assert!(parsed.is_ok(), "{}: {text:?}", path.display());
         return;
     }
-    // What stands after the last newline is a write in progress; everything before it is whole.
+    // Text after the last newline is a write in progress; everything before it is complete.
     for line in text.rsplit_once('\n').map_or("", |(whole, _)| whole).lines() {
         let parsed: Result<Value, _> = serde_json::from_str(line);
         assert!(parsed.is_ok(), "{}: {line:?}", path.display());
@@ -143,7 +143,7 @@ async fn recent_holds_relative_links_newest_first() {
     }
     let recent = server.storage().join("recent");
     let expected: Vec<String> = (1..=10).map(|rank| format!("{rank:02}-s{:02}", 13 - rank)).collect();
-    // The folder comes with the first tick, which may be later than the sessions.
+    // The folder is created at the first tick, which may be after the sessions were created.
     eventually("the links are set", async || (recent.exists() && names(&recent) == expected).then_some(()))
         .await;
     let link = fs::read_link(recent.join("01-s12")).unwrap();
@@ -212,7 +212,8 @@ async fn unknown_fields_in_the_files_are_preserved() {
     }
 }
 
-/// While everybody writes at once, whoever has an answer finds the record, by asking and with `cat`.
+/// While many clients write at once, a client that got a response finds its record, through the API
+/// and with `cat`.
 #[tokio::test]
 async fn who_has_an_answer_finds_the_record_however_many_write() {
     const WRITERS: usize = 24;
@@ -251,7 +252,7 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
     assert!(!server.storage().join("sessions/short").exists());
 }
 
-/// `recent/` as names and targets.
+/// Lists the links in `recent/` with their targets.
 fn recent(server: &TestServer) -> Vec<(String, String)> {
     let folder = server.storage().join("recent");
     let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
@@ -270,7 +271,7 @@ async fn recent_becomes(server: &TestServer, newest: &[&str]) {
     eventually(&format!("recent/ is {newest:?}"), async || (recent(server) == wanted).then_some(())).await;
 }
 
-/// Each of two paths becomes what the other was, in one step.
+/// Exchanges two paths atomically.
 fn exchange(one: &Path, other: &Path) {
     use rustix::fs::{CWD, RenameFlags, renameat_with};
     renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).unwrap();
@@ -286,7 +287,8 @@ async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
         server.action(id, json!({})).await;
     }
     recent_becomes(&server, &["b", "a"]).await;
-    // By hand, each in one step: the service may make a link again between two of them.
+    // Changes by hand, each in one step, because the service may recreate a link between two of
+    // them.
     fs::remove_file(link("02-a")).unwrap();
     std::os::unix::fs::symlink("/etc", link("07-x")).unwrap();
     std::os::unix::fs::symlink("/etc", &aside).unwrap();
@@ -294,7 +296,8 @@ async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
     recent_becomes(&server, &["b", "a"]).await;
     fs::rename(&folder, &aside).unwrap();
     recent_becomes(&server, &["b", "a"]).await;
-    // One link fails, then all of them; the sessions are those of before when they can be made again.
+    // First one link fails, then all of them. Once links can be created again, the sessions are the
+    // same as before.
     fs::create_dir(link("01-c")).unwrap();
     fs::write(link("notes"), "mine").unwrap();
     server.action("c", json!({})).await;

@@ -125,7 +125,7 @@ async fn an_agent_that_has_ended_is_started_again() {
     server.create("s-child", "u").await;
     server.spawn_agent("s", json!({"agentId": "a", "subsession": "s-child"})).await.ok();
     assert_eq!(server.metadata("s").await["subsessions"], json!(["s-child"]));
-    // From the log as from memory.
+    // The session read from the log equals the one in memory.
     let before = server.session("s").await;
     let server = server.kill().start();
     assert_eq!(server.session("s").await, before);

@@ -1,4 +1,5 @@
-//! Deletions, new creations, kills and power cuts in a row: what was acknowledged last is what is there.
+//! Sequences of deletions, new creations, kills and power failures: the state that was acknowledged
+//! last is the one that is found.
 
 use std::fs;
 
@@ -8,8 +9,8 @@ use crate::client::texts;
 use crate::disk::{copy_dir, cut, files_below, flip, names};
 use crate::server::{ANYTHING, Setup, TestServer};
 
-/// What a power cut may leave: the journal, which is synced at each commit, and nothing of what was written to the
-/// sessions' files since the last checkpoint.
+/// Copies what a power failure may leave: the journal, which is synced at each commit, and none of
+/// the data written to the sessions' files since the last checkpoint.
 fn power_cut(setup: &Setup, checkpointed: Option<&Setup>, name: &str) -> Setup {
     let after = Setup::on(setup.outside().join(name)).allow(ANYTHING);
     copy_dir(setup.storage(), after.storage());
@@ -39,7 +40,7 @@ async fn a_recreated_session_survives_two_kills() {
 
 #[tokio::test]
 async fn a_session_in_use_survives_a_kill_and_then_a_power_cut() {
-    // Created before the first checkpoint, and after one.
+    // Sessions created before the first checkpoint, and after one.
     for checkpointed in [false, true] {
         let server = TestServer::start();
         let ids: Vec<String> = (0..5).map(|n| format!("s{n}")).collect();
@@ -104,7 +105,8 @@ async fn every_damage_of_a_log_is_healed_where_the_journal_has_all_lines() {
             let server = damaged.start();
             let found = server.get("/api/actions/s").await;
             if flipped && found.status == 500 {
-                // Below the last checkpoint a flipped bit shows when the line is read.
+                // In data older than the last checkpoint, a flipped bit is detected when the line
+                // is read.
                 found.refused(500, "record_damaged");
             } else {
                 assert_eq!(found.raw_items().len(), expected.len(), "byte {at} (flipped: {flipped})");
@@ -138,7 +140,7 @@ async fn one_that_takes_the_name_of_a_quarantined_session_says_so() {
         server.action("s", json!({"mark": n.to_string()})).await;
     }
     let setup = server.stop();
-    // The journal goes too, so that nothing can heal the log.
+    // Removes the journal too, so that the log cannot be repaired from it.
     fs::remove_dir_all(setup.storage().join("journal")).unwrap();
     cut(&setup.storage().join("sessions/s/actions.jsonl"), 100);
     let server = setup.allow(ANYTHING).start();

@@ -1,4 +1,5 @@
-//! Thousands of sockets that never finish their request, and bodies that promise more than they hold.
+//! Thousands of sockets that never finish their request, and bodies that are shorter than
+//! announced.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
@@ -9,7 +10,7 @@ use crate::server::{Setup, TestServer, eventually};
 
 const SOCKETS: usize = 3000;
 
-/// The resident memory of a process, in kilobytes.
+/// Reads the resident memory of a process, in kilobytes.
 fn resident(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
@@ -58,7 +59,7 @@ async fn thousands_of_half_open_sockets_cost_little_and_stop_nobody() {
 
 #[tokio::test]
 async fn a_service_with_open_sockets_stops_all_the_same() {
-    // Far longer than the test waits for the end.
+    // Far longer than the test waits for the shutdown.
     let mut server = Setup::new().env("SHUTDOWN_TIMEOUT", "3600s").start();
     let mut sockets = Vec::new();
     for start in [&b"POST /api/actions/s HTTP/1.1\r\nContent-Length: 10\r\n\r\n{"[..], b"GET /he", b""] {

@@ -1,4 +1,5 @@
-//! What is in no back-up, because it must not lie beside the records that it protects: the access keys and the redaction key.
+//! The keys that no back-up contains, because they must not lie beside the records that they
+//! protect: the access keys and the redaction key.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Keys and tokens in the hands of an operator: made, used, rotated, revoked, while the service runs.
+//! Keys and tokens as an operator uses them: created, used, rotated and revoked while the service
+//! runs.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -8,7 +9,7 @@ use serde_json::{Value, json};
 use crate::server::{Setup, TestServer, eventually, with_ever_more_time};
 use crate::socket::{Frame, Tail};
 
-/// A key as it is printed.
+/// Creates a key and returns it as printed.
 pub(crate) fn make_key(setup: &Setup, arguments: &[&str]) -> String {
     printed(setup, &[&["key", "create", "--init", "--name", "test"], arguments].concat())
 }
@@ -38,12 +39,13 @@ fn listed(setup: &Setup) -> Vec<Value> {
     run.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
-/// The status of a read with this key.
+/// Returns the status of a read request with this key.
 async fn status(server: &TestServer, shown: &str) -> u16 {
     server.send(reqwest::Method::GET, "/api/sessions", &bearer(shown), None).await.status
 }
 
-/// Waits until the service answers this key so; a key that is let in must not be so because nobody is asked yet.
+/// Waits until requests with this key get this status. First waits until keys are required, because
+/// otherwise any key would be accepted.
 pub(crate) async fn until_status(server: &TestServer, shown: &str, wanted: u16) {
     eventually("keys are asked for", async || (status(server, "none").await == 401).then_some(())).await;
     let what = format!("the answer is {wanted}");

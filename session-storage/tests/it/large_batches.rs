@@ -1,5 +1,5 @@
-//! Batches that are stored in parts: what is there after a commit failed or the service was killed half-way, and what
-//! the same batch is answered when it is sent again.
+//! Batches that are stored in parts: what is stored after a commit failed or the service was killed
+//! in the middle, and how the same batch is answered when it is sent again.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -17,7 +17,7 @@ use crate::server::TestServer;
 
 const LINES: u64 = 3_000;
 
-/// So many actions, numbered.
+/// Builds a batch of numbered actions.
 fn batch(lines: u64) -> String {
     ndjson(&(0..lines).map(|n| json!({"type": "action", "data": {"n": n}})).collect::<Vec<_>>())
 }
@@ -27,7 +27,8 @@ async fn send(sessions: &Sessions, numbers: Option<ProducerNumbers>) -> Result<V
     Ok(serde_json::from_str(&answer.body).unwrap())
 }
 
-/// A directory and sessions in which a batch was sent on a disk on which the commits from this one on fail.
+/// Sends a batch on a disk that fails all commits after the first `commits`; returns the disk, the
+/// sessions and the result.
 async fn cut_short(
     path: &Path,
     commits: u32,
@@ -45,7 +46,7 @@ fn all() -> Vec<u64> {
     (0..LINES).collect()
 }
 
-/// Fails unless each line has its result, with the number that it got.
+/// Checks that each line has its result, with the number that it got.
 fn judge_whole(answer: &Value) {
     let found: Vec<_> = answer["results"].as_array().unwrap().iter().map(|r| r["seq"].as_u64()).collect();
     assert_eq!(found, (1..=LINES).map(Some).collect::<Vec<_>>());
@@ -133,7 +134,7 @@ async fn a_batch_that_a_kill_cut_is_completed_by_sending_it_again() {
             tokio::spawn(async move { request.send().await.map(|_| ()) })
         };
         let log = server.storage().join(format!("sessions/{session}/actions.jsonl"));
-        // The later the round, the more of it is stored.
+        // In later rounds, more of the batch is stored.
         let wanted = 1 + round * 2_000_000;
         while std::fs::metadata(&log).map_or(0, |log| log.len()) < wanted && !sending.is_finished() {
             tokio::task::yield_now().await;

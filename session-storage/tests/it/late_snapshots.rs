@@ -1,4 +1,4 @@
-//! A deletion that comes while the session's snapshots are being written.
+//! A deletion while the session's snapshots are being written.
 
 use std::fs::File;
 use std::io;
@@ -15,10 +15,10 @@ use session_storage::store::disk::{Disk, RealDisk};
 use crate::failing_disk::open;
 use crate::server::PATIENCE;
 
-/// How long a deletion gets to do what it must not do.
+/// How long a deletion may run in which it must not do something wrong.
 const CHANCE: Duration = Duration::from_millis(300);
 
-/// When a thread is stopped that replaces a file.
+/// Whether a thread is stopped before or after it replaces a file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum At {
     Before,
@@ -34,7 +34,7 @@ struct Plan {
     failures: Vec<String>,
 }
 
-/// A disk that stops the thread which replaces a certain file, until it is told to go on.
+/// A disk that stops the thread which replaces a certain file, until it is released.
 #[derive(Default)]
 struct StoppingDisk {
     real: RealDisk,
@@ -53,7 +53,7 @@ impl StoppingDisk {
         }
     }
 
-    /// Waits for something, for as long as it may take.
+    /// Waits for a condition until `limit`.
     fn wait(&self, limit: Duration, until: impl Fn(&Plan) -> bool) -> bool {
         !self.changed.wait_while_for(&mut self.plan.lock(), |plan| !until(plan), limit).timed_out()
     }

@@ -1,4 +1,5 @@
-//! What is read although it is not quite as it should be: users' programs are written by many.
+//! Requests that are accepted although they are not quite correct, because many different programs
+//! send them.
 
 use std::fs;
 use std::io::Write as _;

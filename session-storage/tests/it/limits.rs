@@ -1,4 +1,4 @@
-//! What one key, address or user may take, and how they are told.
+//! The limits of keys, addresses and users, and how clients are informed of them.
 
 use futures_util::future::join_all;
 use reqwest::Method;

@@ -1,4 +1,5 @@
-//! The live feed over WebSocket: who is shown what, from where on, and how it ends.
+//! The live feed over WebSocket: which events a client receives, from which position, and how the
+//! feed ends.
 
 use serde_json::{Value, json};
 

@@ -1,4 +1,5 @@
-//! Several lives under one name: what was deleted or set aside is none of the next one's business.
+//! Sessions created again under the same id: data of a deleted or quarantined session does not
+//! affect the next one.
 
 use serde_json::json;
 
@@ -13,9 +14,9 @@ async fn one_that_is_born_in_the_place_of_one_that_was_set_aside_survives_a_kill
     for n in 0..5 {
         server.action("s", json!({"mark": n.to_string()})).await;
     }
-    // With a checkpoint in between, the journal bears an image of the first life.
+    // With a checkpoint in between, the journal contains an image of the first session.
     let setup = server.stop().allow(ANYTHING);
-    // What is older than the checkpoint is in the session's files alone.
+    // Data older than the checkpoint is only in the session's files.
     for file in files_below(&setup.storage().join("journal")) {
         if file.extension().is_some_and(|extension| extension == "seg") {
             std::fs::remove_file(file).unwrap();
@@ -65,7 +66,7 @@ async fn a_claim_is_the_new_users_event_live_and_afterwards() {
     server.create("s", "ann").await;
     server.action("s", json!({"mark": "hers"})).await;
     let seen = live.take(2).await;
-    // What is asked for from now on comes from the disk.
+    // From now on events are read from the disk.
     let server = server.restart();
     let mut later = Tail::connect(&server, "?user=ann&since=0").await;
     assert_eq!(later.take(2).await, seen);
@@ -82,7 +83,7 @@ async fn a_cursor_from_an_earlier_life_sees_how_it_ended() {
     server.delete("/api/sessions/s").await.ok();
     server.action("other", json!({})).await;
     server.action("s", json!({"mark": "another life"})).await;
-    // What is asked for from now on comes from the disk.
+    // From now on events are read from the disk.
     let server = server.restart();
     let mut all = Tail::connect(&server, &format!("?since={seen}")).await;
     let expected: Vec<_> = all.take(6).await.into_iter().filter(|event| event["sessionId"] == "s").collect();

@@ -1,6 +1,7 @@
-//! Concurrent writers that remember what was acknowledged; `audit` holds the service to it.
+//! Concurrent writers that record what was acknowledged; `audit` compares it with the service's
+//! data.
 //!
-//! Stands alone (no other module of the tests): `examples/torture.rs` uses the same file.
+//! Depends on no other module of the tests, because `examples/torture.rs` uses the same file.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,16 +16,16 @@ use tokio::task::JoinHandle;
 /// One write that the service has acknowledged.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Ack {
-    /// `actions`, `responses`, `state` or `goals`
+    /// The kind: `actions`, `responses`, `state` or `goals`.
     pub(crate) kind: String,
     pub(crate) session: String,
-    /// Its seq, or the state's version.
+    /// The seq of the record, or the version of the state.
     pub(crate) number: u64,
-    /// What only this write bears.
+    /// A text that only this write contains.
     pub(crate) mark: String,
 }
 
-/// What was acknowledged, in memory and, where one is given, in a side file.
+/// The acknowledged writes, in memory and, if one is given, in a file.
 #[derive(Default)]
 pub(crate) struct Ledger {
     acks: Mutex<Vec<Ack>>,
@@ -53,20 +54,21 @@ impl Ledger {
         self.acks.lock().unwrap().len()
     }
 
-    /// Answers that no writer should get, whatever happens to the service.
+    /// Responses that no writer should get, whatever happens to the service.
     pub(crate) fn strange(&self) -> Vec<String> {
         self.strange.lock().unwrap().clone()
     }
 }
 
-/// Running writers.
+/// The running writers.
 pub(crate) struct Load {
     stop: Arc<AtomicBool>,
     writers: Vec<JoinHandle<()>>,
 }
 
 impl Load {
-    /// Four action writers on three sessions, two producers of batches, one patcher, one goal setter.
+    /// Starts four action writers on three sessions, two producers of batches, one that patches the
+    /// state, and one that sets goals.
     pub(crate) fn start(address: &watch::Receiver<String>, ledger: &Arc<Ledger>, pause: Duration) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let writer = |name: &str| Writer {
@@ -116,7 +118,7 @@ impl Writer {
         self.stop.load(Ordering::Relaxed)
     }
 
-    /// Sends once; `None` if there is no acknowledgement.
+    /// Sends a request once; `None` if it is not acknowledged.
     async fn send(
         &self,
         method: &str,
@@ -150,7 +152,8 @@ impl Writer {
         answer
     }
 
-    /// What is not acknowledged is not sent again: it may be stored, once.
+    /// Appends actions. A write that is not acknowledged is not sent again: it may be stored, but
+    /// only once.
     async fn actions(self, session: &'static str) {
         for n in 0u64.. {
             if self.done() {
@@ -165,7 +168,8 @@ impl Writer {
         }
     }
 
-    /// What is not acknowledged is sent again, until it is: it must be stored, once.
+    /// Appends batches. A batch that is not acknowledged is sent again until it is: it must be
+    /// stored exactly once.
     async fn batches(self, session: String) {
         let path = format!("/api/sessions/{session}/events");
         for n in 0u64.. {

@@ -1,4 +1,4 @@
-//! Files that are gone: deleted one at a time, after a clean stop and after a kill.
+//! Lost files: deleted one at a time, after a clean shutdown and after a kill.
 
 use std::fs;
 

@@ -1,8 +1,9 @@
-//! The service from outside: every test spawns the real binary on a directory of its own and talks to it as
-//! clients, operators and crashes do.
+//! Tests of the service from outside: every test spawns the real binary on a directory of its own
+//! and talks to it as clients and operators do, or crashes it.
 //!
-//! `server`, `client`, `socket`, `raw` and `disk` are the equipment, `load` writes and remembers what was
-//! acknowledged, `audit` reads it back; every other module is a chapter of the contract.
+//! `server`, `client`, `socket`, `raw` and `disk` are helpers, `load` writes and records what was
+//! acknowledged, and `audit` reads it back. Every other module tests one part of the documented
+//! behaviour.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,8 +1,8 @@
-//! The allowed histories of a few sessions: what may be true, given what was asked and what was answered.
+//! A model of the allowed states of a few sessions, given the requests and their responses.
 //!
-//! A request that was answered with success has happened, one that was refused for want of room has not, and one whose
-//! answer never came may or may not have. So each session has a set of lives that are possible; what is read must be
-//! one of them, and then it is the only one.
+//! A request that succeeded has happened, one that was refused for lack of space has not, and one
+//! without a response may or may not have happened. So each session has a set of possible states.
+//! The state that is read must be one of them, and from then on it is the only one.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,20 +12,20 @@ use serde_json::{Value, json};
 use crate::recovery::Dice;
 use crate::server::TestServer;
 
-/// What a session may hold.
+/// A possible state of a session.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(crate) struct Life {
     actions: Vec<String>,
     responses: Vec<String>,
-    /// The marks that were patched into the state, of which the last one shows.
+    /// The number of marks patched into the state, which contains only the last one.
     patches: u64,
     mark: Option<String>,
 }
 
-/// `None`: there is no such session.
+/// `None` means that the session does not exist.
 type Possible = Option<Life>;
 
-/// What is asked for.
+/// A request.
 #[derive(Clone, Debug)]
 pub(crate) enum Asked {
     Act(String),
@@ -59,7 +59,7 @@ impl Asked {
         Some(life)
     }
 
-    /// The number that a success answers.
+    /// The number that a successful response contains.
     fn number(&self, after: &Possible) -> Option<u64> {
         let life = after.as_ref()?;
         match self {
@@ -71,7 +71,7 @@ impl Asked {
     }
 }
 
-/// What came back.
+/// The outcome of a request.
 #[derive(Debug)]
 enum Answer {
     Done(Option<u64>),
@@ -81,13 +81,13 @@ enum Answer {
     Unknown,
 }
 
-/// The sessions, and what is possible of each.
+/// The sessions with their possible states.
 pub(crate) struct Model {
     possible: BTreeMap<String, Vec<Possible>>,
-    /// What was asked and answered, and when it was read, for whoever has to find out.
+    /// Requests, outcomes and reads, for a person who investigates a failure.
     history: Vec<String>,
     count: u64,
-    /// How many requests were acknowledged.
+    /// The number of acknowledged requests.
     pub(crate) acknowledged: u64,
 }
 
@@ -109,7 +109,8 @@ impl Model {
         }
     }
 
-    /// Asks one thing of each session, all at once, and notes the answers. `meanwhile` runs beside.
+    /// Sends one request to each session, all at once, and records the outcomes. `meanwhile` runs
+    /// concurrently.
     pub(crate) async fn ask(
         &mut self,
         server: &TestServer,
@@ -125,7 +126,7 @@ impl Model {
         }
     }
 
-    /// Notes something that concerns all sessions.
+    /// Records a remark about all sessions.
     pub(crate) fn remark(&mut self, what: &str) {
         self.history.push(format!("--- {what}"));
     }
@@ -166,7 +167,8 @@ impl Model {
         self.possible.insert(id.to_owned(), after);
     }
 
-    /// Reads every session: each is in one of the states that are possible, and from now on in no other.
+    /// Reads every session and checks that its state is possible; from then on it is the only
+    /// possible one.
     pub(crate) async fn check(&mut self, what: &str, server: &TestServer) {
         let ids: Vec<String> = self.possible.keys().cloned().collect();
         for id in ids {

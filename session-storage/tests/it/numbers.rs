@@ -1,4 +1,4 @@
-//! A number is kept as the digits that were sent, wherever a document goes.
+//! A number keeps the digits that were sent, in every document.
 
 use std::fs;
 
@@ -9,7 +9,7 @@ use crate::client::Reply;
 use crate::server::{Setup, TestServer};
 use crate::transfer::{beside, text};
 
-/// No two JSON readers agree about these.
+/// Numbers that JSON readers interpret differently.
 const NUMBERS: &str = concat!(
     "[25000000000000000001,0.1000000000000000055511151231257827,1E5,1e+5,-0,1.0,1.10,1e400,",
     "123456789012345678901234567890.5]"
@@ -26,7 +26,7 @@ async fn json_body(server: &TestServer, method: Method, path: &str, body: String
     reply
 }
 
-/// One session with the numbers in every document, every way in.
+/// Creates one session that has the numbers in every document, through every route.
 async fn fill(server: &TestServer) {
     let n = NUMBERS;
     let initial = format!(
@@ -69,7 +69,7 @@ async fn fill(server: &TestServer) {
     }
 }
 
-/// How often the numbers stand in what is answered, digit for digit.
+/// Counts how often the numbers appear in a response, digit for digit.
 async fn count(server: &TestServer, path: &str) -> usize {
     let reply = server.get(path).await;
     assert!(reply.status == 200, "{path}: {}", reply.text);
@@ -86,7 +86,7 @@ async fn numbers_keep_their_digits_in_every_document_and_on_every_way() {
     assert_eq!(count(&server, "/api/state/s").await, 10);
     assert_eq!(count(&server, "/api/state/s?version=4").await, 5, "computed from the log");
     assert_eq!(count(&server, "/api/sessions?limit=5").await, 4);
-    // Out of the journal, and then out of the files alone.
+    // Recovered from the journal first, then read from the files only.
     let server = server.crash();
     assert_eq!(server.get("/api/sessions/s?logs=false").await.text, whole);
     let server = server.restart();
@@ -102,7 +102,7 @@ async fn numbers_keep_their_digits_in_every_document_and_on_every_way() {
         let flat: String = fs::read_to_string(&path).unwrap().split_whitespace().collect();
         assert_eq!(flat.matches(NUMBERS).count(), times, "{name}: {flat}");
     }
-    // Elsewhere.
+    // After an export and import.
     let bundle = server.setup.outside().join("all.tar.zst");
     let run = beside(&server, &["export", text(&bundle)]).await;
     assert_eq!(run.code, Some(0), "{}", run.said());

@@ -1,4 +1,4 @@
-//! Seen running: figures, probes, log lines.
+//! Observability: metrics, probes, log lines.
 #![expect(clippy::float_cmp, reason = "counts are whole numbers")]
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::server::{Setup, TestServer, eventually};
 use crate::socket::Tail;
 
-/// The samples of `/metrics` by their name and labels.
+/// Reads the samples of `/metrics` by name and labels.
 async fn samples(server: &TestServer) -> HashMap<String, f64> {
     let reply = server.get("/metrics").await;
     assert_eq!(
@@ -123,7 +123,8 @@ async fn subscribers_and_their_way_back_from_disk_are_counted() {
     server.action("s", json!({})).await;
     tail.take(1).await;
     let found = samples(&server).await;
-    // The one before it may have been published after its answer, when the subscriber had come.
+    // The event before it may have been published after its response, when the subscriber was
+    // already there.
     let published = found["session_storage_live_events_published_total"];
     assert!(published == 1.0 || published == 2.0, "{published}");
     assert_eq!(
@@ -150,7 +151,7 @@ async fn a_service_that_runs_is_alive_and_ready() {
 #[tokio::test]
 async fn a_disk_that_takes_no_file_is_not_ready_and_alive() {
     let server = TestServer::start();
-    // A folder where the probe wants to put its file.
+    // A folder at the path of the file that the probe writes.
     std::fs::create_dir_all(server.storage().join("..probe.tmp")).unwrap();
     let body = server.get("/readyz").await;
     body.refused(503, "storage_unavailable");

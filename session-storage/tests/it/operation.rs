@@ -1,4 +1,4 @@
-//! Start, stop, the lock on the directory, the health check, the Unix socket.
+//! Start, shutdown, the lock on the directory, the health check, the Unix socket.
 
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};

@@ -1,4 +1,5 @@
-//! What other machines, and other people's pages in a browser on this one, can reach.
+//! What can be reached from other machines, and from other origins' pages in a browser on this
+//! machine.
 
 use reqwest::Method;
 use serde_json::json;
@@ -52,7 +53,7 @@ async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
     let (address, host) = (server.address.to_string(), format!("http://{}", server.address));
     let write = async |origin: &str| {
         let body = json!({"type": "x"}).to_string().into_bytes();
-        // As a form would send it: no preflight asks before this.
+        // Sent in the way of an HTML form, for which the browser makes no preflight request.
         let headers = [("Origin", origin.to_owned())];
         server.send(Method::POST, "/api/actions/a", &headers, Some(body)).await
     };
@@ -79,7 +80,7 @@ async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
     }
 }
 
-/// The status of a request over the Unix socket.
+/// Returns the status of a request over the Unix socket.
 async fn over_socket(server: &TestServer, headers: &str) -> String {
     let mut stream = UnixStream::connect(server.setup.outside().join("s.sock")).await.unwrap();
     let head = format!("GET /api/sessions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
@@ -130,7 +131,7 @@ async fn a_foreign_page_sets_no_heavy_read_off() {
         }
         let answer = request.send().await.unwrap();
         let status = answer.status().as_u16();
-        // A stream has no end; a copy is taken whole.
+        // A stream has no end; any other response is read completely.
         if answer.headers()["content-type"] != "text/event-stream" {
             answer.bytes().await.unwrap();
         }
@@ -138,7 +139,8 @@ async fn a_foreign_page_sets_no_heavy_read_off() {
     };
     let own = server.url("/dashboard/");
     for (path, accept) in heavy {
-        // With CORS; an image or a link, of which the browser says only where it comes from; a browser that says less.
+        // With CORS; an image or a link, for which the browser only sends where it comes from; a
+        // browser that sends less.
         let foreign: [&[(&str, &str)]; 6] = [
             &[("Origin", "http://evil.test")],
             &[("Origin", "null"), ("Sec-Fetch-Site", "cross-site")],

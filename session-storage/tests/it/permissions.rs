@@ -12,7 +12,7 @@ use crate::keys::{bearer, make_key};
 use crate::server::{Finished, Setup, TestServer, eventually};
 use crate::transfer::text;
 
-/// Everything in and below a folder but links, with its mode.
+/// Returns the mode of a folder and of everything in it except links.
 fn modes(path: &Path) -> Vec<(PathBuf, u32)> {
     let found = fs::symlink_metadata(path).unwrap();
     if found.is_symlink() {
@@ -25,13 +25,13 @@ fn modes(path: &Path) -> Vec<(PathBuf, u32)> {
     all
 }
 
-/// Those that have any of these bits.
+/// Returns the paths whose mode has any of these bits.
 fn open_to(path: &Path, bits: u32) -> Vec<(PathBuf, String)> {
     let open = modes(path).into_iter().filter(|(_, mode)| mode & bits != 0);
     open.map(|(path, mode)| (path, format!("{mode:03o}"))).collect()
 }
 
-/// Runs a command to its end with the umask that hides nothing.
+/// Runs a command to its end with a umask of 000.
 fn run_open(setup: &Setup, args: &[&str]) -> Finished {
     let command = setup.command();
     let mut shell = Command::new("/bin/sh");
@@ -42,7 +42,7 @@ fn run_open(setup: &Setup, args: &[&str]) -> Finished {
     Finished { code: output.status.code(), stdout: text(output.stdout), stderr: text(output.stderr) }
 }
 
-/// Runs a command beside a service, with the umask that hides nothing.
+/// Runs a command beside a running service, with a umask of 000.
 async fn beside(server: &TestServer, args: &[&str]) -> Finished {
     let setup = server.setup.clone().env("PORT", server.address.port());
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -52,7 +52,7 @@ async fn beside(server: &TestServer, args: &[&str]) -> Finished {
     run
 }
 
-/// Uses every kind of file that a service writes.
+/// Creates every kind of file that a service writes.
 async fn use_all(setup: &Setup) -> TestServer {
     let key = make_key(setup, &["--role", "admin"]);
     let server = setup.start_open();
@@ -90,7 +90,7 @@ async fn nothing_that_is_recorded_is_readable_by_others_whatever_the_umask() {
     assert_eq!(open_to(server.storage(), 0o077), [], "the running service");
     let socket_mode = fs::metadata(&socket).unwrap().permissions().mode() & 0o777;
     assert_eq!(socket_mode & 0o007, 0, "{socket_mode:03o}");
-    // A crash and what recovers from it, with the umask that hides nothing.
+    // A crash and the recovery from it, with a umask of 000.
     let server = server.kill().start_open();
     assert_eq!(open_to(server.storage(), 0o077), [], "after a crash");
     let outside = server.setup.outside().to_owned();

@@ -1,4 +1,4 @@
-//! What a dashboard asks: recent, active, stats, the sessions of a user, pages.
+//! The queries of a dashboard: recent, active, stats, a user's sessions, pages.
 
 use std::collections::BTreeSet;
 
@@ -155,7 +155,8 @@ async fn health_and_root_say_who_answers() {
     }
 }
 
-/// Who writes and who reads are two, on connections of their own: the reader may be answered first.
+/// The writer and the reader are different clients on different connections, and the reader may be
+/// answered first.
 #[tokio::test]
 async fn what_a_read_shows_the_lists_show_too() {
     let server = TestServer::start();
@@ -194,7 +195,8 @@ async fn what_a_read_shows_the_lists_show_too() {
     }
 }
 
-/// A connection that is cut takes its request with it, however far that has come: what was stored is listed all the same.
+/// A closed connection cancels its request at any point; a session that was stored is listed all
+/// the same.
 #[tokio::test]
 async fn a_session_whose_first_writer_left_at_once_is_listed() {
     let server = TestServer::start();
@@ -205,7 +207,7 @@ async fn a_session_whose_first_writer_left_at_once_is_listed() {
         let body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
         socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         socket.set_zero_linger().unwrap();
-        // Not at the same moment each time.
+        // Closes the connection at a different moment each time.
         (0..n * 200).for_each(|_| std::hint::spin_loop());
     }
     eventually("every session that can be read is listed", async || {

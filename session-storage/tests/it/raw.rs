@@ -10,7 +10,7 @@ use crate::client::{Reply, check_reply};
 use crate::server::{PATIENCE, TestServer};
 
 impl TestServer {
-    /// Sends the bytes (as far as the service takes them) and reads one answer.
+    /// Sends the bytes (as far as the service reads them) and reads one response.
     pub(crate) async fn raw(&self, asked: &str, request: Vec<u8>) -> Reply {
         self.raw_within(asked, request, PATIENCE).await
     }
@@ -29,7 +29,7 @@ impl TestServer {
         reply
     }
 
-    /// A request line with an exact path, and no body.
+    /// Sends a request line with an exact path, and no body.
     pub(crate) async fn raw_path(&self, method: &str, path: &str) -> Reply {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"

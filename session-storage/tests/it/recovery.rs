@@ -1,6 +1,7 @@
-//! Proof by killing: concurrent writers and a tail, SIGKILL at random points, and everything is held to its word.
+//! Durability tests by SIGKILL at random points under concurrent writers and a subscriber:
+//! everything acknowledged must be found afterwards.
 //!
-//! `TORTURE_KILLS` sets how many kills (10), `TORTURE_SEED` repeats a run.
+//! `TORTURE_KILLS` sets the number of kills (default 10), and `TORTURE_SEED` repeats a run.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,7 +24,7 @@ pub(crate) fn number_from_env(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
 }
 
-/// A small generator: the cuts need spread, not secrecy.
+/// A small random generator: the moments of the kills need to be spread, not secret.
 pub(crate) struct Dice(u64);
 
 impl Dice {
@@ -46,10 +47,10 @@ impl Dice {
     }
 }
 
-/// An event as the tail remembers it.
+/// An event as the subscriber records it.
 type Seen = (u64, String, String);
 
-/// Follows every event, reconnects with its last position, ends when it has seen `until`.
+/// Subscribes to all events, reconnects at its last position, and ends when it has seen `until`.
 async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64>) -> Vec<Seen> {
     let (mut seen, mut since) = (Vec::<Seen>::new(), "0".to_owned());
     loop {
@@ -75,7 +76,7 @@ async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64
     }
 }
 
-/// Every event that is stored, of every session, in offset order.
+/// Reads all stored events of all sessions, in offset order.
 async fn stored(address: &str, sessions: BTreeSet<String>) -> Vec<Seen> {
     let mut reader = Audit::reader(address);
     let mut all = Vec::new();
@@ -182,7 +183,7 @@ async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happene
     server.create("d", "user-of-d").await;
     server.delete("/api/sessions/a").await.ok();
     let setup = server.stop();
-    // What a kill leaves behind when a checkpoint came after the index was written.
+    // What a kill leaves behind if a checkpoint was written after the index.
     fs::write(&index, older).unwrap();
     let metadata = setup.storage().join("sessions/c/metadata.json");
     let text = fs::read_to_string(&metadata).unwrap();

@@ -1,4 +1,5 @@
-//! Retention: each bound, what is never touched, the dry run, who is told, and that the disk is given back.
+//! Retention: each limit, sessions that are never deleted, the dry run, the events, and that the
+//! disk space is freed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,7 +16,7 @@ use crate::disk::{files_below, names};
 use crate::server::{Setup, TestServer, eventually};
 use crate::socket::Tail;
 
-/// A session's folder with what lists read of it and nothing else.
+/// Creates a session's folder with only the file that lists read.
 fn old_metadata(setup: &Setup, id: &str, status: &str, created: &str) -> PathBuf {
     let dir = setup.storage().join("sessions").join(id);
     fs::create_dir_all(&dir).unwrap();
@@ -27,7 +28,7 @@ fn old_metadata(setup: &Setup, id: &str, status: &str, created: &str) -> PathBuf
     dir
 }
 
-/// A session as the older service left it, years ago.
+/// Creates a session as the older service left it, years ago.
 pub(crate) fn old_session(setup: &Setup, id: &str, status: &str, created: &str) {
     let dir = old_metadata(setup, id, status, created);
     let state = json!({"$schema": "session-state-v1", "version": 3, "timestamp": created, "phase": "coding", "goals": []});
@@ -74,7 +75,8 @@ async fn what_arrives_late_is_as_old_as_its_receipt() {
     let stopped = server.stop();
     let dry_run = stopped.run(&["retention", "--dry-run", "--retention-max-age", "30d"]);
     assert!(!dry_run.stdout.contains("late"), "{}", dry_run.stdout);
-    // By number the one that was received first goes, of a directory in use and of one that is not.
+    // The limit by number deletes the session that was received first, in a directory in use and in
+    // one that is not.
     let dry_run = stopped.run(&["retention", "--dry-run", "--retention-max-sessions", "1"]);
     assert!(dry_run.stdout.contains("first received ") && !dry_run.stdout.contains("late received "));
     let server = stopped.env("RETENTION_MAX_SESSIONS", "1").env("RETENTION_MAX_AGE", "30d").start();
@@ -113,12 +115,13 @@ async fn a_deletion_is_told_to_followers_and_stands_in_the_journal() {
     left(&server, 0).await;
     let events = server.events("/api/events").await;
     assert!(events.contains(&deleted), "{events:?}");
-    // The folder has gone for good after a crash too.
+    // The folder is still gone after a crash.
     let server = server.crash();
     assert!(!server.storage().join("sessions/gone").exists());
 }
 
-/// Files that the process has open although they are deleted: their room is not given back.
+/// Lists files that the process has open although they are deleted, so that their space is not
+/// freed.
 fn deleted_but_open(server: &TestServer) -> Vec<String> {
     let links = fs::read_dir(format!("/proc/{}/fd", server.pid())).unwrap();
     let targets = links.filter_map(|link| fs::read_link(link.unwrap().path()).ok());
@@ -145,7 +148,7 @@ async fn the_disk_is_given_back_and_nothing_keeps_a_deleted_file_open() {
         files.filter_map(|f| fs::metadata(f).ok()).map(|m| m.len()).sum()
     };
     assert!(size(&server) > 8_000_000);
-    // Deleted by the same process that has written them, so that its open files are at stake.
+    // Deleted by the process that has written them, which may still have the files open.
     for n in 0..4 {
         server.delete(&format!("/api/sessions/big-{n}")).await.ok();
     }
@@ -238,7 +241,7 @@ fn a_session_that_was_opened_again_after_the_choice_stays() {
     });
 }
 
-/// What a folder takes on the disk, as `du` counts it.
+/// Returns the disk usage of a folder, as `du` counts it.
 fn disk_usage(folder: &Path) -> u64 {
     use std::os::unix::fs::MetadataExt as _;
     let own = fs::symlink_metadata(folder).map_or(0, |m| m.blocks() * 512);
@@ -261,7 +264,7 @@ async fn a_pass_over_thousands_deletes_what_the_dry_run_named_and_appends_go_on_
     for n in 0..ALL {
         let (day, minute) = (n / 1440 + 1, n % 1440);
         let created = format!("2024-01-{day:02}T{:02}:{:02}:00.000Z", minute / 60, minute % 60);
-        // Of those that stay nothing but the metadata is ever read.
+        // Only the metadata of the sessions that stay is ever read.
         let id = format!("s{n:04}");
         if n < ALL - KEPT {
             old_session(&setup, &id, "completed", &created);
@@ -269,7 +272,7 @@ async fn a_pass_over_thousands_deletes_what_the_dry_run_named_and_appends_go_on_
             old_metadata(&setup, &id, "completed", &created);
         }
     }
-    // The newest is active: it counts, stays, and is appended to.
+    // The newest session is active: it counts, stays, and is appended to.
     old_session(&setup, "live", "active", "2025-01-01T00:00:00.000Z");
     let bounded = setup.clone().env("RETENTION_MAX_SESSIONS", KEPT + 1);
     let told = bounded.run(&["retention", "--dry-run"]);
@@ -307,7 +310,7 @@ async fn a_pass_over_thousands_deletes_what_the_dry_run_named_and_appends_go_on_
     eventually("the room is given back", async || {
         let trash = disk_usage(&server.storage().join(".trash"));
         let freed = before.saturating_sub(disk_usage(&sessions) - disk_usage(&sessions.join("live")));
-        // Folders of folders never shrink on some file systems: their own blocks do not count.
+        // On some file systems a folder of folders never shrinks, so its own blocks do not count.
         (trash <= 64 << 10 && freed >= goes).then_some(())
     })
     .await;

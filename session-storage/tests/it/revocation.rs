@@ -1,11 +1,13 @@
-//! What the end of a key cuts: sockets, streams and long answers, of the key itself and of all that was made with it.
+//! What ends when a key is revoked: sockets, streams and long responses, of the key itself and of
+//! everything issued with it.
 //!
-//! That a second is enough holds by construction. The service looks at the files of the keys every 200 ms
-//! (`access::watch::EVERY`), reads them and takes them over as a whole; that alone ends every request after it. Then it
-//! rings for every worker's subscribers (`Hub::wake_all`), and each asks for its leave before it gives out anything; an
-//! answer in pieces asks before each piece (`routes::permit`). So the way from the file to the cut is a look, a
-//! reading of a small file and one turn of each worker. These tests wait for the event, however long a busy machine
-//! takes, and print how long it took.
+//! One second is enough by design. The service checks the key files every 200 ms
+//! (`access::watch::EVERY`), reads them and replaces the keys as a whole; that alone ends every
+//! later request. Then it wakes the subscribers of every worker (`Hub::wake_all`), and each checks
+//! its access before it sends anything; a response in chunks checks before each chunk
+//! (`routes::permit`). So the time from the change of the file to the end of a stream is one check,
+//! one read of a small file and one turn of each worker. These tests wait for the event, however
+//! long a busy machine takes, and print how long it took.
 
 use std::time::Instant;
 
@@ -19,13 +21,14 @@ use crate::keys::{bearer, id_of, make_key, until_status};
 use crate::server::{PATIENCE, Setup, TestServer};
 use crate::socket::{Frame, Tail};
 
-/// More than the buffers of both ends hold: so many batches of a thousand records of so many bytes.
+/// More data than the buffers of both ends hold: this many batches of a thousand records of
+/// `RECORD` bytes.
 const BATCHES: usize = 3;
 const RECORD: usize = 8000;
-/// How an answer in chunks ends.
+/// The end of a chunked response.
 const END: &[u8] = b"\r\n0\r\n\r\n";
 
-/// Sends a GET and reads the beginning of its answer.
+/// Sends a GET request and reads the beginning of its response.
 async fn begun(server: &TestServer, path: &str, shown: Option<&str>, accept: &str) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
     socket.set_recv_buffer_size(64 << 10).unwrap();
@@ -39,7 +42,7 @@ async fn begun(server: &TestServer, path: &str, shown: Option<&str>, accept: &st
     stream
 }
 
-/// What else comes, up to the end of the answer or of the connection.
+/// Reads the rest, up to the end of the response or of the connection.
 async fn rest(mut stream: TcpStream) -> Vec<u8> {
     let mut rest = Vec::new();
     while !rest.ends_with(END) {
@@ -51,7 +54,7 @@ async fn rest(mut stream: TcpStream) -> Vec<u8> {
     rest
 }
 
-/// Begins to send an action, and comes no further than half of it.
+/// Sends the first half of an action.
 async fn half_sent(server: &TestServer, shown: &str, body: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
@@ -141,7 +144,7 @@ async fn a_revocation_cuts_sockets_streams_and_long_answers_of_key_token_and_tic
         let said = String::from_utf8_lossy(&said).into_owned();
         assert!(said.contains("event: close") && said.contains("unauthorized"), "{said}");
     }
-    // What was on its way is read, and nothing comes after it: no end of the answer either.
+    // Data that was already sent is read; nothing follows it, not even the end of the response.
     for (path, answer) in answers {
         let read = rest(answer).await;
         assert!(read.len() < BATCHES * 1000 * RECORD && !read.ends_with(END), "{path}: {}", read.len());

@@ -1,4 +1,4 @@
-//! Secrets that clients send: none of them is found again, in no file, frame, answer or log line.
+//! Secrets that clients send: none of them appears in any file, frame, response or log line.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ use crate::client::{ndjson, producer};
 use crate::server::{Setup, TestServer};
 use crate::socket::Tail;
 
-/// Put together at run time, so that none stands in this repository; each place plants one of its own.
+/// Composes a secret at run time, so that none is in this repository; each place has its own.
 fn secret(place: &str) -> String {
     let body: String = format!("{place}9zQ4").chars().cycle().take(36).collect();
     format!("gh{}_{body}", "p")
@@ -49,7 +49,7 @@ const PLACES: &[&str] = &[
     "host",
 ];
 
-/// What stays of a secret if its beginning or its end is cut off.
+/// The part of a secret that remains if its beginning or its end is cut off.
 fn core(place: &str) -> String {
     secret(place)[6..30].to_owned()
 }
@@ -78,7 +78,7 @@ fn assert_clean_directory(storage: &Path) {
     }
 }
 
-/// Plants a secret in every place that a client can write to; answers what the service said.
+/// Puts a secret in every place that a client can write to; returns the service's responses.
 async fn plant(server: &TestServer) -> String {
     let units: Vec<String> = secret("escaped").bytes().map(|byte| format!("\\u00{byte:02x}")).collect();
     let units = units.concat();
@@ -146,7 +146,7 @@ async fn plant(server: &TestServer) -> String {
     said.iter().map(|reply| reply.text.as_str()).collect::<Vec<_>>().join("\n")
 }
 
-/// Errors that would like to say what was wrong.
+/// Requests whose errors might repeat the invalid input.
 async fn errors(server: &TestServer) -> Vec<crate::client::Reply> {
     let place = secret("error");
     let bad = [
@@ -170,7 +170,7 @@ async fn errors(server: &TestServer) -> Vec<crate::client::Reply> {
     bad.into_iter().chain([batch]).collect()
 }
 
-/// Where a secret does not belong, and comes all the same: queries, headers, methods.
+/// Secrets in places where they do not belong: queries, headers, methods.
 async fn beside_the_body(server: &TestServer) -> Vec<crate::client::Reply> {
     let mut said = Vec::new();
     for (path, place) in [
@@ -265,7 +265,7 @@ async fn the_same_secret_has_the_same_tag_for_the_life_of_the_directory() {
     let other = &server.actions("t", "").await[0];
     assert_eq!(other["y"][0], tags[0]["x"]);
     assert!(other["password"].as_str().unwrap().starts_with("[redacted:password:"), "{other}");
-    // What bears a tag already, as a client's records do, is stored as it came.
+    // A value that already has a tag, as in the records of a client, is stored unchanged.
     server
         .action("u", json!({"x": "[redacted:jwt:01234567]", "password": "[redacted:password:89abcdef]"}))
         .await;
@@ -329,7 +329,7 @@ fn key_file(setup: &Setup) -> PathBuf {
     setup.storage().join(".redaction-key")
 }
 
-/// The tag that stands in the place of the same secret in a new record.
+/// Returns the tag that replaces the same secret in a new record.
 async fn tag(server: &TestServer) -> String {
     let seq = server.action("s", json!({"x": secret("action")})).await;
     server.actions("s", "").await[seq as usize - 1]["x"].as_str().unwrap().to_owned()

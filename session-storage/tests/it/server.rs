@@ -1,4 +1,5 @@
-//! The service as a child process: started on port 0, watched, stopped or killed by its own process id.
+//! The service as a child process: started on port 0, observed, stopped or killed by its own
+//! process id.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
@@ -11,12 +12,12 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long anything may take before a test gives up on it.
+/// How long a test waits for anything before it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// Accepts every line of the log; for tests that damage the directory on purpose.
 pub(crate) const ANYTHING: &str = "";
 
-/// What a service is started with. Cloned and changed for a restart.
+/// The settings with which a service is started. Cloned and changed for a restart.
 #[derive(Clone)]
 pub(crate) struct Setup {
     storage: PathBuf,
@@ -27,7 +28,7 @@ pub(crate) struct Setup {
 }
 
 impl Setup {
-    /// A fresh directory, inside of one that nothing else writes to.
+    /// A new directory, inside one that nothing else writes to.
     pub(crate) fn new() -> Self {
         let outer = tempfile::Builder::new().prefix("flight-").tempdir().unwrap();
         let mut setup = Self::on(outer.path().join("vault-of-the-service"));
@@ -37,7 +38,8 @@ impl Setup {
 
     /// An existing directory.
     pub(crate) fn on(storage: impl Into<PathBuf>) -> Self {
-        // Directories that tests make are as closed as those of the service, which warns of others.
+        // Directories created by tests get the same modes as those of the service, which warns
+        // about wider ones.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
         Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new(), open_files: None }
     }
@@ -47,13 +49,13 @@ impl Setup {
         self
     }
 
-    /// Lets WARN and ERROR lines that contain this text pass.
+    /// Permits WARN and ERROR lines that contain this text.
     pub(crate) fn allow(mut self, text: &str) -> Self {
         self.allowed.push(text.to_owned());
         self
     }
 
-    /// Lets the process have so many descriptors and no more.
+    /// Limits the number of file descriptors of the process.
     pub(crate) fn open_files(mut self, most: usize) -> Self {
         self.open_files = Some(most);
         self
@@ -63,12 +65,12 @@ impl Setup {
         &self.storage
     }
 
-    /// The directory around the storage directory.
+    /// The directory that contains the storage directory.
     pub(crate) fn outside(&self) -> &Path {
         self.storage.parent().unwrap()
     }
 
-    /// The binary with this environment and nothing of ours.
+    /// The command that runs the binary with this environment and nothing of the test's own.
     pub(crate) fn command(&self) -> Command {
         let binary = env!("CARGO_BIN_EXE_session-storage");
         let mut command = match self.open_files {
@@ -85,7 +87,7 @@ impl Setup {
         command
     }
 
-    /// Runs the binary to its end: a command line that is not the service, or a start that must fail.
+    /// Runs the binary to its end: a command other than the service, or a start that must fail.
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
         let mut command = self.command();
         command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -107,12 +109,12 @@ impl Setup {
         })
     }
 
-    /// The service, or how it ended where it refused to start.
+    /// Starts the service; the error describes how it ended if it refused to start.
     pub(crate) fn try_start(&self) -> Result<TestServer, Finished> {
         self.start_as(self.command())
     }
 
-    /// Starts it with the umask that hides nothing.
+    /// Starts the service with a umask of 000.
     pub(crate) fn start_open(&self) -> TestServer {
         let command = self.command();
         let mut shell = Command::new("/bin/sh");
@@ -173,7 +175,7 @@ impl Setup {
 }
 
 fn http_client() -> reqwest::Client {
-    // Fails when another test was quicker, and then there is one.
+    // Fails if another test has installed a provider already, and then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
     reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
 }
@@ -184,7 +186,7 @@ fn read_all(from: &mut impl Read) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Waits for a child's end, and never longer than `limit`.
+/// Waits for the end of a child process, but never longer than `limit`.
 pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     loop {
@@ -198,7 +200,7 @@ pub(crate) fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     }
 }
 
-/// Asks again and again until there is an answer, for as long as [`PATIENCE`] lasts.
+/// Calls `ask` repeatedly until it returns a value, for at most [`PATIENCE`].
 pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + PATIENCE;
     loop {
@@ -210,8 +212,9 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
     }
 }
 
-/// Makes an attempt with ever more time, until it had enough: some tests look at what happens before a time is over,
-/// and a busy machine may need more than an idle one has to wait for. An attempt says what it came too late for.
+/// Repeats an attempt with more and more time until it succeeds. Some tests check what happens
+/// before a time limit, and a busy machine may need more time than an idle one should have to wait.
+/// The error of an attempt says what it was too late for.
 pub(crate) async fn with_ever_more_time(mut attempt: impl AsyncFnMut(Duration) -> Result<(), String>) {
     let mut late = String::new();
     for seconds in [2, 8, 32] {
@@ -223,7 +226,7 @@ pub(crate) async fn with_ever_more_time(mut attempt: impl AsyncFnMut(Duration) -
     panic!("too late even with the most time: {late}");
 }
 
-/// How a run of the binary ended.
+/// The result of running the binary.
 #[derive(Debug)]
 pub(crate) struct Finished {
     pub(crate) code: Option<i32>,
@@ -232,13 +235,13 @@ pub(crate) struct Finished {
 }
 
 impl Finished {
-    /// Everything it said.
+    /// The whole output.
     pub(crate) fn said(&self) -> String {
         format!("{}\n{}", self.stdout, self.stderr)
     }
 }
 
-/// A running service. Dropped, it is killed, and its log is judged.
+/// A running service. On drop it is killed and its log is checked.
 pub(crate) struct TestServer {
     pub(crate) address: SocketAddr,
     pub(crate) http: reqwest::Client,
@@ -250,7 +253,7 @@ pub(crate) struct TestServer {
 }
 
 impl TestServer {
-    /// The service on a fresh directory.
+    /// Starts the service on a new directory.
     pub(crate) fn start() -> Self {
         Setup::new().start()
     }
@@ -259,7 +262,7 @@ impl TestServer {
         self.setup.storage()
     }
 
-    /// `sessions/<id>/<name>`
+    /// The path `sessions/<id>/<name>`.
     pub(crate) fn file(&self, session: &str, name: &str) -> PathBuf {
         self.storage().join("sessions").join(session).join(name)
     }
@@ -272,18 +275,18 @@ impl TestServer {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    /// SIGTERM; the service must end by itself, soon and with 0.
+    /// Sends SIGTERM; the service must end by itself within [`PATIENCE`] with exit code 0.
     pub(crate) fn stop(mut self) -> Setup {
         self.ask_to_stop();
         self.ended()
     }
 
-    /// SIGTERM, and goes on.
+    /// Sends SIGTERM and does not wait.
     pub(crate) fn ask_to_stop(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// After [`Self::ask_to_stop`]: expects exit 0.
+    /// Waits for the end after [`Self::ask_to_stop`]; the exit code must be 0.
     pub(crate) fn ended(&mut self) -> Setup {
         let status = wait(&mut self.child, PATIENCE);
         let log = self.log_text();
@@ -293,12 +296,12 @@ impl TestServer {
         self.setup.clone()
     }
 
-    /// SIGKILL, while others go on asking.
+    /// Sends SIGKILL while other tasks continue to send requests.
     pub(crate) fn kill_now(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// SIGKILL.
+    /// Kills the service with SIGKILL and checks its log.
     pub(crate) fn kill(mut self) -> Setup {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
@@ -306,22 +309,22 @@ impl TestServer {
         self.setup.clone()
     }
 
-    /// Stops it in good order and starts it again on the same directory.
+    /// Shuts the service down cleanly and starts it again on the same directory.
     pub(crate) fn restart(self) -> Self {
         self.stop().start()
     }
 
-    /// Kills it and starts it again on the same directory.
+    /// Kills the service and starts it again on the same directory.
     pub(crate) fn crash(self) -> Self {
         self.kill().start()
     }
 
-    /// What it has logged so far.
+    /// Returns the log so far.
     pub(crate) fn log_text(&self) -> String {
         self.log.lock().unwrap().join("\n")
     }
 
-    /// Fails on WARN, ERROR and panics that the test has not announced.
+    /// Fails on WARN and ERROR lines and panics that the test has not permitted.
     fn judge(&mut self) {
         self.judged = true;
         for reader in self.readers.drain(..) {

@@ -352,13 +352,14 @@ async fn what_is_told_later_has_the_times_of_its_client() {
     for _ in 0..2 {
         server.finalize("told", json!({"response": "r", "timestamp": at(4)})).await.ok();
     }
-    // The first write makes a session that began with it, in a small batch and in a large one.
+    // A session created by its first write starts at the time of that write, in a small batch and
+    // in a large one.
     let action = json!({"type": "action", "data": {"type": "t", "timestamp": at(5)}});
     for (id, lines) in [("one", 1), ("many", 2000)] {
         server.batch(id, &[], &vec![action.clone(); lines]).await.ok();
     }
     server.action("single", json!({"type": "t", "timestamp": at(6)})).await;
-    // A clock that is ahead, and what is no time, tell nothing.
+    // A timestamp in the future and a value that is no timestamp are ignored.
     let soon =
         json!({"sessionId": "soon", "userId": "u", "initial": {}, "timestamp": "2999-01-01T00:00:00Z"});
     server.post("/api/sessions", soon).await.ok();

@@ -1,4 +1,4 @@
-//! Clients that ask for much and take nothing of it.
+//! Clients that request a lot of data and do not read it.
 
 use std::fs;
 
@@ -8,19 +8,19 @@ use tokio::net::TcpStream;
 
 use crate::server::{Setup, TestServer, eventually};
 
-/// How long a record is.
+/// The length of a record.
 const LONG: usize = 9_000_000;
-/// How many readers there are of each route.
+/// The number of readers per route.
 const READERS: u64 = 16;
 
-/// The memory of a process, in bytes.
+/// Reads the memory usage of a process, in bytes.
 fn resident(server: &TestServer) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/status", server.pid())).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
     line.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
 }
 
-/// A reader that has its answer's first byte before it, and leaves it there.
+/// Opens a connection that sends a request and reads nothing of the response.
 async fn stalled(server: &TestServer, path: &str) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).await.unwrap();
     stream.write_all(format!("GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").as_bytes()).await.unwrap();

@@ -1,4 +1,4 @@
-//! The live feed's two doors: a WebSocket and a stream of server-sent events.
+//! The two transports of the live feed: WebSocket and server-sent events.
 
 use futures_util::{SinkExt, StreamExt};
 use serde_json::Value;
@@ -10,7 +10,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::server::{PATIENCE, TestServer};
 
-/// What comes over a WebSocket.
+/// A message received over a WebSocket.
 #[derive(Debug)]
 pub(crate) enum Frame {
     Json(Value),
@@ -29,12 +29,13 @@ impl Tail {
         Self::try_connect(&server.address.to_string(), query).await.unwrap_or_else(|| panic!("no /ws{query}"))
     }
 
-    /// As above; `None` if the service is not there (any more).
+    /// As [`Self::connect`], but `None` if the service is not reachable.
     pub(crate) async fn try_connect(address: &str, query: &str) -> Option<Self> {
         Self::with_headers(address, query, &[]).await.ok()
     }
 
-    /// With further headers of the upgrade; the status if it is refused, 0 if nobody is there.
+    /// Connects with additional headers. The error is the status if the upgrade is refused, or 0 if
+    /// the service is not reachable.
     pub(crate) async fn with_headers(
         address: &str,
         query: &str,
@@ -61,9 +62,9 @@ impl Tail {
         }
     }
 
-    /// The next frame that is no ping or pong.
+    /// Returns the next frame other than a ping or pong.
     pub(crate) async fn frame(&mut self) -> Frame {
-        // One deadline for all: pings are no reason to go on waiting.
+        // One deadline for all frames: a ping must not extend the wait.
         let deadline = Instant::now() + PATIENCE;
         loop {
             match timeout_at(deadline, self.stream.next()).await.expect("a frame before the deadline") {
@@ -76,7 +77,7 @@ impl Tail {
         }
     }
 
-    /// The next event.
+    /// Returns the next event.
     pub(crate) async fn next(&mut self) -> Value {
         match self.frame().await {
             Frame::Json(value) => value,
@@ -84,7 +85,7 @@ impl Tail {
         }
     }
 
-    /// That many events.
+    /// Returns the next `n` events.
     pub(crate) async fn take(&mut self, n: usize) -> Vec<Value> {
         let mut events = Vec::new();
         while events.len() < n {
@@ -93,18 +94,18 @@ impl Tail {
         events
     }
 
-    /// The position after the `connected` frame.
+    /// Returns the position in the `connected` frame.
     pub(crate) fn position(&self) -> String {
         position_of(&self.connected["epoch"], &self.connected["offset"])
     }
 
-    /// Sends a text, as a client that does not know better might.
+    /// Sends a text, as a misbehaving client might.
     pub(crate) async fn say(&mut self, text: &str) {
         let _ = self.stream.send(Message::text(text)).await;
     }
 }
 
-/// `<epoch>-<offset>`
+/// Formats a position: `<epoch>-<offset>`.
 pub(crate) fn position_of(epoch: &Value, offset: &Value) -> String {
     format!("{}-{offset}", epoch.as_str().expect("an epoch"))
 }
@@ -137,7 +138,8 @@ impl Sse {
         Self { response, buffer: String::new() }
     }
 
-    /// The next message that bears an event of the service (`connected` and comments are passed over).
+    /// Returns the next message that contains an event of the service (skips `connected` and
+    /// comments).
     pub(crate) async fn next(&mut self) -> Sent {
         loop {
             let sent = self.message().await.expect("an event before the end of the stream");

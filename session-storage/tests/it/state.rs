@@ -1,4 +1,4 @@
-//! The state: merging, versions, and the state as it was.
+//! The state: merging, versions, and earlier states.
 
 use serde_json::{Value, json};
 

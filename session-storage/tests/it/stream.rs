@@ -9,7 +9,7 @@ use crate::client::{position, texts};
 use crate::server::{PATIENCE, TestServer};
 use crate::socket::{Sse, Tail};
 
-/// What a WebSocket client sends.
+/// The upgrade headers of a WebSocket client.
 const UPGRADE: &str = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
 
@@ -134,7 +134,7 @@ async fn a_head_of_a_stream_is_answered_and_frees_its_connection() {
     assert!(socket.starts_with("HTTP/1.1 400 "), "{socket}");
 }
 
-/// All that comes back on a connection that asks for a head and then for `/health`.
+/// Sends a HEAD request and then `GET /health` on one connection; returns everything received.
 async fn answers_to_head(server: &TestServer, path: &str, headers: &str) -> String {
     let asked = format!(
         "HEAD {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n\

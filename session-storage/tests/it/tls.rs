@@ -1,4 +1,5 @@
-//! HTTPS, HTTP/2 and `wss` over a real certificate, and what becomes of connections when it is replaced.
+//! HTTPS, HTTP/2 and `wss` with a real certificate, and what happens to connections when it is
+//! replaced.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,7 +29,7 @@ impl Pair {
         pair
     }
 
-    /// Another certificate under the same names; answers it.
+    /// Replaces both files with a new certificate and its key; returns the certificate.
     fn replace(&self) -> String {
         let made =
             rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
@@ -54,7 +55,7 @@ fn put(path: &Path, text: &str) {
 
 fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     let provider = rustls::crypto::ring::default_provider();
-    // Fails when another test was quicker, and then there is one.
+    // Fails if another test has installed a provider already, and then that one is used.
     let _ = provider.clone().install_default();
     Arc::new(provider)
 }
@@ -65,7 +66,7 @@ fn client(pem: &str) -> reqwest::Client {
     reqwest::Client::builder().no_proxy().tls_certs_only([trusted]).build().unwrap()
 }
 
-/// A connection that trusts this certificate alone, speaking HTTP/1.1.
+/// Opens an HTTP/1.1 connection that trusts only this certificate.
 async fn connect(server: &TestServer, pem: &str) -> Option<TlsStream<TcpStream>> {
     let mut roots = RootCertStore::empty();
     roots.add(CertificateDer::from_pem_slice(pem.as_bytes()).unwrap()).unwrap();
@@ -128,7 +129,7 @@ async fn https_http2_and_wss_are_served_from_one_address() {
     }
     let healthy = setup.clone().env("PORT", server.address.port()).run(&["healthcheck"]);
     assert_eq!(healthy.code, Some(0), "{}", healthy.stderr);
-    // The health check takes the certificate that is configured and no other.
+    // The health check accepts the configured certificate and no other.
     let other = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let path = setup.outside().join("other.pem");
     put(&path, &other.cert.pem());
@@ -142,7 +143,7 @@ async fn https_http2_and_wss_are_served_from_one_address() {
     put(&path, "nothing");
     let refused = elsewhere.run(&["healthcheck"]);
     assert!(refused.code == Some(1) && refused.stderr.contains("other.pem"), "{}", refused.said());
-    // A client that speaks no TLS is turned away and harms nobody.
+    // A client that does not use TLS is refused and does no harm.
     let mut plain = TcpStream::connect(server.address).await.unwrap();
     plain.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
     let mut said = Vec::new();

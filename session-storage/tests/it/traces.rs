@@ -1,4 +1,4 @@
-//! Traces, as a collector receives them: a real HTTP server that decodes the protobuf bodies.
+//! Traces as a collector receives them: a real HTTP server that decodes the protobuf bodies.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -13,7 +13,7 @@ use serde_json::json;
 
 use crate::server::{Setup, eventually};
 
-/// Takes what is posted to `/v1/traces`.
+/// Collects the spans posted to `/v1/traces`.
 struct Collector {
     address: SocketAddr,
     spans: Arc<Mutex<Vec<(String, Span)>>>,
@@ -24,7 +24,7 @@ impl Collector {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let (address, spans) = (listener.local_addr().unwrap(), Arc::default());
         let kept = Arc::clone(&spans);
-        // Ends with the test's process.
+        // Ends together with the test's process.
         std::thread::spawn(move || listener.incoming().for_each(|stream| receive(stream.unwrap(), &kept)));
         Self { address, spans }
     }
@@ -82,7 +82,7 @@ async fn a_request_is_a_span_of_its_callers_trace() {
     let headers = [("traceparent", parent.to_owned()), ("x-request-id", "mine-1".to_owned())];
     server.post_with("/api/actions/s", &headers, json!({})).await.ok();
     server.get("/api/sessions/none").await.refused(404, "session_not_found");
-    // A stop delivers what waits.
+    // A shutdown delivers the pending spans.
     server.stop();
     let (service, span) = collector.span("POST /api/actions/{id}").await;
     assert_eq!(service, "session-storage");

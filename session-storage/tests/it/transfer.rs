@@ -1,4 +1,4 @@
-//! Export and import: what leaves one directory is what another one gets, or nothing is changed.
+//! Export and import: the target gets exactly what the source held, or nothing is changed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,7 +16,7 @@ use crate::load::{Ledger, Load};
 use crate::retention::old_session;
 use crate::server::{Finished, Setup, TestServer, eventually};
 
-/// Runs a subcommand beside a running service, off this thread.
+/// Runs a subcommand beside a running service, on another thread.
 pub(crate) async fn beside(server: &TestServer, args: &[&str]) -> Finished {
     let setup = server.setup.clone().env("PORT", server.address.port());
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -34,7 +34,7 @@ fn good(run: &Finished) -> &str {
     &run.stdout
 }
 
-/// Every file of the sessions, by its path.
+/// Reads all files of the sessions, by path.
 fn contents(setup: &Setup) -> BTreeMap<PathBuf, Vec<u8>> {
     let sessions = setup.storage().join("sessions");
     files_below(&sessions)
@@ -212,7 +212,7 @@ async fn a_directory_of_the_older_service_is_imported_as_it_is_and_only_read() {
     }
 }
 
-/// An older version exported whatever plain name lay in a session's folder.
+/// An older version exported any file with a plain name in a session's folder.
 #[tokio::test]
 async fn a_session_is_imported_without_what_no_session_has() {
     let server = filled().await;
@@ -254,7 +254,7 @@ async fn a_session_is_imported_without_what_no_session_has() {
     let run = target.run(&["import", text(&exported)]);
     assert!(good(&run).contains("3 sessions imported"), "{}", run.said());
     assert!(!run.stderr.contains("no file of a session"), "an export has none of them: {}", run.stderr);
-    // A back-up is of the whole directory, and restored by whoever may write to it.
+    // A back-up covers the whole directory, and is restored by a user who may write to it anyway.
     let backup = server.setup.outside().join("backup.tar.zst");
     good(&beside(&server, &["backup", text(&backup)]).await);
     let target = Setup::new();
@@ -293,7 +293,8 @@ async fn a_directory_in_use_and_a_damaged_bundle_are_refused_and_nothing_is_chan
         let bad = server.setup.outside().join("bad");
         fs::copy(&bundle, &bad).unwrap();
         flip(&bad, at, 3);
-        // The compression may say the same with another bit: a match elsewhere of the same bytes.
+        // With another bit flipped, the compressed data may still decode to the same bytes: a
+        // reference to the same bytes elsewhere.
         if zstd::decode_all(&fs::read(&bad).unwrap()[..]).ok().as_ref() != Some(&unpacked) {
             let run = other.run(&["import", text(&bad)]);
             assert_eq!(run.code, Some(1), "flipped at {at}: {}", run.said());

@@ -1,4 +1,5 @@
-//! Back-ups and exports of a service on another machine: over TLS, with a key, and what is said when one of them is wrong.
+//! Back-ups and exports of a service on another machine: over TLS, with a key, and the errors when
+//! one of them is wrong.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use crate::keys::make_key;
 use crate::server::{Finished, Setup, TestServer};
 use crate::transfer::text;
 
-/// An authority with its certificate in a file.
+/// A certificate authority with its certificate in a file.
 struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     file: PathBuf,
@@ -28,7 +29,7 @@ impl Authority {
         Self { issuer, file }
     }
 
-    /// Starts a service with a certificate for `localhost`, from this year to that.
+    /// Starts a service with a certificate for `localhost` that is valid between two years.
     fn serve(&self, setup: &Setup, (from, to): (i32, i32)) -> TestServer {
         let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
         (params.not_before, params.not_after) = (date_time_ymd(from, 1, 1), date_time_ymd(to, 1, 1));
@@ -45,7 +46,7 @@ fn url(server: &TestServer) -> String {
     format!("https://localhost:{}", server.address.port())
 }
 
-/// Runs a command as on another machine: with no configuration of the service's, and no directory.
+/// Runs a command as on another machine: without the service's configuration and directory.
 async fn elsewhere(setup: &Setup, args: &[&str]) -> Finished {
     let setup = if args.contains(&"--url") { setup.clone().env("STORAGE_PATH", "") } else { setup.clone() };
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
@@ -122,7 +123,7 @@ async fn an_expired_certificate_is_told_as_such_and_one_s_own_is_known_without_a
     let (url, target) = (url(&server), home.outside().join("b.tar.zst"));
     let expired = ["backup", text(&target), "--url", &url, "--ca", text(&authority.file)];
     refused(&elsewhere(&Setup::new(), &expired).await, &["has expired"]);
-    // Beside the service: its configuration says which certificate is the right one.
+    // On the machine of the service, the configuration says which certificate is the right one.
     let here = server.setup.clone().env("PORT", server.address.port());
     let run = elsewhere(&here, &["backup", text(&target)]).await;
     assert!(run.code == Some(0) && run.stdout.contains("from the running service"), "{}", run.said());

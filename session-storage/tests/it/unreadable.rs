@@ -1,5 +1,6 @@
-//! Files that cannot be read or written now, or that another program has cut or moved: no session is taken for
-//! damaged because of it, no other one is held up, and what was acknowledged comes back.
+//! Files that temporarily cannot be read or written, or that another program has truncated or
+//! moved: no session is taken for damaged because of that, no other session is delayed, and
+//! everything acknowledged comes back.
 
 use std::fs;
 use std::path::Path;
@@ -10,7 +11,7 @@ use crate::client::texts;
 use crate::disk::{cut, lines};
 use crate::server::{ANYTHING, Setup, TestServer, eventually};
 
-/// Puts a folder in the place of a file; the file is kept beside it.
+/// Replaces a file with a folder and keeps the file beside it.
 fn block(file: &Path) {
     fs::rename(file, file.with_extension("away")).unwrap();
     fs::create_dir(file).unwrap();
@@ -55,14 +56,14 @@ async fn a_session_that_cannot_be_recovered_at_the_start_is_recovered_later() {
     three(&server, "other").await;
     let setup = server.kill().allow(ANYTHING);
     let log = setup.storage().join("sessions/s/actions.jsonl");
-    // What the crash left is not even whole.
+    // The log that the crash left is not even complete.
     cut(&log, 150);
     block(&log);
     let server = setup.start();
     server.get("/api/actions/s").await.refused(503, "storage_unavailable");
     assert_eq!(server.actions("other", "").await.len(), 3);
     assert_eq!(server.get("/health").await.ok()["storage"]["behind"], 1);
-    // A clean stop makes a checkpoint, which must not pass over what this session lacks.
+    // A clean shutdown writes a checkpoint, which must not skip what this session lacks.
     let server = server.restart();
     server.action("other", json!({})).await;
     let server = server.crash();
@@ -176,7 +177,7 @@ async fn one_session_whose_log_cannot_be_written_holds_up_no_other() {
     three(&server, "s").await;
     three(&server, "other").await;
     let server = server.stop().allow(ANYTHING).start();
-    // It is in memory, and its log is opened for writing when it is next written to.
+    // The session is in memory; its log is opened at the next write.
     server.state("s").await;
     block(&server.file("s", "actions.jsonl"));
     let mut stored = 3;

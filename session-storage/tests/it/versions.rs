@@ -1,7 +1,9 @@
-//! What earlier versions have left on the disk: read whole, continued, and without a fault to `check`.
+//! Data of earlier versions is read completely, can be continued, and has no fault according to
+//! `check`.
 //!
-//! `tests/fixtures/<version>/` was written by the release build of that version (`tests/fixtures/make.py`), and is never
-//! written again: a version that can't open it has broken the promise to those who upgrade.
+//! `tests/fixtures/<version>/` was written by the release build of that version
+//! (`tests/fixtures/make.py`) and is never written again. A version that cannot open it breaks the
+//! promise to users who upgrade.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -24,7 +26,7 @@ fn expected(version: &str) -> Value {
     disk::json(&fixtures(version).join("expected.json"))
 }
 
-/// A copy of a storage directory of that version. Git keeps no modes.
+/// Copies a storage directory of that version. Git does not keep file modes.
 fn copied(version: &str, directory: &str) -> Setup {
     let setup = Setup::new();
     copy_dir(&fixtures(version).join(directory), setup.storage());
@@ -36,7 +38,7 @@ async fn ask(server: &TestServer, key: &str, method: Method, path: &str, body: O
     server.send(method, path, &bearer(key), body).await.ok()
 }
 
-/// Whether everything that was there is there still; a later version may add fields.
+/// Checks that all known values are still there; a later version may add fields.
 fn contains(found: &Value, known: &Value, place: &str) {
     match (found, known) {
         (Value::Object(found), Value::Object(known)) => {
@@ -67,7 +69,7 @@ async fn everything_is_there(server: &TestServer, key: &str, sessions: &Value) {
     }
 }
 
-/// Every session takes an action, and has everything after a restart.
+/// Appends an action to every session and checks that everything is there after a restart.
 async fn is_continued(server: TestServer, key: &str, sessions: &Value) -> Setup {
     let mut known = sessions.clone();
     for (id, session) in known.as_object_mut().unwrap() {

@@ -4,7 +4,7 @@ use object_store::{Extensions, PutResult, UploadPart};
 
 use super::*;
 
-/// What an upload was asked for.
+/// Counts the calls of an upload.
 #[derive(Debug, Default)]
 struct Seen {
     parts: AtomicUsize,
@@ -12,7 +12,7 @@ struct Seen {
     aborted: AtomicUsize,
 }
 
-/// An upload of which one part fails.
+/// An upload in which one part fails.
 #[derive(Debug)]
 struct Upload {
     seen: Arc<Seen>,
@@ -43,7 +43,8 @@ impl MultipartUpload for Upload {
     }
 }
 
-/// Sends so many parts; answers whether that went well, and how often it was completed and aborted.
+/// Uploads this many parts; returns whether that succeeded, and how often the upload was completed
+/// and aborted.
 async fn send(parts: usize, fails_at: usize, unreadable: Option<usize>) -> (bool, usize, usize) {
     let seen = Arc::<Seen>::default();
     let part = || Bytes::from(vec![0; PART]);

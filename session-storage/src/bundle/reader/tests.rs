@@ -28,7 +28,7 @@ fn staged(bytes: &[u8], limit: u64) -> (Result<Manifest, BundleError>, tempfile:
     (staged, outer)
 }
 
-/// A tar with one member of any kind, with a manifest that agrees with it.
+/// Builds a tar with one member of any type and a manifest that matches it.
 fn with_member(path: &[u8], kind: tar::EntryType, link: Option<&str>) -> Vec<u8> {
     let mut builder = tar::Builder::new(Vec::new());
     let mut header = tar::Header::new_ustar();
@@ -76,7 +76,8 @@ fn every_cut_and_every_flipped_byte_is_refused() {
         bad[at] ^= 0x20;
         match staged(&bad, ROOM).0 {
             Err(_) => noticed += 1,
-            // The padding of a block and fields of the manifest that say nothing of a file.
+            // The flipped byte was in a block's padding or in a field of the manifest that does not
+            // describe a file.
             Ok(manifest) => assert_eq!(manifest.files.len(), 2, "flipped at {at}"),
         }
     }
