@@ -62,7 +62,7 @@ impl Receipt {
         Self::at(Stage::Fresh(Some(fresh)))
     }
 
-    /// For an answer that arrives in this cell.
+    /// Returns a receipt whose answer arrives in this cell.
     pub(crate) fn of(cell: Arc<Cell>) -> Self {
         Self::at(Stage::Asked(cell))
     }

@@ -79,7 +79,8 @@ impl Redaction {
         self.redactor().json(document).redacted
     }
 
-    /// The same for a text that should be JSON.
+    /// Like [`json`](Self::json), for a text that should be JSON; returns the text unchanged if it
+    /// contains no secrets.
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let clean = self.json(text.as_bytes()).and_then(|clean| String::from_utf8(clean).ok());
         clean.map_or(Cow::Borrowed(text), Cow::Owned)

@@ -57,7 +57,7 @@ struct Inner {
 }
 
 impl Answers {
-    /// For a process whose first record will have this number.
+    /// Returns an empty table for a process whose first record will have this number.
     pub(crate) fn from(first: u64) -> Self {
         let inner = Inner {
             waiting: HashMap::new(),

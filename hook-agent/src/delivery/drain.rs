@@ -87,7 +87,7 @@ impl Drain {
         }
     }
 
-    /// For records that are already held apart.
+    /// Returns a drain of records that are already held apart.
     pub(super) fn of_held(spool: Arc<Spool>, head: Head) -> Self {
         Self { holds: false, ..Self::new(spool, head) }
     }
@@ -97,9 +97,9 @@ impl Drain {
         Self { max_pause, ..self }
     }
 
-    /// For a folder that other processes append to. Nothing is given up before the service has
-    /// failed on it for `patience`: short processes do not pause for minutes between attempts, and
-    /// would use up all attempts while the service restarts.
+    /// Adapts the drain to a folder that other processes append to. Nothing is given up before the
+    /// service has failed on it for `patience`: short processes do not pause for minutes between
+    /// attempts, and would use up all attempts while the service restarts.
     pub(crate) fn of_shared(self, patience: Duration) -> Self {
         Self { patience, owned: false, ..self }
     }
@@ -366,7 +366,7 @@ impl Drain {
         if lines > 0 {
             let refused = || LineResult::Refused { code: code.to_owned(), message: reason.to_owned() };
             let results = std::iter::repeat_with(refused).take(lines).collect();
-            // A request that is set aside whole takes its number along: if the service never saw
+            // A request that is rejected whole takes its number along: if the service never saw
             // that number, it reports a gap, and the next lines get new numbers. If more lines may
             // be stored under the number, it stays.
             let counted = lines == at.lines.len() && !self.head.step(at.index).in_doubt();

@@ -72,8 +72,8 @@ impl Drain {
     }
 
     /// Holds the rest of a batch apart; returns false if it has to wait where it is. A request that
-    /// may be stored, because `certain` is false, can be identified only by its number, and has to
-    /// be repeated from where it is.
+    /// may be stored can be identified only by its number, and has to be repeated from where it is,
+    /// unless the caller is `certain` that it is not stored.
     pub(super) fn hold(&mut self, at: &Settling<'_>, certain: bool) -> bool {
         let in_doubt = !certain && self.head.may_be_stored(at.index);
         if !self.holds || in_doubt || at.window.is_create() || !self.spool.has_room_to_hold(self.bytes_held())

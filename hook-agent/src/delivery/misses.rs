@@ -21,7 +21,7 @@ pub(super) struct Misses {
 }
 
 impl Misses {
-    /// For records from this number on.
+    /// Returns an empty table for records from this number on.
     pub(super) fn from(known_from: u64) -> Self {
         Self { stretches: BTreeMap::new(), known_from }
     }

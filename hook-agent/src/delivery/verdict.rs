@@ -32,7 +32,7 @@ pub(crate) enum Verdict {
     NoSession { message: String },
     /// The service expects other numbers: an epoch above this one, starting at 0.
     Renumber { epoch: u64 },
-    /// Never accepted as it is.
+    /// Refused permanently: the batch will never be accepted as it is.
     Refused { code: String, message: String },
     /// The service failed, perhaps on this very batch: send again later, but not forever.
     Broken { reason: String },

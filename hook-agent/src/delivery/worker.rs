@@ -209,8 +209,7 @@ impl Worker {
                 Turn::Idle => self.idle(),
             }
         }
-        // Nobody will settle anything after this: tell present and later waiters that the record is
-        // queued.
+        // Nobody will settle anything after this: answer present and later waiters with `queued`.
         self.shared.answers.fail();
         self.shared.spool.tell_losses();
         self.let_go();

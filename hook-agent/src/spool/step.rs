@@ -3,9 +3,9 @@
 //!
 //! Each number is for one request: the service answers every later request with the same number
 //! with the results of the first one that it accepted. If the whole batch is refused, it has to be
-//! halved, and a line that is refused alone is set aside; the rest is then a different request.
-//! That is simple as long as every attempt got a response. If one did not, the service may have
-//! stored it.
+//! halved, and a line that is refused alone is rejected; the rest is then a different request. That
+//! is simple as long as every attempt got a response. If one did not, the service may have stored
+//! it.
 //!
 //! So while a request is in doubt, nothing else is sent with its number: either the same lines
 //! again, or, where that no longer helps, an **empty batch**. An empty batch stores nothing, and is
@@ -16,7 +16,7 @@
 //! number. Either way nothing is lost and nothing is stored twice, however many responses are lost
 //! on the way.
 //!
-//! Once every line of a request in doubt has been set aside, there is nothing left to ask for, and
+//! Once every line of a request in doubt has been rejected, there is nothing left to ask for, and
 //! its number is skipped, because it may be used up. If it is not, the service reports a gap, and
 //! the remaining lines get new numbers. If even an empty batch is refused twenty times, the doubt
 //! stays: the remaining lines are sent with the next number, and may be stored twice.

@@ -41,8 +41,8 @@ pub(crate) struct Head {
     /// The plan was made by an earlier opening. Its epoch is not used beyond the plan, because
     /// another copy of this folder may use it too.
     inherited: bool,
-    /// Records that are too old are left to delivery, which sets them aside with the reason for
-    /// which they waited.
+    /// Records that are too old are left to delivery, which rejects them with the reason for which
+    /// they waited.
     keeps_old: bool,
     /// How many times writing the state failed.
     pub(crate) unsaved: u64,
@@ -110,7 +110,7 @@ impl Head {
         }
     }
 
-    /// For records that wait for something: they are sent however old they are.
+    /// Makes this head send records however old they are, for records that wait for something.
     pub(super) fn that_keeps_old(self) -> Self {
         Self { keeps_old: true, ..self }
     }
