@@ -1,5 +1,5 @@
 //! Every setting once: its environment variable, its default and its bounds. No other module reads
-//! the environment.
+//! these variables.
 
 use std::path::PathBuf;
 use std::time::Duration;

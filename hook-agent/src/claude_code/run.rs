@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use crate::spool::private;
 
-/// The most errors in the state; all of them are in the actions.
+/// The most errors kept in the state; all errors are in the actions.
 const MAX_ERRORS: usize = 100;
 /// The most calls that are remembered without a result, and with one.
 const MAX_OPEN: usize = 256;

@@ -61,8 +61,8 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// Returns the existing spool directories. The shared fallback directory is skipped if another user
-/// created it.
+/// Returns the existing spool directories. The shared fallback directory is skipped if it does not
+/// belong to this user alone.
 pub(super) fn directories(config: &Config) -> impl Iterator<Item = &PathBuf> {
     config.spool_dirs.iter().filter(|dir| dir.is_dir() && check_trust(dir).is_ok())
 }
