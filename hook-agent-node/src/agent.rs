@@ -1,4 +1,5 @@
-//! The agent's methods: one call each. `coerced` is how many values of the JSON text are written in another form.
+//! The agent's methods, one native call each. `coerced` is how many values of the JSON text were
+//! written in another form.
 #![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
 
 use std::collections::HashMap;
@@ -12,7 +13,7 @@ use crate::error::{Result, thrown};
 use crate::inbox::Inbox;
 use crate::shared::Shared;
 
-/// The data of a call without any.
+/// The data of a call without data.
 const EMPTY: &str = "{}";
 
 /// One session's, or no session's, in one environment.

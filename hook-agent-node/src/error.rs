@@ -1,9 +1,9 @@
-//! The library's errors as JavaScript's: its code becomes `.code`.
+//! Maps the library's errors to JavaScript errors: the error's code becomes `.code`.
 
-/// A stable word for programs.
+/// A stable error code for programs.
 pub struct Code(String);
 
-/// What a native function fails with.
+/// The result type of native functions.
 pub(crate) type Result<T> = napi::Result<T, Code>;
 
 impl AsRef<str> for Code {
@@ -12,7 +12,7 @@ impl AsRef<str> for Code {
     }
 }
 
-/// The machinery's own failures, such as a value of the wrong type.
+/// napi's own failures, such as a value of the wrong type.
 impl From<napi::Status> for Code {
     fn from(status: napi::Status) -> Self {
         Self(status.as_ref().to_owned())

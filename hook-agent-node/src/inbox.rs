@@ -1,4 +1,5 @@
-//! Where answers wait for the event loop: one inbox an environment, one wake-up for whatever has come since the last.
+//! Queues answers for the event loop: one inbox per environment, one wake-up for all answers since
+//! the last.
 #![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,14 +25,14 @@ pub struct Settled {
 }
 
 type Waiting = Arc<Mutex<Vec<Settled>>>;
-/// Unreferenced: it does not keep the loop alive. That is the JavaScript side's to decide.
+/// Unreferenced, so it does not keep the event loop alive. The JavaScript side decides that.
 type Wake = ThreadsafeFunction<(), (), Vec<Settled>, napi::Status, false, true>;
 
 /// One environment's, from its first agent until the last one is closed and answered.
 #[napi]
 pub struct Inbox(Option<Arc<Post>>);
 
-/// The part that other threads hold.
+/// The part of the inbox that other threads hold.
 pub(crate) struct Post {
     waiting: Waiting,
     wake: Wake,
@@ -82,7 +83,7 @@ impl Inbox {
 }
 
 impl Post {
-    /// From any thread; never waits for the loop.
+    /// Queues an outcome. Callable from any thread; never waits for the event loop.
     pub(crate) fn put(&self, id: i64, outcome: std::result::Result<Answer, Error>) {
         self.put_text(id, outcome.map(Answer::into_json));
     }
@@ -97,7 +98,8 @@ impl Post {
         waiting.push(settled);
         drop(waiting);
         if first {
-            // An environment that is going away takes no more calls, and has nobody left to tell.
+            // An environment that is shutting down accepts no calls, and nobody is left to receive
+            // the outcome.
             self.wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }

@@ -1,8 +1,9 @@
 //! The native half of the Node.js package `hook-agent`: private to its `lib/`.
 //!
-//! Each method takes JSON text, makes one call of the library's and hands back a number: of the record, for a write,
-//! or nothing, for what is answered later. Answers of any kind come through the environment's one [`inbox`], in
-//! batches, under the id that the JavaScript side gave. Nothing here knows promises, sessions or settings by name.
+//! Each method takes JSON text and makes one library call. A write returns the number of its
+//! record; a call that is answered later returns nothing. All answers come through the
+//! environment's [`inbox`], in batches, under the id that the JavaScript side passed. This crate
+//! knows no promises, sessions or names of settings.
 
 mod agent;
 mod error;

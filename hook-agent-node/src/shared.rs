@@ -1,4 +1,5 @@
-//! One agent for all who want the same: a spool folder, a thread and a connection, across sessions and worker threads.
+//! Shares one agent among all users with the same settings: one spool folder, thread and
+//! connection, across sessions and worker threads.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,14 +10,15 @@ use hook_agent::{Config, HookAgent, Ticket};
 static AGENTS: Mutex<Option<HashMap<String, Weak<Shared>>>> = Mutex::new(None);
 const NONE: u64 = u64::MAX;
 
-/// An agent of no session, and its latest record.
+/// An agent without a session, and its latest record.
 pub(crate) struct Shared {
     pub agent: HookAgent,
     latest: AtomicU64,
 }
 
 impl Shared {
-    /// The agent with these settings, whoever made it first; it ends with the last who holds it.
+    /// Returns the agent with these settings, creating it if needed. It is dropped with its last
+    /// holder.
     pub(crate) fn of(config: Config) -> Arc<Self> {
         let key = config.identity();
         let mut agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
@@ -30,21 +32,23 @@ impl Shared {
         shared
     }
 
-    /// All that there are.
+    /// Returns all existing agents.
     pub(crate) fn all() -> Vec<Arc<Self>> {
         let agents = AGENTS.lock().unwrap_or_else(PoisonError::into_inner);
         agents.iter().flat_map(HashMap::values).filter_map(Weak::upgrade).collect()
     }
 
     pub(crate) fn wrote(&self, record: u64) {
-        // Two threads may come in either order: which of the two is kept makes no difference to anyone.
+        // Two threads may store in either order. It does not matter which of the two numbers is
+        // kept.
         self.latest.store(record, Ordering::Relaxed);
     }
 
-    /// The ticket of the latest record, if there is one.
+    /// Returns the ticket of the latest record, if there is one.
     pub(crate) fn latest(&self) -> Option<Ticket> {
         let latest = self.latest.load(Ordering::Relaxed);
-        // Only a closed agent has no tickets, and these are never closed: they end with their last holder.
+        // `ticket` fails only for a closed agent, and these agents are never closed: they are
+        // dropped with their last holder.
         if latest == NONE {
             return None;
         }
@@ -53,7 +57,8 @@ impl Shared {
 }
 
 impl Drop for Shared {
-    /// Whoever called may be collected as garbage long before the call is delivered: the thread goes on until then.
+    /// Keeps the agent until its latest record is delivered: the JavaScript caller may be
+    /// garbage-collected long before.
     fn drop(&mut self) {
         let agent = self.agent.clone();
         if let Some(ticket) = self.latest() {

@@ -1,4 +1,4 @@
-//! The agent of one session: one method a call.
+//! The agent of one session: one method per call.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,7 +22,8 @@ pub(crate) struct Agent {
 
 struct Open {
     connection: Arc<Connection>,
-    /// The connection's agent for the session; none if that has no valid name, which each call then says.
+    /// The connection's agent for the session. `None` if the session's id is invalid; each call
+    /// then reports that.
     agent: Option<HookAgent>,
 }
 
@@ -206,13 +207,13 @@ impl Agent {
 
 impl Open {
     fn close(self, timeout: Duration) -> bool {
-        // Dropped first: the connection ends with its last agent.
+        // Drop this first: the connection ends with its last agent.
         drop(self.agent);
         self.connection.close(timeout)
     }
 }
 
-/// Does what blocks on a thread of its own.
+/// Runs blocking work on a thread of its own.
 fn aside(py: Python<'_>, work: impl FnOnce() -> Result<bool, Error> + Send + 'static) -> PyResult<Receipt> {
     let cell = Arc::new(Cell::default());
     let filled = Arc::clone(&cell);

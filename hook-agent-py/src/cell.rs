@@ -1,4 +1,4 @@
-//! Where one answer arrives, and who waits for it: threads that block, and event loops.
+//! Holds one answer, and notifies those that wait for it: blocked threads and event loops.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -7,10 +7,10 @@ use hook_agent::Error;
 
 use crate::mailbox::Letter;
 
-/// An answer's JSON text, or why there is none; for as many readers as there are.
+/// An answer's JSON text, or the error in its place; shared by any number of readers.
 pub(crate) type Settled = Result<Arc<str>, Arc<Error>>;
 
-/// Filled once, by the delivery thread or by whoever finds the answer known.
+/// Filled once, by the delivery thread, or by the caller if the answer is already known.
 #[derive(Default)]
 pub(crate) struct Cell {
     state: Mutex<State>,
@@ -24,7 +24,8 @@ struct State {
 }
 
 impl Cell {
-    /// What a ticket is answered with in a process that did not make the call: a fork of the one that did.
+    /// Returns a cell with the answer `queued`, for a process that did not make the call: a fork of
+    /// the one that did.
     pub(crate) fn queued() -> Self {
         let cell = Self::default();
         cell.lock().settled = Some(Ok(r#"{"success":true,"queued":true}"#.into()));
@@ -45,7 +46,8 @@ impl Cell {
         self.lock().settled.clone()
     }
 
-    /// Leaves a letter to be posted at the answer; false if that is there already.
+    /// Stores a letter to be posted when the answer arrives. Returns false if the answer is already
+    /// there.
     pub(crate) fn leave(&self, letter: Letter) -> bool {
         let mut state = self.lock();
         let waits = state.settled.is_none();
@@ -55,7 +57,7 @@ impl Cell {
         waits
     }
 
-    /// Blocks until the answer or the moment.
+    /// Blocks until the answer arrives or the given time comes.
     pub(crate) fn wait_until(&self, until: Instant) -> Option<Settled> {
         let mut state = self.lock();
         while state.settled.is_none() {

@@ -1,5 +1,5 @@
-//! One native agent a set of settings: all Python agents with the same service, spool and token share its thread,
-//! its folder and its connection.
+//! One native agent per set of settings. All Python agents with the same service, spool and token
+//! share its thread, its folder and its connection.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -13,24 +13,26 @@ use crate::receipt::seconds;
 
 type Living = HashMap<String, Arc<Connection>>;
 
-/// The connections by their settings: an agent that is dropped leaves its own for the next one. Locked for a few
-/// statements, always while attached to the interpreter, so that no fork finds it locked.
+/// The connections by their settings. A connection stays here when its agent is dropped, for the
+/// next agent. The lock is held for a few statements only, and always while attached to the
+/// interpreter, so that no fork finds it locked.
 static LIVING: Mutex<Option<Living>> = Mutex::new(None);
 
 fn living() -> MutexGuard<'static, Option<Living>> {
     LIVING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// An agent and what its sessions share beside it.
+/// A native agent, and what its sessions share beside it.
 pub(crate) struct Connection {
     pub agent: HookAgent,
     pub user_id: Option<String>,
-    /// The process that wrote last: only in it can anything be left to deliver.
+    /// The id of the process that wrote last: only that process can have anything left to deliver.
     wrote: AtomicU32,
 }
 
 impl Connection {
-    /// The connection that the environment and `service_url` describe, and the session that the environment names.
+    /// Returns the connection described by the environment and `service_url`, and the session
+    /// configured in the environment.
     pub(crate) fn of(service_url: Option<&str>) -> Result<(Arc<Self>, Option<String>), Error> {
         let mut config = Config::from_env()?;
         if let Some(url) = service_url {
@@ -50,7 +52,8 @@ impl Connection {
         self.wrote.store(std::process::id(), Ordering::Relaxed);
     }
 
-    /// Called before a `close`: if no other agent is left that has it, the next one makes a connection of its own.
+    /// Called before `close`. If no other agent uses this connection, removes it from the table, so
+    /// that the next agent makes a new one.
     pub(crate) fn let_go(self: &Arc<Self>) {
         if let Some(living) = &mut *living()
             && Arc::strong_count(self) == 2
@@ -59,7 +62,8 @@ impl Connection {
         }
     }
 
-    /// Delivers what it can; the last to leave ends the thread. Says whether everything was settled.
+    /// Delivers what it can. The last agent to close also ends the thread. Returns whether
+    /// everything was settled.
     pub(crate) fn close(self: Arc<Self>, timeout: Duration) -> bool {
         let until = Instant::now() + timeout;
         let flushed = self.wrote.load(Ordering::Relaxed) != std::process::id()
@@ -70,17 +74,17 @@ impl Connection {
         }
     }
 
-    /// What a full spool refused is told in it before the process ends.
+    /// Reports what a full spool refused, before the process ends.
     fn tell_losses(&self) {
         if self.wrote.load(Ordering::Relaxed) == std::process::id()
             && self.agent.stats().is_ok_and(|stats| stats.refused > 0)
         {
-            // A closed agent has told it.
+            // A closed agent has already reported it.
             let _ = self.agent.flush(Duration::ZERO);
         }
     }
 
-    /// Whether an attempt to deliver may be worth a moment.
+    /// Returns whether there are pending records and the service is reachable.
     fn is_pending(&self) -> bool {
         self.wrote.load(Ordering::Relaxed) == std::process::id()
             && self.agent.stats().is_ok_and(|stats| stats.pending > 0 && stats.reachable)

@@ -1,10 +1,11 @@
-//! The library's errors as the package's exceptions, each with its `.code`.
+//! Maps the library's errors to the package's exceptions, each with its `.code`.
 
 use hook_agent::Error;
 use pyo3::prelude::*;
 use pyo3::types::PyType;
 
-/// The exception for an error: a class of `hook_agent._errors`, made of the message and the code.
+/// Returns the exception for an error: a class of `hook_agent._errors`, created with the message
+/// and the code.
 pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
     made(py, class(error), &error.to_string(), error.code()).unwrap_or_else(|unmade| unmade)
 }

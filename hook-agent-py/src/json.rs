@@ -1,33 +1,34 @@
-//! Python's values as JSON text, in one walk that never fails at the caller.
+//! Writes Python values as JSON text, in one walk that never fails the caller.
 //!
-//! What `json.dumps` writes, this writes: `dict`, `list`, `tuple`, `str`, `int`, `float`, `bool`, `None`, their
-//! subclasses (so `str` and `int` enums too), and keys that are strings, numbers, `bool` or `None`. Every other value
-//! is written in another form, and counted: `hook_agent._values` says in which. Only size is refused.
+//! Writes what `json.dumps` writes: `dict`, `list`, `tuple`, `str`, `int`, `float`, `bool`, `None`,
+//! their subclasses (so `str` and `int` enums too), and keys that are strings, numbers, `bool` or
+//! `None`. Every other value is written in another form and counted; `hook_agent._values` defines
+//! the form. Only an event that is too large is refused.
 
 use hook_agent::{Error, MAX_EVENT_BYTES};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
 
-/// The service takes 126 levels around and within an event.
+/// The service accepts 126 levels around and within an event.
 const MAX_DEPTH: usize = 120;
 const CIRCULAR: &str = "[circular]";
 const TOO_DEEP: &str = "[nested deeper than 120 levels]";
 
-/// The JSON text of what a call was given.
+/// The JSON text of a call's data.
 pub(crate) struct Event {
     pub json: String,
-    /// How many values of it are written in another form.
+    /// How many values of it were written in another form.
     pub coerced: u64,
 }
 
 impl Event {
-    /// What a call without data is sent with.
+    /// Returns the data of a call without data.
     pub(crate) fn empty() -> Self {
         Self { json: "{}".to_owned(), coerced: 0 }
     }
 
-    /// Anything but an object becomes the `value` of one.
+    /// Writes a value as an event. A value that is not an object is wrapped in one, as its `value`.
     pub(crate) fn of(value: &Bound<'_, PyAny>) -> Result<Self, Refusal> {
         let mut writer = Writer { out: Vec::with_capacity(512), within: Vec::new(), depth: 0, coerced: 0 };
         writer.value(value)?;
@@ -41,7 +42,7 @@ impl Event {
     }
 }
 
-/// An identifier as text: a `str` as it is, anything else as a value's text.
+/// Returns an identifier as text: a `str` as it is, any other value in words.
 pub(crate) fn identifier(value: &Bound<'_, PyAny>) -> Result<String, Refusal> {
     let text = match value.cast::<PyString>() {
         Ok(text) => text.clone(),
@@ -52,14 +53,15 @@ pub(crate) fn identifier(value: &Bound<'_, PyAny>) -> Result<String, Refusal> {
 
 /// Why there is no event.
 pub(crate) enum Refusal {
-    /// Larger than any event may be; so many bytes at least.
+    /// The event is larger than the limit; it has at least this many bytes.
     Size(usize),
-    /// No failure of a value: the program is to end, by `KeyboardInterrupt` or `SystemExit`.
+    /// The program is ending, by `KeyboardInterrupt` or `SystemExit`. This is not a failure of a
+    /// value.
     Raised(PyErr),
 }
 
 impl Refusal {
-    /// The exception for the caller.
+    /// Returns the exception for the caller.
     pub(crate) fn of(self, py: Python<'_>, call: &'static str) -> PyErr {
         match self {
             Self::Size(bytes) => {
@@ -74,7 +76,7 @@ type Written = Result<(), Refusal>;
 
 struct Writer {
     out: Vec<u8>,
-    /// The values that are being written, outermost first, by their addresses.
+    /// The addresses of the values being written, outermost first.
     within: Vec<usize>,
     /// How many of them are objects or arrays.
     depth: usize,
@@ -86,7 +88,7 @@ impl Writer {
         if self.plain_value(value)? { Ok(()) } else { self.another_form(value) }
     }
 
-    /// Writes what JSON has a form for; false if this is nothing of that kind.
+    /// Writes a value that has a JSON form; returns false for any other.
     fn plain_value(&mut self, value: &Bound<'_, PyAny>) -> Result<bool, Refusal> {
         if let Ok(text) = value.cast::<PyString>() {
             self.string(text)?;
@@ -110,7 +112,8 @@ impl Writer {
         Ok(true)
     }
 
-    /// Every other type: `hook_agent._values` makes a plain value of it, whose members may again be of any type.
+    /// Writes a value of any other type: `hook_agent._values` converts it to a plain value, whose
+    /// members may again be of any type.
     fn another_form(&mut self, value: &Bound<'_, PyAny>) -> Written {
         if self.is_within(value) {
             return self.cut(CIRCULAR);
@@ -124,7 +127,7 @@ impl Writer {
         })
     }
 
-    /// An object or an array; one that is too deep is cut.
+    /// Writes an object or an array, or a notice in its place if it is nested too deep.
     fn nested(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
         if self.depth == MAX_DEPTH {
             return self.cut(TOO_DEEP);
@@ -135,7 +138,7 @@ impl Writer {
         Ok(())
     }
 
-    /// A value that contains itself is cut where it comes again.
+    /// Writes a value, or a notice where a value contains itself.
     fn once(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
         if self.is_within(value) {
             return self.cut(CIRCULAR);
@@ -157,13 +160,14 @@ impl Writer {
         self.ascii("\"")
     }
 
-    /// From a copy of its items: nothing that runs meanwhile can change what is walked.
+    /// Writes a dict from a copy of its items, so that no code that runs meanwhile can change what
+    /// is walked.
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
         let items = if dict.is_exact_instance_of::<PyDict>() { dict.items() } else { self.own_items(dict)? };
         self.out.push(b'{');
         let mut is_first = true;
         for item in items.iter() {
-            // A subclass may hand out anything.
+            // The `items` of a subclass may return anything.
             let Ok((key, value)) = item.extract::<(Bound<'_, PyAny>, Bound<'_, PyAny>)>() else {
                 self.coerced += 1;
                 continue;
@@ -178,7 +182,8 @@ impl Writer {
         self.ascii("}")
     }
 
-    /// What a subclass of `dict` says that it holds; what it holds, if it cannot say so.
+    /// Returns the items that a subclass of `dict` reports, or those that it stores if it fails to
+    /// report them.
     fn own_items<'py>(&mut self, dict: &Bound<'py, PyDict>) -> Result<Bound<'py, PyList>, Refusal> {
         let items = dict
             .call_method0("items")
@@ -208,7 +213,7 @@ impl Writer {
         if key.is_none() || key.is_instance_of::<PyInt>() || key.is_instance_of::<PyFloat>() {
             let from = self.out.len();
             self.value(key)?;
-            // What became a text has its quotes.
+            // A value written as a string already has its quotes.
             if self.out.get(from) != Some(&b'"') {
                 self.out.insert(from, b'"');
                 self.out.push(b'"');
@@ -219,9 +224,10 @@ impl Writer {
         self.text(&in_words(key, "key")?)
     }
 
-    /// Lone surrogates, which `os.fsdecode` makes of bytes that are no UTF-8, are replaced.
+    /// Writes a string. Unpaired surrogates, which `os.fsdecode` makes of invalid UTF-8, are
+    /// replaced.
     fn string(&mut self, text: &Bound<'_, PyString>) -> Written {
-        // A failure is a text without a length, which no `str` is.
+        // This fails only for a text without a length, and every `str` has one.
         self.check_size(text.len().map_err(Refusal::Raised)?)?;
         if let Ok(text) = text.to_cow() {
             return self.json(&*text);
@@ -230,7 +236,7 @@ impl Writer {
         self.json(&well_formed(text)?)
     }
 
-    /// As `string`, of what is counted already.
+    /// Like `string`, for a value that is already counted.
     fn text(&mut self, text: &Bound<'_, PyString>) -> Written {
         self.check_size(text.len().map_err(Refusal::Raised)?)?;
         self.json(&well_formed(text)?)
@@ -240,12 +246,12 @@ impl Writer {
         if let Ok(number) = number.extract::<i64>() {
             return self.json(&number);
         }
-        // A subclass may print itself in a way of its own.
+        // A subclass may override `__repr__`.
         let digits = number.py().get_type::<PyInt>().call_method1("__repr__", (number,));
         if let Some(digits) = lenient(number.py(), digits.and_then(|digits| digits.extract::<String>()))? {
             return self.ascii(&digits);
         }
-        // More digits than the interpreter writes (`sys.set_int_max_str_digits`).
+        // The number has more digits than the interpreter converts (`sys.set_int_max_str_digits`).
         self.coerced += 1;
         self.text(&in_words(number, "huge")?)
     }
@@ -277,12 +283,13 @@ impl Writer {
     }
 }
 
-/// The plain value that stands for one of another type.
+/// Returns the plain value for a value of another type.
 fn ordinary<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     values(value.py())?.call_method1("ordinary", (value,))
 }
 
-/// A value in words, made by this function of `hook_agent._values`; at worst the name of its type.
+/// Returns a description of a value, made by this function of `hook_agent._values`; at worst the
+/// name of its type.
 fn in_words<'py>(value: &Bound<'py, PyAny>, function: &str) -> Result<Bound<'py, PyString>, Refusal> {
     let words = values(value.py())
         .and_then(|values| values.call_method1(function, (value,)))
@@ -298,7 +305,7 @@ fn values(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
     Ok(py.import("hook_agent._imports")?.call_method1("load", ("_values",))?.cast_into()?)
 }
 
-/// The text with U+FFFD for each lone surrogate.
+/// Returns the text with each unpaired surrogate replaced by U+FFFD.
 fn well_formed(text: &Bound<'_, PyString>) -> Result<String, Refusal> {
     if let Ok(text) = text.to_cow() {
         return Ok(text.into_owned());
@@ -307,7 +314,7 @@ fn well_formed(text: &Bound<'_, PyString>) -> Result<String, Refusal> {
     text.and_then(|text| text.extract()).map_err(Refusal::Raised)
 }
 
-/// None for what a value raised; what ends the program, it ends.
+/// Returns `None` for an exception of a value, and an error for one that ends the program.
 fn lenient<T>(py: Python<'_>, made: PyResult<T>) -> Result<Option<T>, Refusal> {
     match made {
         Ok(made) => Ok(Some(made)),

@@ -1,16 +1,22 @@
-//! The Python binding's native half: converts, makes one call of [`hook_agent`], maps the error, nothing more.
+//! The native half of the Python binding: converts the data, makes one call of [`hook_agent`], maps
+//! the error, nothing more.
 //!
-//! Private to the package `hook_agent`, whose Python files are its public face; `_native.pyi` tells its types.
+//! Private to the package `hook_agent`, whose Python files are its public API; `_native.pyi`
+//! declares its types.
 //!
-//! [`agent`] speaks, [`json`] turns Python's values into JSON text, [`receipt`] brings an answer back to whoever
-//! awaits it, by way of [`cell`] and [`mailbox`]; [`connection`] shares agents, [`error`] maps errors.
+//! [`agent`] makes the calls; [`json`] turns Python values into JSON text; [`receipt`] returns an
+//! answer to the code that awaits it, through [`cell`] and [`mailbox`]; [`connection`] shares
+//! agents; [`error`] maps errors.
 //!
-//! **Threads.** None of ours ever enters the interpreter. And what Python calls here calls no Python code in turn,
-//! errors and unusual values aside: before 3.14 the interpreter's end unwinds its threads, which a Rust function that
-//! is under way does not survive. So awaiting is written in Python, on calls that only look or leave a note.
+//! **Threads.** None of our threads ever enters the interpreter, and the functions that Python
+//! calls here call no Python code in turn, except for errors and unusual values. The reason: before
+//! Python 3.14, the interpreter's shutdown unwinds its threads, and a Rust function in progress
+//! does not survive that. So awaiting is written in Python, on calls that only look or leave a
+//! note.
 //!
-//! **Locks.** A lock of this crate's is held only for a few statements that call no Python. Those that the delivery
-//! thread takes too (a cell's, a mailbox's) are never taken by a forked child: it makes its own.
+//! **Locks.** A lock of this crate is held only for a few statements that call no Python code. The
+//! locks that the delivery thread takes too (a cell's, a mailbox's) are never taken by a forked
+//! child: the child makes its own.
 
 mod agent;
 mod cell;

@@ -1,8 +1,10 @@
-//! From the delivery thread into an event loop, by way of a pipe: the loop watches one end like any other file.
+//! Notifies an event loop from the delivery thread through a pipe: the loop watches one end like
+//! any other file.
 //!
-//! The delivery thread never enters the interpreter. So it never waits for a busy one, it touches no Python object,
-//! and the end of the interpreter, which before 3.14 kills whatever thread asks for it, is nothing to it. What it
-//! leaves here is the number of someone who awaits; who that is, Python knows.
+//! The delivery thread never enters the interpreter. So it never waits for a busy interpreter,
+//! touches no Python object, and is not affected by the interpreter's shutdown, which before Python
+//! 3.14 kills any thread that requests the interpreter. The thread leaves only the number of a
+//! waiter here; Python knows which waiter it is.
 
 use std::io::{PipeReader, PipeWriter, Read, Write, pipe};
 use std::os::fd::AsRawFd;
@@ -14,14 +16,15 @@ use pyo3::prelude::*;
 #[pyclass(frozen, module = "hook_agent._native")]
 pub(crate) struct Mailbox(Arc<Inner>);
 
-/// Both ends live as long as anyone may write: a pipe without a reader would raise a signal.
+/// Both ends stay open as long as anyone may write: writing to a pipe without a reader would raise
+/// a signal.
 struct Inner {
     waiting: Mutex<Vec<u64>>,
     reader: PipeReader,
     writer: PipeWriter,
 }
 
-/// Someone who awaits: to be posted once the answer is there.
+/// A waiter's number, to be posted once the answer is there.
 pub(crate) struct Letter {
     mailbox: Arc<Inner>,
     number: u64,
@@ -54,12 +57,13 @@ impl Mailbox {
 }
 
 impl Letter {
-    /// On any thread. One byte for all that comes until it is read, so that the pipe is never full.
+    /// Posts the number, on any thread. Writes one byte for all numbers until they are read, so
+    /// that the pipe is never full.
     pub(crate) fn post(self) {
         let mut waiting = self.mailbox.lock();
         waiting.push(self.number);
         if waiting.len() == 1 {
-            // Cannot fail: the reader is open, and the pipe empty.
+            // Cannot fail: the reader is open, and the pipe is empty.
             let _ = (&self.mailbox.writer).write_all(&[0]);
         }
     }

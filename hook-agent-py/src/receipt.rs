@@ -1,4 +1,4 @@
-//! What a native call returns: the way to its answer.
+//! The receipt that a native call returns, from which its answer is read.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -11,7 +11,7 @@ use crate::cell::{Cell, Settled};
 use crate::error::exception;
 use crate::mailbox::Mailbox;
 
-/// How often a thread that blocks looks for signals.
+/// How often a blocked thread checks for signals.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// The receipt of a write that is in the spool, or of a question that is under way. Nothing in it calls Python code.
@@ -22,7 +22,7 @@ pub(crate) struct Receipt {
 }
 
 enum Stage {
-    /// Until somebody asks for the answer.
+    /// Nobody has asked for the answer yet.
     Fresh(Option<hook_agent::Ticket>),
     Asked(Arc<Cell>),
 }
@@ -62,7 +62,7 @@ impl Receipt {
         Self::at(Stage::Fresh(Some(fresh)))
     }
 
-    /// For what is answered elsewhere.
+    /// Returns a receipt whose answer arrives in this cell.
     pub(crate) fn of(cell: Arc<Cell>) -> Self {
         Self::at(Stage::Asked(cell))
     }
@@ -71,7 +71,8 @@ impl Receipt {
         Self { pid: std::process::id(), stage: Mutex::new(stage) }
     }
 
-    /// Where the answer arrives; asked for at the first await, which makes the delivery hurry.
+    /// Returns the cell for the answer. The first call registers for the answer, which wakes the
+    /// delivery.
     fn cell(&self) -> Arc<Cell> {
         if self.pid != std::process::id() {
             return Arc::new(Cell::queued());
@@ -96,7 +97,7 @@ fn told(py: Python<'_>, settled: Settled) -> PyResult<Bound<'_, PyString>> {
     settled.map(|json| PyString::new(py, &json)).map_err(|error| exception(py, &error))
 }
 
-/// A time-out as Python gives it; what is out of range is brought back into it.
+/// Converts a timeout from Python. A value out of range is clamped.
 pub(crate) fn seconds(given: f64) -> Duration {
     const LONGEST: Duration = Duration::from_hours(24 * 365);
     if given > 0.0 {

@@ -1,4 +1,5 @@
-//! Every setting once: its environment variable, its default, its bounds. Nothing else reads the environment.
+//! Every setting once: its environment variable, its default and its bounds. No other module reads
+//! these variables.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,28 +8,28 @@ use crate::redaction::RuleFile;
 use crate::transport::ServiceUrl;
 use crate::{Error, Token};
 
-/// The most that one event may be. The service's limit is 10 MiB for a body; this leaves room for the line around
-/// the data.
+/// The largest accepted event. The service limits a body to 10 MiB; this leaves room for the line
+/// around the data.
 pub const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
-/// A batch stays under these two, so that one answer never takes long.
+/// A batch stays under both limits, so that the service answers it quickly.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_LINES: usize = 1000;
 
-/// The variables that say which spool it is.
+/// The variables that select the spool.
 const PLACE: [&str; 4] = ["SESSION_SERVICE_URL", "HOOK_AGENT_SPOOL_DIR", "XDG_STATE_HOME", "HOME"];
 
-/// What happens to a new event when the spool holds as much as it may.
+/// What happens to a new event when the spool is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FullPolicy {
-    /// The oldest undelivered events make room and are counted in `stats().dropped`.
+    /// The oldest undelivered events are dropped to make room, and counted in `stats().dropped`.
     #[default]
     DropOldest,
-    /// The new event is refused at the call with `spool_full`.
+    /// The call refuses the new event with `spool_full`.
     RejectNew,
 }
 
-/// Where to deliver to, where to keep what is not delivered yet, and how long to wait.
+/// Settings of a client: the service's URL, the spool, and the timeouts.
 ///
 /// ```no_run
 /// use hook_agent::{Config, HookAgent};
@@ -41,53 +42,63 @@ pub enum FullPolicy {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// `SESSION_SERVICE_URL`, default `http://localhost:9000`. Also `https://…` and `unix:///path`.
+    /// `SESSION_SERVICE_URL`, default `http://localhost:9000`. `https://…` and `unix:///path` are
+    /// accepted too.
     pub service: ServiceUrl,
-    /// `SESSION_ID`: the session that the calls are for, unless [`for_session`](crate::HookAgent::for_session) says another.
+    /// `SESSION_ID`: the session that calls write to, unless
+    /// [`for_session`](crate::HookAgent::for_session) selects another.
     pub session_id: Option<String>,
-    /// `SESSION_USER_ID`: the owner of the sessions that `create_session` makes; `unknown` when unset.
+    /// `SESSION_USER_ID`: the owner of sessions created by `create_session`; `unknown` when unset.
     pub user_id: Option<String>,
-    /// `SESSION_TOKEN`: a key or session token, sent as `Authorization: Bearer …`.
+    /// `SESSION_TOKEN`: an API key or session token, sent as `Authorization: Bearer …`.
     pub token: Option<Token>,
-    /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool, the first one that can be written is taken. Unset, they
-    /// are `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the system's
-    /// temporary directory, unless others can write to that. Set, it is the only one.
+    /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool directory; the first writable one is used.
+    /// If the variable is set, its directory is the only candidate. If not, the candidates are
+    /// `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the
+    /// system's temporary directory, unless other users can write to it.
     pub spool_dirs: Vec<PathBuf>,
-    /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB; a sixteenth of it when the spool is in memory.
+    /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB. A spool in memory may hold a
+    /// sixteenth of it.
     pub spool_max_bytes: u64,
     /// `HOOK_AGENT_SPOOL_MAX_AGE` in seconds, default 7 days.
     pub spool_max_age: Duration,
     /// `HOOK_AGENT_SPOOL_FULL`: `drop-oldest` (default) or `reject-new`.
     pub spool_full: FullPolicy,
-    /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced before they are
-    /// spooled.
+    /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced
+    /// before records are spooled.
     pub redaction: bool,
-    /// `HOOK_AGENT_REDACTION_RULES`: a file with further forms of secrets, TOML or JSON, the same as the service's.
+    /// `HOOK_AGENT_REDACTION_RULES`: a file with additional secret patterns, TOML or JSON, in the
+    /// same format as the service's.
     pub redaction_rules: Option<RuleFile>,
-    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: looking up the name and connecting, together.
+    /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: name resolution and connecting together.
     pub connect_timeout: Duration,
-    /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the request's last byte to the answer's.
+    /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the last byte of the request to the last
+    /// byte of the response.
     pub answer_timeout: Duration,
-    /// Longest pause between two attempts, default 30 s (a `Retry-After` may ask for more, up to 10 minutes).
+    /// Longest pause between two attempts, default 30 s. A `Retry-After` header may ask for more,
+    /// up to 10 minutes.
     pub max_backoff: Duration,
-    /// How long what is not awaited may gather before it is sent, default 3 ms.
+    /// How long records that no caller awaits may gather before they are sent, default 3 ms.
     pub linger: Duration,
-    /// The largest answer that is read, default 32 MiB.
+    /// The largest response that is read, default 32 MiB.
     pub max_answer_bytes: usize,
 }
 
 impl Config {
-    /// The defaults, for the service at `url`; reads no environment but for the spool's default place.
+    /// Returns the defaults for the service at `url`. Reads the environment only for the default
+    /// spool directory.
     pub fn new(url: &str) -> Result<Self, Error> {
         Self::defaults(url, &Vars(&environment))
     }
 
-    /// The defaults, changed by what the environment sets. An empty variable counts as unset.
+    /// Returns the defaults, overridden by environment variables. An empty variable counts as
+    /// unset.
     pub fn from_env() -> Result<Self, Error> {
         Self::from_vars(&environment)
     }
 
-    /// The environment as far as it says which spool it is, for telling there what is wrong with the rest of it.
+    /// Reads only the variables that select the spool. Used to report there that another variable
+    /// is invalid.
     pub(crate) fn place_from_env() -> Result<Self, Error> {
         Self::place_from_vars(&environment)
     }
@@ -96,8 +107,8 @@ impl Config {
         Self::from_vars(&|name| PLACE.contains(&name).then(|| lookup(name)).flatten())
     }
 
-    /// As [`from_env`](Self::from_env), with an environment of the caller's: a host language may have one of its own,
-    /// as each worker thread of Node.js does.
+    /// Like [`from_env`](Self::from_env), with the caller's lookup function: a host language may
+    /// have its own environment, as each Node.js worker thread does.
     pub fn from_vars(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let vars = Vars(lookup);
         let url = vars.text("SESSION_SERVICE_URL").unwrap_or("http://localhost:9000".to_owned());
@@ -121,7 +132,8 @@ impl Config {
         Ok(config)
     }
 
-    /// What tells these settings from all others, the token among them: for a table of agents, and not to be shown.
+    /// Returns a string that is equal only for equal settings, the token included. It is a key for
+    /// tables of agents and must not be shown.
     pub fn identity(&self) -> String {
         let token = self.token.as_ref().map_or("", Token::expose);
         format!("{self:?} {token}")
@@ -148,7 +160,8 @@ impl Config {
     }
 }
 
-/// The spool directory where there is no home: in a place where others can make one of that name.
+/// The spool directory used without a home directory. Other users can create a directory of this
+/// name, because its parent is the shared temporary directory.
 pub(crate) fn fallback_dir() -> PathBuf {
     let user = rustix::process::geteuid().as_raw();
     std::env::temp_dir().join(format!("hook-agent-{user}"))
@@ -158,7 +171,7 @@ fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Where the settings' texts come from.
+/// Looks up environment variables and parses their values.
 struct Vars<'a>(&'a dyn Fn(&str) -> Option<String>);
 
 impl Vars<'_> {

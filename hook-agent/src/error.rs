@@ -1,106 +1,108 @@
-//! Everything that can go wrong for a caller. Each error has a stable [`code`](Error::code), which the
-//! bindings hand on as `.code`.
+//! All errors that a caller can get. Each error has a stable [`code`](Error::code), which the
+//! bindings expose as `.code`.
 //!
-//! Trouble with the network is no error of a write: the write is in the spool and its answer says `queued`.
+//! Network trouble is not an error of a write: the record is in the spool, and the answer says
+//! `queued`.
 
 use std::io;
 use std::path::PathBuf;
 
-/// What a call, or the ticket that it returned, failed with.
+/// The error of a call, or of the ticket that the call returned.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A session id that the service would refuse.
     #[error("session id `{id}` is not valid: 1 to 128 of A-Z a-z 0-9 . _ - and a letter or digit first")]
     InvalidSession {
-        /// The id as it was given.
+        /// The session id as passed.
         id: String,
     },
-    /// What was handed over is not a JSON object.
+    /// The argument is not a JSON object.
     #[error("`{call}` needs a JSON object: {reason}")]
     NotJson {
-        /// The call, by its name on the wire.
+        /// The call's name on the wire.
         call: &'static str,
-        /// Where and why it does not parse.
+        /// Where and why parsing failed.
         reason: String,
     },
-    /// One event larger than the service takes.
+    /// One event is larger than the service accepts.
     #[error("`{call}` of {bytes} bytes is larger than the {limit} bytes that the service takes")]
     TooLarge {
-        /// The call, by its name on the wire.
+        /// The call's name on the wire.
         call: &'static str,
-        /// Its size once written out.
+        /// The size of the serialized event.
         bytes: usize,
-        /// The most that is accepted.
+        /// The largest accepted size.
         limit: usize,
     },
-    /// The spool holds as much as it may, and its policy is to reject what is new.
+    /// The spool is full, and its policy is to reject new records.
     #[error("spool `{path}` is full: it may hold {limit} bytes")]
     SpoolFull {
         /// The spool's folder.
         path: PathBuf,
-        /// Its bound.
+        /// The spool's limit in bytes.
         limit: u64,
     },
-    /// The spool's file could not be written: a full disk, most often. Nothing of the event is in it.
+    /// Writing the spool's file failed, most often because the disk is full. No part of the event
+    /// is stored.
     #[error("failed to write spool `{path}`: {source}")]
     SpoolWrite {
         /// The spool's folder.
         path: PathBuf,
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The background thread could not be started.
     #[error("failed to start the delivery thread: {source}")]
     Thread {
-        /// What the system said.
+        /// The operating system's error.
         source: io::Error,
     },
     /// The agent was closed before this call.
     #[error("the agent is closed")]
     Closed,
-    /// The service refused this event for good; it is kept in `rejected/`.
+    /// The service rejected this event permanently; it is kept in `rejected/`.
     #[error("the service rejected `{call}`: {message}")]
     Rejected {
-        /// The call, by its name on the wire.
+        /// The call's name on the wire.
         call: &'static str,
-        /// The service's code, as in its table.
+        /// The service's error code.
         code: String,
-        /// The service's sentence.
+        /// The service's error message.
         message: String,
     },
-    /// The spool had to let go of this event before the service had it: its bounds were reached.
+    /// The spool dropped this event before delivery, because it reached its limit in bytes or age.
     #[error("event dropped from spool `{path}`: its bounds in bytes or age were reached")]
     Dropped {
         /// The spool's folder.
         path: PathBuf,
     },
-    /// A ticket that was taken up so late that it is no longer known whether the event was stored.
+    /// The ticket was awaited too late: it is no longer known whether the event was stored.
     #[error("waited for too late: it is no longer known whether the service took the event")]
     Forgotten,
-    /// A read that the service answered with an error.
+    /// The service answered a read with an error.
     #[error("`{path}` was answered with status {status}: {message}")]
     Refused {
-        /// The path asked for.
+        /// The requested path.
         path: String,
         /// The HTTP status.
         status: u16,
-        /// The service's code, as in its table.
+        /// The service's error code.
         code: String,
-        /// The service's sentence.
+        /// The service's error message.
         message: String,
     },
-    /// A read that got no answer.
+    /// A read got no response.
     #[error("service `{url}` can't be reached: {reason}")]
     Unreachable {
-        /// The service's address.
+        /// The service's URL.
         url: String,
-        /// What happened.
+        /// What failed.
         reason: String,
     },
-    /// No answer within the time that the caller gave.
+    /// No response arrived within the caller's timeout.
     #[error("no answer within {millis} ms")]
     Timeout {
-        /// The time given.
+        /// The timeout in milliseconds.
         millis: u128,
     },
     /// A setting that cannot be used.
@@ -108,13 +110,14 @@ pub enum Error {
     Config {
         /// The environment variable or field.
         name: &'static str,
-        /// What is wrong with it.
+        /// What is wrong with the value.
         reason: String,
     },
 }
 
 impl Error {
-    /// A stable word for programs; for what the service said, the service's own.
+    /// Returns the stable error code. For errors reported by the service, this is the service's own
+    /// code.
     pub fn code(&self) -> &str {
         match self {
             Self::InvalidSession { .. } => "invalid_session_id",

@@ -1,6 +1,6 @@
-//! The words that name a call: on the wire, in the spool, in errors.
+//! The record kinds and their names on the wire, in the spool and in errors.
 
-/// What a record does to its session. The number is what the spool keeps: never change one, only add.
+/// What a record does to its session. The spool stores the number: never change one, only add.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -15,7 +15,7 @@ pub(crate) enum Kind {
     Finalize = 9,
     Reopen = 10,
     CreateSession = 11,
-    /// Says what the spool lost: an action that no caller has logged.
+    /// Reports what the spool lost: an action that the library writes itself.
     Gap = 12,
 }
 
@@ -35,7 +35,7 @@ impl Kind {
         Self::Gap,
     ];
 
-    /// The `type` of its line in a batch; `create_session` has a route of its own.
+    /// Returns the `type` of the record's batch line. `create_session` has a route of its own.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Action | Self::Gap => "action",

@@ -1,9 +1,11 @@
-//! Records what an agent does into the flight recorder: never lost, never in the way.
+//! Records what an agent does in the flight recorder, without losing records and without slowing
+//! the agent.
 //!
-//! A call writes one record into the spool, a file of this process's own, and returns in about two microseconds. One
-//! background thread delivers the spool in order and exactly once, whatever happens to the service, the network or
-//! this process. Awaiting a call waits until the service has it; when the service can't be reached, the answer
-//! is `{"success":true,"queued":true}`, and the record is delivered later, by this process or the next.
+//! A call appends one record to the spool, a file that belongs to this process, and returns in
+//! about two microseconds. One background thread delivers the spool in order and exactly once,
+//! whatever happens to the service, the network or this process. Awaiting a call waits until the
+//! service has the record. If the service can't be reached, the answer is
+//! `{"success":true,"queued":true}`, and this process or the next one delivers the record later.
 //!
 //! ```no_run
 //! use hook_agent::HookAgent;
@@ -18,7 +20,8 @@
 //! # Ok::<(), hook_agent::Error>(())
 //! ```
 //!
-//! Floors, each knowing only those below: [`client`] → delivery → spool | transport → config, error.
+//! Module layers, each depending only on those below: [`client`] → delivery → spool | transport →
+//! config, error.
 
 mod claude_code;
 pub mod cli;
@@ -41,7 +44,7 @@ pub use redaction::RuleFile;
 pub use token::Token;
 pub use transport::ServiceUrl;
 
-/// The README's examples, so that they are compiled and run with the tests.
+/// Compiles and runs the README's examples with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

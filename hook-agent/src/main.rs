@@ -1,4 +1,4 @@
-//! The `hook-agent` command; `hook-agent --help` tells what it does.
+//! The `hook-agent` command; `hook-agent --help` describes it.
 
 use std::process::ExitCode;
 

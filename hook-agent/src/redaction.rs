@@ -1,8 +1,11 @@
-//! Secrets leave a record before it reaches the spool, so that none is ever on this machine's disk because of us.
+//! Replaces secrets in a record before it reaches the spool, so that this library never writes a
+//! secret to the local disk.
 //!
-//! The tags' key is `redaction.key` in the spool directory, made at the first find, for its owner alone: the same
-//! secret has the same tag for all agents that share the directory. Where no directory can be written it lives as
-//! long as the process. The service leaves these tags as they are; its own come from a key of its own.
+//! The key of the placeholders is `redaction.key` in the spool directory. It is created when the
+//! first secret is found, readable only by its owner. All agents that share the directory therefore
+//! use the same placeholder for the same secret. If no directory can be written, the key lives only
+//! as long as the process. The service does not change these placeholders; it makes its own with a
+//! key of its own.
 
 use std::borrow::Cow;
 use std::fs::OpenOptions;
@@ -19,7 +22,7 @@ use crate::{Config, Error};
 
 const KEY_FILE: &str = "redaction.key";
 
-/// Forms of secrets that are known to no one else, as their file had them when it was read.
+/// Custom secret patterns, as the file contained them when it was read.
 #[derive(Clone)]
 pub struct RuleFile {
     path: PathBuf,
@@ -27,7 +30,7 @@ pub struct RuleFile {
 }
 
 impl RuleFile {
-    /// Reads a file of rules: JSON if its name ends so, else TOML.
+    /// Reads a rule file: JSON if its name ends in that, else TOML.
     pub fn read(path: PathBuf) -> Result<Self, Error> {
         let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
         let rules = Rules::parse(&path, &text).map_err(|error| unusable(&path, &error))?;
@@ -45,12 +48,13 @@ fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Error {
     Error::Config { name: "HOOK_AGENT_REDACTION_RULES", reason: format!("`{}`: {why}", path.display()) }
 }
 
-/// Takes secrets out of what is about to be spooled.
+/// Removes secrets from records before they are spooled.
 pub(crate) struct Redaction {
     on: bool,
     dirs: Vec<PathBuf>,
     rules: Option<Arc<Rules>>,
-    /// Made at the first find; with rules of one's own, at the first record. No lock, which a `fork` at the wrong moment would leave locked.
+    /// Created when the first secret is found; with custom rules, at the first record. An atomic
+    /// instead of a lock: a `fork` at the wrong moment would leave a lock locked in the child.
     redactor: ArcSwapOption<Redactor>,
 }
 
@@ -67,7 +71,7 @@ impl Redaction {
         }
     }
 
-    /// A JSON document without its secrets; `None`: it has none.
+    /// Returns the JSON document with its secrets replaced, or `None` if it contains none.
     pub(crate) fn json(&self, document: &[u8]) -> Option<Vec<u8>> {
         if !self.on || self.rules.is_none() && !is_suspicious(document) {
             return None;
@@ -75,7 +79,8 @@ impl Redaction {
         self.redactor().json(document).redacted
     }
 
-    /// A text that should be JSON.
+    /// Like [`json`](Self::json), for a text that should be JSON; returns the text unchanged if it
+    /// contains no secrets.
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
         let clean = self.json(text.as_bytes()).and_then(|clean| String::from_utf8(clean).ok());
         clean.map_or(Cow::Borrowed(text), Cow::Owned)
@@ -88,7 +93,8 @@ impl Redaction {
         let made = self.dirs.iter().find_map(|dir| read_or_make(dir).ok());
         let rules = self.rules.clone().unwrap_or_default();
         let redactor = Arc::new(Redactor::with_rules(made.unwrap_or_else(draw), rules));
-        // Another thread may have been quicker; where the key is in memory alone, its key counts.
+        // Another thread may have stored its redactor first. Use that one: its key differs from
+        // ours if keys are only in memory.
         let before = self.redactor.compare_and_swap(&None::<Arc<Redactor>>, Some(Arc::clone(&redactor)));
         before.as_ref().map_or(redactor, Arc::clone)
     }
@@ -98,7 +104,8 @@ fn draw() -> Key {
     Key::new(uuid::Uuid::new_v4().into_bytes())
 }
 
-/// The directory's key. Of several processes that make one at the same time the first one's stays.
+/// Returns the directory's key. If several processes create one at the same time, the first one
+/// stays.
 fn read_or_make(dir: &Path) -> io::Result<Key> {
     let path = dir.join(KEY_FILE);
     make_trusted(dir)?;
@@ -109,10 +116,11 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
     if let Some(key) = read()? {
         return Ok(key);
     }
-    // What a damaged file holds is kept, and the directory gets a key that stays, instead of one in every process.
+    // Keep the damaged file under another name and give the directory a new lasting key. Otherwise
+    // each process would use a key of its own.
     let aside = dir.join(format!("{KEY_FILE}.damaged.{}", uuid::Uuid::new_v4().simple()));
     std::fs::rename(&path, &aside)?;
-    // Another process may have replaced it since it was read: that one's key goes back.
+    // Another process may have replaced the damaged file since it was read: put that key back.
     if Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&aside)?)).is_some() {
         link(&aside, &path)?;
     }
@@ -120,14 +128,14 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
     read()?.ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
-/// Makes the key; if another process was quicker, its key stays.
+/// Creates the key file. If another process was faster, its key stays.
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
     writeln!(file, "{}", draw().to_hex()).and_then(|()| link(&spare, path))
 }
 
-/// Moves a key to its place; one that is there already stays.
+/// Moves a key file to its final name. A file that already has this name stays.
 fn link(from: &Path, path: &Path) -> io::Result<()> {
     let linked = std::fs::hard_link(from, path);
     std::fs::remove_file(from)?;

@@ -1,13 +1,14 @@
 //! Locks that survive a `fork` of the process.
 //!
-//! The standard library's, as each is a word of its own: quicker ones keep a table for the whole process, which a
-//! fork may catch locked. A panic under a lock does not poison it: what is guarded here is whole between any two
-//! statements, and a panicking callback must not take the recorder with it.
+//! These are the standard library's locks, because each is a single word. Faster locks keep a table
+//! for the whole process, which a fork may catch in a locked state. A panic under a lock does not
+//! poison it: the guarded data is consistent between any two statements, and a panicking callback
+//! must not disable the recorder.
 
 use std::sync::{MutexGuard, PoisonError, TryLockError};
 use std::time::Instant;
 
-/// A lock without poison.
+/// A mutex without poisoning.
 #[derive(Debug, Default)]
 pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
 
@@ -29,7 +30,7 @@ impl<T> Mutex<T> {
     }
 }
 
-/// Its condition.
+/// The condition variable for [`Mutex`].
 #[derive(Debug, Default)]
 pub(crate) struct Condvar(std::sync::Condvar);
 
@@ -42,7 +43,7 @@ impl Condvar {
         self.0.notify_all();
     }
 
-    /// Waits to be notified or for the moment to come; true if it came.
+    /// Waits until notified or until the given time; returns true if the time came.
     pub(crate) fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,

@@ -1,8 +1,9 @@
-//! The credential: a key or session token of the service's, which nothing but a request's header ever shows.
+//! The credential: an API key or session token of the service, which appears nowhere but in a
+//! request's header.
 
 use std::fmt;
 
-/// What is sent as `Authorization: Bearer …`.
+/// The token sent as `Authorization: Bearer …`.
 ///
 /// ```
 /// let token = hook_agent::Token::from(" ssk_secret\n");
@@ -13,18 +14,18 @@ use std::fmt;
 pub struct Token(String);
 
 impl Token {
-    /// The text itself.
+    /// Returns the token's text.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether a header can bear it.
+    /// Returns whether the token can be sent in a header.
     pub(crate) fn fits_a_header(&self) -> bool {
         !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_graphic())
     }
 }
 
-/// Without the blanks and line ends that files and shells leave around it.
+/// Trims the blanks and line ends that files and shells leave around a token.
 impl From<&str> for Token {
     fn from(text: &str) -> Self {
         Self(text.trim().to_owned())

@@ -1,4 +1,4 @@
-//! One record in the making: the call, and its JSON with the payload spliced in as it came.
+//! A record before it is framed: the call, and its JSON with the payload spliced in unchanged.
 
 use serde_json::{Map, Value};
 
@@ -11,17 +11,17 @@ pub(super) struct Draft<'a> {
     pub json: String,
 }
 
-/// What every record of one hook has in common.
+/// What all records of one hook have in common.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stamp<'a> {
-    /// RFC 3339, when the hook started.
+    /// When the hook started, in RFC 3339.
     pub at: &'a str,
-    /// The payload as it came.
+    /// The payload, unchanged.
     pub raw: &'a str,
 }
 
 impl Stamp<'_> {
-    /// A log record: the time, the fields that are there, the payload.
+    /// Returns a log record: the time, the non-null fields, the payload.
     pub(super) fn record<'c>(&self, call: Call<'c>, fields: Value) -> Draft<'c> {
         let mut all = Map::from_iter([("timestamp".to_owned(), self.at.into())]);
         all.extend(present(fields));
@@ -35,7 +35,7 @@ impl Stamp<'_> {
 }
 
 impl<'a> Draft<'a> {
-    /// What is no log record: the fields that are there.
+    /// Returns a record that is not a log record: only the non-null fields.
     pub(super) fn of(call: Call<'a>, fields: Value) -> Self {
         Self { call, json: Value::Object(present(fields)).to_string() }
     }

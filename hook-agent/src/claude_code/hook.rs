@@ -1,4 +1,5 @@
-//! One hook from its start to its end: read, stamp, map, append, deliver for a moment. The only place with effects.
+//! Runs one hook: read, stamp, map, append, deliver for a limited time. The only module with side
+//! effects.
 
 use std::borrow::Cow;
 use std::io;
@@ -22,25 +23,26 @@ use crate::redaction::Redaction;
 use crate::spool::{Held, Limits, SharedFolder, Spool, check_trust};
 use crate::{Config, Error, transport};
 
-/// `SessionEnd` has 1.5 seconds, after which Claude Code kills the hook.
+/// The delivery time of the last hook. `SessionEnd` has 1.5 seconds, after which Claude Code kills
+/// the hook.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// So often records are made again because other hooks came in between.
+/// How many times records are made without holding the folder, if other hooks interfere.
 const ATTEMPTS: usize = 4;
-/// A large payload gets a millisecond more for every so many bytes.
+/// A large payload gets one more millisecond of delivery time per this many bytes.
 const BYTES_A_MILLISECOND: usize = 64 * 1024;
-/// Of a payload that is larger than the service takes, so much is kept.
+/// How many bytes are kept of a payload that is larger than the service accepts.
 const KEPT_OF_TOO_LARGE: usize = 64 * 1024;
 /// Room for the fields around a payload.
 const FIELDS: usize = 192 * 1024;
-/// What is read at most; far more than an event may have.
+/// The most bytes that are read; far more than the limit of an event.
 const MAX_INPUT: usize = 64 * 1024 * 1024;
 
-/// What one hook needs to know.
+/// The inputs of one hook.
 pub(crate) struct Hook {
     pub config: Config,
-    /// What is remembered from hook to hook is screened as well as what is recorded.
+    /// Also applied to the state that is kept between hooks.
     pub redaction: Redaction,
-    /// How long delivery may take, when the payload is small and the run goes on.
+    /// How long delivery may take if the payload is small and the run goes on.
     pub wait: Duration,
     pub started: Instant,
 }
@@ -48,11 +50,12 @@ pub(crate) struct Hook {
 /// Why a hook's records are not in the spool, or not all of them.
 struct Unkept {
     reason: String,
-    /// Those that are not, if some may be: what is in the spool is delivered from there, and must not go another way too.
+    /// The records that are not in the spool, if only some are missing. The others are delivered
+    /// from there and must not be sent another way too.
     left: Option<Vec<Vec<u8>>>,
 }
 
-/// The records of a hook, and what is remembered before and after it.
+/// The records of a hook, and the state before and after it.
 struct Made {
     before: Run,
     run: Run,
@@ -60,13 +63,14 @@ struct Made {
 }
 
 impl From<io::Error> for Unkept {
-    /// Nothing was written.
+    /// An I/O error before anything was written.
     fn from(error: io::Error) -> Self {
         Self { reason: error.to_string(), left: None }
     }
 }
 
-/// Notes in this place that the hook was called in a way that it does not know, or with settings that can't be read.
+/// Notes in the folder's log that a hook was called with unknown arguments, or with settings that
+/// can't be read.
 pub(crate) fn unreadable_call(config: &Config, what: &str) {
     if let Some(folder) = open_folder(config) {
         note(&folder.path, what);
@@ -74,7 +78,7 @@ pub(crate) fn unreadable_call(config: &Config, what: &str) {
 }
 
 impl Hook {
-    /// Records what stands on the standard input. Trouble is noted, never raised.
+    /// Records the hook on standard input. Errors are noted, never raised.
     pub(crate) fn run(&self) {
         let at = format!("{:.3}", jiff::Timestamp::now());
         let (input, read) = read_object(&mut io::stdin().lock(), MAX_INPUT);
@@ -110,8 +114,9 @@ impl Hook {
         self.record(folder.as_ref(), &session, &payload, &scene);
     }
 
-    /// The model that answered, where a turn ends. A run that is killed has no end: its calls tell, until one has found
-    /// the answer in the transcript, which Claude Code writes up to a tenth of a second later.
+    /// Returns the model that answered, at the end of a turn. A run that is killed has no such end,
+    /// so its tool calls look for the model too, until one finds it in the transcript, which Claude
+    /// Code writes up to a tenth of a second after the answer.
     fn model(&self, folder: Option<&SharedFolder>, payload: &Payload<'_>, known: &Run) -> Option<String> {
         let is_asked = match Meaning::of(&payload.hook_event_name) {
             Meaning::Stop | Meaning::SessionEnd => true,
@@ -135,7 +140,7 @@ impl Hook {
         })
     }
 
-    /// `SESSION_ID`, or Claude Code's own.
+    /// Returns `SESSION_ID`, or else Claude Code's own session id.
     fn session(&self, payload: &Payload<'_>, folder: Option<&SharedFolder>) -> Option<String> {
         let named = self.config.session_id.as_deref();
         if let Some(Err(error)) = named.map(check_session) {
@@ -169,7 +174,7 @@ impl Hook {
         }
     }
 
-    /// Appends the records, and what is to be remembered.
+    /// Appends the records, and saves the state.
     fn keep(
         &self,
         folder: &SharedFolder,
@@ -192,9 +197,10 @@ impl Hook {
         Ok(())
     }
 
-    /// The records, by what is remembered, and the folder held. Making records of a large payload takes milliseconds,
-    /// for which nobody else is to wait: what is remembered is read before, and read again once the folder is held. Only
-    /// where other hooks of the session came in between each time are they made while the others wait.
+    /// Makes the records from the saved state, and holds the folder. Making records of a large
+    /// payload takes milliseconds, and no other process should wait for that. So the state is read
+    /// before, and again once the folder is held. Only if other hooks of the session changed it
+    /// each time are the records made while the others wait.
     fn remembering<'f>(
         &self,
         folder: &'f SharedFolder,
@@ -248,8 +254,8 @@ impl Hook {
         }
     }
 
-    /// Without room in a spool the records go straight to the service; if it does not take them, why, and how many of the
-    /// last are lost.
+    /// Sends the records directly to the service when the spool has no room. On failure returns the
+    /// error, and how many of the last records are lost.
     fn pass_by(&self, frames: &[Vec<u8>]) -> Result<(), (Error, usize)> {
         let mut left = frames.len();
         self.send_straight(frames, &mut left).map_err(|error| (error, left))
@@ -277,7 +283,7 @@ impl Hook {
         Ok(())
     }
 
-    /// Has the session's log tell what is lost.
+    /// Reports the lost records in the session's log.
     fn lose(&self, folder: Option<&SharedFolder>, frames: &[Vec<u8>]) {
         let Some(folder) = folder else { return };
         match folder.hold().and_then(|held| held.open(self.limits(false))) {
@@ -303,7 +309,7 @@ fn open_folder(config: &Config) -> Option<SharedFolder> {
     config.spool_dirs.iter().find_map(|dir| SharedFolder::open(dir, config.service.as_str()).ok())
 }
 
-/// The payload, or what is kept of one that no event has room for.
+/// Returns the payload, or the parts that are kept if it is too large for an event.
 fn bounded(raw: &str) -> Cow<'_, str> {
     if raw.len() <= MAX_EVENT_BYTES - FIELDS {
         return Cow::Borrowed(raw);
@@ -321,7 +327,7 @@ fn bounded(raw: &str) -> Cow<'_, str> {
     Cow::Owned(kept.to_string())
 }
 
-/// What is no JSON is kept as text.
+/// Wraps a payload that is not JSON as text.
 fn unreadable(raw: &str) -> Cow<'static, str> {
     Cow::Owned(serde_json::json!({"unreadable": start(raw), "bytes": raw.len()}).to_string())
 }
@@ -334,7 +340,8 @@ fn start(raw: &str) -> &str {
     &raw[..end]
 }
 
-/// The note beside the agent's transcript. Claude Code writes it after `SubagentStart`; older versions write none.
+/// Reads the note beside the agent's transcript. Claude Code writes it after `SubagentStart`; older
+/// versions do not write it.
 fn agent_note(payload: &Payload<'_>) -> AgentNote {
     let stop = Meaning::of(&payload.hook_event_name) == Meaning::AgentStop;
     let (true, Some(agent), Some(transcript)) = (stop, payload.agent(), payload.transcript_path.as_deref())

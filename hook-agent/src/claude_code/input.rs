@@ -1,11 +1,12 @@
-//! Reading the payload: up to the end of one JSON value, even if the pipe stays open, and as text that every reader takes.
+//! Reads the payload up to the end of one JSON value, even if the pipe stays open, and turns it
+//! into text that every JSON parser accepts.
 
 use std::io::{self, Read};
 
-/// How much is read at once.
+/// The most bytes per read.
 const CHUNK: usize = 64 * 1024;
 
-/// Reads until one whole JSON object is there, or the input ends, or `most` bytes came.
+/// Reads until one whole JSON object has arrived, the input ends, or `most` bytes were read.
 pub(super) fn read_object(input: &mut impl Read, most: usize) -> (Vec<u8>, io::Result<()>) {
     let (mut bytes, mut scan) = (Vec::new(), Scan::default());
     let mut chunk = vec![0; CHUNK];
@@ -22,7 +23,7 @@ pub(super) fn read_object(input: &mut impl Read, most: usize) -> (Vec<u8>, io::R
     }
 }
 
-/// Where in an object the bytes so far end.
+/// Tracks where in a JSON object the bytes so far end.
 #[derive(Debug, Default)]
 struct Scan {
     depth: usize,
@@ -31,7 +32,8 @@ struct Scan {
 }
 
 impl Scan {
-    /// Whether the object ends with these bytes. Anything but an object or array has no end of its own.
+    /// Returns whether the object ends within these bytes. Only objects and arrays have a
+    /// recognizable end.
     fn is_whole(&mut self, bytes: &[u8]) -> bool {
         for byte in bytes {
             match byte {
@@ -49,8 +51,9 @@ impl Scan {
     }
 }
 
-/// The bytes as text: without a byte order mark, and with U+FFFD for what is no character, be it written as bytes or as
-/// half an escaped surrogate pair. Most readers of JSON refuse the whole document for one of these.
+/// Returns the bytes as text, without a byte order mark. Replaces invalid characters by U+FFFD,
+/// both invalid bytes and unpaired escaped surrogates: most JSON parsers refuse the whole document
+/// for one of these.
 pub(super) fn text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let text = text.trim_start_matches('\u{feff}').trim();
@@ -76,7 +79,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
     whole
 }
 
-/// The code unit of an escape that a text begins with.
+/// Returns the code unit of a `\u` escape at the start of the text.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
     digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
@@ -86,7 +89,7 @@ fn unit(text: &str) -> Option<u16> {
 mod tests {
     use super::*;
 
-    /// Gives one byte at a time, and panics where the pipe would stay open.
+    /// Returns one byte at a time, and panics where the pipe would stay open.
     struct Open<'a>(&'a [u8]);
 
     impl Read for Open<'_> {

@@ -1,4 +1,5 @@
-//! Changing the settings file: read, changed, replaced whole; untouched when there is nothing to change.
+//! Changes the settings file: reads it, changes it, and replaces it whole. Leaves it untouched if
+//! nothing has to change.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,36 +12,38 @@ use serde_json::{Map, Value};
 
 use super::settings::{put_in, take_out};
 
-/// Whose settings.
+/// Whose settings to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
     /// `.claude/settings.json` in the working directory.
     Project,
-    /// `~/.claude/settings.json`, or in `$CLAUDE_CONFIG_DIR`.
+    /// `~/.claude/settings.json`, or `settings.json` in `$CLAUDE_CONFIG_DIR`.
     User,
 }
 
-/// What was done, or would be.
+/// The result of a change, or of a dry run.
 #[derive(Debug)]
 pub(crate) struct Done {
     pub path: PathBuf,
     pub changed: bool,
-    /// The file as it is now, or would be; `None`: it is removed, as there was nothing else in it.
+    /// The new content of the file, or `None` if the file is removed because nothing else was in
+    /// it.
     pub text: Option<String>,
 }
 
-/// What is in the way.
+/// Why the settings could not be changed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstallError {
     /// The file can't be read or replaced.
     #[error("`{}`: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
-    /// The file is not JSON as Claude Code reads it. It was left as it is.
+    /// The file is not JSON that Claude Code can read. It was not changed.
     #[error("`{}` is left as it is: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
 }
 
-/// What hooks are to call: this program, by the path under which a shell finds it, if it does, as that outlives an update.
+/// Returns the path of this program for hooks to call. If a shell finds this program in `PATH`,
+/// returns that path, because it stays valid after an update.
 pub(crate) fn program() -> io::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
@@ -50,7 +53,8 @@ pub(crate) fn program() -> io::Result<PathBuf> {
     Ok(std::env::split_paths(&path).map(|folder| folder.join("hook-agent")).find(is_this).unwrap_or(this))
 }
 
-/// Puts hooks that call `program` in, or takes them out without one; with `dry` nothing is written.
+/// Adds hooks that call `program`, or removes them if `program` is `None`. With `dry`, writes
+/// nothing.
 pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result<Done, InstallError> {
     let given = folder.join("settings.json");
     let path = target(&given);
@@ -92,12 +96,13 @@ pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result
     Ok(Done { path, changed, text })
 }
 
-/// Marks a text as UTF-8, which some editors do.
+/// The byte order mark, which some editors put before UTF-8 text.
 const BOM: &str = "\u{feff}";
-/// So many links in a row are followed.
+/// The most symbolic links in a row that are followed.
 const LINKS: usize = 40;
 
-/// The file that a path means, if only in the end: the links stay, and what they lead to may be missing yet.
+/// Returns the file that a path finally refers to. Links are followed, not replaced; their target
+/// need not exist yet.
 fn target(path: &Path) -> PathBuf {
     let mut path = path.to_owned();
     for _ in 0..LINKS {
@@ -109,7 +114,7 @@ fn target(path: &Path) -> PathBuf {
     path.canonicalize().unwrap_or(path)
 }
 
-/// Strict, as Claude Code reads it; what is only blank is an empty document.
+/// Parses the text as strictly as Claude Code does. Blank text is an empty document.
 fn parse(text: &str) -> Result<CstRootNode, String> {
     if !text.trim().is_empty() {
         serde_json::from_str::<Map<String, Value>>(text).map_err(|error| error.to_string())?;
@@ -117,7 +122,8 @@ fn parse(text: &str) -> Result<CstRootNode, String> {
     CstRootNode::parse(text, &ParseOptions::default()).map_err(|error| error.to_string())
 }
 
-/// A new file beside it, synced, takes its place and its mode.
+/// Writes a new file beside the old one, with the old one's mode, syncs it, and renames it over the
+/// old one.
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
@@ -132,7 +138,7 @@ fn replace(path: &Path, text: &str) -> io::Result<()> {
         );
     let replaced = written.and_then(|()| std::fs::rename(&spare, path));
     if replaced.is_err() {
-        // The first error is the one to tell.
+        // Report the first error, not one of the cleanup.
         let _ = std::fs::remove_file(&spare);
     }
     replaced.and_then(|()| File::open(folder)?.sync_all())
@@ -201,7 +207,7 @@ mod tests {
         );
     }
 
-    /// With a program that is there.
+    /// Adds hooks that call an existing program.
     fn put_in(dir: &tempfile::TempDir, dry: bool) -> Done {
         let program = dir.path().join("hook-agent");
         std::fs::write(&program, "").unwrap();

@@ -1,4 +1,5 @@
-//! Which hook becomes what. Pure: the payload, what is remembered and the agent's note in, records out.
+//! Maps each hook to records. Pure: takes the payload, the saved state and the agent's note,
+//! returns records.
 
 use serde_json::json;
 
@@ -9,31 +10,31 @@ use super::process::Caller;
 use super::run::{OpenCall, Run};
 use crate::Call;
 
-/// A whole text is in the payload; beside it stands so much.
+/// The length of a text field beside the payload. The whole text is in the payload.
 const MAX_CONTENT: usize = 16 * 1024;
 const MAX_ERROR: usize = 2 * 1024;
 
-/// What the mapping goes by, besides the payload.
+/// The inputs of the mapping besides the payload.
 #[derive(Debug)]
 pub(super) struct Scene<'a> {
     pub stamp: Stamp<'a>,
-    /// Whose session it is, when it has to be made.
+    /// The owner of the session, if it has to be created.
     pub user: &'a str,
-    /// The session is named by `SESSION_ID`: it spans several of Claude Code's.
+    /// Whether `SESSION_ID` names the session, which then spans several of Claude Code's sessions.
     pub named: bool,
     pub note: AgentNote,
-    /// The process that runs the session, where it begins.
+    /// The process that runs the session, set where the session begins.
     pub caller: Option<Caller>,
-    /// The process that ran the session before has ended.
+    /// Whether the process that ran the session before has ended.
     pub is_left: bool,
-    /// The model of the last answer, where a turn ends, or at a call while none is known.
+    /// The model of the last answer, set at the end of a turn, or at a call while none is known.
     pub model: Option<String>,
 }
 
-/// The records of one hook, in order.
+/// Returns the records of one hook, in order.
 pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let meaning = Meaning::of(&payload.hook_event_name);
-    // A fork announces itself under the id of the session that it goes on from, which stays as it is.
+    // A fork starts with the id of the session that it continues. That session must not change.
     if meaning == Meaning::SessionStart && forks(payload, scene) && !scene.named {
         return vec![other(payload, scene.stamp)];
     }
@@ -44,7 +45,7 @@ pub(super) fn map<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run
     let told = payload.model.as_ref().or(scene.model.as_ref());
     if let Some(model) = told.filter(|model| run.model.as_ref() != Some(model)) {
         run.model = Some(model.clone());
-        // Before the end, if this is it.
+        // Before the end of the session, if this hook is the end.
         let at = drafts.iter().position(|draft| matches!(draft.call, Call::Finalize)).unwrap_or(drafts.len());
         drafts.insert(at, Draft::of(Call::MetadataUpdate, json!({"model": model})));
     }
@@ -74,8 +75,9 @@ fn records<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Ve
     }
 }
 
-/// Compaction starts nothing: the session goes on. Everything else (a start, `/clear`, a resume) makes the session
-/// where there is none and opens it again where it had ended; both change nothing else.
+/// Handles the start of a session. Compaction starts nothing: the session goes on. Any other source
+/// (startup, `/clear`, resume) creates the session if it does not exist, and reopens it if it had
+/// ended; neither call changes anything else.
 fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let action = other(payload, scene.stamp);
     if payload.source.as_deref() == Some("compact") {
@@ -93,14 +95,15 @@ fn session_start<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run)
     drafts
 }
 
-/// Whether the session is resumed only for another one to go on from it.
+/// Returns whether the session is resumed only to be continued under another id.
 fn forks(payload: &Payload<'_>, scene: &Scene<'_>) -> bool {
     let is_resumed = payload.source.as_deref() == Some("resume");
     is_resumed && scene.caller.as_ref().is_some_and(|caller| caller.forks(&payload.session_id))
 }
 
-/// Makes the session where there is none, and has its state name Claude Code's session and process. That is for the
-/// session's start, or for the first hook of one that no start has told of: a fork, or a run that got its hooks later.
+/// Creates the session if it does not exist, and stores Claude Code's session and process in its
+/// state. Called at the session's start, or at the first hook of a session without a start hook: a
+/// fork, or a run whose hooks were installed later.
 fn begin<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let process = scene.caller.as_ref().map(|caller| caller.process.clone());
     (run.begun, run.process) = (true, process.clone());
@@ -131,8 +134,8 @@ fn begin<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<
     ]
 }
 
-/// `SESSION_ID` names a run that may be several of Claude Code's sessions: one that makes way for the next is not
-/// the end of it.
+/// Handles the end of a session. A session named by `SESSION_ID` may span several of Claude Code's
+/// sessions; it does not end when one of them is replaced by the next.
 fn session_end<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let is_interrupted = run.prompted || !run.open.is_empty();
     let mut drafts = interrupted(payload, scene.stamp, run, |_| true);
@@ -152,8 +155,8 @@ fn session_end<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -
     drafts
 }
 
-/// Claude Code tells nothing of a turn that its user broke off: it shows by the calls that are open when the next
-/// prompt comes. Those of agents in the background may go on.
+/// Handles a prompt. Claude Code has no hook for a turn that the user interrupted: the calls still
+/// open at the next prompt show it. Calls of background agents may go on.
 fn prompt<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     let mut drafts = interrupted(payload, stamp, run, |call| call.agent.is_none());
     run.prompted = true;
@@ -161,7 +164,7 @@ fn prompt<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<
     drafts
 }
 
-/// The results of calls that will get none any more.
+/// Returns results for calls that will never get one.
 fn interrupted<'a>(
     payload: &Payload<'_>,
     stamp: Stamp<'_>,
@@ -176,7 +179,7 @@ fn interrupted<'a>(
     ended.into_iter().map(result).collect()
 }
 
-/// The result of a call that no hook of its own tells of.
+/// Returns the result of a call that got no result hook.
 fn result_without_hook<'a>(
     payload: &Payload<'_>,
     stamp: Stamp<'_>,
@@ -221,8 +224,8 @@ fn tool_call<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<
     vec![tool(payload, stamp, action_type(payload.tool_name.as_deref()), None)]
 }
 
-/// The one hook that tells of calls which were denied, or never begun because their input is not valid. What it says
-/// of the others is known by then.
+/// Handles a tool batch, the only hook that reports calls that were denied, or never started
+/// because their input was invalid. The results of all other calls are known before it.
 fn tool_batch<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     let mut drafts = Vec::new();
     for call in payload.tool_calls.iter().filter(|_| run.follows).collect::<Vec<_>>() {
@@ -273,7 +276,7 @@ fn tool<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, kind: &str, success: Option
     )
 }
 
-/// How a call came out, as its own hook says.
+/// Returns the status of a call, as its own hook reports it.
 fn status_of(payload: &Payload<'_>, success: Option<bool>) -> Option<&'static str> {
     match success? {
         true => Some("ok"),
@@ -282,7 +285,8 @@ fn status_of(payload: &Payload<'_>, success: Option<bool>) -> Option<&'static st
     }
 }
 
-/// The result of an `Agent` call is where its agent and its caller are known for certain, whatever the CLI's version.
+/// Handles a tool result. In every CLI version, the result of an `Agent` call identifies for
+/// certain the agent that it started and the agent that called it.
 fn tool_result<'a>(payload: &Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     if let Some(id) = &payload.tool_use_id {
         run.closed(id);
@@ -313,8 +317,8 @@ fn errors_of<'a>(errors: &[serde_json::Value]) -> Draft<'a> {
     Draft::of(Call::StateUpdate { if_version: None }, json!({"errors": errors}))
 }
 
-/// The hook does not tell which call started the agent, and guessing goes wrong when several start side by side. One
-/// that is known to run is not started once more.
+/// Handles an agent's start. The hook does not say which call started the agent, and guessing fails
+/// when several start in parallel. An agent known to be running is not started again.
 fn agent_start<'a>(payload: &'a Payload<'_>, stamp: Stamp<'_>, run: &mut Run) -> Vec<Draft<'a>> {
     let action = agent_action(payload, stamp, "subagent_start");
     let Some(agent) = payload.agent() else { return vec![action] };
@@ -329,8 +333,9 @@ fn spawned<'a>(payload: &'a Payload<'_>, agent: &str) -> Draft<'a> {
     Draft::of(Call::AgentSpawn, spawned)
 }
 
-/// By now the note is there that tells the call and the task. Claude Code's own helpers (compaction, titles) stop
-/// without having started; they have no type. One of which no start has come is made known by its end.
+/// Handles an agent's stop. By now the note with the call and the task exists. Claude Code's
+/// internal agents (compaction, titles) stop without a start; they have no type. An agent whose
+/// start was not seen is started here.
 fn agent_stop<'a>(payload: &'a Payload<'_>, scene: &Scene<'a>, run: &mut Run) -> Vec<Draft<'a>> {
     let action = agent_action(payload, scene.stamp, "subagent_stop");
     let typed = payload.agent_type.as_deref().is_some_and(|kind| !kind.is_empty());

@@ -28,7 +28,7 @@ fn mapped_as(raw: &str, run: &mut Run, named: bool, note: AgentNote) -> Vec<(Str
     map(&payload, &scene, run).iter().map(told).collect()
 }
 
-/// `kind:type` of each record.
+/// Returns `kind:type` of each record.
 fn names(records: &[(String, Value)]) -> String {
     let name = |(kind, data): &(String, Value)| match kind.as_str() {
         "Action" | "Response" => format!("{kind}:{}", data["type"].as_str().unwrap()),
@@ -209,14 +209,14 @@ fn what_is_not_known_is_an_action_with_its_payload() {
     }
 }
 
-/// A payload of session `s` with these fields.
+/// Returns a payload of session `s` with these fields.
 fn hook(event: &str, fields: &Value) -> String {
     let mut payload = json!({"hook_event_name": event, "session_id": "s"});
     payload.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     payload.to_string()
 }
 
-/// The records of several hooks, as `kind:type`, results with their call and status.
+/// Returns the records of several hooks as `kind:type`, results with their call and status.
 fn told(hooks: &[String]) -> Vec<String> {
     let mut run = Run::default();
     let mut told = Vec::new();
@@ -254,7 +254,7 @@ fn calls_without_a_result_of_their_own_get_one_once() {
     let end = hook("SessionEnd", &json!({"reason": "other"}));
     let start = hook("SessionStart", &json!({"source": "startup"}));
     for (hooks, wanted) in [
-        // Done, denied, not valid.
+        // Done, denied, invalid.
         (
             vec![&start, &prompt, &call("a"), &done("a"), &call("b"), &batch(&["a", "b", "c"]), &stop, &end],
             vec![
@@ -264,23 +264,23 @@ fn calls_without_a_result_of_their_own_get_one_once() {
                 "Finalize success",
             ],
         ),
-        // Told twice.
+        // Reported twice.
         (
             vec![&start, &call("b"), &batch(&["b"]), &batch(&["b"]), &stop, &end],
             vec!["Action:tool_error b denied", "Finalize success"],
         ),
-        // A signal in the middle of a tool, and of an answer.
+        // A signal in the middle of a tool call, and of an answer.
         (
             vec![&start, &prompt, &call("a"), &end],
             vec!["Action:tool_error a interrupted", "Finalize interrupted"],
         ),
         (vec![&start, &prompt, &end], vec!["Finalize interrupted"]),
-        // Broken off by the user, who goes on.
+        // Interrupted by the user, who goes on.
         (
             vec![&start, &prompt, &call("a"), &prompt, &stop, &end],
             vec!["Action:tool_error a interrupted", "Finalize success"],
         ),
-        // Nothing is made up of what was before it was recorded.
+        // Nothing is invented about calls from before recording began.
         (vec![&batch(&["a"]), &stop, &end], vec!["Finalize success"]),
         (vec![&start, &end], vec!["Finalize success"]),
         (
@@ -325,12 +325,12 @@ fn the_model_is_told_when_it_is_another_and_before_the_end() {
     assert_eq!(of(&end, None), "Action Finalize");
 }
 
-/// Called by a process of Claude Code with this command line.
+/// Returns a Claude Code process with this command line.
 fn called(line: &str) -> Caller {
     Caller { process: json!({"pid": 7}), words: line.split(' ').map(str::to_owned).collect() }
 }
 
-/// The records of a hook that was called by a process, whose predecessor has ended.
+/// Returns the records of a hook called by a process whose predecessor has ended.
 fn mapped_by(raw: &str, run: &mut Run, caller: &Caller, named: bool) -> Vec<(String, Value)> {
     let payload = Payload::parse(raw).unwrap();
     let (stamp, note, caller) = (Stamp { at: AT, raw }, AgentNote::default(), Some(caller.clone()));
@@ -342,7 +342,8 @@ fn mapped_by(raw: &str, run: &mut Run, caller: &Caller, named: bool) -> Vec<(Str
 
 const ORIGIN: &str = "1bbb8452-1055-45c8-a347-3e503ba932c3";
 
-/// What `--resume ORIGIN --fork-session` brings: the start under the origin's id, everything else under the fork's.
+/// Returns the hooks of `--resume ORIGIN --fork-session`: the start has the origin's id, everything
+/// else the fork's.
 fn fork() -> (Caller, String, String) {
     let caller = called(&format!("claude -p go --resume {ORIGIN} --fork-session"));
     let start =

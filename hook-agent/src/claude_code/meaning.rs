@@ -1,6 +1,6 @@
-//! The words: which event is which, and what a tool's call is called among the actions.
+//! Names: what each hook event means, and the action type of each tool's calls.
 
-/// What a hook is about.
+/// What a hook event means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Meaning {
     SessionStart,
@@ -15,12 +15,13 @@ pub(super) enum Meaning {
     AgentStart,
     AgentStop,
     SessionEnd,
-    /// Recorded as an action that is called like the event.
+    /// Recorded as an action named after the event.
     Other,
 }
 
-/// The events that Claude Code has and that a hook may listen to without changing anything. Left out are those whose
-/// hook does the work itself (`WorktreeCreate`, `WorktreeRemove`) or names files to watch (`FileChanged`).
+/// The Claude Code events that a hook can listen to without changing anything. Not included are
+/// events whose hook does the work itself (`WorktreeCreate`, `WorktreeRemove`) or names files to
+/// watch (`FileChanged`).
 pub(super) const EVENTS: [&str; 27] = [
     "SessionStart",
     "Setup",
@@ -70,18 +71,18 @@ impl Meaning {
         }
     }
 
-    /// Whether it goes by what is remembered of the session, or changes it.
+    /// Returns whether the event reads or changes the session's saved state.
     pub(super) fn remembers(self) -> bool {
         !matches!(self, Self::Message | Self::Other)
     }
 
-    /// Whether it adds to the session's errors.
+    /// Returns whether the event may add to the session's errors.
     pub(super) fn may_be_error(self) -> bool {
         matches!(self, Self::StopFailure | Self::ToolError | Self::ToolBatch)
     }
 }
 
-/// What the service counts a call of this tool as.
+/// Returns the action type by which the service counts a call of this tool.
 pub(super) fn action_type(tool: Option<&str>) -> &'static str {
     match tool.unwrap_or_default() {
         "Bash" => "bash_exec",
@@ -92,7 +93,7 @@ pub(super) fn action_type(tool: Option<&str>) -> &'static str {
     }
 }
 
-/// `PreCompact` as `pre_compact`.
+/// Converts an event name to snake case: `PreCompact` becomes `pre_compact`.
 pub(super) fn snake_case(event: &str) -> String {
     let mut name = String::new();
     for letter in event.chars().filter(char::is_ascii_alphanumeric) {

@@ -1,23 +1,26 @@
-//! Claude Code's hooks: from the JSON that it hands to a command to records of a session.
+//! Claude Code's hooks: turns the JSON passed to a hook command into records of a session.
 //!
-//! Every hook is a process of its own, several at once when agents work side by side, and its payload has neither a
-//! time nor an id. So [`hook`] stamps it when it starts, [`map`] says (purely) what it means, and the records go to
-//! the one [shared folder](crate::spool) of the service, where a lock puts them in a row. Delivery gets a bounded
-//! moment; what it does not finish, the next hook does, and the last one gets a second.
+//! Every hook is a process of its own. Several run at once when agents work in parallel, and a
+//! hook's payload has neither a time nor an id. So [`hook`] takes the time when it starts, [`map`]
+//! (pure) decides what the payload means, and the records go to the service's one [shared
+//! folder](crate::spool), where a lock orders them. Delivery gets a limited time; the next hook
+//! delivers what is left, and the last hook gets a second.
 //!
-//! **What is kept.** A record's own fields are what one looks for (`type`, `tool`, `toolUseId`, `agentId`,
-//! `durationMs`, `error` …); the payload stands behind them as it came, byte for byte, under `payload`.
-//! The environment is not stored: it holds secrets.
+//! **What is kept.** A record's own fields are those that users search for (`type`, `tool`,
+//! `toolUseId`, `agentId`, `durationMs`, `error` …). The payload follows them unchanged, byte for
+//! byte, under `payload`. The environment is not stored: it holds secrets.
 //!
-//! **Which session.** `SESSION_ID` if it is set, else the payload's `session_id`. Either way the latter is in every
-//! payload, and in the state under `claudeCode.sessionId`, for `claude --resume`.
+//! **Which session.** `SESSION_ID` if it is set, else the payload's `session_id`. In both cases the
+//! latter is in every payload, and in the state under `claudeCode.sessionId`, for `claude
+//! --resume`.
 //!
-//! **Pairs.** A call and its result are two actions with one `toolUseId`. The result bears `durationMs` as Claude Code
-//! measured it; where it tells none, the two stamps do. Nothing has to be remembered from one hook to the next for
-//! that. What is (errors so far, how the last turn ended) is in [`run`], and losing it loses no record.
+//! **Pairs.** A call and its result are two actions with the same `toolUseId`. The result has
+//! `durationMs` as measured by Claude Code; if Claude Code does not report it, the difference of
+//! the two timestamps serves. This needs no state between hooks. The state that is kept (errors so
+//! far, how the last turn ended) is in [`run`], and losing it loses no record.
 //!
-//! **Never in the way.** Nothing is printed, the exit code is 0; what went wrong is in the folder's
-//! `trouble.log` ([`trouble`]), which `hook-agent status` counts.
+//! **Not disturbing Claude Code.** A hook prints nothing and exits with 0. Errors are written to
+//! the folder's `trouble.log` ([`trouble`]), which `hook-agent status` counts.
 
 mod draft;
 mod hook;

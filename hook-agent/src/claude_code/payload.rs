@@ -1,4 +1,4 @@
-//! What is read of a payload. Large values are borrowed as they stand, never made into trees.
+//! Reads the fields of a payload. Large values are borrowed unchanged, never parsed into trees.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-/// The fields that mean something here; all others are in the raw text.
+/// The fields that are used here; all others are only in the raw text.
 #[derive(Debug, Default)]
 pub(super) struct Payload<'a> {
     pub hook_event_name: String,
@@ -31,7 +31,7 @@ pub(super) struct Payload<'a> {
     pub tool_use_id: Option<String>,
     pub tool_input: Option<&'a RawValue>,
     pub tool_response: Option<&'a RawValue>,
-    /// Of a `PostToolBatch`.
+    /// The calls of a `PostToolBatch`.
     pub tool_calls: Vec<BatchCall<'a>>,
 }
 
@@ -44,7 +44,8 @@ pub(super) struct BatchCall<'a> {
     pub response: Option<String>,
 }
 
-/// The fields of an object, each as it stands: one that is not what it should be spoils no other.
+/// The fields of an object, each as raw JSON: a field of an unexpected type does not affect the
+/// others.
 struct Fields<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Fields<'a> {
@@ -62,7 +63,7 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
-    /// A string; any other value is given as its JSON.
+    /// Returns a string; any other value is returned as its JSON text.
     fn text(&self, name: &str) -> Option<String> {
         let raw = self.raw(name)?.get();
         Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
@@ -70,7 +71,7 @@ impl<'a> Fields<'a> {
 }
 
 impl<'a> Payload<'a> {
-    /// Reads a JSON object, each field for itself.
+    /// Reads a JSON object, each field independently of the others.
     pub(super) fn parse(raw: &'a str) -> Result<Self, serde_json::Error> {
         if !raw.starts_with('{') {
             return Err(serde::de::Error::custom("not a JSON object"));
@@ -104,17 +105,17 @@ impl<'a> Payload<'a> {
         })
     }
 
-    /// The sub-agent that the hook is about or comes from.
+    /// Returns the sub-agent that the hook is about or comes from.
     pub(super) fn agent(&self) -> Option<&str> {
         self.agent_id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// A few words on what the tool is asked to do.
+    /// Returns a short description of the tool's input.
     pub(super) fn summary(&self) -> Option<String> {
         summary(self.tool_input?)
     }
 
-    /// The agent that a finished `Agent` call has started.
+    /// Returns the agent that a finished `Agent` call started.
     pub(super) fn started_agent(&self) -> Option<String> {
         let tool = self.tool_name.as_deref()?;
         let response = self.tool_response.filter(|_| matches!(tool, "Agent" | "Task"))?;
@@ -134,7 +135,7 @@ impl<'a> BatchCall<'a> {
     }
 }
 
-/// What a tool's input tells most with: its command, its file, its pattern.
+/// Returns the most informative field of a tool's input: its command, its file, its pattern.
 pub(super) fn summary(input: &RawValue) -> Option<String> {
     let fields = Fields::of(input.get()).ok()?;
     let telling =
@@ -148,7 +149,7 @@ struct Started {
     agent_id: Option<String>,
 }
 
-/// What Claude Code notes of a sub-agent beside its transcript.
+/// What Claude Code writes about a sub-agent beside its transcript.
 #[derive(Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct AgentNote {
@@ -157,7 +158,7 @@ pub(super) struct AgentNote {
     pub spawn_depth: Option<u64>,
 }
 
-/// The first characters of a text.
+/// Returns the first `most` characters of a text.
 pub(super) fn shortened(mut text: String, most: usize) -> String {
     if let Some((end, _)) = text.char_indices().nth(most) {
         text.truncate(end);

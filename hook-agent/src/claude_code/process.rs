@@ -1,37 +1,38 @@
-//! Which process a hook was called by, so that it can be told later whether that is still there: its number alone may be
-//! another's by then.
+//! Identifies the process that called a hook, so that a later hook can tell whether it still runs.
+//! A process id alone is not enough: it may have been reused.
 
 use serde_json::{Value, json};
 
-/// Shells between the agent and the hook are passed over.
+/// Shells between the agent and the hook, which are skipped.
 const SHELLS: [&str; 6] = ["sh", "bash", "dash", "zsh", "ash", "busybox"];
 
-/// The process of Claude Code that called a hook.
+/// The Claude Code process that called a hook.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Caller {
-    /// `pid`, `startTime` (clock ticks since the start of the system) and `bootId`.
+    /// `pid`, `startTime` (clock ticks since the system started) and `bootId`.
     pub process: Value,
-    /// The words that it was called with.
+    /// The process's command line.
     pub words: Vec<String>,
 }
 
 impl Caller {
-    /// Whether the process resumes this session only to go on in another one, with another id.
+    /// Returns whether the process resumes this session only to continue it under another id.
     pub(super) fn forks(&self, session: &str) -> bool {
         self.is_fork() && self.resumed().is_none_or(|resumed| resumed == session)
     }
 
-    /// The session that the process goes on from, under another id.
+    /// Returns the session that the process continues under another id.
     pub(super) fn origin(&self) -> Option<&str> {
         self.resumed().filter(|_| self.is_fork())
     }
 
-    /// Whether the process goes on from another session, under an id of its own.
+    /// Returns whether the process continues another session under an id of its own.
     pub(super) fn is_fork(&self) -> bool {
         self.words.iter().any(|word| word == "--fork-session")
     }
 
-    /// The session that the process was told to resume; a title that is searched for tells none.
+    /// Returns the session that the process was told to resume. `--resume` may also be given a
+    /// title to search for, which identifies no session.
     fn resumed(&self) -> Option<&str> {
         let value = self.words.iter().enumerate().find_map(|(at, word)| match word.as_str() {
             "--resume" | "-r" => self.words.get(at + 1).map(String::as_str),
@@ -41,7 +42,7 @@ impl Caller {
     }
 }
 
-/// `None` where there is no `/proc`.
+/// Returns the calling process, or `None` without `/proc`.
 pub(super) fn caller() -> Option<Caller> {
     let mut stat = Stat::of(std::os::unix::process::parent_id())?;
     while SHELLS.contains(&stat.name.as_str()) && stat.parent > 1 {
@@ -53,7 +54,7 @@ pub(super) fn caller() -> Option<Caller> {
     Some(Caller { process, words: words.collect() })
 }
 
-/// Whether a process, told as in [`Caller::process`], has certainly ended.
+/// Returns whether a process, given as in [`Caller::process`], has certainly ended.
 pub(super) fn has_ended(process: &Value) -> bool {
     let pid = process["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
     let (Some(pid), Some(boot)) = (pid, boot_id()) else { return false };
@@ -66,7 +67,7 @@ fn boot_id() -> Option<String> {
     Some(boot.trim().to_owned())
 }
 
-/// The user of this system that a hook runs as: by name, if it has one.
+/// Returns the name of the system user that the hook runs as, if it has one.
 pub(super) fn system_user() -> Option<String> {
     let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     named.filter(|name| !name.is_empty()).or_else(|| {
@@ -75,7 +76,7 @@ pub(super) fn system_user() -> Option<String> {
     })
 }
 
-/// The user with this number in `/etc/passwd`.
+/// Returns the user with this id in `/etc/passwd`.
 fn user_of(users: &str, uid: u32) -> Option<&str> {
     users.lines().find_map(|line| {
         let mut fields = line.split(':');
@@ -87,7 +88,7 @@ fn user_of(users: &str, uid: u32) -> Option<&str> {
 struct Stat {
     pid: u32,
     name: String,
-    /// Has ended, and waits for its parent to notice.
+    /// Whether the process has ended, but its parent has not noticed yet.
     is_zombie: bool,
     parent: u32,
     started: u64,
@@ -96,7 +97,7 @@ struct Stat {
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
         let text = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        // The name may hold anything, also blanks and brackets.
+        // The name may contain anything, including blanks and brackets.
         let (head, rest) = text.rsplit_once(')')?;
         let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
         Some(Self {

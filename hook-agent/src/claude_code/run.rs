@@ -1,11 +1,12 @@
-//! The little that is remembered from one hook of a session to the next: how its last turn ended, its errors, and which
-//! calls have no result yet.
+//! The state kept from one hook of a session to the next: how its last turn ended, its errors, and
+//! which calls have no result yet.
 //!
-//! A file a session, `runs/<session>.json` in the shared folder, replaced under the folder's append lock; the errors,
-//! which few hooks need and which may be long, in one of their own, `errors/<session>.json`. They outlive the run, as a
-//! resume goes on with it. Without them `finalize` knows no last message and nothing of an
-//! interruption, calls that were denied or cut off have no result, and the state's `errors` start again from none (each is an
-//! action as well).
+//! One file per session, `runs/<session>.json` in the shared folder, replaced under the folder's
+//! append lock. The errors, which few hooks need and which may be long, are in a separate file,
+//! `errors/<session>.json`. The files outlive the run, because a resumed session continues with
+//! them. Without them, `finalize` has no last message and does not report an interruption, calls
+//! that were denied or cut off have no result, and the state's `errors` start from none again (each
+//! error is also an action).
 
 use std::collections::VecDeque;
 use std::io;
@@ -18,41 +19,42 @@ use serde_json::Value;
 
 use crate::spool::private;
 
-/// The state keeps so many; all are in the actions.
+/// The most errors kept in the state; all errors are in the actions.
 const MAX_ERRORS: usize = 100;
-/// So many calls without a result are remembered, and so many that have theirs.
+/// The most calls that are remembered without a result, and with one.
 const MAX_OPEN: usize = 256;
 const MAX_CLOSED: usize = 256;
-/// So many agents are remembered; those that run longest.
+/// The most agents that are remembered; ended ones are removed first.
 const MAX_AGENTS: usize = 1024;
-/// A name of a call, tool or agent that is longer is not remembered.
+/// A longer name of a call, tool or agent is not remembered.
 const MAX_NAME: usize = 256;
-/// Files of sessions that have been silent for so long go when another one ends.
+/// When a session ends, files of sessions that were silent for this long are removed.
 const MAX_SILENCE: Duration = Duration::from_hours(30 * 24);
 
-/// One session's memory.
+/// The state of one session.
 #[derive(Debug, Default, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Run {
     pub failed: bool,
     pub message: Option<String>,
-    /// The model that was told last.
+    /// The last model that was recorded.
     pub model: Option<String>,
     #[serde(skip)]
     pub errors: Vec<Value>,
-    /// The session has been made, and its state names Claude Code's session.
+    /// Whether the session was created, and its state names Claude Code's session.
     pub begun: bool,
-    /// The process that runs the session, as far as it is known.
+    /// The process that runs the session, if known.
     pub process: Option<Value>,
-    /// It was there when the session's calls began: what it has nothing of was not called.
+    /// Whether recording began before the session's calls did: then a call that is not known here
+    /// did not happen.
     pub follows: bool,
-    /// A prompt has come, and no end of its turn.
+    /// Whether a prompt has come whose turn has not ended.
     pub prompted: bool,
     /// The calls without a result, oldest first.
     pub open: Vec<OpenCall>,
-    /// The calls that have theirs, the latest.
+    /// The latest calls that have a result.
     pub results: VecDeque<String>,
-    /// The agents that were started, the latest, and whether they run.
+    /// The latest agents that were started, and whether they are running.
     pub agents: Vec<(String, bool)>,
 }
 
@@ -66,7 +68,7 @@ pub(super) struct OpenCall {
 }
 
 impl Run {
-    /// Notes an error and returns all of them.
+    /// Adds an error and returns all of them.
     pub(super) fn add_error(&mut self, error: Value) -> &[Value] {
         self.errors.push(error);
         let surplus = self.errors.len().saturating_sub(MAX_ERRORS);
@@ -74,7 +76,7 @@ impl Run {
         &self.errors
     }
 
-    /// Notes a call.
+    /// Adds a call.
     pub(super) fn opened(&mut self, id: &str, tool: Option<&str>, agent: Option<&str>) {
         self.follows = true;
         if id.len() > MAX_NAME {
@@ -88,7 +90,7 @@ impl Run {
         self.open.push(OpenCall { id: id.to_owned(), tool, agent });
     }
 
-    /// Notes a call's result; answers the call, if it is remembered.
+    /// Records a call's result. Returns the call if it was open.
     pub(super) fn closed(&mut self, id: &str) -> Option<OpenCall> {
         if self.results.len() >= MAX_CLOSED {
             self.results.pop_front();
@@ -100,7 +102,7 @@ impl Run {
         Some(self.open.remove(at))
     }
 
-    /// Notes that an agent runs, or that it does no more; answers whether it ran before, if it is known.
+    /// Records whether an agent is running. Returns whether it was running before, if known.
     pub(super) fn agent_runs(&mut self, id: &str, runs: bool) -> Option<bool> {
         if let Some((_, known)) = self.agents.iter_mut().find(|(known, _)| known == id) {
             return Some(std::mem::replace(known, runs));
@@ -116,18 +118,18 @@ impl Run {
         None
     }
 
-    /// Whether the result of a call is known.
+    /// Returns whether the result of a call is known.
     pub(super) fn is_closed(&self, id: &str) -> bool {
         self.results.iter().any(|known| known == id)
     }
 
-    /// What was kept, with the errors if they are wanted; nothing of what is in no file, or in half a one.
+    /// Loads the state, with the errors if requested. A missing or torn file yields the default.
     pub(super) fn load(folder: &Path, session: &str, with_errors: bool) -> Self {
         let run: Self = read(folder, RUNS, session);
         if with_errors { Self { errors: read(folder, ERRORS, session), ..run } } else { run }
     }
 
-    /// Replaces the files whose content is another than before.
+    /// Replaces the files whose content has changed.
     pub(super) fn save(&self, before: &Self, folder: &Path, session: &str) -> io::Result<()> {
         if self.errors != before.errors {
             replace(folder, ERRORS, session, &self.errors)?;
@@ -157,7 +159,7 @@ fn replace(folder: &Path, kind: &str, session: &str, content: &impl Serialize) -
     std::fs::rename(spare, path)
 }
 
-/// Removes what nobody has needed for long.
+/// Removes files that have not been used for `MAX_SILENCE`.
 pub(super) fn forget_silent(folder: &Path) -> io::Result<()> {
     let Some(oldest) = SystemTime::now().checked_sub(MAX_SILENCE) else { return Ok(()) };
     for kind in [RUNS, ERRORS] {

@@ -1,7 +1,9 @@
-//! The hooks in Claude Code's settings: put in, taken out. Pure: a document is changed in place, and everything that is
-//! not ours stays as and where it is, to the last blank.
+//! Adds the hooks to Claude Code's settings, and removes them. Pure: the document is changed in
+//! place, and everything that is not ours keeps its place and its formatting, down to the last
+//! blank.
 //!
-//! `{"hooks": {"<event>": [{"matcher"?, "hooks": [{"type": "command", "command": …, "args"?: […]}]}]}}`
+//! `{"hooks": {"<event>": [{"matcher"?, "hooks": [{"type": "command", "command": …, "args"?:
+//! […]}]}]}}`
 
 use std::path::Path;
 
@@ -11,19 +13,21 @@ use serde_json::Value;
 
 use super::meaning::EVENTS;
 
-/// What our program is called, and the word that makes it a hook.
+/// The name of our program, and the argument that makes it a hook.
 const PROGRAM: &str = "hook-agent";
 const WORD: &str = "claude-code";
-/// Seconds until Claude Code gives a hook up. It takes milliseconds; this is for a machine that hangs.
+/// Seconds until Claude Code stops waiting for a hook. A hook takes milliseconds; this is for a
+/// machine that hangs.
 const TIMEOUT: u32 = 5;
 
-/// What stands where hooks should: it is not overwritten.
+/// A value that is not in the expected form. It is not overwritten.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{0}` is not as Claude Code writes it")]
 pub(super) struct Unexpected(String);
 
-/// Adds our hook to every event that does not have it, and repairs those whose program would not be found. `program` is
-/// written with its whole path and its words apart, so that neither `PATH` nor a shell comes between.
+/// Adds our hook to every event that lacks it, and repairs hooks whose program would not be found.
+/// `program` is written as an absolute path with its arguments separate, so that neither `PATH` nor
+/// a shell is involved.
 pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpected> {
     let unexpected = |name: &str| Unexpected(name.to_owned());
     let hooks = settings.object_value_or_create("hooks").ok_or_else(|| unexpected("hooks"))?;
@@ -43,7 +47,7 @@ pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpect
     Ok(())
 }
 
-/// Takes our hook out of every event, and what is empty for that reason.
+/// Removes our hook from every event, and the containers that this leaves empty.
 pub(super) fn take_out(settings: &CstObject) -> Result<(), Unexpected> {
     let Some(found) = settings.get("hooks") else { return Ok(()) };
     let hooks = settings.object_value("hooks").ok_or_else(|| Unexpected("hooks".to_owned()))?;
@@ -78,7 +82,7 @@ fn hook(program: &str) -> CstInputValue {
     json!({ "type": "command", "command": program, "args": [WORD], "timeout": TIMEOUT })
 }
 
-/// Lets a hook call the program, with the words that it has.
+/// Makes a hook call the program, with the hook's own arguments.
 fn repair(hook: &CstNode, program: &str) {
     let (Some(called), Some(hook)) = (Called::of(hook), hook.as_object()) else { return };
     let Some(command) = hook.get("command") else { return };
@@ -89,7 +93,7 @@ fn repair(hook: &CstNode, program: &str) {
     }
 }
 
-/// The hooks of a group.
+/// Returns the hooks of a group.
 fn list_of(group: &CstNode) -> Option<CstArray> {
     group.as_object()?.array_value("hooks")
 }
@@ -98,11 +102,11 @@ fn of_group(group: &CstNode) -> Vec<CstNode> {
     list_of(group).map(|list| list.elements()).unwrap_or_default()
 }
 
-/// What a hook calls.
+/// The program and arguments that a hook calls.
 struct Called {
     program: String,
     words: Vec<String>,
-    /// The words stand apart, and no shell takes the command to pieces.
+    /// Whether the arguments are separate, so that no shell splits the command.
     apart: bool,
 }
 
@@ -120,8 +124,8 @@ impl Called {
     }
 }
 
-/// Ours by whatever path it is called, with whatever options behind it. A copy may have another name, such as
-/// `hook-agent-1.2`; it has our word in any case.
+/// Returns whether a hook is ours, whatever its program's path and further options are. A copy of
+/// the program may have another name, such as `hook-agent-1.2`; our argument is always present.
 fn is_ours(hook: &CstNode) -> bool {
     let is_ours = |called: Called| {
         let name = called.program.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -131,7 +135,7 @@ fn is_ours(hook: &CstNode) -> bool {
     Called::of(hook).is_some_and(is_ours)
 }
 
-/// Whether the program is there, wherever it is called from.
+/// Returns whether the program exists and is found from any working directory.
 fn is_found(hook: &CstNode) -> bool {
     let is_found = |called: Called| {
         let program = Path::new(&called.program);
@@ -195,7 +199,7 @@ mod tests {
         let hooks = hooks_of(&text);
         assert_eq!(hooks["PreToolUse"].as_array().unwrap().len(), 2);
         assert_eq!(hooks["PreToolUse"][0]["hooks"][0]["command"], "./check.sh");
-        // `/bin/sh` is none of ours to take out again.
+        // `/bin/sh` is not ours, so it is not removed.
         assert_eq!(hooks.as_object().unwrap().len(), EVENTS.len());
     }
 

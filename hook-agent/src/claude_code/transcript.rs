@@ -1,4 +1,4 @@
-//! What only Claude Code's own transcript tells: which model answered.
+//! Reads which model answered. Only Claude Code's own transcript contains this.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -6,10 +6,11 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-/// How much of the end is looked at: an answer's line may be long.
+/// How many bytes of the end are searched: an answer's line may be long.
 const LOOKED_AT: u64 = 256 * 1024;
 
-/// The model of the last answer in a transcript. Answers that Claude Code makes up itself have none.
+/// Returns the model of the last answer in a transcript. Answers that Claude Code generates itself
+/// have none.
 pub(super) fn last_model(path: &Path) -> io::Result<Option<String>> {
     // Opening a FIFO would wait for a writer.
     if !std::fs::metadata(path)?.is_file() {

@@ -1,6 +1,7 @@
-//! What a hook could not do: one line each in the folder's `trouble.log`, as nobody reads a hook's error output.
+//! A hook's error log, one line per error in the folder's `trouble.log`, because nobody reads a
+//! hook's stderr.
 //!
-//! At 64 KiB the file becomes `trouble.1.log`, and the one of that name goes.
+//! At 64 KiB the file is renamed to `trouble.1.log`, which replaces the earlier file of that name.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -12,11 +13,12 @@ use crate::text::one_line;
 
 const MAX_BYTES: u64 = 64 * 1024;
 const MAX_LINE: usize = 1024;
-/// What is noted again within this time is not noted, as far as the last lines tell.
+/// The same error is not logged again within this time, as far as the last lines show.
 const ONCE_IN: Duration = Duration::from_hours(1);
 const LOOKED_AT: u64 = 16 * 1024;
 
-/// Notes it, unless it was noted not long ago: what every hook meets anew is told once.
+/// Logs an error, unless the same error was logged recently: an error that every hook meets is
+/// logged once.
 pub(super) fn note_once(folder: &Path, what: &str) {
     if !is_noted(folder, &cleaned(what)).unwrap_or_default() {
         note(folder, what);
@@ -40,12 +42,12 @@ fn is_noted(folder: &Path, what: &str) -> io::Result<bool> {
         .any(|(at, said)| said == what && recent(at).is_some()))
 }
 
-/// One line, not too long.
+/// Returns the text as one line of limited length.
 fn cleaned(what: &str) -> String {
     one_line(what).chars().take(MAX_LINE).collect()
 }
 
-/// Notes it. Where even that can't be written there is nobody left to tell.
+/// Logs an error. If the log can't be written either, the error is discarded.
 pub(super) fn note(folder: &Path, what: &str) {
     let path = folder.join("trouble.log");
     if path.metadata().is_ok_and(|found| found.len() > MAX_BYTES) {
@@ -56,7 +58,7 @@ pub(super) fn note(folder: &Path, what: &str) {
     let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
 }
 
-/// How many are noted.
+/// Returns how many errors are logged.
 pub(crate) fn count(folder: &Path) -> usize {
     let lines = |name| std::fs::read_to_string(folder.join(name)).map_or(0, |text| text.lines().count());
     lines("trouble.1.log") + lines("trouble.log")

@@ -9,7 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::exit::Failure;
 use crate::claude_code::Place;
 
-/// What `--help` prints.
+/// The text printed by `--help`.
 pub(super) const HELP: &str = "\
 Records what an agent does into the flight recorder.
 
@@ -55,7 +55,7 @@ Exit codes: 0 done (a write: in the spool, or standard error says why not), 64 u
 the service (flush: some of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
 ";
 
-/// What is to be done.
+/// What to do.
 #[derive(Debug)]
 pub(super) enum Asked {
     Help,
@@ -63,7 +63,7 @@ pub(super) enum Asked {
     Run(Box<Options>, Command),
 }
 
-/// What goes for every command.
+/// The options of all commands.
 #[derive(Debug)]
 pub(super) struct Options {
     pub session: Option<String>,
@@ -78,9 +78,9 @@ pub(super) struct Options {
     pub timeout: Duration,
     pub place: Place,
     pub dry: bool,
-    /// `flush`: also for other services.
+    /// `flush`: also deliver to other services.
     pub all: bool,
-    /// `flush`: what was for this one goes to ours.
+    /// `flush`: deliver the records that were for this service to ours.
     pub redirect: Option<String>,
     pub json: bool,
     /// `exec`: the session ends with the program.
@@ -94,9 +94,9 @@ pub(super) enum Command {
         call: Write,
         json: Option<String>,
     },
-    /// A hook of Claude Code's.
+    /// A Claude Code hook.
     Hook,
-    /// Its settings.
+    /// Changes Claude Code's settings.
     Settings {
         install: bool,
     },
@@ -123,7 +123,7 @@ pub(super) enum Write {
 }
 
 impl Write {
-    /// Whether nothing at all stands for `{}`.
+    /// Returns whether empty input counts as `{}`.
     pub(super) fn may_be_empty(&self) -> bool {
         matches!(self, Self::AgentComplete(_) | Self::Create | Self::Finalize | Self::Reopen)
     }
@@ -161,12 +161,13 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
                     _ => String::new(),
                 };
                 match (name.as_str(), words.first().map(String::as_str)) {
-                    // Behind these two words it says whose settings, not who.
+                    // After these commands, `--user` selects the settings file, not the session's
+                    // owner.
                     ("user", Some("install" | "uninstall")) => options.place = Place::User,
                     _ => option(&mut options, &name, &mut parser)?,
                 }
             }
-            // An event with bytes that are no UTF-8 is worth recording with replacement characters.
+            // An event with invalid UTF-8 is worth recording with replacement characters.
             Arg::Value(word) => words.push(word.to_string_lossy().into_owned()),
         }
         if words.first().is_some_and(|word| word == "exec") {
@@ -176,7 +177,8 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
     Ok(Asked::Run(Box::new(options), command(words)?))
 }
 
-/// Options of ours may stand before the program; from its name on, everything is the program's.
+/// Parses the arguments of `exec`. Our options may come before the program; from its name on, all
+/// arguments are the program's.
 fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
     loop {
         let dashed = parser.try_raw_args().and_then(|rest| {

@@ -11,7 +11,8 @@ use crate::claude_code::{Done, Hook, Place, change, program, unreadable_call};
 use crate::redaction::Redaction;
 use crate::{Config, Error};
 
-/// Records the hook on the standard input. Ends with 0 whatever happens, as Claude Code takes other codes for a verdict.
+/// Records the hook on standard input. Always exits with 0, because Claude Code takes other codes
+/// as a decision.
 pub(super) fn hook(options: &Options) -> Exit {
     let started = Instant::now();
     match config(options) {
@@ -24,25 +25,27 @@ pub(super) fn hook(options: &Options) -> Exit {
     Exit::Done
 }
 
-/// Whether these arguments are a hook's, though they can't be parsed: even then it must not fail.
+/// Returns whether these arguments are for a hook, even if they can't be parsed: a hook must not
+/// fail then either.
 pub(super) fn is_hook(arguments: &[OsString]) -> bool {
     let mut words = arguments.iter().filter(|word| !word.to_string_lossy().starts_with('-'));
     words.next().is_some_and(|word| word == "claude-code")
 }
 
-/// For a hook that was called in a way that it does not know.
+/// Logs that a hook was called with unknown arguments.
 pub(super) fn unknown_call(what: &str) {
     note(Config::place_from_env(), what);
 }
 
-/// For a hook that could not even begin: told where its records would have gone, if that much is known.
+/// Logs an error of a hook that could not start, where its records would have gone, if that is
+/// known.
 fn note(place: Result<Config, Error>, what: &str) {
     if let Ok(config) = place.or_else(|_| Config::new("http://localhost:9000")) {
         unreadable_call(&config, what);
     }
 }
 
-/// Writes the settings, or with `dry` shows what they would be.
+/// Writes the settings, or with `dry` prints what they would be.
 pub(super) fn install(place: Place, install: bool, dry: bool) -> Result<Exit, Failure> {
     let data = |message: String| Failure { exit: Exit::Data, message };
     let program = if install {
@@ -66,7 +69,7 @@ pub(super) fn install(place: Place, install: bool, dry: bool) -> Result<Exit, Fa
     Ok(print(&format!("{done} {}\n{calls}", path.display())))
 }
 
-/// What the hooks call, and where that would not be found.
+/// Returns what the hooks call, and a warning if others or a later run would not find it.
 fn calls(program: &Path, place: Place) -> String {
     let shared = match place {
         Place::Project => {

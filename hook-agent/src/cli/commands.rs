@@ -1,4 +1,4 @@
-//! What each command does with the agent.
+//! Runs each command with the agent.
 
 use std::io::Read as _;
 
@@ -50,7 +50,8 @@ fn write(options: &Options, write: &Write, json: Option<String>) -> Result<Exit,
     settle(options, &agent, sent)
 }
 
-/// What is wrong with the event itself is always told; what is wrong elsewhere fails a strict write alone.
+/// Decides the result of a write. Errors in the event itself always fail it; other errors fail only
+/// a strict write.
 fn settle(
     options: &Options,
     agent: &HookAgent,
@@ -69,7 +70,7 @@ fn settle(
     Ok(Exit::Done)
 }
 
-/// Why it is only queued.
+/// Returns why the write is only queued.
 fn queued(agent: &HookAgent) -> String {
     let why = agent.stats().ok().and_then(|stats| stats.last_error);
     format!("queued: {}", why.unwrap_or_else(|| "the service can't be reached".to_owned()))
@@ -86,8 +87,8 @@ fn restore(options: &Options) -> Result<Exit, Failure> {
     Ok(print(&format!("{}\n", answer.json())))
 }
 
-/// The configuration for a command that is about one session. The process makes none by itself, as the library does:
-/// each call of a script would record into another one.
+/// Returns the configuration of a command for one session. Unlike the library, the command does not
+/// create a session id by itself: each call of a script would record into another session.
 fn of_session(options: &Options) -> Result<Config, Failure> {
     let config = config(options)?;
     if config.session_id.is_none() {
@@ -96,7 +97,7 @@ fn of_session(options: &Options) -> Result<Config, Failure> {
     Ok(config)
 }
 
-/// Bytes that are no UTF-8 become replacement characters: the rest is worth recording.
+/// Reads standard input. Invalid UTF-8 becomes replacement characters: the rest is worth recording.
 fn read_input() -> Result<String, Failure> {
     let mut bytes = Vec::new();
     match std::io::stdin().lock().read_to_end(&mut bytes) {

@@ -1,9 +1,9 @@
-//! The agent's configuration as a command line has it.
+//! The agent's configuration from the command line.
 
 use super::args::Options;
 use crate::{Config, Error, ServiceUrl};
 
-/// The environment, then the options.
+/// Returns the configuration from the environment, overridden by the options.
 pub(super) fn config(options: &Options) -> Result<Config, Error> {
     let config = placed(Config::from_env, options)?;
     Ok(Config {
@@ -13,7 +13,8 @@ pub(super) fn config(options: &Options) -> Result<Config, Error> {
     })
 }
 
-/// Only which spool it is, for telling there what is wrong with the rest.
+/// Returns only the settings that select the spool, to report there that another setting is
+/// invalid.
 pub(super) fn place(options: &Options) -> Result<Config, Error> {
     placed(Config::place_from_env, options)
 }

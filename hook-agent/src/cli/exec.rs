@@ -1,10 +1,12 @@
-//! `exec`: runs a program as if it ran alone, and records its start, its output ([`lines`](super::lines)), its end.
+//! `exec`: runs a program as if it ran alone, and records its start, its output
+//! ([`lines`](super::lines)) and its end.
 //!
-//! Its standard input is ours; its output passes through untouched and at once. Whatever is wrong with the recorder,
-//! the program runs. Signals that reach us are passed on, except those that a terminal sends to both. If the
-//! reader of our output goes away, the program meets a broken pipe as it would alone.
+//! The program inherits our standard input; its output passes through unchanged and at once. The
+//! program runs even if the recorder fails. Signals sent to us are passed on, except those that a
+//! terminal sends to both. If the reader of our output goes away, the program gets a broken pipe,
+//! as it would alone.
 //!
-//! Without a session's name the program is a session of its own, which ends with it.
+//! Without a configured session, the program gets a session of its own, which ends with it.
 
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
@@ -25,8 +27,8 @@ use super::flush::records;
 use super::lines::Lines;
 use crate::{Call, Config, HookAgent, process_session};
 
-/// Once the program has ended, a background child of its may keep its output open: it is followed for this long
-/// after its last byte.
+/// After the program has ended, a background child may keep its output open. The output is followed
+/// until it has been silent for this long.
 const LEFT_OPEN: Duration = Duration::from_secs(1);
 
 pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
@@ -43,7 +45,7 @@ pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
     }
     recorder.action(&json!({"type": "bash_exec", "command": command, "cwd": std::env::current_dir().ok()}));
     let began = Instant::now();
-    // Taken over before the program starts, so that none is lost in between.
+    // Registered before the program starts, so that no signal is lost in between.
     let signals = Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2]);
     let started =
         Command::new(&program[0]).args(&program[1..]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
@@ -64,7 +66,7 @@ pub(super) fn run(options: &Options, program: &[OsString]) -> Exit {
     exit
 }
 
-/// Gives it a session of its own if none is named; true if it did.
+/// Gives the program a session of its own if none is configured. Returns whether it did.
 fn named(config: &mut Config) -> bool {
     if config.session_id.is_some() {
         return false;
@@ -73,7 +75,7 @@ fn named(config: &mut Config) -> bool {
     true
 }
 
-/// How a program ended that had this exit code: 128 + N stands for signal N.
+/// Returns the final status for an exit code; 128 + N stands for signal N.
 fn status_of(code: u8) -> &'static str {
     match i32::from(code) - 128 {
         SIGHUP | SIGINT | SIGTERM => "interrupted",
@@ -123,7 +125,8 @@ fn ended(status: io::Result<ExitStatus>, recorder: &Recorder, began: Instant) ->
     Exit::Program(u8::try_from(code).unwrap_or(u8::MAX))
 }
 
-/// Sends the program every signal that we get. What a terminal's keys raise reaches the program by itself.
+/// Passes every signal that we get on to the program. A signal from the terminal's keyboard reaches
+/// the program by itself.
 fn pass_on(mut signals: Signals, pid: u32) -> Handle {
     let handle = signals.handle();
     let terminal = io::stdin().is_terminal();
@@ -143,7 +146,7 @@ fn pass_on(mut signals: Signals, pid: u32) -> Handle {
     handle
 }
 
-/// What a copying thread tells.
+/// A message from a copying thread.
 enum Copied {
     Some,
     End,
@@ -163,8 +166,8 @@ fn copy(
             let written = to.write_all(&buffer[..read]).and_then(|()| to.flush());
             lines.add(&buffer[..read]);
             let _ = told.send(Copied::Some);
-            // Nobody reads any more: the program is to meet that, too. On any other error it is read all the same, or
-            // it would stall.
+            // Nobody reads the output any more: stop reading, so that the program gets a broken
+            // pipe too. After any other error keep reading, or the program would stall.
             if written.is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
                 break;
             }
@@ -176,11 +179,11 @@ fn copy(
     std::thread::Builder::new().name(format!("hook-agent-{stream}")).spawn(body).is_ok()
 }
 
-/// Records what it can and tells what it cannot once; the program is none the wiser.
+/// Records what it can, and reports the first failure. The program is not affected.
 #[derive(Clone)]
 struct Recorder {
     agent: Option<HookAgent>,
-    /// Whose session it is, where it is made.
+    /// The owner of the session, if it has to be created.
     user: String,
 }
 
@@ -215,7 +218,8 @@ impl Recorder {
     }
 
     fn response(&self, response: &serde_json::Value) {
-        // The first failure was told at the start; a line for every line would drown the program's own.
+        // A failure was reported at the start; one message per line would bury the program's own
+        // output.
         let _ = self.agent.as_ref().map(|agent| agent.log_response(response));
     }
 
@@ -229,7 +233,8 @@ impl Recorder {
                     records(stats.lost)
                 ));
             }
-            // The service may be away for a while; a token that it does not take is somebody's to replace.
+            // An unreachable service may recover by itself, but a token that it refuses has to be
+            // replaced, so report it.
             if let Some(why) = stats.last_error.filter(|_| stats.locked) {
                 tell(&why);
             }

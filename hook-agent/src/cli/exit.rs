@@ -1,4 +1,4 @@
-//! The exit codes. 1 and 2 are left out: agents take a hook's 2 as "deny".
+//! The exit codes. 1 and 2 are not used: agents take 2 from a hook as "deny".
 
 use std::io::Write;
 
@@ -8,11 +8,11 @@ use crate::text::one_line;
 /// How the command ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// 0: done; for a write: in the spool, or standard error says why not.
+    /// 0: done; for a write: in the spool, or stderr says why not.
     Done,
     /// 64: the command line, a variable or the session id is not usable.
     Usage,
-    /// 65: the event is not a JSON object, or too large.
+    /// 65: the event is not a JSON object, or is too large.
     Data,
     /// 69: no answer from the service in time (a write only with `--strict`).
     Unavailable,
@@ -20,12 +20,13 @@ pub enum Exit {
     Spool,
     /// 76: the service refused it (a write only with `--strict`).
     Refused,
-    /// `exec`: the program's own code, 128 + its signal, 126 if it can't be run, 127 if it isn't there.
+    /// `exec`: the program's own code, 128 + its signal, 126 if it can't be run, 127 if it isn't
+    /// there.
     Program(u8),
 }
 
 impl Exit {
-    /// The number.
+    /// Returns the exit code.
     pub fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -54,7 +55,7 @@ impl Exit {
     }
 }
 
-/// An end that is told on the error output.
+/// An error that is reported on stderr and ends the command.
 #[derive(Debug)]
 pub(super) struct Failure {
     pub exit: Exit,
@@ -78,12 +79,12 @@ impl From<Error> for Failure {
     }
 }
 
-/// A line for people. A closed error output is no reason to fail.
+/// Prints a line for people on stderr. A closed stderr is no reason to fail.
 pub(super) fn tell(message: &str) {
     let _ = writeln!(std::io::stderr(), "hook-agent: {}", one_line(message));
 }
 
-/// Data for the standard output; a closed pipe is success.
+/// Prints data on stdout. A closed pipe is success.
 pub(super) fn print(text: &str) -> Exit {
     let mut out = std::io::stdout().lock();
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());

@@ -1,4 +1,4 @@
-//! `flush`: delivers what processes have left behind, and says what it could not.
+//! `flush`: delivers what other processes have left behind, and reports what it could not deliver.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -11,9 +11,9 @@ use crate::spool::{Folder, FolderInfo, SharedFolder, check_trust, survey};
 use crate::transport::{is_same_service, service_identity};
 use crate::{Config, HookAgent, ServiceUrl};
 
-/// How long the delivery thread has to let go of the folders.
+/// How long the delivery thread may take to release the folders.
 const STOP: Duration = Duration::from_secs(5);
-/// Pause between two attempts.
+/// The pause between two attempts.
 const AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
@@ -35,7 +35,7 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     let is_left = !left.is_empty();
     let rejections =
         sum(&folders, |folder| folder.rejected).saturating_sub(sum(&before, |folder| folder.rejected));
-    // What others had lost is told by what this flush has delivered.
+    // Losses of other processes are counted when this flush delivers their reports.
     let losses = sum(&folders, |folder| folder.lost).saturating_sub(sum(&before, |folder| folder.lost))
         + sum(&before, |folder| folder.untold);
     for line in left.into_iter().chain(refused(&folders, rejections)).chain(lost(&folders, losses)) {
@@ -61,12 +61,13 @@ pub(super) fn flush(options: &Options) -> Result<Exit, Failure> {
     Ok(Exit::Done)
 }
 
-/// The spool directories that are there. One in a place where others can make it, and did, is passed over.
+/// Returns the existing spool directories. The shared fallback directory is skipped if it does not
+/// belong to this user alone.
 pub(super) fn directories(config: &Config) -> impl Iterator<Item = &PathBuf> {
     config.spool_dirs.iter().filter(|dir| dir.is_dir() && check_trust(dir).is_ok())
 }
 
-/// What waits in which folders.
+/// Returns all folders and what is pending in them.
 pub(super) fn folders(config: &Config) -> Result<Vec<FolderInfo>, Failure> {
     let mut folders = Vec::new();
     for dir in directories(config) {
@@ -85,8 +86,8 @@ fn sum(folders: &[FolderInfo], of: impl Fn(&FolderInfo) -> u64) -> u64 {
     folders.iter().map(of).sum()
 }
 
-/// The configurations to deliver with: ours, and with `all` one for each other service that a folder is for. Our token
-/// is for our service alone.
+/// Returns the configurations to deliver with: ours, and with `all` one for each other service that
+/// a folder is for. Our token is sent only to our service.
 fn targets(config: &Config, all: bool) -> Result<Vec<Config>, Failure> {
     let mut targets = vec![config.clone()];
     if all {
@@ -138,8 +139,8 @@ fn deliver_shared(config: &Config, folder: &SharedFolder, deadline: Instant) -> 
     }
 }
 
-/// Lets the folders that are for another service, or have this name, be for ours; shared ones are delivered here, since
-/// hooks may go on writing to them. Answers what could not be done.
+/// Assigns folders that are for another service, or have this name, to ours. Shared folders are
+/// delivered here instead, because hooks may go on writing to them. Returns what failed.
 fn redirect(config: &Config, from: &str, deadline: Instant) -> Result<Vec<String>, Failure> {
     let (mut failed, mut found) = (Vec::new(), false);
     for folder in folders(config)? {
@@ -164,7 +165,7 @@ fn redirect(config: &Config, from: &str, deadline: Instant) -> Result<Vec<String
     Ok(failed)
 }
 
-/// What is left in a folder, and what to do about it.
+/// Returns what is left in a folder, and what to do about it.
 fn left(config: &Config, folder: &FolderInfo) -> Option<String> {
     let FolderInfo { path, name, service, pending, error, .. } = folder;
     let path = path.display();
@@ -189,7 +190,7 @@ fn left(config: &Config, folder: &FolderInfo) -> Option<String> {
     })
 }
 
-/// What was refused during this flush.
+/// Returns a message about the records rejected during this flush.
 fn refused(folders: &[FolderInfo], rejections: u64) -> Option<String> {
     let folder = latest(folders, rejections, |folder| folder.rejected, "rejected")?;
     let why = folder.last_rejection.as_deref().unwrap_or("the reason is not known");
@@ -197,7 +198,7 @@ fn refused(folders: &[FolderInfo], rejections: u64) -> Option<String> {
     Some(format!("{} refused by the service: {why} (kept in `{}`)", records(rejections), path.display()))
 }
 
-/// What was lost, as this flush has found or told.
+/// Returns a message about the losses that this flush found or reported.
 fn lost(folders: &[FolderInfo], losses: u64) -> Option<String> {
     let folder = latest(folders, losses, |folder| folder.lost, "lost")?;
     let why = folder.last_loss.as_deref().unwrap_or("the reason is not known");
@@ -205,7 +206,7 @@ fn lost(folders: &[FolderInfo], losses: u64) -> Option<String> {
     Some(format!("{} lost, the last: {why} (listed in `{}`)", records(losses), path.display()))
 }
 
-/// The folder that got the last of so many.
+/// Returns the folder whose rejected or lost records are the latest.
 fn latest<'f>(
     folders: &'f [FolderInfo],
     count: u64,

@@ -1,20 +1,23 @@
-//! Cuts a stream into the texts to record: lines, and private keys whole.
+//! Splits a stream into the texts to record: lines, and whole private keys.
 //!
-//! A key is known by its head and the body after it, so its lines, each alone, would be recorded in clear. From the
-//! head on they are held until the foot, and recorded as one text, of which only the tag is left.
+//! A key is recognized by its header and the body after it, so its lines, recorded one by one,
+//! would be stored in clear. The lines from the header on are therefore held until the footer, and
+//! recorded as one text, of which only the placeholder is left.
 
 use memchr::memmem::find;
 
-/// Longer lines are recorded in pieces; what follows a head without a foot is held no longer than this.
+/// Longer lines are recorded in parts. Lines after a header without a footer are held up to this
+/// many bytes.
 const MAX_TEXT: usize = 64 * 1024;
 
-/// The cutter. What it hands over is the text, without its line break, and whether its line goes on.
+/// The splitter. It calls `record` with the text, without its line break, and whether the line
+/// continues.
 pub(super) struct Lines<F> {
     record: F,
     held: Vec<u8>,
-    /// Where the line that is being held began.
+    /// Where the current line starts in `held`.
     line: usize,
-    /// What is held began with the head of a key.
+    /// Whether `held` starts with the header of a key.
     key: bool,
 }
 
@@ -38,7 +41,7 @@ impl<F: FnMut(&str, bool)> Lines<F> {
         }
     }
 
-    /// The stream has ended.
+    /// Records the rest at the end of the stream.
     pub(super) fn end(&mut self) {
         if !self.held.is_empty() {
             self.hand_over();
@@ -54,7 +57,7 @@ impl<F: FnMut(&str, bool)> Lines<F> {
     }
 }
 
-/// Whether a private key begins in this line and goes on in the next.
+/// Returns whether a private key starts in this line and continues in the next.
 fn opens_key(line: &[u8]) -> bool {
     let Some(head) = find(line, b"-----BEGIN ") else { return false };
     let label = &line[head + 11..];

@@ -1,7 +1,8 @@
-//! The command: what a shell script or an agent's hook calls.
+//! The command, called by shell scripts and by agents' hooks.
 //!
-//! A write goes to the spool and gets a bounded moment for its delivery (`--wait`); the exit code is 0 whatever the
-//! service does, and nothing is printed, because agents read both as a verdict on what they were about to do.
+//! A write goes to the spool and gets a limited time for its delivery (`--wait`). Whatever the
+//! service does, the exit code is 0 and nothing is printed, because agents take both as a decision
+//! about what they were going to do.
 
 mod args;
 mod claude_code;

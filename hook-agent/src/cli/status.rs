@@ -1,4 +1,5 @@
-//! `status`: the service's health and what waits in the spool, for people or as JSON.
+//! `status`: shows the service's health and the pending records of the spool, for people or as
+//! JSON.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -76,7 +77,7 @@ fn about_service(service: &str, health: &Value) -> String {
     format!("service  {service}: {}", one_line(&told))
 }
 
-/// The lines about one folder, none if there is nothing to say.
+/// Returns the lines about one folder; none if there is nothing to report.
 fn about(folder: &FolderInfo, service: &str) -> Vec<String> {
     let FolderInfo { path, pending, rejected, owned, .. } = folder;
     let mut lines = Vec::new();

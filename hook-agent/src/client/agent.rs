@@ -1,4 +1,4 @@
-//! The agent: one method a thing that can be said or asked.
+//! The agent: one method per write or read.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -20,51 +20,51 @@ pub struct HookAgent {
 }
 
 impl HookAgent {
-    /// An agent that is set up by the environment; see [`Config`].
+    /// Returns an agent configured by the environment; see [`Config`].
     pub fn from_env() -> Result<Self, Error> {
         Config::from_env().map(Self::new)
     }
 
-    /// An agent. Nothing is opened or started before its first call.
+    /// Returns an agent. Nothing is opened or started before its first call.
     pub fn new(mut config: Config) -> Self {
         let session = config.session_id.take().map(Arc::from);
         Self { core: Arc::new(Core::new(config)), session }
     }
 
-    /// The same agent (spool, thread, connection) speaking for another session.
+    /// Returns the same agent (spool, thread, connection) for another session.
     pub fn for_session(&self, session_id: &str) -> Result<Self, Error> {
         check_session(session_id)?;
         Ok(Self { core: Arc::clone(&self.core), session: Some(Arc::from(session_id)) })
     }
 
-    /// The session that calls are for. Where none is named, this process makes one, and says so once on the error
-    /// output.
+    /// Returns the session that calls write to. If none is configured, this process creates an id
+    /// and reports it once on stderr.
     pub fn session_id(&self) -> &str {
         self.session.as_deref().unwrap_or_else(|| process_session())
     }
 
-    /// Whether it is settled which session that is: named, or made by this process already.
+    /// Returns whether the session is decided: configured, or already created by this process.
     pub fn has_session(&self) -> bool {
         self.session.is_some() || has_process_session()
     }
 
-    /// The service's address.
+    /// Returns the service's URL.
     pub fn service_url(&self) -> &str {
         self.core.config.service.as_str()
     }
 
-    /// Queues one write whose data is JSON text: what every other write comes down to.
+    /// Queues one write whose data is JSON text. All other writes use this method.
     pub fn send(&self, call: Call<'_>, json: &str) -> Result<Ticket, Error> {
         self.send_coerced(call, json, 0)
     }
 
-    /// As [`send`](Self::send), where so many values of the data had no JSON form of their own and were written in
-    /// another one: [`Stats::coerced`] counts them.
+    /// Like [`send`](Self::send), for data in which `coerced` values had no JSON form and were
+    /// written in another form. [`Stats::coerced`] counts them.
     pub fn send_coerced(&self, call: Call<'_>, json: &str, coerced: u64) -> Result<Ticket, Error> {
         let session = self.session()?;
         let frame = call.frame(session, json, &self.core.redaction)?;
         let (pid, shared) = self.core.running(Some(session))?;
-        // The delivery may be able to make room.
+        // Wake delivery: it may be able to make room.
         let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
         if coerced > 0 {
             shared.spool.counters.coerced.fetch_add(coerced, Ordering::Relaxed);
@@ -73,20 +73,21 @@ impl HookAgent {
         Ok(Ticket::record(shared, pid, record))
     }
 
-    /// To be called in a child that was just forked, for an agent of the parent's: closes the child's copies of what the
-    /// parent holds open. A call does that, too; without either, a child that lives on keeps the spool folder of a parent
-    /// that has ended.
+    /// Closes this process's copies of the files that the parent holds open, in a child that was
+    /// just forked, for an agent of the parent. Any call does this too. Without either, a
+    /// long-lived child keeps the spool folder of its parent locked after the parent has ended.
     pub fn forked(&self) {
         drop(self.core.life());
     }
 
-    /// The ticket of a write of this process once more, by its [`number`](Ticket::number).
+    /// Returns the ticket of an earlier write of this process again, by its
+    /// [`number`](Ticket::number).
     pub fn ticket(&self, number: u64) -> Result<Ticket, Error> {
         let (pid, shared) = self.core.running(self.session.as_deref())?;
         Ok(Ticket::record(shared, pid, number))
     }
 
-    /// Anything but an object becomes the `value` of one.
+    /// Queues one write. A value that is not an object is wrapped in one, as its `value`.
     fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {
         let json = serde_json::to_string(data)
             .map_err(|error| Error::NotJson { call: call.kind().name(), reason: error.to_string() })?;
@@ -96,7 +97,8 @@ impl HookAgent {
         self.send_coerced(call, &format!(r#"{{"value":{json}}}"#), 1)
     }
 
-    /// Creates the session for the configured user; not needed, as a first write creates it for `unknown`.
+    /// Creates the session for the configured user. Not required: the first write creates the
+    /// session for `unknown`.
     pub fn create_session<T: Serialize + ?Sized>(&self, initial: &T) -> Result<Ticket, Error> {
         let user_id = self.core.config.user_id.as_deref().unwrap_or("unknown");
         self.write(Call::CreateSession { user_id, parent: None }, initial)
@@ -127,7 +129,7 @@ impl HookAgent {
         self.write(Call::GoalAdd, goal)
     }
 
-    /// Changes a goal; an unknown one fails the ticket.
+    /// Changes a goal. If the goal is unknown, the ticket fails.
     pub fn update_goal<T: Serialize + ?Sized>(&self, goal_id: &str, update: &T) -> Result<Ticket, Error> {
         self.write(Call::GoalUpdate { goal_id }, update)
     }
@@ -137,7 +139,7 @@ impl HookAgent {
         self.write(Call::AgentSpawn, agent)
     }
 
-    /// Records a sub-agent's end; an unknown one fails the ticket.
+    /// Records a sub-agent's end. If the sub-agent is unknown, the ticket fails.
     pub fn complete_agent(&self, agent_id: &str) -> Result<Ticket, Error> {
         self.send(Call::AgentComplete { agent_id }, "{}")
     }
@@ -157,18 +159,18 @@ impl HookAgent {
         self.send(Call::Reopen, "{}")
     }
 
-    /// The session's state, from the service.
+    /// Reads the session's state from the service.
     pub fn get_state(&self) -> Result<Ticket, Error> {
         self.ask(Question::Get(format!("/api/state/{}", self.session()?)))
     }
 
-    /// Everything to go on from: `{metadata, initial, state, final, actions, responses}`, of both logs the last
-    /// `last` records, oldest first.
+    /// Reads everything needed to continue a session: `{metadata, initial, state, final, actions,
+    /// responses}`, with the last `last` records of both logs, oldest first.
     pub fn restore(&self, last: usize) -> Result<Ticket, Error> {
         self.ask(Question::Restore { session: self.session()?.to_owned(), last })
     }
 
-    /// The service's health; fails with `service_unreachable` when there is none.
+    /// Reads the service's health; fails with `service_unreachable` if there is no service.
     pub fn test_connection(&self) -> Result<Ticket, Error> {
         self.ask(Question::Get("/health".to_owned()))
     }
@@ -177,18 +179,18 @@ impl HookAgent {
         self.core.life().reads.ask(question)
     }
 
-    /// Waits until everything called before is settled, at most this long; says whether it is.
+    /// Waits until every earlier call is settled, at most for `timeout`. Returns whether all are.
     pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
         Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, false))
     }
 
-    /// As [`flush`](Self::flush), and drains every spool folder whose owner is gone.
+    /// Like [`flush`](Self::flush), and also drains every spool folder whose owner has ended.
     pub fn flush_all(&self, timeout: Duration) -> Result<bool, Error> {
         Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, true))
     }
 
-    /// Flushes, then ends the thread; calls after it fail with `agent_closed`. Says whether everything was settled:
-    /// what was not stays in the spool.
+    /// Flushes, then ends the thread. Later calls fail with `agent_closed`. Returns whether
+    /// everything was settled; unsettled records stay in the spool.
     pub fn close(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let Some(shared) = self.core.close() else { return true };
@@ -204,7 +206,8 @@ impl HookAgent {
         }
     }
 
-    /// What went through, what waits, what went wrong. Opens the spool if no call did.
+    /// Returns counters of delivered, pending and failed records. Opens the spool if no call has
+    /// opened it.
     pub fn stats(&self) -> Result<Stats, Error> {
         Ok(Stats::of(&self.core.running(self.session.as_deref())?.1))
     }

@@ -1,11 +1,11 @@
-//! What a call or a read is answered with.
+//! The result of a call or a read.
 
 use serde::de::DeserializeOwned;
 
 use crate::Error;
 use crate::delivery::{Outcome, Shared};
 
-/// JSON text from the service, or in its shape.
+/// JSON text from the service, or in the same shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     json: String,
@@ -32,22 +32,22 @@ impl Answer {
         }
     }
 
-    /// The JSON text.
+    /// Returns the JSON text.
     pub fn json(&self) -> &str {
         &self.json
     }
 
-    /// The JSON text, owned.
+    /// Returns the JSON text, owned.
     pub fn into_json(self) -> String {
         self.json
     }
 
-    /// Whether the service does not have it yet: it could not be reached.
+    /// Returns whether the record is still queued, because the service could not be reached.
     pub fn is_queued(&self) -> bool {
         self.queued
     }
 
-    /// The JSON as a value of the caller's choice.
+    /// Parses the JSON into a type of the caller's choice.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Error> {
         serde_json::from_str(&self.json)
             .map_err(|error| Error::NotJson { call: "answer", reason: error.to_string() })

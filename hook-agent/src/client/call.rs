@@ -1,4 +1,5 @@
-//! From a call to the bytes that the service will get. The text is checked and spliced, never parsed into a tree.
+//! Turns a call into the bytes that the service receives. The text is checked and spliced, never
+//! parsed into a tree.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -15,30 +16,30 @@ use crate::kind::Kind;
 use crate::redaction::Redaction;
 use crate::spool::{begin_frame, finish_frame, now_millis};
 
-/// What a write does to its session; its data comes as JSON text beside it.
+/// What a write does to its session. Its data is passed beside it as JSON text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Call<'a> {
-    /// Appends to the actions; `timestamp` is added unless it is there.
+    /// Appends to the actions; adds `timestamp` if it is missing.
     Action,
-    /// Appends to the responses; `timestamp` is added unless it is there.
+    /// Appends to the responses; adds `timestamp` if it is missing.
     Response,
-    /// Merges into the state, or is refused if the state has moved on from the version expected.
+    /// Merges into the state. Refused if the state no longer has the expected version.
     StateUpdate {
-        /// The version that the caller has seen.
+        /// The version that the caller has read.
         if_version: Option<u64>,
     },
     /// Adds a goal.
     GoalAdd,
     /// Changes a goal.
     GoalUpdate {
-        /// Which.
+        /// The goal's id.
         goal_id: &'a str,
     },
     /// Records a sub-agent's start.
     AgentSpawn,
     /// Records a sub-agent's end.
     AgentComplete {
-        /// Which.
+        /// The sub-agent's id.
         agent_id: &'a str,
     },
     /// Sets dotted keys of the metadata.
@@ -47,11 +48,11 @@ pub enum Call<'a> {
     Finalize,
     /// Makes an ended session active again.
     Reopen,
-    /// Creates the session; the data is its `initial`.
+    /// Creates the session; the data is its `initial` document.
     CreateSession {
         /// The session's owner.
         user_id: &'a str,
-        /// The session that this one is a child of.
+        /// The parent session.
         parent: Option<&'a str>,
     },
 }
@@ -73,7 +74,7 @@ impl Call<'_> {
         }
     }
 
-    /// The framed record for the spool, without its secrets.
+    /// Returns the framed record for the spool, with secrets replaced.
     pub(crate) fn frame(&self, session: &str, json: &str, redaction: &Redaction) -> Result<Vec<u8>, Error> {
         let call = self.kind().name();
         if json.len() > MAX_EVENT_BYTES {
@@ -155,14 +156,14 @@ fn write_stamped(out: &mut Vec<u8>, key: &str, time: u64, json: &str) {
     splice(out, json, &stamp(key, time));
 }
 
-/// A field with the time of the call: the service may receive it much later.
+/// Returns a field with the time of the call: the service may receive the record much later.
 fn stamp(key: &str, time: u64) -> String {
     let time = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
     format!(r#""{key}":"{time:.3}""#)
 }
 
-/// The id goes before the caller's fields, and when it was completed; an id of that name among them is replaced, which
-/// takes a parse.
+/// Adds the id, and the completion time if any, before the caller's fields. A field of the caller
+/// with the id's name is replaced, which requires parsing.
 fn write_with(out: &mut Vec<u8>, json: &str, (key, id): (&str, &str), given: bool, completed: Option<u64>) {
     let completed = completed.map(|time| stamp("completedAt", time) + ",").unwrap_or_default();
     let field = format!(r#"{completed}"{key}":{}"#, quoted(id));
@@ -184,7 +185,7 @@ fn splice(out: &mut Vec<u8>, json: &str, field: &str) {
     write_flat(out, rest);
 }
 
-/// One line: a line break in JSON can only be blank between tokens.
+/// Writes the JSON on one line: a raw line break in JSON is always whitespace between tokens.
 fn write_flat(out: &mut Vec<u8>, json: &str) {
     let from = out.len();
     out.extend_from_slice(json.as_bytes());
@@ -201,8 +202,8 @@ fn quoted(text: &str) -> String {
     Value::from(text).to_string()
 }
 
-/// The text, which is an object, and its keys. Half a surrogate pair in a key is replaced, as the service replaces it
-/// wherever it stands.
+/// Returns the text, which must be an object, and its keys. An unpaired surrogate in a key is
+/// replaced, as the service replaces it everywhere.
 fn checked(json: &str) -> serde_json::Result<(Cow<'_, str>, Keys)> {
     let error = match Keys::of(json) {
         Ok(keys) => return Ok((Cow::Borrowed(json), keys)),
@@ -213,7 +214,7 @@ fn checked(json: &str) -> serde_json::Result<(Cow<'_, str>, Keys)> {
     Ok((Cow::Owned(mended), keys))
 }
 
-/// Which of the keys that matter an object has; finding out checks that it is an object.
+/// Which of the relevant keys an object has. Reading them also checks that the text is an object.
 #[derive(Default)]
 struct Keys {
     timestamp: bool,
@@ -221,12 +222,12 @@ struct Keys {
     completed_at: bool,
     goal_id: bool,
     agent_id: bool,
-    /// `status` is `completed`.
+    /// Whether `status` is `completed`.
     completed: bool,
 }
 
 impl Keys {
-    /// Whether it completes a goal, without saying when.
+    /// Returns whether the object completes a goal without saying when.
     fn completes(&self) -> bool {
         self.completed && !self.completed_at
     }

@@ -1,8 +1,9 @@
-//! One life an operating-system process: what must not be shared across a `fork`.
+//! Per-process state: what must not be shared across a `fork`.
 //!
-//! After a fork the child has copies of the parent's locks in whatever state they were, and none of its threads. So
-//! a child never locks, drops or waits for anything of the parent's life: it reads the process id that the life
-//! began with, which never changes, and begins one of its own.
+//! After a fork, the child has copies of the parent's locks in whatever state they were, and none
+//! of the parent's threads. So a child never locks, drops or waits for anything in the parent's
+//! `Life`. It reads only the process id stored there, which never changes, and creates a `Life` of
+//! its own.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -15,7 +16,7 @@ use crate::redaction::Redaction;
 use crate::sync::Mutex;
 use crate::{Config, Error};
 
-/// The agent's parts that live as long as its last handle.
+/// The parts of an agent that live as long as its last handle.
 pub(crate) struct Core {
     pub config: Arc<Config>,
     pub redaction: Redaction,
@@ -39,7 +40,7 @@ impl Core {
         Self { config, redaction, life, closed: AtomicBool::new(false) }
     }
 
-    /// This process's life.
+    /// Returns this process's `Life`.
     pub(crate) fn life(&self) -> Guard<Arc<Life>> {
         let life = self.life.load();
         if life.pid == std::process::id() {
@@ -49,7 +50,8 @@ impl Core {
         self.life.load()
     }
 
-    /// The running delivery; opened and started by whoever comes first, for this session if it is for one.
+    /// Returns the running delivery. The first caller opens and starts it, for this session if one
+    /// is given.
     pub(crate) fn running(&self, session: Option<&str>) -> Result<(u32, Arc<Shared>), Error> {
         if self.closed.load(Ordering::Relaxed) {
             return Err(Error::Closed);
@@ -69,13 +71,13 @@ impl Core {
         Ok((life.pid, shared))
     }
 
-    /// No call is taken any more; the delivery, if it ever ran in this process.
+    /// Refuses all further calls. Returns the delivery if it ever ran in this process.
     pub(crate) fn close(&self) -> Option<Arc<Shared>> {
         self.closed.store(true, Ordering::Relaxed);
         self.life().shared.get().cloned()
     }
 
-    /// In a forked child: a new life in the place of the parent's, which is never dropped.
+    /// In a forked child, replaces the parent's `Life`, which is never dropped, by a new one.
     fn be_born(&self, parents: &Arc<Life>) {
         std::mem::forget(Arc::clone(parents));
         let before = self.life.compare_and_swap(parents, Arc::new(Life::new(&self.config)));
@@ -84,7 +86,8 @@ impl Core {
             && let Some(shared) = parents.shared.get()
             && let Some(mut lock) = shared.lock.try_lock()
         {
-            // Closes this process's copy, which else would keep the folder locked beyond the parent's end.
+            // Close this process's copy; otherwise it would keep the folder locked after the parent
+            // has ended.
             lock.take();
         }
     }
@@ -102,7 +105,7 @@ impl Life {
 }
 
 impl Drop for Life {
-    /// The thread ends after the request that it is in; what is left stays in the spool.
+    /// Ends the thread after its current request. Undelivered records stay in the spool.
     fn drop(&mut self) {
         if self.pid == std::process::id()
             && let Some(shared) = self.shared.get()

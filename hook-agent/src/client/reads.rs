@@ -1,6 +1,6 @@
-//! Asking the service directly: a few threads of their own, so that no read waits behind a delivery.
+//! Reads from the service, on a few threads of their own so that no read waits behind a delivery.
 //!
-//! They start when there is something to ask and end after a silence.
+//! The threads start when there is something to read, and end after an idle time.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,16 +18,16 @@ use crate::{Config, Error};
 const MAX_THREADS: usize = 4;
 const IDLE: Duration = Duration::from_secs(5);
 
-/// What is asked for.
+/// What to read.
 #[derive(Debug, Clone)]
 pub(crate) enum Question {
-    /// One path's answer as it is.
+    /// The response of one path, unchanged.
     Get(String),
-    /// A session and the ends of its logs.
+    /// A session and the last records of its logs.
     Restore { session: String, last: usize },
 }
 
-/// The threads and what waits for them.
+/// The threads and their queue of reads.
 pub(crate) struct Reads {
     config: Arc<Config>,
     queue: Mutex<Queue>,
@@ -52,7 +52,7 @@ impl Reads {
         Self { config, queue: Mutex::default(), ring: Condvar::default() }
     }
 
-    /// Asks in the background.
+    /// Queues a read for a background thread.
     pub(crate) fn ask(self: &Arc<Self>, question: Question) -> Result<Ticket, Error> {
         let cell = Arc::new(Cell::default());
         let deadline = Instant::now() + self.config.connect_timeout + self.config.answer_timeout;
@@ -74,7 +74,7 @@ impl Reads {
         while let Some(job) = self.next() {
             let settled = self.answer(&mut transport, &job);
             let fill = std::panic::AssertUnwindSafe(|| job.cell.fill(settled));
-            // The binding's own callback panicked: the next question is not to suffer for it.
+            // The binding's own callback panicked. The next read must not suffer from that.
             let _ = std::panic::catch_unwind(fill);
         }
     }
@@ -151,7 +151,7 @@ struct Told {
     code: String,
 }
 
-/// What an agent needs to go on where the session was left.
+/// What an agent needs to continue a session.
 #[derive(Serialize, Deserialize)]
 struct Restored<'a> {
     #[serde(borrow)]

@@ -1,36 +1,39 @@
-//! Which session a call is for: the named one, or one that the process makes because nobody named any.
+//! Selects the session of a call: the configured one, or one that the process creates because none
+//! is configured.
 
 use std::io::Write;
 use std::sync::OnceLock;
 
 use crate::Error;
 
-/// The id that this process made. A forked child keeps its parent's, as it would keep `SESSION_ID`.
+/// The id created by this process. A forked child keeps its parent's id, as it would keep
+/// `SESSION_ID`.
 static MADE: OnceLock<String> = OnceLock::new();
 
-/// The session of this process, for calls without a session id: made at the first of them, which says so once on the
-/// error output.
+/// Returns this process's session, for calls without a session id. The first call creates the id
+/// and reports it once on stderr.
 pub fn process_session() -> &'static str {
     if let Some(made) = MADE.get() {
         return made;
     }
-    // Made outside of the cell, which is then locked for a moment only: a fork might find it locked.
+    // The id is generated outside of `get_or_init`, so that the cell is locked only for a moment: a
+    // fork might find it locked.
     if MADE.set(uuid::Uuid::now_v7().to_string()).is_ok()
         && let Some(made) = MADE.get()
     {
-        // A closed error output is no reason to fail.
+        // A closed stderr is no reason to fail.
         let _ =
             writeln!(std::io::stderr(), "hook-agent: `SESSION_ID` is not set: recording as session {made}");
     }
     MADE.get().expect("it was set by this call or by one beside it")
 }
 
-/// Whether this process has made one.
+/// Returns whether this process has created an id.
 pub(crate) fn has_process_session() -> bool {
     MADE.get().is_some()
 }
 
-/// The service's rule for session ids.
+/// Checks the service's rule for session ids.
 pub(crate) fn check_session(id: &str) -> Result<(), Error> {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
     let first = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());

@@ -1,4 +1,4 @@
-//! What the agent tells about itself.
+//! Statistics of the agent.
 
 use std::sync::atomic::Ordering;
 
@@ -7,27 +7,28 @@ use serde::Serialize;
 use crate::delivery::Shared;
 use crate::spool::Place;
 
-/// Counters since this process opened its spool; they count records unless said otherwise.
+/// Counters since this process opened its spool. They count records unless stated otherwise.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stats {
-    /// Taken from callers.
+    /// Accepted from callers.
     pub accepted: u64,
-    /// Values that JSON has no form for, recorded in another form: values, not records.
+    /// Values without a JSON form, recorded in another form. Counts values, not records.
     pub coerced: u64,
-    /// Stored by the service, adopted ones included.
+    /// Stored by the service, including records of adopted folders.
     pub delivered: u64,
-    /// Refused by the service for good; kept in `rejected/`.
+    /// Rejected permanently by the service; kept in `rejected/`.
     pub rejected: u64,
-    /// Let go to stay within the spool's bytes.
+    /// Dropped to stay within the spool's limit in bytes.
     pub dropped: u64,
-    /// Let go because of their age.
+    /// Dropped because of their age.
     pub expired: u64,
     /// Lost to damage in the spool's files.
     pub damaged: u64,
     /// Calls that failed because the spool was full or could not be written.
     pub refused: u64,
-    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session.
+    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap`
+    /// reports them in the session.
     pub lost: u64,
     /// In the spool, not settled yet.
     pub pending: u64,
@@ -35,20 +36,21 @@ pub struct Stats {
     pub batches: u64,
     /// Requests that have to be sent again.
     pub retries: u64,
-    /// Batches that were numbered anew because the service knew other numbers.
+    /// Batches that got new numbers because the service expected others.
     pub renumbered: u64,
-    /// Folders taken over from agents that are gone.
+    /// Folders taken over from agents that have ended.
     pub adopted: u64,
-    /// Times that a file of the spool's could not be read or written by the delivery.
+    /// Times that delivery could not read or write one of the spool's files.
     pub spool_errors: u64,
     /// Callbacks that panicked.
     pub callback_panics: u64,
-    /// False between a failed attempt and the next success, and while the service does not let us in.
+    /// False between a failed attempt and the next success, and while the service does not accept
+    /// the token.
     pub reachable: bool,
-    /// The service does not let us in: it asks for a token, or does not take ours. Records wait in the spool. What was
-    /// left by others, and is not for our token, does not count.
+    /// Whether the service refuses access: it requires a token, or does not accept ours. Records
+    /// wait in the spool. Records of adopted folders that our token does not cover do not count.
     pub locked: bool,
-    /// The latest trouble, kept after it is over.
+    /// The latest error, kept after the trouble is over.
     pub last_error: Option<String>,
     /// This process's Producer-Id.
     pub producer: String,
@@ -56,17 +58,17 @@ pub struct Stats {
     pub spool: SpoolStats,
 }
 
-/// The spool's place and size.
+/// The spool's location and size.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SpoolStats {
     /// `disk` or `memory`.
     pub kind: &'static str,
-    /// Its folder, on disk.
+    /// The spool's folder, if it is on disk.
     pub path: Option<String>,
-    /// Why it is in memory.
+    /// Why the spool is in memory.
     pub memory_because: Option<String>,
-    /// Bytes in its segments.
+    /// Bytes in the spool's segments.
     pub bytes: u64,
 }
 

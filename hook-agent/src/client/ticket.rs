@@ -1,4 +1,4 @@
-//! The receipt of a call: dropped, waited for, called back or awaited.
+//! The receipt of a call: it can be dropped, waited for, given a callback or awaited.
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
@@ -11,7 +11,7 @@ use crate::Error;
 use crate::delivery::Shared;
 use crate::sync::{Condvar, Mutex};
 
-/// The receipt of a write that is in the spool, or of a read that is under way.
+/// The receipt of a write in the spool, or of a read in progress.
 ///
 /// Dropping it changes nothing: a write is delivered all the same.
 pub struct Ticket(Inner);
@@ -32,8 +32,8 @@ impl Ticket {
         Self(Inner::Read(cell))
     }
 
-    /// A write's number, from which [`HookAgent::ticket`](super::HookAgent::ticket) makes this ticket again; a read
-    /// has none.
+    /// Returns the number of a write, from which [`HookAgent::ticket`](super::HookAgent::ticket)
+    /// makes this ticket again. A read has none.
     pub fn number(&self) -> Option<u64> {
         match self.0 {
             Inner::Record { record, .. } => Some(record),
@@ -41,11 +41,12 @@ impl Ticket {
         }
     }
 
-    /// Calls back once, with the service's answer or an error; see [`super`] for when and where.
+    /// Calls `callback` once, with the service's response or an error; see [`super`] for when and
+    /// on which thread.
     pub fn on_done(self, callback: impl FnOnce(Result<Answer, Error>) + Send + 'static) {
         match self.0 {
             Inner::Read(cell) => cell.on_done(Box::new(callback)),
-            // Another process delivers it: this one is a fork of the one that called.
+            // This process is a fork of the caller: the parent delivers the record.
             Inner::Record { pid, .. } if pid != std::process::id() => callback(Ok(Answer::queued())),
             Inner::Record { shared, record, .. } => {
                 let of = Arc::clone(&shared);
@@ -59,7 +60,7 @@ impl Ticket {
         }
     }
 
-    /// Waits for the answer, at most this long; after that the record is still delivered.
+    /// Waits for the answer, at most for `timeout`. After that the record is still delivered.
     pub fn wait(self, timeout: Duration) -> Result<Answer, Error> {
         self.into_cell().wait(timeout)
     }
@@ -93,7 +94,7 @@ impl IntoFuture for Ticket {
     }
 }
 
-/// A place for one answer.
+/// Holds one answer until it is taken.
 #[derive(Default)]
 pub(crate) struct Cell {
     state: Mutex<State>,

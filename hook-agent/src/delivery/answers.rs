@@ -1,7 +1,8 @@
-//! Who waits for which record, and what the latest records were answered.
+//! The callers that wait for records, and the outcomes of the latest records.
 //!
-//! A call that nobody awaits costs nothing here. One that is awaited later than its answer came still finds it,
-//! as long as it is among the last few batches; after that it still learns whether the record was stored ([`misses`](super::misses)).
+//! A call that nobody awaits costs nothing here. A call awaited after its response arrived still
+//! finds the response if it is among the last few batches; later, it still learns whether the
+//! record was stored ([`misses`](super::misses)).
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,18 +11,18 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use super::misses::Misses;
 use crate::sync::Mutex;
 
-/// So many settled batches are remembered, and of each answer at most so many bytes.
+/// The number of settled batches that are remembered, and the most bytes kept of each response.
 const REMEMBERED: usize = 8;
 const REMEMBERED_BYTES: usize = 1024;
 
 /// What became of a record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The service's answer, as JSON.
+    /// The service's response, as JSON.
     Answer(Box<str>),
-    /// The service has it, but what it said is no longer known.
+    /// The service has the record; its response is no longer known.
     Stored,
-    /// It is in the spool; the service can't be reached.
+    /// The record is in the spool; the service can't be reached.
     Queued,
     Rejected {
         call: &'static str,
@@ -29,17 +30,18 @@ pub(crate) enum Outcome {
         message: String,
     },
     Dropped,
-    /// It is settled, and too long ago to say how.
+    /// The record was settled too long ago to say how.
     Forgotten,
 }
 
-/// Called once, on the delivery thread or on the one that registers it.
+/// Called once, on the delivery thread or on the thread that registers it.
 pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
 
-/// The waiting and the remembered.
+/// The waiting callbacks and the remembered outcomes.
 pub(crate) struct Answers {
     inner: Mutex<Inner>,
-    /// Set between a failed attempt and the next success: whoever asks now is told `queued` at once.
+    /// True between a failed attempt and the next success. Meanwhile new callbacks get `queued` at
+    /// once.
     failing: AtomicBool,
     panics: AtomicU64,
 }
@@ -47,15 +49,15 @@ pub(crate) struct Answers {
 struct Inner {
     waiting: HashMap<u64, Callback>,
     recent: VecDeque<Vec<(u64, Outcome)>>,
-    /// Records below are settled, whether remembered or not.
+    /// All records below this number are settled, whether remembered or not.
     settled: u64,
-    /// Those that are settled beyond it.
+    /// Settled records at or above `settled`.
     ahead: Vec<u64>,
     misses: Misses,
 }
 
 impl Answers {
-    /// For a process whose first record will have this number.
+    /// Returns an empty table for a process whose first record will have this number.
     pub(crate) fn from(first: u64) -> Self {
         let inner = Inner {
             waiting: HashMap::new(),
@@ -67,7 +69,7 @@ impl Answers {
         Self { inner: Mutex::new(inner), failing: AtomicBool::new(false), panics: AtomicU64::new(0) }
     }
 
-    /// Calls back once the record's outcome is known; true if that is still to come.
+    /// Calls `callback` once the record's outcome is known. Returns whether that is still to come.
     pub(crate) fn register(&self, record: u64, callback: Callback) -> bool {
         let mut inner = self.inner.lock();
         let known = inner.known(record).or_else(|| self.is_failing().then_some(Outcome::Queued));
@@ -80,7 +82,7 @@ impl Answers {
         false
     }
 
-    /// The outcomes of some records, in order.
+    /// Settles records with these outcomes, in order.
     pub(crate) fn settle(&self, outcomes: Vec<(u64, Outcome)>) {
         let mut inner = self.inner.lock();
         let mut due = Vec::new();
@@ -101,7 +103,8 @@ impl Answers {
         self.call_all(due);
     }
 
-    /// Delivery has come to this record: who still waits for one before it waits for what was dropped.
+    /// Delivery has reached this record: callbacks that still wait for an earlier one get
+    /// `Dropped`.
     pub(crate) fn passed(&self, cursor: u64) {
         let mut inner = self.inner.lock();
         inner.pass(cursor);
@@ -113,7 +116,7 @@ impl Answers {
         self.call_all(due);
     }
 
-    /// An attempt failed: everyone who waits is told that the record is queued.
+    /// An attempt failed: all waiting callbacks get `Queued`.
     pub(crate) fn fail(&self) {
         self.failing.store(true, Ordering::SeqCst);
         let waiting = std::mem::take(&mut self.inner.lock().waiting);
@@ -128,7 +131,7 @@ impl Answers {
         self.failing.load(Ordering::SeqCst)
     }
 
-    /// Callbacks that panicked; the delivery thread went on.
+    /// Returns how many callbacks panicked. The delivery thread continued.
     pub(crate) fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
@@ -147,7 +150,7 @@ impl Answers {
 }
 
 impl Inner {
-    /// A record may be waited for more than once: its ticket can be made again.
+    /// Adds a callback. A record may have several, because its ticket can be made again.
     fn wait(&mut self, record: u64, callback: Callback) {
         let both: Callback = match self.waiting.remove(&record) {
             None => callback,
@@ -159,7 +162,7 @@ impl Inner {
         self.waiting.insert(record, both);
     }
 
-    /// What was passed and never settled was let go.
+    /// Marks records below `cursor` that were never settled as dropped.
     fn pass(&mut self, cursor: u64) {
         let mut ahead = std::mem::take(&mut self.ahead);
         ahead.sort_unstable();

@@ -1,12 +1,12 @@
-//! When to try again: pure arithmetic, so that it is tested without a clock.
+//! The pause before the next attempt: pure arithmetic, so that it is tested without a clock.
 
 use std::time::Duration;
 
 const FIRST: Duration = Duration::from_millis(50);
 const MAX_RETRY_AFTER: Duration = Duration::from_mins(10);
 
-/// The pause after so many failures in a row: somewhere (`luck`, 0 to 1) below a bound that doubles up to `most`,
-/// but no shorter than what the service asked for.
+/// Returns the pause after `failures` failures in a row: a random part (`luck`, 0 to 1) of a bound
+/// that doubles up to `most`, but no shorter than what the service asked for.
 pub(crate) fn pause(failures: u32, most: Duration, asked: Option<Duration>, luck: f64) -> Duration {
     let bound = FIRST.saturating_mul(1 << failures.saturating_sub(1).min(20)).min(most);
     let jittered = bound.mul_f64(luck).max(FIRST.min(most) / 5);

@@ -1,19 +1,20 @@
-//! How a call reaches the delivery thread without paying for it.
+//! Notifies the delivery thread at little cost to the call.
 //!
-//! Waking a sleeping thread costs its waker 9 µs, fifty times the rest of a call. So while there is work the thread
-//! looks by itself every few milliseconds; only after a long silence does it sleep until it is rung.
+//! Waking a sleeping thread costs the waking thread 9 µs, fifty times the rest of a call. So while
+//! there is work, the thread polls every few milliseconds; only after a long idle time does it
+//! sleep until it is notified.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::sync::{Condvar, Mutex};
 
-/// Looks this often once the last work is a while ago.
+/// The polling interval once the last work is a while ago.
 const DROWSY: Duration = Duration::from_millis(25);
 const AWAKE_FOR: Duration = Duration::from_millis(200);
 const DROWSY_FOR: Duration = Duration::from_secs(5);
 
-/// The delivery thread's alarm clock and doorbell.
+/// The delivery thread's timer and notifier.
 #[derive(Default)]
 pub(crate) struct Bell {
     rung: Mutex<Rung>,
@@ -21,18 +22,19 @@ pub(crate) struct Bell {
     asleep: AtomicBool,
 }
 
-/// What the thread was rung for since it last looked.
+/// The notifications since the thread last checked.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Rung {
-    /// Someone waits: go now, do not linger.
+    /// A caller waits: send now, without lingering.
     pub now: bool,
-    /// Someone flushes: go now, and do not sit out a pause between attempts.
+    /// A caller flushes: send now, without waiting for the pause between attempts to end.
     pub hurry: bool,
     pub stop: bool,
 }
 
 impl Bell {
-    /// A record was added that nobody waits for. A load and no more, unless the thread sleeps for good.
+    /// Announces a record that no caller awaits. This is only an atomic load, unless the thread
+    /// sleeps until notified.
     pub(crate) fn added(&self) {
         if self.asleep.load(Ordering::SeqCst) {
             self.ring(|rung| rung.now = true);
@@ -48,7 +50,7 @@ impl Bell {
         self.rung.lock().stop
     }
 
-    /// Waits for the ring or for the next look; `idle_since` is when there last was work.
+    /// Waits for a notification or for the next poll. `idle_since` is when there last was work.
     pub(crate) fn wait(&self, linger: Duration, idle_since: Instant, has_work: impl Fn() -> bool) -> Rung {
         let idle = idle_since.elapsed();
         if idle < AWAKE_FOR {
@@ -58,13 +60,14 @@ impl Bell {
             return self.wait_for(linger.max(DROWSY));
         }
         self.asleep.store(true, Ordering::SeqCst);
-        // Looked at once more after saying so: what was added before that rang nobody.
+        // Check again after setting the flag: a record added before that notified nobody.
         let rung = self.wait_for(if has_work() { Duration::ZERO } else { Duration::from_mins(1) });
         self.asleep.store(false, Ordering::SeqCst);
         rung
     }
 
-    /// Sits out a pause between attempts; a flush or the end cuts it short unless the service asked for it.
+    /// Waits for the pause between attempts. Stopping cuts the pause short; so does a flush, unless
+    /// the service asked for the pause.
     pub(crate) fn pause(&self, until: Instant, asked: bool) -> Rung {
         let mut rung = self.rung.lock();
         rung.now = false;
@@ -85,7 +88,7 @@ impl Bell {
 }
 
 impl Rung {
-    /// Everything is taken note of once, but the end stays the end.
+    /// Clears all notifications once they are read, except `stop`, which stays set.
     fn keep_stop(self, left: &mut Self) -> Self {
         left.stop = self.stop;
         self

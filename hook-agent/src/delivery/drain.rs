@@ -1,4 +1,4 @@
-//! Draining one spool: its window, its batches, their answers.
+//! Drains one spool: its windows, their batches, and the responses to them.
 
 use std::collections::HashMap;
 use std::io;
@@ -15,55 +15,55 @@ use super::{Answers, Report};
 use crate::spool::{Head, Place, Spool, Window};
 use crate::transport::Transport;
 
-/// A batch that the service keeps failing on is given up after so many attempts: it is split, and a single line
-/// rejected. An unreachable or overloaded service is no such failure.
+/// After this many failures within the service, a batch is given up: it is split, and a single line
+/// is rejected. An unreachable or overloaded service does not count as such a failure.
 const BROKEN_ATTEMPTS: u32 = 20;
 const BROKEN_ATTEMPTS_SPLIT: u32 = 3;
 const MAX_RENUMBERED: u32 = 3;
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// One spool and where delivery is in it.
+/// One spool and its delivery position.
 pub(crate) struct Drain {
     pub spool: Arc<Spool>,
     pub(super) head: Head,
     window: Option<Window>,
-    /// What is put aside, if anything may be.
+    /// The records held apart; empty if `holds` is false.
     pub(super) held: Vec<Held>,
     pub(super) holds: bool,
     pub(super) held_are_open: bool,
     pub(super) max_pause: Duration,
-    /// The last that had to wait was not for our token.
+    /// Whether the last batch that had to wait was refused for our token.
     pub(super) is_locked: bool,
-    /// Times in a row that the current request was numbered anew.
+    /// How many times in a row the current request got new numbers.
     renumbered: u32,
-    /// How long the service has to have failed on a request before that is given up.
+    /// How long the service must have failed on a request before the request is given up.
     patience: Duration,
-    /// Since when the service has said that there is no such session.
+    /// Since when the service has answered that the session does not exist, by session.
     no_session: HashMap<String, Instant>,
-    /// Whether the spool is ours alone, so that a turn may append what tells of a loss.
+    /// Whether the spool belongs to this process alone, so that a turn may append `gap` records.
     owned: bool,
 }
 
-/// What one turn came to.
+/// The result of one turn.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Nothing to send.
     Idle,
     /// A window is settled.
     Progress,
-    /// The service can't take it now.
+    /// The service can't accept the window now.
     Failed { after: Option<Duration> },
-    /// Something waits for another token, or for its session to be created.
+    /// Records wait for another token, or for their session to be created.
     Locked,
 }
 
 /// What became of one request.
 enum Sent {
     Settled,
-    /// Changed in some way, and to be sent at once.
+    /// Changed; to be sent again at once.
     Again,
     Failed(Option<Duration>),
-    /// Not for our token, which is told in these words, or for a session that does not exist yet.
+    /// Refused for our token, with the message to report, or for a session that does not exist yet.
     Waits {
         locked: Option<String>,
     },
@@ -87,35 +87,36 @@ impl Drain {
         }
     }
 
-    /// For what is put aside already.
+    /// Returns a drain of records that are already held apart.
     pub(super) fn of_held(spool: Arc<Spool>, head: Head) -> Self {
         Self { holds: false, ..Self::new(spool, head) }
     }
 
-    /// Tries again what is put aside after this time at the latest.
+    /// Limits the pause before held records are tried again.
     pub(crate) fn with_max_pause(self, max_pause: Duration) -> Self {
         Self { max_pause, ..self }
     }
 
-    /// For a folder that others append to. Nothing is given up before the service has failed on it for so long: a short
-    /// process has no pauses of minutes between the attempts, and would have made them all while the service restarts.
+    /// Adapts the drain to a folder that other processes append to. Nothing is given up before the
+    /// service has failed on it for `patience`: short processes do not pause for minutes between
+    /// attempts, and would use up all attempts while the service restarts.
     pub(crate) fn of_shared(self, patience: Duration) -> Self {
         Self { patience, owned: false, ..self }
     }
 
-    /// The number of the first record that is not settled.
+    /// Returns the number of the first record that is not settled.
     pub(crate) fn cursor(&self) -> u64 {
         self.head.cursor()
     }
 
-    /// Sends the next window, or what is left of the current one.
+    /// Sends the next window, or the rest of the current one.
     pub(crate) fn turn(
         &mut self,
         transport: &mut dyn Transport,
         answers: Option<&Answers>,
         report: &Report,
     ) -> Turn {
-        // Before what follows them, so that it is known why they wait.
+        // Held records come before those that follow them, so that it is known why they wait.
         let opened = self.open_held();
         let turn = self.held_turn(transport, answers, report);
         if turn != Turn::Idle {
@@ -142,7 +143,8 @@ impl Drain {
         turn
     }
 
-    /// What was lost on the way to it is told at once if that may be, so that a kill does not hide it.
+    /// Returns the next window. Losses found on the way are reported at once if this spool is ours,
+    /// so that a kill does not hide them.
     fn next_window(&mut self) -> io::Result<Option<Window>> {
         if let Some(held) = self.window.take() {
             return Ok(Some(held));
@@ -167,7 +169,7 @@ impl Drain {
                 match self.send(window, index, transport, answers, report) {
                     Sent::Settled | Sent::Again => {}
                     Sent::Failed(after) => return Turn::Failed { after },
-                    // The next batch is another session's, for which the token may be good.
+                    // The next batch belongs to another session, which the token may cover.
                     Sent::Waits { locked } => {
                         waits = waits.or(Some(locked));
                         break;
@@ -225,7 +227,8 @@ impl Drain {
         match verdict {
             Verdict::Delivered(results) if at.asks => self.shown(at, results),
             Verdict::Delivered(results) => self.delivered(at, results),
-            // Not whether that was the request in doubt: what is left of it begins anew.
+            // The response does not say whether the stored request was the one in doubt, so the
+            // remaining lines get new numbers.
             Verdict::Stored if at.asks => self.renumber(at, 0),
             Verdict::Stored => self.settle(at, Vec::new(), true),
             Verdict::Retry { after, reason } => {
@@ -244,12 +247,14 @@ impl Drain {
         }
     }
 
-    /// Other results than lines are the answer to a request that nobody here knows of.
+    /// Settles the lines if there is one result for each. Otherwise the results are for a request
+    /// that this process does not know.
     fn delivered(&mut self, at: &Settling<'_>, results: Vec<LineResult>) -> Sent {
         if results.len() == at.lines.len() { self.settle(at, results, true) } else { self.go_on(at) }
     }
 
-    /// What an empty batch was answered: the results of the request in doubt, or none if that was not stored.
+    /// Handles the response to an empty batch: the results of the request in doubt, or none if that
+    /// was not stored.
     fn shown(&mut self, at: &Settling<'_>, mut results: Vec<LineResult>) -> Sent {
         let Some((stored, before)) = self.head.step(at.index).shown(results.len()) else {
             return self.go_on(at);
@@ -259,7 +264,8 @@ impl Drain {
         self.settle(&Settling { lines, ..*at }, results, true)
     }
 
-    /// Something refuses an empty batch, or fails on it. That is not for the batch's size, so it may pass.
+    /// Handles a refusal of an empty batch, or a failure on it. The batch's size is not the reason,
+    /// so the cause may pass.
     fn not_shown(&mut self, at: &Settling<'_>, reason: String) -> Sent {
         let (times, since) = self.head.broke();
         if since < self.patience || times < BROKEN_ATTEMPTS {
@@ -269,13 +275,14 @@ impl Drain {
         self.go_on(at)
     }
 
-    /// With the next number.
+    /// Continues with the next number.
     fn go_on(&mut self, at: &Settling<'_>) -> Sent {
         self.head.next_number(at.index);
         Sent::Again
     }
 
-    /// At once, but a service that is content with no numbers at all is not asked without a pause.
+    /// Gives the batch new numbers and sends it again at once, but pauses if the service refuses
+    /// every number.
     fn renumber(&mut self, at: &Settling<'_>, known: u64) -> Sent {
         Report::add(&at.report.renumbered, 1);
         self.head.renumber(at.index, known);
@@ -287,7 +294,7 @@ impl Drain {
         Sent::Again
     }
 
-    /// A batch that is refused whole is halved until the line at fault stands alone.
+    /// Halves a batch that is refused whole, until the faulty line is alone.
     fn refused(&mut self, at: &Settling<'_>, code: String, message: String) -> Sent {
         if at.lines.len() > 1 {
             self.head.split(at.index, at.lines.len() / 2);
@@ -330,8 +337,10 @@ impl Drain {
         Sent::Waits { locked: Some(told) }
     }
 
-    /// The process that is to create the session may be a moment later than its first record, or deliver a spool of its own. What
-    /// has waited for that in vain goes, and so does what is too old, as a process may be too short to wait.
+    /// Handles a missing session. The process that creates it may be slightly later than the
+    /// session's first record, or may deliver its own spool. Records that have waited too long for
+    /// that are rejected, and so are records that are too old, because a process may be too
+    /// short-lived to wait.
     fn no_session(&mut self, at: &Settling<'_>, message: &str) -> Sent {
         let session = &at.window.batches[at.index].session;
         let since = *self.no_session.entry(session.clone()).or_insert_with(Instant::now);
@@ -342,22 +351,24 @@ impl Drain {
             return Sent::Settled;
         }
         at.failed(format!("records wait for session `{session}` to be created: {message}"));
-        // A session that is not there has nothing stored.
+        // A session that does not exist has stored nothing.
         if self.hold(at, true) { Sent::Settled } else { Sent::Waits { locked: None } }
     }
 
-    /// How many of the lines have waited for as long as the spool keeps anything.
+    /// Returns how many of the lines have waited longer than the spool's age limit.
     fn too_old(&self, at: &Settling<'_>) -> usize {
         at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count()
     }
 
-    /// Keeps so many lines aside, so that they do not hold up what is behind them for ever; the rest waits on.
+    /// Moves this many lines to `rejected/`, so that they do not block the records behind them
+    /// forever; the rest goes on waiting.
     fn set_aside(&mut self, at: &Settling<'_>, lines: usize, code: &str, reason: &str) {
         if lines > 0 {
             let refused = || LineResult::Refused { code: code.to_owned(), message: reason.to_owned() };
             let results = std::iter::repeat_with(refused).take(lines).collect();
-            // The number of a request that goes whole goes with it: one that the service never saw is a gap to it, and
-            // numbered anew. One that more may be stored under stays.
+            // A request that is rejected whole takes its number along: if the service never saw
+            // that number, it reports a gap, and the next lines get new numbers. If more lines may
+            // be stored under the number, it stays.
             let counted = lines == at.lines.len() && !self.head.step(at.index).in_doubt();
             self.close(&Settling { lines: &at.lines[..lines], ..*at }, results, counted);
         }
@@ -379,7 +390,7 @@ impl Drain {
         Sent::Settled
     }
 
-    /// These lines are done with, whatever they came to.
+    /// Settles these lines, whatever their outcomes are.
     fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
         let mut outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
@@ -389,7 +400,7 @@ impl Drain {
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if let Some(answers) = at.answers {
-            // A `gap` may bear the number of a record that it stands for.
+            // A `gap` may have the number of a record that it stands for.
             let gaps: Vec<u64> = at.gaps().collect();
             outcomes.retain(|(number, _)| !gaps.contains(number));
             answers.settle(outcomes);
@@ -397,7 +408,8 @@ impl Drain {
     }
 }
 
-/// Who is not let in: we are, if these are our own records; what was adopted may be for another's token.
+/// Reports that access was refused: as `locked` for our own records; as a plain failure for adopted
+/// ones, which may need another token.
 fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
     if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
 }

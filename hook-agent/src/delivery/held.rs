@@ -1,7 +1,8 @@
-//! Putting aside what waits for another token, or for its session to be created, so that it holds up no other.
+//! Holds apart records that wait for another token, or for their session to be created, so that
+//! they block no others.
 //!
-//! Each session's records are held in a spool of their own, and tried again from there; those that follow meanwhile
-//! join them, so that the session's order is kept.
+//! Each session's records are held in their own spool and retried from there. Later records of that
+//! session join them, so that the session's order is kept.
 
 use std::io;
 use std::sync::Arc;
@@ -15,12 +16,12 @@ use super::{Answers, Outcome, Report};
 use crate::spool::{Opened, SLOTS, Spool, Window};
 use crate::transport::Transport;
 
-/// One session's records.
+/// The held records of one session.
 pub(super) struct Held {
     slot: usize,
     session: String,
     drain: Box<Drain>,
-    /// When they are tried again, after so many attempts in vain.
+    /// When they are retried next, and how many attempts have failed.
     due: Instant,
     failures: u32,
 }
@@ -34,7 +35,7 @@ impl Held {
 }
 
 impl Drain {
-    /// Opens what an earlier owner has put aside.
+    /// Opens the records that an earlier owner has held apart.
     pub(super) fn open_held(&mut self) -> io::Result<()> {
         if self.holds && !self.held_are_open {
             self.held.extend(self.spool.open_held(&self.head)?.into_iter().map(Held::new));
@@ -44,34 +45,35 @@ impl Drain {
         Ok(())
     }
 
-    /// How many records are put aside.
+    /// Returns how many records are held apart.
     pub(crate) fn held_records(&self) -> u64 {
         self.held.iter().map(|held| held.drain.spool.pending()).sum()
     }
 
-    /// They are tried again with the next turn.
+    /// Makes all held records due in the next turn.
     pub(crate) fn retry_held(&mut self) {
         self.held.iter_mut().for_each(|held| held.due = Instant::now());
     }
 
-    /// Whether records of the session are put aside.
+    /// Returns whether records of the session are held apart.
     pub(super) fn is_held(&self, session: &str) -> bool {
         self.held.iter().any(|held| held.session == session)
     }
 
-    /// Whether something is put aside that our token is not for.
+    /// Returns whether held records wait for another token.
     pub(super) fn holds_locked(&self) -> bool {
         self.held.iter().any(|held| held.drain.is_locked)
     }
 
-    /// What is put aside of the session waits for a token.
+    /// Marks the session's held records as waiting for a token.
     pub(super) fn mark_locked(&mut self, session: &str) {
         let held = self.held.iter_mut().filter(|held| held.session == session);
         held.for_each(|held| held.drain.is_locked = true);
     }
 
-    /// Puts what is left of a batch aside; false if it has to wait where it is. A request of it that may be stored, as
-    /// nobody is `certain` of the contrary, can only be told by its number, and has to be repeated from where it is.
+    /// Holds the rest of a batch apart; returns false if it has to wait where it is. A request that
+    /// may be stored can be identified only by its number, and has to be repeated from where it is,
+    /// unless the caller is `certain` that it is not stored.
     pub(super) fn hold(&mut self, at: &Settling<'_>, certain: bool) -> bool {
         let in_doubt = !certain && self.head.may_be_stored(at.index);
         if !self.holds || in_doubt || at.window.is_create() || !self.spool.has_room_to_hold(self.bytes_held())
@@ -102,7 +104,7 @@ impl Drain {
         let before = spool.next();
         spool.append_copies(&frames)?;
         if !self.head.hold(window, index, slot, spool.next()) {
-            // They stay where they are, and would be delivered from both places.
+            // The records stay where they are; otherwise they would be delivered from both places.
             spool.cut(before)?;
             return Ok(false);
         }
@@ -113,7 +115,7 @@ impl Drain {
         Ok(true)
     }
 
-    /// Where records of the session are held, or are to be from now on.
+    /// Returns where records of the session are held, or are to be held from now on.
     fn slot_of(&mut self, session: &str) -> io::Result<Option<usize>> {
         if let Some(at) = self.held.iter().position(|held| held.session == session) {
             return Ok(Some(at));
@@ -127,7 +129,7 @@ impl Drain {
         Ok(Some(self.held.len() - 1))
     }
 
-    /// Tries those again whose time has come.
+    /// Retries held records that are due.
     pub(super) fn held_turn(
         &mut self,
         transport: &mut dyn Transport,
@@ -193,7 +195,8 @@ impl Drain {
 }
 
 impl Spool {
-    /// What a spool that is held has settled, or has come to tell, since so many of its records were pending.
+    /// Adds up what a held spool has settled or newly reported since `before` of its records were
+    /// pending.
     fn follow(&self, held: &Self, before: u64) {
         self.absorb(held);
         let now = held.pending();
@@ -201,7 +204,7 @@ impl Spool {
         self.counters.pending.fetch_add(now.saturating_sub(before), Ordering::SeqCst);
     }
 
-    /// What was done for another spool counts as done for this one.
+    /// Counts what was delivered for another spool as delivered for this one.
     pub(super) fn absorb(&self, other: &Self) {
         let (ours, theirs) = (&self.counters, &other.counters);
         for (ours, theirs) in [

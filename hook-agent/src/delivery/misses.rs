@@ -1,32 +1,32 @@
-//! Which records did not get through, for whoever asks long after.
+//! Remembers which records were not stored, for callers that ask long after.
 //!
-//! Most records are stored, so only the others are remembered: what was refused, each with its reason, and the
-//! stretches that were let go. When there are too many of them the lowest numbers are forgotten, and for everything
-//! up to there nothing is claimed any more.
+//! Most records are stored, so only the others are remembered: rejected records, each with its
+//! reason, and the ranges of dropped ones. When there are too many, the lowest numbers are
+//! forgotten, and nothing is claimed about any record up to there.
 
 use std::collections::BTreeMap;
 
 use super::Outcome;
 
-/// So many stretches are remembered.
+/// The number of ranges that are remembered.
 const REMEMBERED: usize = 4096;
 
 /// The records that were not stored.
 #[derive(Debug)]
 pub(super) struct Misses {
-    /// By its first record: where a stretch ends, and what became of it.
+    /// Maps the first record of a range to the range's end and outcome.
     stretches: BTreeMap<u64, (u64, Outcome)>,
-    /// Nothing is known of the records below.
+    /// Nothing is known of records below this number.
     known_from: u64,
 }
 
 impl Misses {
-    /// Of records from this number on.
+    /// Returns an empty table for records from this number on.
     pub(super) fn from(known_from: u64) -> Self {
         Self { stretches: BTreeMap::new(), known_from }
     }
 
-    /// The records from `first` to below `end` came to this.
+    /// Stores the outcome of the records from `first` to below `end`.
     pub(super) fn add(&mut self, first: u64, end: u64, outcome: Outcome) {
         self.stretches.insert(first, (end, outcome));
         if self.stretches.len() > REMEMBERED
@@ -36,7 +36,7 @@ impl Misses {
         }
     }
 
-    /// What a record that is settled came to.
+    /// Returns the outcome of a settled record.
     pub(super) fn of(&self, record: u64) -> Outcome {
         if record < self.known_from {
             return Outcome::Forgotten;

@@ -1,17 +1,21 @@
-//! Draining the spool: attempt, back off, reject. One thread a process, which alone talks to the service.
+//! Drains the spool: attempt, back off, reject. One thread per process, the only one that sends
+//! writes to the service.
 //!
-//! It takes a window from the spool, posts its batches one after the other, and settles each by its answer
-//! ([`verdict`]). Between a failed attempt and the next, the window stays as planned, in the spool and in its state.
+//! The thread takes a window from the spool, posts its batches one after the other, and settles
+//! each by its response ([`verdict`]). Between a failed attempt and the next, the window stays as
+//! planned, in the spool and in its state.
 //!
-//! **Crash cases**: whatever kills the process, the window under way is repeated with the same numbers by the next
-//! owner ([`crate::spool`] lists them one by one). **The service's crash** between storing and answering looks like a
-//! broken exchange: repeated, and answered as the first time. **A service that has lost what it had answered** (a
-//! restored backup, a deleted session) expects an earlier number: the batch is numbered anew in a new epoch, and
-//! what was answered before is not sent again. **A copied folder** with two owners: each takes its own epoch, the
-//! service fences one off with 403, which then numbers anew; only a batch whose answer was lost at that very moment
-//! can be stored twice.
+//! **Crash cases**: whatever kills the process, the next owner repeats the window in delivery with
+//! the same numbers ([`crate::spool`] lists the cases). **The service crashes** between storing and
+//! answering: this looks like a broken exchange; the batch is repeated and answered as the first
+//! time. **The service has lost what it acknowledged** (a restored backup, a deleted session): it
+//! expects an earlier number; the batch gets new numbers in a new epoch, and batches acknowledged
+//! before are not sent again. **A copied folder** has two owners: each takes its own epoch, the
+//! service fences one off with 403, and that one takes new numbers; only a batch whose response was
+//! lost at that very moment can be stored twice.
 //!
-//! Nothing here raises, prints or blocks a caller; every failure is counted and told by `stats()`.
+//! Nothing here raises, prints or blocks a caller; every failure is counted and reported by
+//! `stats()`.
 
 mod answers;
 mod backoff;

@@ -1,7 +1,9 @@
-//! Delivering a shared folder on the caller's thread, within a time: what a hook process does before it ends.
+//! Delivers a shared folder on the caller's thread, within a time limit: what a hook process does
+//! before it ends.
 //!
-//! One process delivers at a time, also what others append meanwhile. Between a failure and the next attempt a pause
-//! is kept across processes, so that a service that hangs costs one call in many its time, not each.
+//! One process delivers at a time, including records that others append meanwhile. The pause
+//! between a failure and the next attempt is kept across processes, so that a hanging service
+//! delays one call in many, not each.
 
 use std::fs::File;
 use std::io;
@@ -16,34 +18,34 @@ use crate::Config;
 use crate::spool::{Limits, SharedFolder, Spool, now_millis, private};
 use crate::transport;
 
-/// Hooks come often; after an outage the first one that comes later than this delivers.
+/// The longest pause. Hooks come often; after an outage, the first one later than this delivers.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
-/// A request that the service fails on is given up after this part of the time that records are kept for: with seven
-/// days after five minutes.
+/// A request that the service fails on is given up after the age limit divided by this: about five
+/// minutes of seven days.
 const PATIENCE: u32 = 2000;
 
-/// How it ended.
+/// How a delivery ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Delivered {
     /// Nothing is left.
     All,
-    /// Another process has it in hand, or a pause is kept.
+    /// Another process delivers, or a pause is in effect.
     LeftToOthers,
-    /// The service did not take it, for this reason.
+    /// The service did not accept the records, for this reason.
     Failed(String),
 }
 
-/// One attempt.
+/// One delivery of a shared folder.
 pub(crate) struct Once<'a> {
     pub config: &'a Config,
     pub folder: &'a SharedFolder,
     pub deadline: Instant,
-    /// The run ends: waits for another process that delivers, and keeps no pause.
+    /// The run ends: wait for another delivering process, and ignore the pause.
     pub last: bool,
 }
 
 impl Once<'_> {
-    /// Delivers what there is.
+    /// Delivers the pending records.
     pub(crate) fn deliver(&self) -> io::Result<Delivered> {
         loop {
             let Some(lock) = self.lock()? else { return Ok(Delivered::LeftToOthers) };
@@ -52,7 +54,8 @@ impl Once<'_> {
             }
             let ended = self.drain()?;
             drop(lock);
-            // What was appended between the last look and the release found the lock taken: nobody else comes for it.
+            // A process that appended between the last check and the release found the lock taken,
+            // so nobody else delivers its records.
             if ended != Delivered::All || !self.folder.pending()? {
                 return Ok(ended);
             }
@@ -98,7 +101,8 @@ impl Once<'_> {
         }
     }
 
-    /// Appends what tells of the losses that delivery has met; it is delivered next, as anything that was appended.
+    /// Appends `gap` records for the losses that delivery found. They are delivered next, like any
+    /// appended record.
     fn tell(&self, delivered: &Spool) -> io::Result<()> {
         let losses = delivered.take_losses();
         if !losses.is_empty() {
@@ -109,7 +113,8 @@ impl Once<'_> {
         Ok(())
     }
 
-    /// Each turn gets the time that is left; the connection is the price of that, microseconds on one machine.
+    /// Runs one turn with the remaining time as its timeouts. This opens a connection per turn,
+    /// which takes microseconds on the local machine.
     fn turn(&self, drain: &mut Drain, left: Duration, report: &Report) -> Turn {
         let config = Config {
             connect_timeout: left.min(self.config.connect_timeout),
@@ -130,8 +135,8 @@ impl Once<'_> {
     }
 }
 
-/// `until failures`, in a file: Unix milliseconds, and how many attempts in a row have failed. Losing it costs an
-/// attempt, so nothing depends on its being written.
+/// The pause, in a file as `until failures`: Unix milliseconds, and how many attempts in a row have
+/// failed. Losing the file costs one attempt, so nothing depends on writing it.
 struct Pause {
     path: PathBuf,
 }
@@ -143,7 +148,8 @@ impl Pause {
         Some((until.parse().ok()?, failures.parse().ok()?))
     }
 
-    /// A clock that was set back must not make a pause long.
+    /// Returns whether the pause is still in effect. A clock that was set back must not make a
+    /// pause long.
     fn is_pending(&self) -> bool {
         let left = self.read().map_or(0, |(until, _)| until.saturating_sub(now_millis()));
         left > 0 && left <= 600_000

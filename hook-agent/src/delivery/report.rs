@@ -1,19 +1,19 @@
-//! What delivery has been through, for `stats()`.
+//! Statistics of delivery, for `stats()`.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::sync::Mutex;
 
-/// Counters of the thread, since the process opened its spool.
+/// Counters of the delivery thread since the process opened its spool.
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     pub batches: AtomicU64,
     pub retries: AtomicU64,
     pub renumbered: AtomicU64,
     pub adopted: AtomicU64,
-    /// Something of the spool's own could not be read or written.
+    /// Times that a file of the spool could not be read or written.
     pub spool_errors: AtomicU64,
-    /// The latest answer to our own records was that nobody is let in with this token.
+    /// Whether the latest response to our own records refused access with this token.
     locked: AtomicBool,
     last_error: Mutex<Option<String>>,
 }
@@ -27,13 +27,13 @@ impl Report {
         *self.last_error.lock() = Some(reason);
     }
 
-    /// The token is at fault.
+    /// Reports that access was refused because of the token.
     pub(crate) fn locked(&self, reason: String) {
         self.locked.store(true, Ordering::Relaxed);
         self.failed(reason);
     }
 
-    /// The service took something.
+    /// Reports that the service accepted records.
     pub(crate) fn let_in(&self) {
         self.locked.store(false, Ordering::Relaxed);
     }
@@ -42,7 +42,7 @@ impl Report {
         self.locked.load(Ordering::Relaxed)
     }
 
-    /// The latest trouble, kept after it is over.
+    /// Returns the latest error, kept after the trouble is over.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.last_error.lock().clone()
     }

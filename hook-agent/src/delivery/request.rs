@@ -4,7 +4,7 @@ use crate::kind::Kind;
 use crate::spool::{Batch, Step, Window};
 use crate::transport::{Producer, Request};
 
-/// The lines as they are sent.
+/// Returns the lines as they are sent.
 pub(super) fn body(window: &Window, lines: &[usize]) -> Vec<u8> {
     let length = lines.iter().map(|index| window.records[*index].line.len() + 1).sum();
     let mut body = Vec::with_capacity(length);
@@ -18,7 +18,8 @@ pub(super) fn body(window: &Window, lines: &[usize]) -> Vec<u8> {
     body
 }
 
-/// Where they go, under which number; without one it is a `create_session`, which has a route of its own.
+/// Returns the request with its path and number. Without a number it is a `create_session`, which
+/// has a route of its own.
 pub(super) fn request<'a>(
     producer: &'a str,
     batch: &Batch,

@@ -1,4 +1,4 @@
-//! What the answer to one request came to, record by record, and keeping what was refused.
+//! Turns the response to one request into an outcome per record, and keeps rejected records.
 
 use std::ops::Range;
 
@@ -14,9 +14,9 @@ use crate::spool::{Reason, Rejection, Spool, Window, keep};
 pub(super) struct Settling<'a> {
     pub window: &'a Window,
     pub index: usize,
-    /// Which of the batch's lines were sent, or
+    /// The batch's lines that were sent, or that are sent later if `asks`.
     pub sent: &'a Range<usize>,
-    /// are to be sent once an empty batch has asked what became of those before.
+    /// Whether the request is an empty batch that asks what became of earlier lines.
     pub asks: bool,
     /// Indexes into the window's records.
     pub lines: &'a [usize],
@@ -25,13 +25,13 @@ pub(super) struct Settling<'a> {
 }
 
 impl Settling<'_> {
-    /// It was not answered, or not so that it is settled.
+    /// Reports that the request got no response, or none that settles it.
     pub(super) fn failed(&self, reason: String) {
         Report::add(&self.report.retries, 1);
         self.report.failed(reason);
     }
 
-    /// What became of each record.
+    /// Returns the outcome of each record.
     pub(super) fn outcomes(&self, results: Vec<LineResult>) -> Vec<(u64, Outcome)> {
         let mut results = results.into_iter();
         let outcome = |index: &usize| {
@@ -51,13 +51,13 @@ impl Settling<'_> {
         self.lines.iter().map(outcome).collect()
     }
 
-    /// The numbers of records that no caller has made.
+    /// Returns the numbers of records that no caller made.
     pub(super) fn gaps(&self) -> impl Iterator<Item = u64> {
         let records = self.lines.iter().map(|index| &self.window.records[*index]);
         records.filter(|record| record.kind == Kind::Gap).map(|record| record.number)
     }
 
-    /// Keeps what was refused; returns how many that were.
+    /// Keeps the rejected records and returns their number.
     pub(super) fn keep_rejected(&self, spool: &Spool, outcomes: &[(u64, Outcome)]) -> u64 {
         let mut rejections = Vec::new();
         for ((_, outcome), index) in outcomes.iter().zip(self.lines) {
@@ -85,13 +85,14 @@ impl Settling<'_> {
     }
 }
 
-/// Whether a reader of the session's logs would look for it there. What else is refused is a change that could not be made
-/// to the session as it was, of which the caller is told.
+/// Returns whether a reader would expect the record in the session's logs. The other kinds are
+/// changes that could not be applied to the session as it was; the caller is told of their
+/// rejection.
 fn belongs_in_a_log(kind: Kind) -> bool {
     matches!(kind, Kind::Action | Kind::Response)
 }
 
-/// Whether a `gap` would be refused for the same reason.
+/// Returns whether a `gap` would be rejected for the same reason.
 fn is_about_the_session(code: &str) -> bool {
     matches!(code, "not_let_in" | "session_not_found" | "session_quarantined")
 }

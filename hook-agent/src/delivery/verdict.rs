@@ -1,8 +1,9 @@
-//! What an answer means for the batch that it answers. Pure: the one place where a status is told from another.
+//! Decides what a response means for its batch. Pure: the only place that interprets statuses.
 //!
-//! Only an answer that is certainly the service's ends a batch: a result for each line, or an error with a code of its
-//! own. Anything else (a proxy's page, a login form, a sinkhole's 204, another program's JSON, half a document) is as
-//! good as no answer, and the batch is tried again. So is what the service says of the address it was asked at.
+//! Only a response that is certainly the service's own ends a batch: a result for each line, or an
+//! error with a code that the service has. Anything else (a proxy's page, a login form, a
+//! sinkhole's 204, another program's JSON, half a document) counts as no response, and the batch is
+//! sent again. So does an error of the service about the URL that the request was sent to.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -16,37 +17,40 @@ use crate::transport::Response;
 /// What to do next.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// The service has it; one result a line, as far as it told.
+    /// The service has the batch. One result per line, as far as the response gave them.
     Delivered(Vec<LineResult>),
-    /// It had been stored by an earlier attempt whose numbers have been passed since; what it was answered is gone.
+    /// An earlier attempt stored the batch, and later numbers were used since; the response to that
+    /// attempt is gone.
     Stored,
-    /// Later again.
+    /// Send again later.
     Retry { after: Option<Duration>, reason: String },
-    /// Not with this token, or not without one; the record is as good as ever, and waits for one that is.
+    /// Access is refused for this token, or without one. The record is valid, and waits for a token
+    /// that is accepted.
     Locked { reason: String },
-    /// There is no such session, and the service makes none by itself: another process may create it yet.
+    /// The session does not exist, and the service does not create it by itself. Another process
+    /// may still create it.
     NoSession { message: String },
-    /// The service knows other numbers: an epoch above this one, from 0.
+    /// The service expects other numbers: an epoch above this one, starting at 0.
     Renumber { epoch: u64 },
-    /// Never, as it is.
+    /// Refused permanently: the batch will never be accepted as it is.
     Refused { code: String, message: String },
-    /// Failed within the service, on this very batch perhaps: later again, but not for ever.
+    /// The service failed, perhaps on this very batch: send again later, but not forever.
     Broken { reason: String },
 }
 
-/// What was asked, as far as the answer's meaning hangs on it.
+/// What the meaning of a response depends on in its request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Asked<'a> {
     pub session: &'a str,
-    /// The producer's number, if the request bore one.
+    /// The producer's number, if the request had one.
     pub seq: Option<u64>,
-    /// How many lines it had.
+    /// How many lines the request had.
     pub lines: usize,
-    /// Whether it bore a token.
+    /// Whether the request had a token.
     pub token: bool,
 }
 
-/// One line's result.
+/// The result of one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum LineResult {
     /// The service's JSON.
@@ -57,7 +61,8 @@ pub(crate) enum LineResult {
     },
 }
 
-/// An earlier batch again may be answered without results: they are forgotten, the batch is not.
+/// The response to a batch. A repeated batch may be answered without results: the service forgets
+/// the results earlier than the batch.
 #[derive(Deserialize)]
 struct BatchAnswer<'a> {
     #[serde(borrow)]
@@ -79,7 +84,8 @@ struct ErrorAnswer<'a> {
 }
 
 impl<'a> ErrorAnswer<'a> {
-    /// The error of the service: with a code that it has for this status, or, of a later version, with an id.
+    /// Returns the service's error: its code must belong to this status or, if the code is unknown
+    /// because the service is newer, come with a `requestId`.
     fn of(response: &'a Response) -> Option<Self> {
         let error = serde_json::from_slice::<Self>(&response.body).ok()?;
         let is_known = match code(&error.code) {
@@ -89,7 +95,8 @@ impl<'a> ErrorAnswer<'a> {
         is_known.then_some(error)
     }
 
-    /// Whether it is about where the request was sent, and not about what it bears.
+    /// Returns whether the error is about the URL that was requested, not about the request's
+    /// content.
     fn is_of_the_address(&self) -> bool {
         use Code::{HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType};
         let of_the_address =
@@ -102,13 +109,14 @@ fn code(name: &str) -> Option<Code> {
     Code::ALL.iter().copied().find(|code| code.as_str() == name)
 }
 
-/// What every result of a line has.
+/// What every line's result has.
 #[derive(Deserialize)]
 struct Success {
     success: bool,
 }
 
-/// Judges the answer to a request for `session`: to a batch that carried `seq`, or to one without numbers.
+/// Judges the response to a request for `session`: a batch with the number `seq`, or a request
+/// without numbers.
 pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
     match response.status {
         200 => delivered(response, asked).unwrap_or_else(|| retry(response)),
@@ -127,7 +135,7 @@ pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
     }
 }
 
-/// What a success comes to; `None`: it is not the service's.
+/// Interprets a success. Returns `None` if the response is not the service's.
 fn delivered(response: &Response, asked: Asked<'_>) -> Option<Verdict> {
     if asked.seq.is_none() {
         let text = std::str::from_utf8(&response.body).ok()?;
@@ -137,7 +145,7 @@ fn delivered(response: &Response, asked: Asked<'_>) -> Option<Verdict> {
     let Some(results) = answer.results else {
         return (answer.success && answer.duplicate).then_some(Verdict::Stored);
     };
-    // An earlier request under this number may have had other lines.
+    // An earlier request with this number may have had other lines.
     if results.len() != asked.lines && !response.duplicate {
         return None;
     }
@@ -156,7 +164,8 @@ fn line_result(raw: &RawValue) -> Option<LineResult> {
     Some(LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() })
 }
 
-/// What `spawn_agent` is answered: the agent itself, as by the route for one alone; a batch has it beside `success`.
+/// Returns the result of `spawn_agent`: the agent itself, as the single-event route returns it; in
+/// a batch it comes beside `success`.
 pub(crate) fn spawned(result: Box<str>) -> Box<str> {
     #[derive(Deserialize)]
     struct Spawned<'a> {
@@ -166,13 +175,15 @@ pub(crate) fn spawned(result: Box<str>) -> Box<str> {
     serde_json::from_str::<Spawned<'_>>(&result).map(|spawned| spawned.agent.get().into()).unwrap_or(result)
 }
 
-/// The service expects a later number: this one is stored. An earlier one: it has forgotten us.
+/// If the service expects a later number, this one is stored. If it expects an earlier one, it has
+/// forgotten this producer.
 fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
     if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
 }
 
-/// Whether the service says that it is the token, and not the record. A session out of reach is for it one that is
-/// not there, and a service that makes sessions by itself says that of no other.
+/// Returns `Locked` if the service refuses the token, not the record. For a token, a session
+/// outside its scope looks as if it did not exist, and a service that creates sessions by itself
+/// reports no other session as missing.
 fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Option<Verdict> {
     let error = ErrorAnswer::of(response)?;
     let why = match (&*error.code, token) {
@@ -215,7 +226,7 @@ fn code_or(code: &str, other: &str) -> String {
     if code.is_empty() { other.to_owned() } else { code.to_owned() }
 }
 
-/// The status and the first words of the body.
+/// Returns the status and the start of the body.
 fn told(response: &Response) -> String {
     let start = &response.body[..response.body.len().min(160)];
     format!("status {}: {}", response.status, String::from_utf8_lossy(start).trim())
@@ -294,7 +305,7 @@ mod tests {
             (405, "method_not_allowed"),
             (415, "unsupported_media_type"),
             (403, "origin_not_allowed"),
-            // Codes of its own, with another's status.
+            // The service's codes with a wrong status.
             (404, "invalid_request"),
             (500, "goal_not_found"),
             (400, "E1234"),

@@ -1,4 +1,5 @@
-//! The thread: its own spool first, then those whose owners are gone; pauses between failures.
+//! The delivery thread: its own spool first, then those whose owners have ended; pauses between
+//! failures.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -16,10 +17,10 @@ use crate::sync::{Condvar, Mutex};
 use crate::transport::{self, Transport};
 use crate::{Config, Error};
 
-/// How often folders without an owner are looked for.
+/// How often to look for folders without an owner.
 const ADOPT_EVERY: Duration = Duration::from_secs(30);
 
-/// What the callers' threads and the delivery thread of one process share.
+/// State shared by the callers' threads and the delivery thread of one process.
 pub(crate) struct Shared {
     pub config: Arc<Config>,
     pub spool: Arc<Spool>,
@@ -27,27 +28,29 @@ pub(crate) struct Shared {
     pub bell: Bell,
     pub report: Report,
     pub sweep: Sweep,
-    /// Why no directory could be used, when the spool is in memory.
+    /// Why no directory could be used, if the spool is in memory.
     pub memory_because: Option<String>,
-    /// The lock of the spool's folder: a forked child closes its copy, so that only the owner's life counts.
+    /// The lock of the spool's folder. A forked child closes its copy, so that the folder is locked
+    /// only while the owner lives.
     pub lock: Mutex<Option<File>>,
-    /// Records below are settled, or put aside.
+    /// All records below this number are settled or held apart.
     cursor: AtomicU64,
-    /// How many are put aside.
+    /// How many records are held apart.
     held: AtomicU64,
     turned: (Mutex<bool>, Condvar),
 }
 
-/// Requests to drain every folder that has no owner, and how many of them are fulfilled.
+/// Requests to drain every folder that has no owner, and how many of them are done.
 #[derive(Debug, Default)]
 pub(crate) struct Sweep {
     pub asked: AtomicU64,
     pub done: AtomicU64,
-    /// How many folders the last one had to leave, as their records are not for our token.
+    /// How many folders the last sweep had to leave, because our token does not cover their
+    /// records.
     pub left: AtomicU64,
 }
 
-/// Opens the spool, for the session whose record comes first, and starts the thread.
+/// Opens the spool, for the session of the first record, and starts the thread.
 pub(crate) fn start(config: &Arc<Config>, session: Option<&str>) -> Result<Arc<Shared>, Error> {
     let opened = open_spool(config, session)
         .map_err(|source| Error::SpoolWrite { path: "(memory)".into(), source })?;
@@ -77,7 +80,7 @@ struct Opened {
     memory_because: Option<String>,
 }
 
-/// The first directory that can be written; memory if there is none.
+/// Opens the spool in the first writable directory, or in memory if there is none.
 fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
     let mut reasons = Vec::new();
     for dir in &config.spool_dirs {
@@ -98,9 +101,10 @@ fn open_spool(config: &Config, session: Option<&str>) -> io::Result<Opened> {
     Ok(Opened { spool, head, folder: None, memory_because: Some(reasons) })
 }
 
-/// Whether what a folder holds may stand before our own records: a token may be for our session alone, and another's
-/// record would hold all of ours up. Such a folder is adopted later, and let go if the token is not good for it; so is
-/// any, if no session of ours is known yet, and one that can't be read.
+/// Returns whether a folder's records may come before our own. A token may be for our session
+/// alone, and another session's record would block all of ours. Such a folder is adopted later, and
+/// released if the token does not cover it. The same holds for any folder while our session is not
+/// known yet, and for one that can't be read.
 fn suits(config: &Config, session: Option<&str>, folder: &Folder) -> bool {
     if config.token.is_none() {
         return true;
@@ -118,7 +122,8 @@ fn open_folder(config: &Config, folder: &Folder) -> io::Result<(Spool, Head)> {
 }
 
 impl Shared {
-    /// Waits until everything that was added so far is settled; with `everything`, the folders without an owner too.
+    /// Waits until everything added so far is settled; with `everything`, the folders without an
+    /// owner too.
     pub(crate) fn flush(&self, timeout: Duration, everything: bool) -> bool {
         let deadline = Instant::now() + timeout;
         self.spool.tell_losses();
@@ -143,7 +148,7 @@ impl Shared {
         drained() && !(everything && self.sweep.left.load(Ordering::SeqCst) > 0)
     }
 
-    /// Ends the thread after the request that it is in, and waits for that.
+    /// Ends the thread after its current request, and waits for that.
     pub(crate) fn stop(&self, timeout: Duration) {
         self.bell.ring(|rung| rung.stop = true);
         let deadline = Instant::now() + timeout;
@@ -166,12 +171,13 @@ struct Worker {
     transport: Option<Box<dyn Transport>>,
     own: Drain,
     adopted: Option<(Drain, Folder)>,
-    /// Folders that are left alone until the next look: their records are not for our token, or they can't be finished.
+    /// Folders that are skipped until the next look: our token does not cover their records, or
+    /// they can't be finished.
     passed_over: HashSet<String>,
     failures: u32,
     idle_since: Instant,
     looked: Option<Instant>,
-    /// The request to look everywhere that was begun last.
+    /// The latest sweep request that was started.
     swept: u64,
 }
 
@@ -203,7 +209,7 @@ impl Worker {
                 Turn::Idle => self.idle(),
             }
         }
-        // Nobody is left to settle anything: who waits, or will, is told that the record is in the spool.
+        // Nobody will settle anything after this: answer present and later waiters with `queued`.
         self.shared.answers.fail();
         self.shared.spool.tell_losses();
         self.let_go();
@@ -252,7 +258,8 @@ impl Worker {
         self.shared.bell.pause(Instant::now() + pause, asked.is_some());
     }
 
-    /// Our own records wait for a better token; another's are left to whoever has it, and hold ours up no longer.
+    /// Handles refused access. Our own records wait for another token. An adopted folder is left to
+    /// a process with the right token, so that it no longer blocks our records.
     fn locked(&mut self) {
         match self.adopted.as_ref().map(|(_, folder)| folder.producer.clone()) {
             None => self.failed(None),
@@ -275,7 +282,8 @@ impl Worker {
 
     fn idle(&mut self) {
         match self.adopted.as_ref().map(|(_, folder)| folder) {
-            // Its state can't be written. Taken up again at once it would only keep the others waiting.
+            // The folder's state can't be written. Adopting it again at once would only delay the
+            // others.
             Some(folder) if folder.holds_records() => self.pass_over(folder.producer.clone()),
             _ => self.let_go(),
         }
@@ -326,9 +334,10 @@ impl Worker {
     }
 }
 
-/// Closing alone would leave the folder locked for as long as a fork of this process has a copy of the open file.
+/// Unlocks the folder. Closing the file alone would leave it locked for as long as a fork of this
+/// process has a copy of the open file.
 fn release(lock: &File) {
-    // What can't be unlocked is free once the last copy is closed.
+    // A lock that can't be unlocked is released when its last copy is closed.
     let _ = lock.unlock();
 }
 

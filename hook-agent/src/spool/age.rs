@@ -1,22 +1,25 @@
-//! When a record is too old to be delivered. Pure, so that a test can set the clock.
+//! Decides when a record is too old to be delivered. Pure, so that a test can set the clock.
 //!
-//! A record bears the time of day, which may be set: one step forward would make all that waits too old at once. What
-//! was recorded since the spool was opened cannot be older than that opening, so for it time is also measured.
+//! A record carries the wall-clock time, which can be changed: one step forward would make all
+//! pending records too old at once. A record appended since the spool was opened cannot be older
+//! than that opening, so for such records the time since the opening, measured monotonically,
+//! counts too.
 
 use std::time::Duration;
 
 use super::record::Record;
 
-/// How old records may get.
+/// The age limit of records.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Age {
     pub most: Duration,
-    /// The first record of this opening.
+    /// The number of the first record appended since the spool was opened.
     pub first: u64,
 }
 
 impl Age {
-    /// Whether it is too old, `now` being in Unix milliseconds and `open` how long the spool has been open.
+    /// Returns whether the record is too old. `now` is in Unix milliseconds; `open` is how long the
+    /// spool has been open.
     pub(super) fn is_past(&self, record: &Record, now: u64, open: Duration) -> bool {
         let by_the_clock = record.time < now.saturating_sub(self.most.as_millis() as u64);
         by_the_clock && (record.number < self.first || open >= self.most)

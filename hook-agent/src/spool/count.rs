@@ -1,4 +1,4 @@
-//! Reading what waits in a folder without opening it.
+//! Reads the pending records of a folder without opening it.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,8 @@ use super::place::Place;
 use super::progress::Ledger;
 use super::record::{MAX_HEAD_BYTES, behind_damage, decode, frame_length, session};
 
-/// In a shared folder another process may have delivered and removed the segment meanwhile.
+/// Maps "not found" to `None`: in a shared folder, another process may have delivered and removed
+/// the segment.
 pub(super) fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
     match done {
         Ok(done) => Ok(Some(done)),
@@ -18,7 +19,7 @@ pub(super) fn if_there<T>(done: io::Result<T>) -> io::Result<Option<T>> {
     }
 }
 
-/// How many records the bytes start with, damaged ones among them included, and where they end.
+/// Counts the leading records, damaged ones included, and returns the count and where they end.
 pub(super) fn count_records(bytes: &[u8]) -> (u64, usize) {
     let (mut count, mut at) = (0, 0);
     while let Some(next) = decode(bytes, at, 0).map(|(_, next)| next).or_else(|| behind_damage(bytes, at)) {
@@ -28,7 +29,7 @@ pub(super) fn count_records(bytes: &[u8]) -> (u64, usize) {
     (count, at)
 }
 
-/// Of the records that the bytes start with, the session of the last one that can be read.
+/// Returns the session of the last readable record before `end`.
 pub(super) fn nearest_session(bytes: &[u8], end: usize) -> &[u8] {
     let (mut session, mut at): (&[u8], _) = (b"", 0);
     while at < end {
@@ -40,16 +41,16 @@ pub(super) fn nearest_session(bytes: &[u8], end: usize) -> &[u8] {
     session
 }
 
-/// What a folder is to deliver.
+/// The pending records of a folder.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
-    /// How many records, damaged ones among them included.
+    /// How many records, damaged ones included.
     pub records: u64,
-    /// How many lost records those of type `gap` tell.
+    /// How many lost records the pending `gap` records report.
     pub lost: u64,
 }
 
-/// Counts it, and changes nothing.
+/// Counts the pending records of a folder and changes nothing.
 pub(super) fn count_waiting(folder: &Path) -> io::Result<Waiting> {
     let place = Place::Disk(folder.to_owned());
     let cursor = Ledger::look(&place)?.cursor;
@@ -70,8 +71,9 @@ pub(super) fn count_waiting(folder: &Path) -> io::Result<Waiting> {
     Ok(waiting)
 }
 
-/// The session of the first record that a folder is to deliver, if there is one; for a folder that nobody has open, and
-/// without opening it whole. A damaged record may name any.
+/// Returns the session of the first pending record of a folder, or `None` if there is no record.
+/// For a folder that no process has open; reads only record heads. The session of a damaged record
+/// may be any bytes.
 pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     let place = Place::Disk(folder.to_owned());
     let cursor = Ledger::look(&place)?.cursor;
@@ -86,7 +88,8 @@ pub(super) fn waiting(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     held_session(folder)
 }
 
-/// Where the record stands that so many come before; the end if there are no more.
+/// Returns where the record after the first `records` records starts, or the end if there are not
+/// so many.
 pub(super) fn record_start(bytes: &[u8], records: u64) -> usize {
     let mut at = 0;
     for _ in 0..records {

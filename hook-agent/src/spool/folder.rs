@@ -1,4 +1,5 @@
-//! Owning a folder: made anew, or adopted from an owner that is gone. The lock is what tells.
+//! Ownership of a spool folder: created new, or adopted after its owner has ended. The lock shows
+//! which it is.
 
 use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
@@ -11,25 +12,28 @@ use super::kept::{LOST, REJECTED};
 use super::{private, trust};
 use crate::transport::is_same_service;
 
-/// Empty free folders beyond this many are removed by whoever meets them.
+/// Any process that finds more empty free folders than this removes the surplus.
 const KEPT_EMPTY: usize = 16;
 
-/// From so many folders on, no more are made where there is one with another session's records.
+/// With at least this many folders, a process takes one that holds another session's records
+/// instead of creating a new one.
 const MANY: usize = 64;
 
-/// A folder that this process owns. Dropping it lets go of the lock.
+/// A folder owned by this process. Dropping it releases the lock.
 #[derive(Debug)]
 pub(crate) struct Folder {
     pub path: PathBuf,
-    /// The folder's name, which is the Producer-Id of everything in it.
+    /// The folder's name, which is the Producer-Id of all its records.
     pub producer: String,
     pub lock: File,
 }
 
 impl Folder {
-    /// Takes a free folder of this service: one that still holds records of this session and `suits`, so that what is
-    /// recorded now follows what the session left there; else an empty one, or a new one. Another session's is left
-    /// to that session's next process, whose order would suffer, unless there are many.
+    /// Takes a free folder of this service. First choice is a folder that still holds records of
+    /// this session and `suits`, so that new records follow those that the session left there; else
+    /// an empty folder, else a new one. A folder with another session's records is left to the next
+    /// process of that session, whose records would otherwise get out of order, unless there are
+    /// many folders.
     pub(crate) fn claim(
         spool_dir: &Path,
         service: &str,
@@ -42,7 +46,7 @@ impl Folder {
         let are_many = names.len() >= MANY;
         for name in names {
             let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
-            // One that can't be read is left for `adopt`, which tells.
+            // An unreadable folder is left for `adopt`, which reports the error.
             let Some(first) = waiting(&folder.path).unwrap_or_default() else {
                 empty.get_or_insert(folder);
                 continue;
@@ -58,8 +62,8 @@ impl Folder {
         anothers.or(empty).map_or_else(|| Self::make(spool_dir, service), Ok)
     }
 
-    /// Takes a free folder that still holds records, if there is one and it is not to be passed over. Removes empty
-    /// ones that are too many.
+    /// Takes a free folder that still holds records and is not in `passed_over`, if there is one.
+    /// Removes empty folders that are too many.
     pub(crate) fn adopt(
         spool_dir: &Path,
         service: &str,
@@ -83,12 +87,13 @@ impl Folder {
         trouble
     }
 
-    /// Whether anything in it is to be delivered. One that can't be read is taken to hold something.
+    /// Returns whether the folder has pending records. An unreadable folder counts as having some.
     pub(crate) fn holds_records(&self) -> bool {
         !waiting(&self.path).is_ok_and(|first| first.is_none())
     }
 
-    /// From now on a free folder's records are for this service. `None`: someone has it.
+    /// Assigns a free folder's records to this service. Returns `None` if another process owns the
+    /// folder.
     pub(crate) fn redirect(path: &Path, service: &str) -> io::Result<Option<()>> {
         let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
         match lock.try_lock() {
@@ -98,7 +103,8 @@ impl Folder {
         }
     }
 
-    /// `None`: someone else's, another service's, or gone.
+    /// Returns `None` if the folder is owned by another process, belongs to another service, or is
+    /// gone.
     fn try_own(path: &Path, producer: String, service: &str) -> Option<Self> {
         let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
         lock.try_lock().ok()?;
@@ -121,7 +127,8 @@ impl Folder {
     }
 }
 
-/// The folders of a spool directory, oldest first. What has another name is not ours.
+/// Returns the folders of a spool directory, oldest first. Entries with names of another form are
+/// ignored.
 pub(super) fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in spool_dir.read_dir()? {

@@ -1,11 +1,13 @@
-//! Records that wait for another token, or for their session to be created, apart from those that need not wait.
+//! Records that wait for another token, or for their session to be created, kept apart so that
+//! other records need not wait.
 //!
 //! ```text
-//! <folder>/held/<slot>/   one session each: a spool of its own, with a Producer-Id of its own in `producer`
+//! <folder>/held/<slot>/   one session each: a spool of its own, its Producer-Id in `producer`
 //! ```
-//! **Exactly once.** Records are appended here first; then one write of the folder's `state` says that they are settled
-//! there and how many are held here. What a crash leaves in between is cut off at the next opening. The owner of
-//! the folder owns what is held in it.
+//! **Exactly once.** Records are appended here first. Then one write of the folder's `state` marks
+//! them as settled there and stores how many are held here. After a crash between the two, the next
+//! opening cuts off the records that `state` does not count. The owner of the folder owns its held
+//! records too.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -16,10 +18,11 @@ use super::queue::{Limits, Spool};
 use super::shared::producer_of;
 use super::{Head, private};
 
-/// So many sessions are held apart; those of further ones hold up what is behind them.
+/// The number of sessions whose records can be held apart. Records of further sessions block those
+/// behind them.
 pub(crate) const SLOTS: usize = 16;
 
-/// A session's records that are held.
+/// The held records of one session.
 pub(crate) struct Opened {
     pub slot: usize,
     pub session: String,
@@ -31,7 +34,7 @@ fn slot_path(folder: &Path, slot: usize) -> PathBuf {
     folder.join("held").join(slot.to_string())
 }
 
-/// The session of the first record that is held in a folder.
+/// Returns the session of the first held record of a folder.
 pub(super) fn held_session(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     for path in paths(folder) {
         if let Some(session) = waiting(&path)? {
@@ -41,7 +44,7 @@ pub(super) fn held_session(folder: &Path) -> io::Result<Option<Vec<u8>>> {
     Ok(None)
 }
 
-/// Where a folder holds records.
+/// Returns the folder's existing slots.
 pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
     if !folder.join("held").exists() {
         return Vec::new();
@@ -50,7 +53,8 @@ pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
 }
 
 impl Spool {
-    /// What is held in its folder, as far as the state knows of it.
+    /// Opens the held records that the state counts, and removes slots that the state does not
+    /// know.
     pub(crate) fn open_held(&self, head: &Head) -> io::Result<Vec<Opened>> {
         let Place::Disk(folder) = &self.place else { return Ok(Vec::new()) };
         let mut held = Vec::new();
@@ -60,7 +64,8 @@ impl Spool {
                 std::fs::remove_dir_all(&path)?;
                 continue;
             };
-            // Of one that begins with damage the session is not known: what can be read is delivered all the same.
+            // If the slot begins with a damaged record, its session is unknown. The readable
+            // records are delivered all the same.
             let session = waiting(&path)?.unwrap_or_default();
             let session = String::from_utf8_lossy(&session).into_owned();
             let (spool, head) = self.open_slot(path)?;
@@ -70,7 +75,7 @@ impl Spool {
         Ok(held)
     }
 
-    /// An empty slot for a session; `None` in memory.
+    /// Creates an empty slot for a session. Returns `None` for a spool in memory.
     pub(crate) fn make_held(&self, slot: usize, session: &str) -> io::Result<Option<Opened>> {
         let Place::Disk(folder) = &self.place else { return Ok(None) };
         let path = slot_path(folder, slot);
@@ -82,7 +87,7 @@ impl Spool {
         Ok(Some(Opened { slot, session: session.to_owned(), spool, head }))
     }
 
-    /// Removes what the state knows nothing of any more.
+    /// Removes a slot that the state no longer counts.
     pub(crate) fn remove_held(&self, slot: usize) -> io::Result<()> {
         let Place::Disk(folder) = &self.place else { return Ok(()) };
         std::fs::remove_dir_all(slot_path(folder, slot))
@@ -90,7 +95,7 @@ impl Spool {
 
     fn open_slot(&self, path: PathBuf) -> io::Result<(Spool, Head)> {
         let producer = producer_of(&path)?;
-        // Nothing is dropped here: what does not fit is not held.
+        // Nothing is dropped here: records that do not fit are not held.
         let limits = Limits { max_bytes: u64::MAX, ..self.limits };
         let (mut spool, head) = Self::open(Place::Disk(path), producer, limits)?;
         spool.kept = self.place.clone();
@@ -145,7 +150,7 @@ mod tests {
         let mut bytes = std::fs::read(&segment).unwrap();
         bytes[..first.len()].fill(0);
         std::fs::write(&segment, bytes).unwrap();
-        // A state that knows nothing of it cuts nothing off.
+        // A state that does not count the held records cuts nothing off.
         let (spool, head) = open(dir.path());
         let opened = spool.open_held(&head).unwrap();
         assert_eq!(opened.len(), 1);

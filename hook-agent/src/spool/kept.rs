@@ -1,7 +1,9 @@
-//! What a folder keeps for people to read, one JSON line each: `rejected/events.jsonl` and `lost/events.jsonl`.
+//! The lines that a folder keeps for people to read, as JSON: `rejected/events.jsonl` and
+//! `lost/events.jsonl`.
 //!
-//! At 16 MiB the file becomes `events.1.jsonl`, and the earlier one of that name is removed. A crash between this file
-//! and the state writes a line twice: here that is harmless.
+//! At 16 MiB the file is renamed to `events.1.jsonl`, which replaces the earlier file of that name.
+//! A crash between writing this file and writing the state makes a line appear twice, which is
+//! harmless here.
 
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, BufRead, Write};
@@ -15,16 +17,16 @@ use super::place::Place;
 const MAX_BYTES: u64 = 16 * 1024 * 1024;
 const NAMES: [&str; 2] = ["events.1.jsonl", "events.jsonl"];
 
-/// A directory of such lines in the folder.
+/// A directory of such files in the folder.
 pub(super) struct Kept(&'static str);
 
-/// What the service refused for good.
+/// Records that the service rejected permanently.
 pub(super) const REJECTED: Kept = Kept("rejected");
-/// What was lost on the way to the service.
+/// Records that were lost on the way to the service.
 pub(super) const LOST: Kept = Kept("lost");
 
 impl Kept {
-    /// Appends to the folder's file; a spool in memory has none.
+    /// Appends to the folder's file. A spool in memory has no such file.
     pub(super) fn append(&self, place: &Place, lines: &[impl Serialize]) -> io::Result<()> {
         let Place::Disk(folder) = place else { return Ok(()) };
         let folder = folder.join(self.0);
@@ -41,7 +43,7 @@ impl Kept {
         OpenOptions::new().create(true).append(true).mode(0o600).open(path)?.write_all(&text)
     }
 
-    /// Hands over each line of a folder, oldest first.
+    /// Passes each line of a folder to `each`, oldest first.
     pub(super) fn read(&self, folder: &Path, mut each: impl FnMut(Vec<u8>)) -> io::Result<()> {
         for name in NAMES {
             let file = match File::open(folder.join(self.0).join(name)) {
@@ -56,7 +58,7 @@ impl Kept {
         Ok(())
     }
 
-    /// Whether a folder has any.
+    /// Returns whether a folder has any such lines.
     pub(super) fn is_in(&self, folder: &Path) -> bool {
         folder.join(self.0).exists()
     }

@@ -1,9 +1,11 @@
-//! What the spool lost, counted by session and reason until a record of type `gap` tells it in the session's own log.
+//! Counts lost records by session and reason until a record of type `gap` reports them in the
+//! session's own log.
 //!
-//! A `gap` is a record like any other: it is delivered once, and survives the end of the process. It stands where the
-//! lost records stood if they were dropped to make room (it takes their segment's place), and behind what waits
-//! otherwise. A `gap` that is dropped itself is added to the one that takes its place; one that the service
-//! refuses is not told again. Until there is room for it, a loss is known to its process alone: [`Spool::tell_losses`].
+//! A `gap` is an ordinary record: it is delivered once and survives the end of the process. If
+//! records were dropped to make room, their `gap` takes their segment's place; otherwise it is
+//! appended behind the pending records. If a `gap` is itself dropped, its count is added to the
+//! `gap` that replaces it. A `gap` that the service rejects is not reported again. Until there is
+//! room for the `gap`, only this process knows of the loss: [`Spool::tell_losses`].
 
 use std::collections::BTreeMap;
 use std::io;
@@ -18,22 +20,23 @@ use super::queue::{Spool, Tail};
 use super::record::{Record, begin_frame, behind_damage, decode, finish_frame};
 use crate::kind::Kind;
 
-/// So many sessions' losses are kept apart; those of further ones are only counted in `stats()`.
+/// The number of sessions and reasons whose losses are counted apart. Further losses are counted
+/// only in `stats()`.
 const MAX_SESSIONS: usize = 1000;
 
-/// Why records are lost; the words are those of `stats()`.
+/// Why records were lost. The names are those of `stats()`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Reason {
-    /// Let go to stay within the spool's bytes.
+    /// Dropped to stay within the spool's limit in bytes.
     Dropped,
-    /// Let go because of their age.
+    /// Dropped because of their age.
     Expired,
     /// Unreadable.
     Damaged,
-    /// Not taken: the spool was full or could not be written.
+    /// Not accepted: the spool was full or could not be written.
     Refused,
-    /// Refused by the service.
+    /// Rejected by the service.
     Rejected,
 }
 
@@ -56,7 +59,8 @@ impl Reason {
     }
 }
 
-/// How many records, and the times of the first and the last of them as far as they are known, in Unix milliseconds.
+/// A number of lost records, and the times of the first and last of them in Unix milliseconds, as
+/// far as known.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Loss {
     count: u64,
@@ -72,7 +76,7 @@ impl Loss {
     }
 }
 
-/// The data of a `gap`, and, with the session, a line of `lost/events.jsonl`.
+/// The data of a `gap` record. With the session, it is also a line of `lost/events.jsonl`.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Gap {
@@ -81,7 +85,7 @@ struct Gap {
     r#type: String,
     reason: Reason,
     count: u64,
-    /// The count is a lower bound.
+    /// Whether the count is a lower bound.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     at_least: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +130,7 @@ fn timestamp(millis: u64) -> String {
     format!("{:.3}", jiff::Timestamp::from_millisecond(millis.cast_signed()).unwrap_or_default())
 }
 
-/// Losses that no record tells yet.
+/// Losses that no record reports yet.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Losses(BTreeMap<(String, Reason), Loss>);
 
@@ -153,7 +157,8 @@ impl Losses {
         }
     }
 
-    /// What is lost with the records of a segment: the callers' records, and those that its `gap`s tell.
+    /// Returns what is lost with the records of a segment: the callers' records, and the losses
+    /// that its `gap` records report.
     pub(super) fn of_dropped(bytes: &[u8]) -> (Self, Self) {
         let (mut dropped, mut told) = (Self::default(), Self::default());
         let (mut session, mut at): (&[u8], _) = (b"", 0);
@@ -174,24 +179,24 @@ impl Losses {
         }
     }
 
-    /// How many records are lost.
+    /// Returns how many records are lost.
     pub(super) fn records(&self) -> u64 {
         self.0.values().map(|loss| loss.count).sum()
     }
 
-    /// How many `gap`s tell it.
+    /// Returns how many `gap` records report these losses.
     pub(super) fn gaps(&self) -> u64 {
         self.frames().len() as u64
     }
 
-    /// The records that tell them, framed; none for what was lost of a session that is not known.
+    /// Returns the framed `gap` records. A loss whose session is unknown gets none.
     pub(super) fn frames(&self) -> Vec<Vec<u8>> {
         let now = now_millis();
         let known = self.0.iter().filter(|((session, _), _)| !session.is_empty());
         known.map(|((session, reason), loss)| frame(session, Gap::new(*reason, loss, now))).collect()
     }
 
-    /// Writes them down in the folder, too, where `status` finds them.
+    /// Also writes the losses to the folder's `lost/events.jsonl`, where `status` finds them.
     fn keep(&self, spool: &Spool) -> io::Result<()> {
         let now = now_millis();
         let lines = self.0.iter().map(|((session, reason), loss)| Gap {
@@ -218,12 +223,12 @@ fn gap(record: &Record, bytes: &[u8]) -> Option<Gap> {
     serde_json::from_slice::<Line>(&bytes[record.line.clone()]).map(|line| line.data).ok()
 }
 
-/// How many lost records the `gap`s among these records tell.
+/// Returns how many lost records the `gap` records among these bytes report.
 pub(super) fn lost_by_gaps(bytes: &[u8]) -> u64 {
     Losses::of_dropped(bytes).1.records()
 }
 
-/// How many records a folder has lost, and how the last of them.
+/// Returns how many records a folder has lost, and the message of the last loss.
 pub(super) fn survey(folder: &Path) -> io::Result<(u64, Option<String>)> {
     let (mut count, mut last) = (0, None);
     LOST.read(folder, |line| {
@@ -236,19 +241,20 @@ pub(super) fn survey(folder: &Path) -> io::Result<(u64, Option<String>)> {
 }
 
 impl Spool {
-    /// Records are lost: [`tell_losses`](Self::tell_losses) is to tell it.
+    /// Counts lost records; [`tell_losses`](Self::tell_losses) reports them later.
     pub(crate) fn lose(&self, session: &[u8], reason: Reason, count: u64, time: Option<u64>) {
         self.tail.lock().losses.add(session, reason, count, time);
     }
 
-    /// Appends a `gap` for each loss that is not told yet, beyond the spool's bound if need be; true if there was one.
-    /// What does not fit on a full disk is told later.
+    /// Appends a `gap` for each loss not reported yet, beyond the spool's limit if necessary.
+    /// Returns whether it appended one. A `gap` that does not fit on a full disk is reported later.
     pub(crate) fn tell_losses(&self) -> bool {
         let mut tail = self.tail.lock();
         self.write_losses(&mut tail)
     }
 
-    /// The same for now and then, which is not to grow a spool that stays full.
+    /// Like [`tell_losses`](Self::tell_losses), for periodic calls, which must not grow a spool
+    /// that stays full.
     pub(crate) fn tell_losses_within_bound(&self) {
         let mut tail = self.tail.lock();
         if self.has_room_to_tell(&tail) {
@@ -273,8 +279,8 @@ impl Spool {
         written
     }
 
-    /// Appends a record behind what tells of the losses before it: all or nothing, as on a full disk there may be room for
-    /// one `gap` after the other, and for no record.
+    /// Appends a record behind the `gap` records of the losses before it, all or nothing: a full
+    /// disk may have room for one `gap` after another, but never for a record.
     pub(super) fn append_with_losses(&self, tail: &mut Tail, frame: &[u8]) -> io::Result<()> {
         if tail.losses.is_empty() {
             return tail.append(&self.place, &self.limits, frame, 1);
@@ -290,22 +296,23 @@ impl Spool {
         Ok(())
     }
 
-    /// A file that can't be written costs `status` a line; the `gap` tells it all the same.
+    /// Writes the losses to `lost/events.jsonl`. If that fails, `status` lacks a line, but the
+    /// `gap` still reports the loss.
     pub(super) fn note(&self, losses: &Losses) {
         let _ = losses.keep(self);
     }
 
-    /// Losses that are not told, for one who may not append.
+    /// Takes the losses not reported yet, for a caller that may not append.
     pub(crate) fn take_losses(&self) -> Losses {
         std::mem::take(&mut self.tail.lock().losses)
     }
 
-    /// Losses that another opening of this folder has met.
+    /// Adds losses that another opening of this folder found.
     pub(crate) fn add_losses(&self, losses: Losses) {
         self.tail.lock().losses.merge(losses);
     }
 
-    /// Whether all losses up to now are told in records below this one.
+    /// Returns whether all losses so far are reported in records below this one.
     pub(crate) fn are_losses_told(&self, cursor: u64) -> bool {
         let tail = self.tail.lock();
         tail.losses.is_empty() && cursor >= tail.told

@@ -1,46 +1,55 @@
-//! The client's queue on disk: what a call leaves behind before it returns, until the service has it.
+//! The client's queue on disk: it keeps each record from the end of the call until the service has
+//! it.
 //!
 //! ```text
-//! <spool dir>/<producer id>/      one folder a living agent, mode 0700; the name is its Producer-Id
-//! ├── lock                        held (flock) for as long as the owner lives; a free one may be adopted
-//! ├── service                     the address that this folder's records are for
+//! <spool dir>/<producer id>/      one folder per running agent, mode 0700, named by Producer-Id
+//! ├── lock                        held (flock) while the owner lives; a free folder may be adopted
+//! ├── service                     the URL that this folder's records are for
 //! ├── 00000000000000000000.seg    records, append-only; the name is the number of its first record
-//! ├── state                       two slots: how far delivery is, and the window that is under way
-//! ├── rejected/events.jsonl       what the service refused for good, each with its reason
-//! ├── held/<slot>/                records of one session that wait for a token or for the session: [`held`]
+//! ├── state                       two slots: the delivery position, and the window in delivery
+//! ├── rejected/events.jsonl       what the service rejected permanently, each with its reason
+//! ├── held/<slot>/                one session's records waiting for a token or session: [`held`]
 //! └── lost/events.jsonl           what was lost on the way to the service, by session and reason
 //! ```
-//! Processes too short to own a folder share one: [`shared`].
+//! Processes too short-lived to own a folder share one: [`shared`].
 //!
-//! **What is durable when.** A call returns after its record's `write(2)`: it survives the end of the process by
-//! whatever signal. Nothing is synced, so a power cut may take what the system had not written back yet.
+//! **What is durable when.** A call returns after its record's `write(2)`, so the record survives
+//! the end of the process by any signal. Nothing is synced, so a power cut may lose what the system
+//! had not yet written back.
 //!
-//! **Exactly once.** Records leave in windows: the records of one stretch of one segment, grouped by session into
-//! batches, each under one `Producer-Seq`. The window's end and the numbers are in `state` *before* a batch is
-//! sent, and its progress after each answer, so whoever delivers the folder next repeats exactly the batches that
-//! were under way, under exactly their numbers. Every opening takes a new, larger epoch (the clock in ms), which
-//! numbers every session from 0 again; a window from before keeps the epoch that it was planned with. [`step`] tells what
-//! holds when something on the way refuses a batch for its size.
+//! **Exactly once.** Records are delivered in windows. A window is a range of records of one
+//! segment, grouped by session into batches, each with one `Producer-Seq`. The window's end and the
+//! numbers are written to `state` *before* a batch is sent, and its progress after each response.
+//! The next process that delivers the folder therefore repeats exactly the batches that were in
+//! delivery, with exactly their numbers. Every opening takes a new, larger epoch (the clock in ms),
+//! in which every session's numbers start at 0; a window from an earlier opening keeps the epoch
+//! that it was planned with. [`step`] describes what holds when anything on the way refuses a batch
+//! for its size.
 //!
 //! **Crash cases**, each with its test:
-//! - killed after `write(2)`: the record is there, the next owner delivers it;
-//! - killed within `write(2)`, or a full disk: a torn tail; cut off at once, or at the next opening; never delivered;
-//! - killed before `state` knew of a window: nothing of it was sent; it is planned anew;
-//! - killed between send and answer: repeated with the same numbers; the service answers as the first time did;
-//! - killed between answer and `state`: the same;
-//! - killed while writing `state`: its checksum fails, the other slot holds the state before;
-//! - damage in a segment: delivery goes on with the next record that can be read, and counts as `damaged` what lies
-//!   between; how many records that were is known if something behind it has a number, and else a lower bound;
-//! - killed between replacing a dropped segment and removing the next one: that one is told as lost, and delivered;
-//! - killed between skipping what is too old or damaged and writing the `gap` for it: the loss is not told.
+//! - killed after `write(2)`: the record is there; the next owner delivers it;
+//! - killed within `write(2)`, or a full disk: a torn tail; it is cut off at once or at the next
+//!   opening, and never delivered;
+//! - killed before a window was written to `state`: nothing of it was sent; it is planned again;
+//! - killed between request and response: repeated with the same numbers; the service answers as it
+//!   did the first time;
+//! - killed between response and `state`: the same;
+//! - killed while writing `state`: its checksum fails; the other slot holds the previous state;
+//! - damage in a segment: delivery goes on with the next readable record and counts the records
+//!   between as `damaged`; their number is exact if something behind them has a number, and else a
+//!   lower bound;
+//! - killed between replacing a dropped segment and removing the next one: that one is reported as
+//!   lost, and delivered;
+//! - killed between skipping records that are too old or damaged and writing the `gap` for them:
+//!   the loss is not reported.
 //!
-//! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not working on goes
-//! (`dropped`), or the new record is refused; records older than `spool_max_age` go when their turn comes (`expired`), a clock that is set
-//! forward aside ([`age`]).
-//! A window that is under way is kept for as long as the service is away, but where it does not let the token in, what
-//! is as old as that goes to `rejected/`.
-//! Every loss is told in the session's own log by a record of type `gap`: [`loss`].
-//! The same code works in memory when no directory can be written.
+//! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not
+//! working on is dropped (`dropped`), or the new record is refused. Records older than
+//! `spool_max_age` are dropped when their turn comes (`expired`), except if the clock was set
+//! forward ([`age`]). A window in delivery is kept for as long as the service is away; but if the
+//! service does not accept the token, records older than that age go to `rejected/`. Every loss is
+//! reported in the session's own log by a record of type `gap`: [`loss`]. The same code works in
+//! memory when no directory can be written.
 
 mod age;
 mod count;

@@ -1,4 +1,5 @@
-//! Where the bytes are: files of a folder, or memory when no folder can be written. Only here are file names made.
+//! Where the spool's bytes are: files of a folder, or memory when no folder can be written. All
+//! file names are built here.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use super::private;
 use crate::sync::Mutex;
 
-/// One slot of the state file.
+/// The size of one slot of the state file.
 const SLOT_BYTES: usize = 4096;
 
 /// A folder, or memory.
@@ -19,7 +20,7 @@ pub(crate) enum Place {
     Memory,
 }
 
-/// The bytes of some records in a row.
+/// The bytes of consecutive records.
 #[derive(Debug)]
 pub(crate) enum Segment {
     File(File),
@@ -27,7 +28,7 @@ pub(crate) enum Segment {
 }
 
 impl Place {
-    /// Makes the segment whose first record has this number.
+    /// Creates the segment whose first record has this number.
     pub(crate) fn create(&self, first: u64) -> io::Result<Arc<Segment>> {
         let Self::Disk(folder) = self else { return Ok(Arc::new(Segment::Memory(Mutex::default()))) };
         let mut options = OpenOptions::new();
@@ -35,7 +36,7 @@ impl Place {
         Ok(Arc::new(Segment::File(options.open(segment_path(folder, first))?)))
     }
 
-    /// Puts a segment with these bytes into the place of the one whose first record has this number.
+    /// Replaces the segment whose first record has this number by one with these bytes.
     pub(crate) fn replace(&self, first: u64, bytes: &[u8]) -> io::Result<Arc<Segment>> {
         let Self::Disk(folder) = self else {
             return Ok(Arc::new(Segment::Memory(Mutex::new(bytes.to_vec()))));
@@ -46,7 +47,7 @@ impl Place {
         self.open(first)
     }
 
-    /// The segments that are there, oldest first.
+    /// Lists the existing segments, oldest first.
     pub(crate) fn list(&self) -> io::Result<Vec<u64>> {
         let Self::Disk(folder) = self else { return Ok(Vec::new()) };
         let mut firsts = Vec::new();
@@ -73,7 +74,7 @@ impl Place {
         std::fs::remove_file(segment_path(folder, first))
     }
 
-    /// The state file with both its slots laid out, so that later writes need no new room on the disk.
+    /// Opens the state file, with both slots allocated so that later writes need no new disk space.
     pub(crate) fn state_file(&self) -> io::Result<Option<File>> {
         let Self::Disk(folder) = self else { return Ok(None) };
         let mut options = OpenOptions::new();
@@ -90,7 +91,7 @@ impl Place {
         Ok(Some(file))
     }
 
-    /// The state file for a look at it, if there is one.
+    /// Opens the state file for reading only, if it exists.
     pub(crate) fn state_reader(&self) -> io::Result<Option<File>> {
         let Self::Disk(folder) = self else { return Ok(None) };
         match File::open(folder.join("state")) {
@@ -113,7 +114,8 @@ fn segment_path(folder: &Path, first: u64) -> PathBuf {
 }
 
 impl Segment {
-    /// Appends the whole record with one write, or leaves nothing of it behind. `length` is what is there now.
+    /// Appends the whole record with one write, or leaves nothing of it behind. `length` is the
+    /// current length.
     pub(crate) fn append(&self, bytes: &[u8], length: u64) -> io::Result<()> {
         match self {
             Self::Memory(held) => held.lock().extend_from_slice(bytes),
@@ -128,7 +130,7 @@ impl Segment {
         Ok(())
     }
 
-    /// Up to `most` bytes from `offset` on.
+    /// Reads up to `most` bytes from `offset` on.
     pub(crate) fn read(&self, offset: u64, most: usize) -> io::Result<Vec<u8>> {
         match self {
             Self::Memory(held) => {
@@ -182,7 +184,7 @@ pub(crate) fn write_slot(file: &File, slot: u64, json: &str) -> io::Result<()> {
     file.write_all_at(&text, slot * SLOT_BYTES as u64)
 }
 
-/// The JSON of one slot, if it is whole.
+/// Returns the JSON of one slot, if its checksum matches.
 pub(crate) fn read_slot(file: &File, slot: u64) -> io::Result<Option<String>> {
     let bytes = read_file(file, slot * SLOT_BYTES as u64, SLOT_BYTES)?;
     let Ok(text) = std::str::from_utf8(&bytes) else { return Ok(None) };

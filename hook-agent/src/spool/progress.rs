@@ -1,4 +1,5 @@
-//! How far delivery is, and the window that is under way: the part of the spool that exactly-once rests on.
+//! The delivery position and the window in delivery: the part of the spool that exactly-once
+//! depends on.
 
 use std::fs::File;
 use std::io;
@@ -9,46 +10,48 @@ use serde::{Deserialize, Serialize};
 use super::place::{Place, read_slot, write_slot};
 use super::step::Step;
 
-/// A place between two records.
+/// A position between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Position {
-    /// The segment, by its first record's number.
+    /// The segment, named by its first record's number.
     pub segment: u64,
-    /// Bytes into it.
+    /// The offset in the segment in bytes.
     pub offset: u64,
     /// The number of the next record.
     pub record: u64,
 }
 
-/// Everything before `cursor` is settled; `plan` tells what of the stretch after it is.
+/// The delivery progress of a folder. Everything before `cursor` is settled; `plan` says which of
+/// the records after it are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     pub generation: u64,
-    /// The largest epoch that any batch of this folder was numbered with.
+    /// The largest epoch of any batch of this folder.
     pub epoch: u64,
     pub cursor: Position,
-    /// Attempts in a row that broke on the current request, whoever made them.
+    /// Failed attempts in a row on the current request, by any process.
     #[serde(default, skip_serializing_if = "is_never")]
     pub broken: u32,
-    /// When the first attempt broke since something was settled, in Unix milliseconds.
+    /// When the first attempt failed after the last settled record, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_since: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
-    /// By slot, the number behind the last record that is held there; 0: no record. Not given by versions that know of
-    /// none: what such a one leaves is all to be kept.
+    /// By slot, the number after the last record held there; 0 means no record. Versions without
+    /// held records do not write it; a state without it means that all held records are kept.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Vec<u64>>,
 }
 
 impl Progress {
-    /// Whatever broke, it is not the current request any more.
+    /// Clears the failure counters: the failed request is no longer the current one.
     pub(super) fn mended(&mut self) {
         (self.broken, self.broken_since) = (0, None);
     }
 }
 
-/// A window that is under way: the records from the cursor to `end`, one batch a session in order of appearance.
+/// A window in delivery: the records from the cursor to `end`, one batch per session in order of
+/// appearance.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Plan {
     pub end: Position,
@@ -67,19 +70,19 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Opens it and reads the newer whole slot.
+    /// Opens the file and reads the newer valid slot.
     pub(crate) fn open(place: &Place) -> io::Result<(Self, Progress)> {
         let file = place.state_file()?;
         let newest = newest(file.as_ref())?;
         Ok((Self { file }, newest))
     }
 
-    /// Reads the newer whole slot, and makes and changes nothing.
+    /// Reads the newer valid slot; creates and changes nothing.
     pub(crate) fn look(place: &Place) -> io::Result<Progress> {
         newest(place.state_reader()?.as_ref())
     }
 
-    /// Writes the other slot.
+    /// Writes the older slot.
     pub(crate) fn save(&self, progress: &mut Progress) -> io::Result<()> {
         let Some(file) = &self.file else { return Ok(()) };
         progress.generation += 1;
@@ -99,12 +102,13 @@ fn newest(file: Option<&File>) -> io::Result<Progress> {
     Ok(newest)
 }
 
-/// A new life's epoch: the clock, so that copies of one folder never share one, but always larger than the last.
+/// Returns a new epoch: the clock, so that copies of one folder never share an epoch, but always
+/// larger than `last`.
 pub(crate) fn next_epoch(last: u64) -> u64 {
     now_millis().max(last + 1)
 }
 
-/// Unix milliseconds.
+/// The current time in Unix milliseconds.
 pub(crate) fn now_millis() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     since.as_millis() as u64

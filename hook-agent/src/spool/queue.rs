@@ -1,7 +1,8 @@
-//! The shared side of the spool: appending from any thread, bounds, and which segments there are.
+//! The shared side of the spool: appending from any thread, the limits, and the list of segments.
 //!
-//! One short lock guards the tail; under it a call does one `write(2)`. The delivery thread takes it only to learn
-//! how far it may read, so it never makes a call wait for the disk or the network.
+//! One lock, held briefly, guards the tail; a call does one `write(2)` under it. The delivery
+//! thread takes the lock only to learn how far it may read, so it never makes a call wait for the
+//! disk or the network.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,10 +22,11 @@ use crate::config::FullPolicy;
 use crate::sync::Mutex;
 use crate::{Config, Error};
 
-/// Records wait for their session for this part of the time that they are kept for: with seven days for five minutes.
+/// A record waits for its session for the age limit divided by this: about five minutes of seven
+/// days.
 const SESSION_WAIT: u32 = 2000;
 
-/// How much the spool may hold, for how long, and what gives way.
+/// How much the spool may hold, for how long, and what is dropped when it is full.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub max_bytes: u64,
@@ -45,7 +47,7 @@ impl Limits {
     }
 }
 
-/// What went through, since this process opened the spool.
+/// Counts since this process opened the spool.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     pub accepted: AtomicU64,
@@ -62,18 +64,18 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Records that never got to the service.
+    /// Returns how many records never reached the service.
     pub(crate) fn lost(&self) -> u64 {
         let ways = [&self.dropped, &self.expired, &self.damaged, &self.refused];
         ways.into_iter().map(|counter| counter.load(Ordering::Relaxed)).sum()
     }
 }
 
-/// One folder's records, or memory's.
+/// The records of one folder, or of memory.
 #[derive(Debug)]
 pub(crate) struct Spool {
     pub(crate) place: Place,
-    /// The folder that keeps what is rejected or lost.
+    /// The folder that keeps rejected and lost records.
     pub(crate) kept: Place,
     pub(crate) producer: String,
     pub(crate) counters: Counters,
@@ -91,13 +93,13 @@ pub(super) struct Tail {
     bytes: u64,
     /// The last segment takes no more records.
     sealed: bool,
-    /// The last write found no room.
+    /// The last write failed for lack of space.
     starved: bool,
-    /// Lost records that no `gap` tells yet.
+    /// Lost records that no `gap` reports yet.
     pub(super) losses: Losses,
-    /// The last `gap` that was appended is below this number.
+    /// The last appended `gap` is below this number.
     pub(super) told: u64,
-    /// What this opening refused first is told.
+    /// The first refusal since the opening was reported.
     refusal_told: bool,
 }
 
@@ -106,12 +108,12 @@ pub(super) struct Meta {
     pub first: u64,
     pub length: u64,
     pub segment: Arc<Segment>,
-    /// It stands for dropped segments, and tells what was in them.
+    /// The losses that this segment reports, if it replaces dropped segments.
     tells: Option<Losses>,
 }
 
 impl Spool {
-    /// Opens what the folder holds, cuts a torn tail off, and finds how far delivery was.
+    /// Opens the folder's records, cuts off a torn tail, and reads the delivery position.
     pub(crate) fn open(place: Place, producer: String, limits: Limits) -> io::Result<(Self, Head)> {
         let (ledger, progress) = Ledger::open(&place)?;
         let (tail, pending) = Tail::open(&place, &progress)?;
@@ -120,35 +122,38 @@ impl Spool {
         let age = Age { most: limits.max_age, first: tail.next };
         let (tail, opened) = (Mutex::new(tail), Instant::now());
         let spool = Self { kept: place.clone(), place, producer, counters, limits, tail, age, opened };
-        // What was cut off is told at once: an opening may append.
+        // Report what was cut off at once: the opener may append.
         spool.tell_losses();
         Ok((spool, Head::new(ledger, progress)))
     }
 
-    /// Memory alone.
+    /// Opens a spool in memory only.
     pub(crate) fn in_memory(producer: String, limits: Limits) -> io::Result<(Self, Head)> {
         Self::open(Place::Memory, producer, limits)
     }
 
-    /// Appends one framed record; once this returns, the end of the process does not lose it.
+    /// Appends one framed record. Once this returns, the end of the process does not lose the
+    /// record.
     pub(crate) fn append(&self, frame: &[u8]) -> Result<u64, Error> {
         let mut tail = self.tail.lock();
         self.append_to(&mut tail, frame).inspect_err(|error| {
             self.refuse(&mut tail, frame);
-            // A short process may end right behind this; those of a long one are told together.
+            // Report the first refusal at once: a short process may end right after this. A
+            // long-lived process reports later refusals together.
             if matches!(error, Error::SpoolFull { .. }) && !std::mem::replace(&mut tail.refusal_told, true) {
                 self.tell_refusals(&mut tail);
             }
         })
     }
 
-    /// The same for a caller who has another way to the service: what is not taken is no loss yet.
+    /// Like [`append`](Self::append), for a caller that has another way to the service: a refused
+    /// record is not a loss yet.
     pub(crate) fn try_append(&self, frame: &[u8]) -> Result<u64, Error> {
         let mut tail = self.tail.lock();
         self.append_to(&mut tail, frame)
     }
 
-    /// Tells that these records are lost: they were not taken, and no other way was open.
+    /// Reports these records as lost: they were refused, and there was no other way to the service.
     pub(crate) fn lose_all(&self, frames: &[Vec<u8>]) {
         let mut tail = self.tail.lock();
         frames.iter().for_each(|frame| self.refuse(&mut tail, frame));
@@ -160,7 +165,8 @@ impl Spool {
         tail.losses.add(session(frame), Reason::Refused, 1, time(frame));
     }
 
-    /// Appends records that stand in another spool, too, with one write: all of them or none. None is lost if that fails.
+    /// Appends copies of records that are also in another spool, with one write, all or none. A
+    /// failure loses no record.
     pub(crate) fn append_copies(&self, frames: &[&[u8]]) -> io::Result<()> {
         let count = frames.len() as u64;
         self.tail.lock().append(&self.place, &self.limits, &frames.concat(), count)?;
@@ -173,13 +179,14 @@ impl Spool {
         self.append_with_losses(tail, frame)
             .map_err(|source| Error::SpoolWrite { path: self.place.path().to_owned(), source })?;
         self.counters.accepted.fetch_add(1, Ordering::Relaxed);
-        // Sequentially consistent: the delivery thread looks at this once more before it goes to sleep.
+        // Sequentially consistent: the delivery thread checks this once more before it goes to
+        // sleep.
         self.counters.pending.fetch_add(1, Ordering::SeqCst);
         Ok(tail.next - 1)
     }
 
-    /// Tells losses at once, beyond the bound: an eighth of it is for short processes that come one after the other. What is
-    /// lost beyond that is in `lost/` alone.
+    /// Reports losses at once, up to an eighth beyond the limit: this room serves short processes
+    /// that follow one another. Losses beyond that are only in `lost/`.
     fn tell_refusals(&self, tail: &mut Tail) {
         if self.has_room_to_tell(tail) {
             self.write_losses(tail);
@@ -192,7 +199,7 @@ impl Spool {
         tail.bytes < self.limits.max_bytes + self.limits.max_bytes / 8
     }
 
-    /// Lets the oldest segments go, except the first: delivery may be working on it.
+    /// Drops the oldest segments, except the first: delivery may be working on it.
     fn make_room(&self, tail: &mut Tail, more: u64) -> Result<(), Error> {
         while tail.bytes + more > self.limits.max_bytes {
             let oldest = 1 + usize::from(tail.segments.get(1).is_some_and(|second| second.tells.is_some()));
@@ -204,7 +211,8 @@ impl Spool {
         Ok(())
     }
 
-    /// Puts what tells of its records into the place of a segment, together with what stands there for those before it.
+    /// Replaces a segment by the `gap` records that report its loss, merged with those that
+    /// replaced earlier segments.
     fn drop_segment(&self, tail: &mut Tail, index: usize) {
         let Some(gone) = tail.segments.remove(index) else { return };
         let bytes = gone.segment.read(0, gone.length as usize).unwrap_or_default();
@@ -224,12 +232,12 @@ impl Spool {
         told.merge(dropped);
         self.replace_segment(tail, first, told);
         if first != gone.first {
-            // A file that can't be removed is met again, and delivered, by the next opening.
+            // A file that can't be removed is found again by the next opening, and delivered.
             let _ = self.place.remove(gone.first);
         }
     }
 
-    /// Without room for it on the disk, the loss is told behind what waits.
+    /// Without disk space for the replacement, the loss is reported behind the pending records.
     fn replace_segment(&self, tail: &mut Tail, first: u64, told: Losses) {
         let bytes = told.frames().concat();
         let Ok(segment) = self.place.replace(first, &bytes) else {
@@ -242,12 +250,12 @@ impl Spool {
         tail.segments.insert(1, Meta { first, length, segment, tells: Some(told) });
     }
 
-    /// The number that the next record will have.
+    /// Returns the number of the next record.
     pub(crate) fn next(&self) -> u64 {
         self.tail.lock().next
     }
 
-    /// Bytes in the segments.
+    /// Returns the bytes in the segments.
     pub(crate) fn bytes(&self) -> u64 {
         self.tail.lock().bytes
     }
@@ -256,34 +264,36 @@ impl Spool {
         self.place.path().to_owned()
     }
 
-    /// Whether it has been here for longer than the limit.
+    /// Returns whether the record has been here for longer than the limit.
     pub(crate) fn is_too_old(&self, record: &Record) -> bool {
         self.age.is_past(record, now_millis(), self.opened.elapsed())
     }
 
-    /// Whether more records may be put aside: they may take as much again as half of what the spool may hold.
+    /// Returns whether more records may be held apart: they may take another half of the spool's
+    /// limit.
     pub(crate) fn has_room_to_hold(&self, held: u64) -> bool {
         held < self.limits.max_bytes / 2
     }
 
-    /// How long a record waits for its session to be created.
+    /// Returns how long a record waits for its session to be created.
     pub(crate) fn session_wait(&self) -> Duration {
         self.limits.max_age / SESSION_WAIT
     }
 
-    /// Whether anything is left to deliver.
+    /// Returns how many records are left to deliver.
     pub(crate) fn pending(&self) -> u64 {
         self.counters.pending.load(Ordering::SeqCst)
     }
 
-    /// So many records are settled, one way or another.
+    /// Subtracts settled records, delivered or not, from the pending count.
     pub(crate) fn forget(&self, records: u64) {
         let less = |pending: u64| Some(pending.saturating_sub(records));
         let _ = self.counters.pending.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 
-    /// The segment that `at` is in, how far it may be read, and whether another follows. Segments before it go, and
-    /// on a full disk the last one too once it is settled: nothing else might ever make room.
+    /// Returns the segment that contains `at`, and the number of the first record after it.
+    /// Segments before it are removed. On a full disk the last segment is removed too once it is
+    /// settled: nothing else might ever make room.
     pub(super) fn locate(&self, at: &mut Position) -> Option<(Meta, u64)> {
         let mut tail = self.tail.lock();
         while tail.segments.len() > usize::from(!tail.starved) && tail.is_past_first(at) {
@@ -300,7 +310,7 @@ impl Spool {
         (at.offset < first.length).then_some((first, end))
     }
 
-    /// Cuts the records from this number on off, which are not the folder's.
+    /// Cuts off the records from this number on, which do not belong to the folder.
     pub(crate) fn cut(&self, from: u64) -> io::Result<()> {
         let mut tail = self.tail.lock();
         while tail.next > from {
@@ -322,7 +332,7 @@ impl Spool {
         Ok(())
     }
 
-    /// No more records go to this segment: something in it cannot be read.
+    /// Stops appending to this segment: something in it cannot be read.
     pub(super) fn seal(&self, segment: u64) {
         let mut tail = self.tail.lock();
         if tail.segments.back().is_some_and(|last| last.first == segment) {
@@ -361,8 +371,9 @@ impl Tail {
         Ok((tail, pending))
     }
 
-    /// Records of one segment that are not settled. The last one's are counted by reading, and its torn tail cut off;
-    /// so are those of the first two, behind which segments may have been dropped.
+    /// Returns how many records of one segment are not settled. The last segment is counted by
+    /// reading, and its torn tail is cut off. The first two are counted by reading too, because
+    /// segments behind them may have been dropped.
     fn measure(&mut self, index: usize, cursor: &Position) -> io::Result<u64> {
         let last = index + 1 == self.segments.len();
         let meta = &mut self.segments[index];
@@ -389,7 +400,7 @@ impl Tail {
         Ok(count)
     }
 
-    /// Appends so many framed records with one write.
+    /// Appends `count` framed records with one write.
     pub(super) fn append(
         &mut self,
         place: &Place,

@@ -1,18 +1,20 @@
-//! One record as bytes: `length u32 · crc32c u32 · kind u8 · session length u8 · time u64 · session · line`.
+//! One record as bytes: `length u32 · crc32c u32 · kind u8 · session length u8 · time u64 · session
+//! · line`.
 //!
-//! Length and checksum cover what follows them; numbers are little-endian; time is Unix milliseconds.
+//! Length and checksum cover the bytes after them. Numbers are little-endian; time is in Unix
+//! milliseconds.
 
 use std::ops::Range;
 
 use crate::kind::Kind;
 
-/// Length and checksum.
+/// The bytes of length and checksum.
 pub(crate) const HEADER_BYTES: usize = 8;
 const FIXED_BYTES: usize = 10;
-/// All that stands before the line, at most.
+/// The largest size of everything before the line.
 pub(crate) const MAX_HEAD_BYTES: usize = HEADER_BYTES + FIXED_BYTES + u8::MAX as usize;
 
-/// A record inside the bytes that it was read with.
+/// A record, as ranges of the bytes that it was read with.
 #[derive(Debug, Clone)]
 pub(crate) struct Record {
     pub number: u64,
@@ -22,12 +24,12 @@ pub(crate) struct Record {
     pub line: Range<usize>,
 }
 
-/// Where the frame of a record starts.
+/// Returns where the frame of a record starts.
 pub(crate) fn frame_start(record: &Record) -> usize {
     record.session.start - HEADER_BYTES - FIXED_BYTES
 }
 
-/// Starts a frame; the caller appends the line and calls [`finish_frame`].
+/// Starts a frame. The caller appends the line and calls [`finish_frame`].
 pub(crate) fn begin_frame(kind: Kind, session: &str, time: u64, capacity: usize) -> Vec<u8> {
     let mut frame = Vec::with_capacity(HEADER_BYTES + FIXED_BYTES + session.len() + capacity);
     frame.extend_from_slice(&[0; HEADER_BYTES]);
@@ -46,25 +48,26 @@ pub(crate) fn finish_frame(frame: &mut [u8]) {
     frame[4..8].copy_from_slice(&checksum.to_le_bytes());
 }
 
-/// The length of the whole frame whose header starts at `at`, if the header is there.
+/// Returns the length of the whole frame whose header starts at `at`, if the header is there.
 pub(crate) fn frame_length(bytes: &[u8], at: usize) -> Option<usize> {
     let length = bytes.get(at..at + 4)?.try_into().ok().map(u32::from_le_bytes)?;
     Some(HEADER_BYTES + length as usize)
 }
 
-/// The session of the frame that the bytes start with, by its head alone: unchecked.
+/// Returns the session of the first frame, read from its head without checking the checksum.
 pub(crate) fn session(head: &[u8]) -> &[u8] {
     let length = head.get(HEADER_BYTES + 1).copied().unwrap_or_default();
     let from = HEADER_BYTES + FIXED_BYTES;
     head.get(from..from + usize::from(length)).unwrap_or_default()
 }
 
-/// The time of the frame that the bytes start with, by its head alone: unchecked.
+/// Returns the time of the first frame, read from its head without checking the checksum.
 pub(crate) fn time(head: &[u8]) -> Option<u64> {
     head.get(HEADER_BYTES + 2..HEADER_BYTES + FIXED_BYTES)?.try_into().ok().map(u64::from_le_bytes)
 }
 
-/// The record at `at`, and where the next one starts. `None`: torn, damaged, or of a kind not known here.
+/// Returns the record at `at`, and where the next one starts. Returns `None` if it is torn,
+/// damaged, or of an unknown kind.
 pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, usize)> {
     let end = at + frame_length(bytes, at)?;
     let checksum = u32::from_le_bytes(bytes.get(at + 4..at + 8)?.try_into().ok()?);
@@ -84,16 +87,16 @@ pub(crate) fn decode(bytes: &[u8], at: usize, number: u64) -> Option<(Record, us
     (record.session.end <= end).then_some((record, end))
 }
 
-/// Where the next record after a damaged one starts; `None` at the end.
+/// Returns where the next record after a damaged one starts, or `None` at the end.
 pub(crate) fn behind_damage(bytes: &[u8], at: usize) -> Option<usize> {
     let by_length = at + frame_length(bytes, at)?;
     let is_record = |next: &usize| decode(bytes, *next, 0).is_some();
-    // A damaged length leads nowhere. Text holds no zero bytes, so few places look like a length, and fewer get as far
-    // as their checksum.
+    // A damaged length leads to no record, so search for one. Text holds no zero bytes, so few
+    // places look like a length, and fewer still require computing a checksum.
     Some(by_length).filter(is_record).or_else(|| (at + 1..bytes.len()).find(is_record))
 }
 
-/// Whether the bytes behind the last record are a record whose write did not get to its end.
+/// Returns whether the bytes after the last record are an incompletely written record.
 pub(crate) fn is_torn(rest: &[u8]) -> bool {
     rest.len() < HEADER_BYTES || frame_length(rest, 0).is_none_or(|length| length > rest.len())
 }

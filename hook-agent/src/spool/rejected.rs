@@ -1,4 +1,5 @@
-//! What the service refused for good: one JSON line each in `rejected/events.jsonl`, with the reason.
+//! Records that the service rejected permanently, one JSON line each in `rejected/events.jsonl`,
+//! with the reason.
 
 use std::io;
 use std::path::Path;
@@ -25,7 +26,7 @@ struct Reason {
     reason: String,
 }
 
-/// How many a folder has, and why the last of them was refused.
+/// Returns how many rejected records a folder has, and why the last one was rejected.
 pub(super) fn survey(folder: &Path) -> io::Result<(u64, Option<String>)> {
     let (mut count, mut last) = (0, None);
     REJECTED.read(folder, |line| {
@@ -36,7 +37,8 @@ pub(super) fn survey(folder: &Path) -> io::Result<(u64, Option<String>)> {
     Ok((count, why.map(|why| format!("{}: {}", why.code, why.reason))))
 }
 
-/// Appends to the folder's file; in memory there is none, and the counter alone tells.
+/// Appends to the folder's file. A spool in memory has no file; only the counter shows the
+/// rejection.
 pub(crate) fn keep(place: &Place, rejections: &[Rejection<'_>]) -> io::Result<()> {
     REJECTED.append(place, rejections)
 }

@@ -1,20 +1,22 @@
-//! A folder that many short processes share: what hooks write to, each a process of a few milliseconds.
+//! A folder shared by many short-lived processes: hooks, each a process of a few milliseconds.
 //!
 //! ```text
-//! <spool dir>/shared-<checksum of the service's address, see `service_identity`>/
+//! <spool dir>/shared-<checksum of the service's URL, see `service_identity`>/
 //! ├── append      held (flock) while records are appended, for microseconds
-//! ├── lock        held while someone delivers; whoever finds it taken leaves its records to the one who has it
+//! ├── lock        held during delivery; other processes leave their records to the holder
 //! ├── producer    the folder's Producer-Id
 //! └── service, *.seg, state, rejected/   as in a folder with one owner
 //! ```
 //!
-//! **Order.** The lock puts the appends of all processes in one row, and there is one row for all of them: the service
-//! gets records in the order in which their processes came to append, whoever delivers them. **Nothing is lost**
-//! when a process ends or is killed: what it appended is delivered by the next, under the numbers in `state`.
+//! **Order.** The lock puts the appends of all processes into one sequence. The service gets
+//! records in the order in which the processes appended them, whichever process delivers them.
+//! **Nothing is lost** when a process ends or is killed: the next process delivers what it
+//! appended, with the numbers in `state`.
 //!
-//! Two rules make one folder fit for many: it is opened (which cuts off a torn tail) under `append` only, and `state`
-//! is written under `lock` only. Reading a `state` that is being written finds the slot before: an older
-//! position, which is as safe to append behind. A segment may vanish while it is opened: then it was delivered.
+//! Two rules make one folder safe for many processes: it is opened (which cuts off a torn tail)
+//! only under `append`, and `state` is written only under `lock`. A reader of a `state` that is
+//! being written finds the previous slot: an older position, behind which it is just as safe to
+//! append. If a segment vanishes while it is opened, it was delivered.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
@@ -26,7 +28,8 @@ use super::count::waiting;
 use super::{Head, Limits, Place, Spool, private, trust};
 use crate::transport::{is_same_service, service_identity};
 
-/// How long an append waits for those before it. Each takes microseconds: only a stopped process takes longer.
+/// How long an append waits for those before it. Each takes microseconds; only a stopped process
+/// takes longer.
 const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The shared folder of one service.
@@ -35,7 +38,7 @@ pub(crate) struct SharedFolder {
     pub path: PathBuf,
 }
 
-/// The folder while nobody else appends to it.
+/// The folder while this process holds its append lock.
 #[derive(Debug)]
 pub(crate) struct Held<'a> {
     folder: &'a SharedFolder,
@@ -43,7 +46,7 @@ pub(crate) struct Held<'a> {
 }
 
 impl SharedFolder {
-    /// Opens it, or makes it.
+    /// Opens the folder, creating it if needed.
     pub(crate) fn open(spool_dir: &Path, service: &str) -> io::Result<Self> {
         trust::make(spool_dir)?;
         let folder = Self::at(spool_dir, service);
@@ -54,7 +57,8 @@ impl SharedFolder {
         Ok(folder)
     }
 
-    /// Those that are there already. An earlier version named a folder by the address as it was spelled.
+    /// Returns the existing shared folders of a service: there may be several, because an earlier
+    /// version named a folder by the URL as it was spelled.
     pub(crate) fn find(spool_dir: &Path, service: &str) -> io::Result<Vec<Self>> {
         trust::check(spool_dir)?;
         let is_ours = |folder: &Self| {
@@ -65,7 +69,7 @@ impl SharedFolder {
         Ok(folders.filter(is_ours).collect())
     }
 
-    /// The names of those of all services.
+    /// Returns the names of the shared folders of all services.
     pub(super) fn names(spool_dir: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in spool_dir.read_dir()? {
@@ -84,7 +88,7 @@ impl SharedFolder {
         Self { path: spool_dir.join(name) }
     }
 
-    /// Waits its turn to append.
+    /// Waits for the append lock.
     pub(crate) fn hold(&self) -> io::Result<Held<'_>> {
         let append = self.lock_file("append")?;
         let deadline = Instant::now() + PATIENCE;
@@ -100,7 +104,8 @@ impl SharedFolder {
         }
     }
 
-    /// The right to deliver, for as long as the file is open; `None` if another process has it.
+    /// Takes the delivery lock, held for as long as the file is open. Returns `None` if another
+    /// process has it.
     pub(crate) fn try_deliver(&self) -> io::Result<Option<File>> {
         let lock = self.lock_file("lock")?;
         match lock.try_lock() {
@@ -110,7 +115,7 @@ impl SharedFolder {
         }
     }
 
-    /// Whether anything is to be delivered.
+    /// Returns whether the folder has pending records.
     pub(crate) fn pending(&self) -> io::Result<bool> {
         waiting(&self.path).map(|first| first.is_some())
     }
@@ -122,13 +127,14 @@ impl SharedFolder {
 }
 
 impl Held<'_> {
-    /// The folder's records and how far delivery is.
+    /// Opens the folder's records and the delivery position.
     pub(crate) fn open(&self, limits: Limits) -> io::Result<(Spool, Head)> {
         Spool::open(Place::Disk(self.folder.path.clone()), producer_of(&self.folder.path)?, limits)
     }
 }
 
-/// The Producer-Id that a folder keeps in a file. Made once; one that was torn by a full disk is made again.
+/// Returns the Producer-Id that a folder keeps in a file. It is created once; a file torn by a full
+/// disk is replaced.
 pub(super) fn producer_of(folder: &Path) -> io::Result<String> {
     let path = folder.join("producer");
     let known = std::fs::read_to_string(&path).unwrap_or_default();

@@ -1,48 +1,54 @@
-//! How far one session's batch is, and what may be stored of it unknown to us.
+//! The progress of one session's batch, and what the service may have stored of it without our
+//! knowledge.
 //!
-//! A number is meant for one request: the service answers every later one under it with the results of the first that it
-//! took. Where that is refused whole, the batch has to be halved, and a line that is refused alone is set aside: then what
-//! is left is another request. That is simple as long as each attempt was answered. If one was not, the service may have
-//! stored it.
+//! Each number is for one request: the service answers every later request with the same number
+//! with the results of the first one that it accepted. If the whole batch is refused, it has to be
+//! halved, and a line that is refused alone is rejected; the rest is then a different request. That
+//! is simple as long as every attempt got a response. If one did not, the service may have stored
+//! it.
 //!
-//! So while a request is in doubt nothing else is sent under its number: either the same lines again, or, where that is
-//! no use any more, an **empty batch**, which stores nothing and is small enough for whatever refused the other for its
-//! size. If the service has stored the request, the empty batch is a repeat, and answered with its results: the lines
-//! that are left of it are settled by them. If not, the empty batch is the one that has used the number up, and is
-//! answered with no results, now and whenever it is repeated: what is left goes under the next number. Either way
-//! nothing is lost, and nothing is stored twice, however many answers are lost on the way.
+//! So while a request is in doubt, nothing else is sent with its number: either the same lines
+//! again, or, where that no longer helps, an **empty batch**. An empty batch stores nothing, and is
+//! small enough for whatever refused the other request for its size. If the service has stored the
+//! request, the empty batch is a repeat and is answered with the request's results, which settle
+//! the remaining lines of that request. If not, the empty batch uses the number up, and is answered
+//! with no results, now and whenever it is repeated; the remaining lines are sent with the next
+//! number. Either way nothing is lost and nothing is stored twice, however many responses are lost
+//! on the way.
 //!
-//! Once every line of a request in doubt is set aside, nothing is left to ask for, and the number goes along: it may
-//! be used up. If it is not, the service says so (a gap), and the rest is numbered anew. What for twenty times refuses even an
-//! empty batch leaves the doubt: what is left goes under the next number, and may be stored twice.
+//! Once every line of a request in doubt has been rejected, there is nothing left to ask for, and
+//! its number is skipped, because it may be used up. If it is not, the service reports a gap, and
+//! the remaining lines get new numbers. If even an empty batch is refused twenty times, the doubt
+//! stays: the remaining lines are sent with the next number, and may be stored twice.
 
 use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-/// How far one session's batch is. Lines are counted from the batch's first.
+/// The progress of one session's batch. Lines are counted from the first of the batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Step {
-    /// The epoch that `seq` counts in.
+    /// The epoch of `seq`.
     #[serde(rename = "e")]
     pub epoch: u64,
-    /// The number that its current request carries.
+    /// The number of the current request.
     #[serde(rename = "q")]
     pub seq: u64,
     /// Lines that are settled.
     #[serde(rename = "s", default, skip_serializing_if = "is_zero")]
     pub settled: usize,
-    /// Lines of the current request; 0 is all that are left.
+    /// Lines of the current request; 0 means all remaining ones.
     #[serde(rename = "n", default, skip_serializing_if = "is_zero")]
     pub lines: usize,
-    /// Where the first request under this number whose answer is missing started, and
+    /// The first line of the first request with this number that got no response.
     #[serde(rename = "f", default, skip_serializing_if = "is_zero")]
     from: usize,
-    /// where it ended; 0 if there was none.
+    /// The end of that request; 0 if there was none.
     #[serde(rename = "r", default, skip_serializing_if = "is_zero")]
     reach: usize,
-    /// The same. An earlier version sends nothing that ends later, and halves the request under its number: where that
-    /// one ended.
+    /// The same as `reach`, kept for an earlier version, which sends nothing with this number that
+    /// ends after it. Written by that version, it may be smaller: that version halves a request
+    /// without changing its number, and this is where the half ended.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     bound: usize,
 }
@@ -53,36 +59,37 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl Step {
-    /// Nothing is settled, nothing sent.
+    /// The progress at the start: nothing is settled, nothing is sent.
     pub(crate) fn new(epoch: u64, seq: u64) -> Self {
         Self { epoch, seq, ..Self::default() }
     }
 
-    /// The lines to send next, of a batch of `total`.
+    /// Returns the lines to send next, of a batch of `total`.
     pub(crate) fn request(&self, total: usize) -> Range<usize> {
         let end = if self.lines == 0 { total } else { total.min(self.settled + self.lines) };
         self.settled.min(end)..end
     }
 
-    /// Whether an earlier request under this number may be stored.
+    /// Returns whether an earlier request with this number may be stored.
     pub(crate) fn in_doubt(&self) -> bool {
         self.reach > 0
     }
 
-    /// Whether an empty batch has to ask what became of the request in doubt before these lines can be sent.
+    /// Returns whether an empty batch must first ask what became of the request in doubt before
+    /// these lines can be sent.
     pub(crate) fn has_to_ask(&self, lines: &Range<usize>) -> bool {
         self.in_doubt() && (self.from != lines.start || self.reach != lines.end || self.bound != self.reach)
     }
 
-    /// The request of these lines may be stored.
+    /// Marks the request of these lines as possibly stored.
     pub(crate) fn doubt(&mut self, sent: &Range<usize>) {
         if !self.in_doubt() {
             (self.from, self.reach, self.bound) = (sent.start, sent.end, sent.end);
         }
     }
 
-    /// The lines left of the request in doubt that the answer to an empty batch shows to be stored, if any, and how many of
-    /// its results are for lines before them.
+    /// Returns the remaining lines of the request in doubt that the response to an empty batch
+    /// shows to be stored, if any, and how many of its results are for lines before them.
     pub(crate) fn shown(&self, results: usize) -> Option<(Range<usize>, usize)> {
         let end =
             [self.reach, self.bound].into_iter().find(|end| results > 0 && results == end - self.from)?;
@@ -90,7 +97,7 @@ impl Step {
         (!stored.is_empty()).then(|| (stored.clone(), stored.start - self.from))
     }
 
-    /// So many more lines are done with; with `counted` so is the number.
+    /// Settles `lines` more lines. With `counted`, the number is used up too.
     pub(crate) fn settle(&mut self, lines: usize, counted: bool) {
         self.settled += lines;
         self.lines = self.lines.saturating_sub(lines);
@@ -99,17 +106,17 @@ impl Step {
         }
     }
 
-    /// From now on requests carry so many lines.
+    /// Limits the next requests to this many lines.
     pub(crate) fn split(&mut self, lines: usize) {
         self.lines = lines;
     }
 
-    /// This number is used up.
+    /// Moves to the next number: this one is used up.
     pub(crate) fn next_number(&mut self) {
         self.number(self.epoch, self.seq + 1);
     }
 
-    /// From here on under this number, which nothing was sent with.
+    /// Continues with this number, which no request has used yet.
     pub(crate) fn number(&mut self, epoch: u64, seq: u64) {
         *self = Self { epoch, seq, settled: self.settled, lines: self.lines, ..Self::default() };
     }
@@ -155,18 +162,19 @@ mod tests {
 
     const TOTAL: usize = 6;
 
-    /// A batch on its way, and a service.
+    /// A batch in delivery, and a service.
     #[derive(Clone, Default)]
     struct Way {
         step: Step,
-        /// The service's epoch, the number that it expects, and how many lines it stored under the one before.
+        /// The service's epoch, the next number that it expects, and how many lines it stored with
+        /// the previous number.
         known: (u64, u64, usize),
         stored: [u32; TOTAL],
         delivered: [bool; TOTAL],
     }
 
     impl Way {
-        /// The results of its answer; `None` is a gap.
+        /// Returns the number of results in the response; `None` is a gap.
         fn arrive(&mut self, sent: &Range<usize>) -> Option<usize> {
             let (epoch, expected, last) = self.known;
             if self.step.epoch == epoch && self.step.seq + 1 == expected {
@@ -228,7 +236,7 @@ mod tests {
             if more > 0 {
                 after(&|way| way.lost(&sent, true));
                 after(&|way| way.lost(&sent, false));
-                // For its size alone, which an empty batch has not.
+                // Refused only for its size, so an empty batch is not refused.
                 if !asks {
                     after(&|way| way.refused(lines.len()));
                 }

@@ -1,5 +1,5 @@
-//! What there is in a spool directory, for `flush` and `status`: every folder, whatever service it is for, also one that
-//! cannot be read.
+//! Lists the folders of a spool directory for `flush` and `status`: every folder of every service,
+//! unreadable ones included.
 
 use std::fs::{self, OpenOptions, TryLockError};
 use std::io;
@@ -10,33 +10,33 @@ use super::folder::names;
 use super::shared::SharedFolder;
 use super::{loss, rejected};
 
-/// One folder.
+/// The survey of one folder.
 #[derive(Debug)]
 pub(crate) struct FolderInfo {
     pub path: PathBuf,
     /// The folder's name.
     pub name: String,
-    /// The address that its records are for, as its `service` file says; it may be none.
+    /// The URL that its records are for, from its `service` file; may be empty.
     pub service: String,
-    /// Whether hooks share it.
+    /// Whether hooks share the folder.
     pub shared: bool,
-    /// Whether a process that lives has it.
+    /// Whether a running process owns the folder.
     pub owned: bool,
-    /// How many records wait.
+    /// How many records are pending.
     pub pending: u64,
-    /// How many records the service refused, and why the last of them.
+    /// How many records the service rejected, and why it rejected the last one.
     pub rejected: u64,
     pub last_rejection: Option<String>,
-    /// How many records were lost, and how the last of them.
+    /// How many records were lost, and the message of the last loss.
     pub lost: u64,
     pub last_loss: Option<String>,
-    /// How many lost records the sessions are to be told of by what waits.
+    /// How many lost records the pending `gap` records report.
     pub untold: u64,
-    /// Why it cannot be read, or delivered from.
+    /// Why the folder cannot be read or delivered.
     pub error: Option<String>,
 }
 
-/// All folders, those of single processes first.
+/// Returns all folders, those of single processes first.
 pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
     let own = names(spool_dir)?.into_iter().map(|name| look(spool_dir.join(&name), name, false));
     let shared =
@@ -85,7 +85,7 @@ fn look(path: PathBuf, name: String, shared: bool) -> FolderInfo {
     }
 }
 
-/// Whether somebody holds its lock.
+/// Returns whether a process holds the folder's lock.
 fn is_owned(path: &Path) -> io::Result<bool> {
     match OpenOptions::new().read(true).write(true).open(path.join("lock")) {
         Ok(lock) => match lock.try_lock() {
@@ -93,7 +93,7 @@ fn is_owned(path: &Path) -> io::Result<bool> {
             Err(TryLockError::WouldBlock) => Ok(true),
             Err(TryLockError::Error(error)) => Err(error),
         },
-        // One that was never delivered from, or is being made.
+        // The folder was never delivered from, or is just being created.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error),
     }

@@ -1,8 +1,9 @@
-//! Whether a directory may be trusted with what is recorded.
+//! Decides whether a directory may be trusted with recorded data.
 //!
-//! The last candidate lies in the system's temporary directory, where anybody may have made something of that name
-//! before us: who can write there could read records, plant some, or keep the key of the redaction. So it is used only
-//! if it is ours alone. A directory that the settings name is its operator's choice, and taken as it is.
+//! The last candidate is in the system's temporary directory, where any user may have created a
+//! directory of that name first. Anyone who can write there could read records, plant some, or keep
+//! the redaction key. So it is used only if it belongs to this user alone. A directory named by the
+//! settings is the operator's choice and is used as it is.
 
 use std::fs::DirBuilder;
 use std::io;
@@ -11,13 +12,13 @@ use std::path::Path;
 
 use crate::config::fallback_dir;
 
-/// Makes the directory, unless it is there.
+/// Creates the directory, unless it exists, and checks it.
 pub(crate) fn make(dir: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     check(dir)
 }
 
-/// Fails if this is the place that anybody can take, and it is not ours alone.
+/// Fails if this is the shared fallback directory and it does not belong to this user alone.
 pub(crate) fn check(dir: &Path) -> io::Result<()> {
     if dir == fallback_dir() { check_owner(dir, rustix::process::geteuid().as_raw()) } else { Ok(()) }
 }

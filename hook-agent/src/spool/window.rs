@@ -1,7 +1,9 @@
-//! The delivery thread's side of the spool: which records leave next, in which batches, under which numbers.
+//! The delivery thread's side of the spool: which records are sent next, in which batches, with
+//! which numbers.
 //!
-//! A window never spans segments, holds at most 32 sessions, and a `create_session` is a window of its own, so that
-//! a session's records keep their order. Once planned it is never changed but for progress: see [`super`].
+//! A window never spans segments and holds at most 32 sessions. A `create_session` is a window of
+//! its own, so that a session's records keep their order. Once planned, a window changes only in
+//! its progress: see [`super`].
 
 use std::collections::HashMap;
 use std::io;
@@ -18,31 +20,35 @@ use super::step::Step;
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
 
-/// So many batches fit the state's slot with room to spare.
+/// The most batches per window; this many fit in a slot of the state file with room to spare.
 const MAX_SESSIONS: usize = 32;
-/// So many sessions' numbers are remembered; then all are forgotten under a new epoch.
+/// The number of sessions whose numbers are remembered. Beyond it, all are forgotten and a new
+/// epoch starts.
 const MAX_REMEMBERED: usize = 10_000;
 
-/// Where delivery is in one spool.
+/// The delivery position of one spool.
 #[derive(Debug)]
 pub(crate) struct Head {
     ledger: Ledger,
     progress: Progress,
-    /// The cursor as it is on disk: one that passed what was too old is saved with the next plan, or at the end.
+    /// The cursor on disk. A cursor that only skipped records that are too old is saved with the
+    /// next plan, or at the end.
     saved: Position,
-    /// This life's epoch, once something was numbered in it.
+    /// The epoch of this opening; set when the first batch is numbered.
     epoch: Option<u64>,
     /// Each session's epoch and next number.
     numbers: HashMap<String, (u64, u64)>,
-    /// The plan was made in an earlier life. Its epoch ends with it: another copy of this folder may have it too.
+    /// The plan was made by an earlier opening. Its epoch is not used beyond the plan, because
+    /// another copy of this folder may use it too.
     inherited: bool,
-    /// What is too old is for delivery to set aside, with the reason for which it waited.
+    /// Records that are too old are left to delivery, which rejects them with the reason for which
+    /// they waited.
     keeps_old: bool,
-    /// The state could not be written so many times.
+    /// How many times writing the state failed.
     pub(crate) unsaved: u64,
 }
 
-/// Records to send, grouped.
+/// Records to send, grouped by session.
 #[derive(Debug)]
 pub(crate) struct Window {
     bytes: Vec<u8>,
@@ -51,7 +57,7 @@ pub(crate) struct Window {
     end: Position,
 }
 
-/// One session's part of a window, in order.
+/// One session's records of a window, in order.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub session: String,
@@ -64,12 +70,13 @@ impl Window {
         &self.bytes[record.line.clone()]
     }
 
-    /// A record as it stands in the spool.
+    /// Returns a record's frame as stored in the spool.
     pub(crate) fn frame(&self, record: &Record) -> &[u8] {
         &self.bytes[frame_start(record)..record.line.end]
     }
 
-    /// Whether it is one `create_session`, which has a route of its own and needs no numbers.
+    /// Returns whether the window is a single `create_session`, which has a route of its own and
+    /// needs no numbers.
     pub(crate) fn is_create(&self) -> bool {
         self.records[0].kind == Kind::CreateSession
     }
@@ -103,17 +110,18 @@ impl Head {
         }
     }
 
-    /// For records that wait for something: they are sent however old they are.
+    /// Makes this head send records however old they are, for records that wait for something.
     pub(super) fn that_keeps_old(self) -> Self {
         Self { keeps_old: true, ..self }
     }
 
-    /// The number of the first record that is not settled.
+    /// Returns the number of the first record that is not settled.
     pub(crate) fn cursor(&self) -> u64 {
         self.progress.cursor.record
     }
 
-    /// The window to send now: the one that was under way, or the next one, planned and its plan saved.
+    /// Returns the window to send now: the one in delivery, or the next one, after planning it and
+    /// saving the plan.
     pub(crate) fn window(&mut self, spool: &Spool) -> io::Result<Option<Window>> {
         loop {
             let before = self.progress.cursor;
@@ -139,12 +147,12 @@ impl Head {
         }
     }
 
-    /// How far batch `index` of the window is.
+    /// Returns the progress of batch `index` of the window.
     pub(crate) fn step(&self, index: usize) -> Step {
         self.progress.plan.as_ref().and_then(|plan| plan.batches.get(index)).copied().unwrap_or_default()
     }
 
-    /// Lines of batch `index` that are not settled.
+    /// Returns how many lines of batch `index` are not settled.
     pub(crate) fn left(&self, window: &Window, index: usize) -> usize {
         if self.progress.cursor == window.end {
             return 0;
@@ -152,8 +160,8 @@ impl Head {
         window.batches[index].lines.len().saturating_sub(self.step(index).settled)
     }
 
-    /// So many more lines of a batch are settled; with `stored` the service has counted its number. What is left of a
-    /// request is still sent as one, under the same number.
+    /// Settles `lines` more lines of a batch. With `stored`, the service has used the batch's
+    /// number. The rest of a request is still sent as one, with the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
         self.progress.mended();
         self.change(index, |step| step.settle(lines, stored));
@@ -168,8 +176,9 @@ impl Head {
         self.save();
     }
 
-    /// What is left of a batch is in that slot now, up to that record: one write of the state says both. False, and
-    /// nothing has changed, if it can't be written: the next opening would cut off what the state does not know of.
+    /// Settles the rest of a batch because it is now held in `slot`, up to record `next`. One write
+    /// of the state says both. If it fails, returns false and changes nothing: the next opening
+    /// would cut off records that the state does not count.
     pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) -> bool {
         let (before, unsaved) = (self.progress.clone(), self.unsaved);
         let held = self.progress.held.get_or_insert_default();
@@ -183,14 +192,14 @@ impl Head {
         true
     }
 
-    /// How far a slot is filled. A state that was lost, or that an earlier version has written, knows nothing, and
-    /// nothing of what is held is cut off then.
+    /// Returns up to which number a slot is filled. If the state was lost or written by an earlier
+    /// version, nothing is known, and nothing that is held is cut off.
     pub(crate) fn held(&self, slot: usize) -> Option<u64> {
         let Some(held) = &self.progress.held else { return Some(u64::MAX) };
         held.get(slot).copied().filter(|next| *next > 0)
     }
 
-    /// Lets the state say that it knows what is held, before anything is.
+    /// Records in the state that it counts held records, before any record is held.
     pub(crate) fn know_held(&mut self) {
         if self.progress.held.is_none() {
             self.progress.held = Some(Vec::new());
@@ -198,8 +207,8 @@ impl Head {
         }
     }
 
-    /// Nothing is held in the slot any more. False, and nothing has changed, if the state can't be written: the slot can't
-    /// be used again while the state knows of what it held before.
+    /// Marks the slot as empty. If the state can't be written, returns false and changes nothing:
+    /// the slot can't be reused while the state still counts what it held before.
     pub(crate) fn release(&mut self, slot: usize) -> bool {
         let (before, unsaved) = (self.progress.clone(), self.unsaved);
         if let Some(next) = self.progress.held.as_mut().and_then(|held| held.get_mut(slot)) {
@@ -213,40 +222,41 @@ impl Head {
         true
     }
 
-    /// A request is about to be sent. What an earlier life sent last, nobody knows the answer of.
+    /// Notes that a request is about to be sent. For an inherited plan, the result of the last
+    /// request sent by the earlier opening is unknown.
     pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>) {
         if self.inherited {
             self.doubt(index, request);
         }
     }
 
-    /// A request got no answer that tells whether it is stored. Not worth a write: whoever goes on after us takes the
-    /// request under way for such a one anyway.
+    /// Marks a request as possibly stored: no response said whether it was. Not saved: the next
+    /// process treats the request in delivery as in doubt anyway.
     pub(crate) fn doubt(&mut self, index: usize, request: &Range<usize>) {
         self.change(index, |step| step.doubt(request));
     }
 
-    /// Whether an earlier request for what is left of a batch may be stored.
+    /// Returns whether an earlier request for the rest of a batch may be stored.
     pub(crate) fn may_be_stored(&self, index: usize) -> bool {
         self.inherited || self.step(index).in_doubt()
     }
 
-    /// The current number of a batch is used up.
+    /// Marks the current number of a batch as used up.
     pub(crate) fn next_number(&mut self, index: usize) {
         self.change(index, Step::next_number);
         self.progress.broken = 0;
         self.save();
     }
 
-    /// From now on this batch's requests carry so many lines.
+    /// Limits the next requests of this batch to this many lines.
     pub(crate) fn split(&mut self, index: usize, lines: usize) {
         self.change(index, |step| step.split(lines));
         self.progress.broken = 0;
         self.save();
     }
 
-    /// The service failed on the current request once more: so often in a row, and for so long, counting those who went
-    /// before us. A request that was halved has not failed so often yet, but for as long.
+    /// Counts another failure of the current request. Returns how many failed in a row and for how
+    /// long, earlier processes included. Halving a request resets the count, but not the duration.
     pub(crate) fn broke(&mut self) -> (u32, Duration) {
         let now = now_millis();
         self.progress.broken = self.progress.broken.saturating_add(1);
@@ -255,7 +265,7 @@ impl Head {
         (self.progress.broken, Duration::from_millis(now.saturating_sub(since)))
     }
 
-    /// Numbers a batch anew, in an epoch above both ours and the one that the service knows.
+    /// Gives a batch new numbers, in an epoch above both ours and the one that the service knows.
     pub(crate) fn renumber(&mut self, index: usize, known: u64) {
         let epoch = next_epoch(self.progress.epoch.max(known));
         self.progress.epoch = epoch;
@@ -269,7 +279,8 @@ impl Head {
         }
     }
 
-    /// Delivery goes on without the state: only a crash before the next success could then repeat a batch.
+    /// Saves the state. If that fails, delivery goes on: only a crash before the next successful
+    /// save could then repeat a batch.
     fn save(&mut self) {
         match self.ledger.save(&mut self.progress) {
             Ok(()) => self.saved = self.progress.cursor,
@@ -297,7 +308,7 @@ impl Head {
         self.save();
     }
 
-    /// `None`: the first record cannot be read, or all that could were too old.
+    /// Returns `None` if the first record cannot be read, or all readable ones were too old.
     fn read(&mut self, spool: &Spool, meta: &Meta) -> io::Result<Option<Window>> {
         let cursor = self.progress.cursor;
         let planned = self.progress.plan.as_ref().map(|plan| plan.end);
@@ -313,7 +324,7 @@ impl Head {
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
             if planned.is_none() {
-                // What tells of a loss is never too old for that.
+                // A report of a loss never expires.
                 let may_expire = !self.keeps_old && record.kind != Kind::Gap;
                 if window.records.is_empty() && may_expire && spool.is_too_old(&record) {
                     at = next;
@@ -349,8 +360,8 @@ impl Head {
         Ok(whole.then_some(window))
     }
 
-    /// The record at the cursor is lost, or the rest of this segment if nothing more can be told apart in it. A plan
-    /// that was for it is void.
+    /// Skips the record at the cursor, which is lost, or the rest of the segment if no further
+    /// record can be found in it. A plan that covered it is void.
     fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
         self.progress.mended();
@@ -363,7 +374,7 @@ impl Head {
         let mut session: &[u8] = b"";
         self.progress.cursor = if let Some(next) = behind_damage(&bytes, 0) {
             session = decode(&bytes, next, 0).map_or(session, |(record, _)| &bytes[record.session]);
-            // Those behind it have numbers of their own: all other numbers are lost.
+            // The readable records behind it keep their numbers: all numbers before them are lost.
             let lost = known.saturating_sub(count_records(&bytes[next..]).0).max(1);
             let offset = cursor.offset + next as u64;
             Position { segment: cursor.segment, offset, record: cursor.record + lost }

@@ -1,4 +1,5 @@
-//! Reads one HTTP/1.1 answer, of whatever length the service claims, without ever holding more than the cap.
+//! Reads one HTTP/1.1 response without ever holding more than the cap, whatever length the service
+//! claims.
 
 use std::io::Read;
 
@@ -6,7 +7,7 @@ use super::{Response, TransportError};
 
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The answer, and whether the connection may be used again.
+/// Reads the response, and returns whether the connection can be reused.
 pub(super) fn read(stream: &mut impl Read, cap: usize) -> Result<(Response, bool), TransportError> {
     let mut source = Source { stream, buffer: Vec::with_capacity(4096), at: 0 };
     loop {
@@ -98,7 +99,7 @@ fn body(source: &mut Source<'_, impl Read>, length: Length, cap: usize) -> Resul
     Ok(body)
 }
 
-/// What was read and not yet used.
+/// A stream, and the bytes read from it but not used yet.
 struct Source<'a, R> {
     stream: &'a mut R,
     buffer: Vec<u8>,
@@ -117,7 +118,7 @@ impl<R: Read> Source<'_, R> {
         Ok(())
     }
 
-    /// Reads once; nothing of what is used stays in the buffer.
+    /// Reads once, after removing used bytes from the buffer.
     fn fill(&mut self) -> Result<usize, TransportError> {
         self.buffer.drain(..self.at);
         self.at = 0;

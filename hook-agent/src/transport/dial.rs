@@ -1,8 +1,10 @@
-//! A TCP connection to a host by its name, with one time for the lookup and the connection together.
+//! Opens a TCP connection to a host by name, with one timeout for name resolution and connecting
+//! together.
 //!
-//! The system's resolver knows no timeout and takes many seconds when its name service is away, so a thread of its own
-//! asks it. There is never more than one: an attempt that finds it stuck waits for the same answer. It belongs to one
-//! transport, so nothing of it has to survive a `fork`, and a process that ends does not wait for it.
+//! The system's resolver has no timeout and takes many seconds when its name server is away, so a
+//! separate thread calls it. There is never more than one such thread: an attempt that finds it
+//! stuck waits for the same result. The thread belongs to one transport, so nothing of it has to
+//! survive a `fork`, and a process does not wait for it to exit.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs};
@@ -16,10 +18,10 @@ use super::url::is_local;
 type Found = io::Result<Vec<SocketAddr>>;
 type Resolver = dyn Fn(&str, u16) -> Found + Send + Sync;
 
-/// Connects to one host, again and again.
+/// Connects to one host, repeatedly.
 pub(super) struct Dial {
     resolver: Arc<Resolver>,
-    /// The lookup that no attempt has had the answer of.
+    /// A lookup whose result no attempt has received yet.
     pending: Option<Receiver<Found>>,
 }
 
@@ -32,7 +34,8 @@ impl Dial {
         Self { resolver, pending: None }
     }
 
-    /// Each address gets its share of the time that is left, so that one that is silent leaves some to the next.
+    /// Connects to the host. Each address gets a share of the remaining time, so that an address
+    /// that does not respond leaves time for the next.
     pub(super) fn connect(
         &mut self,
         host: &str,
@@ -56,7 +59,8 @@ impl Dial {
         Err(last)
     }
 
-    /// `localhost` needs no name service; it may be either loopback address.
+    /// Returns the host's addresses. `localhost` needs no name server; it may be either loopback
+    /// address.
     fn addresses(&mut self, host: &str, port: u16, deadline: Instant) -> Found {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![SocketAddr::from((address, port))]);
@@ -70,10 +74,10 @@ impl Dial {
 
     fn looked_up(&mut self, host: &str, port: u16, deadline: Instant) -> Found {
         let pending = match self.pending.take().map(|pending| (pending.try_recv(), pending)) {
-            // It came too late for the attempt that had asked.
+            // The result came too late for the attempt that requested it.
             Some((Ok(Ok(found)), _)) => return Ok(found),
             Some((Err(TryRecvError::Empty), pending)) => pending,
-            // An old failure says nothing of now.
+            // An old failure says nothing about the present.
             Some((Ok(Err(_)) | Err(TryRecvError::Disconnected), _)) | None => self.ask(host, port)?,
         };
         match pending.recv_timeout(left(deadline)) {
@@ -90,7 +94,7 @@ impl Dial {
         let (sender, pending) = sync_channel(1);
         let (resolver, host) = (Arc::clone(&self.resolver), host.to_owned());
         let thread = std::thread::Builder::new().name("hook-agent-name".to_owned());
-        // Nobody is there to have the answer when the transport is gone.
+        // If the transport is gone, nobody receives the result.
         thread.spawn(move || sender.send(resolver(&host, port)).is_ok())?;
         Ok(pending)
     }

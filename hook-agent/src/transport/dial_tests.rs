@@ -1,4 +1,4 @@
-//! Names that are slow to resolve and addresses that are silent.
+//! Tests names that are slow to resolve and addresses that do not respond.
 
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
@@ -14,7 +14,7 @@ const SHORT: Duration = Duration::from_millis(50);
 /// Far longer than anything here takes.
 const LONG: Duration = Duration::from_secs(30);
 
-/// A resolver that answers when it is told what, and counts how often it was asked.
+/// Returns a resolver that answers when it is sent a result, and counts how often it was asked.
 fn told() -> (Dial, Sender<Found>, Arc<AtomicUsize>) {
     let (tell, answers) = channel::<Found>();
     let (answers, asked) = (Mutex::new(answers), Arc::new(AtomicUsize::new(0)));
@@ -30,7 +30,7 @@ fn refusal(dial: &mut Dial, timeout: Duration) -> String {
     dial.connect("recorder", 9000, timeout).unwrap_err().to_string()
 }
 
-/// Waits for the answer that a late lookup leaves behind, and puts it back.
+/// Waits for the result of a late lookup, and puts it back.
 fn settle(dial: &mut Dial) {
     let answer = dial.pending.take().unwrap().recv_timeout(LONG).unwrap();
     let (sender, pending) = sync_channel(1);
@@ -85,7 +85,8 @@ fn a_failure_names_the_host_and_the_address() {
     assert!(refused.starts_with(&format!("connect: `recorder`: `{closed}`: ")), "{refused}");
 }
 
-/// An address where nobody answers: a listener whose backlog is full. What is held keeps it so.
+/// Returns an address that does not respond: a listener whose backlog is full, as long as the
+/// returned streams are held.
 fn silent() -> (SocketAddr, OwnedFd, Vec<TcpStream>) {
     let socket = socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None).unwrap();
     bind(&socket, &SocketAddr::from(([127, 0, 0, 1], 0))).unwrap();
@@ -103,7 +104,7 @@ fn silent_addresses_share_the_time() {
     let (mut dial, tell, _) = told();
     let (address, _socket, _held) = silent();
     let second = Duration::from_secs(1);
-    // More of them than fit into LONG if each had the time alone.
+    // So many that they would exceed LONG if each used the whole timeout.
     tell.send(Ok(vec![address; 100])).unwrap();
     let began = Instant::now();
     let refused = refusal(&mut dial, second);

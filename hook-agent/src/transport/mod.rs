@@ -1,8 +1,9 @@
-//! Carries one request to the service and its answer back, blocking, within a deadline.
+//! Sends one request to the service and reads its response, blocking, within a deadline.
 //!
-//! Two ways: [`plain`] speaks HTTP/1.1 over a TCP or Unix socket by itself, which starts in microseconds and is what
-//! a hook process of two milliseconds needs; [`tls`] (feature `https`) is reqwest, for `https://` and proxies.
-//! Both keep their connection between requests, cap the answer, and know nothing of sessions or retries.
+//! There are two transports. [`plain`] implements HTTP/1.1 over a TCP or Unix socket itself; it
+//! starts in microseconds, which a hook process of two milliseconds needs. [`tls`] (feature
+//! `https`) uses reqwest, for `https://` and proxies. Both keep their connection between requests,
+//! cap the response, and know nothing of sessions or retries.
 
 mod answer;
 mod dial;
@@ -23,10 +24,10 @@ use crate::{Config, Error};
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Request<'a> {
     pub method: &'static str,
-    /// Path and query, as they go on the wire.
+    /// The path and query, as sent.
     pub path: String,
     pub content_type: &'static str,
-    /// The producer's numbers, when it is a batch.
+    /// The producer's numbers, if the request is a batch.
     pub producer: Option<Producer<'a>>,
     pub body: &'a [u8],
 }
@@ -39,22 +40,22 @@ pub(crate) struct Producer<'a> {
     pub seq: u64,
 }
 
-/// The answer, with the few headers that matter here.
+/// A response, with the few headers that are used here.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Response {
     pub status: u16,
     pub retry_after: Option<Duration>,
     pub producer_epoch: Option<u64>,
     pub expected_seq: Option<u64>,
-    /// It had been sent before, to no answer, and may be stored from then.
+    /// The request was sent before without a response, and may be stored from that attempt.
     pub repeated: bool,
-    /// The service says that it had these numbers before.
+    /// The service reports that it has seen these numbers before.
     pub duplicate: bool,
     pub body: Vec<u8>,
 }
 
 impl Response {
-    /// Takes note of a header, if it is one of the few.
+    /// Stores a header, if it is one of those used here.
     pub(crate) fn header(&mut self, name: &str, value: &[u8]) {
         let Ok(value) = std::str::from_utf8(value) else { return };
         let number = value.trim().parse::<u64>().ok();
@@ -70,31 +71,32 @@ impl Response {
     }
 }
 
-/// The other form of `Retry-After`: a date.
+/// Parses the date form of `Retry-After`.
 fn until(date: &str) -> Option<Duration> {
     let then = jiff::fmt::rfc2822::parse(date).ok()?.timestamp();
     Some(Duration::try_from(then.duration_since(jiff::Timestamp::now())).unwrap_or_default())
 }
 
-/// Why there is no answer. All of these are worth another attempt.
+/// Why there is no response. After each of these, another attempt makes sense.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum TransportError {
     /// No connection: refused, unreachable, name unknown, or not within the connect timeout.
     #[error("connect: {0}")]
     Connect(String),
-    /// The connection broke, or stalled past the answer timeout. The service may have taken the request.
+    /// The connection broke, or stalled beyond the answer timeout. The service may have accepted
+    /// the request.
     #[error("exchange: {0}")]
     Exchange(String),
-    /// The service closed the connection before its answer was whole.
+    /// The service closed the connection before its response was complete.
     #[error("closed by the service: {0}")]
     Closed(String),
-    /// What came back is no HTTP answer, or is larger than `max_answer_bytes`.
+    /// The response is not HTTP, or is larger than `max_answer_bytes`.
     #[error("answer: {0}")]
     Answer(String),
 }
 
 impl TransportError {
-    /// Of a connection that was open.
+    /// Converts an error of an open connection.
     #[expect(clippy::needless_pass_by_value, reason = "for `map_err`")]
     fn exchange(error: std::io::Error) -> Self {
         match error.kind() {
@@ -107,16 +109,16 @@ impl TransportError {
     }
 }
 
-/// One way to the service.
+/// A transport to the service.
 pub(crate) trait Transport: Send {
-    /// Whether its requests bear a token.
+    /// Returns whether its requests carry a token.
     fn shows_token(&self) -> bool;
 
-    /// Sends the request and reads the whole answer.
+    /// Sends the request and reads the whole response.
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError>;
 }
 
-/// The way that the configured address asks for. Connects to nothing yet.
+/// Returns the transport for the configured URL. Does not connect yet.
 #[cfg_attr(not(feature = "https"), expect(clippy::unnecessary_wraps, reason = "TLS can fail to open"))]
 pub(crate) fn open(config: &Config) -> Result<Box<dyn Transport>, Error> {
     #[cfg(feature = "https")]

@@ -1,7 +1,8 @@
-//! HTTP/1.1 by hand over one kept connection, for `http://` and `unix://`.
+//! HTTP/1.1 over one kept connection, for `http://` and `unix://`, without an HTTP library.
 //!
-//! A connection that the service had closed while it was idle is replaced at once and without counting as a failure:
-//! every request here may safely be repeated (batches carry the producer's numbers, the rest is idempotent).
+//! A connection that the service closed while it was idle is replaced at once and does not count as
+//! a failure: every request here may safely be repeated (batches carry the producer's numbers, the
+//! others are idempotent).
 
 use std::fmt::Write as _;
 use std::io::{ErrorKind, Read, Write};
@@ -45,7 +46,7 @@ impl Plain {
         }
     }
 
-    /// One exchange; the connection is kept when both sides allow it.
+    /// Sends one request and reads the response. The connection is kept if both sides allow it.
     fn exchange(&mut self, mut stream: Stream, head: &str, body: &[u8]) -> Result<Response, TransportError> {
         stream.write_timeout(self.answer_timeout)?;
         write_request(&mut stream, head, body)?;
@@ -114,7 +115,8 @@ impl Transport for Plain {
     }
 }
 
-/// Small requests leave in one write, so in one packet; large bodies are not copied.
+/// Writes a request. A small request goes out in one write, so in one packet; a large body is not
+/// copied.
 fn write_request(stream: &mut Stream, head: &str, body: &[u8]) -> Result<(), TransportError> {
     if body.len() <= 64 * 1024 {
         return stream.write_all(&[head.as_bytes(), body].concat()).map_err(TransportError::exchange);
@@ -122,7 +124,8 @@ fn write_request(stream: &mut Stream, head: &str, body: &[u8]) -> Result<(), Tra
     stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).map_err(TransportError::exchange)
 }
 
-/// With a timeout, which the standard library has for TCP only: a service that hangs leaves its backlog full.
+/// Connects with a timeout, which the standard library offers only for TCP. It is needed because a
+/// hanging service leaves its backlog full.
 fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     let address = SocketAddrUnix::new(path)?;
     let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
@@ -131,7 +134,7 @@ fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     Ok(UnixStream::from(socket))
 }
 
-/// Either kind of socket.
+/// A TCP or Unix socket.
 enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
@@ -176,7 +179,7 @@ impl Write for Stream {
     }
 }
 
-/// Reads until a moment, however slowly the bytes drip.
+/// Reads until a deadline, however slowly the bytes arrive.
 struct Timed<'a> {
     stream: &'a mut Stream,
     deadline: Instant,

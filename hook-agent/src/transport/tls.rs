@@ -1,15 +1,17 @@
-//! reqwest on a small runtime of its own, for `https://` and for proxies (`HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY`).
+//! reqwest on a small runtime of its own, for `https://` and for proxies (`HTTPS_PROXY`,
+//! `HTTP_PROXY`, `NO_PROXY`).
 //!
-//! Made on first use and in the process that uses it, so that nothing of it has to survive a `fork`.
+//! Created on first use, in the process that uses it, so that nothing of it has to survive a
+//! `fork`.
 
 use std::time::Duration;
 
 use super::{Request, Response, Transport, TransportError};
 use crate::{Config, Error, Token};
 
-/// The client and the runtime that drives it, on the delivery's own thread.
+/// The client and the runtime that drives it, on the delivery thread.
 pub(crate) struct Tls {
-    /// `None` only while it is dropped.
+    /// `None` only while this is dropped.
     runtime: Option<tokio::runtime::Runtime>,
     client: reqwest::Client,
     base: String,
@@ -22,10 +24,11 @@ impl Tls {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
         let unusable = |reason: String| Error::Config { name: "SESSION_SERVICE_URL", reason };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Only fails when another thread was quicker, and then there is one.
+            // Fails only if another thread was faster, and then there is a provider.
             let _ = rustls::crypto::ring::default_provider().install_default();
         }
-        // The resolver knows no timeout: one lookup may be stuck, and those that come after it wait for its thread.
+        // The resolver has no timeout: one lookup may be stuck, and later lookups wait for its
+        // thread.
         let mut runtime = tokio::runtime::Builder::new_current_thread();
         let runtime = runtime.enable_all().max_blocking_threads(1).build();
         let mut client = reqwest::Client::builder().connect_timeout(config.connect_timeout);
@@ -48,7 +51,7 @@ impl Tls {
 
     fn build(&self, request: &Request<'_>) -> reqwest::RequestBuilder {
         let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::GET);
-        // A slow line gets the time that the body needs at 64 KiB a second.
+        // A slow line gets the time that the body needs at 64 KiB per second.
         let upload = Duration::from_millis(request.body.len() as u64 / 64);
         let mut builder = self.client.request(method, format!("{}{}", self.base, request.path));
         builder = builder.timeout(self.answer_timeout + upload);
@@ -81,7 +84,7 @@ impl Transport for Tls {
 }
 
 impl Drop for Tls {
-    /// Without waiting for a lookup that is stuck, as the runtime's own end would.
+    /// Shuts the runtime down without waiting for a stuck lookup, as dropping the runtime would.
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
@@ -111,7 +114,7 @@ fn failed(error: &reqwest::Error) -> TransportError {
     TransportError::Exchange(causes(error))
 }
 
-/// reqwest's own sentence leaves the cause out.
+/// Returns the error with all its causes, which reqwest's own message leaves out.
 fn causes(error: &dyn std::error::Error) -> String {
     let next = error.source().map(|source| format!(": {}", causes(source)));
     format!("{error}{}", next.unwrap_or_default())
@@ -134,7 +137,7 @@ mod tests {
         let mut tls = Tls::new(&config).unwrap();
         let (began, has_begun) = channel();
         let (release, released) = channel::<()>();
-        // reqwest looks names up on the same threads.
+        // reqwest resolves names on the same threads.
         let stuck = move || began.send(()).map(|()| released.recv_timeout(LONG));
         drop(tls.runtime.as_ref().unwrap().spawn_blocking(stuck));
         has_begun.recv_timeout(LONG).unwrap();

@@ -1,4 +1,4 @@
-//! The service's address, parsed once at the edge.
+//! The service's URL, parsed once when the settings are read.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
@@ -6,12 +6,13 @@ use std::path::PathBuf;
 
 use crate::Error;
 
-/// Where the service is: `http://host:port`, `https://host:port` (each with an optional path) or `unix:///path`.
+/// The service's URL: `http://host:port`, `https://host:port` (each with an optional path) or
+/// `unix:///path`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServiceUrl {
     text: String,
     pub(crate) target: Target,
-    /// A path that goes before every route, without a slash at its end.
+    /// A path before every route, without a trailing slash.
     pub(crate) prefix: String,
 }
 
@@ -23,7 +24,7 @@ pub(crate) enum Target {
 }
 
 impl ServiceUrl {
-    /// Parses an address; the error names `SESSION_SERVICE_URL` and what is wrong.
+    /// Parses a URL. The error names `SESSION_SERVICE_URL` and what is wrong.
     pub fn parse(text: &str) -> Result<Self, Error> {
         let text = with_lower_scheme(text.trim().trim_end_matches('/'));
         let text = text.as_str();
@@ -53,12 +54,13 @@ impl ServiceUrl {
         Ok(Self { text: text.to_owned(), target: Target::Unix(PathBuf::from(path)), prefix: String::new() })
     }
 
-    /// The address as given, without a slash at its end.
+    /// Returns the URL as given, without a trailing slash.
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether a proxy or TLS is in the way. A service on this machine is never asked for through a proxy.
+    /// Returns whether a proxy or TLS is needed. A service on this machine is never requested
+    /// through a proxy.
     #[cfg(feature = "https")]
     pub(crate) fn needs_reqwest(&self) -> bool {
         match &self.target {
@@ -68,15 +70,15 @@ impl ServiceUrl {
         }
     }
 
-    /// Whether `NO_PROXY` names the service.
+    /// Returns whether `NO_PROXY` names the service.
     #[cfg(feature = "https")]
     pub(crate) fn bypasses_proxies(&self) -> bool {
         let named = ["no_proxy", "NO_PROXY"].iter().find_map(|name| std::env::var(name).ok());
         named.is_some_and(|list| self.is_named_in(&list))
     }
 
-    /// `*`, a name with or without a port, and a suffix as `.example.org` or `*.example.org`. Ranges of addresses are
-    /// reqwest's to read.
+    /// Returns whether the list names the service: as `*`, as a name with or without a port, or by
+    /// a suffix such as `.example.org` or `*.example.org`. Address ranges are left to reqwest.
     #[cfg(feature = "https")]
     fn is_named_in(&self, list: &str) -> bool {
         let identity = service_identity(&self.text);
@@ -93,13 +95,13 @@ impl ServiceUrl {
     }
 }
 
-/// Whether two addresses are those of one service, however they are spelled.
+/// Returns whether two URLs refer to the same service, however they are spelled.
 pub(crate) fn is_same_service(one: &str, other: &str) -> bool {
     one == other || service_identity(one) == service_identity(other)
 }
 
-/// An address in one spelling for all: a lower-case name, `localhost` for the loopback addresses, its port. A text that
-/// is no address is returned as it is.
+/// Normalizes a URL: a lower-case name, `localhost` for the loopback addresses, an explicit port.
+/// Text that is not a URL is returned as it is.
 pub(crate) fn service_identity(text: &str) -> String {
     let text = text.trim();
     let Ok(url) = ServiceUrl::parse(text) else { return text.to_owned() };
@@ -115,7 +117,8 @@ pub(crate) fn service_identity(text: &str) -> String {
     format!("{scheme}://{host}:{port}{}", url.prefix)
 }
 
-/// Whether a host is this machine's `127.0.0.1` or `::1`, also in the forms that only `inet_aton` reads (`127.1`).
+/// Returns whether a host is this machine's `127.0.0.1` or `::1`, also in forms that only
+/// `inet_aton` accepts (`127.1`).
 fn is_loopback(host: &str) -> bool {
     if host.eq_ignore_ascii_case("localhost") {
         return true;
@@ -129,7 +132,8 @@ fn is_loopback(host: &str) -> bool {
     }
 }
 
-/// One to four numbers, decimal, octal or hexadecimal, the last of which fills what is left of the address.
+/// Parses one to four numbers, decimal, octal or hexadecimal; the last one fills the rest of the
+/// address.
 fn short_ipv4(host: &str) -> Option<Ipv4Addr> {
     let number = |part: &str| match part.to_ascii_lowercase() {
         hex if hex.starts_with("0x") => u32::from_str_radix(&hex[2..], 16).ok(),
@@ -168,13 +172,13 @@ fn authority_parts(text: &str, authority: &str) -> Result<(String, u16), Error> 
     }
 }
 
-/// `HTTP://…` is `http://…`.
+/// Turns the scheme into lower case: `HTTP://…` becomes `http://…`.
 fn with_lower_scheme(text: &str) -> String {
     text.split_once("://")
         .map_or_else(|| text.to_owned(), |(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()))
 }
 
-/// The host without brackets, and the port if there is one.
+/// Returns the host without brackets, and the port if there is one.
 fn split_authority(authority: &str) -> (&str, Option<&str>) {
     let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
     let (host, port) = colon.map_or((authority, None), |at| (&authority[..at], Some(&authority[at + 1..])));
@@ -185,7 +189,7 @@ fn refuse<T>(text: &str, reason: &str) -> Result<T, Error> {
     Err(Error::Config { name: "SESSION_SERVICE_URL", reason: format!("`{text}`: {reason}") })
 }
 
-/// `localhost` and loopback addresses.
+/// Returns whether the host is `localhost` or a loopback address.
 pub(crate) fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())

@@ -1,4 +1,4 @@
-//! A spool that is full, cannot be written, or is not there.
+//! Tests a spool that is full, cannot be written, or does not exist.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -83,7 +83,7 @@ fn what_is_too_old_is_let_go_and_counted() {
     let path = setup.agent.stats().unwrap().spool.path.unwrap();
     setup.agent.close(Duration::ZERO);
     freed(&path);
-    // A window that is under way is never given up for its age; without the state there is none.
+    // A window in delivery never expires; without the state there is no window.
     std::fs::remove_file(format!("{path}/state")).unwrap();
     let logged = Instant::now();
     while logged.elapsed() < Duration::from_millis(5) {
@@ -144,7 +144,7 @@ fn run_flush(setup: &Setup) -> Option<i32> {
     command(setup, &["flush", "--timeout", "30000"]).status().unwrap().code()
 }
 
-/// Makes all records of a folder as old as can be, and as if none had ever been planned.
+/// Makes all records of a folder as old as possible, as if none had ever been planned.
 fn age(folder: &Path) {
     make_old(folder, &|_| true);
     let _ = std::fs::remove_file(folder.join("state"));
@@ -191,7 +191,7 @@ fn a_full_disk_is_told_at_the_call_and_leaves_nothing_half_written() {
     setup.service.up();
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), (0..taken as u64).collect::<Vec<u64>>());
-    // What is delivered makes room, though it is all in one segment.
+    // Delivered records make room, although all of them are in one segment.
     let deadline = Instant::now() + DEADLINE;
     while setup.agent.log_action(&event(taken)).is_err() {
         assert!(Instant::now() < deadline, "no room was ever made: {:?}", setup.agent.stats());
@@ -201,7 +201,7 @@ fn a_full_disk_is_told_at_the_call_and_leaves_nothing_half_written() {
     assert_eq!(setup.service.numbers(SESSION), (0..=taken as u64).collect::<Vec<u64>>());
 }
 
-/// A small file system, where the tests may mount one.
+/// A small file system, if the tests may mount one.
 struct Tmpfs(tempfile::TempDir);
 
 impl Tmpfs {

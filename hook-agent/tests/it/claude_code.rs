@@ -1,4 +1,5 @@
-//! Claude Code's hooks as it calls them: one process each, payload on the standard input.
+//! Tests Claude Code's hooks as Claude Code calls them: one process each, with the payload on
+//! standard input.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -45,17 +46,17 @@ fn end() -> String {
     json!({"session_id": "c", "hook_event_name": "SessionEnd", "reason": "other"}).to_string()
 }
 
-/// What the service has, a line each.
+/// Returns the lines that the service has.
 fn lines(setup: &Setup) -> Vec<Value> {
     setup.service.lock().sessions.get(SESSION).map(|session| session.lines.clone()).unwrap_or_default()
 }
 
-/// The data of the last line that the service has.
+/// Returns the data of the service's last line.
 fn last(setup: &Setup) -> Value {
     lines(setup).last().expect("a hook was delivered")["data"].clone()
 }
 
-/// The `toolUseId`s of the actions that the service has, in order.
+/// Returns the `toolUseId`s of the service's actions, in order.
 fn calls(setup: &Setup) -> Vec<String> {
     let is_call = |line: &&Value| line["data"]["type"] != "tool_error";
     let id = |line: &Value| line["data"]["toolUseId"].as_str().map(str::to_owned);
@@ -87,7 +88,8 @@ fn a_whole_recorded_run_arrives_in_order_with_its_payloads() {
     let payloads: Vec<&Value> = lines.iter().filter_map(|line| line["data"].get("payload")).collect();
     let sent: Vec<Value> = FIXTURE.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(payloads, sent.iter().collect::<Vec<_>>());
-    // On a busy machine a hook may leave its records to the next one, which is noted; nothing else is.
+    // On a busy machine a hook may leave its records to the next one, which is logged; nothing else
+    // is.
     let troubles = troubles(&setup);
     assert!(troubles.lines().all(|line| line.contains(" not delivered yet: ")), "{troubles}");
 }
@@ -179,7 +181,7 @@ fn hooks_that_run_at_once_forget_no_call_and_no_result() {
         let numbers = round * 12..round * 12 + 12;
         let called: Vec<Child> = numbers.clone().map(|n| start(&setup, &call(n))).collect();
         called.into_iter().for_each(|child| silent(&child.wait_with_output().unwrap()));
-        // One of each round gets no result.
+        // One call of each round gets no result.
         let answered: Vec<Child> = numbers.skip(1).map(|n| start(&setup, &done(n, n % 3 == 0))).collect();
         answered.into_iter().for_each(|child| silent(&child.wait_with_output().unwrap()));
     }
@@ -344,7 +346,8 @@ fn what_did_not_fit_goes_straight_to_the_service_and_what_fitted_is_stored_once(
     sooner_or_later(|| {
         let setup = setup();
         let lines = with_a_spool_that_is_full(&setup);
-        // What the service did not take within a hook's second is lost, and said to be.
+        // Records that the service did not accept within a hook's second are lost, and reported as
+        // lost.
         if troubles(&setup).contains(" lost: ") {
             return Err(troubles(&setup));
         }
@@ -356,7 +359,7 @@ fn what_did_not_fit_goes_straight_to_the_service_and_what_fitted_is_stored_once(
     });
 }
 
-/// What the service has when a spool had room for all of an agent's records but the last.
+/// Returns the service's lines after a spool had room for all of an agent's records but the last.
 fn with_a_spool_that_is_full(setup: &Setup) -> Vec<Value> {
     let bounded = |payload: &str| {
         let mut command = command(setup, &["claude-code", "--wait", "1000"]);
@@ -408,7 +411,8 @@ fn a_record_that_keeps_breaking_the_service_does_not_hold_the_rest_back_for_ever
             let mut flush = command(&setup, &["flush", "--timeout", timeout]);
             flush.env("HOOK_AGENT_SPOOL_MAX_AGE", max_age).output().unwrap().status.code()
         };
-        // More often than would do if the time were over; it is a two-thousandth of that for which records are kept.
+        // More attempts than would suffice once the time is over. The time is a 2000th of the
+        // spool's age limit.
         let failed = || {
             let state = setup.service.lock();
             state.requests.iter().filter(|request| request.body.contains(breaking)).count()
@@ -432,7 +436,8 @@ fn a_record_that_keeps_breaking_the_service_does_not_hold_the_rest_back_for_ever
 fn a_service_that_hangs_costs_a_hook_its_bounded_moment_and_the_end_its_second() {
     for (payload, most) in [(call(0), Duration::from_millis(700)), (end(), Duration::from_millis(1500))] {
         sooner_or_later(|| {
-            // Each time anew: a hook that keeps the pause after a failure is quick anyway.
+            // A new setup for each attempt: a hook that keeps the pause after a failure is quick
+            // anyway.
             let setup = setup();
             setup.service.lock().always = Some(Fault::Hang);
             let begun = Instant::now();
@@ -479,7 +484,7 @@ fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
         (&hook["command"], &hook["args"]),
         (&json!(env!("CARGO_BIN_EXE_hook-agent")), &json!(["claude-code"]))
     );
-    // One that would not be found, of an earlier version, is repaired.
+    // A hook of an earlier version whose program would not be found is repaired.
     std::fs::write(&path, shown.replace(env!("CARGO_BIN_EXE_hook-agent"), "/gone/hook-agent")).unwrap();
     let said = run(&["install", "claude-code"]);
     assert!(said.contains(env!("CARGO_BIN_EXE_hook-agent")), "{said}");

@@ -1,4 +1,4 @@
-//! The command, as a hook or a shell calls it.
+//! Tests the command as hooks and shells call it.
 
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt as _;
@@ -12,7 +12,8 @@ use crate::service::Fault;
 use crate::setup::{SESSION, Setup, setup, sooner_or_later};
 
 pub fn command(setup: &Setup, arguments: &[&str]) -> Command {
-    // Another build of the command, the static one say, is put to the same tests by naming it.
+    // `HOOK_AGENT_BIN` runs the same tests with another build of the command, for example the
+    // static one.
     let named = std::env::var_os("HOOK_AGENT_BIN");
     let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_hook-agent").into()));
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap());
@@ -299,7 +300,7 @@ fn exec_records_no_private_key_that_the_program_prints() {
     );
 }
 
-/// Everything below a folder that others than its owner may use, with its mode.
+/// Returns everything below a folder that users other than its owner may access, with its mode.
 fn open_to_others(folder: &Path) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     for entry in folder.read_dir().unwrap() {
@@ -329,7 +330,8 @@ fn nothing_in_the_spool_is_readable_by_others_whatever_the_umask() {
         child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
         child.wait_with_output().unwrap()
     };
-    // A record that is refused for good, then a service that is away: all kinds of files are there.
+    // A record that is rejected permanently, then a service that is away: this creates all kinds of
+    // files.
     let refused = r#"{"error":"no","code":"invalid_request","requestId":"1"}"#;
     setup.service.lock().always = Some(Fault::Answer(400, "", refused));
     let hook = json!({"session_id": "c", "hook_event_name": "StopFailure", "error": "overloaded"});

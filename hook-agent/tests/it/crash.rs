@@ -1,4 +1,4 @@
-//! Killing either side, over and over.
+//! Tests killing either side, repeatedly.
 
 use std::time::Duration;
 
@@ -7,7 +7,8 @@ use rustix::process::{Signal, getpid, kill_process};
 use crate::service::Fault;
 use crate::setup::{DEADLINE, SESSION, as_child, child, config, freed, numbered, setup};
 
-/// As a child: queues numbers from..to, then kills itself with the last call just returned.
+/// Child process: queues the numbers `from..to`, then kills itself right after the last call has
+/// returned.
 #[test]
 fn client_that_is_killed() {
     let Some((agent, range)) = as_child() else { return };
@@ -21,7 +22,8 @@ fn client_that_is_killed() {
 #[test]
 fn twenty_clients_killed_right_after_their_calls_lose_and_double_nothing() {
     let setup = setup();
-    // Every third batch is stored without its answer getting through, so that the next owner must repeat it.
+    // In every third round, batches are stored but their responses are lost, so the next owner must
+    // repeat them.
     let lost = [Fault::CloseStored, Fault::HalfAnswer].into_iter().cycle();
     let mut next = 0_u64;
     for (round, fault) in (0..20).zip(lost) {
@@ -43,7 +45,8 @@ fn twenty_clients_killed_right_after_their_calls_lose_and_double_nothing() {
 fn a_service_killed_twenty_times_under_load_gets_everything_once() {
     let setup = setup();
     for round in 0..20 {
-        // Before the calls: on a slow machine all of them may be answered behind the last one.
+        // Read before the calls: on a slow machine all of them may be answered before the last one
+        // returns.
         let answered = setup.service.lock().answered;
         for n in 0..200 {
             setup.agent.log_action(&numbered(round * 200 + n)).unwrap();
@@ -90,7 +93,7 @@ fn a_damaged_record_is_skipped_and_counted_and_the_rest_delivered() {
     let path = setup.agent.stats().unwrap().spool.path.unwrap();
     setup.agent.close(Duration::ZERO);
     freed(&path);
-    // As if nothing had been planned: a plan that covers damage is void anyway.
+    // As if nothing had been planned. A plan that covers damage is void anyway.
     std::fs::remove_file(format!("{path}/state")).unwrap();
     let segment = format!("{path}/{:020}.seg", 0);
     let mut bytes = std::fs::read(&segment).unwrap();

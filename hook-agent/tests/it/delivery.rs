@@ -1,4 +1,4 @@
-//! What goes right: order, answers, batches, reads.
+//! Tests the normal cases: order, answers, batches, reads.
 
 use std::io::Read;
 use std::sync::mpsc;
@@ -125,7 +125,7 @@ fn a_ticket_can_be_made_again_from_its_number() {
 fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     let setup = setup();
     let too_large = Fault::Answer(413, "", "<html>too large</html>");
-    // While the first is on its way the others gather to one batch.
+    // While the first record is in delivery, the others gather into one batch.
     let held = Fault::Held;
     setup.service.lock().faults.extend([held, too_large.clone(), too_large]);
     setup.agent.log_action(&numbered(0)).unwrap();
@@ -138,7 +138,8 @@ fn a_batch_that_is_too_large_for_a_proxy_is_halved() {
     assert!(setup.service.lock().requests.len() >= 5, "whole, halved, and halved again");
 }
 
-/// While the first record is on its way, so many others gather to one batch, which meets these faults.
+/// While the first record is in delivery, `others` more records gather into one batch, which meets
+/// these faults.
 fn batch_that_meets(faults: &[Fault], others: u64) -> (Setup, Vec<Ticket>) {
     let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
     setup.service.lock().faults.push_back(Fault::Held);
@@ -166,7 +167,8 @@ fn a_batch_that_was_stored_before_it_is_refused_is_stored_once_and_each_has_its_
     assert_eq!((stats.delivered, stats.rejected, stats.pending), (9, 0, 0));
 }
 
-/// The batch is stored or not, and its answer lost; it is refused for its size; then what asks for it meets a fault.
+/// The batch is stored or not, and its response is lost; it is refused for its size; then the empty
+/// batch that asks for it meets a fault.
 #[test]
 fn what_asks_for_a_batch_in_doubt_is_repeated_until_it_is_answered() {
     let broken = Fault::Answer(500, "", r#"{"error":"oops","code":"internal"}"#);
@@ -187,7 +189,8 @@ fn what_asks_for_a_batch_in_doubt_is_repeated_until_it_is_answered() {
     }
 }
 
-/// Four of eight were stored, their answer lost; then each size down to one line is refused.
+/// Four of eight lines were stored and their response was lost; then every size down to one line is
+/// refused.
 #[test]
 fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_with_it() {
     let faults = [TOO_LARGE, Fault::CloseStored, TOO_LARGE, TOO_LARGE, TOO_LARGE, TOO_LARGE];
@@ -215,7 +218,7 @@ fn a_service_that_forgot_us_gets_the_rest_once() {
 
 const UNNAMED: &str = "delivery::child_without_a_session";
 
-/// As a child: records without a session id, through two agents.
+/// Child process: records without a session id, through two agents.
 #[test]
 fn child_without_a_session() {
     let Some((agent, _)) = as_child_with(|config| config.session_id = None) else { return };
@@ -326,7 +329,7 @@ fn a_hundred_threads_lose_nothing() {
 fn after_a_long_silence_a_call_still_leaves_by_itself() {
     let setup = setup();
     setup.agent.log_action(&numbered(0)).unwrap().wait(DEADLINE).unwrap();
-    // Longer than the delivery thread stays awake, so that the call has to wake it.
+    // Longer than the delivery thread keeps polling, so that the call has to wake it.
     std::thread::sleep(Duration::from_secs(6));
     setup.agent.log_action(&numbered(1)).unwrap();
     setup.service.wait(|state| state.sessions[SESSION].lines.len() == 2);

@@ -1,4 +1,5 @@
-//! What goes wrong on the way: the program is never blocked, nothing is lost, nothing doubled.
+//! Tests failures on the way: the program is never blocked, nothing is lost, nothing is stored
+//! twice.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,8 @@ fn impatient() -> Setup {
     })
 }
 
-/// Calls are taken under a fault, an awaited one says `queued` or succeeds; afterwards each is there once.
+/// Makes calls during a fault: an awaited call answers `queued` or succeeds, and afterwards each
+/// record is stored once.
 fn survives(faults: &[Fault]) {
     for fault in faults {
         let setup = impatient();
@@ -56,7 +58,7 @@ fn a_call_waits_for_no_answer() {
             setup.agent.log_action(&numbered(n)).unwrap();
         }
         setup.service.wait(|state| !state.requests.is_empty());
-        // The agent awaits the first answer still, for as long as DEADLINE.
+        // The agent still awaits the first response, for up to DEADLINE.
         assert_eq!(setup.service.lock().requests.len(), 1, "{fault:?} blocked a call");
         assert_eq!(setup.agent.stats().unwrap().pending, 20, "{fault:?}");
         setup.service.lock().always = None;

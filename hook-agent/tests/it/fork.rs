@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::setup::{DEADLINE, SESSION, as_child, child, is_free, numbered, setup};
 
-/// As a child of the test: forks in the middle of deliveries, with other threads calling all the while.
+/// Child process: forks during deliveries, while other threads keep calling.
 #[test]
 #[expect(unsafe_code, reason = "fork is what is tested; the forked child only calls the agent and ends")]
 fn client_that_forks() {
@@ -19,7 +19,8 @@ fn client_that_forks() {
         .collect();
     let mut forked = Vec::new();
     for n in 0..20 {
-        // SAFETY: the child takes no lock that a thread of the parent may hold, which is what is shown here.
+        // SAFETY: the child takes no lock that a thread of the parent may hold, which is what this
+        // test shows.
         match unsafe { libc::fork() } {
             0 => {
                 let agent = agent.for_session(&format!("forked-{n}")).unwrap();
@@ -35,7 +36,7 @@ fn client_that_forks() {
     }
     for pid in forked {
         let mut status = 0;
-        // SAFETY: a plain wait for a child of ours.
+        // SAFETY: a plain wait for our own child.
         assert_eq!(unsafe { libc::waitpid(pid, &raw mut status, 0) }, pid);
         assert_eq!(status, 0, "a forked child failed");
     }
@@ -59,17 +60,18 @@ fn parent_and_children_of_a_fork_all_deliver() {
     assert_eq!(setup.service.numbers(SESSION), [0]);
 }
 
-/// As a child of the test: forks a process that never calls the agent and outlives this one, which closes in order.
+/// Child process: forks a process that never calls the agent and outlives this one, which closes
+/// normally.
 #[test]
 #[expect(unsafe_code, reason = "fork is what is tested; the forked child only sleeps and ends")]
 fn client_that_leaves_a_fork_behind() {
     let Some((agent, left_behind)) = as_child() else { return };
     agent.log_action(&numbered(0)).unwrap();
     let path = agent.stats().unwrap().spool.path.unwrap();
-    // SAFETY: the child calls nothing but what is allowed after a fork.
+    // SAFETY: the child calls only what is allowed after a fork.
     let pid = unsafe { libc::fork() };
     if pid == 0 {
-        // SAFETY: as above; the alarm ends it if the test does not.
+        // SAFETY: as above; the alarm ends the process if the test does not.
         unsafe {
             libc::alarm(300);
             libc::pause();

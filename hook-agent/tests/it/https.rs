@@ -1,4 +1,4 @@
-//! TLS and proxies, through the command: both are set up by the environment of a process.
+//! Tests TLS and proxies through the command: both are configured by a process's environment.
 #![cfg(feature = "https")]
 
 use std::io::{Read, Write};
@@ -11,7 +11,7 @@ use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use crate::command::command;
 use crate::setup::{SESSION, Setup, setup};
 
-/// Ends TLS for `localhost` in front of a service; returns its port and its certificate.
+/// Starts a TLS proxy for `localhost` in front of a service. Returns its port and its certificate.
 fn in_front_of(setup: &Setup) -> (u16, String) {
     let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
@@ -26,7 +26,7 @@ fn in_front_of(setup: &Setup) -> (u16, String) {
             let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
             let mut tls = StreamOwned::new(connection, stream.unwrap());
             let mut plain = TcpStream::connect(service).unwrap();
-            // A client that does not trust the certificate ends its connection here.
+            // A client that does not trust the certificate closes its connection here.
             while let Ok(request @ 1..) = forward(&mut tls, &mut plain) {
                 assert!(request > 0 && forward(&mut plain, &mut tls).is_ok());
             }
@@ -35,7 +35,7 @@ fn in_front_of(setup: &Setup) -> (u16, String) {
     (port, made.cert.pem())
 }
 
-/// Passes one message on, by its `content-length`.
+/// Forwards one message, using its `content-length`.
 fn forward(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<usize> {
     let mut message = Vec::new();
     let mut buffer = [0; 4096];

@@ -1,5 +1,6 @@
-//! Against a service that demands keys: a good token delivers; any other costs nothing, is told of, and is mended by
-//! a good one. The token itself is shown nowhere.
+//! Tests against a service that requires keys. A valid token delivers. With any other token nothing
+//! is lost, the failure is reported, and a valid token resolves it. The token itself appears
+//! nowhere.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -19,7 +20,7 @@ struct Locked {
     admin: String,
 }
 
-/// What an agent may show, and what it is told when that is of no use.
+/// A token that an agent may send, and the error that is reported for it.
 struct Shown {
     token: Option<String>,
     told: &'static str,
@@ -32,13 +33,13 @@ impl Locked {
         let service = start(&binary, &dir.path().join("data"), free_port());
         let mut locked = Self { binary, dir, service, admin: String::new() };
         locked.admin = locked.run(&["key", "create", "--name", "operator", "--role", "admin"]);
-        // Until it has taken note of its first key, everything is good.
+        // Until the service has loaded its first key, it accepts everything.
         locked.until(None, true);
         locked.until(Some(&locked.admin), false);
         Some(locked)
     }
 
-    /// Runs one of the service's commands and returns what it prints.
+    /// Runs one of the service's commands and returns its output.
     fn run(&self, words: &[&str]) -> String {
         let output = Command::new(&self.binary)
             .args(words)
@@ -56,7 +57,7 @@ impl Locked {
         token
     }
 
-    /// Waits until the service knows that this is good, or is not any more.
+    /// Waits until the service accepts the token, or refuses it if `refused`.
     fn until(&self, token: Option<&str>, refused: bool) {
         let deadline = Instant::now() + DEADLINE;
         let agent = self.agent(token, "probe");
@@ -83,7 +84,7 @@ impl Locked {
         stored(&self.agent(Some(&self.admin), "reader").for_session(session).unwrap())
     }
 
-    /// Everything that is of no use for [`SESSION`].
+    /// Returns all kinds of tokens that are not valid for [`SESSION`].
     fn useless(&self) -> Vec<Shown> {
         let good = self.token(SESSION, "1h");
         let expired = self.run(&["token", "issue", "--session", SESSION, "--ttl", "1s"]);
@@ -109,7 +110,7 @@ impl Locked {
         ]
     }
 
-    /// The command with this token.
+    /// Returns the command with this token.
     fn command(&self, token: Option<&str>, spool: &Path, arguments: &[&str]) -> Command {
         let named = std::env::var_os("HOOK_AGENT_BIN");
         let mut command = Command::new(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_hook-agent").into()));
@@ -126,7 +127,7 @@ impl Locked {
     }
 }
 
-/// The names and bytes of all files below a folder.
+/// Returns the names and bytes of all files below a folder.
 fn everything_in(folder: &Path) -> String {
     let mut found = String::new();
     for entry in folder.read_dir().into_iter().flatten() {
@@ -143,7 +144,8 @@ fn everything_in(folder: &Path) -> String {
 
 fn shows_no(token: Option<&str>, said: &str) {
     let Some(token) = token else { return };
-    // The parts of a session token are looked for as well; its head is the same in all of them.
+    // Look for the parts of a session token as well, except its head, which is the same in all
+    // tokens.
     for part in std::iter::once(token).chain(token.split(['.', '_']).skip(1)) {
         assert!(part.len() < 16 || !said.contains(part), "the token is shown in: {said}");
     }
@@ -249,7 +251,8 @@ fn hooks_say_once_why_nothing_arrives_and_lose_nothing() {
     let Some(locked) = Locked::start() else { return };
     for (turn, Shown { token, told }) in locked.useless().into_iter().enumerate() {
         let (token, spool) = (token.as_deref(), locked.dir.path().join(format!("hooks-{turn}")));
-        // The first hook makes the session: a token of another one is told that it may not.
+        // The first hook creates the session: for a token of another session, the error is about
+        // creating.
         let told = if told.contains("is not for session") { "may not create this session" } else { told };
         let mut tools = Vec::new();
         sooner_or_later(|| {
@@ -264,7 +267,7 @@ fn hooks_say_once_why_nothing_arrives_and_lose_nothing() {
                 "{output:?}"
             );
             tools.push(tool);
-            // A hook that finds the machine busy notes that alone.
+            // A hook that finds the machine busy logs only that.
             let is_told = trouble_log(&spool).contains(told);
             (is_told && tools.len() >= 12).then_some(()).ok_or(format!("not told by {} hooks", tools.len()))
         });
@@ -308,7 +311,8 @@ fn a_command_says_why_and_keeps_the_event_and_a_program_runs_as_ever() {
     }
 }
 
-/// Runs it until it had the time to be told why not: a busy machine may take longer than it waits.
+/// Runs the command until it had time to report the error: a busy machine may take longer than the
+/// command waits.
 fn run_until(told: &str, run: impl Fn() -> Output) -> Output {
     let mut output = run();
     sooner_or_later(|| {
@@ -321,7 +325,7 @@ fn run_until(told: &str, run: impl Fn() -> Output) -> Output {
     output
 }
 
-/// The reason stands in what was told, once; the token does not.
+/// Checks that the output contains the reason once, and the token nowhere.
 fn says(output: &Output, told: &str, token: Option<&str>) {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(said.matches(told).count(), 1, "{told}: {said}");

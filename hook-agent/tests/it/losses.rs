@@ -1,4 +1,5 @@
-//! What the spool lost is told in the session's log, once, by `status` and by the exit code of `flush`.
+//! Tests that losses of the spool are reported once in the session's log, by `status`, and by the
+//! exit code of `flush`.
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
@@ -10,7 +11,7 @@ use serde_json::{Value, json};
 use crate::command::{command, output, run};
 use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup, setup_with};
 
-/// So many records that wait, in a folder without an owner.
+/// Leaves `count` pending records in a folder without an owner.
 fn left_behind(setup: &Setup, count: usize) -> PathBuf {
     setup.service.down();
     for n in 0..count {
@@ -32,7 +33,7 @@ fn said(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// Overwrites the bytes from just before the record of this number on.
+/// Overwrites the bytes right after the record with number `n`.
 fn damage(folder: &Path, n: usize, bytes: &[u8]) {
     let segment = folder.join(format!("{:020}.seg", 0));
     let mut content = std::fs::read(&segment).unwrap();
@@ -47,7 +48,8 @@ fn damage(folder: &Path, n: usize, bytes: &[u8]) {
 fn zero_bytes_in_a_segment_cost_the_records_that_they_hit_and_the_session_is_told() {
     let setup = setup();
     let folder = left_behind(&setup, 5);
-    // Behind the first record: the head of the second, and nothing that says where the third begins.
+    // After the first record: the header of the second, so that nothing says where the third
+    // begins.
     damage(&folder, 0, &[0; 60]);
     let output = flush(&setup);
     assert_eq!(output.status.code(), Some(74), "{output:?}");
@@ -100,7 +102,7 @@ fn each_session_is_told_of_its_own_losses_with_their_times() {
 #[test]
 fn exec_says_what_a_full_spool_lost_and_so_do_status_flush_and_the_session() {
     let setup = setup();
-    // It would deliver what the program has left before `flush` does.
+    // Closed, because it would deliver the program's records before `flush` does.
     setup.agent.close(Duration::ZERO);
     setup.service.down();
     let mut exec = command(&setup, &["exec", "--", "seq", "3000"]);
@@ -118,7 +120,7 @@ fn exec_says_what_a_full_spool_lost_and_so_do_status_flush_and_the_session() {
     assert!(said(&output).contains(&format!("{lost} records lost, the last: ")), "{output:?}");
     assert_eq!(setup.service.gaps(SESSION), [("dropped".to_owned(), lost)]);
     let data = setup.service.data(SESSION);
-    // Each line, and the start and the exit of the program: any of them may be lost.
+    // All lines, and the start and the exit of the program: any of them may be lost.
     let is_record = |data: &&Value| ["output", "bash_exec", "exit"].iter().any(|kind| data["type"] == *kind);
     let arrived = data.iter().filter(is_record).count() as u64;
     let kinds: Vec<&Value> = data.iter().map(|data| &data["type"]).filter(|kind| *kind != "output").collect();
@@ -143,7 +145,7 @@ fn a_gap_that_is_dropped_is_told_by_the_one_in_its_place() {
     let first = setup.agent.stats().unwrap().dropped;
     setup.agent.close(Duration::ZERO);
     freed(&path);
-    // Another process meets the `gap` as a record among others.
+    // Another process treats the `gap` as an ordinary record.
     let mut small = config(&setup.service.url(), setup.dir.path());
     small.spool_max_bytes = 64 * 1024;
     let next = HookAgent::new(small);
@@ -157,7 +159,8 @@ fn a_gap_that_is_dropped_is_told_by_the_one_in_its_place() {
     assert_eq!(next.stats().unwrap().pending, 0);
 }
 
-/// A write of a process of its own into a spool of 64 KiB that refuses what is new; the payload has half of that.
+/// Writes from a separate process into a spool of 64 KiB that rejects new records; the payload is
+/// half of that.
 fn write_into_a_small_spool(setup: &Setup) -> Output {
     let mut write = command(setup, &["action", "-", "--wait", "0"]);
     write.env("HOOK_AGENT_SPOOL_MAX_BYTES", "65536").env("HOOK_AGENT_SPOOL_FULL", "reject-new");

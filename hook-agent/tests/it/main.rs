@@ -1,4 +1,4 @@
-//! The agent against a service that misbehaves in every way that is known of.
+//! Tests the agent against a service with every known kind of failure.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -1,5 +1,5 @@
-//! Records of a session that does not exist yet, where the service makes none by itself: they wait for a while, and hold
-//! up no other session's.
+//! Tests records of a session that does not exist yet, with a service that does not create sessions
+//! by itself: they wait for a while, and block no other session's records.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::setup::{DEADLINE, SESSION, Setup, config, freed, log, setup, setup_wi
 
 const LATE: &str = "late";
 
-/// Without a token, `locked` is a session that there is not.
+/// Makes a session missing: without a token, a `locked` session looks as if it did not exist.
 fn missing(setup: &Setup) {
     setup.service.lock().locked.insert(LATE.to_owned());
 }
@@ -42,7 +42,7 @@ fn what_is_sent_before_its_session_exists_waits_for_it_and_keeps_its_order() {
 
 #[test]
 fn a_session_that_is_never_created_is_waited_for_no_longer_than_so() {
-    // Records wait for their session for a 2000th of the time that they are kept for.
+    // Records wait for their session for a 2000th of the spool's age limit.
     let setup = setup_with(|config| config.spool_max_age = Duration::from_secs(400));
     missing(&setup);
     log(&setup.agent, LATE, 0);
@@ -90,7 +90,7 @@ fn what_is_put_aside_survives_the_process_and_is_delivered_once_by_the_next() {
     assert_eq!(next.stats().unwrap().pending, 0);
 }
 
-/// Three records that wait for their session, in the folder of a process that has ended.
+/// Returns three records that wait for their session, in the folder of a process that has ended.
 fn three_put_aside() -> (Setup, String) {
     let setup = setup();
     missing(&setup);
@@ -106,7 +106,8 @@ fn three_put_aside() -> (Setup, String) {
 #[test]
 fn what_a_crash_leaves_in_both_places_is_delivered_once() {
     let (setup, path) = three_put_aside();
-    // As if the same records had been put aside once more, and the process killed before the state said so.
+    // As if the same records had been held a second time, and the process had been killed before it
+    // wrote the state.
     let segment = format!("{path}/held/0/{:020}.seg", 0);
     let bytes = std::fs::read(&segment).unwrap();
     std::fs::write(&segment, [&*bytes, &bytes].concat()).unwrap();
@@ -117,7 +118,8 @@ fn what_a_crash_leaves_in_both_places_is_delivered_once() {
     assert_eq!(next.stats().unwrap().pending, 0);
 }
 
-/// The state as a version writes it that puts nothing aside, and does not know that anything is.
+/// Rewrites the state as written by a version that holds no records apart, and does not know of
+/// held ones.
 fn written_by_an_earlier_version(state: &str) {
     let text = std::fs::read_to_string(state).unwrap();
     let slots = text.split_inclusive('\n').map(|slot| {

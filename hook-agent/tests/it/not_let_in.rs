@@ -1,4 +1,5 @@
-//! A service that lets the token into some sessions only: their records go on, the others' wait until they are too old.
+//! Tests a service that accepts the token only for some sessions: their records are delivered; the
+//! others wait until they are too old.
 
 use std::path::Path;
 use std::time::Duration;
@@ -21,7 +22,7 @@ fn locked(change: impl FnOnce(&mut Config)) -> Setup {
     setup
 }
 
-/// Ends the agent, and returns its folder once that is free.
+/// Closes the agent, and returns its folder once that is free.
 fn ended(agent: &HookAgent) -> String {
     let path = agent.stats().unwrap().spool.path.unwrap();
     agent.close(Duration::ZERO);
@@ -29,7 +30,7 @@ fn ended(agent: &HookAgent) -> String {
     path
 }
 
-/// The `n` of what is kept of a folder's rejected records.
+/// Returns the `n` of a folder's kept rejected records.
 fn rejected(path: &str) -> Vec<u64> {
     let kept = std::fs::read_to_string(format!("{path}/rejected/events.jsonl")).unwrap();
     let lines = kept.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -39,7 +40,8 @@ fn rejected(path: &str) -> Vec<u64> {
         .collect()
 }
 
-/// Ends the agent and makes these records too old; returns its folder, and the agent that goes on with it.
+/// Closes the agent and makes these records too old. Returns its folder, and an agent that
+/// continues with it.
 fn later(setup: &Setup, agent: &HookAgent, session: &str, too_old: &[usize]) -> (String, HookAgent) {
     let path = ended(agent);
     let of = |n: &usize| format!("\"n\":{n}}}");
@@ -52,7 +54,7 @@ fn what_the_token_is_never_let_in_for_holds_up_nothing_and_is_set_aside_in_the_e
     let setup = locked(|_| {});
     let first = HookAgent::new(config_with_token(&setup, OTHER));
     assert!(log(&first, OTHER, 0).wait(DEADLINE).unwrap().is_queued());
-    // A window of its own, behind one that nobody lets in.
+    // A separate window, behind one for which access is refused.
     assert!(!log(&first, SESSION, 1).wait(DEADLINE).unwrap().is_queued());
     assert_eq!(setup.service.numbers(SESSION), [1]);
     let stats = first.stats().unwrap();
@@ -73,7 +75,7 @@ fn what_the_token_is_never_let_in_for_holds_up_nothing_and_is_set_aside_in_the_e
 fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_goes() {
     let setup = locked(|_| {});
     let first = HookAgent::new(config_with_token(&setup, SESSION));
-    // What is logged while an answer is awaited leaves as one window.
+    // Records logged while a response is awaited are sent as one window.
     setup.service.lock().faults.push_back(Fault::Held);
     log(&first, SESSION, 0);
     setup.service.wait(|state| !state.requests.is_empty());
@@ -81,7 +83,7 @@ fn sessions_of_one_window_do_not_wait_for_each_other_and_only_what_is_too_old_go
     log(&first, OTHER, 2);
     log(&first, SESSION, 3);
     setup.service.release();
-    // While records are put aside they count in both places for a moment.
+    // While records are moved to a held spool, they count in both places for a moment.
     let stats = until(&first, |stats| stats.delivered == 2 && stats.locked && stats.pending == 2);
     assert_eq!((stats.rejected, stats.reachable), (0, false), "{stats:?}");
     assert_eq!(setup.service.numbers(SESSION), [0, 3]);
@@ -136,7 +138,7 @@ fn left_behind(setup: &Setup, records: &[(&str, usize)]) -> String {
         log(&agent, session, *n);
     }
     let path = ended(&agent);
-    // As if all had been there at the first attempt.
+    // As if all records had been there at the first attempt.
     let _ = std::fs::remove_file(format!("{path}/state"));
     path
 }
@@ -157,7 +159,7 @@ fn a_folder_with_other_sessions_in_its_first_window_is_nobodys_own() {
     assert_ne!(agent.stats().unwrap().spool.path.unwrap(), mixed);
     assert!(!agent.flush_all(DEADLINE).unwrap(), "there is something left that is not for this token");
     assert!(!log(&agent, SESSION, 3).wait(DEADLINE).unwrap().is_queued(), "its own go on");
-    // Which of the folders comes first is open.
+    // The order of the folders is not defined.
     let mut numbers = setup.service.numbers(SESSION);
     numbers.sort_unstable();
     assert_eq!(numbers, [0, 2, 3]);

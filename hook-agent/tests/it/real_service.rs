@@ -1,4 +1,4 @@
-//! The agent against the service itself, where its binary is to be had.
+//! Tests the agent against the real service, if its binary is available.
 
 use std::io::{BufRead, BufReader};
 use std::net::{TcpListener, TcpStream};
@@ -17,7 +17,7 @@ pub struct Running {
     socket: PathBuf,
 }
 
-/// `SESSION_STORAGE_BIN`, or what the workspace has built.
+/// Returns `SESSION_STORAGE_BIN`, or the binary built in the workspace.
 pub fn binary() -> Option<PathBuf> {
     let built =
         Path::new(env!("CARGO_BIN_EXE_hook-agent")).parent()?.parent()?.join("release/session-storage");

@@ -1,4 +1,4 @@
-//! Secrets never reach this machine's disk, whichever way they come.
+//! Tests that secrets never reach the local disk, whichever way they are passed.
 
 use std::path::{Path, PathBuf};
 

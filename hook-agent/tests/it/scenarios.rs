@@ -1,4 +1,5 @@
-//! The scenarios that all languages share: one call, its request, the service's answer, the call's result.
+//! Tests the scenarios that all languages share: one call, its request, the service's response, the
+//! call's result.
 
 use hook_agent::{HookAgent, Ticket};
 use serde::Deserialize;
@@ -23,7 +24,7 @@ struct Scenario {
     answers: Vec<Answer>,
     #[serde(default)]
     result: Value,
-    /// The error's code, when it fails.
+    /// The error's code, if the call fails.
     #[serde(default)]
     error: Option<String>,
 }
@@ -69,7 +70,7 @@ fn call(agent: &HookAgent, scenario: &Scenario) -> Result<Ticket, hook_agent::Er
     }
 }
 
-/// `"$timestamp"` stands for any RFC 3339 time.
+/// Compares JSON; `"$timestamp"` matches any RFC 3339 time.
 fn matches(expected: &Value, actual: &Value) -> bool {
     match (expected, actual) {
         (Value::String(any), Value::String(time)) if any == "$timestamp" => {
@@ -104,7 +105,7 @@ fn every_shared_scenario_holds() {
         let state = setup.service.lock();
         let (first, again) = state.requests.split_at(scenario.requests.len().min(state.requests.len()));
         assert_eq!(first.len(), scenario.requests.len(), "{name}");
-        // What is queued is sent again, soon; nothing else is.
+        // A queued record is soon sent again; nothing else is.
         let queued = scenario.result["queued"] == true;
         let repeats =
             again.iter().all(|request| queued && Some(&request.body) == first.last().map(|r| &r.body));

@@ -1,4 +1,5 @@
-//! A service on the loopback that stores in memory, keeps the producer protocol, and fails on demand.
+//! A test service on the loopback address that stores in memory, implements the producer protocol,
+//! and fails on demand.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -8,28 +9,28 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-/// What happens to a request instead of a plain answer.
+/// What happens to a request instead of a plain response.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// Stored; no answer ever.
+    /// Stored; never answered.
     Hang,
-    /// Not stored; this answer: status, header lines, body.
+    /// Not stored; answered with this status, header lines and body.
     Answer(u16, &'static str, &'static str),
-    /// Not stored; closed.
+    /// Not stored; connection closed.
     Close,
-    /// Stored; closed before the answer.
+    /// Stored; closed before the response.
     CloseStored,
-    /// Stored; half the answer, then closed.
+    /// Stored; closed after half the response.
     HalfAnswer,
     /// Stored; answered only after [`Service::release`].
     Held,
-    /// Stored; bytes that are no HTTP.
+    /// Stored; answered with bytes that are not HTTP.
     Garbage,
-    /// Stored; an answer without an end.
+    /// Stored; answered with an endless response.
     Endless,
 }
 
-/// A request as it came.
+/// A request as received.
 #[derive(Debug, Clone)]
 pub struct Request {
     pub method: String,
@@ -49,16 +50,16 @@ pub struct Session {
 pub struct State {
     pub sessions: HashMap<String, Session>,
     pub requests: Vec<Request>,
-    /// One a request, in order; then `always`, if set.
+    /// One per request, in order; then `always`, if set.
     pub faults: VecDeque<Fault>,
     pub always: Option<Fault>,
-    /// Exact answers, before anything else: status and body.
+    /// Exact responses, used before anything else: status and body.
     pub scripted: VecDeque<(u16, String)>,
-    /// Requests with this in their body are not stored and answered 500.
+    /// Requests with this text in their body are not stored, and answered with 500.
     pub breaks_on: Option<&'static str>,
-    /// Sessions that no token is good for.
+    /// Sessions for which no token is accepted.
     pub locked: HashSet<String>,
-    /// Requests that got a plain answer.
+    /// Requests that got a plain response.
     pub answered: u64,
     /// How often [`Service::release`] was called.
     released: u64,
@@ -66,7 +67,7 @@ pub struct State {
     down: bool,
 }
 
-/// Runs until dropped.
+/// The test service. Runs until dropped.
 pub struct Service {
     pub address: SocketAddr,
     shared: Arc<(Mutex<State>, Condvar)>,
@@ -88,7 +89,7 @@ impl Service {
         self.shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Refuses connections and cuts those there are; what was stored stays.
+    /// Refuses connections and cuts existing ones; stored data stays.
     pub fn down(&self) {
         let mut state = self.lock();
         state.down = true;
@@ -97,7 +98,7 @@ impl Service {
         }
         drop(state);
         self.shared.1.notify_all();
-        // Wakes the accepting thread, which then lets go of the port.
+        // Wakes the accepting thread, which then releases the port.
         let _ = TcpStream::connect(self.address);
         self.wait(|state| !state.down || state.connections.is_empty());
         while TcpStream::connect_timeout(&self.address, Duration::from_millis(100)).is_ok() {}
@@ -108,7 +109,7 @@ impl Service {
         self.listen(TcpListener::bind(self.address).unwrap());
     }
 
-    /// Waits for what the requests bring about.
+    /// Waits until requests have brought the state to this condition.
     pub fn wait(&self, what: impl Fn(&State) -> bool) {
         let deadline = Instant::now() + crate::setup::DEADLINE;
         let mut state = self.lock();
@@ -118,26 +119,26 @@ impl Service {
         }
     }
 
-    /// Lets the requests that are held be answered.
+    /// Answers the held requests.
     pub fn release(&self) {
         self.lock().released += 1;
         self.shared.1.notify_all();
     }
 
-    /// The data of a session's lines.
+    /// Returns the data of a session's lines.
     pub fn data(&self, session: &str) -> Vec<Value> {
         let state = self.lock();
         let lines = state.sessions.get(session).map(|session| session.lines.clone()).unwrap_or_default();
         lines.into_iter().map(|line| line["data"].clone()).collect()
     }
 
-    /// The `n` of a session's lines, those that tell of a loss aside.
+    /// Returns the `n` of a session's lines, without `gap` records.
     pub fn numbers(&self, session: &str) -> Vec<u64> {
         let data = self.data(session);
         data.iter().filter(|data| data["type"] != "gap").map(|data| data["n"].as_u64().unwrap()).collect()
     }
 
-    /// What a session is told of losses: reason and count of each `gap`.
+    /// Returns the reason and count of each `gap` of a session.
     pub fn gaps(&self, session: &str) -> Vec<(String, u64)> {
         let data = self.data(session);
         let gaps = data.iter().filter(|data| data["type"] == "gap");
@@ -180,21 +181,21 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
             return;
         }
         state.requests.push(request.clone());
-        // Nobody refuses an empty batch for its size.
+        // An empty batch is never refused for its size.
         let is_refusal = matches!(state.faults.front(), Some(Fault::Answer(413, ..)));
         let passes = is_refusal && request.path.ends_with("/events") && request.body.is_empty();
         let fault = if passes { None } else { state.faults.pop_front().or_else(|| state.always.clone()) };
         let goes_on = act(&mut writer, state, &request, fault.as_ref(), shared);
         shared.1.notify_all();
         if !goes_on {
-            // Dropping is not enough: `connections` has a copy.
+            // Dropping the stream is not enough: `connections` has a copy.
             let _ = writer.shutdown(std::net::Shutdown::Both);
             return;
         }
     }
 }
 
-/// False: the connection ends here.
+/// Applies the fault or answers. Returns false if the connection ends here.
 fn act(
     writer: &mut TcpStream,
     mut state: MutexGuard<'_, State>,
@@ -225,7 +226,7 @@ fn act(
     match fault {
         None => answer(writer, status, &headers, &body),
         Some(Fault::Held) => {
-            shared.1.notify_all(); // whoever waits for this request sees it now
+            shared.1.notify_all(); // those that wait for this request see it now
             let mut state = shared.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             while state.released == released && !state.down {
                 state = shared.1.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -280,7 +281,7 @@ fn read_request(reader: &mut BufReader<TcpStream>) -> Option<Request> {
 }
 
 impl State {
-    /// Status, header lines and body of a plain answer.
+    /// Returns the status, header lines and body of a plain response.
     fn store(&mut self, request: &Request) -> (u16, String, String) {
         let session = request.path.split(['/', '?']).nth(3).unwrap_or_default().to_owned();
         match (request.method.as_str(), request.path.as_str()) {
@@ -338,7 +339,7 @@ impl Session {
         json!({"success": true, "seq": self.lines.len()})
     }
 
-    /// What a service that restarts from an old copy has forgotten.
+    /// Forgets the producers, as a service does that restarts from an old copy.
     pub fn forget_producers(&mut self) {
         self.producers.clear();
     }

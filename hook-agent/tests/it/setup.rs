@@ -1,4 +1,4 @@
-//! An agent in a folder of its own, and children of this test binary.
+//! An agent in its own folder, and child processes of this test binary.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,11 +8,11 @@ use hook_agent::{Config, HookAgent, Stats, Ticket};
 
 use crate::service::Service;
 
-/// Far longer than anything here takes: a test that meets it has failed.
+/// Far longer than anything here takes: a test that reaches it has failed.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 pub const SESSION: &str = "s-1";
 
-/// Names this test binary's child role; see [`child`].
+/// The variable that makes this test binary a child process; see [`child`].
 pub const ROLE: &str = "HOOK_AGENT_TEST_URL";
 
 pub struct Setup {
@@ -21,7 +21,7 @@ pub struct Setup {
     pub agent: HookAgent,
 }
 
-/// A service and an agent that talks to it.
+/// Returns a service and an agent that uses it.
 pub fn setup() -> Setup {
     setup_with(|_| {})
 }
@@ -39,14 +39,14 @@ pub fn config(url: &str, dir: &Path) -> Config {
     config.session_id = Some(SESSION.to_owned());
     config.spool_dirs = vec![dir.to_owned()];
     config.max_backoff = Duration::from_millis(100);
-    // On a busy machine an answer may take long, and a request made twice would be counted as such.
+    // On a busy machine a response may take long, and a repeated request would be counted.
     config.connect_timeout = DEADLINE;
     config.answer_timeout = DEADLINE;
     config
 }
 
-/// Makes the attempt again and again until it holds: what is done within a moment on an idle machine is not done so
-/// each time on a busy one. An attempt says what is in the way.
+/// Repeats the attempt until it succeeds: an action that takes a moment on an idle machine does not
+/// always do so on a busy one. A failed attempt returns the reason.
 pub fn sooner_or_later(mut attempt: impl FnMut() -> Result<(), String>) {
     let deadline = Instant::now() + DEADLINE;
     while let Err(reason) = attempt() {
@@ -54,12 +54,13 @@ pub fn sooner_or_later(mut attempt: impl FnMut() -> Result<(), String>) {
     }
 }
 
-/// Runs one test of this binary in a process of its own: `role` returns at once unless it is such a child.
+/// Runs one test of this binary in a separate process. The test `role` returns at once unless it
+/// runs in such a child.
 pub fn child(role: &str, url: &str, dir: &Path, more: &str) -> Child {
     child_command(role, url, dir, more).spawn().unwrap()
 }
 
-/// The same, with its error output to be read.
+/// Like [`child`], with its stderr captured.
 pub fn child_saying(role: &str, url: &str, dir: &Path) -> Child {
     child_command(role, url, dir, "").stderr(Stdio::piped()).spawn().unwrap()
 }
@@ -75,7 +76,7 @@ fn child_command(role: &str, url: &str, dir: &Path, more: &str) -> Command {
     command
 }
 
-/// In a child: its agent and its further argument.
+/// In a child: returns its agent and its further argument.
 pub fn as_child() -> Option<(HookAgent, String)> {
     as_child_with(|_| {})
 }
@@ -89,7 +90,7 @@ pub fn as_child_with(change: impl FnOnce(&mut Config)) -> Option<(HookAgent, Str
     Some((HookAgent::new(config), more))
 }
 
-/// Waits until the folder's owner has let go of it.
+/// Waits until the folder's owner has released it.
 pub fn freed(path: &str) {
     let deadline = Instant::now() + DEADLINE;
     while !is_free(path) {
@@ -102,7 +103,8 @@ pub fn is_free(path: &str) -> bool {
     std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_ok()
 }
 
-/// Makes those records of a folder as old as can be whose text is one of these. Nobody may own it meanwhile.
+/// Makes the records of a folder whose text satisfies `which` as old as possible. No process may
+/// own the folder meanwhile.
 pub fn make_old(folder: &Path, which: &dyn Fn(&str) -> bool) {
     for entry in folder.read_dir().unwrap() {
         let path = entry.unwrap().path();
@@ -132,12 +134,12 @@ pub fn numbered(n: usize) -> serde_json::Value {
     serde_json::json!({"type": "tool_call", "n": n})
 }
 
-/// Logs an action with that number for a session.
+/// Logs an action with this number for a session.
 pub fn log(agent: &HookAgent, session: &str, n: usize) -> Ticket {
     agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
 }
 
-/// The figures once they are so.
+/// Waits until the statistics satisfy the condition, and returns them.
 pub fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
     let deadline = Instant::now() + DEADLINE;
     loop {

@@ -1,10 +1,10 @@
-//! Several processes, one spool directory.
+//! Tests several processes with one spool directory.
 
 use hook_agent::HookAgent;
 
 use crate::setup::{DEADLINE, SESSION, as_child, child, config, freed, numbered, setup, sooner_or_later};
 
-/// As a child: logs to a session of its own, flushes, ends.
+/// Child process: logs to its own session, flushes, ends.
 #[test]
 fn client_that_shares() {
     let Some((agent, session)) = as_child() else { return };
@@ -49,7 +49,7 @@ fn folders_without_an_owner_are_adopted_only_for_their_own_service() {
     let elsewhere = crate::service::Service::start();
     setup.service.down();
     for n in 0..5 {
-        // Held at the same time, so that each has a folder of its own.
+        // Open at the same time, so that each agent has its own folder.
         let agents: Vec<HookAgent> =
             (0..3).map(|_| HookAgent::new(config(&setup.service.url(), setup.dir.path()))).collect();
         for (index, agent) in agents.iter().enumerate() {
@@ -96,8 +96,9 @@ fn who_starts_again_goes_on_in_its_own_folder_before_anothers() {
     assert_eq!(setup.service.numbers("x"), (0..5).collect::<Vec<u64>>());
 }
 
-/// Processes of one script, one after the other, beside one that lives. An error if that one has taken over the script's
-/// folder to deliver it, as it may while it has nothing of its own.
+/// Runs the processes of one script one after the other, beside a long-lived one. Fails if the
+/// latter has adopted the script's folder to deliver it, which it may do while it has no records of
+/// its own.
 fn processes_of_one_script() -> Result<(), String> {
     let setup = setup();
     assert!(setup.agent.flush_all(DEADLINE).unwrap());

@@ -1,5 +1,5 @@
-//! What ends a record and what does not, and what `flush` and `status` say of what is left: for another service, in a
-//! folder that cannot be read, at a wrong address, refused.
+//! Tests which responses end a record, and how `flush` and `status` report what is left: records
+//! for another service, in an unreadable folder, at a wrong URL, or rejected.
 
 use std::fs;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::command::{command, run};
 use crate::service::{Fault, Service};
 use crate::setup::{SESSION, Setup, setup};
 
-/// Two records that no service has taken, and the folder that they wait in.
+/// Spools two records that no service has accepted, and returns their folder.
 fn spooled(setup: &Setup) -> PathBuf {
     setup.service.down();
     for n in 0..2 {
@@ -26,7 +26,7 @@ fn spooled(setup: &Setup) -> PathBuf {
     entries.filter(|path| path.is_dir()).find(holds_records).unwrap()
 }
 
-/// The `n` of the records that a service has of the session.
+/// Returns the `n` of the records of the session that a service has.
 fn numbers(service: &Service) -> Vec<u64> {
     service.data(SESSION).iter().filter_map(|data| data["n"].as_u64()).collect()
 }
@@ -40,7 +40,7 @@ fn told(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-/// What `status` says of all folders.
+/// Returns the status of all folders.
 fn status(setup: &Setup) -> Vec<Value> {
     let output = run(setup, &["status", "--json", "--wait", "20000"], "");
     let status: Value = serde_json::from_slice(&output.stdout).unwrap();

@@ -1,7 +1,8 @@
-//! Spools that earlier versions have left behind: delivered whole and once, and what was rejected is still told.
+//! Tests spools left behind by earlier versions: each is delivered completely and once, and earlier
+//! rejections are still reported.
 //!
-//! `tests/fixtures/<version>/spool` was written by the release build of that version, for a service at
-//! `http://127.0.0.1:9` (`session-storage/tests/fixtures/make.py`), and is never written again.
+//! `tests/fixtures/<version>/spool` was written by the release build of that version, for a service
+//! at `http://127.0.0.1:9` (`session-storage/tests/fixtures/make.py`), and is never written again.
 
 use std::path::Path;
 use std::time::Duration;
