@@ -132,7 +132,12 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
-    writeln!(file, "{}", draw().to_hex()).and_then(|()| link(&spare, path))
+    if let Err(error) = writeln!(file, "{}", draw().to_hex()) {
+        // On a full disk each process would leave an empty file behind.
+        let _ = std::fs::remove_file(&spare);
+        return Err(error);
+    }
+    link(&spare, path)
 }
 
 /// Moves a key file to its final name. A file that already has this name stays.

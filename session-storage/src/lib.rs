@@ -23,6 +23,7 @@ pub mod meter;
 pub mod metrics;
 pub mod openapi;
 pub mod permissions;
+mod reloads;
 pub mod retention;
 pub mod routes;
 pub mod secure;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::gate::Access;
+use crate::reloads::Reloads;
 
 /// How often the files are checked.
 pub const EVERY: Duration = Duration::from_millis(200);
@@ -28,19 +29,24 @@ fn stamps(access: &Access) -> [Stamp; 2] {
 /// Watches the files until the future is dropped; `changed` is called after each change. If a file
 /// cannot be read, the previous content stays in force.
 pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
-    let mut seen = stamps(&access);
-    // Includes changes made between the first reading and this first check.
-    reload(&access).await;
-    changed();
+    // The first check includes changes made since the first reading.
+    let mut reloads = Reloads::new(None);
     let mut looks = 0;
     loop {
-        tokio::time::sleep(EVERY).await;
         let found = stamps(&access);
-        if found != seen {
-            seen = found;
-            reload(&access).await;
-            changed();
+        if reloads.is_due(found) {
+            match reload(&access).await {
+                Ok(()) => {
+                    reloads.succeeded(found);
+                    changed();
+                }
+                Err(error) if reloads.failed(found) => {
+                    tracing::error!(error, "the keys could not be read; those read before stay in force");
+                }
+                Err(_) => {}
+            }
         }
+        tokio::time::sleep(EVERY).await;
         looks = (looks + 1) % LOOKS;
         if looks == 0 && access.is_on() {
             write_last_used(&access).await;
@@ -48,14 +54,12 @@ pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
     }
 }
 
-async fn reload(access: &Arc<Access>) {
+async fn reload(access: &Arc<Access>) -> Result<(), String> {
     let access = Arc::clone(access);
-    let error = match actix_web::web::block(move || access.reload()).await {
-        Ok(Ok(())) => return,
-        Ok(Err(error)) => error.to_string(),
-        Err(error) => error.to_string(),
-    };
-    tracing::error!(error, "the keys could not be read; those read before stay in force");
+    match actix_web::web::block(move || access.reload()).await {
+        Ok(reloaded) => reloaded.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// Stores the times of last use; also the last step of a shutdown.

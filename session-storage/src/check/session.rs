@@ -201,7 +201,11 @@ fn cut_out(layout: &Layout, id: &SessionId, log: LogKind, damaged: &[(u64, u64)]
     let temporary = path.with_extension("jsonl.repaired");
     fs::write(&temporary, kept)?;
     fs::File::open(&temporary)?.sync_all()?;
-    fs::rename(&temporary, &path).with_context(|| format!("failed to replace `{}`", path.display()))
+    let folder = layout.session(id);
+    // The damaged lines are safe under their new name before they leave the log.
+    fs::File::open(&folder)?.sync_all()?;
+    fs::rename(&temporary, &path).with_context(|| format!("failed to replace `{}`", path.display()))?;
+    Ok(fs::File::open(&folder)?.sync_all()?)
 }
 
 /// Checks the documents: each must be JSON, and state and metadata must agree with the logs.

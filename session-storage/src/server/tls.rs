@@ -20,6 +20,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::config::Config;
+use crate::reloads::Reloads;
 
 /// How often the files are checked.
 const EVERY: Duration = Duration::from_secs(1);
@@ -97,14 +98,10 @@ impl Certificates {
         })
     }
 
-    fn reload(&self) {
-        match read(&self.certificate, &self.key) {
-            Ok(read) => {
-                *self.current.write() = Arc::new(read);
-                tracing::info!(certificate = %self.certificate.display(), "TLS certificate read anew");
-            }
-            Err(error) => tracing::warn!(%error, "the TLS certificate in use stays"),
-        }
+    fn reload(&self) -> Result<(), TlsError> {
+        *self.current.write() = Arc::new(read(&self.certificate, &self.key)?);
+        tracing::info!(certificate = %self.certificate.display(), "TLS certificate read anew");
+        Ok(())
     }
 
     /// Reloads the pair at `SIGHUP`, and when a file has changed and then stayed the same for one
@@ -113,8 +110,8 @@ impl Certificates {
         let mut hangup = signal(SignalKind::hangup())
             .inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be listened for"))
             .ok();
-        let mut known = self.stamps();
-        let mut seen = known;
+        let mut seen = self.stamps();
+        let mut reloads = Reloads::new(Some(seen));
         loop {
             let asked = async {
                 match &mut hangup {
@@ -124,9 +121,14 @@ impl Certificates {
             };
             let asked = tokio::time::timeout(EVERY, asked).await.is_ok();
             let now = self.stamps();
-            if asked || now != known && now == seen {
-                self.reload();
-                known = now;
+            if asked || reloads.is_due(now) && now == seen {
+                match self.reload() {
+                    Ok(()) => reloads.succeeded(now),
+                    Err(error) if reloads.failed(now) || asked => {
+                        tracing::warn!(%error, "the TLS certificate in use stays");
+                    }
+                    Err(_) => {}
+                }
             }
             seen = now;
         }

@@ -3,7 +3,7 @@
 //!
 //! A failure is logged once, not for every batch, and so is the recovery from it.
 
-use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,6 +14,8 @@ use opentelemetry_http::{Bytes, HttpClient, HttpError};
 
 /// The timeout of connecting, of sending, and of waiting for the response.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest status line of a collector, in bytes; what follows it is not read.
+const LONGEST_STATUS_LINE: u64 = 8192;
 
 /// The HTTP client that the exporter uses.
 #[derive(Debug, Default)]
@@ -63,7 +65,7 @@ fn post(request: &Request<Bytes>) -> io::Result<StatusCode> {
     stream.write_all(&head)?;
     stream.write_all(request.body())?;
     let mut line = String::new();
-    BufReader::new(stream).read_line(&mut line)?;
+    BufReader::new(stream.take(LONGEST_STATUS_LINE)).read_line(&mut line)?;
     let status = line.split(' ').nth(1).and_then(|code| StatusCode::from_bytes(code.as_bytes()).ok());
     status.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the answer is not HTTP"))
 }
