@@ -84,6 +84,16 @@ green 'none of the twelve passed' grep -qx '0/12' "$work/said"
 red 'the demo without a service' ./scripts/demo.sh "$closed"
 red 'the demo on empty answers' ./scripts/demo.sh "$empty"
 
+# The words: a find fails, in prose and in a comment; code is not checked.
+echo 'Subscribers are told when a file is mended.' >"$work/words.md"
+red 'the words: prose' ./scripts/words.sh "$work/words.md"
+green 'the find has its line and a better word' grep -qE 'words.md:1: mend .*: write repair' "$work/said"
+printf '/// Its lock.\nstruct Lock;\n' >"$work/words.rs"
+red 'the words: a doc comment' ./scripts/words.sh "$work/words.rs"
+echo 'whoever = told # counts the sessions' >"$work/words.sh"
+green 'the words: code is not checked' ./scripts/words.sh "$work/words.sh"
+red 'the words: a path that does not exist' ./scripts/words.sh "$work/none.md"
+
 # The end-to-end test's own checks, with its names.
 # shellcheck source=scripts/e2e/checks.sh
 source scripts/e2e/checks.sh
