@@ -20,6 +20,7 @@ clean=(
   docs/recipes
   examples/README.md
   scripts/README.md
+  scripts/check-docs.py
   scripts/words.sh
   session-model/README.md
   session-storage/README.md
