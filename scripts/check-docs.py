@@ -5,8 +5,8 @@
 
 Fails if a folder or file of the source folders below is missing in the tables of "Where to look", if a document names a
 path that does not exist, a test that does not exist, or a section that scripts/test.sh does not have. Prints each fault
-with what to do. `--architecture` reads another file in the place of docs/ARCHITECTURE.md, FILE other documents than the
-default ones: that is how scripts/test-checks.sh shows that the check fails when it should.
+with what to do. With `--architecture`, another file is read instead of docs/ARCHITECTURE.md; with FILE, other documents
+instead of the default ones. scripts/test-checks.sh uses both to show that the check fails when it should.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong use.
 """
@@ -164,7 +164,8 @@ def check_document(file: Path, shown: str, sections: set[str], tests: str, fault
             if not re.search(rf"\b(fn|def) (test_)?{name}\b", tests):
                 faults.add(shown, number, f"there is no function `{name}`", "name the test that is there now")
     for number, line in enumerate(text.splitlines(), 1):
-        for name in re.findall(r"test\.sh(?: --(?:only|from) [a-z-]+)* --(?:only|from) ([a-z-]+)", line):
+        chosen = re.findall(r"/test\.sh((?: --(?:only|from) [a-z-]+)+)", line)
+        for name in (name for options in chosen for name in re.findall(r"--(?:only|from) ([a-z-]+)", options)):
             if name not in sections:
                 faults.add(shown, number, f"scripts/test.sh has no section `{name}`", "see scripts/test.sh --list")
 

@@ -42,7 +42,7 @@ set aside ~ \b(?:set|sets|setting|put|puts|putting) aside\b ~ quarantine; for fi
 let go ~ \blet(?:s|ting)? (?:\w+ )?go\b ~ release, remove
 let in ~ \blet in\b ~ admit, accept
 is well ~ \b(?:is|whether it is|it is) well\b ~ is healthy
-is none ~ \b(?:is|are|was|were) none\b ~ is not a …, does not exist
+is none ~ (?<!there )\b(?:is|are|was|were) none\b ~ is not a …, does not exist
 what is no ~ \b(?:what|that|which) (?:is|are) no\b(?! longer) ~ is not a …
 no longer kept ~ \bwhat is no longer\b ~ name it: events no longer retained
 bear ~ \b(?:bears?|bore|borne|bearing)\b ~ has, contains, carries
@@ -63,7 +63,6 @@ room ~ \brooms?\b ~ folder, module; for the disk: free space
 floor ~ \bfloors?\b ~ layer, lower bound
 birth ~ \b(?:births?|born|newborns?)\b ~ creation, created
 life ~ \b(?:life|earlier lives|other lives)\b ~ epoch, lifetime, process
-death ~ \b(?:dies|died|dead)\b ~ ended, stopped
 herd ~ \bherds?\b ~ many clients
 heart ~ \bheart\b ~ core
 hang ~ \bhangs? on\b ~ depends on
@@ -72,13 +71,18 @@ misses ~ \bmisses\b ~ dropped records
 trouble ~ \btroubles?\b ~ error, problem
 reach ~ \b(?:within|out of) reach\b ~ in scope, not permitted
 upon ~ \bupon\b ~ on
-of one's own ~ \bof (?:one's|its|their|his) own\b ~ own, custom, separate
-perhaps ~ \bperhaps\b ~ may, optionally
+of one's own ~ \bof (?:one's|somebody's) own\b ~ custom, separate
 as it were ~ \bas it were\b|\bso to speak\b ~ leave it out
 content with ~ \bcontent with\b ~ satisfied with
 said ~ \b(?:is|are|was|were|be|been) said\b|\b(?:say|says|said) so\b ~ is reported, is documented
-besides ~ \bbeside[s]? that\b ~ also
-therefor ~ \b(?:thereby|thereof|therein|hence|hereby|wherein|whereby)\b ~ so, because of this
+nobody ~ \b(?:nobody|somebody|everybody)(?:'s)?\b ~ name who it is: no client, a caller, all subscribers
+but for ~ \bbut for\b ~ except
+also if ~ \balso (?:if|when|where|while)\b ~ even if
+all the same ~ \ball the same\b ~ anyway, still
+is to be ~ \b(?:is|are|was|were|has|have|had) to be\b ~ must, should
+in the place of ~ \bin the place of\b ~ instead of
+besides ~ \bbesides? that\b ~ also
+thereby ~ \b(?:thereby|thereof|therein|hence|hereby|wherein|whereby)\b ~ so, because of this
 goes ~ \bgoes with\b ~ ends with, belongs to
 END
 }
