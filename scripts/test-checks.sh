@@ -84,6 +84,37 @@ green 'none of the twelve passed' grep -qx '0/12' "$work/said"
 red 'the demo without a service' ./scripts/demo.sh "$closed"
 red 'the demo on empty answers' ./scripts/demo.sh "$empty"
 
+# The documents: every source folder is in a table, every path and test that they name exists.
+# shellcheck disable=SC2016 # the backticks are those of Markdown
+check_documents() {
+  local fault architecture=docs/ARCHITECTURE.md
+  green 'the documents name what exists, and every source folder' python3 scripts/check-docs.py
+  grep -v '^| `store/` |' "$architecture" >"$work/row.md"
+  red 'the documents: a folder is in no row' python3 scripts/check-docs.py --architecture "$work/row.md"
+  green 'the folder is named' grep -qF '`session-storage/src/store/` is in no row' "$work/said"
+  sed 's/^| `lib.rs`, `main.rs` |/| `lib.rs`, `main.rs`, `gone.rs` |/' "$architecture" >"$work/path.md"
+  red 'the documents: a row names a file that does not exist' python3 scripts/check-docs.py --architecture "$work/path.md"
+  grep -v '^### `scripts`$' "$architecture" >"$work/table.md"
+  red 'the documents: a table is missing' python3 scripts/check-docs.py --architecture "$work/table.md"
+  for fault in '`docs/gone.md`' '[gone](gone.md)' '`a_test_that_does_not_exist`' '`./scripts/test.sh --only gone`'; do
+    echo "See $fault." >"$work/page.md"
+    red "the documents: $fault does not exist" python3 scripts/check-docs.py "$work/page.md"
+  done
+  echo 'See `docs/ARCHITECTURE.md` and `./scripts/test.sh --only format`.' >"$work/page.md"
+  green 'the documents: a page without a fault' python3 scripts/check-docs.py "$work/page.md"
+}
+check_documents
+
+# The words: a find fails, in prose and in a comment; code is not checked.
+echo 'Subscribers are told when a file is mended.' >"$work/words.md"
+red 'the words: prose' ./scripts/words.sh "$work/words.md"
+green 'the find has its line and a better word' grep -qE 'words.md:1: mend .*: write repair' "$work/said"
+printf '/// Its lock.\nstruct Lock;\n' >"$work/words.rs"
+red 'the words: a doc comment' ./scripts/words.sh "$work/words.rs"
+echo 'whoever = told # counts the sessions' >"$work/words.sh"
+green 'the words: code is not checked' ./scripts/words.sh "$work/words.sh"
+red 'the words: a path that does not exist' ./scripts/words.sh "$work/none.md"
+
 # The end-to-end test's own checks, with its names.
 # shellcheck source=scripts/e2e/checks.sh
 source scripts/e2e/checks.sh

@@ -21,6 +21,7 @@ source scripts/service.sh
 # A section is its line here and its function `section_NAME`, which ends with 75 if it can't be run on this machine.
 sections=(
   'format          the code is formatted'
+  'words           the prose that has been rewritten has none of the worst words'
   'lints           clippy, and the service without the export of traces'
   'build           the release build'
   'checks          the checks themselves are red where they have to be'
@@ -45,6 +46,7 @@ sections=(
 )
 
 section_format() { cargo fmt --all --check; }
+section_words() { ./scripts/words.sh; }
 
 section_lints() {
   cargo clippy --quiet --workspace --all-targets -- -D warnings
