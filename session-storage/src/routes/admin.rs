@@ -54,6 +54,8 @@ pub async fn backup(caller: Caller, request: HttpRequest, sessions: Kept) -> Ans
 
 /// Exports sessions, each as of its own offset.
 pub async fn export(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
-    let query = Parameters(request.query_string()).export()?;
+    let mut query = Parameters(request.query_string()).export(|name| caller.names(&sessions, name))?;
+    // A user id that looks like a secret is stored redacted.
+    query.user = query.user.map(|user| sessions.redaction().text(&user).into_owned());
     bundle(caller, &request, &sessions, || sessions.export(&query))
 }

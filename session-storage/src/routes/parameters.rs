@@ -64,9 +64,12 @@ impl<'a> Parameters<'a> {
         }
     }
 
-    /// Returns which sessions to export.
-    pub(super) fn export(self) -> Result<ExportQuery, Refusal> {
-        let ids = self.all("session")?.iter().map(|id| SessionId::parse(id)).collect::<Result<_, _>>()?;
+    /// Returns which sessions to export; `id_of` finds a session by its id or its original name.
+    pub(super) fn export(
+        self,
+        id_of: impl Fn(&str) -> Result<SessionId, Refusal>,
+    ) -> Result<ExportQuery, Refusal> {
+        let ids = self.all("session")?.iter().map(|name| id_of(name)).collect::<Result<_, _>>()?;
         Ok(ExportQuery { ids, user: self.one("user")? })
     }
 
@@ -143,7 +146,7 @@ pub fn fuzz_parameters(query: &str) {
     if let Ok(log) = parameters.log() {
         assert!(log.types.iter().all(|kind| kind.len() <= query.len()));
     }
-    if let Ok(export) = parameters.export() {
+    if let Ok(export) = parameters.export(SessionId::parse) {
         assert!(export.ids.len() <= query.split('&').count());
     }
     for name in ["logs", "user", ""] {

@@ -17,7 +17,8 @@ use crate::sessions::Sessions;
 
 /// Issues a session token.
 pub async fn issue(caller: Caller, body: Body<Json>, sessions: web::Data<Sessions>) -> Answer {
-    let Wanted { session, scopes, lifetime } = Wanted::parse(&model::object(&body.bytes)?)?;
+    let Wanted { session, scopes, lifetime } =
+        Wanted::parse(&model::object(&body.bytes)?, |name| caller.names(&sessions, name))?;
     caller.concerns(&session);
     if !caller.reaches(&sessions, &session) {
         return Err(crate::sessions::not_found(&session).into());
@@ -51,7 +52,11 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn parse(fields: &Map<String, Value>) -> Result<Self, Refusal> {
+    /// `id_of` finds a session by its id or its original name.
+    fn parse(
+        fields: &Map<String, Value>,
+        id_of: impl Fn(&str) -> Result<SessionId, Refusal>,
+    ) -> Result<Self, Refusal> {
         let text = |name: &str| match fields.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(Value::String(text)) => Ok(Some(text.as_str())),
@@ -60,7 +65,7 @@ impl Wanted {
         let session = text("sessionId")?.ok_or_else(|| refuse("`sessionId` is required"))?;
         let lifetime = TOKEN_LIFETIME.parse(text("ttl")?.unwrap_or(DEFAULT_TOKEN_LIFETIME));
         Ok(Self {
-            session: SessionId::parse(session)?,
+            session: id_of(session)?,
             scopes: scopes(text("scope")?.unwrap_or(Scope::Append.as_str()))?,
             lifetime: lifetime.map_err(|why| refuse(format!("`ttl` {why}")))?,
         })
@@ -86,7 +91,7 @@ mod tests {
     use super::*;
 
     fn parsed(body: &Value) -> Result<Wanted, Refusal> {
-        Wanted::parse(body.as_object().unwrap())
+        Wanted::parse(body.as_object().unwrap(), SessionId::parse)
     }
 
     #[test]

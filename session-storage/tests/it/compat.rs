@@ -273,6 +273,24 @@ async fn check_foreign(server: &TestServer) {
 }
 
 #[tokio::test]
+async fn an_original_name_exports_a_session_and_gets_a_token_for_it() {
+    let setup = foreign_directory();
+    let key = bearer(&make_key(&setup, &["--scope", "admin"]));
+    let server = setup.start();
+    let id = server.send(Method::GET, "/api/sessions/wf%3A1%3A2", &key, None).await.ok()["metadata"]
+        ["sessionId"]
+        .clone();
+    let path = "/api/admin/export?session=wf%3A1%3A2";
+    let export = server.send(Method::GET, path, &key, None).await;
+    assert_eq!(export.status, 200, "{}", export.text);
+    let place = format!("sessions/{}/metadata.json", id.as_str().unwrap());
+    assert!(export.text.contains(&place), "{place}");
+    let body = json!({"sessionId": "wf:1:2"}).to_string().into_bytes();
+    let token = server.send(Method::POST, "/api/tokens", &key, Some(body)).await.ok();
+    assert_eq!(token["sessionId"], id);
+}
+
+#[tokio::test]
 async fn sessions_whose_names_are_no_ids_are_kept_under_safe_ones() {
     let server = foreign_directory().start();
     check_foreign(&server).await;
