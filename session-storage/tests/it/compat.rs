@@ -277,9 +277,9 @@ async fn an_original_name_exports_a_session_and_gets_a_token_for_it() {
     let setup = foreign_directory();
     let key = bearer(&make_key(&setup, &["--scope", "admin"]));
     let server = setup.start();
-    let id = server.send(Method::GET, "/api/sessions/wf%3A1%3A2", &key, None).await.ok()["metadata"]
-        ["sessionId"]
-        .clone();
+    let id =
+        server.send(Method::GET, "/api/sessions/wf%3A1%3A2", &key, None).await.ok()["metadata"]["sessionId"]
+            .clone();
     let path = "/api/admin/export?session=wf%3A1%3A2";
     let export = server.send(Method::GET, path, &key, None).await;
     assert_eq!(export.status, 200, "{}", export.text);

@@ -10,11 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{StreamExt as _, poll};
+use memchr::memmem;
 use session_model::event::Birth;
 use session_model::producer::ProducerNumbers;
 use session_model::{Code, Command, LogKind, RecordBody, SessionId, UserId};
 use session_storage::live::{Hub, LiveConfig};
-use session_storage::sessions::{LogQuery, Sessions, Settings};
+use session_storage::sessions::{ExportQuery, JsonStream, LogQuery, Sessions, Settings};
 use session_storage::store::disk::{Disk, RealDisk};
 use session_storage::store::retention::Policy;
 use session_storage::store::{OpenFiles, Options, SyncPolicy};
@@ -477,6 +478,13 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
                 for _ in 0..2 {
                     assert_eq!(read_log(&sessions).await, whole, "{kind}, {restarts}");
                 }
+                let query = ExportQuery { ids: std::iter::once(id("s")).collect(), user: None };
+                let export = whole_copy(sessions.export(&query).unwrap()).await;
+                assert!(memmem::find(&export, &bytes).is_some(), "export: {kind}, {restarts}");
+                // Before the first snapshot, a backup has all lines in its part of the journal.
+                let backup = whole_copy(sessions.backup().unwrap()).await;
+                let found = memmem::find(&backup, &bytes);
+                assert!(found.is_some() || !restarts, "backup: {kind}, {restarts}");
                 assert_eq!(append(&sessions, 9).await, Err(code), "{kind}, {restarts}");
                 disk.logs.store(false, Ordering::SeqCst);
                 assert_eq!(read_log(&sessions).await, whole, "{kind}, {restarts}");
@@ -487,6 +495,11 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
         });
         assert_eq!(stored(dir.path()), [0, 1, 2, 3, 4]);
     }
+}
+
+async fn whole_copy(copy: JsonStream) -> Vec<u8> {
+    let pieces: Vec<_> = copy.map(|piece| piece.unwrap()).collect().await;
+    pieces.concat()
 }
 
 async fn read_log(sessions: &Sessions) -> String {
