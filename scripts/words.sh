@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 # Paths that have to stay clean: files, and folders with all that is in them.
 clean=(
   CONTRIBUTING.md
+  docs/ARCHITECTURE.md
   docs/README.md
   docs/recipes
   examples/README.md
