@@ -16,11 +16,16 @@ cd "$(dirname "$0")/.."
 # Paths that have to stay clean: files, and folders with all that is in them.
 clean=(
   CONTRIBUTING.md
+  docs/API.md
   docs/ARCHITECTURE.md
   docs/FIGURES.md
   docs/README.md
   docs/recipes
   examples/README.md
+  examples/any-program.md
+  examples/claude-code.md
+  examples/node.md
+  examples/python.md
   scripts/README.md
   scripts/check-docs.py
   scripts/words.sh
