@@ -16,6 +16,7 @@ cd "$(dirname "$0")/.."
 # Paths that have to stay clean: files, and folders with all that is in them.
 clean=(
   CONTRIBUTING.md
+  README.md
   docs/API.md
   docs/ARCHITECTURE.md
   docs/FIGURES.md
