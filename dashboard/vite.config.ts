@@ -2,7 +2,7 @@ import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
-  // Relative addresses: the same files work below /dashboard/ and at the root of another server.
+  // Relative URLs, so that the same files work below /dashboard/ and at the root of another server.
   base: './',
   plugins: [svelte()],
   build: { target: 'es2022', cssCodeSplit: false, modulePreload: { polyfill: false }, assetsInlineLimit: 0 },

@@ -1,5 +1,5 @@
 'use strict';
-// Large events, and a spool that is full, cannot be written, or is not there.
+// Large events, and a spool that is full, cannot be written, or does not exist.
 
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
@@ -44,7 +44,7 @@ test('a full spool that is to refuse tells whoever awaits, and throws at nobody'
   await service.down();
   for (const n of range(0, 3000)) agent.logAction(numbered(n));
   await assert.rejects(agent.logAction(numbered(3000)), { code: 'spool_full' });
-  // What tells of the losses is pending, too.
+  // The `gap` records that report the losses are pending, too.
   const { refused, accepted } = agent.stats();
   assert.equal(refused + accepted, 3001);
   await service.up();
@@ -91,9 +91,9 @@ test('a full disk is told to whoever awaits, and leaves nothing half-written', a
   assert.deepEqual(service.numbers(SESSION), range(0, accepted));
 });
 
-/** A small file system, where the tests may mount one. */
+/** Mounts a small file system, or skips the test if it may not mount one. */
 function mount(t, options) {
-  // Unmounted before the directory is removed: what is registered first runs first.
+  // Registered first so that it runs first: unmount before the directory is removed.
   t.after(() => spawnSync('umount', ['-l', dir]));
   const dir = path.join(directory(t), 'mount');
   mkdirSync(dir);

@@ -1,5 +1,5 @@
 'use strict';
-// What a call returns, what it throws, and what nobody hears of.
+// Return values and exceptions of calls, and failures that are only counted.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');

@@ -1,5 +1,5 @@
 'use strict';
-// The README's examples and those of examples/, run against the service; and the types.
+// Runs the examples of the README and of examples/ against the service, and checks the types.
 
 const assert = require('node:assert/strict');
 const { spawn, spawnSync } = require('node:child_process');
@@ -15,7 +15,7 @@ const root = path.join(__dirname, '..');
 const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/^```(c?js)\n([^]*?)^```$/gm)];
 
-/** What each of them says, in order. */
+/** Expected output of each example, in order. */
 const SAYS = ['', 'true 1\n', 'initialization 0\n', 'invalid_session_id\ngoal_not_found\n', '3\n', '', ''];
 
 for (const [index, [, kind, source]] of blocks.entries()) {

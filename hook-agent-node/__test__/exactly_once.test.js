@@ -1,5 +1,5 @@
 'use strict';
-// The service itself: killed under load, away and back, over its socket.
+// Tests with the real service over its socket: killed under load, stopped and started again.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
@@ -11,7 +11,7 @@ test('the service killed twenty times has everything once and in order', async (
   const service = await Service.start(t);
   const agent = agentFor(t, service.url);
   for (const round of range(0, 20)) {
-    // Before the calls: a busy machine may have delivered all of them by the time that they are through.
+    // Read before the calls: a busy machine may have delivered all of them by the time they have returned.
     const { delivered } = agent.stats();
     for (const n of range(0, 500)) agent.logAction(numbered(round * 500 + n));
     if (round % 2 === 0) await until(() => agent.stats().delivered > delivered, 'some are delivered');

@@ -1,5 +1,5 @@
 'use strict';
-// What goes wrong on the way: the loop is never blocked, nothing is raised, nothing lost, nothing doubled.
+// Faults between client and service: they never block the event loop, and raise, lose or double nothing.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
@@ -111,7 +111,7 @@ test('the loop turns while a service hangs, and flushes in plenty wait', async (
   let ended = 0;
   const flushes = range(0, 20).map(() => agent.flush(2 * DEADLINE_MS).finally(() => { ended += 1; }));
   await new Promise((resolve) => setImmediate(resolve));
-  // The threads of the loop's pool are the host's: none of them waits with us.
+  // The threads of the event loop's pool belong to the host program: no flush waits on one of them.
   await require('node:fs/promises').stat(__filename);
   assert.equal(ended, 0, 'the flushes wait on');
   assert.equal(await agent.flush(100), false);

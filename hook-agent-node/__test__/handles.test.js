@@ -1,5 +1,5 @@
 'use strict';
-// What stays open on the event loop: nothing after `close`, which jest's `--detectOpenHandles` would name.
+// Handles open on the event loop: none after `close`; jest's `--detectOpenHandles` would report others.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
@@ -7,7 +7,7 @@ const { FaultService } = require('./support/fault_service.js');
 const { run } = require('./support/program.js');
 const { directory } = require('./support/setup.js');
 
-/** Follows the asynchronous resources as jest does, and prints those that are left within a bounded time. */
+/** Tracks the asynchronous resources as jest does, and prints those that are left after a time limit. */
 const WATCHED = `
   const { createHook } = require('node:async_hooks');
   const open = new Map();

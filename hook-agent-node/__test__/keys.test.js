@@ -1,5 +1,5 @@
 'use strict';
-// A service that demands keys: a good token delivers, any other costs nothing and is mended by a good one.
+// A service that requires keys: with an invalid token nothing is lost, and a valid one delivers everything.
 
 const assert = require('node:assert/strict');
 const fs = require('node:fs');
@@ -9,7 +9,7 @@ const { run } = require('./support/program.js');
 const { Service } = require('./support/service.js');
 const { DEADLINE_MS, SESSION, agentFor, directory, numbered, range, until } = require('./support/setup.js');
 
-/** Tokens that are of no use for the session, and what is said of each. */
+/** Tokens that are not valid for the session, and the error reported for each. */
 const USELESS = {
   none: async () => ['', '`SESSION_TOKEN` is not set'],
   wrong: async (service) => {
@@ -31,7 +31,7 @@ const USELESS = {
   'for another session': async (service) => [await service.token('other'), `is not for session \`${SESSION}\``],
 };
 
-/** Calls, does not care, and tells what it knows. */
+/** Makes calls without awaiting most of them, then prints what the agent reports. */
 const PROGRAM = `
 const { inspect } = require('node:util');
 const { HookAgent } = require('hook-agent');

@@ -1,5 +1,5 @@
 'use strict';
-// The event loop and the end of the program.
+// The event loop, and the end of the program.
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
@@ -111,7 +111,7 @@ test('twenty programs killed right after their calls lose and double nothing', a
   let next = 0;
   for (let round = 0; round < 20; round += 1) {
     const count = [1, 3, 40, 700, 2500][round % 5];
-    // Some batches are stored without their answer getting through, so that the next owner has to repeat them.
+    // Some batches are stored but their answer is lost, so that the next owner of the spool must repeat them.
     if (round % 3 === 0) service.faults.push({ kind: 'closeStored' }, { kind: 'halfAnswer' });
     const source = `
       const { logAction } = require('hook-agent');

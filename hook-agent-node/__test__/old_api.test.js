@@ -1,5 +1,5 @@
 'use strict';
-// Programs written for the old client, unchanged, against a running service.
+// Unchanged programs written for the old client, with a running service.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');

@@ -1,5 +1,5 @@
 'use strict';
-// The tarball of `npm pack`, installed where neither the checkout nor Rust is.
+// The tarball of `npm pack`, installed where neither the checkout nor Rust is available.
 
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
@@ -12,7 +12,7 @@ const { directory, SESSION } = require('./support/setup.js');
 
 const root = path.join(__dirname, '..');
 
-/** Packs what is built already: the script of `npm pack` would build it again. */
+/** Packs what is already built: the script of `npm pack` would build it again. */
 function packed(t) {
   const to = directory(t);
   execFileSync('npm', ['pack', '--ignore-scripts', '--silent', '--pack-destination', to, root], { stdio: 'pipe' });
@@ -24,7 +24,7 @@ function install(project, tarball) {
   return execFileSync('npm', ['install', ...quiet, tarball], { cwd: project, encoding: 'utf8', stdio: 'pipe', env: withoutRust() });
 }
 
-/** A `PATH` with npm and node alone. */
+/** The environment with a `PATH` for npm and node only. */
 function withoutRust() {
   return { ...process.env, PATH: [path.dirname(process.execPath), '/usr/bin', '/bin'].join(path.delimiter) };
 }

@@ -1,5 +1,5 @@
 'use strict';
-// The scenarios that all languages share: one call, its request, the service's answer, the call's result.
+// The scenarios shared by all languages: one call, its request, the service's answer, the call's result.
 
 const assert = require('node:assert/strict');
 const { readFileSync } = require('node:fs');
@@ -20,7 +20,7 @@ function call(agent, { call: name, args }) {
 
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-/** `"$timestamp"` stands for any RFC 3339 time: it is put where one is. */
+/** Replaces a time by `"$timestamp"` where that is expected; it matches any RFC 3339 time. */
 function masked(sent, expected) {
   if (expected === '$timestamp' && TIME.test(sent)) return expected;
   if (sent === null || typeof sent !== 'object' || Array.isArray(sent)) return sent;
@@ -36,7 +36,7 @@ for (const scenario of scenarios) {
     if (scenario.error === undefined) assert.deepEqual(await settled(), scenario.result);
     else await assert.rejects(settled, { name: 'HookAgentError', code: scenario.error });
     const expected = scenario.requests ?? [];
-    // What is queued is sent again, soon.
+    // Queued records are sent again after a short time.
     const again = scenario.result?.queued ? service.requests.slice(expected.length) : [];
     for (const { body } of again) assert.equal(body, service.requests[expected.length - 1].body);
     assert.equal(service.requests.length - again.length, expected.length);

@@ -1,5 +1,5 @@
 'use strict';
-// What an event may hold: whatever the host has at hand. A call throws for nothing of it but its size.
+// An event may contain any value of the host program. A call throws only if an event is too large.
 
 const assert = require('node:assert/strict');
 const test = require('node:test');
@@ -8,7 +8,7 @@ const { FaultService } = require('./support/fault_service.js');
 const { Service } = require('./support/service.js');
 const { DEADLINE_MS, agentFor, SESSION } = require('./support/setup.js');
 
-/** What the service gets of this state, and how many values of it are counted. */
+/** The data that the service receives for this state, and the number of values counted as coerced. */
 async function recorded(t, value) {
   const service = await FaultService.start(t);
   const agent = agentFor(t, service.url);

@@ -1,5 +1,5 @@
 'use strict';
-// Worker threads: each has an environment and a loop of its own, and all share the agent underneath.
+// Worker threads: each has its own environment and event loop, and all share the agent underneath.
 
 const assert = require('node:assert/strict');
 const { once } = require('node:events');
@@ -9,7 +9,7 @@ const { FaultService } = require('./support/fault_service.js');
 const { run } = require('./support/program.js');
 const { DEADLINE_MS, agentFor, directory, range, until } = require('./support/setup.js');
 
-/** A worker that runs `source` with `settings` for its environment alone. */
+/** A worker that runs `source`, with `settings` only in its own environment. */
 function worker(source, settings) {
   return new Worker(`const agent = require(${JSON.stringify(require.resolve('hook-agent'))});\n${source}`, {
     eval: true,
@@ -17,7 +17,7 @@ function worker(source, settings) {
   });
 }
 
-/** As `agentFor` has them: agents whose settings differ share nothing. */
+/** The same settings as those of `agentFor`: agents with different settings share nothing. */
 function settings(service, spool, session) {
   const patience = String(DEADLINE_MS);
   return {

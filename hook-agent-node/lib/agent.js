@@ -1,5 +1,5 @@
 'use strict';
-// The public class: a method makes text of its arguments, hands it over and returns a receipt.
+// The public class: a method converts its arguments to JSON, passes them to the addon and returns a receipt.
 
 const native = require('./native.js');
 const inbox = require('./inbox.js');
@@ -11,10 +11,12 @@ const { settleBeforeExit } = require('./exit.js');
 
 const FLUSH_MS = 5000;
 const MOST = 2 ** 32 - 1;
-/** Trouble of the machine's, not of the caller's: whoever awaits is told, whoever does not goes on. */
+/**
+ * Errors of the machine, not of the caller: they reject the receipt of an awaited call, and are never thrown.
+ */
 const TROUBLE = new Set(['spool_full', 'spool_write_failed', 'thread_failed']);
 
-/** Whether it is settled which session an agent's calls are for: the first call of one settles it. */
+/** Whether an agent's session is determined already: its first call determines it. */
 let hasSession;
 /** Closes an agent that nothing was written with. */
 let letGo;
@@ -164,7 +166,7 @@ class HookAgent {
   }
 }
 
-/** The native half's errors as ours. */
+/** Runs a call of the addon and converts its errors. */
 function told(call) {
   try {
     return call();

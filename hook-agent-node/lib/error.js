@@ -1,6 +1,6 @@
 'use strict';
 
-/** What a call failed with; `code` is a stable word for programs. */
+/** The error of a failed call; `code` is a stable word for programs. */
 class HookAgentError extends Error {
   constructor(code, message, options) {
     super(message, options);

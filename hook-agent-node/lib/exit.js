@@ -1,5 +1,5 @@
 'use strict';
-// The last moment of a program that simply ends: what it called is given a bounded time to arrive.
+// The normal end of a program: its calls get a limited time to be delivered.
 
 const inbox = require('./inbox.js');
 

@@ -1,8 +1,8 @@
 'use strict';
-// Where answers come in: one inbox for this environment (the main thread's or a worker's).
+// Receives answers: one inbox per JavaScript environment (the main thread or a worker).
 //
-// It does not keep the event loop alive, except while someone awaits an answer. When the last agent is closed and every
-// answer is in, it gives its handles back; a later request opens it again.
+// The inbox keeps the event loop alive only while a caller awaits an answer. When the last agent is closed
+// and all answers have arrived, it releases its handles; a later request opens it again.
 
 const { clearInterval, setInterval } = require('node:timers');
 const native = require('./native.js');
@@ -21,12 +21,12 @@ function open() {
   return inbox;
 }
 
-/** An agent is there that may ask. */
+/** Counts an agent that may make requests. */
 function enter() {
   agents += 1;
 }
 
-/** It is closed. */
+/** Removes a closed agent from the count. */
 function leave() {
   agents -= 1;
   shutIfIdle();
@@ -39,14 +39,14 @@ function shutIfIdle() {
   inbox = alive = undefined;
 }
 
-/** An id for a request; `settle` gets `(error, answer)` once. */
+/** Returns an id for a request; `settle` is called once with `(error, answer)`. */
 function expect(settle) {
   latest += 1;
   waiting.set(latest, settle);
   return latest;
 }
 
-/** The request of this id was never made. */
+/** Removes the id of a request that was never made. */
 function forget(id) {
   waiting.delete(id);
   shutIfIdle();
@@ -62,7 +62,7 @@ function deliver(settled) {
   shutIfIdle();
 }
 
-/** From now on, until `release`, the event loop stays alive. */
+/** Keeps the event loop alive until `release` is called. */
 function hold() {
   holders += 1;
   if (holders > 1) return;

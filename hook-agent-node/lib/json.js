@@ -1,30 +1,30 @@
 'use strict';
-// From a value to the JSON text that is handed over. Nothing in an event makes a call throw but its size: a value that
-// JSON has no form for is written in another one, and counted.
+// Converts a value to the JSON text of an event. A call throws only if the event is too large: a value that
+// JSON has no form for is written in another form, and counted.
 //
 // | Value | Form |
 // |---|---|
 // | `Error` | object: `name`, `message`, `stack`, and `code`, `cause`, `errors` where they are |
-// | `Map` | object if its keys are texts, else an array of pairs |
+// | `Map` | object if all keys are strings, else an array of pairs |
 // | `Set`, typed array | array |
 // | `Date` | ISO 8601, or `Invalid Date` |
-// | `Buffer`, `Uint8Array`, `ArrayBuffer`, `DataView` | text if they are UTF-8, else `base64:` and their Base64 |
+// | `Buffer`, `Uint8Array`, `ArrayBuffer`, `DataView` | text if it is UTF-8, else `base64:` and the Base64 |
 // | `BigInt` | number |
 // | NaN, infinities, functions, symbols, regular expressions, promises and the like | text |
-// | `undefined` | `null` in an array; as a member it is left out |
-// | a getter that throws | `[unreadable]`; a `toJSON` that does so is not used |
+// | `undefined` | `null` in an array; left out as a member |
+// | a getter that throws | `[unreadable]`; a `toJSON` that throws is not used |
 // | text with lone surrogates | the text, with U+FFFD for each of them |
-// | what contains itself, or is too deep | `[circular]`, `[nested deeper than 120 levels]` |
+// | a circular reference, or a value nested too deep | `[circular]`, `[nested deeper than 120 levels]` |
 //
 // Everything else is written as `JSON.stringify` writes it.
 
 const { inspect, types } = require('node:util');
 const { HookAgentError } = require('./error.js');
 
-/** The service takes 126 levels around and within an event. */
+/** The service accepts 126 levels, including those around the event. */
 const MAX_DEPTH = 120;
 const MAX_BYTES = 10 * 1024 * 1024;
-/** A value of more parts is written part by part, which ends at `MAX_BYTES`. */
+/** A value with more parts is written part by part, which stops at `MAX_BYTES`. */
 const MAX_QUICK = 1_000_000;
 const CIRCULAR = '[circular]';
 const TOO_DEEP = `[nested deeper than ${MAX_DEPTH} levels]`;
@@ -33,25 +33,25 @@ const ERROR_MEMBERS = ['name', 'message', 'stack', 'code', 'cause', 'errors'];
 
 let left = 0;
 
-/** The text of an object, and how many values of it are written in another form. */
+/** Returns the JSON text of an object, and the number of values written in another form. */
 function toJson(value, call) {
   return quickly(value) ?? partByPart(value, call);
 }
 
-/** Most events are plain data, for which `JSON.stringify` is right. */
+/** Most events are plain data, for which `JSON.stringify` is correct. */
 function quickly(value) {
   try {
     left = MAX_QUICK;
     if (typeof value !== 'object' || value === null || Array.isArray(value) || !isPlain(value, 0)) return undefined;
     const json = JSON.stringify(value);
-    // Lone surrogates are replaced; an escaped backslash before `ud` is no harm.
+    // Lone surrogates must be replaced. An escaped backslash before `ud` also matches, which is harmless.
     return json.includes('\\ud') ? undefined : { json, coerced: 0 };
   } catch {
-    return undefined; // A getter or a proxy has thrown: which one, the other way finds out.
+    return undefined; // A getter or a proxy threw; the part-by-part writer finds out which one.
   }
 }
 
-/** Without closures, and by `typeof` first: it is part of each call's price. */
+/** Whether a value is plain data. Every call pays for this: no closures, and `typeof` is tested first. */
 function isPlain(value, depth) {
   left -= 1;
   switch (typeof value) {
@@ -67,7 +67,7 @@ function isPlain(value, depth) {
   }
 }
 
-/** A hole of an array is `undefined`, which is not plain. */
+/** Whether all parts of a value are plain. A hole in an array is `undefined`, which is not plain. */
 function hasPlainParts(value, depth) {
   if (Array.isArray(value)) {
     for (let index = 0; index < value.length; index += 1) {
@@ -95,7 +95,7 @@ class Writer {
   #call;
   #bytes = 0;
   #depth = 0;
-  /** What is being written, outermost first. */
+  /** The objects being written, outermost first. */
   #within = [];
   #tooLarge;
 
@@ -103,7 +103,7 @@ class Writer {
     this.#call = call;
   }
 
-  /** Its text; `undefined` if it is left out. */
+  /** Returns the JSON text of a value; `undefined` if it is left out. */
   value(value, key) {
     switch (typeof value) {
       case 'string':
@@ -127,7 +127,7 @@ class Writer {
     }
   }
 
-  /** In an array, and as a whole event. */
+  /** Writes `null` for a value that is left out, in an array or as the whole event. */
   nothing() {
     return this.#add('null');
   }
@@ -145,13 +145,13 @@ class Writer {
     return this.#other(text.toWellFormed());
   }
 
-  /** The form of a value that JSON has none for. */
+  /** Writes text for a value that JSON has no form for, and counts it. */
   #other(text) {
     this.coerced += 1;
     return this.#add(JSON.stringify(text));
   }
 
-  /** What contains itself is cut where it comes again; what throws is `[unreadable]`. */
+  /** Writes an object: `[circular]` if it is being written already, `[unreadable]` if writing it throws. */
   #once(value, write) {
     if (this.#within.includes(value)) return this.#other(CIRCULAR);
     const [depth, within] = [this.#depth, this.#within.length];
@@ -174,7 +174,7 @@ class Writer {
     return form.text;
   }
 
-  /** The form of what the language brings: `{ text }`, or nothing if it is none of these. */
+  /** Writes a built-in type; returns `{ text }`, or undefined if the value is not one. */
   #builtIn(value) {
     if (types.isDate(value)) return { text: this.#other(dateText(value)) };
     if (types.isRegExp(value)) return { text: this.#other(RegExp.prototype.toString.call(value)) };
@@ -190,7 +190,7 @@ class Writer {
     return write();
   }
 
-  /** What its `toJSON` makes of it; nothing if there is none, or it throws. */
+  /** Writes the result of the value's `toJSON`; returns undefined if it has none, or if it throws. */
   #ownForm(value, key) {
     let form;
     try {
@@ -202,7 +202,7 @@ class Writer {
     }
     if (form === value) return undefined;
     const isObject = typeof form === 'object' && form !== null;
-    // The form's own `toJSON` is not asked, or one that always makes another object would never end.
+    // The result's own `toJSON` is not called: one that always returns another object would never end.
     return { text: isObject ? this.#once(form, () => this.#builtIn(form)?.text ?? this.#members(form)) : this.value(form, key) };
   }
 
@@ -223,7 +223,7 @@ class Writer {
     return this.#entries(entries.map(([key, value]) => [key, () => value]));
   }
 
-  /** Each member is read by itself: one that throws leaves the others. */
+  /** Writes members. Each is read separately, so that one that throws does not affect the others. */
   #entries(entries) {
     if (!this.#enter()) return this.#other(TOO_DEEP);
     const members = [];
@@ -270,7 +270,7 @@ class Writer {
   }
 }
 
-/** An object of a kind that keeps what it has where `JSON.stringify` sees none of it. */
+/** Whether an object is of a kind whose content `JSON.stringify` does not see. */
 function isOpaque(value) {
   return Object.prototype.toString.call(value) !== '[object Object]';
 }
@@ -280,7 +280,7 @@ function nameOf(value) {
   return typeof name === 'string' && name !== '' ? name : '(anonymous)';
 }
 
-/** What is read; true if that throws, as then there is something. */
+/** Returns what `read` returns, or true if it throws, because then there is something. */
 function readable(read) {
   try {
     return read();

@@ -1,5 +1,5 @@
 'use strict';
-// The addon, built beside package.json by `npm run build`.
+// Loads the addon, which `npm run build` puts beside package.json.
 
 function load() {
   try {

@@ -1,8 +1,8 @@
 'use strict';
-// What a call returns: a promise that asks for its answer when somebody wants it.
+// The return value of a call: a promise that requests its answer only when a caller wants it.
 //
-// Most calls are never awaited. Those cost no subscription, and a failure that nobody waits for is no unhandled
-// rejection: it is counted in `stats()`.
+// Most calls are never awaited. They cost no subscription, and a failure that no caller waits for is not an
+// unhandled rejection: it is counted in `stats()`.
 
 const inbox = require('./inbox.js');
 
@@ -18,28 +18,28 @@ class Receipt extends Promise {
   #begin;
   #state = 'idle';
 
-  /** `begin(id)` makes the request whose answer comes into the inbox under this id. */
+  /** `begin(id)` makes the request; its answer arrives in the inbox under this id. */
   constructor(begin) {
     super(capture);
     this.#functions = functions;
     this.#begin = begin;
   }
 
-  /** A receipt whose request is made at once. */
+  /** Returns a receipt whose request is made immediately. */
   static begun(begin) {
     const receipt = new Receipt(begin);
     receipt.#request();
     return receipt;
   }
 
-  /** A receipt of what has failed already. */
+  /** Returns a receipt of a call that has already failed. */
   static failed(error) {
     const receipt = new Receipt();
     receipt.#settle(error);
     return receipt;
   }
 
-  /** What `then` returns is an ordinary promise. */
+  /** Makes `then` return an ordinary promise. */
   static get [Symbol.species]() {
     return Promise;
   }

@@ -1,5 +1,5 @@
 'use strict';
-// The constructor's options, laid over this environment's variables. The native half knows what each of them means.
+// Applies the constructor's options over the environment variables. The addon knows what each one means.
 
 const { HookAgentError } = require('./error.js');
 
@@ -17,7 +17,7 @@ const VARIABLES = {
   connectTimeoutMs: 'HOOK_AGENT_CONNECT_TIMEOUT_MS',
   answerTimeoutMs: 'HOOK_AGENT_ANSWER_TIMEOUT_MS',
 };
-/** Where the spool's default place is taken from. */
+/** Variables from which the default spool directory is derived. */
 const PLACES = ['XDG_STATE_HOME', 'HOME'];
 
 function settings(options) {

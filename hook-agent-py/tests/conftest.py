@@ -82,7 +82,7 @@ def run(tmp_path: Path) -> Run:
             text=True,
             timeout=DEADLINE,
         )
-        # What asyncio's debug mode has to say of a busy machine.
+        # A message of asyncio's debug mode on a busy machine.
         said = re.sub(r"^Executing <.*> took [\d.]+ seconds\n", "", ended.stderr, flags=re.MULTILINE)
         assert (ended.returncode, ended.stdout, said) == (0, out, ""), ended
         return ended

@@ -118,7 +118,7 @@ class FaultServer:
                 while (request := read(reader)) and self._answer(connection, request):
                     pass
         except OSError:
-            pass  # The client is gone, which is its right.
+            pass  # The client may disconnect at any time.
         finally:
             with self.changed:
                 self._connections.discard(connection)
@@ -175,10 +175,10 @@ def batch(session: Session, request: Request) -> bytes:
 def misbehave(connection: socket.socket, fault: Fault, answer: bytes) -> bool:
     """True: the connection goes on."""
     if fault.holds:
-        connection.recv(1)  # Until the client gives up.
+        connection.recv(1)  # Waits until the client gives up.
         return False
     if fault.late:
-        threading.Event().wait(fault.late)  # Being late is what is asked for.
+        threading.Event().wait(fault.late)  # The fault asks for a late answer.
         connection.sendall(answer)
         return True
     if fault.endless:
@@ -196,7 +196,7 @@ def cut(connection: socket.socket) -> None:
     try:
         connection.shutdown(socket.SHUT_RDWR)
     except OSError:
-        pass  # It is closed already.
+        pass  # The connection is already closed.
 
 
 def http(status: int, body: str, headers: str = "") -> bytes:
@@ -216,5 +216,5 @@ def read(reader: Any) -> Request | None:
     length = int(headers.get("content-length", 0))
     body = reader.read(length)
     if len(body) < length:
-        return None  # The client was killed in the middle of its request, which the service does not store either.
+        return None  # The client was killed during its request, which the real service does not store either.
     return Request(method, path, headers, body.decode())

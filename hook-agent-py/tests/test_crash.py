@@ -39,7 +39,7 @@ def test_a_program_killed_right_after_its_call_returned_loses_nothing(server: Fa
             assert int(program.stdout.readline()) == returned
             returned += 1
         program.send_signal(signal.SIGKILL)
-        # What it had said before it died counts; of what it had not, one record may be there.
+        # Calls reported before the program died count; one more record may have been stored than it reported.
         with program:
             returned += len(program.stdout.readlines())
         with SessionHookAgent("s-1").sync as heir:

@@ -16,10 +16,10 @@ from fault_server import HANG, Fault, FaultServer, answered
 from service import DEADLINE, free_port, until
 
 COUNT = 10
-# Far more than an answer takes on a busy machine, so that only what is late on purpose is given up.
+# Much longer than an answer takes on a busy machine, so that only answers that are late on purpose time out.
 ANSWER_TIMEOUT = 2.0
 LATE = Fault("late", late=1.5 * ANSWER_TIMEOUT)
-# Each of the faults may cost one process its time-out, one after the other.
+# Each fault may cost one process its time-out, one after the other.
 FAULTS = 5
 PATIENCE = 90.0
 
@@ -78,7 +78,7 @@ def test_forks_in_the_middle_of_deliveries(
         monkeypatch.setenv("HOOK_AGENT_ANSWER_TIMEOUT_MS", str(int(ANSWER_TIMEOUT * 1000)))
         server.faults.extend([fault] * FAULTS)
     program = FORKING.replace("COUNT", str(COUNT)).replace("PATIENCE", str(PATIENCE))
-    # 3.12 warns of every fork with threads, which is what this is about.
+    # Python 3.12 warns about every fork of a process with threads, which is what this test does.
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program],
         capture_output=True,
@@ -134,7 +134,7 @@ assert agent.sync.flush(DEADLINE)
 
 @pytest.mark.parametrize("module", ["hook_agent._desks.asyncio", "hook_agent._values", "hook_agent.sync"])
 def test_no_fork_catches_an_import_half_made(server: FaultServer, module: str) -> None:
-    # What is answered before it is awaited has no use for the event loop's part.
+    # An answer that arrives before it is awaited does not need the event loop's module.
     server.faults.append(Fault("late", late=0.5))
     ended = subprocess.run(
         [sys.executable, "-W", "ignore::DeprecationWarning", "-c", HALF_IMPORTED, module, str(round(DEADLINE))],
@@ -195,7 +195,7 @@ if pid == 0:
 os.waitpid(pid, 0)
 """
     )
-    for _ in range(2):  # A folder each.
+    for _ in range(2):  # One run per spool folder.
         run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
     server.wait(lambda server: {"parent", "child"} <= server.sessions.keys())
     assert server.numbers("child") == [0]
@@ -222,7 +222,7 @@ os.kill(os.getpid(), signal.SIGKILL)
         run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
         server.wait(lambda server: "parent" in server.sessions)
         assert server.numbers("parent") == [0]
-        os.kill(child, 0)  # It lives.
+        os.kill(child, 0)  # The child is still running.
     finally:
         os.kill(child, signal.SIGKILL)
 

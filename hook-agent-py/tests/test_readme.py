@@ -20,7 +20,7 @@ def test_the_readme_s_code_runs(service: Service, run: Run, number: int) -> None
     for package in ("trio", "langchain_core"):
         if package in BLOCKS[number]:
             pytest.importorskip(package, reason=f"NOT TESTED: {package} is not installed")
-    # Not with the warnings of other packages' imports.
+    # Warnings from imports of other packages are not errors here.
     run(BLOCKS[number], warnings="default", SESSION_ID="readme")
 
 
@@ -47,7 +47,7 @@ def test_every_example_is_run() -> None:
 def test_the_examples_run(service: Service, run: Run, name: str) -> None:
     if name.startswith("langgraph"):
         pytest.importorskip("langgraph", reason="NOT TESTED: langgraph is not installed")
-    # Not with the warnings of LangGraph's own imports.
+    # Warnings from LangGraph's own imports are not errors here.
     run((HERE / "examples" / name).read_text(encoding="utf-8"), out=EXAMPLES[name], warnings="default")
     session = name.split("_")[0].replace(".py", "") + "-example"
     whole = service.get(f"/api/sessions/{session}")

@@ -47,7 +47,7 @@ def test_every_shared_scenario_holds(server: FaultServer, scenario: dict[str, An
     def result() -> Any:
         if face == "sync":
             return call(agent.sync, scenario)
-        # A call that fails at once does so before there is anything to await.
+        # A call that fails immediately fails before there is anything to await.
         return asyncio.run(call(agent, scenario))
 
     if "error" in scenario:
@@ -57,7 +57,7 @@ def test_every_shared_scenario_holds(server: FaultServer, scenario: dict[str, An
     else:
         assert result() == scenario["result"]
     expected = scenario.get("requests", [])
-    # What is queued is sent again, soon.
+    # Queued records are sent again after a short time.
     again = server.requests[len(expected) :] if scenario.get("result", {}).get("queued") else []
     assert all(request.body == server.requests[len(expected) - 1].body for request in again)
     assert len(server.requests) - len(again) == len(expected)

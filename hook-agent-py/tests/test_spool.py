@@ -114,7 +114,7 @@ def test_agents_with_the_same_settings_share_a_spool_and_others_do_not(
         first.log_action({})
     assert closed.value.code == "agent_closed"
     assert first.sync.close() and second.sync.close()
-    # The last one has let go of the folder, and the next one takes it.
+    # The last agent has released the folder, and the next one takes it.
     monkeypatch.delenv("SESSION_TOKEN")
     again = SessionHookAgent("s-1")
     assert again.stats()["producer"] == folders[0]

@@ -67,7 +67,7 @@ def test_what_json_dumps_takes_arrives_as_it_writes_it(
     expected = json.loads(json.dumps(value))
     assert sent == expected
     assert list(sent) == list(expected)
-    assert repr(sent) == repr(expected)  # 1.0 is no 1, and True is no 1.
+    assert repr(sent) == repr(expected)  # 1.0 differs from 1, and True from 1.
 
 
 def test_a_dict_that_speaks_for_itself_is_heard(server: FaultServer, agent: SessionHookAgent) -> None:

@@ -1,12 +1,12 @@
-// Where the service is: where the page came from, or `?api=`, or what was set before.
+// URL of the service: taken from `?api=`, or from the saved setting, or else the origin of the page.
 
 const SETTING = 'api';
 
-/** What was given is no address of a service; the message is for whoever reads the page. */
+/** Error for a value that is not a valid service URL. The message is shown to the user. */
 export class WrongAddress extends TypeError {
   constructor(
     given: string,
-    /** Whether it stands in the page's address rather than in the settings. */
+    /** Whether the value comes from the page's URL and not from the settings. */
     readonly inPage: boolean,
   ) {
     const where = inPage ? 'The address of the service in ?api=' : 'The address of the service that was set here';
@@ -18,7 +18,9 @@ export class WrongAddress extends TypeError {
   }
 }
 
-/** The service's address for a page at `page`; throws a `WrongAddress` if what is given is none. */
+/**
+ * Returns the service's URL for a page at `page`; throws a `WrongAddress` if the given value is not valid.
+ */
 export function serviceAddress(page: URL, setting: string | null): URL {
   const inPage = page.searchParams.get('api');
   const given = inPage ?? setting;
@@ -37,7 +39,7 @@ export function setAddress(): string | null {
   return localStorage.getItem(SETTING);
 }
 
-/** Keeps an address for later visits; '' forgets it. The page has to be loaded anew. */
+/** Saves a URL for later visits; '' removes it. The page must be reloaded for it to take effect. */
 export function keepAddress(address: string): void {
   if (address === '') localStorage.removeItem(SETTING);
   else localStorage.setItem(SETTING, address);

@@ -1,4 +1,4 @@
-// The service over HTTP: every request that the dashboard makes.
+// HTTP client of the service: every request that the dashboard makes.
 
 import { Asker } from './ask';
 import type { Key } from './key';
@@ -18,7 +18,7 @@ export class Api {
     this.asker = new Asker(base, key);
   }
 
-  /** Whether a key, or nothing, opens the lists: fails as the service says. */
+  /** Checks that a key, or no key, may list sessions; rejects with the service's error if not. */
   async check(key: string | null): Promise<void> {
     await this.asker.with(key, this.#url('api/sessions', { limit: 1 }), {});
   }
@@ -43,23 +43,23 @@ export class Api {
     return this.#get(`api/state/${enc(id)}`, { version });
   }
 
-  /** A session's events from its event number `at` on; a negative one counts from the end. */
+  /** Events of a session, starting at its event number `at`; a negative number counts from the end. */
   events(id: string, at: number, limit: number, signal?: AbortSignal): Promise<EventPage> {
     return this.#get(`api/sessions/${enc(id)}/events`, { at, limit }, signal);
   }
 
-  /** Everybody's events after a position, among those that may be seen. */
+  /** Events of all sessions after a position, limited to those that the caller may read. */
   eventsAfter(after: string, limit: number): Promise<FeedPage> {
     return this.#get('api/events', { after, limit });
   }
 
-  /** Whether there is an event behind a position, among those that may be seen. */
+  /** Whether there is an event after a position, among those that the caller may read. */
   async hasAfter(position: Position): Promise<boolean> {
     const { events } = await this.eventsAfter(formatPosition(position), 1);
     return events.length > 0;
   }
 
-  /** Records of a log before a seq, newest first. */
+  /** Records of a log before a `seq`, newest first. */
   records(id: string, log: Log, before: number | null, limit: number): Promise<Fields[]> {
     const path = `api/actions/${enc(id)}${log === 'responses' ? '/responses' : ''}`;
     return this.#get(path, { order: 'desc', limit, ...(before === null ? {} : { before }) });
@@ -106,8 +106,9 @@ export class Api {
   }
 
   /**
-   * The address of the WebSocket for a session's events, or for everybody's. With a key it bears a ticket, which opens
-   * one stream and soon ends; a refusal is told here, since a browser tells none of a WebSocket.
+   * URL of the WebSocket for the events of one session, or of all sessions. With a key, the URL contains a
+   * ticket, which opens one stream and expires soon. A refusal is reported here, by a request made first,
+   * because browsers do not report why a WebSocket was refused.
    */
   async socketUrl(session: string | null, since: string | null): Promise<string> {
     const url = this.#url('ws', {});

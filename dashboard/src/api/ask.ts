@@ -1,4 +1,4 @@
-// One request and its answer: the key goes with it, `Retry-After` is waited for, a refusal is an error.
+// Sends one request: adds the key, honours `Retry-After`, and turns a refusal into an error.
 
 import { ApiError } from './error';
 import type { Key } from './key';
@@ -8,7 +8,7 @@ import { ATTEMPTS, LONGEST_MS, Patience, retryAfter } from './patience';
 const TIMEOUT_MS = 15_000;
 
 export class Asker {
-  /** Told when the service lets nobody in with this key, or without one. */
+  /** Called when the service answers 401 to the current key, or to a request without one. */
   onUnauthorized: (error: ApiError) => void = () => {};
   readonly #patience = new Patience();
 
@@ -17,19 +17,19 @@ export class Asker {
     readonly key: Key,
   ) {}
 
-  /** With the key that is kept; that it is refused is told to all. */
+  /** Sends a request with the stored key and calls `onUnauthorized` if the key is rejected. */
   async ask<T>(url: URL, init: RequestInit, given?: AbortSignal): Promise<T> {
     const shown = this.key.text;
     try {
       return await this.with(shown, url, init, given);
     } catch (error) {
-      // A late answer to an earlier key says nothing of this one.
+      // A late response to a request with an earlier key does not concern the current key.
       if (error instanceof ApiError && error.status === 401 && shown === this.key.text) this.onUnauthorized(error);
       throw error;
     }
   }
 
-  /** With this key; whatever comes of it concerns the caller alone. */
+  /** Sends a request with the given key; errors are reported to the caller only. */
   async with<T>(key: string | null, url: URL, init: RequestInit, given?: AbortSignal): Promise<T> {
     const headers = new Headers(init.headers);
     if (key !== null) headers.set('authorization', `Bearer ${key}`);
@@ -40,7 +40,7 @@ export class Asker {
       } catch (error) {
         const busy = error instanceof ApiError && error.status === 429;
         if (!busy || attempt === ATTEMPTS || error.waitMs > LONGEST_MS) throw error;
-        // Refused before anything was done, so that a write may be repeated as well.
+        // The service refused the request before it did anything, so it is safe to repeat a write as well.
         this.#patience.hold(error.waitMs);
       }
     }

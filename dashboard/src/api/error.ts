@@ -1,19 +1,19 @@
-// What a request may fail with.
+// Errors of a request.
 
-/** A refusal of the service, or the news that it cannot be reached (`code` is then `unreachable`). */
+/** An error response of the service, or a failure to reach it (`code` is then `unreachable`). */
 export class ApiError extends Error {
   constructor(
     readonly code: string,
     message: string,
     readonly status: number,
-    /** How long the service asks to wait, in milliseconds. */
+    /** How long the service asks the client to wait, in milliseconds. */
     readonly waitMs = 0,
   ) {
     super(message);
   }
 }
 
-/** Whether a request may succeed later although nothing about it changes: no answer, too many, or a failing service. */
+/** Whether the same request may succeed later: no response, too many requests, or a failing service. */
 export function isPassing(error: unknown): boolean {
   return error instanceof ApiError && (error.status === 0 || error.status === 429 || error.status >= 500);
 }

@@ -1,9 +1,9 @@
-// The key or token that is shown to a service: this tab's alone, gone with it, and never part of an address.
+// The key or token sent to a service: stored for this tab only, gone when it closes, and never part of a URL.
 
-/** What a key is kept in: the tab's own storage, or nothing where the browser refuses that. */
+/** Where a key is stored: the tab's session storage, or nowhere (null) if the browser refuses that. */
 export type Keeping = Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 
-/** A key for one service. It is kept under the service's address, so that `?api=` cannot lead it elsewhere. */
+/** The key for one service, stored under the service's URL, so that `?api=` cannot send it to another. */
 export class Key {
   #text: string | null;
   readonly #name: string;
@@ -30,7 +30,7 @@ export class Key {
     this.keeping?.removeItem(this.#name);
   }
 
-  /** What may be shown of it: a key's id, which is no secret. */
+  /** Text that identifies the key and may be shown: the key's id is not secret. */
   get label(): string {
     if (this.#text === null) return '';
     const id = /^ssk_([0-9a-f]+)_/.exec(this.#text)?.[1];
@@ -38,17 +38,17 @@ export class Key {
   }
 }
 
-/** What could be a key or token at all; a header can bear nothing else. */
+/** Whether a text could be a key or token; an HTTP header cannot contain anything else. */
 export function isKey(text: string): boolean {
   return /^[\x21-\x7e]{1,2048}$/.test(text);
 }
 
-/** The tab's storage, which a browser may refuse. */
+/** The tab's session storage; null if the browser refuses access. */
 export function tabStorage(): Keeping | null {
   try {
     return sessionStorage;
   } catch {
-    // Blocked by a setting of the browser: the key is then in memory alone.
+    // Blocked by a browser setting: the key is then kept in memory only.
     return null;
   }
 }

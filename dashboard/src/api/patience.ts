@@ -1,12 +1,12 @@
-// What `Retry-After` asks for: all requests wait together, so that one refusal is not followed by many.
+// Waiting as `Retry-After` asks: all requests wait together, so that one refusal is not followed by many.
 
-/** So often a request that was refused for its frequency is made again. */
+/** How many times a request is sent if the service answers 429. */
 export const ATTEMPTS = 4;
-/** Longer than this nobody waits without being told. */
+/** A longer wait is reported as an error instead. */
 export const LONGEST_MS = 30_000;
 const UNSAID_MS = 1000;
 
-/** How long an answer asks to wait: seconds, or a date. */
+/** How long a response asks the client to wait, in milliseconds. The header has seconds or a date. */
 export function retryAfter(header: string | null, now: number): number {
   if (header === null) return UNSAID_MS;
   const seconds = Number(header);
@@ -17,12 +17,12 @@ export function retryAfter(header: string | null, now: number): number {
 export class Patience {
   #until = 0;
 
-  /** Nobody asks before so many milliseconds have gone by. */
+  /** Makes all requests wait for this many milliseconds from now. */
   hold(ms: number): void {
     this.#until = Math.max(this.#until, Date.now() + ms);
   }
 
-  /** Waits until one may ask, or the signal ends that. */
+  /** Waits until requests may be sent again; rejects if the signal aborts first. */
   async wait(signal?: AbortSignal): Promise<void> {
     for (let left = this.#left(); left > 0; left = this.#left()) {
       await new Promise<void>((done) => {

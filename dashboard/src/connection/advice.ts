@@ -1,35 +1,37 @@
-// What to do when a socket was closed, or was not opened at all; the service's tables of close codes and of statuses.
+// Reaction to a socket that closes or cannot open: the service's tables of close codes and HTTP statuses.
 
 export type Advice =
-  | 'reconnect' // again, from the last position
-  | 'resync' // everything is to be fetched anew
-  | 'key' // never with this key: another has to be given
-  | 'forbidden' // the key is good, and does not open this
+  | 'reconnect' // connect again from the last position
+  | 'resync' // fetch everything again
+  | 'key' // do not retry with this key: a different one is needed
+  | 'forbidden' // the key is valid but may not read this
   | 'terminal';
 
 const OF_CLOSE: Record<number, Advice> = {
   1002: 'terminal', // protocol error
   1009: 'terminal', // message too big
-  4401: 'key', // the key or token that it was opened with has ended
-  4409: 'resync', // the history behind the position cannot be read
+  4401: 'key', // the key or token used to open it is no longer valid
+  4409: 'resync', // the events after the position cannot be read
 };
 
 const OF_STATUS: Record<number, Advice> = {
   400: 'terminal',
   401: 'key',
   403: 'forbidden',
-  421: 'terminal', // the service goes by another name
+  421: 'terminal', // the service has a different host name
 };
 
-/** 1001 going away, 1013 try again later, 4408 idle, and every cut: connect again from the last position. */
+/**
+ * 1001 going away, 1013 try again later, 4408 idle, or a broken connection: reconnect from the last position.
+ */
 export function adviceFor(code: number): Advice {
   return OF_CLOSE[code] ?? 'reconnect';
 }
 
-/** Why no socket could be opened: the service's status, 0 if there was no answer. */
+/** Why a socket could not be opened: the HTTP status, or 0 if there was no response. */
 export interface Refused {
   status: number;
-  /** How long the service asks to wait, in milliseconds. */
+  /** How long the service asks the client to wait, in milliseconds. */
   waitMs: number;
 }
 
@@ -37,7 +39,7 @@ export function isRefused(error: unknown): error is Refused {
   return error instanceof Error && 'status' in error && 'waitMs' in error;
 }
 
-/** 429 too many, 503 stopping, no answer, and whatever may be over soon: try again. */
+/** 429 too many requests, 503 stopping, no response, and other errors that may be temporary: retry. */
 export function adviceForStatus(status: number): Advice {
   return OF_STATUS[status] ?? 'reconnect';
 }

@@ -1,4 +1,4 @@
-// A connection in the browser: its real socket, clock and timers.
+// The browser's implementation of `Surroundings`: a real WebSocket, clock and timers.
 
 import { openWebSocket } from '../socket/socket';
 import type { Surroundings } from './connection';

@@ -1,7 +1,8 @@
-// Follows events by position over one WebSocket, and resumes where it was after a cut.
+// Follows events by position over one WebSocket; after a broken connection it resumes from the last position.
 //
-// What holds: `events` is called with each event once, by ascending offset; what lies between two calls without a
-// gap told is nothing. The position is that of the last event told, so a resume asks for exactly what is missing.
+// Guarantee: `event` is called once per event, in ascending order of offset. Between two calls no event is
+// missing unless a gap was reported. `position` is that of the last event reported, so a resume requests
+// exactly the missing events.
 
 import { parseFrame, type Gap, type SessionEvent } from '../wire/event';
 import type { OpenSocket, Socket } from '../socket/socket';
@@ -12,11 +13,11 @@ import type { Status } from './status';
 
 export interface Listener {
   event(event: SessionEvent): void;
-  /** Events that are no longer kept were passed over: what was built from events has to be fetched anew. */
+  /** Events no longer retained were skipped: fetch again everything that was derived from events. */
   gap(gap: Gap): void;
-  /** The stream cannot go on from its position; nothing follows until `start` is called again. */
+  /** The stream cannot continue from its position; no more events arrive until `start` is called again. */
   resync(): void;
-  /** The key has ended, or none was given; nothing follows until `start` is called again. */
+  /** The key is no longer valid, or none was given; no more events arrive until `start` is called again. */
   locked(): void;
   status(status: Status): void;
 }
@@ -25,21 +26,21 @@ export interface Surroundings {
   open: OpenSocket;
   now(): number;
   random(): number;
-  /** Calls back after so many milliseconds; the answer takes that back. */
+  /** Calls `call` after `ms` milliseconds; the returned function cancels that. */
   after(ms: number, call: () => void): () => void;
-  /** Whether the service still answers and has nothing that should have come: asked after a silence. */
+  /** Whether the service responds and this connection has missed no event. Called after a silence. */
   probe(position: Position | null): Promise<boolean>;
 }
 
-/** After so long without a word the service is asked whether the silence is true. */
+/** After this long without a message, probe the service to find out whether the connection still works. */
 const SILENCE_MS = 15_000;
-/** How long a socket may take to greet. */
+/** How long a socket may take to open and to send its `connected` message. */
 const GREETING_MS = 10_000;
 
 export class Connection {
   status: Status;
   position: Position | null = null;
-  /** How far the service's clock is ahead of this one, in milliseconds. */
+  /** How far the service's clock is ahead of the browser's, in milliseconds. */
   skew = 0;
   #socket: Socket | null = null;
   #cancel: () => void = () => {};
@@ -47,7 +48,7 @@ export class Connection {
   #round = 0;
 
   constructor(
-    /** Where to connect to; fails as the service refuses. */
+    /** Makes the URL to connect to; rejects with the service's error. */
     private readonly url: (since: string | null) => Promise<string>,
     private readonly listener: Listener,
     private readonly around: Surroundings,
@@ -55,7 +56,7 @@ export class Connection {
     this.status = { kind: 'connecting', since: around.now(), retryAt: 0, attempt: 0 };
   }
 
-  /** Begins after a position, or at the newest event. */
+  /** Starts after a position, or at the newest event if it is null. */
   start(from: Position | null): void {
     this.#drop();
     this.position = from;
@@ -68,7 +69,7 @@ export class Connection {
     this.#say({ ...this.status, kind: 'ended' });
   }
 
-  /** Does not wait for the next attempt. */
+  /** Retries immediately instead of waiting for the next attempt. */
   retryNow(): void {
     if (this.status.kind !== 'waiting') return;
     this.#cancel();
@@ -123,7 +124,7 @@ export class Connection {
     }
   }
 
-  /** A socket that was cut without a word looks like a quiet one: after a silence the service is asked. */
+  /** A socket that broke without a close looks like a quiet one, so the service is probed after a silence. */
   #watch(): void {
     this.#cancel();
     const round = this.#round;
@@ -150,7 +151,7 @@ export class Connection {
     else this.#lost(1006);
   }
 
-  /** Does as it is advised, and waits no shorter than that. */
+  /** Acts on an advice; a reconnect waits at least `least` milliseconds. */
   #follow(advice: Advice, least: number): void {
     const now = this.around.now();
     const since = this.status.kind === 'connected' ? now : this.status.since;

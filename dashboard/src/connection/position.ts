@@ -1,4 +1,4 @@
-// A place in the stream of events: `<epoch>-<offset>`.
+// A position in the stream of events: `<epoch>-<offset>`.
 
 export interface Position {
   epoch: string;

@@ -1,15 +1,15 @@
-// How a connection stands, and how that is said.
+// State of a connection, and the words that the page shows for it.
 
 export interface Status {
   kind: 'connecting' | 'connected' | 'waiting' | 'locked' | 'forbidden' | 'ended';
-  /** Since when it is not connected, or is; milliseconds since 1970. */
+  /** Since when it has been connected, or has not been; milliseconds since 1970. */
   since: number;
-  /** When the next attempt is made. */
+  /** Time of the next attempt. */
   retryAt: number;
   attempt: number;
 }
 
-/** Without contact for longer than this, what is on the screen is called stale. */
+/** After this long without a connection, the page is marked as stale. */
 export const STALE_MS = 10_000;
 
 export type Standing = 'connecting' | 'connected' | 'reconnecting' | 'stale' | 'locked' | 'forbidden';
@@ -20,7 +20,7 @@ export function standing(status: Status, now: number): Standing {
   return status.attempt === 0 ? 'connecting' : 'reconnecting';
 }
 
-/** A standing as it is told. */
+/** The words that the page shows for each `Standing`. */
 export const WORDS: Record<Standing, string> = {
   connecting: 'connecting',
   connected: 'connected',

@@ -1,9 +1,9 @@
-// One clock for everything that says how long ago: the service's, since what is shown bears its times.
+// One clock for all relative times: the service's, because the times shown come from the service.
 
 class Clock {
-  /** The time by this browser's clock. */
+  /** The time on the browser's clock. */
   own = $state(Date.now());
-  /** How far the service's clock is ahead of it. */
+  /** How far the service's clock is ahead of the browser's, in milliseconds. */
   #skew = $state(0);
 
   constructor() {

@@ -1,4 +1,4 @@
-// Times and numbers as people read them.
+// Formats times and numbers for people.
 
 import type { Digits } from '../wire/digits';
 
@@ -12,10 +12,10 @@ const date = new Intl.DateTimeFormat(undefined, { year: 'numeric', month: 'short
 const shortDate = new Intl.DateTimeFormat(undefined, { month: 'short', day: 'numeric' });
 const compact = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
 const whole = new Intl.NumberFormat('en');
-/** From here on a number is written with a power of ten where room is scarce. */
+/** From this value on, a number is shown in exponent notation where space is limited. */
 const HUGE = 1e15;
 
-/** `14:03:22.481`, in the viewer's zone. */
+/** `14:03:22.481`, in the viewer's time zone. */
 export function clockTime(ms: number): string {
   if (!Number.isFinite(ms)) return '—';
   return `${time.format(ms)}.${String(Math.floor(((ms % 1000) + 1000) % 1000)).padStart(3, '0')}`;
@@ -25,29 +25,29 @@ export function dateTime(ms: number): string {
   return Number.isFinite(ms) ? `${date.format(ms)}, ${time.format(ms)}` : '—';
 }
 
-/** `Nov 28`, with the year where it is not that of `now`. */
+/** `Nov 28`, with the year if it is not the year of `now`. */
 export function day(ms: number, now: number): string {
   if (!Number.isFinite(ms)) return '—';
   return new Date(ms).getFullYear() === new Date(now).getFullYear() ? shortDate.format(ms) : date.format(ms);
 }
 
-/** Whether two moments are of one day in the viewer's zone. */
+/** Whether two times are on the same day in the viewer's time zone. */
 export function isSameDay(a: number, b: number): boolean {
   return new Date(a).toDateString() === new Date(b).toDateString();
 }
 
-/** When the day of a moment begins, and the day after it. */
+/** Start of the day that contains `ms`, and start of the next day. */
 export function dayOf(ms: number): [from: number, to: number] {
   const from = new Date(ms).setHours(0, 0, 0, 0);
   return [from, new Date(from).setDate(new Date(from).getDate() + 1)];
 }
 
-/** The moment in UTC to the millisecond. */
+/** The time in UTC, to the millisecond. */
 export function utc(ms: number): string {
   return Number.isFinite(ms) ? `${new Date(ms).toISOString().replace('T', ' ').replace('Z', '')} UTC` : '';
 }
 
-/** The moment for a tooltip: the viewer's date and time, and UTC. */
+/** The text of a tooltip: date and time in the viewer's time zone, and in UTC. */
 export function moment(ms: number): string {
   return Number.isFinite(ms) ? `${dateTime(ms)}\n${utc(ms)}` : '';
 }
@@ -68,7 +68,7 @@ export function duration(ms: number): string {
   if (!Number.isFinite(ms) || ms < 0) return '—';
   if (ms > 0 && ms < 1) return '<1 ms';
   if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
-  // Rounded before it is divided, so that no 60.0 s is left over.
+  // Rounded before the division, so that the result is never `60.0 s`.
   const tenths = Math.round(ms / 100);
   if (tenths < 600) return `${(tenths / 10).toFixed(1)} s`;
   const minutes = Math.floor(ms / 60_000) || 1;
@@ -79,7 +79,7 @@ export function duration(ms: number): string {
   return days < 10_000 ? `${exact(days)} d ${hours % 24} h` : `${short(days)} d`;
 }
 
-/** In few characters: `9,999`, `12.3K`, `1.5e+300`. */
+/** A short form: `9,999`, `12.3K`, `1.5e+300`. */
 export function short(value: number | Digits): string {
   const size = Number(value);
   if (!Number.isFinite(size)) return exact(value);
@@ -87,7 +87,7 @@ export function short(value: number | Digits): string {
   return Math.abs(size) < 10_000 ? whole.format(size) : compact.format(size);
 }
 
-/** Every digit, grouped where that is readable: what was written, never what a double makes of it. */
+/** All digits as they were written, not as a double rounds them; whole numbers get group separators. */
 export function exact(value: number | Digits): string {
   const text = String(value);
   return /^-?\d+$/.test(text) ? text.replace(/\B(?=(\d{3})+$)/g, ',') : text;
@@ -96,7 +96,7 @@ export function exact(value: number | Digits): string {
 export function bytes(value: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
   let [size, unit] = [value, 0];
-  // What would be rounded to 1000 belongs to the next unit.
+  // A size that would be rounded to 1000 is shown in the next unit.
   while (Math.round(size) >= 1000 && unit < units.length - 1) [size, unit] = [size / 1000, unit + 1];
   const shown = size.toFixed(size < 9.95 && unit > 0 ? 1 : 0);
   return `${size < HUGE ? shown : short(size)} ${units[unit]}`;

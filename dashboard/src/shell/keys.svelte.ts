@@ -1,15 +1,15 @@
-// The keyboard: each view says which keys it knows, and the help shows just these.
+// Keyboard shortcuts: each view registers its keys, and the help shows exactly these.
 
 import { untrack } from 'svelte';
 
 export interface Binding {
-  /** As in KeyboardEvent.key. */
+  /** The value of `KeyboardEvent.key`. */
   key: string;
   does: string;
   run: () => void;
-  /** Also while one types; only for Escape and the like. */
+  /** Also active while the user types in a field; only for Escape and similar keys. */
   typing?: boolean;
-  /** Shown under this name, e.g. '↓ or j'; '' hides it. */
+  /** Text for the help, e.g. '↓ or j'; '' hides the key. */
   shown?: string;
 }
 
@@ -20,10 +20,10 @@ class Keyboard {
     addEventListener('keydown', (event) => this.#press(event));
   }
 
-  /** Adds a view's keys until the answer is called; the latest comes first. */
+  /** Adds a view's keys until the returned function is called; the latest group has priority. */
   add(name: string, bindings: Binding[]): () => void {
     const group = { name, bindings };
-    // Whoever adds keys does not depend on the others'.
+    // A component that adds keys must not depend on the keys of others.
     untrack(() => (this.groups = [group, ...this.groups]));
     return () => (this.groups = this.groups.filter((other) => other !== group));
   }

@@ -1,5 +1,5 @@
-// Where one is: everything a view needs to show the same again stands in the address, behind the `#`, which works
-// below any path and on any server of static files.
+// The current place in the page: everything a view needs to show the same again is in the URL after the `#`,
+// which works below any path and on any static file server.
 
 export type View = 'sessions' | 'session' | 'live' | 'overview';
 export const TABS = ['timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final'] as const;
@@ -24,7 +24,7 @@ export function parsePlace(hash: string): Place {
   };
 }
 
-/** A part that is no percent-encoding is taken as it is. */
+/** Decodes a part; a part that is not valid percent-encoding is returned unchanged. */
 function decode(part: string): string {
   try {
     return decodeURIComponent(part);
@@ -49,7 +49,7 @@ class Router {
     location.hash = href;
   }
 
-  /** Changes the query of this place without a step in the history; '' takes a key out. */
+  /** Changes the query of this place without adding a history entry; '' removes a key. */
   refine(changes: Record<string, string>): void {
     const query = new URLSearchParams(this.place.query);
     for (const [key, value] of Object.entries(changes)) {

@@ -1,4 +1,4 @@
-// Light or dark: as the system says, until somebody chooses.
+// Light or dark theme: the system's preference, unless the user chooses one.
 
 export type Choice = 'system' | 'light' | 'dark';
 const SETTING = 'theme';
@@ -18,7 +18,7 @@ class Theme {
     return this.choice === 'system' ? this.#system : this.choice === 'dark';
   }
 
-  /** To the other of the two; where the system agrees, it is followed again. */
+  /** Switches to the other theme; if that is the system's preference, the system is followed again. */
   toggle(): void {
     const wanted = this.isDark ? 'light' : 'dark';
     this.choice = (wanted === 'dark') === this.#system ? 'system' : wanted;

@@ -1,8 +1,8 @@
-// A WebSocket, as small as it is needed, so that a test can be one.
+// A minimal WebSocket interface, so that tests can provide their own.
 
 export interface SocketHandlers {
   message(text: string): void;
-  /** The socket is gone, or never was: told once. */
+  /** The socket is closed, or could not be opened: called once. */
   closed(code: number): void;
 }
 
@@ -12,7 +12,7 @@ export interface Socket {
 
 export type OpenSocket = (url: string, handlers: SocketHandlers) => Socket;
 
-/** A real one. After `close` nothing is told any more. */
+/** Opens a real WebSocket. After `close` no handler is called. */
 export const openWebSocket: OpenSocket = (url, handlers) => {
   const socket = new WebSocket(url);
   let told = false;

@@ -1,4 +1,4 @@
-// What the service lets this tab do: whether a key is asked for, and why.
+// Access of this tab to the service: whether the page asks for a key, and why.
 
 import type { Api } from '../api/api';
 import { ApiError } from '../api/error';
@@ -9,23 +9,23 @@ const AGAIN_MS = 2000;
 
 export class AccessStore {
   readonly painted = new Painted();
-  /** Why a key is asked for now; null: none is. */
+  /** Why the page asks for a key now; null if it does not ask. */
   asked: string | null = null;
-  /** The service has refused what this tab shows, or that it shows nothing. */
+  /** The service has rejected this tab's key, or its requests without a key. */
   locked = false;
-  /** Another key counts: what was known of the service was known by the earlier one. */
+  /** Called when another key is in use: everything known about the service was read with the earlier one. */
   onChange: () => void = () => {};
 
   constructor(readonly api: Api) {
     api.asker.onUnauthorized = (error) => this.#refused(error);
   }
 
-  /** What may be shown of the key; '' if there is none. */
+  /** Text that identifies the key and may be shown; '' if there is no key. */
   get label(): string {
     return this.api.asker.key.label;
   }
 
-  /** Tries a key; answers why it is of no use, or '' and everything begins anew with it. */
+  /** Tries a key. Returns why it was rejected, or '' after storing it, which reloads everything. */
   async use(text: string): Promise<string> {
     if (!isKey(text)) return 'A key or token has letters, digits and signs, and no blanks.';
     try {
@@ -43,19 +43,21 @@ export class AccessStore {
     this.#begin();
   }
 
-  /** Asks for a key, since somebody wants to give one. */
+  /** Asks for a key because the user wants to enter one. */
   ask(): void {
     this.asked ??= '';
     this.painted.changed();
   }
 
-  /** Nobody wants to give one now. */
+  /** Stops asking: the user does not want to enter a key now. */
   close(): void {
     this.asked = null;
     this.painted.changed();
   }
 
-  /** A stream has ended with its key: the service is asked why. Calls back if it lets this tab in all the same. */
+  /**
+   * Handles a stream that ended with its key: asks the service why, and calls `again` unless it answers 401.
+   */
   async ended(again: () => void): Promise<void> {
     if (this.locked) return;
     try {
@@ -72,7 +74,7 @@ export class AccessStore {
     this.onChange();
   }
 
-  /** Asks once; who has closed the question is not asked again for each refusal that follows. */
+  /** Asks for a key once: when the user has closed the dialog, further refusals do not open it again. */
   #refused(error: ApiError): void {
     const { key } = this.api.asker;
     if (this.locked && key.text === null) return;
@@ -83,7 +85,7 @@ export class AccessStore {
   }
 }
 
-/** What somebody reads who has given a key that is of no use. */
+/** The message for a user whose key was rejected. */
 function whyNot(error: unknown): string {
   if (!(error instanceof ApiError)) return String(error);
   if (error.status === 403) return `The key is good and may not look: ${error.message}.`;

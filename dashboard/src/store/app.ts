@@ -1,4 +1,4 @@
-// What the whole page shares: one feed of everything, and what is made from it.
+// State that the whole page shares: one feed of all events, and the stores derived from it.
 
 import type { Api } from '../api/api';
 import { messageOf } from '../api/error';
@@ -23,7 +23,7 @@ export class AppStore {
   readonly feed: Feed;
   readonly health: HealthStore;
   readonly connection: Connection;
-  /** The session that is looked at: it has a connection of its own, beside the one to everything. */
+  /** The session on screen: it has its own connection, in addition to the one for all sessions. */
   viewed: SessionStore | null = null;
   readonly api: Api;
   #loaded = false;
@@ -61,20 +61,20 @@ export class AppStore {
     );
   }
 
-  /** Follows from now on; the list is loaded as soon as there is a position from which it is followed. */
+  /** Follows events from now on; the list is loaded once the connection has a position to follow it from. */
   start(): void {
     this.#loaded = false;
     this.connection.start(null);
   }
 
-  /** Nothing is followed any more: another store takes over. */
+  /** Stops following events: another store takes over. */
   stop(): void {
     this.#stopped = true;
     this.sessions.stop();
     this.connection.stop();
   }
 
-  /** The time by the service's clock, in milliseconds. */
+  /** The time on the service's clock, in milliseconds. */
   get now(): number {
     return Date.now() + this.connection.skew;
   }
@@ -84,9 +84,9 @@ export class AppStore {
     this.painted.changed();
   }
 
-  /** How live what one sees is: the worse of what is followed. */
+  /** Status of the data on screen: the worse of the two connections. */
   get status(): Status {
-    // A session that is not there is not followed, and says so itself.
+    // A missing session is not followed; its view shows that it is missing.
     const viewed = this.viewed?.isFollowed ? this.viewed.connection.status : undefined;
     return viewed && viewed.kind !== 'connected' && this.connection.status.kind === 'connected'
       ? viewed
@@ -113,7 +113,7 @@ export class AppStore {
     this.#loaded = true;
   }
 
-  /** Reads what happened before a position, and tries again from where it came to as long as it fails. */
+  /** Reads the events before a position. After a failure it retries from the offset that it reached. */
   async #past(position: Position): Promise<void> {
     this.#isPastAsked = true;
     let reached = position;

@@ -1,4 +1,4 @@
-// Which events say that something went wrong.
+// Decides which events report an error.
 
 import type { SessionEvent } from '../wire/event';
 import { list, number, text, type Fields } from '../wire/json';
@@ -10,7 +10,7 @@ export function isError(event: SessionEvent): boolean {
   return event.type === 'session_finalized' && toneOf(text(event.data, 'status')) === 'error';
 }
 
-/** Whether an action or a response is one that went wrong: what a person or a rule refused did not. */
+/** Whether an action or response failed; one that a person or a rule refused did not fail. */
 export function isErrorRecord(data: Fields): boolean {
   const status = text(data, 'status');
   if (['ok', 'denied', 'interrupted'].includes(status)) return false;

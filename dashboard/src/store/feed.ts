@@ -1,4 +1,4 @@
-// Every event of every session: the last few thousand in memory, and what they add up to.
+// All events of all sessions: the last few thousand in memory, and totals.
 
 import type { Gap, SessionEvent } from '../wire/event';
 import { text } from '../wire/json';
@@ -12,7 +12,7 @@ export const KEPT = 5000;
 const KEPT_BYTES = 24 * 1024 * 1024;
 
 export interface Line {
-  /** Ascends with the lines. */
+  /** Ascending number of the line. */
   number: number;
   event: SessionEvent | null;
   gap: Gap | null;
@@ -24,13 +24,13 @@ export class Feed {
   readonly rate = new Rate();
   readonly byType = new Tally();
   readonly bySession = new Tally();
-  /** Errors among the events that are counted. */
+  /** Number of errors among the counted events. */
   errors = 0;
-  /** How many events came live. */
+  /** Number of events received live. */
   received = 0;
-  /** How many events the totals are of: those that came live, and the last ones before them. */
+  /** Number of events in the totals: those received live, and the last ones before them. */
   counted = 0;
-  /** Whether the events from before the page was opened are there, or why they are not. */
+  /** Whether the events from before the page was opened are loaded, or could not be loaded. */
   past: 'asked' | 'there' | 'failed' = 'asked';
   error = '';
   #lines: Line[] = [];
@@ -41,19 +41,19 @@ export class Feed {
 
   constructor(private readonly userOf: (session: string) => string) {}
 
-  /** The lines in memory, oldest first. Not to be kept: it changes. */
+  /** The lines in memory, oldest first. Do not keep a reference: the array changes. */
   get lines(): readonly Line[] {
     return this.#lines;
   }
 
-  /** An event that came live; `now` by the service's clock. */
+  /** Adds an event received live; `now` is on the service's clock. */
   event(event: SessionEvent, now: number): void {
     this.received += 1;
     this.#count(event, now);
     this.#push({ number: this.#next++, event, gap: null, bytes: weigh(event.data) });
   }
 
-  /** Events from before those that are there. */
+  /** Adds events that are older than those in memory. */
   before({ events, knownFrom }: Piece, now: number): void {
     const lines: Line[] = [];
     for (const event of [...events].reverse()) {
@@ -68,7 +68,7 @@ export class Feed {
     this.painted.changed();
   }
 
-  /** How the reading of what was before stands. */
+  /** Sets the progress of reading older events. */
   pastIs(past: Feed['past'], error = ''): void {
     [this.past, this.error] = [past, error];
     this.painted.changed();
@@ -78,14 +78,14 @@ export class Feed {
     this.#push({ number: this.#next++, event: null, gap, bytes: 64 });
   }
 
-  /** The users of the counted events with their counts, largest first. */
+  /** Users with the number of their counted events, largest first. */
   byUser(count: number): [string, number][] {
     const users = new Tally();
     for (const [session, events] of this.bySession.all()) users.add(this.#user(session), events);
     return users.top(count);
   }
 
-  /** Whose a session is, also after it was deleted. */
+  /** The user of a session, even if the session has been deleted. */
   #user(session: string): string {
     const known = this.userOf(session) || this.#users.get(session) || '';
     if (known !== '') this.#users.set(session, known);
@@ -98,14 +98,14 @@ export class Feed {
     this.byType.add(event.type);
     this.bySession.add(event.sessionId);
     if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
-    // A state repeats the errors that records have told already.
+    // A state update repeats errors that records have already reported.
     if (isError(event) && event.type !== 'state_updated') this.errors += 1;
   }
 
   #push(line: Line): void {
     this.#lines.push(line);
     this.#bytes += line.bytes;
-    // Let go in pieces, so that the array is not moved for each line.
+    // Trim in batches, so that the array is not shifted for each line.
     if (this.#lines.length > KEPT + 500 || this.#bytes > KEPT_BYTES) this.#trim();
     this.painted.changed();
   }

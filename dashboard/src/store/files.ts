@@ -1,4 +1,4 @@
-// Which files a session's calls touched, read from its records when somebody asks.
+// Files that a session's calls touched, read from its records on request.
 
 import type { SessionEvent } from '../wire/event';
 import { fields, text, texts, type Fields } from '../wire/json';
@@ -13,11 +13,11 @@ export type FileAction = (typeof FILE_ACTIONS)[number];
 
 export interface Touched {
   path: string;
-  /** How often what was done to it. */
+  /** Number of times each action was done to the file. */
   counts: Partial<Record<FileAction, number>>;
-  /** Calls that failed, were denied or broken off: they may have done nothing. */
+  /** Number of calls that failed, were denied or were interrupted: they may have changed nothing. */
   failed: number;
-  /** When it was last touched. */
+  /** Time of the last touch. */
   last: number;
 }
 
@@ -40,7 +40,7 @@ interface Call {
   paths: string[];
   at: number;
   callId: string;
-  /** A record of the change itself, not of the call that made it. */
+  /** Whether this is a record of the change itself and not of the call that made it. */
   isChange: boolean;
 }
 
@@ -48,9 +48,9 @@ export class FileHistory {
   readonly painted = new Painted();
   readonly #scan: Scan;
   #calls = new Map<number, Call>();
-  /** How calls came out, by their id. */
+  /** Results of calls, by call id. */
   #results = new Map<string, { isBad: boolean; isNew: boolean }>();
-  /** Ids of calls whose changes are told in records of their own. */
+  /** Ids of calls whose changes have separate records. */
   #changed = new Set<string>();
 
   constructor(timeline: Timeline, fetch: FetchEvents) {
@@ -75,7 +75,7 @@ export class FileHistory {
     return this.#scan.error;
   }
 
-  /** Keeps an event if it tells of a file. */
+  /** Keeps an event if it concerns a file. */
   note(event: SessionEvent): boolean {
     const callId = callIdOf(event);
     if (isResult(event)) {
@@ -95,12 +95,13 @@ export class FileHistory {
     return true;
   }
 
-  /** The files, the one that was touched last first. */
+  /** The files, most recently touched first. */
   get files(): Touched[] {
     const files = new Map<string, Touched>();
     const told = new Set<string>();
     for (const call of this.#calls.values()) {
-      // A call and the changes that it made are one action, and the changes say more; so are two records of one call.
+      // A call and the changes it made count as one action, and the change records say more. Two records of
+      // one call also count as one.
       if (!call.isChange && this.#changed.has(call.callId)) continue;
       for (const path of call.paths) {
         const action = `${call.callId} ${call.action} ${path}`;
@@ -129,7 +130,7 @@ function deedOf(data: Fields): FileAction | undefined {
   return type === 'tool_call' && Object.hasOwn(OF_TOOL, tool) ? OF_TOOL[tool] : undefined;
 }
 
-/** The paths a record names, in whichever of the known places. */
+/** The paths that a record names; they can be in one of several known fields. */
 function pathsOf(data: Fields): string[] {
   const several = texts(data, 'paths');
   if (several.length > 0) return several;

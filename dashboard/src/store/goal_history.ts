@@ -1,4 +1,4 @@
-// What became of each goal, read from the session's events when somebody asks.
+// History of each goal, read from the session's events on request.
 
 import { familyOf, type SessionEvent } from '../wire/event';
 import { text, type Fields } from '../wire/json';
@@ -22,7 +22,7 @@ export class GoalHistory {
     private readonly fetch: FetchEvents,
   ) {}
 
-  /** Begins to look, once. */
+  /** Starts reading; further calls do nothing. */
   open(): void {
     if (this.#scan) return;
     this.#scan = new Scan(
@@ -38,7 +38,7 @@ export class GoalHistory {
     this.#scan?.stop();
   }
 
-  /** Keeps an event if it is one of a goal. */
+  /** Keeps an event if it concerns a goal. */
   note(event: SessionEvent): boolean {
     if (familyOf(event.type) !== 'goal') return false;
     const { goalId, id, ...change } = event.data;

@@ -1,4 +1,4 @@
-// How the service is: asked every few seconds while somebody looks.
+// Health of the service: requested every few seconds while a view watches it.
 
 import type { Api } from '../api/api';
 import { ApiError } from '../api/error';
@@ -16,7 +16,7 @@ export class HealthStore {
 
   constructor(private readonly api: Api) {}
 
-  /** Asks until the answer is called. */
+  /** Requests the health regularly until the returned function is called. */
   watch(): () => void {
     this.#watchers += 1;
     if (this.#watchers === 1) void this.#ask();

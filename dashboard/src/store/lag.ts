@@ -1,10 +1,10 @@
-// Whether a connection that has gone quiet still bears what it should: what the service says of itself is compared
-// with what has come.
+// Checks whether a connection that has gone quiet still delivers events: compares the position that the
+// service reports with the position of the connection.
 
 import type { Api } from '../api/api';
 import type { Position } from '../connection/position';
 
-/** A connection whose position stays behind the service's for this many questions has lost its events. */
+/** After this many checks in a row behind the service, a connection is considered to have lost its events. */
 const BEHIND = 2;
 
 export class Lag {
@@ -12,19 +12,22 @@ export class Lag {
 
   constructor(private readonly api: Pick<Api, 'health' | 'hasAfter'>) {}
 
-  /** Whether the connection that stands at a position is to be kept. */
+  /** Whether to keep a connection that is at this position. */
   async isAlive(position: Position | null): Promise<boolean> {
     try {
       const { storage } = await this.api.health();
       this.#behind = (await this.#isBehind(position, storage)) ? this.#behind + 1 : 0;
       return this.#behind < BEHIND;
     } catch {
-      // Not well: the connection is made anew, and says so.
+      // The service is not healthy: reconnect, which also shows the problem.
       return false;
     }
   }
 
-  /** A key for some sessions is not told how far all of them are: it asks for what it may see. */
+  /**
+   * Whether the connection is behind the service. A key for some sessions does not receive the position of
+   * the whole service, so this asks for the next event that the key may read.
+   */
   async #isBehind(position: Position | null, storage: Position | undefined): Promise<boolean> {
     if (position === null) return false;
     if (storage) return storage.epoch === position.epoch && storage.offset > position.offset;

@@ -1,4 +1,4 @@
-// From events to pictures: whatever changes between two paints is painted together, at most ten times a second.
+// Batches repaints: all changes between two paints are painted together, at most ten times a second.
 
 const PAINT_MS = 100;
 
@@ -14,19 +14,19 @@ function paint(): void {
   for (const painted of now) painted.flush();
 }
 
-/** What a store shows. Views that read `seen` are painted again some time after `changed`. */
+/** Change tracking for a store. Views that read `seen` are repainted some time after a call to `changed`. */
 export class Painted {
   #seen = $state(0);
 
   constructor(private readonly before?: () => void) {}
 
-  /** Something changed. */
+  /** Schedules a repaint because something changed. */
   changed(): void {
     due.add(this);
     timer ??= setTimeout(paint, Math.max(0, last + PAINT_MS - performance.now()));
   }
 
-  /** Lets a view depend on this, and answers what it shows. */
+  /** Makes the calling view depend on this store, and returns the value. */
   show<T>(value: T): T {
     void this.#seen;
     return value;

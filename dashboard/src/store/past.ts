@@ -1,4 +1,4 @@
-// The events before a position, newest first, in growing pieces: what a view shows before anything new happens.
+// Reads the events before a position, newest first, in growing chunks: shown before anything new happens.
 
 import type { Api } from '../api/api';
 import { formatPosition, parsePosition, type Position } from '../connection/position';
@@ -6,21 +6,21 @@ import type { SessionEvent } from '../wire/event';
 import { SECONDS } from './rate';
 
 const FIRST_PIECE = 200;
-/** The most offsets that are looked at, and the most requests that are made for them. */
+/** Limits on the number of offsets read, and on the number of requests made for them. */
 const MOST = 5000;
 const MOST_REQUESTS = 30;
 const PAGE = 1000;
 
 export interface Piece {
-  /** Oldest first, all of them before those of the piece before. */
+  /** Oldest first; all of them are older than those of the previous chunk. */
   events: SessionEvent[];
-  /** The offset that was reached: what is before it was not read. */
+  /** The first offset read: nothing before it was read. */
   start: number;
-  /** From this moment on every event is in this piece or in one before it. */
+  /** From this time on, every event is in this chunk or an earlier one. */
   knownFrom: number;
 }
 
-/** Reads back until the events of the last minutes before `now` are there; `now` is by the service's clock. */
+/** Reads back until it has the events of the last minutes before `now`, which is on the service's clock. */
 export async function* past(api: Pick<Api, 'eventsAfter'>, position: Position, now: number): AsyncGenerator<Piece> {
   const wanted = now - SECONDS * 1000;
   let requests = 0;
@@ -34,7 +34,7 @@ export async function* past(api: Pick<Api, 'eventsAfter'>, position: Position, n
       const page = await api.eventsAfter(formatPosition(at), Math.min(PAGE, to - at.offset));
       isCut ||= page.gap !== undefined;
       for (const event of page.events) if (event.offset <= to) events.push(event);
-      // A key for some sessions sees few of the events, or none of a page.
+      // A key for some sessions gets only some of the events of a page, or none.
       const { offset } = parsePosition(page.next);
       if (offset <= at.offset) break;
       at = { ...at, offset };

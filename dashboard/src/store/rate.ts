@@ -1,21 +1,21 @@
-// How many events there were in each of the last seconds, altogether and by key.
+// Number of events in each of the last seconds, and totals by key.
 
 export const SECONDS = 300;
-/** The window of every figure that says "now": an event within it makes a session live. */
+/** Window of every number labelled "now": a session with an event within it is live. */
 export const LIVE_MS = 10_000;
 
-/** Counts per second, in a ring, and the seconds for which they are complete. */
+/** Counts per second, in a ring buffer, and the seconds for which they are complete. */
 export class Rate {
   #counts = new Float64Array(SECONDS);
   #second = 0;
-  /** The first second whose count is complete. */
+  /** The first second with a complete count. */
   #from = Infinity;
-  /** Before this second some events are missing for good. */
+  /** Some events before this second are permanently missing. */
   #floor = -Infinity;
-  /** The first second after the last complete one, while nothing is followed. */
+  /** The first second after the last complete one, while no events are followed. */
   #until = Infinity;
 
-  /** Counts an event; one from before the ring is left out. */
+  /** Counts an event; one that is older than the ring is ignored. */
   add(at: number): void {
     const second = Math.floor(at / 1000);
     this.#advance(second);
@@ -24,35 +24,35 @@ export class Rate {
     this.#counts[place] = (this.#counts[place] ?? 0) + 1;
   }
 
-  /** From this moment on every event is counted. */
+  /** Declares that every event from this time on is counted. */
   knownFrom(at: number): void {
     this.#from = Math.max(this.#floor, Math.ceil(at / 1000));
   }
 
-  /** Events before this moment are missing, and are not to be had any more. */
+  /** Declares that events before this time are missing and can no longer be fetched. */
   gap(at: number): void {
     this.#floor = Math.ceil(at / 1000);
     this.#from = Math.max(this.#from, this.#floor);
   }
 
-  /** Events may be missed until `resumed`. */
+  /** Declares that events may be missing from this time until `resumed` is called. */
   lost(at: number): void {
     this.#until = Math.min(this.#until, Math.floor(at / 1000));
   }
 
-  /** What was missed has come, or comes now. */
+  /** Declares that the missed events have arrived, or arrive now. */
   resumed(): void {
     this.#until = Infinity;
   }
 
-  /** Seconds since 1970 and counts, oldest first, up to the last second that is over; null is not known. */
+  /** Seconds since 1970 and counts, oldest first, up to the last complete second; null means unknown. */
   series(now: number, length = SECONDS - 1): [number[], (number | null)[]] {
     this.#advance(Math.floor(now / 1000));
     const seconds = Array.from({ length }, (_, n) => this.#second - length + n);
     return [seconds, seconds.map((second) => this.#count(second))];
   }
 
-  /** Events a second over the last `window` whole seconds; null if that is not known. */
+  /** Events per second over the last `window` whole seconds; null if unknown. */
   mean(now: number, window = LIVE_MS / 1000): number | null {
     const [, counts] = this.series(now, window);
     let sum = 0;
@@ -76,7 +76,7 @@ export class Rate {
   }
 }
 
-/** Totals by key, bounded: beyond `most` keys the rest is counted together. */
+/** Totals by key, with a limit: beyond `most` keys, the rest is counted under one key. */
 export class Tally {
   #counts = new Map<string, number>();
 
@@ -88,7 +88,7 @@ export class Tally {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + count);
   }
 
-  /** The largest, largest first. */
+  /** The `count` largest totals, largest first. */
   top(count: number): [string, number][] {
     return this.all()
       .sort((a, b) => b[1] - a[1])

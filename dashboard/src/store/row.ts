@@ -1,4 +1,4 @@
-// A session as the list shows it: few fields, so that ten thousand are light.
+// A session as the list shows it: few fields, so that ten thousand rows use little memory.
 
 import type { Digits } from '../wire/digits';
 import { fields, number, quantity, text, texts, type Fields } from '../wire/json';
@@ -10,9 +10,9 @@ export interface Row {
   id: string;
   user: string;
   status: string;
-  /** How it came out; '' while that is not known. */
+  /** Outcome of the session; '' if not yet known. */
   outcome: string;
-  /** null if the service does not count them. */
+  /** Number of errors; null if the service does not count them. */
   errors: number | null;
   model: string;
   created: number;
@@ -20,16 +20,16 @@ export interface Row {
   tags: string[];
   parent: string;
   children: number;
-  /** In the order of METRICS. */
+  /** Values in the order of `METRICS`. */
   metrics: number[];
   tokens: number | Digits;
   records: number;
   duration: number | null;
-  /** What the search looks into, in lower case. */
+  /** Text that the search looks through, in lower case. */
   haystack: string;
 }
 
-/** Whether a session had an event within the window that everything "now" is about. */
+/** Whether a session had an event within the window that all "now" numbers use. */
 export function isLive(status: string, updated: number, now: number): boolean {
   return status === 'active' && Math.abs(now - updated) < LIVE_MS;
 }

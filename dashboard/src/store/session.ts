@@ -1,4 +1,4 @@
-// One session: its documents and its timeline, loaded once and then followed.
+// One session: its documents and its timeline, loaded once and then kept up to date by events.
 
 import type { Api } from '../api/api';
 import { ApiError, isPassing, messageOf } from '../api/error';
@@ -31,12 +31,12 @@ export class SessionStore {
   final: Fields | null = null;
   phase: 'loading' | 'open' | 'missing' | 'failed' | 'deleted' = 'loading';
   error = '';
-  /** The last gap that was told, until it is dismissed. */
+  /** The last gap reported, until the user dismisses it. */
   gap: Gap | null = null;
   #subscribers = new Set<Subscriber>();
-  /** Events that came while documents are being fetched. */
+  /** Events received while the documents are being fetched. */
   #meanwhile: SessionEvent[] | null = null;
-  /** What is fetched soon, at most one of the two: a load brings the documents, too. */
+  /** The next scheduled fetch, at most one: a full load includes the documents. */
   #due: { what: 'load' | 'documents'; timer: ReturnType<typeof setTimeout> } | null = null;
   #closed = false;
 
@@ -91,7 +91,7 @@ export class SessionStore {
     this.painted.changed();
   }
 
-  /** Whether its events are followed, or are about to be. */
+  /** Whether the session's events are followed, or will be once it is loaded. */
   get isFollowed(): boolean {
     return this.phase === 'loading' || this.phase === 'open';
   }
@@ -103,7 +103,7 @@ export class SessionStore {
     this.connection.stop();
   }
 
-  /** Tells of each record that came live, and when everything was fetched anew, until the answer is called. */
+  /** Reports each record received live, and each full reload, until the returned function is called. */
   subscribe(record: Subscriber['record'], reset: Subscriber['reset']): () => void {
     const subscriber = { record, reset };
     this.#subscribers.add(subscriber);
@@ -124,8 +124,8 @@ export class SessionStore {
     const gone = error instanceof ApiError && error.status === 404;
     this.phase = gone ? 'missing' : 'failed';
     this.error = messageOf(error);
-    // A service that is away comes back, and one that lost everything may get the session again: try as long as
-    // somebody looks.
+    // A service that is down comes back, and one that lost its data may get the session again: retry as long
+    // as the session is on screen.
     if (isPassing(error) || (gone && this.gap !== null)) this.#later('load', RESYNC_MS);
   }
 
@@ -156,7 +156,7 @@ export class SessionStore {
     this.#due = { what, timer };
   }
 
-  /** Fetches the documents and lets those events follow that they do not contain yet. */
+  /** Fetches the documents, then applies the events that they do not include yet. */
   async #documents(): Promise<void> {
     const meanwhile: SessionEvent[] = [];
     this.#meanwhile = meanwhile;
@@ -178,7 +178,7 @@ export class SessionStore {
     this.painted.changed();
   }
 
-  /** Numbers and documents were built on what came before: all of it is fetched anew. */
+  /** Counts and documents were derived from earlier events: fetch everything again. */
   #gap(gap: Gap): void {
     this.gap = gap;
     this.connection.stop();

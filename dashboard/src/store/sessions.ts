@@ -1,4 +1,4 @@
-// All sessions as the list shows them: loaded page by page, newest first, and kept up to date by every event.
+// All sessions as the list shows them: loaded page by page, newest first, and kept up to date by events.
 
 import type { Api } from '../api/api';
 import { ApiError, isPassing, messageOf } from '../api/error';
@@ -16,10 +16,12 @@ const AGAIN_MS = 2000;
 
 export class SessionsStore {
   readonly painted = new Painted(() => this.#refresh());
-  /** Changes whenever a session came or went, or another user or tag is there. */
+  /** Replaced on each repaint: when sessions are added or removed, or their metadata changes. */
   rows: Row[] = [];
   loading = true;
-  /** Every session has been listed once: what is not in `rows` is not there. */
+  /**
+   * Whether every session has been listed once: from then on, a session that is not in `rows` does not exist.
+   */
   loaded = false;
   error = '';
   #documents = new Map<string, Fields>();
@@ -27,17 +29,17 @@ export class SessionsStore {
   #dirty = new Set<string>();
   /** Events of sessions that are not known yet. */
   #early = new Map<string, SessionEvent[]>();
-  /** Whose the sessions are that are not listed yet. */
+  /** Users of the sessions that are not listed yet. */
   #users = new Map<string, string>();
   #newcomers: ReturnType<typeof setTimeout> | null = null;
-  /** Sessions whose errors only the service has counted rightly, once they have ended. */
+  /** Ended sessions to fetch again, because only the service has their correct error count. */
   #ended = new Set<string>();
   #again: ReturnType<typeof setTimeout> | null = null;
   #round = 0;
 
   constructor(private readonly api: Api) {}
 
-  /** Loads everything; what is shown meanwhile stays. */
+  /** Loads all sessions; the rows shown meanwhile stay. */
   async load(): Promise<void> {
     const round = ++this.#round;
     if (this.#again) clearTimeout(this.#again);
@@ -65,7 +67,7 @@ export class SessionsStore {
     this.painted.changed();
   }
 
-  /** What is still under way counts no more. */
+  /** Ignores the results of requests still in progress. */
   stop(): void {
     this.#round += 1;
     for (const timer of [this.#newcomers, this.#again]) if (timer) clearTimeout(timer);
@@ -101,7 +103,7 @@ export class SessionsStore {
     this.painted.changed();
   }
 
-  /** A session's metadata as fetched; events that came earlier than it but are newer follow. */
+  /** Stores metadata that was fetched, then applies the events that arrived earlier but are newer than it. */
   #take(metadata: Fields): string {
     const id = text(metadata, 'sessionId');
     this.#documents.set(id, metadata);
@@ -116,7 +118,10 @@ export class SessionsStore {
     else this.#early.set(event.sessionId, [event]);
   }
 
-  /** A session nobody knows yet: while the list loads it may still come, afterwards it is asked for. */
+  /**
+   * Handles an event of an unknown session: while the list loads, the session may still be listed; afterwards
+   * it is fetched.
+   */
   #unknown(event: SessionEvent): void {
     this.#remember(event);
     if (event.type === 'session_created') this.#users.set(event.sessionId, text(event.data, 'userId'));
@@ -132,7 +137,8 @@ export class SessionsStore {
     const ended = [...this.#ended];
     this.#ended.clear();
     try {
-      // Newcomers are the newest, or were long away: those that a page of the newest does not hold come one by one.
+      // Unknown sessions are the newest ones, or were inactive for long: those not on a page of the newest
+      // are fetched one by one.
       const page = await this.api.sessions(Math.min(PAGE, unknown.length + 5), null);
       for (const metadata of page.sessions) if (unknown.includes(text(metadata, 'sessionId'))) this.#take(metadata);
       const missing = unknown.filter((id) => !this.#documents.has(id)).slice(0, 20);
@@ -148,13 +154,13 @@ export class SessionsStore {
     this.#newcomers = null;
     if (!this.loading) for (const id of unknown) this.#early.delete(id);
     for (const id of unknown) this.#users.delete(id);
-    // Others may have come while these were asked for.
+    // More unknown sessions may have appeared during these requests.
     const isMore = [...this.#early.keys()].some((id) => !this.#documents.has(id));
     if (this.#ended.size > 0 || (isMore && !this.loading)) this.#askForNewcomers();
     this.painted.changed();
   }
 
-  /** A session that is gone again by now is none to list. */
+  /** Fetches one session; a session that has been deleted meanwhile is not listed. */
   async #fetchOne(id: string): Promise<void> {
     try {
       const { metadata } = await this.api.session(id);

@@ -1,4 +1,4 @@
-// A short scripted run through the public API, so that somebody who is new here sees everything move.
+// A short scripted run through the public API, so that a new user sees the dashboard update.
 
 import type { Api } from '../api/api';
 import type { Fields } from '../wire/json';
@@ -40,7 +40,7 @@ const inChild =
 
 const PLAN = ['Read the failing test', 'Find where the time zone is lost', 'Fix the parser', 'All tests pass'];
 
-/** What an agent does that repairs a bug with the help of two others. */
+/** Steps of an agent that fixes a bug with the help of two subagents. */
 const STEPS: Step[] = [
   state({ phase: 'planning', currentStep: 'reading the task', expectedOutcome: 'the suite is green again' }),
   say({
@@ -143,7 +143,7 @@ const STEPS: Step[] = [
 
 export const STEP_COUNT = STEPS.length;
 
-/** Makes the session and the child it will have, and answers its id; `play` does the rest. */
+/** Creates the session and its child session and returns their ids; `play` does the rest. */
 export async function beginTestRun(api: Api, name: string): Promise<{ id: string; child: string }> {
   const [id, child] = [`test-${name}`, `test-${name}-explorer`];
   const initial = { source: 'dashboard', input: 'repair the nightly build', config: { model: 'scripted' } };
@@ -153,7 +153,7 @@ export async function beginTestRun(api: Api, name: string): Promise<{ id: string
   return { id, child };
 }
 
-/** Plays the run, a step each `ms`. */
+/** Plays the run, one step every `ms` milliseconds. */
 export async function play(
   api: Api,
   id: string,

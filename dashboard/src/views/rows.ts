@@ -1,7 +1,7 @@
-// Where the rows of a long list stand: all are equally high but for a few that are opened.
+// Positions of the rows of a long list: all have the same height, except a few opened ones.
 
 export class Rows {
-  /** Row number and how much higher it is, ascending. */
+  /** Row numbers and the extra height of each, ascending. */
   #extra: [number, number][] = [];
 
   constructor(
@@ -9,7 +9,7 @@ export class Rows {
     public height: number,
   ) {}
 
-  /** How much higher a row is than the others; 0 takes it back. */
+  /** Sets how much higher a row is than the others; 0 removes it. */
   setExtra(row: number, extra: number): void {
     this.#extra = this.#extra.filter(([other]) => other !== row);
     if (extra > 0) this.#extra = [...this.#extra, [row, extra] as [number, number]].sort((a, b) => a[0] - b[0]);
@@ -23,7 +23,7 @@ export class Rows {
     return this.top(this.count);
   }
 
-  /** Where a row begins. */
+  /** The offset of a row's top edge. */
   top(row: number): number {
     let top = row * this.height;
     for (const [other, extra] of this.#extra) {
@@ -33,7 +33,7 @@ export class Rows {
     return top;
   }
 
-  /** The row at a place, within what there is. */
+  /** The row at an offset, limited to existing rows. */
   at(place: number): number {
     let [low, high] = [0, Math.max(0, this.count - 1)];
     while (low < high) {
@@ -45,10 +45,10 @@ export class Rows {
   }
 }
 
-/** The highest element that browsers can scroll through without error. */
+/** The highest element that browsers can scroll through without errors. */
 export const TALLEST = 8_000_000;
 
-/** How many pixels of the list one pixel of a scroll bar that is too short for it stands for. */
+/** Number of pixels of the list per pixel of the scroll bar, if the list is higher than `TALLEST`. */
 export function scale(total: number, viewport: number): number {
   return total <= TALLEST ? 1 : (total - viewport) / (TALLEST - viewport);
 }

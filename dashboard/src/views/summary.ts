@@ -1,11 +1,11 @@
-// An event in one line.
+// Summarizes an event in one line.
 
 import { duration as inWords } from '../shell/format';
 import type { SessionEvent } from '../wire/event';
 import { asText, isFields, text, type Fields, type Json } from '../wire/json';
 
 const MOST = 300;
-/** What says most about an action or a response, first. */
+/** Fields of an action or response, the most informative ones first. */
 const TELLING = [
   'command',
   'summary',
@@ -27,7 +27,7 @@ const TELLING = [
   'detail',
 ];
 const OWN = new Set(['seq', 'timestamp', '$offset', '$crc', 'type', 'clientSeq']);
-/** What ties a record to others, or repeats it whole; it tells a reader nothing. */
+/** Fields that link a record to others, or repeat it as a whole; they tell the reader nothing. */
 const TIES = ['tool', 'event', 'toolUseId', 'callId', 'promptId', 'agentId', 'run', 'parent', 'payload', 'digest'];
 
 export interface Summary {
@@ -79,7 +79,7 @@ function telling(data: Fields): string {
   return [tool, end || pairs(data, TIES)].filter(Boolean).join('  ');
 }
 
-/** What is given of these fields, in this order. */
+/** The values of these fields, in this order, without missing ones. */
 function dotted(data: Fields, fields: string[]): string {
   return fields
     .map((field) => (data[field] === undefined || data[field] === null ? '' : flat(data[field])))
@@ -87,7 +87,7 @@ function dotted(data: Fields, fields: string[]): string {
     .join(' · ');
 }
 
-/** How a call or a program came out, where a record says that. */
+/** Outcome of a call or a program, if the record contains it. */
 function outcome(data: Fields): string {
   const exit = data['exitCode'];
   const status = text(data, 'status');
@@ -98,7 +98,7 @@ function outcome(data: Fields): string {
   return [typeof exit === 'number' ? `exit ${exit}` : status, took].filter(Boolean).join(' ');
 }
 
-/** A command as a person would type it, be it given as a line or as its words. */
+/** A command as a person would type it, whether it is given as a line or as a list of words. */
 function asCommand(value: Json): string {
   if (!Array.isArray(value)) return flat(value);
   return value
@@ -128,7 +128,7 @@ function pairs(data: Fields, without: string[]): string {
   return shown.join(', ');
 }
 
-/** A value in few characters; what is large is never written out. */
+/** A value in few characters; a large value is never written out. */
 function flat(value: Json): string {
   if (typeof value === 'string') return value.slice(0, MOST);
   if (Array.isArray(value)) return value.length === 0 ? '[]' : `[${value.length}]`;
@@ -140,7 +140,7 @@ function flat(value: Json): string {
   return asText(value) || 'null';
 }
 
-/** One line, without what would change the direction or the line of what stands beside it. */
+/** Limits the text to one line, without characters that would break the line. */
 function clip(line: string): string {
   return line.slice(0, MOST).replace(/[\s\u0000-\u001f\u007f-\u009f\u2028\u2029]+/g, ' ');
 }

@@ -1,8 +1,8 @@
-// JSON whose numbers keep their digits: a number that no double can hold is kept as it was written.
+// JSON parsing that keeps all digits: a number that a double cannot hold is kept as it was written.
 
 import type { Json } from './json';
 
-/** A number that a double would change, as its digits. */
+/** A number that a double would change, stored as its digits. */
 export class Digits {
   constructor(readonly digits: string) {}
 
@@ -10,25 +10,25 @@ export class Digits {
     return this.digits;
   }
 
-  /** About how large it is. */
+  /** Approximate value. */
   valueOf(): number {
     return Number(this.digits);
   }
 
-  /** For texts that are searched; `stringify` writes the number itself. */
+  /** For text that is searched; `stringify` writes the number itself. */
   toJSON(): string {
     return this.digits;
   }
 }
 
-/** What may stand for such a number anywhere in a text; few texts have it, and only these are read twice. */
+/** Matches any text that may contain such a number; few texts match, and only these are parsed twice. */
 const SUSPECT = /\d[\d.]{15}|[\d.][eE][+-]?\d{3}/;
 const STRING_OR_NUMBER = /"(?:[^"\\]|\\.)*"|-?\d[\d.]*(?:[eE][+-]?\d+)?/g;
 
-/** Like `JSON.parse`, but a number that would be changed comes as `Digits`. */
+/** Like `JSON.parse`, but returns a number that a double would change as `Digits`. */
 export function parseJson(source: string): unknown {
   if (!SUSPECT.test(source)) return JSON.parse(source);
-  // Nothing that anybody has stored can begin like a text that is made up here.
+  // The marker is random, so no stored string can start with it.
   const mark = madeUp();
   let isChanged = false;
   const marked = source.replace(STRING_OR_NUMBER, (token) => {
@@ -42,7 +42,7 @@ export function parseJson(source: string): unknown {
   );
 }
 
-/** Like `JSON.stringify`, with every number as it was written. */
+/** Like `JSON.stringify`, but writes each number as it was written originally. */
 export function stringify(value: Json | object, indent = 0): string {
   const mark = madeUp();
   const text = JSON.stringify(
@@ -55,18 +55,18 @@ export function stringify(value: Json | object, indent = 0): string {
   return text.replaceAll(new RegExp(`"${mark}([^"]*)"`, 'g'), '$1');
 }
 
-/** A text that nobody can have foreseen. */
+/** A text that cannot be guessed. */
 function madeUp(): string {
   return `${crypto.getRandomValues(new Uint32Array(4)).join('-')} `;
 }
 
-/** Whether a double says the same as a number that is written so. */
+/** Whether a double represents exactly the number written as `token`. */
 function isExact(token: string): boolean {
   const value = Number(token);
   return Number.isFinite(value) && canonical(String(value)) === canonical(token);
 }
 
-/** The digits that count, and where the point stands: the same for all ways of writing one number. */
+/** Normal form of a number, the same for all ways of writing it: significant digits and exponent. */
 function canonical(token: string): string {
   const [, sign = '', whole = '', part = '', power = '0'] =
     /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(token) ?? [];

@@ -1,4 +1,4 @@
-// What happened, as the service tells it; and what else a socket says.
+// Events as the service sends them, and the other messages of a socket.
 
 import { parseJson } from './digits';
 import { isFields, type Fields } from './json';
@@ -25,11 +25,11 @@ export interface SessionEvent {
   sessionId: string;
   data: Fields;
   timestamp: string;
-  /** How the patch of a `state_updated` is to be read, where it is not the default merge. */
+  /** How to apply the patch of a `state_updated`, if not by the default merge. */
   format?: string;
 }
 
-/** The families in which events are coloured and filtered. */
+/** Groups of event types, used for colours and filters. */
 export const FAMILIES = ['action', 'response', 'state', 'goal', 'agent', 'session'] as const;
 export type Family = (typeof FAMILIES)[number];
 
@@ -52,7 +52,7 @@ export function familyOf(type: string): Family {
   return FAMILY[type as EventType] ?? 'session';
 }
 
-/** Which of a state's versions an event made belongs to: only these make one. */
+/** Whether events of this type create a new version of the state. */
 export function changesState(type: EventType): boolean {
   return type === 'state_updated' || FAMILY[type] === 'goal' || FAMILY[type] === 'agent';
 }
@@ -67,7 +67,7 @@ export type Frame =
   | { kind: 'gap'; gap: Gap }
   | { kind: 'event'; event: SessionEvent };
 
-/** A socket's message; throws if it is none. */
+/** Parses a message of the socket; throws if it is not a known frame. */
 export function parseFrame(message: string): Frame {
   const value = parseJson(message);
   if (!isFields(value)) throw new TypeError('a frame is no object');
@@ -84,7 +84,7 @@ export function parseFrame(message: string): Frame {
   throw new TypeError('a frame is neither an event nor known');
 }
 
-/** The client's time in an event's data; the service's own where there is none, or one later than the event's receipt. */
+/** The client's time in an event's data; the event's timestamp if there is none or it is later than that. */
 export function clientTime(given: unknown, event: SessionEvent): string {
   return typeof given === 'string' && Date.parse(given) <= Date.parse(event.timestamp) ? given : event.timestamp;
 }

@@ -1,4 +1,4 @@
-// JSON as it comes: nothing is known about a value until it was looked at.
+// JSON of unknown structure: functions that check a value's type before they use it.
 
 import { Digits, stringify } from './digits';
 
@@ -21,19 +21,21 @@ export function list(of: Fields | undefined, key: string): Json[] {
   return Array.isArray(value) ? value : [];
 }
 
-/** The number under a key, or nothing; about as large where no double can hold it. */
+/** The number under a key, or undefined; an approximate value if a double cannot hold it. */
 export function number(of: Fields | undefined, key: string): number | undefined {
   const value = quantity(of, key);
   return value instanceof Digits ? value.valueOf() : value;
 }
 
-/** The number under a key as it was written, or nothing. */
+/** The number under a key as it was written, or undefined. */
 export function quantity(of: Fields | undefined, key: string): number | Digits | undefined {
   const value = of?.[key];
   return typeof value === 'number' || value instanceof Digits ? value : undefined;
 }
 
-/** What stands under a key as text; '' for nothing. Other things than text are shown as their JSON. */
+/**
+ * The value under a key as text; '' if there is none. A value that is not a string is returned as its JSON.
+ */
 export function text(of: Fields | undefined, key: string): string {
   return asText(of?.[key]);
 }
@@ -43,12 +45,12 @@ export function asText(value: Json | undefined): string {
   return typeof value === 'string' ? value : stringify(value);
 }
 
-/** The strings of an array under a key. */
+/** The strings in the array under a key. */
 export function texts(of: Fields | undefined, key: string): string[] {
   return list(of, key).filter((item) => typeof item === 'string');
 }
 
-/** The objects of an array under a key. */
+/** The objects in the array under a key. */
 export function objects(of: Fields | undefined, key: string): Fields[] {
   return list(of, key).filter(isFields);
 }

@@ -1,4 +1,4 @@
-// What the service answers, as far as the dashboard relies on it.
+// Response types of the service, limited to the fields that the dashboard uses.
 
 import type { Gap, SessionEvent } from './event';
 import type { Fields } from './json';
@@ -29,7 +29,7 @@ export interface EventPage extends FeedPage {
 export interface Health {
   status: string;
   uptime: number;
-  /** Told to those alone who may read everything. */
+  /** Sent only to clients that may read everything. */
   websocket?: { totalConnections: number; users: number; sessions: number };
   storage?: {
     status: string;

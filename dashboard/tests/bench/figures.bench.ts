@@ -1,4 +1,4 @@
-// The figures the dashboard has to reach, measured in the Chromium that the tests use, against the real service.
+// Measures the dashboard against its performance targets, in the tests' Chromium and with the real service.
 
 import { gzipSync } from 'node:zlib';
 import { readdirSync, readFileSync } from 'node:fs';
@@ -59,14 +59,16 @@ const median = (values: number[]): number => [...values].sort((a, b) => a - b)[M
 const quantile = (values: number[], q: number): number =>
   [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(values.length * q))] ?? 0;
 
-/** The heap after a collection, in MB. */
+/** The heap size after a garbage collection, in MB. */
 async function heap(cdp: CDPSession): Promise<number> {
   await cdp.send('HeapProfiler.collectGarbage');
   const { usedSize } = (await cdp.send('Runtime.getHeapUsage')) as { usedSize: number };
   return usedSize / 1e6;
 }
 
-/** How long it takes, from navigation on, until this is to be seen; measured in the page, by its own frames. */
+/**
+ * Time from navigation until the text is visible, in milliseconds; measured in the page by its own frames.
+ */
 async function until(page: Page, url: string, selector: string, text: string): Promise<number> {
   await page.goto('about:blank');
   await page.goto(url, { waitUntil: 'commit' });
@@ -254,7 +256,7 @@ describe('figures', () => {
   });
 });
 
-/** The durations of the page's main-thread tasks while something is done, in milliseconds. */
+/** The durations of the page's main-thread tasks during `work`, in milliseconds. */
 async function traced(page: Page, work: () => Promise<void>): Promise<number[]> {
   const session = await page.context().browser()?.newBrowserCDPSession();
   if (!session) throw new Error('the browser has no debugger');

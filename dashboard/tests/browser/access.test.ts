@@ -1,4 +1,5 @@
-// Axe finds nothing in any view, in both themes, at three widths; with PICTURES, a folder, they are kept there.
+// Axe finds no fault in any view, in both themes, at three widths. If PICTURES names a folder, screenshots
+// are saved there.
 
 import { mkdirSync } from 'node:fs';
 import type { Browser, Page } from 'playwright-core';
@@ -74,7 +75,7 @@ async function show(tab: Tab, view: string): Promise<void> {
   }
   if (view === 'live') await fleetMoves(page);
   await page.waitForTimeout(250);
-  // On a busy machine what fades in may take longer.
+  // On a busy machine, fade-in animations may take longer.
   await page.evaluate(async () => {
     const ending = document.getAnimations().filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity);
     await Promise.allSettled(ending.map(({ finished }) => finished));

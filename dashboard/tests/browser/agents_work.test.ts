@@ -1,4 +1,4 @@
-// A session as Claude Code's hooks record it, and programs and numbers as others do: what a reader is shown of them.
+// How the dashboard shows a session recorded by Claude Code's hooks, recorded programs, and large numbers.
 
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -21,7 +21,7 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** How many lines a session has in its three logs. */
+/** Number of lines in the three logs of a session. */
 function lines(session: string): number {
   const log = (name: string): number => {
     try {
@@ -49,7 +49,7 @@ const post = (id: string, more: Fields): Fields =>
   act({ type: 'tool_result', event: 'PostToolUse', toolUseId: id, success: true, status: 'ok', ...more });
 const batch = act({ type: 'post_tool_batch', event: 'PostToolBatch' });
 
-/** What the hooks make of a short run: two calls side by side, a denied one, one that fails, one that goes on. */
+/** Hook records of a short run: two parallel calls, one denied, one failed, and one still running. */
 const RUN: Fields[] = [
   { type: 'state_update', data: { workspace: { cwd: '/home/ada/proj' }, claudeCode: { sessionId: 'c6f9' } } },
   act({ type: 'session_start', event: 'SessionStart', source: 'startup' }),
@@ -115,7 +115,7 @@ describe("Claude Code's session", () => {
     expect(await row(tab, 'cat nowhere').getAttribute('class')).toContain('error');
     expect(await row(tab, 'sleep 100').locator('.end').innerText()).toBe('no result yet');
     expect(await faults(page)).toEqual([]);
-    // The result comes, and stands with its call.
+    // The result arrives and is shown with its call.
     await service.batch('claude', [post('t5', { tool: 'Bash', durationMs: 100_000 })]);
     await eventually(
       () => row(tab, 'sleep 100').locator('.end').innerText(),
@@ -123,7 +123,7 @@ describe("Claude Code's session", () => {
     );
     await tab.says(`${lines('claude')} records`);
     expect((await tab.records()).length).toBe(8);
-    // Opened, a row has the call and the result; what is only in the result is found there.
+    // An opened row shows the call and the result; a search also finds text that is only in the result.
     await row(tab, 'cat nowhere').locator('.head').click();
     await row(tab, 'cat nowhere').getByRole('heading', { name: 'Result #15' }).waitFor();
     await row(tab, 'cat nowhere').getByText('Exit code 1: no such file').waitFor();
@@ -194,7 +194,7 @@ describe("Claude Code's session", () => {
     await list.page.getByRole('link', { name: 'error 1' }).waitFor();
     await list.page.getByRole('link', { name: 'interrupted 1' }).waitFor();
     await list.close();
-    // The header is fetched anew, and says it also where the service's rows do not.
+    // The header is fetched again, and shows the outcome even where the service's rows do not contain it.
     await tab.page.reload();
     const header = tab.page.locator('main header').first();
     await header.getByText('exit 3').waitFor();

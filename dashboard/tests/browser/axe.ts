@@ -1,4 +1,4 @@
-// What axe finds in a page.
+// Runs axe in a page and returns the faults that it finds.
 
 import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -7,7 +7,7 @@ import type { Page } from 'playwright-core';
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 export async function faults(page: Page): Promise<string[]> {
-  // Evaluated by the debugger, which the page's policy does not bind.
+  // Evaluated by the debugger, which is not subject to the page's Content-Security-Policy.
   await page.evaluate(axe);
   return page.evaluate(async () => {
     const { axe } = window as unknown as {

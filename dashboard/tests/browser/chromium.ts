@@ -1,4 +1,4 @@
-// A real Chromium, and pages that report what goes wrong in them.
+// A real Chromium, and pages that collect their errors.
 
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { expect } from 'vitest';
@@ -20,7 +20,7 @@ export function launch(): Promise<Browser> {
   return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ARGS });
 }
 
-/** What a browser says by itself when the service is away, or refuses. */
+/** Messages that the browser itself logs when the service is down or refuses a request. */
 const AWAY =
   /ERR_(CONNECTION|EMPTY_RESPONSE|SOCKET)|WebSocket connection to .* failed|Failed to load resource: (net::|the server responded with a status of (40[0134]|429))/;
 
@@ -53,18 +53,18 @@ export class Tab {
     return tab;
   }
 
-  /** Nothing went wrong in this page, and it is closed. */
+  /** Closes the page and checks that no errors occurred in it. */
   async close(): Promise<void> {
     await this.page.context().close();
     expect(this.problems).toEqual([]);
   }
 
-  /** The texts of the records in sight, top to bottom. */
+  /** The texts of the records on screen, top to bottom. */
   records(): Promise<string[]> {
     return this.page.locator('.record .text').allInnerTexts();
   }
 
-  /** The same, once scrolling has come to its end. */
+  /** Returns the texts of the records on screen once scrolling has ended. */
   async stillRecords(): Promise<string[]> {
     let still: string[] = [];
     const look = async (): Promise<[string[], string[]]> => {
@@ -84,7 +84,7 @@ export class Tab {
   }
 }
 
-/** Waits until it holds, and says what it was if it never does. */
+/** Waits until `holds` passes; after the deadline it throws the last failure. */
 export async function eventually<T>(look: () => Promise<T>, holds: (seen: T) => void, ms = 45_000): Promise<void> {
   const end = Date.now() + ms;
   for (;;) {

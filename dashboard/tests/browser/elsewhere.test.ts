@@ -1,4 +1,4 @@
-// Served by another server; and what an older service has left behind.
+// The dashboard served by another server, and sessions written by an older service.
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -82,7 +82,7 @@ describe('a session of the older service', () => {
       workspace: { cwd: '/workspace', filesCreated: [], filesModified: [], gitStatus: null },
       errors: [],
     });
-    // Numbers with gaps and doubles, as that one gave them.
+    // Numbers with gaps and duplicates, as the older service assigned them.
     writeFileSync(
       join(home, 'actions.jsonl'),
       [1, 2, 2, 7]

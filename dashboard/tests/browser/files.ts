@@ -1,4 +1,4 @@
-// The dashboard's files on a server of their own.
+// Serves the dashboard's files from a separate server.
 
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';

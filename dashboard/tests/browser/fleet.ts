@@ -1,4 +1,4 @@
-// Some sessions as a team would have them, for lists and pictures.
+// Sample sessions like those of a team, for lists and screenshots.
 
 import type { Fields } from '../../src/wire/json';
 import type { Service } from './service';
@@ -50,7 +50,7 @@ export async function fleet(service: Service, count = 60): Promise<void> {
   }
 }
 
-/** So many changes, one after the other, now of this session and now of that. */
+/** Makes `count` changes, one after the other, spread over the sessions. */
 export async function scatter(service: Service, count: number): Promise<void> {
   const { sessions } = await service.ask('GET', '/api/sessions?limit=30');
   const names = (sessions as Fields[]).map((session) => String(session['sessionId']));

@@ -50,7 +50,10 @@ afterAll(async () => {
   await service.stop();
 });
 
-/** How long the page takes to do nothing: what a person would feel. On a busy machine it takes long, but not each time. */
+/**
+ * Worst delay of a short timer in the page, as a user would feel it. A busy machine has long delays, but not
+ * in every measurement.
+ */
 async function lag(tab: Tab): Promise<number> {
   return tab.page.evaluate(async () => {
     let worst = 0;
@@ -126,7 +129,7 @@ describe('a hostile session', () => {
 
   it('is text live, too', async () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/live`);
-    // What was before is text as well.
+    // Events from before the page was opened are shown as text as well.
     await eventually(
       () => tab.records(),
       (seen) => expect(seen.length).toBeGreaterThan(10),

@@ -1,4 +1,5 @@
-// Against a service that demands keys: it is asked for, shown in headers alone, told why it is refused, and forgotten.
+// The dashboard with a service that requires keys: it asks for a key, sends it only in headers, shows why it
+// was refused, and can forget it.
 
 import { mkdirSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -23,7 +24,7 @@ beforeEach(async () => {
 });
 afterEach(() => service.stop());
 
-/** The tab, and every address that it asked for or connected to. */
+/** Opens a tab and collects every URL that it requested or connected to. */
 async function open(url = `${service.url}/dashboard/`): Promise<{ tab: Tab; page: Page; addresses: string[] }> {
   const tab = await Tab.open(browser, 'about:blank');
   const addresses: string[] = [];
@@ -35,7 +36,7 @@ async function open(url = `${service.url}/dashboard/`): Promise<{ tab: Tab; page
 
 const field = (page: Page) => page.getByLabel('API key or session token');
 
-/** Types it and sends it with the keyboard alone. */
+/** Types the key and submits it, using only the keyboard. */
 async function give(page: Page, key: string): Promise<void> {
   await eventually(
     () => page.evaluate(() => document.activeElement?.id),
@@ -98,7 +99,7 @@ describe('a service that demands keys', () => {
     await page.getByRole('link', { name: 'Overview' }).click();
     const asked = addresses.length;
     const since = (): string[] => addresses.slice(asked);
-    // The question how the service is, every few seconds, is the clock: whoever looped would be seen beside it.
+    // The health request every few seconds serves as the clock: a request loop would show up beside it.
     await eventually(
       async () => since().filter((address) => address.endsWith('/health')).length,
       (seen) => expect(seen).toBeGreaterThan(1),

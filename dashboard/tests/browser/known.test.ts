@@ -1,4 +1,4 @@
-// What is known is shown at once, what is not known is shown as that, and what is over goes.
+// Known values are shown at once, unknown ones are shown as unknown, and errors disappear when they are over.
 
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -144,7 +144,7 @@ describe('what is wrong', () => {
       () => pill(tab).innerText(),
       (seen) => expect(seen).toBe('connected'),
     );
-    // Nor is anything said of a session that nobody knows.
+    // No details are shown for an unknown session either.
     expect(await tab.page.locator('main header dl').count()).toBe(0);
     await tab.close();
   });
@@ -179,7 +179,7 @@ describe('what is wrong', () => {
     await tab.page.getByRole('link', { name: 'Live', exact: true }).click();
     await tab.says('line 29');
     expect(await tab.page.getByText('the disk is asleep').count()).toBe(0);
-    // The browser itself tells of each 503.
+    // The browser itself logs an error for each 503.
     tab.problems.splice(0, Infinity, ...tab.problems.filter((problem) => !problem.includes('status of 503')));
     await tab.close();
   });

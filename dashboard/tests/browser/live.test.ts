@@ -230,13 +230,13 @@ describe('the overview', () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/overview`);
     await tab.says('Events stored');
     await tab.says('connected');
-    // Whose the events are is known once the sessions are.
+    // The users of the events are known once the sessions are loaded.
     await tab.page.locator('a[href="#/sessions?status=active"]').filter({ hasText: '1' }).first().waitFor();
     await lines('s', 0, 9);
     await service.action('s', { type: 'tool_error', error: 'x' });
     await tab.page.getByRole('link', { name: 'action 10' }).waitFor();
     await tab.page.getByRole('link', { name: 'ann 11' }).waitFor();
-    // Ten seconds after a session's last event it is no longer live, and on a busy machine they may be over.
+    // A session is no longer live ten seconds after its last event, and on a busy machine they may be over.
     await eventually(
       async () => {
         await service.action('s', { type: 'tool_call' });
@@ -244,7 +244,7 @@ describe('the overview', () => {
       },
       (seen) => expect(seen).toBe(1),
     );
-    // Of the events that the page has, and of the sessions, which the service counts.
+    // The first is counted from the page's events, the second from the sessions' own error counts.
     for (const figure of ['Errors, last', 'Errors, all sessions']) {
       await eventually(
         () => tab.page.locator('dl div', { hasText: figure }).innerText(),

@@ -1,4 +1,4 @@
-// Between browser and service, so that a test can cut the line.
+// A proxy between browser and service, so that a test can break the connection.
 
 import { connect, createServer, type Server, type Socket } from 'node:net';
 
@@ -33,7 +33,7 @@ export class Proxy {
     return this;
   }
 
-  /** Cuts every line and lets none through until `mend`. */
+  /** Closes every connection and accepts none until `mend` is called. */
   cut(): void {
     this.#closed = true;
     for (const socket of this.#sockets) socket.destroy();

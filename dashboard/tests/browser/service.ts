@@ -1,4 +1,4 @@
-// The real service on a free port and a directory of its own.
+// Runs the real service on a free port with its own directory.
 
 import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
@@ -21,14 +21,14 @@ function binary(): string {
 export class Service {
   readonly directory = mkdtempSync(join(tmpdir(), 'dashboard-'));
   port = 0;
-  /** What the test itself shows, once keys are asked for. */
+  /** The key that the test itself sends, once the service requires keys. */
   key = '';
   #process: ChildProcess | null = null;
   #log = '';
 
   constructor(private readonly env: Record<string, string> = {}) {}
 
-  /** Starts, the second time on the port of the first. */
+  /** Starts the service; a restart uses the port of the first start. */
   async start(): Promise<this> {
     const env = {
       ...process.env,
@@ -66,13 +66,13 @@ export class Service {
     rmSync(this.directory, { recursive: true, force: true });
   }
 
-  /** Runs one of the service's commands on its directory, while it runs or not; answers what it prints. */
+  /** Runs a command of the service on its directory, running or not; returns the output. */
   command(...words: string[]): string {
     const env = { ...process.env, STORAGE_PATH: join(this.directory, 'data'), PORT: '0' };
     return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   }
 
-  /** A new key, once the service knows it. */
+  /** Creates a key and waits until the service accepts it. */
   async makeKey(...rights: string[]): Promise<string> {
     const key = this.command('key', 'create', '--name', 'test', ...rights);
     await this.#until(async () => {
@@ -82,7 +82,7 @@ export class Service {
     return key;
   }
 
-  /** The first key, which is everything's: from now on nobody is let in without one. */
+  /** Creates the first key, which may do everything: from now on the service requires a key. */
   async lock(): Promise<this> {
     this.key = this.command('key', 'create', '--name', 'operator', '--role', 'admin');
     await this.#until(async () => (await fetch(`${this.url}/api/sessions`)).status === 401);
@@ -105,7 +105,7 @@ export class Service {
     return this.key === '' ? {} : bearer(this.key);
   }
 
-  /** Everything that was stored is gone. */
+  /** Deletes all stored data. */
   forget(): void {
     rmSync(join(this.directory, 'data'), { recursive: true, force: true });
   }
@@ -131,7 +131,7 @@ export class Service {
     return this.ask('POST', `/api/actions/${session}`, body);
   }
 
-  /** Many changes of one session in one request. */
+  /** Sends many changes of one session in one request. */
   async batch(session: string, lines: Fields[]): Promise<void> {
     const response = await fetch(`${this.url}/api/sessions/${session}/events`, {
       method: 'POST',

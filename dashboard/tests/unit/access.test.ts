@@ -15,7 +15,7 @@ class Tab implements Keeping {
   removeItem = (name: string): void => void this.kept.delete(name);
 }
 
-/** What the service answers, one after the other, and what it was asked. */
+/** Stubs `fetch` with these responses, in order, and records the requests. */
 function answers(...all: { status: number; body?: unknown; headers?: Record<string, string> }[]) {
   const asked: { url: string; key: string | null; at: number }[] = [];
   vi.stubGlobal('fetch', (url: URL, init: RequestInit) => {

@@ -1,4 +1,4 @@
-// A socket and a clock that do what a test says.
+// A fake socket and clock that a test controls.
 
 import type { Listener, Surroundings } from '../../src/connection/connection';
 import type { SocketHandlers } from '../../src/socket/socket';
@@ -26,13 +26,13 @@ export class FakeSocket {
   }
 }
 
-/** Everything around a connection, under a test's hand. */
+/** The surroundings of a connection, controlled by the test. */
 export class World implements Surroundings {
   sockets: FakeSocket[] = [];
   time = 1_000_000;
   well = true;
   probes = 0;
-  /** What opening a socket fails with. */
+  /** The error that opening a socket fails with. */
   refusal: Error | null = null;
   asked = 0;
   #timers: { at: number; call: () => void }[] = [];
@@ -67,7 +67,7 @@ export class World implements Surroundings {
     return last;
   }
 
-  /** Lets time pass, and what waited for it happen, in order. */
+  /** Advances the time and runs the timers that are due, in order. */
   async pass(ms: number): Promise<void> {
     const end = this.time + ms;
     for (;;) {
@@ -82,12 +82,12 @@ export class World implements Surroundings {
   }
 }
 
-/** What was promised has come. */
+/** Waits until pending promises have settled. */
 export async function settled(): Promise<void> {
   for (let turn = 0; turn < 4; turn += 1) await Promise.resolve();
 }
 
-/** What a connection has told. */
+/** Records everything that a connection reports. */
 export class Heard implements Listener {
   offsets: number[] = [];
   gaps: Gap[] = [];

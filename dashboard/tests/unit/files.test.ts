@@ -5,7 +5,7 @@ import type { Fields } from '../../src/wire/json';
 import type { EventPage } from '../../src/wire/session';
 import { event } from './fake_socket';
 
-/** The files of a session with these actions, read as the service would page them. */
+/** The files of a session with these actions, read in pages as the service returns them. */
 async function history(actions: Fields[]): Promise<FileHistory> {
   const events = actions.map((data, n) => event(n + 1, data));
   const fetch = async (at: number, limit: number): Promise<EventPage> => {

@@ -1,4 +1,4 @@
-// The wire as the service's own tests have it: one set of fixtures for all languages.
+// The wire fixtures of the service's own tests: one set for all languages.
 
 import { readFileSync } from 'node:fs';
 import type { SessionEvent } from '../../src/wire/event';
@@ -13,15 +13,15 @@ interface Wire {
 const file = new URL('../../../session-model/tests/fixtures/wire.json', import.meta.url);
 export const wire = JSON.parse(readFileSync(file, 'utf8')) as Wire;
 
-/** Which counter each type of action moves. */
+/** The counter that each type of action increments. */
 export const counters = JSON.parse(readFileSync(new URL('metrics.json', file), 'utf8')) as Record<
   string,
   string | null
 >;
 
-/** Records, and whether each tells of an error. */
+/** Records, and whether each counts as an error. */
 export const errors = JSON.parse(readFileSync(new URL('errors.json', file), 'utf8')) as [Fields, boolean][];
 
-/** The frames a socket would bring, byte for byte. */
+/** The frames that a socket would deliver, byte for byte. */
 export const frames: string[] = wire.steps.flatMap((step) => (step.event === undefined ? [] : [step.event]));
 export const events: SessionEvent[] = frames.map((frame) => JSON.parse(frame) as SessionEvent);

@@ -22,7 +22,7 @@ async function until(holds: () => boolean): Promise<void> {
   expect(holds()).toBe(true);
 }
 
-/** A finder over these records, folded, with at most so many records in a page. */
+/** A folded finder over these records, with at most `most` records per page. */
 async function folded(records: SessionEvent[], most = 1000, families: string[] = []) {
   const all = [...records];
   const fetch = async (at: number, limit: number): Promise<EventPage> => {
@@ -101,7 +101,7 @@ describe('folded records', () => {
     expect([finder.withCalls, finder.bookkeeping, finder.length]).toEqual([2, 1, 4]);
     expect(finder.length + finder.withCalls + finder.bookkeeping).toBe(timeline.total);
     expect(finder.resultsOf(0)?.map(({ index }) => index)).toEqual([4]);
-    // Of this call nobody has told yet how it came out.
+    // The result of this call has not been reported yet.
     expect(finder.resultsOf(6)).toEqual([]);
     expect([finder.rowOf(4), finder.rowOf(5)]).toEqual([0, 2]);
   });
@@ -150,7 +150,7 @@ describe('folded records', () => {
     timeline.open(await fetch(-60, 60));
     const finder = new Finder(timeline, fetch);
     finder.show([], true);
-    // The page was cut for its size: the feed goes on where it ended.
+    // The page was cut short by its size limit: the feed continues where it ended.
     for (const each of records.slice(10)) {
       const index = timeline.append(each);
       if (index !== null) finder.add(index, each);

@@ -4,7 +4,7 @@ import type { Health } from '../../src/wire/session';
 
 const AT = { epoch: 'e', offset: 7 };
 
-/** A service that says how far it is, or to a limited key only whether there is more. */
+/** A service that reports its position, or, for a limited key, only whether there are more events. */
 function service(storage: { epoch: string; offset: number } | null, more: boolean | Error) {
   const health = { status: 'healthy', uptime: 1, ...(storage && { storage }) } as unknown as Health;
   return {

@@ -4,7 +4,9 @@ import type { SessionEvent } from '../../src/wire/event';
 import type { FeedPage } from '../../src/wire/session';
 import { event } from './fake_socket';
 
-/** A journal of events with these offsets, paged as the service does it, from the offset `kept` on. */
+/**
+ * A journal of events with these offsets, paged like the service's, which retains them after offset `kept`.
+ */
 function journal(offsets: number[], most = 1000, kept = 0) {
   const asked: string[] = [];
   const events = offsets.map((offset) => event(offset));
@@ -39,7 +41,7 @@ describe('what was before', () => {
   });
 
   it('is read back as far as the minutes of the chart', async () => {
-    // One event a second: the last 300 of them are wanted, and 200 come first.
+    // One event per second: the last 300 are wanted, and the first chunk has 200.
     const pieces = await read(journal(range(1, 10_001)).api, 10_000, at(10_000));
     expect(pieces.map(({ start }) => start)).toEqual([9800, 9400, 8600]);
     expect(pieces.map(({ knownFrom }) => knownFrom)).toEqual([at(9801), at(9401), at(9700)]);

@@ -20,7 +20,7 @@ const metadata = (sessionId: string, $offset: number, toolCalls = 0): Fields => 
   metrics: { toolCalls },
 });
 
-/** The list as the service would answer it, page by page, when the test says so. */
+/** The list of sessions as the service returns it; each page is returned when the test calls `answer`. */
 function service(pages: SessionPage[]) {
   const asked: (string | null)[] = [];
   const open: (() => void)[] = [];
@@ -48,7 +48,7 @@ describe('the list of sessions', () => {
     ]);
     const store = new SessionsStore(api);
     void store.load();
-    // 11 and 12 come before their pages; the page of `b` holds 12 already, and not 13.
+    // 11 and 12 arrive before their pages; the page of `b` already includes 12, but not 13.
     store.apply(event(11, { type: 'tool_call' }, 'action', 'a'));
     store.apply(event(12, { type: 'tool_call' }, 'action', 'b'));
     store.apply(event(13, { type: 'tool_call' }, 'action', 'b'));
@@ -132,7 +132,7 @@ describe('the list of sessions', () => {
     await vi.advanceTimersByTimeAsync(2100);
     expect(store.error).toBe('');
     expect(store.rows.map((row) => row.id)).toEqual(['a']);
-    // The same for a newcomer; one that is gone by the time it is asked for is no error.
+    // The same for a new session; if it has been deleted before it is fetched, that is not an error.
     isAway = true;
     store.apply(event(5, { sessionId: 'n' }, 'session_created', 'n'));
     await vi.advanceTimersByTimeAsync(400);

@@ -5,7 +5,7 @@ import { Timeline } from '../../src/store/timeline/timeline';
 import type { EventPage } from '../../src/wire/session';
 import { event } from './fake_socket';
 
-/** A session of so many records, paged as the service does it, at most `most` at once. */
+/** A session with `total` records, paged like the service's, at most `most` per page. */
 function service(total: number, most = 1000) {
   const asked: [number, number][] = [];
   const fetch = async (at: number, limit: number): Promise<EventPage> => {
@@ -56,7 +56,7 @@ describe('a timeline', () => {
   it('counts no record twice where the page that it opened with was cut for its size', async () => {
     const { timeline } = await opened(250, 30);
     expect([timeline.total, timeline.position?.offset]).toEqual([250, 180]);
-    // The feed goes on where the page ended: with what is counted already, and then with what is new.
+    // The feed continues where the page ended: first with records already counted, then with new ones.
     for (let offset = 181; offset <= 252; offset += 1) expect(timeline.append(event(offset))).toBe(offset - 1);
     expect([timeline.total, timeline.get(179)?.offset, timeline.get(251)?.offset]).toEqual([252, 180, 252]);
   });

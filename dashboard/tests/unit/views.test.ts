@@ -95,7 +95,7 @@ describe('rates', () => {
     rate.lost(1_003_500);
     expect(rate.series(1_005_000, 3)[1]).toEqual([0, null, null]);
     expect(rate.mean(1_005_000, 2)).toBeNull();
-    // What was missed comes with its own times.
+    // Missed events arrive with their own times.
     rate.resumed();
     rate.add(1_004_200);
     expect(rate.series(1_005_000, 3)[1]).toEqual([0, 0, 1]);
@@ -325,7 +325,7 @@ describe('how a session came out', () => {
     const rows = [
       { ...row, status: 'active', updated: 95_000 },
       { ...row, status: 'active', updated: 1000 },
-      // A clock that is an hour ahead makes nobody live.
+      // A clock that is an hour ahead makes no session live.
       { ...row, status: 'active', updated: 3_700_000 },
       { ...row, outcome: 'success' },
       { ...row, outcome: 'error' },
@@ -343,7 +343,7 @@ describe('how a session came out', () => {
       ['odd', 1],
       ['completed', 1],
     ]);
-    // An older service tells no outcome: there is none to count.
+    // An older service reports no outcomes: there are none to count.
     expect(standings([row, row], 0).map(({ name }) => name)).toEqual(['live', 'open, quiet', 'completed']);
     expect([sum([null, 2, 3]), sum([null]), sum([])]).toEqual([5, null, null]);
   });

@@ -1,5 +1,5 @@
 'use strict';
-// A primary that calls, and two workers who call as well and then leave.
+// A primary that makes calls, and two workers that make calls as well and then disconnect.
 
 const cluster = require('node:cluster');
 const { HookAgent } = require('hook-agent');

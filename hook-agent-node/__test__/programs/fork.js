@@ -1,5 +1,5 @@
 'use strict';
-// Calls, and forks two who call as well.
+// Makes calls, and forks two processes that make calls as well.
 
 const { fork } = require('node:child_process');
 const { HookAgent } = require('hook-agent');

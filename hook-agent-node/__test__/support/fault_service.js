@@ -1,10 +1,10 @@
 'use strict';
-// A service that stores in memory, keeps the producer protocol, and fails on demand.
+// A service that stores in memory, implements the producer protocol, and fails on demand.
 
 const { once } = require('node:events');
 const http = require('node:http');
 
-/** What happens to a request instead of a plain answer; all but `close` and `answer` store it first. */
+/** Faults that replace the normal answer; all except `close` and `answer` store the request first. */
 const FAULTS = {
   hang: () => {},
   close: (req) => req.socket.destroy(),
@@ -27,10 +27,10 @@ const NOT_STORED = new Set(['close', 'answer']);
 class FaultService {
   sessions = new Map();
   requests = [];
-  /** One a request, in order; then `always`, if set. */
+  /** One fault per request, in order; then `always`, if set. */
   faults = [];
   always;
-  /** Exact answers, before anything else. */
+  /** Exact answers, used before anything else. */
   scripted = [];
   #server;
   #port = 0;
@@ -54,7 +54,7 @@ class FaultService {
     this.#port = this.#server.address().port;
   }
 
-  /** Refuses connections and cuts those there are; what was stored stays. */
+  /** Refuses new connections and closes existing ones; stored records stay. */
   async down() {
     if (!this.#server.listening) return;
     const closed = once(this.#server, 'close');
@@ -63,7 +63,7 @@ class FaultService {
     await closed;
   }
 
-  /** The `n` of a session's lines. */
+  /** The `n` of each line of a session. */
   numbers(session) {
     const data = (this.sessions.get(session)?.lines ?? []).map((line) => line.data);
     return data.filter(({ type }) => type !== 'gap').map(({ n }) => n);
@@ -74,7 +74,7 @@ class FaultService {
     try {
       for await (const chunk of req.setEncoding('utf8')) body += chunk;
     } catch {
-      return; // the client went away in the middle of its request
+      return; // the client disconnected in the middle of its request
     }
     this.requests.push({ method: req.method, path: req.url, headers: req.headers, body });
     const fault = this.faults.shift() ?? this.always;

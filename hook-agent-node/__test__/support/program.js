@@ -1,5 +1,5 @@
 'use strict';
-// Small programs that use the package, each in a process of its own.
+// Small programs that use the package, each in a separate process.
 
 const { spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -8,7 +8,7 @@ const { DEADLINE_MS, SESSION } = require('./setup.js');
 
 const root = path.join(__dirname, '../..');
 
-/** Starts `source`, which finds the package as `hook-agent`; or a file of `programs/`. */
+/** Starts `source`, which can load the package as `hook-agent`, or a file of `programs/`. */
 function start(source, { url, spool, module = false, env = {} }) {
   const file = path.join(__dirname, '../programs', source);
   const evaluated = [module ? '--input-type=module' : '--input-type=commonjs', '--eval', source];
@@ -21,7 +21,7 @@ function start(source, { url, spool, module = false, env = {} }) {
   });
 }
 
-/** Runs it to its end: what it printed, its exit code or signal, and how long it took. */
+/** Runs a program to its end; returns its output, its exit code or signal, and its duration. */
 async function run(source, options) {
   return ended(start(source, options));
 }

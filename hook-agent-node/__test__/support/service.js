@@ -1,5 +1,5 @@
 'use strict';
-// The service itself, from `SESSION_STORAGE_BIN` or what the workspace has built.
+// The real service, from `SESSION_STORAGE_BIN` or from the workspace's build.
 
 const { execFileSync, spawn } = require('node:child_process');
 const { once } = require('node:events');
@@ -20,10 +20,10 @@ function binary() {
 class Service {
   #child;
   #storage;
-  /** What the test itself shows, once keys are asked for. */
+  /** The key that the test itself sends, once the service requires keys. */
   #key = '';
   url;
-  /** What it warned of. */
+  /** Warnings that the service has logged. */
   log = '';
 
   static async start(t) {
@@ -34,7 +34,7 @@ class Service {
     return service;
   }
 
-  /** Starts it, again at the same address if it ran before. */
+  /** Starts the service; a restart uses the same URL. */
   async up() {
     const port = this.url === undefined ? '0' : new URL(this.url).port;
     const env = { ...process.env, PORT: port, HOST: '127.0.0.1', STORAGE_PATH: this.#storage, RUST_LOG: 'warn' };
@@ -48,7 +48,7 @@ class Service {
     if (this.#child.exitCode !== null) throw new Error(`the service did not start: ${this.log}`);
   }
 
-  /** `kill -9`. */
+  /** Kills the service with SIGKILL. */
   async kill() {
     if (this.#child === undefined || this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     this.#child.kill('SIGKILL');
@@ -61,26 +61,26 @@ class Service {
     return { status: response.status, body: await response.json() };
   }
 
-  /** Runs one of the service's commands beside it; answers what it prints. */
+  /** Runs a command of the service while it is running; returns the output. */
   command(...words) {
     const env = { ...process.env, STORAGE_PATH: this.#storage, PORT: '0' };
     return execFileSync(binary(), words, { env, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] }).trim();
   }
 
-  /** Its first key, for the operator: from now on nobody is let in without one. */
+  /** Creates the first key, for the operator: from now on the service requires a key. */
   async lock() {
     this.#key = this.command('key', 'create', '--name', 'operator', '--role', 'admin');
     await until(async () => (await this.says('')) !== '' && (await this.says(this.#key)) === '', 'it asks for keys');
   }
 
-  /** Why this key or token is not let in; '' if it is. */
+  /** Why the service rejects this key or token; '' if it accepts it. */
   async says(shown) {
     const headers = shown === '' ? {} : { authorization: `Bearer ${shown}` };
     const response = await fetch(`${this.url}/api/sessions?limit=1`, { headers });
     return response.status === 401 ? (await response.json()).error : '';
   }
 
-  /** A session token that the service knows. */
+  /** Creates a session token and waits until the service accepts it. */
   async token(session) {
     const token = this.command('token', 'issue', '--session', session, '--scope', 'append');
     await until(async () => (await this.says(token)) === '', 'it knows the token');
@@ -92,7 +92,7 @@ class Service {
     return status === 404 ? [] : body;
   }
 
-  /** The `n` of a session's actions. */
+  /** The `n` of each action of a session. */
   async numbers(session) {
     return (await this.actions(session)).map((action) => action.n);
   }

@@ -1,31 +1,31 @@
 'use strict';
-// A directory, an agent with its spool there, and waiting for what is to come.
+// A temporary directory, an agent with its spool there, and waiting for conditions.
 
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
 const { HookAgent } = require('hook-agent');
 
-/** Far longer than anything here takes: a test that meets it has failed. */
+/** Far longer than any step here takes: a test that reaches it has failed. */
 const DEADLINE_MS = 30_000;
 const SESSION = 's-1';
 
 function directory(t) {
   const dir = fs.mkdtempSync(path.join(os.tmpdir(), 'hook-agent-node-'));
-  // Retried, as whoever writes there may be about to end.
+  // With retries, because a process that writes there may not have ended yet.
   t.after(() => fs.rmSync(dir, { recursive: true, force: true, maxRetries: 8, retryDelay: 25 }));
   return dir;
 }
 
-/** An agent that a busy machine may keep waiting, unless the options say otherwise. */
+/** An agent with long time-outs for a busy machine, unless the options say otherwise. */
 function agentFor(t, url, options = {}) {
   const patient = { answerTimeoutMs: DEADLINE_MS, connectTimeoutMs: DEADLINE_MS };
   return new HookAgent({ sessionId: SESSION, serviceUrl: url, spoolDir: directory(t), ...patient, ...options });
 }
 
 /**
- * Asks again on every turn of the loop until the condition holds. Also for what is done within a time that a busy
- * machine may exceed, but not each time: the condition makes the attempt anew.
+ * Checks the condition every 2 ms until it holds. Also for time limits that a busy machine may exceed, but
+ * not at every attempt: the condition then makes the attempt again.
  */
 async function until(condition, what) {
   const deadline = Date.now() + DEADLINE_MS;

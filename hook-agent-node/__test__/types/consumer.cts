@@ -1,4 +1,4 @@
-// Compiled under `tsc --strict`, never run: what CommonJS gets.
+// Compiled with `tsc --strict`, never run: the types that CommonJS gets.
 import hookAgent, { logAction } from 'hook-agent';
 import whole = require('hook-agent');
 

@@ -1,4 +1,4 @@
-// Compiled under `tsc --strict`, never run: what an ECMAScript module gets.
+// Compiled with `tsc --strict`, never run: the types that an ECMAScript module gets.
 import hookAgent, { HookAgent, HookAgentError, logAction, type Options, type Stats } from 'hook-agent';
 
 const options: Options = { sessionId: 's-1', spoolFull: 'reject-new', spoolMaxBytes: 65536 };

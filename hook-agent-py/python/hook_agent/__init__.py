@@ -36,8 +36,8 @@ __all__ = [
     "hook_agent",
 ]
 
-# What is queued when the program ends gets a moment; what is not delivered in it stays in the spool.
+# At exit, queued records get a moment to be delivered; the rest stays in the spool.
 _atexit.register(_native.leave, 0.2)
-# A child may live on without ever calling, and must not hold what its parent leaves behind.
+# A forked child may never make a call, and must still not hold the spool that its parent leaves behind.
 if hasattr(_os, "register_at_fork"):
     _os.register_at_fork(after_in_child=_native.forked)

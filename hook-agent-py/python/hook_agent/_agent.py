@@ -41,8 +41,8 @@ class SessionHookAgent:
     def __init__(self, session_id: Optional[str] = None, service_url: Optional[str] = None) -> None:
         self._agent = _native.Agent(session_id, service_url)
 
-    # It is a handle: a copy speaks through the same one, and in another process a new one is made for the session. A
-    # token does not go along; it is read from the environment there.
+    # The agent is a handle: a copy uses the same one, and in another process a new one is created for the
+    # session. The token is not passed on; it is read from the environment there.
     def __copy__(self) -> SessionHookAgent:
         return self
 

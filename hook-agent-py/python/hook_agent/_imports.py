@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from importlib import import_module
 
-# Neither is patched by gevent: the lock is held by a thread, whatever runs in it.
+# gevent patches neither of these: the lock is held by a thread, whichever greenlet runs in it.
 from _thread import RLock
 
 TYPE_CHECKING = False
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Dict
 
-# The thread that forks has the same identity in the child, so that it may unlock what it has locked.
+# The forking thread has the same identity in the child, so it may release there what it has acquired.
 _importing = RLock()
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(

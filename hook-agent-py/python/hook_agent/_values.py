@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _PLAIN = (dict, list, tuple, str, int, float, type(None))
 _BYTES = (bytes, bytearray, memoryview)
-# An array of more numbers is no event any more, and making a list of it would take the host's time and memory.
+# A larger array is too large for an event, and converting it to a list would cost the host time and memory.
 _MOST_NUMBERS = 5_000_000
 
 
@@ -77,7 +77,7 @@ def text(value: Any) -> str:
     for words in (str, repr):
         try:
             return str.__str__(words(value))
-        except Exception:  # Whatever it is, it is the value's own, and there is another way to tell of it.
+        except Exception:  # Any error is the value's own; there is another way to describe the value.
             continue
     return f"<{type(value).__name__}>"
 
@@ -86,7 +86,7 @@ def _composed(value: Any) -> Any:
     """Fields and members, if it has any; never those of an iterator, which would be used up."""
     if dataclasses.is_dataclass(value):
         return _fields(value, [field.name for field in dataclasses.fields(value)])
-    # Looked up at the type: a mock has an attribute of any name.
+    # Looked up on the type, because a mock has an attribute of any name.
     for method in ("model_dump", "tolist"):
         if callable(getattr(type(value), method, None)):
             size = getattr(value, "size", 0)
@@ -109,7 +109,7 @@ def _fields(value: Any, names: Collection[str]) -> Dict[str, Any]:
     for name in names:
         try:
             fields[name] = getattr(value, name)
-        except Exception as error:  # A field that is not set or cannot be computed leaves the others.
+        except Exception as error:  # A field that is unset or not computable does not affect the others.
             fields[name] = f"<{type(error).__name__}>"
     return fields
 

@@ -39,12 +39,12 @@ from ._errors import InvalidEventError
 
 _OF_THE_FRAMEWORK = ("langgraph_", "ls_", "lc_", "checkpoint", "__")
 _DEEPEST = 60
-# The longest text that a record bears whole, and how much is kept of a longer one.
+# The longest text that a record contains whole, and the length kept of a longer one.
 _LONGEST = 64 * 1024
 _KEPT = 4 * 1024
-# The longest one of a record that would be too large with those.
+# The longest text in a record that would otherwise be too large.
 _SHORTEST = 512
-# So many messages are remembered.
+# The number of messages remembered.
 _REMEMBERED = 10_000
 
 
@@ -63,7 +63,7 @@ class Recorder(BaseCallbackHandler):
         self._runs: Dict[UUID, _Run] = {}
         self._told = _Told()
 
-    # LangGraph copies what it is configured with; runs that have begun go on being this one's.
+    # LangGraph copies its configuration; runs that have started must still belong to this recorder.
     def __copy__(self) -> Recorder:
         return self
 

@@ -1,14 +1,14 @@
-// The service's deep merge and dotted keys, on values that are never changed in place.
+// The service's deep merge and dotted keys, on immutable values.
 
 import { Digits, parseJson } from '../../wire/digits';
 import { isFields, type Fields, type Json } from '../../wire/json';
 
-/** A copy with one key set. Written so that a key such as `__proto__` is a key like any other. */
+/** Returns a copy with one key set. This form treats a key such as `__proto__` like any other key. */
 export function withKey(target: Fields, key: string, value: Json): Fields {
   return { ...target, [key]: value };
 }
 
-/** Objects merge, arrays and scalars replace, null is stored as null. */
+/** Merges objects recursively; arrays and scalars replace, and null is stored as null. */
 export function deepMerge(target: Fields, patch: Fields): Fields {
   const merged = Object.entries(patch).map(([key, value]): [string, Json] => {
     const old = own(target, key);
@@ -17,7 +17,7 @@ export function deepMerge(target: Fields, patch: Fields): Fields {
   return { ...target, ...Object.fromEntries(merged) };
 }
 
-/** Sets `a.b.c`; a string `"+N"` on a number adds. */
+/** Sets a dotted key such as `a.b.c`; the string `"+N"` adds N to a number. */
 export function setDotted(target: Fields, path: string, value: Json): Fields {
   const dot = path.indexOf('.');
   if (dot < 0) return withKey(target, path, increment(own(target, path), value));

@@ -1,4 +1,4 @@
-// A session's metadata after an event.
+// Applies an event to a session's metadata.
 
 import { clientTime, type SessionEvent } from '../../wire/event';
 import { fields, list, number, text, type Fields } from '../../wire/json';
@@ -17,7 +17,7 @@ const OF_ACTION: Record<string, Metric> = {
   bash_exec: 'bashCommands',
 };
 
-/** The types of records that are no calls, as the service has them. */
+/** Record types that are not calls, the same list as in the service. */
 const NO_CALLS = new Set([
   'user_message',
   'assistant_message',
@@ -75,7 +75,7 @@ const NO_CALLS = new Set([
   'exit',
 ]);
 
-/** The metric that an action of this type counts in; null: it is no call. */
+/** The metric that counts actions of this type; null if the type is not a call. */
 export function metricOf(type: string): Metric | null {
   if (NO_CALLS.has(type)) return null;
   return Object.hasOwn(OF_ACTION, type) ? (OF_ACTION[type] as Metric) : 'toolCalls';
@@ -87,7 +87,7 @@ export function foldMetadata(metadata: Fields, event: SessionEvent): Fields {
   return at > Date.parse(text(metadata, 'updated')) ? { ...next, updated: event.timestamp } : next;
 }
 
-/** The logs' heads with one more line in one of them. */
+/** Log heads after one more record in the log of this event. */
 function counted(logs: Fields, event: SessionEvent): Fields {
   const log = event.type === 'action' ? 'actions' : event.type === 'response' ? 'responses' : 'changes';
   const head = fields(logs, log);
@@ -125,7 +125,7 @@ function apply(metadata: Fields, event: SessionEvent): Fields {
 
 const ERRORS = new Set(['error', 'tool_error', 'stop_failure']);
 
-/** Whether a record counts as an error: the service's own rule. */
+/** Whether a record counts as an error, by the same rule as in the service. */
 export function countsAsError(record: Fields): boolean {
   const status = text(record, 'status');
   if (['error', 'timeout'].includes(status)) return true;
@@ -133,13 +133,13 @@ export function countsAsError(record: Fields): boolean {
   return ERRORS.has(text(record, 'type')) || record['success'] === false;
 }
 
-/** One error more, where the service counts them. */
+/** Adds one to the error count if the record is an error and the service counts errors. */
 function countError(metadata: Fields, event: SessionEvent): Fields {
   const count = number(metadata, 'errorCount');
   return count === undefined || !countsAsError(event.data) ? metadata : { ...metadata, errorCount: count + 1 };
 }
 
-/** An agent that is resumed was counted when it started first. */
+/** Adds an agent. A resumed agent was already counted when it first started. */
 function spawn(metadata: Fields, agent: Fields): Fields {
   const child = text(agent, 'subsession');
   const counted = 'resumes' in agent ? metadata : bump(metadata, 'agentsSpawned');

@@ -1,4 +1,4 @@
-// The state after an event. What cannot be computed here is said, and then fetched.
+// Applies an event to a session's state. If the result cannot be computed here, the caller must fetch it.
 
 import { changesState, clientTime, type SessionEvent } from '../../wire/event';
 import { fields, list, number, objects, text, texts, type Fields, type Json } from '../../wire/json';
@@ -6,7 +6,7 @@ import { deepMerge, withKey } from './merge';
 
 export type Folded = { state: Fields } | 'unchanged' | 'unknown';
 
-/** Applies an event that comes after `state`; 'unknown' if only the service knows the outcome. */
+/** Applies an event that follows `state`; returns 'unknown' if only the service knows the result. */
 export function foldState(state: Fields, event: SessionEvent): Folded {
   if (!changesState(event.type)) return 'unchanged';
   const version = number(state, 'version');
@@ -35,7 +35,7 @@ function apply(state: Fields, event: SessionEvent): Fields | null {
   }
 }
 
-/** Adds an agent, or replaces the record of one that is resumed. */
+/** Adds an agent, or replaces the record of an agent that is resumed. */
 function spawn(state: Fields, agent: Fields): Fields {
   const id = agent['agentId'] ?? null;
   return withAgents(state, (agents) => {
@@ -70,7 +70,7 @@ function withAgents(state: Fields, change: (agents: Fields) => Fields): Fields {
   return withKey(state, 'agents', { ...agents, ...change(agents) });
 }
 
-/** A list with the first object whose `key` is `id` updated. */
+/** Returns a list in which the first object whose `key` is `id` is updated. */
 function changed(of: Fields, name: string, key: string, id: string, update: Fields): Json[] {
   const found = objects(of, name).find((item) => item[key] === id);
   return list(of, name).map((item) => (item === found ? { ...found, ...update } : item));

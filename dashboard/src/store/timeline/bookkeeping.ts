@@ -1,9 +1,9 @@
-// Which records only serve the recording: what they say, other rows or the session's head say too.
+// Decides which records only serve the recording: other rows or the session's header show the same.
 
 import type { SessionEvent } from '../../wire/event';
 import { isFields, text } from '../../wire/json';
 
-/** Actions that hooks and importers write for the sake of completeness. */
+/** Types of actions that hooks and importers write only for completeness. */
 const TYPES = new Set([
   'amend',
   'config_change',
@@ -19,7 +19,7 @@ const TYPES = new Set([
   'usage',
   'user_prompt_expansion',
 ]);
-/** Parts of the state that recorders keep for themselves, or that repeat records. */
+/** Keys of the state that recorders write for their own use, or that repeat records. */
 const OWN_STATE = new Set(['version', 'timestamp', 'claudeCode', 'errors']);
 
 export function isBookkeeping({ type, data, format }: SessionEvent): boolean {

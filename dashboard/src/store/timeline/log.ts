@@ -1,4 +1,4 @@
-// One log of a session, by seq, as a timeline of its own: also what the older service wrote, which has no events.
+// One log of a session, by `seq`, as a timeline. Also covers logs of the older service, which has no events.
 
 import type { Api, Log } from '../../api/api';
 import { isPassing, messageOf } from '../../api/error';
@@ -10,7 +10,7 @@ import { Timeline } from './timeline';
 
 const FIRST_PAGE = 100;
 const AGAIN_MS = 2000;
-/** The older service's numbers have gaps: its logs are fetched whole, as far as they are not longer than this. */
+/** The older service's numbers have gaps, so its logs are fetched as a whole, up to this many records. */
 const MOST_LEGACY = 20_000;
 
 export class LogTimeline {
@@ -20,7 +20,7 @@ export class LogTimeline {
   #legacy: SessionEvent[] | null = null;
   #again: ReturnType<typeof setTimeout> | null = null;
   #closed = false;
-  /** What came before the first page was there. */
+  /** Events received before the first page was loaded. */
   #early: SessionEvent[] | null = [];
 
   constructor(
@@ -59,7 +59,7 @@ export class LogTimeline {
     this.timeline.close();
   }
 
-  /** A record that came live, if it is one of this log. Answers its number. */
+  /** Appends a record received live if it belongs to this log. Returns its number. */
   append(event: SessionEvent, late = false): number | null {
     if (`${event.type}s` !== this.log) return null;
     if (this.#early && !late) {
@@ -70,7 +70,7 @@ export class LogTimeline {
     return this.timeline.append(event);
   }
 
-  /** Records from the one with this number on, as events. */
+  /** Returns up to `limit` records from number `at` on, as events. */
   async fetch(at: number, limit: number, _signal?: AbortSignal): Promise<EventPage> {
     const page = { at, total: this.timeline.total, next: '' };
     if (this.#legacy) return { ...page, events: this.#legacy.slice(at, at + limit) };

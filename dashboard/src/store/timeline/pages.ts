@@ -1,4 +1,4 @@
-// The records of a long session that are in memory: some pages of it, the least used of which make room.
+// In-memory records of a long session: some of its pages; the least recently used ones are evicted.
 
 import type { SessionEvent } from '../../wire/event';
 
@@ -11,7 +11,7 @@ interface Page {
   bytes: number;
 }
 
-/** Keeps records by their number in the session. */
+/** Stores records by their number in the session. */
 export class Pages {
   #pages = new Map<number, Page>();
   #bytes = 0;
@@ -32,7 +32,9 @@ export class Pages {
     this.#bytes += bytes;
   }
 
-  /** Marks the pages of these records as used last, and lets go of the others as far as there are too many. */
+  /**
+   * Marks the pages of these records as the most recently used, and evicts other pages while over the limit.
+   */
   use(indices: readonly number[]): void {
     const inUse = new Set(indices.map((index) => Math.floor(index / PAGE)));
     for (const number of inUse) {
@@ -58,7 +60,9 @@ export class Pages {
   }
 }
 
-/** About how much memory a record takes: the length of its text, measured without making it. */
+/**
+ * Estimates the memory of a record: about the length of its JSON text, computed without producing the text.
+ */
 export function weigh(value: unknown, depth = 0): number {
   if (typeof value === 'string') return 32 + value.length;
   if (typeof value !== 'object' || value === null || depth > 20) return 16;

@@ -1,4 +1,4 @@
-// Calls and their results, paired by the id that both bear: a result stands with its call.
+// Pairs calls with their results by the id that both contain: a result is shown with its call.
 
 import type { SessionEvent } from '../../wire/event';
 import { number, text, type Fields } from '../../wire/json';
@@ -6,19 +6,21 @@ import { isErrorRecord } from '../error';
 import { metricOf } from '../fold/metadata';
 
 export interface Result {
-  /** The result's record number in the session. */
+  /** Record number of the result in the session. */
   index: number;
-  /** As RECORDS has it: `ok`, `error`, `denied`, … */
+  /** Status as defined in RECORDS: `ok`, `error`, `denied`, … */
   status: string;
   isError: boolean;
   exitCode: number | null;
-  /** How long the call took: as the source measured it, or else from the call's time to the result's. */
+  /**
+   * Duration of the call: as the source measured it, or else the time from the call's record to the result's.
+   */
   durationMs: number | null;
   isMeasured: boolean;
 }
 
 interface Pair {
-  /** Record numbers of the calls with this id: one, unless two recorders told of it. */
+  /** Record numbers of the calls with this id: one, unless two recorders reported the call. */
   calls: number[];
   calledAt: number;
   results: (Result & { at: number })[];
@@ -26,7 +28,7 @@ interface Pair {
 
 const RESULTS = new Set(['tool_result', 'tool_error']);
 
-/** What joins a call and its result; '' if a record is neither. */
+/** The id that joins a call and its result; '' if the record is neither. */
 export function callIdOf({ type, data }: SessionEvent): string {
   if (type !== 'action' && type !== 'response') return '';
   return text(data, 'callId') || text(data, 'toolUseId');
@@ -40,13 +42,13 @@ export function isCall(event: SessionEvent): boolean {
   return event.type === 'action' && callIdOf(event) !== '' && metricOf(text(event.data, 'type')) !== null;
 }
 
-/** The pairs among the records that were noted, in whichever order they came. */
+/** The pairs among the noted records; records may be noted in any order. */
 export class Pairs {
   #pairs = new Map<string, Pair>();
-  /** The call of each record that is a result or a call: the first one with its id. */
+  /** The call id of each record that is a call or a result, by record number. */
   #idOf = new Map<number, string>();
 
-  /** Answers the record numbers of results that have their call only now. */
+  /** Notes a record. Returns the record numbers of results whose call has only now been found. */
   note(index: number, event: SessionEvent): number[] {
     const result = isResult(event);
     if (this.#idOf.has(index) || (!result && !isCall(event))) return [];
@@ -65,19 +67,19 @@ export class Pairs {
     return pair.calls.length === 1 ? pair.results.map((told) => told.index) : [];
   }
 
-  /** The call that a result belongs to; null if there is none, or if the record is no result. */
+  /** The call of a result; null if there is no call, or if the record is not a result. */
   callOf(result: number): number | null {
     const pair = this.#pairOf(result);
     return pair && !pair.calls.includes(result) ? (pair.calls[0] ?? null) : null;
   }
 
-  /** The results of a call; null if the record is no call. Of two records of one call the first has them. */
+  /** The results of a call; null if the record is not one. If a call has two records, the first has them. */
   resultsOf(call: number): Result[] | null {
     const pair = this.#pairOf(call);
     if (!pair || pair.calls[0] !== call) return null;
     return pair.results.map((result) => {
       const between = result.at - pair.calledAt;
-      // Records that were stamped together tell nothing of the time between.
+      // Records with the same timestamp say nothing about the time between them.
       return result.durationMs !== null || !(between > 0) ? result : { ...result, durationMs: between };
     });
   }

@@ -1,10 +1,10 @@
-// Which records of a session fit: found from the newest back, page by page, while the newest are shown already.
+// Finds matching records of a session from the newest back, page by page; the newest are shown meanwhile.
 
 import { isPassing, messageOf } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 
-/** The first page is small: mostly it is in memory already. */
+/** The first page is small: it is usually in memory already. */
 const FIRST_PAGE = 100;
 const PAGE = 500;
 const AGAIN_MS = 2000;
@@ -12,12 +12,12 @@ const AGAIN_MS = 2000;
 export type Fits = (event: SessionEvent, index: number) => boolean;
 
 export class Scan {
-  /** How many records are left to look at. */
+  /** Number of records not yet examined. */
   left: number;
   error = '';
-  /** Numbers of records that fit, descending, among those there were at the start. */
+  /** Numbers of matching records, descending, among those that existed at the start. */
   #older: number[] = [];
-  /** And those that came since, ascending. */
+  /** Numbers of matching records that arrived since the start, ascending. */
   #newer: number[] = [];
   #stopped = new AbortController();
 
@@ -37,18 +37,18 @@ export class Scan {
     return this.#older.length + this.#newer.length;
   }
 
-  /** How many of them were there at the start: these are found backwards. */
+  /** How many of the matches existed at the start: these are found from the newest back. */
   get older(): number {
     return this.#older.length;
   }
 
-  /** The record number at a place, counted from the oldest that was found. */
+  /** The record number at a place, counted from the oldest match. */
   at(place: number): number {
     const older = this.#older.length;
     return (place < older ? this.#older[older - 1 - place] : this.#newer[place - older]) ?? -1;
   }
 
-  /** The place of a record number, or of the next one after it. */
+  /** The place of a record number, or of the next match after it. */
   placeOf(index: number): number {
     let [low, high] = [0, this.length];
     while (low < high) {
@@ -59,19 +59,19 @@ export class Scan {
     return low;
   }
 
-  /** A record that came live; one that was counted at the start is looked at in its turn. */
+  /** Examines a record received live; one that existed at the start is examined by the scan itself. */
   add(index: number, event: SessionEvent): void {
     if (index < this.#total) return;
     if (this.fits(event, index)) this.#newer.push(index);
   }
 
-  /** Whether a record was found. */
+  /** Whether a record is among the matches. */
   has(index: number): boolean {
     const place = this.placeOf(index);
     return place < this.length && this.at(place) === index;
   }
 
-  /** Puts a record among the found ones although it did not fit at first. */
+  /** Adds a record to the matches although it did not match at first. */
   put(index: number): void {
     if (this.has(index)) return;
     const place = this.placeOf(index);
@@ -80,7 +80,7 @@ export class Scan {
     else this.#newer.splice(place - older, 0, index);
   }
 
-  /** Takes a record out again. */
+  /** Removes a record from the matches. */
   drop(index: number): void {
     const older = this.#older.indexOf(index);
     if (older >= 0) this.#older.splice(older, 1);
@@ -108,7 +108,7 @@ export class Scan {
     }
   }
 
-  /** Looks at the records `from..to`, which may take several pages when they are large. */
+  /** Examines the records `from..to`; large records may need several pages. */
   async #back(from: number, to: number, signal: AbortSignal): Promise<void> {
     const found: number[] = [];
     for (let at = from; at < to;) {
@@ -123,7 +123,7 @@ export class Scan {
   }
 }
 
-/** Whether a record's JSON contains a text, case aside. */
+/** Returns a function that checks whether an event's JSON contains a text, ignoring case. */
 export function contains(query: string): (event: SessionEvent) => boolean {
   const wanted = query.toLowerCase();
   return (event) => event.type.includes(wanted) || JSON.stringify(event.data).toLowerCase().includes(wanted);

@@ -1,4 +1,4 @@
-// One session's records in order, by number: what is looked at is fetched, what happens is appended.
+// The records of one session by number: records on screen are fetched, new ones are appended.
 
 import { isPassing, messageOf } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
@@ -12,13 +12,13 @@ export type FetchEvents = (at: number, limit: number, signal: AbortSignal) => Pr
 
 export class Timeline {
   total = 0;
-  /** Up to where the records were counted. */
+  /** The position up to which records are counted. */
   position: Position | null = null;
   error = '';
-  /** Between which moments the records lie that were seen. */
+  /** Times of the earliest and the latest record seen. */
   earliest = Infinity;
   latest = -Infinity;
-  /** How many records lie before `position`: a page that was cut for its size ends before the last one counted. */
+  /** Number of records up to `position`: a page cut by its size limit ends before the last one counted. */
   #reached = 0;
   #pages = new Pages();
   #wanted: readonly number[] = [];
@@ -29,7 +29,7 @@ export class Timeline {
     private readonly changed: () => void,
   ) {}
 
-  /** Begins anew with a page that was fetched at the end. */
+  /** Starts again with a page that was fetched at the end. */
   open(page: EventPage): void {
     this.close();
     this.#pages.clear();
@@ -40,7 +40,7 @@ export class Timeline {
     this.changed();
   }
 
-  /** A record that came live. Answers its number, or nothing if it is counted already. */
+  /** Appends a record received live. Returns its number, or null if it is already counted. */
   append(event: SessionEvent): number | null {
     if (this.position && event.offset <= this.position.offset) return null;
     this.position = { epoch: this.position?.epoch ?? '', offset: event.offset };
@@ -54,7 +54,7 @@ export class Timeline {
     return index;
   }
 
-  /** Notes when records happened. */
+  /** Updates the time range with these records. */
   see(events: readonly SessionEvent[]): void {
     for (const { timestamp } of events) {
       const at = Date.parse(timestamp);
@@ -67,7 +67,7 @@ export class Timeline {
     return this.#pages.get(index);
   }
 
-  /** These records as a page, if all of them are in memory. */
+  /** Returns these records as a page if all of them are in memory, otherwise null. */
   kept(at: number, limit: number): Promise<EventPage> | null {
     const events: SessionEvent[] = [];
     for (let index = at; index < at + limit; index += 1) {
@@ -78,7 +78,7 @@ export class Timeline {
     return Promise.resolve({ events, at, total: this.total, next: '' });
   }
 
-  /** These records are looked at: what of them is missing is fetched, and nothing else any more. */
+  /** Sets the records on screen: missing ones are fetched, and no others any longer. */
   want(indices: readonly number[]): void {
     this.#wanted = indices.filter((index) => index >= 0 && index < this.total);
     this.#pages.use(this.#wanted);
@@ -114,7 +114,9 @@ export class Timeline {
     this.#running = null;
   }
 
-  /** The page of a record, from the first record of it that is missing; of large records fewer come at once. */
+  /**
+   * Fetches the page of a record, from its first missing record on; if records are large, fewer come at once.
+   */
   async #fetchAround(missing: number, signal: AbortSignal): Promise<void> {
     const start = Math.floor(missing / PAGE) * PAGE;
     let at = start;

@@ -1,4 +1,4 @@
-// Which events of the feed are shown.
+// Decides which events the feed shows.
 
 import type { Line } from '../../store/feed';
 import { familyOf } from '../../wire/event';
@@ -7,7 +7,7 @@ import { asText } from '../../wire/json';
 export interface Wanted {
   session: string;
   user: string;
-  /** A family, an event's type, or an action's own type. */
+  /** A family, an event type, or an action's own type. */
   type: string;
   any: boolean;
 }

@@ -1,4 +1,4 @@
-// How many sessions stand how: those that are open, and those that have ended by their outcome.
+// Number of sessions by state: open sessions, and ended ones by outcome.
 
 import { OUTCOMES, toneOf } from '../../store/outcome';
 import { isLive, type Row } from '../../store/row';
@@ -58,7 +58,7 @@ export function standings(rows: Row[], now: number): Standing[] {
   ];
 }
 
-/** The sum of what is known; null if nothing is. */
+/** The sum of the known counts; null if none is known. */
 export function sum(counts: (number | null)[]): number | null {
   const known = counts.filter((count) => count !== null);
   return known.length === 0 ? null : known.reduce((total, count) => total + count, 0);

@@ -10,7 +10,7 @@ export interface Agent {
   to: number | null;
 }
 
-/** Under which names agents say who made them; the service keeps whatever else an agent bears. */
+/** Keys in which agents name their parent; the service keeps any other field of an agent. */
 const PARENT_KEYS = ['parentAgentId', 'parentAgent', 'parent', 'parentId'];
 
 export function agentsOf(spawned: Fields[]): Agent[] {
@@ -35,7 +35,7 @@ export function agentsOf(spawned: Fields[]): Agent[] {
     }
   };
   add('', 0);
-  // Those that name each other as parents stand at the end.
+  // Agents that name each other as parents are added at the end.
   for (const agent of spawned)
     if (!seen.has(agent))
       tree.push({
@@ -57,7 +57,7 @@ const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14
   (seconds) => seconds * 1000,
 );
 
-/** About five round durations from 0 on. */
+/** About five round durations, starting at 0. */
 export function ticks(total: number): number[] {
   const step = STEPS.find((candidate) => total / candidate <= 6) ?? Math.ceil(total / 5);
   return Array.from({ length: Math.floor(total / step) + 1 }, (_, n) => n * step).filter((tick) => tick < total * 0.96);

@@ -1,4 +1,4 @@
-// What differs between two states, as a list of places.
+// The differences between two states, as a list of paths.
 
 import { Digits } from '../../wire/digits';
 import { isFields, type Fields, type Json } from '../../wire/json';
@@ -10,7 +10,7 @@ export interface Difference {
   after: Json | undefined;
 }
 
-/** What differs between any two versions. */
+/** Keys that differ between any two versions; they are not compared. */
 const OWN = ['version', 'timestamp'];
 
 export function differences(before: Fields, after: Fields): Difference[] {
@@ -21,7 +21,7 @@ export function differences(before: Fields, after: Fields): Difference[] {
   return found;
 }
 
-/** Adds what differs below a path: first what is gone or changed, then what is new. */
+/** Adds the differences below a path: first removed and changed values, then added ones. */
 function compare(before: Json, after: Json, path: string, found: Difference[]): void {
   const isList = Array.isArray(before) && Array.isArray(after);
   if (!isList && !(isFields(before) && isFields(after))) {

@@ -1,4 +1,4 @@
-// What of a session's records is shown and what is searched for: filters and search over the same scan.
+// Selects which records of a session are shown and which match a search: filter and search use the same scan.
 
 import { Painted } from '../../store/paint.svelte';
 import { Pairs, isResult, type Result } from '../../store/timeline/pairs';
@@ -10,7 +10,7 @@ import type { EventPage } from '../../wire/session';
 
 export type Fetch = (at: number, limit: number, signal: AbortSignal) => Promise<EventPage>;
 
-/** Longer sessions are folded only when somebody asks for it: all of their records have to be read for that. */
+/** Longer sessions are folded only on request, because folding must read all of their records. */
 export const MOST_FOLDED = 20_000;
 
 export class Finder {
@@ -18,9 +18,9 @@ export class Finder {
   filter: Scan | null = null;
   search: Scan | null = null;
   fits: Fits | null = null;
-  /** How often rows were put before those that were there. */
+  /** Number of rows added before the initial ones. */
   prepended = 0;
-  /** Records without a row of their own: results that stand with their calls, and bookkeeping. */
+  /** Records without a separate row: results shown with their calls, and bookkeeping. */
   withCalls = 0;
   bookkeeping = 0;
   #pairs: Pairs | null = null;
@@ -33,7 +33,10 @@ export class Finder {
     private readonly fetch: Fetch,
   ) {}
 
-  /** Shows only these families, none means all; folded, a result stands with its call and bookkeeping is left out. */
+  /**
+   * Shows only these families, or all if the list is empty. When folded, a result is shown with its call and
+   * bookkeeping is left out.
+   */
   show(families: string[], isFolded: boolean): void {
     [this.#families, this.#isFolded] = [families, isFolded];
     [this.prepended, this.withCalls, this.bookkeeping] = [0, 0, 0];
@@ -60,7 +63,7 @@ export class Finder {
     this.painted.changed();
   }
 
-  /** Everything was fetched anew. */
+  /** Starts again after everything was fetched again. */
   reset(): void {
     this.show(this.#families, this.#isFolded);
   }
@@ -74,7 +77,7 @@ export class Finder {
     return this.filter ? this.filter.length : this.timeline.total;
   }
 
-  /** How many records are shown, in whichever row. */
+  /** Number of records shown, including results in the rows of their calls. */
   get records(): number {
     return this.length + this.withCalls;
   }
@@ -88,12 +91,12 @@ export class Finder {
     return this.filter ? this.filter.placeOf(this.owner(index)) : index;
   }
 
-  /** The record in whose row a record is shown. */
+  /** The record whose row shows the given record. */
   owner(index: number): number {
     return this.#pairs?.callOf(index) ?? index;
   }
 
-  /** The results in the row of a call; null if the record is no call, or if results have their own rows. */
+  /** The results in the row of a call; null if the record is not a call, or if results have separate rows. */
   resultsOf(index: number): Result[] | null {
     return this.#pairs?.resultsOf(index) ?? null;
   }
@@ -104,7 +107,7 @@ export class Finder {
     );
   }
 
-  /** The next match after a record, or the one before it; round the end. */
+  /** The next or previous match from a record; it wraps around at the ends. */
   next(from: number, by: 1 | -1): number | null {
     const scan = this.search;
     if (!scan || scan.length === 0) return null;
@@ -126,10 +129,10 @@ export class Finder {
       this.bookkeeping += 1;
       return false;
     }
-    // A result that came before its call has had a row until now.
+    // A result that arrived before its call had a row until now.
     for (const result of pairs.note(index, event)) this.#fold(result);
     if (!isResult(event)) return true;
-    // The call is looked for among older records: as long as some are left, it is taken to be there.
+    // The call may still be among older records: as long as some are left to examine, assume that it exists.
     const hasCall = pairs.callOf(index) !== null || (this.filter?.left ?? 1) > 0;
     if (hasCall) this.withCalls += 1;
     return !hasCall;
@@ -141,7 +144,7 @@ export class Finder {
     this.withCalls += 1;
   }
 
-  /** All records are known: results without a call get rows of their own. */
+  /** Gives results without a call separate rows, once all records are known. */
   #settle(scan: Scan): void {
     for (const orphan of this.#pairs?.orphans ?? []) {
       if (scan.has(orphan)) continue;

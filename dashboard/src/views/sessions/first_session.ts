@@ -1,14 +1,14 @@
-// How a first session is recorded, by what one works with; the service's own address stands in each text.
+// How to record a first session, by language or tool; each text contains the URL of this service.
 
 export interface Way {
   name: string;
-  /** Where, and after what. */
+  /** Where to run it, and what to install first. */
   needs: string;
   language: 'sh' | 'python' | 'js' | 'rust';
   text: string;
 }
 
-/** For a service at an address, which demands keys or not. */
+/** The instructions for a service at this URL; `hasKeys` is whether it requires keys. */
 export function ways(address: string, hasKeys: boolean): Way[] {
   const url = quoted(address.replace(/\/+$/, ''));
   const token = hasKeys ? "\nexport SESSION_TOKEN='…'   # a key that may append" : '';
@@ -97,7 +97,7 @@ send /api/sessions/first-curl/finalize '{"status": "success"}'`,
   ];
 }
 
-/** A word of a shell's line. */
+/** A word quoted for a shell command line. */
 function quoted(word: string): string {
   return /^[\w:/.@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`;
 }

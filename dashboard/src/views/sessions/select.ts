@@ -1,4 +1,4 @@
-// Which sessions are listed, and in which order.
+// Selects and sorts the sessions that are listed.
 
 import type { Row } from '../../store/row';
 
@@ -55,7 +55,7 @@ function compare(a: number | string, b: number | string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The users, tags or outcomes there are, most frequent first. */
+/** The existing users, tags or outcomes, most frequent first. */
 export function frequent(rows: Row[], of: (row: Row) => string[]): string[] {
   const counts = new Map<string, number>();
   for (const row of rows) for (const name of of(row)) counts.set(name, (counts.get(name) ?? 0) + 1);

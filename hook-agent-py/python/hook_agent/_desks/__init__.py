@@ -23,7 +23,7 @@ __all__ = ["Desk", "at_await", "at_wait"]
 
 def at_await(receipt: Receipt) -> Generator[Any, Any, None]:
     """Waits in the event loop that runs until the receipt is settled."""
-    # An event loop that runs has imported these, so importing them costs nothing.
+    # A running event loop has already imported these modules, so importing them costs nothing.
     if _is_trio():
         waiting: Generator[Any, Any, None] = load("_desks.trio").desk().wait(receipt).__await__()
     else:
