@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the dashboard's figures in Chromium against the real service, and prints them as a table.
+# Measures the dashboard's performance in Chromium against the real service, and prints the results as a table.
 #
 #   scripts/bench-dashboard.sh
 #
