@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# An agent as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
+# An agent written as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
 #
 # Without the service it does all of its work, and its records wait in the spool.
 set -euo pipefail

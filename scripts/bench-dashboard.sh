@@ -5,7 +5,7 @@
 #
 #   SESSION_STORAGE_BIN   the service (default target/release/session-storage, built if it is missing)
 #   CHROMIUM              the browser (default /usr/bin/chromium)
-#   BENCH_SECONDS         how long the storm of events lasts (default 60)
+#   BENCH_SECONDS         how long the load of events lasts (default 60)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

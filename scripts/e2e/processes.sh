@@ -106,7 +106,7 @@ mail_start() {
 }
 mail_counts() { (cd test-containers && IMAP_PORT=${mail_port[1]} PYTHONPATH=.:email_solver "$python" -m mail_server.count); }
 
-# round_prepare ROUND MODEL_LATENCY_MS
+# round_prepare ROUND MODEL_LATENCY_MS: sets the model's latency and starts the round's mail server.
 round_prepare() { latency=$2 && mail_start "$1"; }
 # app_start NAME ROUND: starts the application, for the first time or again after a kill.
 app_start() {

@@ -8,7 +8,7 @@
 const BIG = 3 * 1024 * 1024;
 
 const SCENARIOS = {
-  // The day's work: reads, an edit, a command, failures, two agents side by side, a large file.
+  // The day's work: reads, an edit, a command, failures, two agents in parallel, a large file.
   SCN_PREPARE: [
     {
       text: 'I read the bookings and the weather first.',
@@ -67,7 +67,7 @@ const SCENARIOS = {
     { tools: [tool('WindStation', { reset: true }), tool('Read', { path: 'data/weather.json' })] },
     { text: 'I have no such tool.' },
   ],
-  // Two agents side by side.
+  // Two agents in parallel.
   SCN_AGENTS: [
     {
       tools: [
