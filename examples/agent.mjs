@@ -1,7 +1,7 @@
-// An agent that counts words, and tells the flight recorder what it does: `SESSION_ID=my-run node agent.mjs`.
+// An agent that counts words and records what it does: `SESSION_ID=my-run node agent.mjs`.
 //
-// Killed and started again with the same SESSION_ID, it does what is left. Without the service it does all of it, and
-// what it tells waits in the spool.
+// If it is killed and started again with the same SESSION_ID, it does the remaining work. Without the service it does
+// all of its work, and its records wait in the spool.
 
 import hookAgent from 'hook-agent';
 
@@ -10,7 +10,7 @@ const TEXTS = { 'g-1': 'the wind is calm', 'g-2': 'we fly at noon' };
 /** The agent's only tool. */
 const countWords = (text) => text.split(' ').length;
 
-/** What an earlier run of this session has done already. */
+/** Returns the goals that an earlier run of this session has completed; creates the session if it finds none. */
 async function completedGoals() {
   try {
     const { state } = await hookAgent.restore();

@@ -1,7 +1,7 @@
-"""An agent that counts words, and tells the flight recorder what it does: `SESSION_ID=my-run python agent.py`.
+"""An agent that counts words and records what it does: `SESSION_ID=my-run python agent.py`.
 
-Killed and started again with the same `SESSION_ID`, it does what is left. Without the service it does all of it, and
-what it tells waits in the spool.
+If it is killed and started again with the same `SESSION_ID`, it does the remaining work. Without the service it does
+all of its work, and its records wait in the spool.
 """
 
 from hook_agent import RejectedError, UnreachableError, hook_agent

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# An agent as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
+# An agent written as a shell script, recorded by the command hook-agent: SESSION_ID=my-run examples/agent.sh
 #
-# Without the service it does all of it, and what it tells waits in the spool.
+# Without the service it does all of its work, and its records wait in the spool.
 set -euo pipefail
 
 # One session for all commands of the script.
@@ -9,7 +9,7 @@ export SESSION_ID=${SESSION_ID:-count-words-$$}
 
 hook-agent create '{"source": "example", "input": "count the words"}'
 hook-agent goal add '{"id": "g-1", "description": "count the words"}'
-# The program's output stays its output; it is recorded as it passes.
+# The program's output is passed through unchanged and is recorded on the way.
 words=$(echo 'the wind is calm' | hook-agent exec -- wc -w)
 hook-agent response "{\"type\": \"tool_result\", \"goal\": \"g-1\", \"words\": $words}"
 hook-agent goal update g-1 '{"status": "completed"}'

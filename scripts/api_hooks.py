@@ -1,7 +1,8 @@
-"""What the API test (scripts/test-api.sh) adds to schemathesis: NDJSON bodies, and requests that get further.
+"""Extends schemathesis for the API test (scripts/test-api.sh): NDJSON bodies, and requests that get past validation.
 
-Most ids that are made up name nothing, and most producer headers are incomplete, which is always refused alike. So
-three in four requests are for one of a few sessions, and incomplete producer headers are mostly left out.
+Most generated ids name nothing, and most generated producer headers are incomplete; the service refuses all such
+requests in the same way. So three in four requests are for one of a few existing sessions, and incomplete producer
+headers are mostly left out.
 """
 
 import json
@@ -10,7 +11,7 @@ import zlib
 import schemathesis
 from schemathesis.generation.meta import CoverageScenario
 
-# The test makes these; the last one, which has the goal and the agent, is never deleted.
+# scripts/test-api.sh creates these sessions; the last one, which has the goal and the agent, is never deleted.
 SESSIONS = ["first", "second", "third", "kept"]
 KNOWN = {"goal": "known-goal", "agent": "known-agent"}
 
@@ -49,7 +50,8 @@ def before_call(ctx, case, kwargs):
     if 0 < len(given) < 3 and dice(dict(headers)) % 4:
         for name in given:
             del headers[name]
-    # Numbers that another route has used would be answered as that route was.
+    # The service answers producer numbers that it has seen on another route with that route's answer, so each route
+    # gets its own producer ids.
     for name in given:
         if name.lower() == "producer-id" and headers.get(name):
             headers[name] = f"{dice(case.method, case.operation.path):08x}{headers[name]}"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Checks all dependencies: licences, sources, duplicates (.cargo/deny.toml), and known weaknesses (the RustSec
-# database, which is fetched). `--offline` leaves the weaknesses out and says so. Installs cargo-deny if it is missing.
+# Checks all dependencies: licences, sources and duplicates (.cargo/deny.toml), and known vulnerabilities (in the
+# RustSec database, which is downloaded). `--offline` skips the vulnerabilities and prints a note. Installs cargo-deny
+# if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v cargo-deny >/dev/null || cargo install --locked --version 0.20.2 cargo-deny

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# What the hook adds to a tool call of Claude Code: the time of one hook process, against one that does nothing.
+# Measures the time that the hook adds to a tool call of Claude Code, compared with a process that does nothing.
 #
 #   scripts/bench-claude-hook.sh [ROUNDS]      default 400; each round runs every hook once, in turn
 #
 # Claude Code waits for PreToolUse before a call and for PostToolUse after it, so both count. Measured with the service
-# there (syncing every write), and away, and with 3 MB payloads (a tenth of the rounds). Needs python3.
+# running (syncing every write), with the service away, and with 3 MB payloads (a tenth of the rounds). Needs python3.
 #
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN   other binaries than target/release
 set -euo pipefail

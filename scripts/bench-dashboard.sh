@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Measures the dashboard's figures in Chromium against the real service, and prints them as a table.
+# Measures the dashboard's performance in Chromium against the real service, and prints the results as a table.
 #
 #   scripts/bench-dashboard.sh
 #
 #   SESSION_STORAGE_BIN   the service (default target/release/session-storage, built if it is missing)
 #   CHROMIUM              the browser (default /usr/bin/chromium)
-#   BENCH_SECONDS         how long the storm of events lasts (default 60)
+#   BENCH_SECONDS         how long the load of events lasts (default 60)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The hook agents' figures, with their peers in the same run, as a markdown table.
-# SESSION_STORAGE_BIN names another service binary; TARGET_DIR where cargo builds to.
+# Measures the hook agents, and comparable clients in the same run, and prints Markdown tables. SESSION_STORAGE_BIN
+# names another service binary; CARGO_TARGET_DIR is the folder that cargo builds into.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -28,7 +28,7 @@ bench=$(realpath "$target/release/examples/bench")
 command=$(realpath "$target/release/hook-agent")
 (cd "$work" && "$bench" "http://127.0.0.1:$port" "$command")
 
-# --- The Node.js binding, with axios beside it. ---
+# --- The Node.js binding, compared with axios. ---
 echo
 if ! [ -f hook-agent-node/hook-agent.node ] || ! [ -d hook-agent-node/node_modules/axios ]; then
     (cd hook-agent-node && npm ci --ignore-scripts --no-audit --no-fund && npm run build) >"$work/node" 2>&1 ||
@@ -37,7 +37,7 @@ fi
 SPOOL=$work/node-spool node hook-agent-node/bench/figures.js "http://127.0.0.1:$port" ||
     echo "bench-hooks: a figure of the Node.js binding is missed" >&2
 
-# --- The Python binding: an environment of its own, with httpx beside it. ---
+# --- The Python binding, in a separate environment, compared with httpx. ---
 echo
 CARGO_TARGET_DIR=$target scripts/test-hook-agent-py.sh --no-tests >"$work/python"
 { read -r venv; read -r wheel; } <"$work/python"

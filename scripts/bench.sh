@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Measures the service beside bare handlers, a bare sync, Redis, PostgreSQL and NATS, and prints one table.
+# Measures the service and, for comparison, bare handlers, a bare sync, Redis, PostgreSQL and NATS; prints one table.
 #
 #   scripts/bench.sh [--quick] [--only ROW]... [--workers N] [--list]
 #
@@ -11,10 +11,10 @@
 # SESSION_STORAGE_BIN  measures this binary instead of building the service
 # BENCH_DIR            where everything is stored while measuring (default: target/bench), which decides the disk
 #
-# Everything listens on 127.0.0.1 and stores in a folder of its own that is removed at the end; what this script
-# started is ended by its process id. The table is kept as target/bench/<date>.md.
-# Exit codes: 0 all measured and reached, 1 a row failed, 2 wrong use, 3 a figure isn't reached, 4 something
-# isn't measured because a peer is absent, 124 it took too long.
+# Everything listens on 127.0.0.1 and stores in a separate folder that is removed at the end; the processes that this
+# script started are ended by their ids. The table is kept as target/bench/<date>.md.
+# Exit codes: 0 all rows measured and all targets met, 1 a row failed, 2 wrong use, 3 a target is not met, 4 something
+# was not measured because a peer is absent, 124 the measurement took too long.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -56,7 +56,7 @@ chmod 755 "$run"
 touch "$run/pids"
 peers=()
 
-# Ends what was started here: a process that has such an id and works in the run's folder.
+# Only processes that were started here are ended: their ids are recorded, and they work in the run's folder.
 ends() { [[ $(readlink "/proc/$1/cwd" 2>/dev/null) == "$run"* ]]; }
 end_all() {
   local pid left=1
@@ -76,7 +76,7 @@ clean_up() {
 trap clean_up EXIT
 trap 'exit 130' INT TERM
 
-# start NAME COMMAND...: in the run's folder, its output in NAME.log
+# start NAME COMMAND...: runs the command in the run's folder, with its output in NAME.log
 start() {
   local name=$1
   shift
@@ -90,7 +90,7 @@ free_port() {
   echo "$port"
 }
 
-# answers PORT: waits for a listener
+# answers PORT: waits until something listens on the port
 answers() {
   for _ in {1..100}; do
     if (: >"/dev/tcp/127.0.0.1/$1") 2>/dev/null; then return 0; fi
@@ -99,7 +99,7 @@ answers() {
   return 1
 }
 
-# ready NAME PORT OPTION: the peer is measured, or the reason why it isn't
+# ready NAME PORT OPTION: adds the peer to the measurement, or prints why it is not measured
 ready() {
   if answers "$2"; then
     peers+=("$3" "127.0.0.1:$2")
@@ -132,7 +132,7 @@ start_nats() {
   ready nats "$port" --nats
 }
 
-# PostgreSQL refuses to run as root: then it runs as the user that its package made.
+# PostgreSQL refuses to run as root; started by root, it runs as the user that its package created.
 start_postgres() {
   local bin as=() port
   bin=$(find /usr/lib/postgresql/*/bin -name initdb -printf '%h\n' 2>/dev/null | sort -V | tail -n 1)
@@ -185,7 +185,7 @@ start_postgres
 start_nats
 report=$results/$(date +%Y-%m-%dT%H%M%S).md
 describe | tee "$report"
-# In the background, because a shell that waits for a command doesn't hear signals.
+# In the background, because a shell that waits for a foreground command does not handle signals.
 (cd "$run" && exec timeout "$([[ $quick ]] && echo 170 || echo 3600)" "$load" run --service "$service" \
   --dir "$run" --workers "$workers" "${peers[@]}" "${options[@]}") >>"$report" &
 measuring=$!

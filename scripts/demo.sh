@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# Plays a real agent's recorded run through the API and follows it live, event by event, in this terminal.
+# Replays a real agent's recorded run through the API and shows it live, event by event, in this terminal.
 #
 #   scripts/demo.sh [URL]
 #
-# With a URL, against the service there. Without, against one of its own, on a free port and a temporary
-# directory, which are gone afterwards. Needs curl and jq.
+# With a URL, the demo uses the service there. Without one, it starts a service on a free port with a temporary
+# directory, and removes both afterwards. Needs curl and jq.
 #
 #   DEMO_DELAY   seconds between two requests (default 0)
 #
-# The recording is session-model/tests/fixtures/claude_code_hooks.jsonl: what the hooks of an agent reported.
-# Each of its sessions becomes one here, called demo-<time>-<session>. At the end what the service has stored is
-# counted and compared with what was sent.
-# Exit codes: 0 all there, 1 something is missing or failed, 2 wrong use.
+# The recording is session-model/tests/fixtures/claude_code_hooks.jsonl: the reports of an agent's hooks. Each of its
+# sessions becomes a session named demo-<time>-<session>. At the end the demo counts what the service has stored and
+# compares it with what was sent.
+# Exit codes: 0 everything is stored, 1 something is missing or failed, 2 wrong use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,7 +62,7 @@ start_service() {
   fi
 }
 
-# The hooks as requests, one a line: method, path, body. What depends on earlier hooks is kept in `.known`.
+# Prints the hooks as requests, one per line: method, path, body. `.known` keeps what later hooks need of earlier ones.
 requests() {
   jq -rn --arg prefix "$prefix" '
     def of_tool: {
@@ -120,7 +120,7 @@ requests() {
       .out[] | "\(.[0])\t\(.[1])\t\(.[2] | tojson)")' "$recording"
 }
 
-# One short line an event, as it comes.
+# Prints one short line per event, as it arrives.
 follow() {
   mkfifo "$run/feed"
   curl -sSN --max-time 600 -H 'Accept: text/event-stream' "$url/api/events?since=$1" >"$run/feed" &
@@ -148,7 +148,7 @@ send() {
   [[ $status == 200 ]] || fail "$1 $2 was answered $status: ${answer%$'\n'*}"
 }
 
-# Until the follower has shown the event of this offset.
+# Waits until the follower has shown the event with this offset.
 wait_for_offset() {
   local end=$((SECONDS + deadline))
   until cut -f 1 "$run/followed" | grep -qx "$1"; do
@@ -157,7 +157,8 @@ wait_for_offset() {
   done
 }
 
-# What was sent, and what is stored, in the same shape: one object, to be compared as text.
+# `sent` and `stored` summarize what was sent and what is stored, each as one JSON object of the same shape, to be
+# compared as text.
 sent() {
   jq -cRn '[inputs | split("\t") | {path: .[1], body: (.[2] | fromjson)}] as $r
     | def count(f): [$r[] | select(f)] | length;

@@ -1,17 +1,17 @@
 #!/usr/bin/env bash
-# A Docker engine of its own, for machines that have none running and cannot pull images (CI). Debian or Ubuntu, as root.
+# Runs a separate Docker engine on a machine that has none running and cannot pull images (CI). Debian/Ubuntu, as root.
 #
 #   eval "$(scripts/docker-engine.sh start)"     # starts it, makes the base images, prints the settings to work with it
 #   scripts/docker-engine.sh stop [--keep-cache] # ends it and removes what it stored; --keep-cache: only ends it
 #
-# Where Docker already runs, nothing of this is needed: `docker compose` and scripts/test-e2e.sh work as they are.
+# Where Docker already runs, this script is not needed: `docker compose` and scripts/test-e2e.sh work without it.
 #
-# The engine has its own data, socket and bridge, all named after DOCKER_ENGINE_DIR (default /var/tmp/docker-engine); it
-# leaves the machine's firewall alone but for three rules of that bridge. Only builds reach the network; containers on
+# The engine has its own data, socket and bridge, all named after DOCKER_ENGINE_DIR (default /var/tmp/docker-engine). It
+# adds three firewall rules for that bridge and changes no other rule. Only builds reach the network; containers on
 # other networks reach each other and the ports they publish, nothing else.
 #
-# The base images are made of this machine: Debian by debootstrap with the machine's certificates and the registries
-# that apt, pip, npm and cargo are set to; on it the machine's own Rust toolchain and Node.js.
+# The base images are built from this machine: Debian by debootstrap, with the machine's certificates and the registries
+# that apt, pip, npm and cargo are set to use; on top of it, the machine's own Rust toolchain and Node.js.
 #
 #   DEBIAN_MIRROR   where Debian's packages come from (default: the mirror of a Debian machine, else deb.debian.org)
 set -euo pipefail
@@ -35,11 +35,11 @@ install_missing() {
   ((${#missing[@]})) || return 0
   say "installing ${missing[*]}"
   apt-get update -qq >&2
-  # Debian's package starts its engine where there is systemd; ours runs beside it.
+  # Where systemd runs, Debian's package starts its own engine; ours runs beside it.
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >&2
 }
 
-# The process that the pid file names, if it is still ours.
+# Whether the process in the pid file is running and is still this engine.
 running() {
   [[ -s $pid_file ]] || return 1
   tr '\0' ' ' <"/proc/$(<"$pid_file")/cmdline" 2>/dev/null | grep -q -- "--data-root $dir/data "
@@ -70,7 +70,7 @@ remove_bridge() {
   ip link delete "$bridge"
 }
 
-# Starts dockerd with a storage driver, and waits for its answer.
+# Starts dockerd with a storage driver, and waits until it answers.
 try_engine() {
   local end=$((SECONDS + 30))
   setsid nohup dockerd --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$pid_file" --host "$socket" \
@@ -109,7 +109,7 @@ mirror() {
   fi
 }
 
-# Certificates that this machine trusts and the system at $1 does not, one file each, as update-ca-certificates wants.
+# Adds the certificates that this machine trusts and the system at $1 does not, in the form for update-ca-certificates.
 add_certificates() {
   local bundle=/etc/ssl/certs/ca-certificates.crt to=$1/usr/local/share/ca-certificates
   [[ -r $bundle ]] || return 0
@@ -122,7 +122,7 @@ add_certificates() {
   chroot "$1" update-ca-certificates >/dev/null
 }
 
-# The settings of pip and npm on this machine that a container needs too, as NAME=value.
+# Prints this machine's settings of pip and npm that a container needs too, as NAME=value.
 package_settings() {
   local name value
   for name in PIP_INDEX_URL PIP_EXTRA_INDEX_URL PIP_TRUSTED_HOST PIP_DEFAULT_TIMEOUT npm_config_registry; do
@@ -151,7 +151,7 @@ make_debian() {
   printf 'deb %s %s main\n' "$from" "$release" "$from" "$release-updates" \
     "${from%/debian}/debian-security" "$release-security" >"$root/etc/apt/sources.list"
   apt-config dump | grep -E '^Acquire::(https?::(Proxy|Verify)|Retries)' >"$root/etc/apt/apt.conf.d/80machine" || true
-  # Nothing of apt stays in an image, as in the public one.
+  # apt leaves no files in the image, as in the public Debian image.
   cat >"$root/etc/apt/apt.conf.d/70slim" <<'END'
 DPkg::Post-Invoke { "rm -f /var/cache/apt/archives/*.deb /var/cache/apt/archives/partial/*.deb"; };
 Dir::Cache { pkgcache ""; srcpkgcache ""; };
@@ -166,7 +166,7 @@ END
 
 proxies() { printf -- '--build-arg %s\n' HTTP_PROXY HTTPS_PROXY NO_PROXY http_proxy https_proxy no_proxy; }
 
-# Builds an image from what has been put below $1.
+# build_base FOLDER IMAGE: builds the image from the files in FOLDER, and removes FOLDER.
 build_base() {
   # shellcheck disable=SC2046 # several arguments are meant to be several
   tar -c --owner=0 --group=0 -C "$1" . | docker build $(proxies) --tag "$2" - >"$dir/build.log" 2>&1 ||
@@ -250,7 +250,7 @@ stop() {
     done
   fi
   remove_bridge
-  # The innermost first: what a killed engine has left mounted.
+  # Unmounts what a killed engine has left mounted, the innermost mount first.
   { grep -F " $dir/" /proc/mounts || true; } | cut -d' ' -f2 | sort -r | while read -r left; do umount "$left"; done
   if [[ ${1:-} == --keep-cache ]]; then rm -rf "$dir/exec"; else rm -rf "$dir"; fi
   say stopped

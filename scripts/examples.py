@@ -1,11 +1,11 @@
-"""Runs every code block of the clients' pages as it is printed, each page's in order in one empty folder.
+"""Runs every code block of the clients' pages as printed; the blocks of a page run in order in one empty folder.
 
     python3 scripts/examples.py SERVICE_URL WORK_FOLDER [PAGE...]
 
-`scripts/test-examples.sh` calls it with the environment that the pages ask for: `CHECKOUT`, and a `PATH` with the
-Python, and the folder that `cargo install` installs into. Only the service's address is another one than the printed
-`localhost:9000`. A block fails that ends with another code than 0; a page whose blocks record fails if the service has
-no more sessions after it.
+`scripts/test-examples.sh` calls it with the environment that the pages expect: `CHECKOUT`, and a `PATH` with the Python
+and with the folder that `cargo install` installs into. Only the service's address differs from the printed
+`localhost:9000`. A block fails if its exit code is not 0; a page with blocks that record fails if the service has no
+more sessions afterwards than before.
 """
 
 from __future__ import annotations
@@ -30,21 +30,22 @@ PAGES = [
     "examples/node.md",
     "examples/python.md",
 ]
-# Blocks that need what a test has not, by what is in them.
+# Blocks that a test can't run: a part of the block's text, and the reason.
 NOT_RUN = {
     "claude -p": "needs Claude Code and an account; scripts/test-e2e.sh runs test-containers/fly_achensee_claude",
     "claude …": "needs Claude Code and an account",
     "x86_64-unknown-linux-musl": "needs the musl target, and builds for minutes",
     "apk add": "needs Alpine",
 }
-# The file that a block is written to, unless its first line names one, and how it is run.
+# Per language: the file that a block is written to, unless its first line names one, and the command that runs it.
 PROGRAMS = {
     "python": ("example.py", ["python", "{file}"]),
     "js": ("example.mjs", ["node", "{file}"]),
     "cjs": ("example.cjs", ["node", "{file}"]),
     "rust,no_run": ("src/main.rs", ["cargo", "run", "--quiet"]),
 }
-# As in this workspace's profile, so that a new project finds the dependencies that the client's own tests were built with.
+# The same setting as in this workspace's profile, so that a new project reuses the dependencies that were built for the
+# client's own tests.
 BUILD = {"CARGO_PROFILE_DEV_DEBUG": "line-tables-only"}
 DEADLINE = 3600.0
 

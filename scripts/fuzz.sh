@@ -4,8 +4,8 @@
 #   scripts/fuzz.sh [SECONDS] [TARGET]...   SECONDS each (60); all targets
 #   scripts/fuzz.sh nightly                 the nightly form: 120 s each, twelve minutes together
 #
-# Installs cargo-fuzz if it is missing. What a target finds stays in session-storage/fuzz/artifacts, what it has learnt
-# in session-storage/fuzz/corpus, where the next run begins.
+# Installs cargo-fuzz if it is missing. Inputs that make a target fail are kept in session-storage/fuzz/artifacts, and
+# the inputs learned so far in session-storage/fuzz/corpus, where the next run starts.
 set -euo pipefail
 cd "$(dirname "$0")/../session-storage"
 
@@ -16,10 +16,10 @@ targets=("${@:2}")
 ((${#targets[@]})) || targets=(names_and_queries http_request request_body websocket_frames journal_decode redaction)
 command -v cargo-fuzz >/dev/null || cargo install cargo-fuzz --locked
 
-# The sanitizer needs switches that stable compilers accept only so.
+# The sanitizer needs unstable compiler flags, which a stable compiler accepts only with this variable.
 export RUSTC_BOOTSTRAP=1
 
-# seed TARGET: one seed for each line of the input
+# seed TARGET: writes one corpus file per line of the input
 seed() {
   local n=0 line
   mkdir -p "fuzz/corpus/$1"
@@ -28,7 +28,7 @@ seed() {
   done
 }
 
-# The canonical wire JSON is where the fuzzers of bodies and of redaction start from.
+# The fuzz targets for bodies and for redaction start from the canonical wire JSON.
 wire=$(jq -c '.steps[] | .ask, .ask.data | values' ../session-model/tests/fixtures/wire.json)
 seed request_body <<<"${wire//\\/\\\\}"
 seed redaction <<<"${wire//\\/\\\\}"
@@ -45,7 +45,7 @@ seed websocket_frames <<'SEEDS'
 \xff\x89\x80\x01\x02\x03\x04\x8a\x80\x00\x00\x00\x00\x88\x82\x00\x00\x00\x00\x03\xe8
 \x05\x81\xfe\x00\x80\x00\x00\x00\x00
 SEEDS
-# A request line, headers, an empty line, a body; one that begins with ! is sent as it is.
+# A request line, headers, an empty line, a body; an input that begins with ! is sent unchanged.
 json='Host: localhost\nContent-Type: application/json'
 seed http_request <<SEEDS
 POST /api/sessions HTTP/1.1\n$json\n\n{"sessionId":"s","userId":"u","initial":{}}
@@ -65,7 +65,7 @@ SEEDS
 
 for target in "${targets[@]}"; do
   mkdir -p "fuzz/corpus/$target"
-  # The service is never given back at the end, which is no leak.
+  # The target never frees the service at the end; that is not a leak.
   [[ $target == http_request ]] && export ASAN_OPTIONS=detect_leaks=0 || unset ASAN_OPTIONS
   cargo fuzz run "$target" -- -max_total_time="$seconds" -timeout=10 -rss_limit_mb=4096 -max_len=65536 \
     -verbosity=0 -print_final_stats=1

@@ -2,8 +2,8 @@
 //
 //   node pictures.mjs PAGE FOLDER SESSION AT_WORK...
 //
-// SESSION is the one whose timeline and agents are shown. The first pictures wait until each session AT_WORK is seen in the
-// live view. The files are FOLDER/VIEW-WIDTH-THEME.png. BOTH_THEMES and CHROMIUM: see pictures.sh.
+// SESSION is the session whose timeline and agents are shown. The pictures of the live view wait until it shows each
+// session AT_WORK. The files are FOLDER/VIEW-WIDTH-THEME.png. BOTH_THEMES and CHROMIUM: see pictures.sh.
 
 import { createRequire } from 'node:module';
 import { join } from 'node:path';

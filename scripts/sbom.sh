@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes a bill of materials of each program and library, CycloneDX 1.5 as JSON, into target/sbom/. Installs
+# Writes a software bill of materials (CycloneDX 1.5, as JSON) for each program and library into target/sbom/. Installs
 # cargo-cyclonedx if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2034 # sourced, by scripts that use what it sets
-# What scripts need of a service: one on a free port, its end, and a look at what it answers.
+# Functions for scripts that use a service: start one on a free port, stop it, and check a JSON response.
 
 service='' url=''
 
 # serve BINARY FOLDER: starts the service on FOLDER/data with the caller's environment and waits until it listens. Sets
-# `service`, its process id, and `url`; its log is FOLDER/log.
+# `service` (the process id) and `url`; the log is FOLDER/log.
 serve() {
   local binary=$1 folder=$2 end=$((SECONDS + 60))
   : >"$folder/out"
@@ -20,20 +20,20 @@ serve() {
   done
 }
 
-# stop_serving: ends the service in good order; fails if it does not end with 0.
+# stop_serving: stops the service with SIGTERM; fails if it does not exit with 0.
 stop_serving() {
   local ending=$service
   service=''
   kill "$ending" && wait "$ending"
 }
 
-# end_serving: for a trap; ends the service if one runs, whatever comes of it.
+# end_serving: for a trap; stops the service if one runs, and ignores errors.
 end_serving() {
   if [[ $service ]]; then stop_serving || true; fi
 }
 
-# satisfies FILTER [JQ_OPTION...]: the standard input is one JSON document, and the jq filter is true of it. Plain
-# `jq -e` of version 1.6 is content with no document at all.
+# satisfies FILTER [JQ_OPTION...]: whether the standard input is exactly one JSON document for which the jq filter is
+# true. Plain `jq -e` of version 1.6 also succeeds if there is no document at all.
 satisfies() {
   local filter=$1
   shift

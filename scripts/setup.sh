@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Installs what a fresh Debian or Ubuntu needs to build, test and run this repository, and says what it can't install.
+# Installs what a fresh Debian or Ubuntu needs to build, test and run this repository; reports what it can't install.
 #
 #   scripts/setup.sh [--dry-run] [--with-apps]
 #
 #   --dry-run     only says what is missing and what would be done
 #   --with-apps   also Exim and Dovecot, for the mail application as plain processes (test-e2e.sh --no-docker)
 #
-# It installs packages with apt (as root, or with sudo) and nothing else: Rust and Node.js are checked, and how to get
-# them is said. What is there is left alone, so it can be run again. Exit codes: 0 all is there, 1 something is missing
-# that it can't install, 2 wrong use.
+# It installs packages with apt (as root, or with sudo) and nothing else: Rust and Node.js are only checked, and if one
+# is missing, it prints how to get it. Installed programs are left alone, so it can be run again. Exit codes: 0 nothing
+# is missing, 1 something is missing that it can't install, 2 wrong use.
 set -euo pipefail
 
 dry_run='' with_apps=''
@@ -24,7 +24,7 @@ done
 
 has() { PATH=$PATH:/usr/sbin:/sbin command -v "$1" >/dev/null; }
 available() { apt-cache show "$1" >/dev/null 2>&1; }
-# at_least VERSION WANTED
+# at_least VERSION WANTED: whether VERSION is WANTED or newer
 at_least() { printf '%s\n%s\n' "$2" "$1" | sort -V -C; }
 
 command -v apt-get >/dev/null || { echo 'setup: this machine has no apt; README.md says what is needed' >&2 && exit 1; }
@@ -35,7 +35,7 @@ if ((EUID)) && [[ ! $dry_run ]]; then
 fi
 
 packages=()
-# want COMMAND PACKAGE: the package, unless the command is there.
+# want COMMAND PACKAGE: adds the package to the list, unless the command exists.
 want() { has "$1" || packages+=("$2"); }
 want curl curl
 want jq jq
@@ -49,14 +49,14 @@ if [[ $with_apps ]]; then
   want dovecot dovecot-imapd
 fi
 
-# What depends on the distribution's own names needs its package lists.
+# Package names that differ between distributions are looked up in apt's package lists, so these are updated first.
 update() {
   [[ $dry_run ]] || "${as_root[@]}" apt-get update -qq
 }
 has_compose() { has docker-compose || docker compose version >/dev/null 2>&1; }
 update
 if ! has chromium; then
-  # Ubuntu has it as a snap only, which this package installs.
+  # Ubuntu has Chromium only as a snap, which this package installs.
   if grep -q '^ID=ubuntu' /etc/os-release; then packages+=(chromium-browser); else packages+=(chromium); fi
 fi
 want docker docker.io
@@ -74,7 +74,7 @@ else
 fi
 
 missing=0
-# lacks WHAT HOW: says it, and goes on.
+# lacks WHAT HOW: prints what is missing and how to get it, and continues.
 lacks() { echo "setup: $1. $2" && missing=1; }
 
 rust_wanted=1.95 node_wanted=20.19

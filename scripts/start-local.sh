@@ -1,19 +1,20 @@
 #!/usr/bin/env bash
-# Sets up and runs the service on this machine: builds it, starts it on ./.data, says where it is. Ctrl-C stops it.
+# Builds the service, starts it on ./.data and prints where it is. Ctrl-C stops it.
 #
 #   scripts/start-local.sh
 #
-# Every variable of the configuration works (README.md lists them), for example PORT=9100 STORAGE_PATH=/srv/sessions.
-# If dashboard/ and Node.js are there, the dashboard is built and served too.
+# Every configuration variable works (README.md lists them), for example PORT=9100 STORAGE_PATH=/srv/sessions.
+# If dashboard/ and Node.js exist, the dashboard is built and served too.
 #
-# Exit codes: those of the service, for example 3 the storage directory is in use, 5 the address is; 1 it can't be built.
+# Exit codes: those of the service, for example 3 if the storage directory is in use and 5 if the address is; 1 if cargo
+# is missing, and the build tool's own code if a build fails.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 export STORAGE_PATH=${STORAGE_PATH:-${SESSIONS_DIR:-./.data}} PORT=${PORT:-9000}
 at=${HOST:-localhost}:$PORT
-# Before the builds, which take minutes and replace the dashboard that a running service serves. The service itself looks
-# again when it starts. `flock` is not everywhere.
+# Checked before the builds, which take minutes and replace the dashboard that a running service serves. The service
+# itself checks again when it starts. `flock` is not installed everywhere.
 taken=0
 if (: <"/dev/tcp/${HOST:-localhost}/$PORT") 2>/dev/null; then
   echo "start-local: $at is in use. Stop the program that listens there, or choose another port with PORT." >&2
@@ -54,7 +55,7 @@ fi
 service=${CARGO_TARGET_DIR:-target}/release/session-storage
 healthy() { "$service" healthcheck >/dev/null 2>&1; }
 
-# Told once it answers, and not at all if it ends before: it says itself what is in the way.
+# Prints the addresses once the service answers, and nothing if it ends before: the service reports the reason itself.
 tell() {
   until healthy; do
     kill -0 "$1" 2>/dev/null || return
@@ -73,5 +74,5 @@ tell() {
 END
 }
 (tell $$ &)
-# In place of this script, so that signals reach the service itself and it stops in order.
+# exec replaces this script, so that signals reach the service itself and it stops in order.
 exec "$service"

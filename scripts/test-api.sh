@@ -1,13 +1,15 @@
 #!/usr/bin/env bash
-# Tests the running service against its own description (/openapi.json) with schemathesis: made-up requests, right and
-# wrong, for every route. Fails on any server error and on any answer whose status, type, headers or shape is not described.
+# Tests the running service against its own API description (/openapi.json) with schemathesis: generated requests, valid
+# and invalid, for every route. Fails on any server error and on any response whose status, type, headers or shape is
+# not described.
 #
 #   scripts/test-api.sh [BINARY]          default: target/release/session-storage
 #   SECONDS_MAX=600 SEED=7 scripts/test-api.sh
 #
-# Two of schemathesis' checks are left out on purpose: that whatever fits the description is accepted (it cannot say that
-# the producer's headers come all or none, or that a goal has to exist), and that whatever does not fit is refused (a
-# recorder refuses no evidence). Needs Python 3.10 or later; schemathesis is installed into target/.
+# Two of schemathesis' checks are disabled on purpose: that every request that fits the description is accepted (the
+# description can't express that the producer headers must all be present or all be absent, or that a goal must exist),
+# and that every request that does not fit is refused (a recorder refuses no evidence). Needs Python 3.10 or later;
+# schemathesis is installed into target/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
@@ -26,7 +28,7 @@ work=$(mktemp -d)
 trap 'end_serving; rm -rf "$work"' EXIT
 RUST_LOG=info ACCESS_LOG=true LOG_FORMAT=json serve "$binary" "$work"
 
-# With a key, so that what the description says of who may do what is tested as well.
+# With a key, so that the access rules in the description are tested as well.
 key=$(PORT=0 STORAGE_PATH="$work/data" "$binary" key create --name test --role admin 2>/dev/null)
 end=$((SECONDS + 60))
 until [ "$(curl -s -o /dev/null -w '%{http_code}' "$url/api/query/stats")" = 401 ]; do
@@ -43,7 +45,7 @@ post() { curl -sS --fail -o /dev/null "$url$1" -H "Authorization: Bearer $key" -
 post /api/state/kept/goals '{"id":"known-goal"}'
 post /api/state/kept/agents '{"agentId":"known-agent","type":"x","task":"y"}'
 
-# From a folder of its own: it keeps a cache wherever it is started.
+# From a temporary folder: schemathesis writes a cache into the folder it is started in.
 hooks=$PWD/scripts/api_hooks.py
 (cd "$work" && SCHEMATHESIS_HOOKS=$hooks "$venv/bin/schemathesis" run "$url/openapi.json" --header "Authorization: Bearer $key" \
   --phases examples,coverage,fuzzing --max-time "${SECONDS_MAX:-120}" --max-examples "${EXAMPLES:-60}" \
@@ -59,7 +61,7 @@ fi
 echo 'answers by status:' "$(jq -r 'select(.status) | .status' "$work/log" | sort | uniq -c | awk '{printf "%s×%s ", $2, $1}')"
 answered=$(jq -r 'select(.status and .status < 300) | .method + " " + .route' "$work/log" | sort -u | wc -l)
 routes=$(jq '[.paths[] | keys[]] | length' docs/openapi.json)
-# All but /ws, which answers 101 to WebSocket clients alone.
+# Every operation must have succeeded except /ws, which answers 101, and only to WebSocket clients.
 jq -r 'select(.status and .status < 300) | .method + " " + .route' "$work/log" | sort -u >"$work/answered"
 jq -r '.paths | to_entries[] | .key as $path | .value | keys[] | ascii_upcase + " " + $path' docs/openapi.json | sort -u |
   comm -23 - "$work/answered" | sed 's/^/no success from: /'

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Tests the archive against a real S3 server: moto's, from PyPI, in a venv, on a free port of the loopback address.
-# The folder as an archive is tested by `cargo test --features archive` already.
+# Tests the archive against a real S3 server (moto, installed from PyPI into a venv) on a free port of the loopback
+# address. A folder as the archive is already tested by `cargo test --features archive`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -24,10 +24,10 @@ done
 [ -n "$endpoint" ] || { cat "$work/log" >&2; exit 1; }
 curl -fsS -X PUT -H 'Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request' \
   "$endpoint/flight-records" >/dev/null
-# The packages and features of the section `service` of test.sh: with others, the service and its tests are built again.
+# The packages and features of the section `service` of test.sh: others would build the service and its tests again.
 S3_TEST_ENDPOINT=$endpoint cargo test --quiet -p session-model -p session-storage --features session-storage/archive --test it -- \
   --ignored --exact archive::an_s3_server_takes_what_retention_lets_go_and_gives_it_back
 requests=$(grep -c '"PUT /flight-records/' "$work/log")
 echo "the S3 server took $requests objects and parts"
-# One object in one piece, one in two parts.
+# At least one object in one piece, and one in two parts.
 [ "$requests" -ge 3 ]

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Checks the checks: what has to be red is red. A check that is content with nothing at all, no service, an empty answer,
-# an empty log, shows itself here.
+# Tests the checks themselves: each must fail where it should. This finds checks that pass on nothing at all: no
+# service, an empty response, an empty log.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
@@ -18,7 +18,7 @@ failed=0 passed=0
 red() {
   local what=$1
   shift
-  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # for a look at what the one before said
+  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # keeps what the previous command printed
   if "$@" >"$work/out" 2>&1; then
     failed=$((failed + 1))
     echo "FAIL $what: it was green"
@@ -32,7 +32,7 @@ red() {
 green() {
   local what=$1
   shift
-  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # for a look at what the one before said
+  if [[ -e $work/out ]]; then mv "$work/out" "$work/said"; fi # keeps what the previous command printed
   if "$@" >"$work/out" 2>&1; then
     passed=$((passed + 1))
     echo "ok   $what"
@@ -43,7 +43,7 @@ green() {
   fi
 }
 
-# A server whose every answer is 200 and empty, and a port where nobody listens.
+# A server that answers every request with 200 and an empty body, and a port without a listener.
 python3 - "$work/silent" <<'END' &
 import http.server, os, sys
 
@@ -84,7 +84,7 @@ green 'none of the twelve passed' grep -qx '0/12' "$work/said"
 red 'the demo without a service' ./scripts/demo.sh "$closed"
 red 'the demo on empty answers' ./scripts/demo.sh "$empty"
 
-# The documents: every source folder is in a table, every path and test that they name exists.
+# The documents: every source folder is in a table, and every path and test that they name exists.
 # shellcheck disable=SC2016 # the backticks are those of Markdown
 check_documents() {
   local fault architecture=docs/ARCHITECTURE.md
@@ -105,7 +105,7 @@ check_documents() {
 }
 check_documents
 
-# The words: a find fails, in prose and in a comment; code is not checked.
+# The words: a match in prose or in a comment fails; code is not checked.
 echo 'Subscribers are told when a file is mended.' >"$work/words.md"
 red 'the words: prose' ./scripts/words.sh "$work/words.md"
 green 'the find has its line and a better word' grep -qE 'words.md:1: mend .*: write repair' "$work/said"
@@ -115,7 +115,7 @@ echo 'whoever = told # counts the sessions' >"$work/words.sh"
 green 'the words: code is not checked' ./scripts/words.sh "$work/words.sh"
 red 'the words: a path that does not exist' ./scripts/words.sh "$work/none.md"
 
-# The end-to-end test's own checks, with its names.
+# The end-to-end test's own check functions, called by their names.
 # shellcheck source=scripts/e2e/checks.sh
 source scripts/e2e/checks.sh
 # shellcheck source=scripts/e2e/steps.sh
@@ -139,7 +139,7 @@ red 'end to end: no spool' node test-containers/fly_achensee_claude/trouble.mjs 
 red "end to end: Claude Code's side file without a line" \
   node test-containers/fly_achensee_claude/compare.mjs "$work/side.jsonl" "$empty" s "$work"
 
-# Of this suite: a red section is told, makes the suite red, and does not keep the next from being run.
+# The test suite: a failed section is reported, makes the suite fail, and does not stop the next one from running.
 suite_port=$(free_port)
 suite() {
   # shellcheck disable=SC2016 # the section that is written expands them
@@ -147,7 +147,7 @@ suite() {
     -e 's/^section_deploy() .*/section_deploy() { echo third; }/' \
     -e 's#^section_archive() .*#section_archive() { curl -s "http://localhost:$default_port/health" || true; }#' \
     -e "s/^default_port=9000/default_port=$suite_port/" scripts/test.sh >"$work/test.sh"
-  # It goes to the folder above its own.
+  # test.sh changes to the parent of its own folder.
   mkdir -p "$work/root/scripts" && cp "$work/test.sh" scripts/{service.sh,watch-port.py} "$work/root/scripts/"
   bash "$work/root/scripts/test.sh" "$@"
 }

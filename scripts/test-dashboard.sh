@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Passes all tests of the dashboard: types, unit tests, the build, and a real Chromium against the real service.
+# Runs all tests of the dashboard: types, unit tests, the build, and a real Chromium against the real service.
 #
 #   scripts/test-dashboard.sh
 #

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Checks the files to deploy by: that the two Dockerfiles which build with cargo begin alike, so that they share layers; of
-# docs/deploy/ the systemd unit with systemd-analyze (verify, and an exposure of at most 2.0 of 10) where systemd is
-# installed, and the Kubernetes manifests with kubernetes-validate (a venv, from PyPI).
+# Checks the deployment files. The two Dockerfiles that build with cargo must begin with the same instructions, so that
+# they share layers. In docs/deploy/, systemd-analyze checks the systemd unit (verify, and an exposure of at most 2.0 of
+# 10) where systemd is installed, and kubernetes-validate (from PyPI, in a venv) checks the Kubernetes manifests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-# The instructions up to the built dependencies, without comments.
+# Prints a Dockerfile's instructions up to the built dependencies, without comments.
 dependencies() { sed -n "/^FROM \${RUST_IMAGE}/,/cargo clean/p" "$1" | grep -vE '^(FROM|#)'; }
 for file in session-storage test-containers; do dependencies "$file/Dockerfile" >"$work/$file"; done
 grep -q 'cargo build' "$work/session-storage"
@@ -15,7 +15,7 @@ diff "$work/session-storage" "$work/test-containers" ||
   { echo 'the Dockerfiles of the service and of the test applications share no layers: they begin differently' >&2; exit 1; }
 
 if command -v systemd-analyze >/dev/null; then
-  # The binary need not be installed to check the rest.
+  # ExecStart is replaced, so that the rest can be checked without the binary being installed.
   sed 's#^ExecStart=.*#ExecStart=/bin/true#' docs/deploy/session-storage.service >"$work/session-storage.service"
   faults=$(systemd-analyze verify --man=no "$work/session-storage.service" 2>&1 | grep session-storage.service || true)
   [ -z "$faults" ] || { echo "$faults" >&2; exit 1; }
@@ -27,7 +27,7 @@ fi
 python3 -m venv "$work/venv"
 "$work/venv/bin/pip" install --quiet --disable-pip-version-check kubernetes-validate
 "$work/venv/bin/kubernetes-validate" --strict docs/deploy/kubernetes/*.yaml
-# The validator is held to its word: a manifest with a misspelt key must not pass.
+# Tests the validator itself: a manifest with a misspelt key must not pass.
 sed 's/readinessProbe:/readinesProbe:/' docs/deploy/kubernetes/session-storage.yaml >"$work/misspelt.yaml"
 if "$work/venv/bin/kubernetes-validate" --strict "$work/misspelt.yaml" >/dev/null 2>&1; then
   echo "a misspelt manifest was accepted" >&2

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The whole system at work: the service, the dashboard and three agent applications in containers, checked in twelve
-# steps that can each fail. docs/E2E.md says what they check and how to read a failure.
+# Tests the whole system: the service, the dashboard and three agent applications in containers, checked in twelve
+# steps that can each fail. docs/E2E.md explains what they check and how to read a failure.
 #
 #   scripts/test-e2e.sh [--no-docker] [--short] [--keep] [--sabotage NAME]
 #
@@ -14,7 +14,7 @@
 #   CHROMIUM          the browser (default /usr/bin/chromium)
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN, HOOK_AGENT_WHEEL, CLAUDE_BIN_DIR   --no-docker: built already
 #
-# Exit codes: 0 all steps hold, 1 one does not, 2 wrong use.
+# Exit codes: 0 all steps passed, 1 a step failed, 2 wrong use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -61,7 +61,7 @@ source scripts/service.sh
 source scripts/e2e/checks.sh
 # shellcheck source=scripts/e2e/steps.sh
 source scripts/e2e/steps.sh
-# What starts, kills and restarts a part, and where its files are. Everything else is the same in both.
+# The functions that start, kill and restart a part and find its files. Everything else is the same in both modes.
 # shellcheck source=scripts/e2e/processes.sh
 source "scripts/e2e/$mode.sh"
 

@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Runs every code block of the clients' pages, and the programs of examples/, against the real service, and looks at
-# what it has of them.
+# Runs every code block of the clients' pages, and the programs of examples/, against the real service, and checks what
+# the service has recorded of them.
 #
 #   scripts/test-examples.sh [PAGE...]
 #
-# The pages' own commands install the clients, from this checkout into empty folders. Needs Rust, Node.js, Python, jq and
-# a network for what they install. With pages named (`hook-agent-py/README.md`), only those are run.
+# The commands on the pages install the clients, from this checkout into empty folders. Needs Rust, Node.js, Python, jq
+# and a network for what they install. If pages are named (`hook-agent-py/README.md`), only those are run.
 #
-#   SESSION_STORAGE_BIN   a service that is built already
+#   SESSION_STORAGE_BIN   a service that is already built
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
@@ -31,7 +31,7 @@ mkdir "$work/pages"
 python3 scripts/examples.py "$url" "$work/pages" "$@"
 [[ $# == 0 ]] || exit 0
 
-# example NAME FILTER COMMAND...: it says `recorded`, and the session satisfies the jq filter.
+# example NAME FILTER COMMAND...: the command must print `recorded`, and its session must satisfy the jq filter.
 example() {
   local name=$1 filter=$2 said
   shift 2
@@ -41,7 +41,7 @@ example() {
   satisfies "$filter" <"$work/$name.json" || { echo "FAIL $name: not $filter:" && jq -c . "$work/$name.json" && exit 1; }
   echo "ok   $name"
 }
-# unnamed NAME COMMAND...: without SESSION_ID it says `recorded`, and not a word of an error.
+# unnamed NAME COMMAND...: without SESSION_ID the command must print `recorded`, and must not report any error.
 unnamed() {
   local name=$1 said
   shift
@@ -52,7 +52,8 @@ unnamed() {
   fi
   echo "ok   $name without a session"
 }
-# away NAME COMMAND...: without a service it ends well, and says that its records wait.
+# away NAME COMMAND...: without a service the command must exit with 0 and report that its records wait; they must be
+# deliverable later.
 away() {
   local name=$1 said
   shift
@@ -64,7 +65,7 @@ away() {
     { echo "FAIL $name without a service: its records did not arrive later" && exit 1; }
   echo "ok   $name without a service"
 }
-# Where the page for Node.js has installed the client.
+# The folder into which the page for Node.js has installed the client.
 node=$work/pages/examples-node
 counted='.metadata.userId == "ada" and .metadata.status == "completed" and .final.status == "success"
   and [.state.goals[].status] == ["completed", "completed"] and [.actions[].input] == ["the wind is calm", "we fly at noon"]

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds the Node.js binding and passes its tests: its packages from npm, the release addon, node:test's summary last.
-# Needs Rust and Node.js 20 or later. SESSION_STORAGE_BIN names a service binary; without it, it is built.
+# Builds the Node.js binding and runs its tests: installs its packages from npm and builds the release addon;
+# node:test's summary comes last. Needs Rust and Node.js 20 or later. SESSION_STORAGE_BIN names a service binary; if it
+# is not set, the service is built.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

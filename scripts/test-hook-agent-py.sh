@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds hook-agent-py's wheel as `pip install ./hook-agent-py` does, installs it into an environment of its own and
-# runs its tests and type checks against the service's release build. PYTHON names the interpreter, PYTEST_ARGS what
-# pytest gets; SESSION_STORAGE_BIN another service, HOOK_AGENT_WHEEL a wheel that is built already. `--no-tests` ends after
-# the installation and prints the environment and the wheel. Else pytest's summary is the last line.
+# Builds hook-agent-py's wheel as `pip install ./hook-agent-py` does, installs it into a separate environment and runs
+# its tests and type checks against the service's release build. PYTHON names the interpreter, PYTEST_ARGS has arguments
+# for pytest, SESSION_STORAGE_BIN names another service, HOOK_AGENT_WHEEL a wheel that is already built. `--no-tests`
+# stops after the installation and prints the environment and the wheel. Otherwise pytest's summary is the last line.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

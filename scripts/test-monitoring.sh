@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Tests what docs/monitoring/ has for Prometheus and Grafana: the alert rules by their own tests, /metrics of a running
-# service by promtool, and that rules, dashboard and docs/OPERATIONS.md name figures that the service has.
+# Tests the Prometheus and Grafana files in docs/monitoring/: the alert rules with their own tests, and that the rules,
+# the dashboard and docs/OPERATIONS.md name metrics that the service has. promtool checks /metrics of a running service.
 #
 #   scripts/test-monitoring.sh [BINARY]          default: target/release/session-storage
 #
-# Needs promtool (Debian: prometheus), which is installed with apt if it is missing, curl and jq.
+# Needs curl, jq and promtool (Debian: prometheus), which is installed with apt if it is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
@@ -31,7 +31,7 @@ curl -sS -o /dev/null "$url/api/sessions/none"
 curl -sS --fail "$url/metrics" >"$work/metrics"
 promtool check metrics <"$work/metrics"
 
-# Names of samples, and of families, which is what the documentation lists.
+# The names of the samples and of the metric families; the documentation lists the families.
 sed -n 's/^\([a-z_]*\)[ {].*/\1/p' "$work/metrics" | sort -u >"$work/samples"
 sed -n 's/^# TYPE \([a-z_]*\) .*/\1/p' "$work/metrics" | sort -u >"$work/families"
 names() { grep -oE '\b(session_storage|process)_[a-z_]+' "$1" | sort -u; }
@@ -47,7 +47,7 @@ anchors=$(grep -o 'OPERATIONS.md#[a-z-]*' docs/monitoring/alerts.yml | sort -u |
 for anchor in $anchors; do
   grep -iqE "^## $(echo "$anchor" | tr - .)$" docs/OPERATIONS.md || { echo "no section #$anchor" >&2; exit 1; }
 done
-# The dashboard's queries, with its variables filled in, as rules that promtool can read.
+# Writes the dashboard's queries, with its variables filled in, as rules that promtool can check.
 jq '{groups: [{name: "dashboard", rules: [.panels[].targets[]?.expr] | to_entries | map({record: "query:\(.key)",
   expr: (.value | gsub("\\$__rate_interval"; "5m") | gsub("\\$instance"; ".*"))})}]}' \
   docs/monitoring/grafana.json | sed 's/"query:\([0-9]*\)"/"query:n\1"/' >"$work/queries.yml"

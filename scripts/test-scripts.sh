@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Tests what the scripts say where something is in use or missing: that they say it at once, and what to do.
+# Tests the scripts' messages when something is in use or missing: they must appear at once and say what to do.
 #
 #   scripts/test-scripts.sh SESSION_STORAGE_BINARY
 set -euo pipefail
@@ -11,14 +11,14 @@ trap 'end_serving; rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
 
 failed=0
-# ends CODE COMMAND...: it ends with this code, within a minute; what it says is in $work/said.
+# ends CODE COMMAND...: the command must exit with this code within a minute; its output is kept in $work/said.
 ends() {
   local wanted=$1 code=0
   shift
   timeout 60 "$@" >"$work/said" 2>&1 || code=$?
   ((code == wanted)) || fault "$* ended with $code, not $wanted"
 }
-# says PATTERN, silent PATTERN: what the last command said has such a line, or none.
+# says PATTERN, silent PATTERN: the last command's output must have a matching line, or none.
 says() { grep -qE -- "$1" "$work/said" || fault "nothing about $1"; }
 silent() { ! grep -E -- "$1" "$work/said" || fault "it must not say $1"; }
 fault() {
@@ -53,7 +53,7 @@ silent '^== 12/12'
 echo '== setup.sh --dry-run on a machine that has nothing'
 mkdir "$work/bin"
 for program in bash sed grep sort env; do ln -s "$(command -v "$program")" "$work/bin/$program"; done
-# Whatever it would install with writes down that it was called.
+# The programs that would install something write down that they were called.
 for program in apt-get sudo; do
   # shellcheck disable=SC2016 # the program that is written expands them
   printf '#!/bin/sh\necho "$0 $*" >>"%s"\n' "$work/installed" >"$work/bin/$program"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The twelve steps of the API, each checked. Usage: scripts/test-session-storage.sh [URL]
-# URL defaults to http://localhost:9000. Needs curl and jq. Prints `12/12` and exits 0 when every step holds.
+# Runs the twelve steps of the API and checks each. Usage: scripts/test-session-storage.sh [URL]
+# URL defaults to http://localhost:9000. Needs curl and jq. Prints `12/12` and exits 0 if every step passes.
 set -u
 # shellcheck source=scripts/service.sh
 source "$(dirname "$0")/service.sh"

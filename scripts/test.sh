@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Sets up and passes all tests, section by section. A red section does not keep the others from being run; at the end
-# stands one line for each, and the script fails if any was red.
+# Sets up and runs all tests, section by section. A failed section does not prevent the others from running; the last
+# lines show one result per section, and the script fails if any section failed.
 #
 #   scripts/test.sh [--from SECTION] [--only SECTION]...
 #   scripts/test.sh --list                                 the sections, in their order
 #
 # Needs Rust, Node.js 20 and Python 3.10 or later; installs curl, jq, promtool, Chromium and a mail server with apt if
-# they are missing. The whole system runs in containers where Docker answers and, in a shorter form, as plain processes;
-# without Docker as plain processes alone.
+# they are missing. Where Docker answers, the whole system is tested in containers and, in a shorter form, as plain
+# processes; without Docker only as plain processes.
 #
 #   E2E_DOCKER=required   red without Docker, instead of skipped
-#   E2E_ATTEMPTS=2        a red end-to-end run is told, and made once more: a shared machine may stall beyond any deadline
+#   E2E_ATTEMPTS=2        a failed end-to-end run is reported and repeated: a shared machine may stall past any deadline
 #
-# Exit codes: 0 all green, 1 a section is red, 2 wrong use.
+# Exit codes: 0 all sections passed, 1 a section failed, 2 wrong use.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # shellcheck source=scripts/service.sh
 source scripts/service.sh
 
-# A section is its line here and its function `section_NAME`, which ends with 75 if it can't be run on this machine.
+# Each section has a line here and a function `section_NAME`, which ends with 75 if this machine can't run the section.
 sections=(
   'format          the code is formatted'
   'words           the prose that has been rewritten has none of the worst words'
@@ -76,7 +76,7 @@ section_demo() {
   tail -1 "$work/demo"
 }
 
-# The service's and the agent's tests want different features of the same library: one build each.
+# The service's and the agent's tests need different features of the same library, so each is built separately.
 section_hook-agent() { release_build && cargo test -p hook-agent; }
 section_service() { cargo test -p session-model -p session-storage --features session-storage/archive; }
 
@@ -117,11 +117,11 @@ section_checkout() {
   [[ $after == "$before" ]] || { diff <(echo "$before") <(echo "$after") || echo 'files changed while the tests ran' && return 1; }
 }
 
-# What several sections need. The build is done once; after that cargo finds nothing to do.
+# Used by several sections. The first call builds; after that cargo finds nothing to do.
 release_build() {
   cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
 }
-# Three sections want the same wheel. Each `pip wheel` makes an environment to build it in, so it is built once.
+# Three sections need the same wheel. Each `pip wheel` creates an environment to build in, so it is built only once.
 python_wheel() {
   local built
   if [[ ! -s $work/wheel ]]; then
@@ -140,8 +140,9 @@ end_to_end() {
   done
   return 1
 }
-# A client that is given no address asks the service on the default port, which is never a test's own: a section in which
-# one does so is red. If the port is in use already, by the service of the person who runs the tests, this is not checked.
+# A client without a configured address asks the service on the default port, which no test's own service uses: a
+# section in which a client does so fails. If the port is already in use, by the service of the person who runs the
+# tests, this is not checked.
 default_port=9000 watcher=''
 watch_default_port() {
   python3 scripts/watch-port.py "$default_port" "$work/asked" &
@@ -158,7 +159,7 @@ asked_nobody() {
   : >"$work/asked"
   return 1
 }
-# Every file that differs from the last commit, or is not part of it, with a sum of its content.
+# Prints every file that differs from the last commit or is not part of it, and a checksum of the differences.
 checkout() {
   git rev-parse --is-inside-work-tree >/dev/null 2>&1 || return 0
   git status --porcelain --untracked-files=all
@@ -201,7 +202,7 @@ trap 'if [[ $watcher ]]; then kill "$watcher" 2>/dev/null || true; fi; rm -rf "$
 trap 'exit 130' INT TERM
 SESSION_STORAGE_BIN=$(realpath -m "${CARGO_TARGET_DIR:-target}")/release/session-storage
 export SESSION_STORAGE_BIN
-# A test that names no service and no spool must not come upon those of whoever runs it.
+# A test that sets no service and no spool must not use those of the person who runs the tests.
 export SESSION_SERVICE_URL=http://127.0.0.1:9 HOOK_AGENT_SPOOL_DIR=$work/spool
 unset SESSION_ID SESSION_USER_ID SESSION_TOKEN
 before=$(checkout)
@@ -214,7 +215,7 @@ for section in "${sections[@]}"; do
   if [[ $from ]] || { ((${#chosen[@]})) && [[ " ${chosen[*]} " != *" $name "* ]]; }; then continue; fi
   printf '\n== %s\n' "$section"
   begun=$SECONDS
-  # Within a condition `set -e` would be off.
+  # Inside a condition `set -e` would be off, so the section is run outside of one.
   set +e
   (set -e; "section_$name")
   status=$?

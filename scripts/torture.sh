@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The proofs of durability in their nightly form.
+# Runs the tests of durability in their nightly form.
 #
 #   scripts/torture.sh [--kills [N]]          kill the service N times under load (200)
 #   scripts/torture.sh --power [--cuts N]     cut the power N times (50), with kills and starts in between: needs root,
@@ -13,16 +13,17 @@
 #   scripts/torture.sh --descriptors          connections until no descriptor is left
 #   scripts/torture.sh --campaigns            the last six
 #
-# The options add up; with none, --kills. Loopback only; ends only what it started; unmounts what it mounted.
-# TORTURE_SEED repeats a run.
+# The options can be combined; without any, --kills is used. The script uses only the loopback address, ends only the
+# processes that it started, and unmounts what it mounted. TORTURE_SEED repeats a run.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 kills=0 cuts=50 power=no damage=no
-campaigns=() # name, test, rounds
+campaigns=() # each entry: test, rounds
 usage() { sed -n '2,18s/^# \{0,1\}//p' "$0"; }
 number() { [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || { echo "$1 wants a number" >&2; exit 2; }; }
-# campaign TEST ROUNDS [GIVEN]: sets $taken to how many arguments GIVEN was.
+# campaign TEST ROUNDS [GIVEN]: adds a campaign of ROUNDS rounds, or of GIVEN rounds if that is not the next option;
+# sets $taken to the number of arguments that were used.
 campaign() {
   taken=1
   local rounds=$2
@@ -62,7 +63,7 @@ for campaign in "${campaigns[@]}"; do
     cargo test --release --quiet -p session-storage --test it "$test" -- --nocapture --test-threads 1
 done
 
-# Passes the output of `cargo test` on; fails if it says that no test was run.
+# Passes on the output of `cargo test`; fails if no test was run.
 some_tests() { awk '{ print } /^running [1-9]/ { some = 1 } END { if (!some) print "torture: no test was run"; exit !some }'; }
 
 if ((kills)); then
@@ -75,11 +76,12 @@ fi
 [[ $power == yes ]] || exit 0
 
 # --- power cuts -------------------------------------------------------------------------------------------------
-# The service runs on an ext4 file system in a file. A cut stops the service (SIGSTOP) at a random moment under
-# load, copies that file, and lets it go on: what the kernel still held in memory is not in the copy, as after a
-# power cut. Before two of three cuts the service is killed and started again, so that what recovery wrote, and what was
-# written since, is as unsynced as can be. A copy is good only if nothing wrote to the file meanwhile, so it is compared and, if need be, taken
-# again. Everything that was acknowledged before the cut must be in the copy.
+# The service runs on an ext4 file system in an image file. A cut stops the service (SIGSTOP) at a random moment under
+# load, copies the image file, and continues the service: data that the kernel still holds in memory is not in the copy,
+# as after a power cut. Before two of three cuts the service is killed and started again, so that as little as possible
+# is synced of what recovery wrote and of what was written since. A copy is valid only if nothing wrote to the image
+# file meanwhile, so the two are compared and, if they differ, the copy is taken again. Everything that was acknowledged
+# before the cut must be in the copy.
 [[ $(id -u) == 0 ]] || { echo "--power mounts file systems: run it as root" >&2; exit 2; }
 for tool in mkfs.ext4 fsck.ext4 losetup mount; do
   command -v "$tool" >/dev/null || { echo "--power needs $tool" >&2; exit 2; }
@@ -110,14 +112,14 @@ attach() {
   mount "$loop" "$2"
   mounts+=("$2")
 }
-# detach DIR LOOP
+# detach DIR LOOP: unmounts DIR and detaches the loop device.
 detach() {
   umount "$1"
   losetup -d "$2"
 }
 # serve STORAGE NAME [PORT]: starts the service; sets $pid and $address.
 serve() {
-  : >"$work/$2.out" # what the one before said must not be read
+  : >"$work/$2.out" # the output of the previous process must not be read
   PORT=${3:-0} HOST=127.0.0.1 STORAGE_PATH=$1 RUST_LOG=info NO_COLOR=1 "$service_bin" >"$work/$2.out" 2>"$work/$2.log" &
   pid=$!
   pids+=("$pid")
@@ -131,7 +133,7 @@ serve() {
   tail -n 20 "$work/$2.log" >&2
   return 1
 }
-# end PID: SIGTERM, expects 0.
+# end PID: sends SIGTERM; the process must exit with 0.
 end() {
   kill -TERM "$1"
   wait "$1"

@@ -1,9 +1,9 @@
-"""Listens on a port of this machine's loopback addresses and writes down every connection.
+"""Listens on a port of this machine's loopback addresses and logs every connection.
 
     python3 scripts/watch-port.py PORT FILE
 
-FILE is created once it listens. Each connection appends the line `connection from PORT`, and a second line with the
-first line of the request, if one comes. The connection is closed without an answer. Exit code 75: the port is in use.
+FILE is created once the script listens. Each connection appends the line `connection from PORT`, and a second line with
+the first line of the request, if any. The connection is closed without an answer. Exit code 75: the port is in use.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class Visitor(socketserver.StreamRequestHandler):
         self.server.write(f"connection from {client}")
         try:
             line = self.rfile.readline(300)
-        except OSError:  # it says nothing, or has gone
+        except OSError:  # the client sends nothing, or has disconnected
             return
         if line:
             self.server.write(f"{client}: {line.decode(errors='replace').strip()}")
@@ -51,7 +51,7 @@ def main(port: int, file: str) -> int:
         try:
             watches.append(Watch(family, address, port, file))
         except OSError as error:
-            # A machine without IPv6 has nobody to reach at ::1.
+            # On a machine without IPv6 no client can connect to ::1, so this failure is ignored.
             if family == socket.AF_INET or error.errno == errno.EADDRINUSE:
                 print(f"watch-port: {address} port {port}: {error.strerror}", file=sys.stderr)
                 return 75

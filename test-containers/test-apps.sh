@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
-# Runs the test applications as plain processes against the service: an environment of their own, the hook_agent wheel
-# of the checkout, Exim and Dovecot from apt if they are missing. pytest's summary is the last line.
+# Runs the test applications as plain processes against the service, in a separate environment with the hook_agent wheel
+# of the checkout; installs Exim and Dovecot with apt if they are missing. pytest's summary is the last line.
 #
 #   test-containers/test-apps.sh [--full | --no-tests]
 #
-#   --full       kills them in every place that matters, not only between two effects
-#   --no-tests   ends after the installation and prints the environment
+#   --full       kills them at every point that matters, not only between two effects
+#   --no-tests   stops after the installation and prints the environment
 #
-# SESSION_STORAGE_BIN names another service, HOOK_AGENT_WHEEL a wheel that is built already, PYTEST_ARGS what pytest gets.
+# SESSION_STORAGE_BIN names another service, HOOK_AGENT_WHEEL a wheel that is already built, PYTEST_ARGS has arguments
+# for pytest.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,7 +17,7 @@ service=${SESSION_STORAGE_BIN:-$target/release/session-storage}
 [ -n "${SESSION_STORAGE_BIN:-}" ] || cargo build --quiet --release -p session-storage
 [ -x "$service" ] || { echo "test-apps: no service at \`$service\`" >&2; exit 1; }
 
-# One at a time: of several, `command -v` is content with any.
+# Each is checked separately: with several names, `command -v` succeeds if one of them exists.
 if ! (PATH=$PATH:/usr/sbin && command -v exim4 && command -v dovecot) >/dev/null; then
   command -v apt-get >/dev/null || { echo "test-apps: please install exim4 and dovecot" >&2; exit 1; }
   apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154 # sourced by test-e2e.sh, which sets work, keep and mode
-# What a step is made of: checks, waits with a deadline, and what comes of them.
+# The building blocks of a step: checks, waits with a deadline, and their results.
 
 declare -A titles=(
   [prerequisites]='prerequisites are there' [build]='images are built' [start]='containers are started'
@@ -11,8 +11,8 @@ declare -A titles=(
 number=0 red='' stopped='' begun=$SECONDS
 results=() failures=()
 
-# step NAME: runs step_NAME. After one that failed only the logs are looked at, as the others build on it; after the
-# prerequisites there are none.
+# step NAME: runs step_NAME. After a failed step only the logs are checked, as the other steps build on it; after failed
+# prerequisites there are no logs, so no step is run.
 step() {
   local name=$1 title=${titles[$1]} from=$SECONDS
   number=$((number + 1)) red=''
@@ -30,7 +30,7 @@ step() {
   fi
 }
 
-# check WHAT COMMAND...: the command succeeds; if not, the step is red, and what it printed is shown.
+# check WHAT COMMAND...: runs the command; if it fails, the step fails and the command's output is shown.
 check() {
   local what=$1
   shift
@@ -44,7 +44,8 @@ check() {
   return 1
 }
 
-# until_ok SECONDS COMMAND...: runs it again and again until it succeeds, no longer than that; 75 is a final no.
+# until_ok SECONDS COMMAND...: repeats the command until it succeeds, for at most SECONDS; if the command exits with 75,
+# it is not repeated.
 until_ok() {
   local end=$((SECONDS + $1)) status=0
   shift
@@ -58,10 +59,10 @@ until_ok() {
   done
 }
 
-# api PATH: what the service answers.
+# api PATH: prints the service's response.
 api() { curl -sS -m 60 --fail-with-body "$(service_url)$1"; }
 
-# holds PATH FILTER [JQ_OPTION...]: the answer satisfies the jq filter; if not, it is shown.
+# holds PATH FILTER [JQ_OPTION...]: the response must satisfy the jq filter; if it does not, it is shown.
 holds() {
   local path=$1 filter=$2 answer
   shift 2
@@ -84,7 +85,7 @@ summary() {
   exit $((failed > 0))
 }
 
-# At every end: whatever was started is stopped, unless it is to be kept.
+# Runs at every exit: stops everything that was started, unless --keep was given.
 ended() {
   local status=$1
   trap - EXIT

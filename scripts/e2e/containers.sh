@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154 # sourced by test-e2e.sh
-# The parts as the containers of docker-compose.yml and docker-compose.test.yml, in a project of their own.
-# A round is one run of the three applications, with containers and folders of its own; the service stays.
+# Runs the parts as the containers of docker-compose.yml and docker-compose.test.yml, in a separate Compose project.
+# A round is one run of the three applications, with its own containers and folders; the service keeps running.
 
 project=e2e$TIMESTAMP
 declare -A service_of=([customer]=fly_achensee_customer [email]=email_solver [claude]=fly_achensee_claude)
@@ -31,7 +31,8 @@ parts_missing() {
   return 1
 }
 
-# compose ROUND ARGUMENT...: what a round's containers are called and where their files are is in the environment.
+# compose ROUND ARGUMENT...: runs Docker Compose with the round's settings in the environment: the timestamp in the
+# names of its sessions, the folder of its files, the project and the ports.
 compose() {
   local name=$1 stamp=$TIMESTAMP
   [[ $1 == calm ]] || stamp=$TIMESTAMP-$1
@@ -50,13 +51,13 @@ port=$(free_port) dashboard_port=$(free_port)
 service_url() { echo "http://127.0.0.1:$port"; }
 dashboard_url() { echo "http://127.0.0.1:$dashboard_port/"; }
 
-# The id of a part's container, running or not.
+# Prints the id of a part's container, running or not.
 container() {
   docker ps -aq --filter "label=com.docker.compose.project=$project" --filter "label=com.docker.compose.service=${service_of[$1]:-$1}"
 }
 inspect() { docker inspect --format "$2" "$1"; }
 
-# Where the applications and the page find what is broken: an override file.
+# Writes a Compose override file that makes the applications or the dashboard use what sabotage.sh has broken.
 sabotage_parts() {
   local file=$broken/compose.yml
   case $sabotage in
@@ -74,7 +75,7 @@ sabotage_parts() {
   esac
   [[ ! -e $file ]] || compose_files+=(-f "$file")
 }
-# override SERVICE LINE...: what the file says of a service.
+# override SERVICE LINE...: adds a service with these lines to the override file.
 override() {
   [[ -e $broken/compose.yml ]] || echo 'services:' >"$broken/compose.yml"
   printf '  %s:\n' "$1" >>"$broken/compose.yml"
@@ -86,7 +87,7 @@ parts_start() {
   round_folders calm
   compose calm up --detach
 }
-# User 10001 of the images writes there.
+# round_folders ROUND: creates the round's folders, writable for user 10001 of the images.
 round_folders() {
   local name
   rounds_begun+=("$1")
@@ -109,7 +110,8 @@ status_of() {
   done
   [[ ! $bad ]]
 }
-# Running and healthy where it says so, or ended with 0; never restarted nor out of memory.
+# settled ID: whether the container runs (and is healthy, if it has a health check) or has exited with 0, and has
+# neither been restarted nor run out of memory.
 settled() {
   local found
   found=$(inspect "$1" '{{.State.Status}} {{.State.ExitCode}} {{if .State.Health}}{{.State.Health.Status}}{{else}}healthy{{end}} {{.RestartCount}} {{.State.OOMKilled}}')
@@ -121,7 +123,7 @@ settled() {
 }
 
 app_dir() { echo "$work/$2/$1"; }
-# The side file can be read where it is; the spool belongs to the images' user, so it is copied.
+# The side file is readable in place; the spool belongs to the images' user, so it is copied.
 app_fetch() {
   local id
   id=$(container "$1")
@@ -132,7 +134,7 @@ app_fetch() {
 }
 spool_dir() { echo "$work/$2/$1-spool"; }
 
-# A new round's containers are made, none is started but the mail server: what the last round has left is removed.
+# Removes the containers of the last round and creates those of a new round; only the mail server is started.
 round_prepare() {
   local round=$1
   save_logs "${rounds_begun[-1]}"
@@ -142,7 +144,7 @@ round_prepare() {
   until_ok 60 settled "$(container mail-server)" || return
   MODEL_LATENCY_MS=$2 compose "$round" up --no-start --no-recreate "${service_of[@]}"
 }
-# app_start NAME ROUND: for the first time, or again after a kill.
+# app_start NAME ROUND: starts the application, for the first time or again after a kill.
 app_start() { docker start "$(container "$1")"; }
 app_kill() {
   local id
@@ -156,7 +158,7 @@ app_wait() {
   [[ $(inspect "$id" '{{.State.ExitCode}}') == 0 ]] || { app_log "$1" "$2" | tail -20 && return 1; }
 }
 exited() { [[ $(inspect "$1" '{{.State.Status}}') == exited ]]; }
-# Of a round that has made way, what was kept of it.
+# Prints an application's log: the saved one if the round's containers have been removed.
 app_log() { cat "$work/$2/$1.log" 2>/dev/null || docker logs "$(container "$1")" 2>&1; }
 save_logs() {
   local name id
@@ -180,7 +182,8 @@ parts_remove() {
   [[ ! $left ]] || { echo "left: $left" && return 1; }
   remove_files
 }
-# What the images' user has written, others may not be allowed to remove.
+# The images' user wrote these files, and others may not have permission to remove them; then a container removes them
+# as root.
 remove_files() {
   [[ $keep ]] || ((${#failures[@]})) || rm -rf "$work"/{calm,killed,outage} 2>/dev/null ||
     docker run --rm --user 0 --volume "$work:/rounds" --entrypoint sh fly_achensee_claude -c 'rm -rf /rounds/calm /rounds/killed /rounds/outage'

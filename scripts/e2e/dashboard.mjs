@@ -1,10 +1,11 @@
-// Looks at sessions in the dashboard with a real Chromium, then waits for a live update.
+// Checks sessions in the dashboard with a real Chromium, then waits for a live update.
 //
 //   node dashboard.mjs PAGE SERVICE LIVE_SESSION WATCHING SESSION...
 //
-// Every SESSION has to be in the list and to show, in its own view, its id, how it came out and its last record. Then the
-// file WATCHING is made: from now on an event of LIVE_SESSION has to appear in the live view, without a reload.
-// CHROMIUM names the browser. Ends with 1 and what was seen if anything is missing or the page complains.
+// Every SESSION must be in the list, and its own view must show its id, its final status and the last record of each
+// log. Then the script creates the file WATCHING: from then on an event of LIVE_SESSION must appear in the live view,
+// without a reload. CHROMIUM names the browser. If anything is missing or the page reports an error, the script prints
+// what it saw and exits with 1.
 
 import { writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

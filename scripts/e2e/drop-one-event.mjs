@@ -1,15 +1,15 @@
-// Stands between a client and the service, and lets one event get lost: the client is told that it was stored.
+// A proxy between a client and the service that loses one event and answers the client as if the event had been stored.
 //
-//   node drop-one-event.mjs HOST PORT SERVICE      prints `listening` once it does
+//   node drop-one-event.mjs HOST PORT SERVICE      prints `listening` when it is ready
 //
-// It is the first `step_end` of a batch of more than one line. All else passes as it is.
+// The lost event is the first `step_end` in a batch of more than one line. Everything else passes unchanged.
 
 import { createServer, request } from 'node:http';
 
 const [host, port, service] = process.argv.slice(2);
 let dropped = false;
 
-/** The place of the line to lose, or -1. */
+/** Returns the index of the line to drop, or -1. */
 function victim(path, lines) {
   if (dropped || !path.endsWith('/events') || lines.length < 2) return -1;
   return lines.findIndex((line) => line.includes('"step_end"'));
@@ -25,7 +25,7 @@ function forward({ method, url, headers }, body) {
   return new Promise((done, failed) => {
     const own = { ...headers, 'content-length': body.length };
     delete own['transfer-encoding'];
-    // The service answers to its own names only.
+    // The service accepts only its own host names, not the proxy's.
     delete own.host;
     request(new URL(url, service), { method, headers: own }, done).on('error', failed).end(body);
   });

@@ -1,6 +1,6 @@
 # shellcheck shell=bash disable=SC2154,SC2034 # sourced by test-e2e.sh
-# The parts as plain processes: each application in a session of its own, killed with all that it has started.
-# A round is one run of the three applications with folders of their own.
+# Runs the parts as plain processes: each application in its own process session, so that it is killed with all
+# processes that it has started. A round is one run of the three applications, with its own folders.
 
 titles[build]='everything is built' titles[start]='processes are started' titles[status]="the processes' status"
 declare -A pids=() codes=()
@@ -46,14 +46,15 @@ service_kill() {
 service_log() { cat "$work/service.log"; }
 dashboard_log() { :; }
 
-# Where the applications and the browser find what is broken.
+# Makes the applications use the command or the library that sabotage.sh has broken.
 sabotage_parts() {
   case $sabotage in
     no-hook-agent) sabotage_bin=$broken/bin ;;
     silent-node) sabotage_python=$broken/python ;;
   esac
 }
-# The service as an application sees it; the proxy that loses an event, and the service that the page looks at instead.
+# app_service_url NAME: prints the service's URL for an application. start_broken: starts the proxy that loses an event,
+# or the other service that the dashboard then shows.
 app_service_url() { if [[ $1 == customer && $proxy_at ]]; then echo "$proxy_at"; else service_url; fi; }
 start_broken() {
   local at
@@ -86,16 +87,17 @@ status_of() {
 }
 
 app_dir() { echo "$work/$2/$1"; }
-# The applications write there themselves: nothing has to be fetched.
+# The applications write into this folder themselves, so nothing needs to be fetched.
 app_fetch() { [[ -d $(app_dir "$1" "$2") ]]; }
 spool_dir() { echo "$(app_dir "$1" "$2")/spool"; }
 
 mail_start() {
   local dir
   [[ -z ${pids[mail-$1]:-} ]] || return 0
-  # Not below the work folder: the mail server is nobody, who may not be let in there.
+  # Not below the work folder: started by root, the mail server runs as the user `nobody`, which may have no access
+  # there.
   dir=$(mktemp -d) && mail_dirs+=("$dir")
-  mkdir -p "$work/$1" # its log goes there, before the round's first application makes the folder
+  mkdir -p "$work/$1" # for the mail server's log: the round's first application creates the folder only later
   mail_port=("$(free_port)" "$(free_port)")
   (cd test-containers && MAIL_DIR=$dir POST_DIR=email_solver/mailbox SMTP_PORT=${mail_port[0]} IMAP_PORT=${mail_port[1]} \
     PYTHONPATH=.:email_solver exec "$python" -m mail_server) >"$work/$1/mail.log" 2>&1 </dev/null &
@@ -104,9 +106,9 @@ mail_start() {
 }
 mail_counts() { (cd test-containers && IMAP_PORT=${mail_port[1]} PYTHONPATH=.:email_solver "$python" -m mail_server.count); }
 
-# round_prepare ROUND MODEL_LATENCY_MS
+# round_prepare ROUND MODEL_LATENCY_MS: sets the model's latency and starts the round's mail server.
 round_prepare() { latency=$2 && mail_start "$1"; }
-# app_start NAME ROUND: for the first time, or again after a kill.
+# app_start NAME ROUND: starts the application, for the first time or again after a kill.
 app_start() {
   local name=$1 round=$2 dir command environ
   dir=$(app_dir "$name" "$round")
@@ -127,7 +129,7 @@ app_start() {
   else
     environ+=(DATA_DIR="$dir" PYTHONUNBUFFERED=1 PYTHONPATH="${sabotage_python:+$sabotage_python:}.:fly_achensee_customer:email_solver")
   fi
-  # A session of its own has the number of its first process, which writes it down before it becomes the application.
+  # A new process session has the id of its first process, which writes it to a file before it becomes the application.
   # shellcheck disable=SC2016 # the inner shell expands them
   (cd test-containers && exec env "${environ[@]}" setsid bash -c 'echo $$ >"$0.pid"; exec "$@"' "$dir" "${command[@]}") \
     >>"$dir/log" 2>&1 </dev/null &
@@ -135,7 +137,7 @@ app_start() {
 }
 app_running() { [[ -z ${codes[$1-$2]} ]] && kill -0 "${pids[$1-$2]}" 2>/dev/null; }
 
-# Kills everything that the application's session has, and notes how it ended.
+# Kills all processes of the application's process session, and records how the application ended.
 app_kill() {
   local dir first
   dir=$(app_dir "$1" "$2") first=$(<"$(app_dir "$1" "$2").pid")
@@ -148,7 +150,7 @@ app_ended() {
   codes[$1-$2]=0
   wait "${pids[$1-$2]}" 2>/dev/null || codes[$1-$2]=$?
 }
-# app_wait NAME ROUND SECONDS: until it has ended, with 0.
+# app_wait NAME ROUND SECONDS: waits until the application has ended, which must be with 0.
 app_wait() {
   until_ok "$3" app_gone "$1" "$2" || { tail -5 "$(app_dir "$1" "$2")/log" && return 1; }
   app_ended "$1" "$2"
@@ -156,7 +158,7 @@ app_wait() {
 }
 app_gone() { ! app_running "$1" "$2"; }
 app_log() { cat "$(app_dir "$1" "$2")/log"; }
-# How much it has told so far, by its own account.
+# Prints the number of lines that an application has written so far into its own files.
 app_lines() {
   local dir
   dir=$(app_dir "$1" "$2")

@@ -1,5 +1,5 @@
 # shellcheck shell=bash disable=SC2154,SC2016 # sourced by test-e2e.sh
-# The steps. A round is one run of the three applications: `calm`, `killed` (step 10), `outage` (step 11).
+# The end-to-end steps. A round is one run of the three applications: `calm`, `killed` (step 10), `outage` (step 11).
 
 apps=(customer email claude)
 claude_home=test-containers/fly_achensee_claude
@@ -54,7 +54,7 @@ listed() {
   diff <(for name in "${apps[@]}"; do session "$name" calm; done | sort) <(api '/api/sessions?limit=100' | jq -r '.sessions[].sessionId' | sort)
 }
 
-# The end of a round, as the state tells it.
+# states_of ROUND: checks the sessions' states at the end of a round.
 states_of() {
   local name round=$1
   for name in "${apps[@]}"; do check "$name ends well" app_wait "$name" "$round" 180 || return; done
@@ -94,7 +94,7 @@ mail_delivered() {
   diff <(jq -S . test-containers/email_solver/mailbox/delivered.json) <(jq -S . <<<"$counts")
 }
 
-# All of a round against what the applications wrote down themselves.
+# records_of ROUND: compares everything recorded in a round with what the applications wrote down themselves.
 records_of() {
   local name round=$1
   for name in "${apps[@]}"; do check "$name: its side file is there" app_fetch "$name" "$round" || return; done
@@ -110,7 +110,7 @@ step_records() {
   check 'claude: a 3 MB payload was recorded' grep -q 'ok .*the large payload has 3 MiB' "$work/compare.out"
 }
 
-# The browser watches while the first application of the next step begins its work.
+# The browser watches while the first application of the next step starts its work.
 step_dashboard() {
   local watching ids=() name
   check 'the next round is prepared' round_prepare killed 300 || return
@@ -131,7 +131,7 @@ shown() {
 wait_for_page() { wait "$1" || { cat "$work/dashboard.out" && return 1; }; }
 gone() { ! kill -0 "$1" 2>/dev/null; }
 
-# The middle of a run: some of the work is done, some is not.
+# middle NAME ROUND: whether the run is in the middle: some of the work is done, some is not.
 middle() {
   if [[ $1 == claude ]]; then
     holds "$(api_session claude "$2")" '([.actions[] | select(.type == "tool_result")] | length) >= 3 and .metadata.status == "active"'
@@ -161,7 +161,7 @@ resumed() { app_log "$1" killed | grep -i resumed; }
 
 step_outage() {
   local name
-  # Slow enough that none is done before the last one is at work.
+  # Slow enough that no application has finished before the last one is at work.
   check 'the next round is prepared' round_prepare outage 500 || return
   for name in claude email customer; do check "$name starts" app_start "$name" outage || return; done
   for name in "${apps[@]}"; do check "$name is at work" until_ok 90 at_work "$name" outage || return; done
@@ -189,14 +189,14 @@ service_is_away() { ! api /health; }
 
 step_logs() {
   local name round
-  # An empty log has no error either.
+  # Checked because an empty log would pass the checks for errors below.
   check 'the service has kept a log' has_logged service_log
   check "the service's log has no warning and no error" no_line ' (WARN|ERROR) |"level":"(WARN|ERROR)"|panicked' service_log
   check "the dashboard's log has no error" no_line '\[(error|crit|alert|emerg)\]' dashboard_log
   for round in "${rounds[@]}"; do
     for name in "${apps[@]}"; do
       if ! app_fetch "$name" "$round" >"$work/fetch.out" 2>&1; then
-        # After a step that failed there may be none; after all that passed there has to be.
+        # After a failed step the files may be missing; if all steps have passed, they must exist.
         [[ $stopped ]] || check "$name, $round: its files are there" cat_and_fail "$work/fetch.out"
         continue
       fi
@@ -209,7 +209,7 @@ step_logs() {
 }
 has_logged() { grep -q . <("$@") || { echo "nothing from $*" && return 1; }; }
 cat_and_fail() { cat "$1" && return 1; }
-# no_line PATTERN COMMAND...: no line that it prints matches; those that do are shown.
+# no_line PATTERN COMMAND...: the command must succeed and no line of its output may match; lines that do are shown.
 no_line() {
   local pattern=$1 text
   shift

@@ -1,4 +1,4 @@
-// Runs the scenarios one after another and prints their table; run.sh calls it.
+// Runs the scenarios one after another and prints the table of their results; run.sh calls it.
 //
 //   node campaign.mjs SESSION_STORAGE FOLDER [NAME…]
 
@@ -14,15 +14,15 @@ import { Service, startStub } from './service.mjs';
 
 const FLUSH_MS = 60_000;
 const USER = 'campaign';
-// The CLI writes an answer to its transcript up to a tenth of a second after it has acted on it, and nothing else says
-// which model it was. Models think longer.
+// The CLI writes a response to its transcript up to a tenth of a second after it has acted on it, and only the
+// transcript says which model it was. So the stub waits before each response; real models take longer.
 const THINKS_MS = '200';
 const APPLICATION = fileURLToPath(new URL('../fly_achensee_claude', import.meta.url));
 
 const [storage, folder, ...names] = process.argv.slice(2);
 const run = promisify(execFile);
 
-/** Nothing of who runs this: no session, no token, no settings of the CLI. */
+/** Returns the environment without the caller's settings: no session, no token, no settings of the CLI. */
 function cleanEnvironment() {
   const foreign = /^(SESSION|HOOK_AGENT|STORAGE|SOCKET|ANTHROPIC|CLAUDE|REDACTION)/;
   const kept = Object.entries(process.env).filter(([name]) => !foreign.test(name));
@@ -31,7 +31,7 @@ function cleanEnvironment() {
   return { ...Object.fromEntries(kept), HOME: home, CLAUDE_CONFIG_DIR: join(home, '.claude'), USER, LOGNAME: USER };
 }
 
-/** A workspace with the hooks, and a spool, of its own. */
+/** Creates a separate workspace, with the hooks installed, and a separate spool. */
 async function placeFor(number, service, env) {
   const place = { folder: join(folder, String(number)), runs: [], service };
   place.workspace = join(place.folder, 'workspace');
@@ -42,7 +42,7 @@ async function placeFor(number, service, env) {
   return place;
 }
 
-/** What a hook noted, and what is not delivered. */
+/** Returns the errors that the hooks noted, and the counts of records that are not delivered. */
 async function troubles({ spool, away = [], env }) {
   const status = JSON.parse((await run('hook-agent', ['status', '--json'], { env })).stdout);
   const pending = JSON.stringify(status).match(/"pending":(?!0\b)\d+/g) ?? [];

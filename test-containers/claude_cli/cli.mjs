@@ -1,4 +1,4 @@
-// One run of the CLI: from its prompt to its exit, and what it said of itself.
+// Runs the CLI once, from its prompt to its exit, and collects what it reported about itself.
 
 import { once } from 'node:events';
 import { openSync, readFileSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { descendantsOf, end, identityOf, start, waitFor } from './processes.mjs'
 const RUN_MS = 90_000;
 const ALLOWED = 'Read,Edit,Write,Bash,Agent,Task';
 
-/** What is known of a run while it goes on. */
+/** The state of a run while the CLI is running. */
 class Live {
   constructor(cli, stream) {
     Object.assign(this, { cli, stream, process: identityOf(cli.pid), children: [] });
@@ -19,12 +19,12 @@ class Live {
     return this.cli.exitCode !== null || this.cli.signalCode !== null;
   }
 
-  /** The id that the CLI gave its session, as soon as it has said it. */
+  /** The CLI's own session id; undefined until the CLI has printed it. */
   get session() {
     return /"session_id":"([^"]+)"/.exec(readFileSync(this.stream, 'utf8'))?.[1];
   }
 
-  /** What the CLI has started, noted so that it can be ended after the CLI. */
+  /** Records the processes that the CLI has started, so that they can be ended after the CLI. */
   noteChildren() {
     this.children = descendantsOf(this.cli.pid);
     return this.children;
@@ -37,8 +37,8 @@ class Live {
 }
 
 /**
- * Runs the CLI in a place (`{ folder, workspace, env, runs, service }`) and notes the run there. `during` may do
- * something to it; what it leaves behind then is ended.
+ * Runs the CLI in a place (`{ folder, workspace, env, runs, service }`) and adds the run to `place.runs`. `during` may
+ * act on the running CLI; the processes that it noted with `noteChildren` are ended afterwards.
  */
 export async function runCli(place, { prompt, options = [], allowed = ALLOWED, during }) {
   const number = place.runs.length + 1;

@@ -1,16 +1,17 @@
-// What the CLI said of the runs of a session, beside what was recorded of it.
+// Compares what the CLI reported about the runs of a session with what was recorded of the session.
 //
-// A call that a signal cuts off has no result of its own: the CLI says none, or makes one up. It has to be recorded as
-// interrupted, once, by the next hook of the session: the end of its run or, of a run that was killed, the start of the
-// next. Where there is no next hook it has no result, and the session stays active with the process that ran it.
+// A tool call that a signal cuts off has no result of its own: the CLI reports none, or makes one up. The call must be
+// recorded as interrupted, once, by the next hook of the session: at the end of its run or, if the run was killed, at
+// the start of the next run. If no hook follows, the call has no result, and the session stays active with the process
+// that ran it.
 
 import { isClaim } from '../fly_achensee_claude/accounts.mjs';
 
 const CALLS = ['bash_exec', 'file_write', 'file_edit', 'mcp_call', 'tool_call'];
 const RESULTS = ['tool_result', 'tool_error'];
 /**
- * The CLI's exits, with SessionEnd and without it. SIGINT in the middle of a tool is a race between two ways out, of which
- * one runs that hook.
+ * The CLI's exits, with and without SessionEnd. SIGINT in the middle of a tool is a race between two ways of exiting,
+ * of which only one runs that hook.
  */
 const EXITS = {
   none: { withEnd: 0 },
@@ -23,7 +24,7 @@ const EXITS = {
 const kind = (lines, name) => lines.filter((line) => line.kind === name);
 const last = (list) => list.at(-1);
 
-/** The runs of one session in their own words. */
+/** Summarizes the runs of one session as the CLI reported them. */
 function saidOf(runs) {
   const all = runs.flatMap((run) => run.lines);
   const agentOf = new Map(kind(all, 'agent').map((line) => [line.toolUseId, line.id]));
@@ -47,7 +48,7 @@ function saidOf(runs) {
   return { runs: known, all, calls, last: last(known), model: last(answers)?.model };
 }
 
-/** The status of the session that the end of its last run calls for. */
+/** Returns the status, outcome and final status that the session must have after its last run. */
 function endOf(run) {
   if (!run.hasEnd) return { status: 'active', outcome: null, final: undefined };
   const { ok } = kind(run.lines, 'result').at(-1) ?? {};
@@ -127,10 +128,10 @@ function end(faults, said, { metadata, final, state, initial }, events) {
 const at = (time) => Date.parse(time);
 const isIn = (time, runs) => runs.some((run) => run.begun <= at(time) && at(time) <= run.ended);
 
-/** Everything lies in a run, a call before its result, whenever it was delivered. */
+/** Checks that all times are within a run and each call is before its result, no matter when it was delivered. */
 function times(faults, said, { metadata, initial, final }, records, { receivedAfter, fork }) {
   const others = records.filter((record) => !isIn(record.timestamp, said.runs));
-  // A fork announces itself under the id of its origin.
+  // A fork reports its start under the session id of its origin.
   const isAnnouncement = (record) => record.type === 'session_start' && fork && isIn(record.timestamp, [fork]);
   faults.same('announcements of a fork', others.filter(isAnnouncement).length, fork ? 1 : 0);
   faults.none('records of no run', others.filter((record) => !isAnnouncement(record)));
@@ -146,7 +147,7 @@ function timesOfCall(faults, { id, said, run }, records) {
   const [called, ended] = [CALLS, RESULTS].map((types) =>
     records.find((record) => record.toolUseId === id && types.includes(record.type)),
   );
-  // One that never began is recorded with its result.
+  // A call that never began is recorded together with its result.
   const isAfter = called?.event === 'PreToolUse' && said && at(called.timestamp) > at(said.at);
   faults.none('calls after the result that the CLI had', isAfter ? [called] : []);
   faults.none('results before their call', ended && called && at(ended.timestamp) < at(called.timestamp) ? [ended] : []);
@@ -168,7 +169,7 @@ function hooks(faults, said) {
   faults.none('hooks that said something or failed', ends.filter((line) => !isRight(line)));
 }
 
-/** Compares the runs of one session with what was recorded of it; answers the numbers side by side, and what differs. */
+/** Compares the runs of one session with its records; returns the numbers side by side, and the differences. */
 export function compare({ runs, ...other }, { session, events, records }, user) {
   const said = saidOf(runs);
   const faults = new Faults();

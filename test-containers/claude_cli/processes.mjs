@@ -1,4 +1,4 @@
-// The campaign's processes: it ends those that it has started, and no others. Which one is which, /proc says.
+// Starts and ends the campaign's processes: it ends those that it has started, and no others; /proc identifies them.
 
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -10,7 +10,7 @@ const started = new Set();
 process.on('exit', () => started.forEach((child) => child.kill('SIGKILL')));
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
 
-/** Starts a process that ends with the campaign at the latest. */
+/** Starts a process that is ended with the campaign at the latest. */
 export function start(program, words, options) {
   const child = spawn(program, words, options);
   started.add(child);
@@ -18,7 +18,7 @@ export function start(program, words, options) {
   return child;
 }
 
-/** Waits until `condition` answers something true, and returns it; fails with `what` after `ms`. */
+/** Waits until `condition` returns something true, and returns it; fails with `what` after `ms`. */
 export async function waitFor(what, condition, ms) {
   const deadline = Date.now() + ms;
   for (;;) {
@@ -37,7 +37,7 @@ function read(path) {
   }
 }
 
-/** A process by its number, start and boot, as the recorder has it; undefined if it is gone. */
+/** Returns a process's pid, start time and boot id, as the recorder stores them; undefined if it has ended. */
 export function identityOf(pid) {
   const stat = read(`/proc/${pid}/stat`);
   if (!stat) return undefined;
@@ -46,18 +46,18 @@ export function identityOf(pid) {
   return { pid, startTime: Number(fields[19]), bootId: read('/proc/sys/kernel/random/boot_id').trim() };
 }
 
-/** The words that a process was called with. */
+/** Returns the command line of a process as a list of arguments. */
 export function commandOf(pid) {
   return (read(`/proc/${pid}/cmdline`) ?? '').split('\0').slice(0, -1);
 }
 
-/** Everything that a process has started and that still is below it. */
+/** Returns all running descendants of a process. */
 export function descendantsOf(pid) {
   const children = (read(`/proc/${pid}/task/${pid}/children`) ?? '').split(' ').filter(Boolean).map(Number);
   return children.flatMap((child) => [identityOf(child), ...descendantsOf(child)]).filter(Boolean);
 }
 
-/** Ends those of these processes that are still the same. */
+/** Kills those of these processes that are still running: a pid may have been given to another process. */
 export function end(processes) {
   for (const known of processes) {
     if (identityOf(known.pid)?.startTime === known.startTime) process.kill(known.pid, 'SIGKILL');

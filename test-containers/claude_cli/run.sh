@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs the real Claude Code CLI in 14 ways, and compares what it says of itself with what was recorded.
+# Runs the real Claude Code CLI in the scenarios of scenarios.mjs, and compares what it reports with what was recorded.
 #
 #   run.sh [NAME…]      only the scenarios whose names contain one of these words
 #
-# Prints a Markdown table, one row per scenario, and below it what differs. Ends with 1 if anything does. The model is
-# the stub of fly_achensee_claude; nothing leaves the machine but the CLI's installation from npm.
+# Prints a Markdown table, one row per scenario, and below it the differences. Exits with 1 if there are any. The model
+# is the stub of fly_achensee_claude; only the CLI's installation from npm uses the network.
 #
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN   the binaries (default: target/release of the workspace)
 #   CLAUDE_BIN_DIR                        the folder that has claude (default: 2.1.197, installed into a temporary one)
-#   KEEP=1                                leaves the temporary directory
+#   KEEP=1                                keeps the temporary directory
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 built=${CARGO_TARGET_DIR:-$here/../../target}/release

@@ -1,5 +1,5 @@
-// The ways in which the CLI is run. Each is done in a place of its own and answers what is to be compared: lists of
-// runs that were one session's.
+// The scenarios in which the CLI is run. Each runs in its own place and returns what to compare: lists of runs, each
+// list of one session.
 
 import { runCli } from './cli.mjs';
 import { commandOf, waitFor } from './processes.mjs';
@@ -13,7 +13,7 @@ const WAIT = { prompt: 'SCN_SLEEP: wait for the wind.' };
 /** A run that ends by itself. */
 const once = (run) => async (place) => [{ runs: [await runCli(place, run)] }];
 
-/** Runs that go on with the first one's session. */
+/** Several runs; the later ones resume the session of the first. */
 const inARow = (first, ...further) => async (place) => {
   const runs = [await runCli(place, first)];
   for (const { options = [], ...run } of further) {
@@ -22,14 +22,14 @@ const inARow = (first, ...further) => async (place) => {
   return [{ runs }];
 };
 
-/** A session that goes on from another one, which has to stay as it was. Its first calls are some that never begin. */
+/** A session that is forked from another one, which must stay as it was. The fork's first calls never begin. */
 async function fork(place) {
   const origin = await runCli(place, PREPARE);
   const forked = await runCli(place, { ...INVALID, options: ['--resume', origin.session, '--fork-session'] });
   return [{ runs: [forked] }, { runs: [origin], fork: forked }];
 }
 
-/** The run, sent a signal once the service has the record of its command and the command runs. */
+/** A run that gets a signal once the service has the record of its command and the command is running. */
 function signalled(signal) {
   async function during(live, { service }) {
     const isRecorded = async () => {
@@ -46,7 +46,7 @@ function signalled(signal) {
   return { ...WAIT, during };
 }
 
-/** A run without the service, which comes back after it. */
+/** A run while the service is stopped; the service is started again afterwards. */
 async function serviceAway(place) {
   const from = Date.now();
   await place.service.stop();
@@ -63,7 +63,7 @@ export const SCENARIOS = [
   { name: 'denied tool', run: once({ prompt: 'SCN_DENIED: reset the wind station.', allowed: 'Read' }) },
   { name: 'invalid tool', run: once(INVALID) },
   { name: 'parallel subagents', run: once({ prompt: 'SCN_AGENTS: who flies?' }) },
-  // With another model, so that it shows which one is recorded.
+  // With another model, to see which one is recorded.
   { name: 'resume', run: inARow(PREPARE, { ...NEXT_DAY, options: ['--model', 'claude-haiku-4-5'] }) },
   { name: 'fork', run: fork },
   { name: '/compact', run: inARow(PREPARE, { prompt: '/compact' }, NEXT_DAY) },

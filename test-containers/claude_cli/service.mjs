@@ -1,4 +1,4 @@
-// The recorder's service and the stub of the Messages API, each as a process of this campaign.
+// Runs the recorder's service and the stub of the Messages API, each as a process of this campaign.
 
 import { once } from 'node:events';
 import { openSync } from 'node:fs';
@@ -19,7 +19,7 @@ async function freePort() {
   return port;
 }
 
-/** The service with a storage directory of its own, on one port however often it starts. */
+/** The service with its own storage directory; it keeps its port when it is started again. */
 export class Service {
   constructor(program, folder, env, port) {
     Object.assign(this, { program, folder, env, port, url: `http://127.0.0.1:${port}` });
@@ -46,7 +46,7 @@ export class Service {
   }
 }
 
-/** Starts the stub; answers its process and its URL. */
+/** Starts the stub; returns its process and its URL. */
 export async function startStub(env) {
   const process = start('node', [STUB, '0'], { stdio: ['ignore', 'pipe', 'inherit'], env });
   const [line] = await once(createInterface({ input: process.stdout }), 'line', { signal: AbortSignal.timeout(START_MS) });

@@ -1,4 +1,4 @@
-// The two accounts of a session: what the CLI said (the side file) and what was recorded (the service).
+// Reads the two accounts of a session: what the CLI reported (the side file) and what was recorded (the service).
 
 import { readFileSync } from 'node:fs';
 
@@ -6,7 +6,7 @@ export function readSide(path) {
   return readFileSync(path, 'utf8').split('\n').filter(Boolean).map((line) => JSON.parse(line));
 }
 
-/** The session, its whole history, and its log records in the order in which they were recorded. */
+/** Returns the session, all its events, and its log records in the order in which they were recorded. */
 export async function eventsOf(service, sessionId) {
   const get = async (path) => {
     const response = await fetch(`${service}${path}`);
@@ -26,14 +26,14 @@ export async function eventsOf(service, sessionId) {
 }
 
 /**
- * Whether SessionStart took a session over that was there: `InstructionsLoaded` runs beside it and may be recorded first,
- * and the first record of a session makes it.
+ * Whether SessionStart took over an existing session: `InstructionsLoaded` runs at the same time and may be recorded
+ * first, and the first record of a session creates it.
  */
 export function isClaim(event) {
   return event.type === 'session_created' && event.data.claimed === true;
 }
 
-/** The runs of the CLI, each with its lines and its records: a hook is stamped when it starts, so its time tells. */
+/** Returns the CLI's runs with their lines and records; a hook is stamped when it starts, which gives its run. */
 export function runsOf(side, records) {
   const begun = side.filter((line) => line.kind === 'run');
   const runOf = (record) => begun.findLast((line) => line.begun <= Date.parse(record.timestamp))?.run;

@@ -2,8 +2,8 @@
 //
 //   node compare.mjs SIDE_FILE SERVICE_URL SESSION_ID WORKSPACE
 //
-// Prints a line a check; ends with 1 if any failed. A run that came to its end is compared to the last record. Of one
-// that was killed, everything that the CLI saw end has to be there, and nothing that it had not begun.
+// Prints one line per check; exits with 1 if any failed. A run that ended is compared to the last record. Of a run that
+// was killed, everything that the CLI saw end must be recorded, and nothing that it had not begun.
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -68,7 +68,7 @@ function hooks() {
     const of = (phase) => counts(lines.filter((line) => line.phase === phase || line.kind === 'quietHook').map((line) => line.event));
     const [began, done, found] = [of('started'), of('ended'), counts(records.map((record) => record.event))];
     const missing = Object.keys(done).filter((event) => (found[event] ?? 0) < done[event]);
-    // A quiet hook is not reported until it has ended.
+    // A quiet hook is reported only when it has ended.
     const invented = Object.keys(found).filter((event) => found[event] > (began[event] ?? 0) && event !== 'InstructionsLoaded');
     check(`run ${number} (killed): nothing that ended is missing, nothing is invented`, { missing, invented }, { missing: [], invented: [] });
   }
@@ -76,11 +76,11 @@ function hooks() {
   check('hooks that said something or failed', ends.filter((line) => line.exitCode !== 0 || line.stdout || line.stderr), []);
 }
 
-/** A hook that ended before another began is recorded before it. */
+/** Checks that a hook that ended before another began is recorded before it. */
 function order() {
   const nameOf = (record) => {
     const isTool = record.event.startsWith('PostToolUse') || record.event === 'PreToolUse';
-    // Two agents may begin at once: which of their hooks is which, only their types tell.
+    // Two agents may begin at the same time: only their types tell their hooks apart.
     const of = isTool ? record.tool : record.event === 'SubagentStart' ? record.payload.agent_type : undefined;
     return of ? `${record.event}:${of}` : record.event;
   };
@@ -111,7 +111,8 @@ function tools() {
   const called = ({ id, parent }) => `${id} by ${parent ? agentOf.get(parent) : 'the main agent'}`;
   for (const { number, ended, lines, records } of runs) {
     const of = (event) => records.filter((record) => record.event === event);
-    // What a kill has cut off the CLI tells once more when it resumes, as failed, without a try and so without hooks.
+    // When the CLI resumes, it reports the calls that a kill has cut off once more, as failed: it does not run them, so
+    // there are no hooks.
     const cut = killed.filter((run) => run.number < number).flatMap((run) => run.lines).filter((line) => line.kind === 'tool');
     const broken = lines.filter((line) => line.kind === 'failed').map((line) => line.id);
     const again = cut.map((line) => line.id).filter((id) => broken.includes(id));
@@ -119,7 +120,7 @@ function tools() {
     const failed = without(broken, again);
     const recorded = of('PreToolUse').map((record) => `${record.toolUseId} by ${record.agentId ?? 'the main agent'}`);
     if (!ended) {
-      // An agent's call is reported after its hook has begun, so of the last ones there may be no report.
+      // An agent's call is reported after its hook has begun, so the report of the last calls may be missing.
       const begun = lines.filter((line) => line.phase === 'started' && line.event === 'PreToolUse').length;
       const unsaid = without(recorded, said.map(called));
       check(`run ${number} (killed): tool calls that nobody made`, unsaid.slice(Math.max(0, begun - said.length)), []);

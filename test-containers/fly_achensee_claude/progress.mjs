@@ -1,5 +1,5 @@
-// Where a side file's work is: `SCENARIO yes|no SESSION`, the scenario to do next, whether it was interrupted, and
-// Claude Code's session.
+// Prints the progress that a side file shows, `SCENARIO yes|no SESSION`: the scenario to do next, whether it was
+// interrupted, and Claude Code's session.
 //
 //   node progress.mjs SIDE_FILE
 

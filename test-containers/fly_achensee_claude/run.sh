@@ -1,23 +1,25 @@
 #!/usr/bin/env bash
-# Claude Code prepares a day of flights, and goes on with the same session the next morning. In a container or as it is.
+# Runs Claude Code: it prepares a day of flights and resumes the same session next morning. With or without a container.
 #
 #   run.sh
 #
-# Needs on the PATH: claude (2.1.197), hook-agent, node. The model is the stub beside this file; nothing leaves the
-# machine but what hook-agent records.
+# Needs on the PATH: claude (2.1.197), hook-agent, node. The model is the stub beside this file; only what hook-agent
+# records leaves the machine.
 #
 #   SESSION_SERVICE_URL   the recorder (default http://localhost:9000)
 #   SESSION_ID            the session to record into (default: Claude Code's own id)
 #   WORKSPACE             where to work (default: a new temporary directory)
-#   SIDE_FILE             what the CLI reports of itself: one JSON line a hook, tool call, agent and result
-#                         (default $WORKSPACE/side.jsonl); its output as it came is beside it, in $SIDE_FILE.runs
-#   SCENARIOS             prompts, one a run, separated by |; the second and later resume the first's session
+#   SIDE_FILE             for what the CLI reports about itself: one JSON line per hook, tool call, agent and result
+#                         (default $WORKSPACE/side.jsonl); the CLI's unchanged output is in $SIDE_FILE.runs
+#   SCENARIOS             prompts, one per run, separated by |; the second and later resume the first's session
 #   MODEL_LATENCY_MS      how long the model thinks before each answer (default 20)
 #
-# Killed and started again with the same workspace, side file and home, it goes on: what the killed CLI reported is
-# kept, Claude Code's session is resumed and told to finish the prompt that it was at, then the others follow.
+# If it is killed and started again with the same workspace, side file and home, it continues: what the killed CLI
+# reported is kept, Claude Code's session is resumed with the instruction to finish its current prompt, and the other
+# prompts follow.
 #
-# Ends with 0 if every run of the CLI did. Whether all was recorded is for whoever compares the side file with the session.
+# Exits with 0 if every run of the CLI did. It does not check that everything was recorded: compare.mjs compares the
+# side file with the session.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 fail() { echo "fly_achensee_claude: $*" >&2 && exit 1; }
@@ -30,7 +32,7 @@ side=${SIDE_FILE:-$workspace/side.jsonl}
 runs=$side.runs
 IFS='|' read -ra scenarios <<<"${SCENARIOS:-/prepare-day Saturday|SCN_RESUME: anything new this morning?}"
 mkdir -p "$workspace" "$runs"
-# An attempt that was killed has changed the workspace: it stays as it is.
+# A killed attempt has changed the workspace, so an existing workspace is left as it is.
 [[ -e $workspace/CLAUDE.md ]] || cp -r "$here/workspace/." "$workspace"
 cd "$workspace"
 hook-agent install claude-code --project
@@ -44,8 +46,8 @@ read -r -t 20 _ url <&"${STUB[0]}" || fail 'the stub of the Messages API did not
 
 export ANTHROPIC_BASE_URL=$url ANTHROPIC_API_KEY=fake CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1
 
-# One run of the CLI: its number, the number of its prompt, the prompt, further options. The CLI writes to files of its
-# own, so that a kill takes nothing away that it has said.
+# run NUMBER SCENARIO PROMPT [OPTION...]: runs the CLI once. The CLI writes directly to separate files, so that a kill
+# loses nothing that it has printed.
 run() {
   local number=$1 scenario=$2 prompt=$3 status=0
   shift 3
@@ -60,13 +62,14 @@ run() {
 
 report() { node "$here/side.mjs" "$1" "$runs" >>"$side"; }
 
-# Where it was: the next run's number, the scenario it is at, Claude Code's session, whether it was killed in it.
+# Finds where the last attempt stopped: the number of its run, the scenario to continue with, whether it was killed
+# there, and Claude Code's session.
 [[ -e $side ]] || : >"$side"
 last=$(find "$runs" -name '*.begun' | wc -l)
 if ((last)) && ! grep -q "^{\"run\":$last," "$side"; then report "$last"; fi
 IFS=' ' read -r scenario interrupted session < <(node "$here/progress.mjs" "$side")
 if [[ $interrupted == yes ]]; then echo "fly_achensee_claude: resumed, run $last was interrupted"; fi
-# One that was killed before it said anything has nothing that can be resumed.
+# Claude Code has nothing to resume if it was killed before it printed anything.
 known() { [[ $session ]] && compgen -G "${CLAUDE_CONFIG_DIR:-$HOME/.claude}/projects/*/$session.jsonl" >/dev/null; }
 
 for ((at = scenario, number = last + 1; at < ${#scenarios[@]}; at++, number++)); do

@@ -1,20 +1,21 @@
-// What the CLI said of itself in a run, shortened: its stream-json and its debug log in, the side file's lines out.
+// Shortens what the CLI reported about itself in a run: reads its stream-json and its debug log, returns the side
+// file's lines.
 //
-//   {"run","kind":"run","scenario","begun","ended"}        first: when it began; whether it came to its end
+//   {"run","kind":"run","scenario","begun","ended"}        first: when the run began, and whether it came to its end
 //   {"run","kind":"session","id","model"}                  the CLI's session, and the model it is about to ask
-//   {"run","kind":"answer","model"}                        an answer of the model, or a part of one
+//   {"run","kind":"answer","model"}                        a response of the model, or a part of one
 //   {"run","kind":"hook","phase":"started","id","event","name"}
 //   {"run","kind":"hook","phase":"ended","id","event","name","exitCode","stdout","stderr"}
-//   {"run","kind":"quietHook","event","exitCode"}          a hook that is in the debug log alone
-//   {"run","kind":"tool","id","name","parent"}             a tool call of the model, or of the agent that `parent` started
+//   {"run","kind":"quietHook","event","exitCode"}          a hook that is only in the debug log
+//   {"run","kind":"tool","id","name","parent"}             a call of the model, or of the agent that `parent` started
 //   {"run","kind":"succeeded","id","at"}                   the result of a tool call, and when the CLI had it
 //   {"run","kind":"failed","id","at"}                      a tool call that failed
 //   {"run","kind":"agent","id","toolUseId","task"}         a sub-agent that was started
 //   {"run","kind":"compacted","trigger"}                   the conversation was replaced by its summary
 //   {"run","kind":"result","ok","text","denied"}           the end, with the ids of the calls that were not allowed
 //
-// The stream has no InstructionsLoaded and no SessionEnd: the CLI runs these two outside of the conversation, the one
-// without waiting for it, the other after the stream's last line. It does note their end in its debug log.
+// The stream has no InstructionsLoaded and no SessionEnd: the CLI runs both outside of the conversation, the first
+// without waiting for it, the second after the stream's last line. Their end is in its debug log.
 
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -42,7 +43,7 @@ function* ofContent(blocks, parent, at) {
 
 function* ofStream(line) {
   if (line.type === 'system') yield* ofSystem(line);
-  // An answer that the CLI puts in itself has a model in angle brackets.
+  // A response that the CLI inserts itself has a model in angle brackets.
   if (line.type === 'assistant' && !line.message.model.startsWith('<')) yield { kind: 'answer', model: line.message.model };
   if (line.type === 'assistant' || line.type === 'user') {
     yield* ofContent(line.message.content, line.parent_tool_use_id ?? undefined, line.timestamp);
@@ -64,10 +65,10 @@ function linesOf(path) {
   return existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
 }
 
-/** The side file's lines of one run, from `folder`'s files RUN.begun, RUN.stream and RUN.debug. */
+/** Returns the side file's lines of one run, from `folder`'s files RUN.begun, RUN.stream and RUN.debug. */
 export function saidIn(folder, run) {
   const read = (kind) => linesOf(join(folder, `${run}.${kind}`));
-  // A kill can tear the last line.
+  // A kill can leave the last line incomplete.
   const whole = read('stream').slice(0, -1);
   const said = [
     ...whole.flatMap((text) => [...ofStream(JSON.parse(text))]),

@@ -1,4 +1,4 @@
-// Prints the side file's lines of one run of the CLI; said.mjs lists them.
+// Prints the side file's lines of one run of the CLI; said.mjs describes them.
 //
 //   node side.mjs RUN FOLDER        reads FOLDER/RUN.begun, RUN.stream and RUN.debug
 

@@ -1,14 +1,14 @@
 #!/usr/bin/env bash
-# Runs it all as plain processes against the service itself, and compares what the CLI reported with what was recorded.
+# Runs the application as plain processes against the real service, and compares the CLI's report with the records.
 #
 #   test.sh
 #
 # Needs node and claude (2.1.197) on the PATH, or CLAUDE_BIN_DIR with it.
 #
 #   SESSION_STORAGE_BIN, HOOK_AGENT_BIN   the binaries (default: target/release of the workspace)
-#   KEEP=1                                leaves the temporary directory
+#   KEEP=1                                keeps the temporary directory
 #
-# Three times: into Claude Code's own session, into a named one, and with the service killed in the middle.
+# Runs it three times: into Claude Code's own session, into a named one, and with the service killed in the middle.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 built=${CARGO_TARGET_DIR:-$here/../../target}/release
@@ -20,7 +20,7 @@ fail() { echo "test: $*" >&2 && exit 1; }
 dir=$(mktemp -d)
 service=
 clean_up() {
-  # It writes into the directory until it has ended; the one that was started again is no child of this shell.
+  # The service writes into the directory until it has ended. A restarted one is not a child of this shell.
   if [[ $service ]] && kill "$service" 2>/dev/null; then timeout 30 tail --pid="$service" -f /dev/null || true; fi
   if [[ ${KEEP:-} ]]; then echo "test: left $dir"; else rm -rf "$dir"; fi
 }
@@ -62,14 +62,14 @@ interrupt() {
   echo "$from $(date +%s%3N)" >"$dir/absence"
 }
 
-# A run of the application under a name, and its comparison.
+# compare NAME [SESSION]: runs the application and compares its side file with the session.
 compare() {
   local name=$1 session=${2:-}
   export HOOK_AGENT_SPOOL_DIR="$dir/spool-$name"
   echo "test: $name"
   env ${session:+SESSION_ID=$session} WORKSPACE="$dir/$name" SIDE_FILE="$dir/$name.jsonl" "$here/run.sh" ||
     fail "the application failed"
-  # A killed service's interruption has its own process; it has started the service again by now.
+  # The interruption runs in a process of its own, which has started the service again by now.
   session=${session:-$(sed -n 's/.*"kind":"session","id":"\([^"]*\)".*/\1/p' "$dir/$name.jsonl" | head -1)}
   node "$here/compare.mjs" "$dir/$name.jsonl" "$SESSION_SERVICE_URL" "$session" "$dir/$name"
   hook-agent status --json | grep -Eq '"pending": [1-9]' && fail 'records are left in the spool'

@@ -1,11 +1,11 @@
-// What the hooks noted in a spool folder's `trouble.log` and should not have.
+// Prints the lines that the hooks noted in a spool folder's `trouble.log` and should not have.
 //
-//   node trouble.mjs SPOOL_DIR [FROM TO]      milliseconds since 1970 of the service's absence
+//   node trouble.mjs SPOOL_DIR [FROM TO]      FROM and TO: the service's absence, in milliseconds since 1970
 //
-// Prints such lines; ends with 1 if there are any, or rejected records. `not delivered yet` is a hook that could not
-// hand over all it had in its 50 ms: that it was delivered later is for the comparison to show. While the service is
-// there, one reason is no fault: that the machine was too busy for it. While it is away (and for the second that hooks
-// pause after a failure), any reason is as it should be. Nothing else may ever be noted.
+// Exits with 1 if there are such lines, or rejected records. `not delivered yet` means that a hook could not deliver
+// all its records within its 50 ms; the comparison shows that they were delivered later. While the service is there,
+// only one reason for it is accepted: that the machine was too busy. While the service is away (and for the second that
+// hooks pause after a failure), any reason is accepted. No other lines may be there.
 
 import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,5 +1,5 @@
-"""What the test applications share: a run that is recorded twice, by the service and in a file of its own.
+"""Code shared by the test applications: a run that is recorded twice, by the service and in a separate file.
 
-`run` speaks to the service through `hook_agent`, `side_file` keeps what the application knows that it did, `compare`
-holds one against the other.
+`run` talks to the service through `hook_agent`, `side_file` keeps what the application knows it did, `compare` compares
+the two.
 """

@@ -1,9 +1,9 @@
-"""Holds a session in the service against the side file of the application that recorded it.
+"""Compares a session in the service with the side file of the application that recorded it.
 
-`python -m recorded_run.compare SIDE_FILE SERVICE_URL SESSION_ID [EXPECTED]` prints what differs and exits with 1, or
-prints the counts. Compared are all events of the session in their order, whichever log they are in, then the logs'
-numbers, and the goals, agents, phase and end that the snapshots show; with `EXPECTED` also the outcomes, which that
-file has as `{name: outcome}` or as requests with an `id` and what is `expected`.
+`python -m recorded_run.compare SIDE_FILE SERVICE_URL SESSION_ID [EXPECTED]` prints the differences and exits with 1, or
+prints the counts. It compares all events of the session in their order, whichever log they are in, then the logs'
+numbers, and the goals, agents, phase and status in the session's state; with `EXPECTED` also the outcomes. That file
+has them as `{name: outcome}`, or as requests with an `id` and what is `expected`.
 """
 
 from __future__ import annotations

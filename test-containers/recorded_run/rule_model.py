@@ -1,7 +1,7 @@
 """A chat model that decides by rules: the same messages give the same answer, and no network is needed.
 
-It is a `BaseChatModel` as any other: it gets the messages, answers with text or tool calls, and tells the callbacks.
-`latency_ms` makes it as slow as a model that thinks.
+It is a `BaseChatModel` like any other: it gets the messages, answers with text or tool calls, and calls the callbacks.
+`latency_ms` makes it as slow as a real model.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""A run that can be killed at any moment and goes on where the service says that it was.
+"""A run that can be killed at any moment and continues where the service says it stopped.
 
-Every change is written to the side file first and then queued for the service, which gets them in that order. What
-the session has already is not told twice: a goal, an agent, a phase or an outcome that was restored is left alone.
+Every change is written to the side file first and then queued for the service, which gets the changes in that order.
+Changes that the session already has are not sent again: a goal, an agent, a phase or an outcome that was restored is
+left alone.
 """
 
 from __future__ import annotations

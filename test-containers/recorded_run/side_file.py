@@ -1,9 +1,9 @@
-"""What an application did, by its own account: a line for each event, written before the event goes to the service.
+"""An application's own account of what it did: one line per event, written before the event goes to the service.
 
-A line is `{"attempt", "n", "time", "kind", "key": […], …}`: `attempt` counts the program's starts, `n` the lines of
-an attempt, `kind` and `key` say which event of the session it stands for. Each attempt begins with `begun`; one
-that was not killed ends with `end`, which bears the attempt's counts. A line is one write, so a kill tears none, and
-at most the last line of a killed attempt has no event in the service.
+A line is `{"attempt", "n", "time", "kind", "key": […], …}`: `attempt` counts the program's starts, `n` the lines of an
+attempt, `kind` and `key` say which event of the session the line stands for. Each attempt begins with `begun`; one that
+was not killed ends with `end`, which contains the attempt's counts. A line is one write, so a kill leaves no incomplete
+line, and at most the last line of a killed attempt has no event in the service.
 """
 
 from __future__ import annotations

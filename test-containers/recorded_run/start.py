@@ -1,4 +1,4 @@
-"""How an application begins and ends: from the environment to a run, and from its end to the exit."""
+"""Starts and ends an application: creates its run from the environment, and reports what is done at the end."""
 
 from __future__ import annotations
 

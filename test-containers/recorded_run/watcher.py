@@ -1,4 +1,4 @@
-"""What a graph does, noted in the side file by a handler of its own, apart from the one that records it."""
+"""A handler that notes in the side file what a graph does, separate from the handler that records it."""
 
 from __future__ import annotations
 

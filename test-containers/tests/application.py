@@ -1,4 +1,4 @@
-"""An application as a process, with a directory, a spool and a session of its own."""
+"""Runs an application as a process, with its own directory, spool and session."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recorded_run.side_file import Line, read
 from service import DEADLINE, Service, until
 
 TOP = Path(__file__).parents[1]
-# Every place where a kill can fall, instead of those that lie between two effects.
+# Kills at every possible point, instead of only at the points between two effects.
 FULL = bool(os.environ.get("TEST_APPS_FULL"))
 PATHS = [TOP, TOP / "fly_achensee_customer", TOP / "email_solver"]
 

@@ -1,4 +1,4 @@
-"""A service for each test, and what undisturbed runs did."""
+"""Fixtures: a service for each test, and the results of undisturbed runs."""
 
 from __future__ import annotations
 

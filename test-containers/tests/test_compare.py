@@ -1,4 +1,4 @@
-"""The comparison finds what is missing, what is too many and what is out of order."""
+"""Tests that the comparison finds missing events, surplus events and events out of order."""
 
 from __future__ import annotations
 

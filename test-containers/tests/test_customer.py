@@ -1,4 +1,4 @@
-"""The customer application against the service: what it did is what was recorded, whatever was killed meanwhile."""
+"""Tests the customer application against the service: what it did is recorded, whatever was killed meanwhile."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fly_achensee_customer import desk
 from recorded_run.compare import expected
 from service import DEADLINE
 
-# A kill at the line and one before the next: on both sides of what lies between two lines.
+# Each kill comes after this line or just before the next one: on both sides of what happens between the two lines.
 WINDOWS = [
     ("agent_spawned", "booking-r01"),
     ("tool_call", "refund "),

@@ -1,4 +1,4 @@
-"""The e-mail application against the service and a real mail server: each message is answered once, or named."""
+"""Tests the e-mail application with the service and a real mail server: each message is answered once, or named."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ANSWERS = {name: count for name, count in DELIVERED.items() if name not in (SCHO
 OUTCOMES = expected(TOP / "email_solver/mailbox/expected.json")
 AT, BEFORE_NEXT = "SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"
 WINDOWS = [
-    # The server has the answer, and nothing says so yet.
+    # The mail server has the answer, and nothing is recorded of it yet.
     ("step_start", "send", BEFORE_NEXT),
     ("step_end", "send", AT),
     ("error", "send", BEFORE_NEXT),

@@ -1,4 +1,4 @@
-"""`python -m email_solver`: answers the inbox as the session that `SESSION_ID` names."""
+"""`python -m email_solver`: answers the inbox in the session that `SESSION_ID` names."""
 
 from __future__ import annotations
 

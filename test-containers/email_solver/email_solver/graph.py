@@ -1,12 +1,12 @@
-"""The pipeline that one message goes through.
+"""The pipeline that processes one message.
 
 ```
 START → fetch → classify ─┬→ extract → draft → send → END
                           └→ END  (automatic: never answered)
 ```
 
-A server's 4xx answer is tried again, as a new run of the node. Any other failure ends the graph: `solver` names what
-becomes of the message.
+After a 4xx answer of the server the node is run again. Any other failure ends the graph, and `solver` decides what
+happens to the message.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _fetch(post: Post) -> Callable[[Work], Update]:
         raw = post.fetch(work["uid"])
         if raw is None:
             raise LookupError(f"message {work['uid']} is not in the inbox")
-        # Bytes that are no text become characters of their own, and come back as they were.
+        # latin-1 turns every byte into one character, so bytes that are not text are restored unchanged.
         return {"raw": raw.decode("latin-1"), "envelope": envelope(parse(raw))}
 
     return fetch

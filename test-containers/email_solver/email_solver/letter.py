@@ -1,4 +1,4 @@
-"""What a message says, out of its encodings, parts and attachments. What can't be read raises `Unreadable`."""
+"""Extracts the content of a message from its encodings, parts and attachments; raises `Unreadable` if it can't."""
 
 from __future__ import annotations
 

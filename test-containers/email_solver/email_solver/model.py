@@ -1,4 +1,4 @@
-"""The two roles' answers, as a chat model says them."""
+"""A chat model that gives the answers of the two roles."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The office's post: reading and marking its mailbox by IMAP, sending by SMTP."""
+"""Access to the office's e-mail: reads and marks its mailbox by IMAP, sends by SMTP."""
 
 from __future__ import annotations
 

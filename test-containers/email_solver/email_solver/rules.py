@@ -1,4 +1,4 @@
-"""How the two roles decide: what kind of message it is, and what is answered."""
+"""The rules of the two roles: the kind of a message, and the answer to it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any, Callable, Dict, List
 
 FORECASTS = {"14 June": "sunny, 18 km/h wind", "16 June": "sunny, 14 km/h wind", "17 June": "foehn storm: we stay down"}
 HEAVIEST = 110
-# The first that fits counts.
+# The first match counts.
 KINDS = [
     ("complaint", r"beschwer|complain|rückgeld|refund"),
     ("invoice", r"rechnung|invoice"),

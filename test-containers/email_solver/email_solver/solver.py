@@ -1,18 +1,19 @@
-"""Takes each message of the inbox through the pipeline, and goes on after a kill where the session says that it was.
+"""Runs each message of the inbox through the pipeline, and continues after a kill where the session says it stopped.
 
-Per message, in this order: goal in progress · graph (answer sent) · outcome · mark or move · goal completed. What a
-kill leaves and what the next attempt does:
+The order per message: goal in progress · graph (answer sent) · outcome · mark or move · goal completed. After a kill at
+one of these points, the next attempt continues like this:
 
-- before the goal is there: the inbox is listed again, missing goals are added;
-- in the graph: the message goes through it again. Sending is one SMTP transaction to the customer and to the box for
-  sent mail, under an id that follows from the message: a message that an earlier attempt had begun is not sent while
-  its answer is in that box, or gets there within `SETTLE` seconds. (A server that takes longer to deliver what it
-  accepted would get the answer twice; without a kill between its acceptance and the next line nobody asks.)
-- outcome recorded, mark or goal missing: both are made up for; they may be repeated;
-- all goals done, session not finalized: it is finalized.
+- before the goal is added: the inbox is listed again, and missing goals are added;
+- in the graph: the message goes through the graph again. Sending is one SMTP transaction to the customer and to the
+  mailbox for sent mail, with an id that is derived from the message. If an earlier attempt had begun the message, the
+  answer is not sent again if it is in that mailbox or arrives there within `SETTLE` seconds. (If the server takes
+  longer to deliver an answer that it has accepted, the answer is sent twice. This needs a kill between the acceptance
+  and the recorded outcome; otherwise nothing is sent again.)
+- outcome recorded, mark or goal missing: both are done, possibly for the second time, which does no harm;
+- all goals done, session not finalized: the session is finalized.
 
-A message that can't be read ends as `quarantined`, in a folder of that name, with a goal of that status; one whose
-sending fails for good ends as `undeliverable`. Neither stops the pipeline.
+An unreadable message ends as `quarantined`, in a folder of that name, with a goal of that status; a message whose
+answer can't be sent at all ends as `undeliverable`. Neither stops the pipeline.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""A mail server of its own: Exim takes and delivers, Dovecot shows the mailboxes; no root, no system files."""
+"""A separate mail server: Exim accepts and delivers, Dovecot serves the mailboxes; no root, no system files."""

@@ -1,7 +1,8 @@
-"""`python -m mail_server`: runs the two servers until it is told to stop, and posts the messages of `POST_DIR` once.
+"""`python -m mail_server`: runs the two servers until it gets a signal, and posts the messages of `POST_DIR` once.
 
-`MAIL_DIR` is where everything is, `MAIL_HOST`, `SMTP_PORT` and `IMAP_PORT` where it listens, `MAIL_USER` who it runs
-as if it is started by root. It prints a line when both servers answer and everything posted is in its mailbox.
+`MAIL_DIR` is the folder of all its files; it listens on `MAIL_HOST` at `SMTP_PORT` and `IMAP_PORT`; `MAIL_USER` is the
+user it runs as if it is started by root. It prints a line when both servers answer and all posted messages are in the
+mailbox.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`python -m mail_server.count`: how many messages each mailbox has, as JSON, asked by IMAP."""
+"""`python -m mail_server.count`: prints how many messages each mailbox has, as JSON, read by IMAP."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ class MailServer:
                 raw = file.read_bytes()
                 sender = parseaddr(str(message_from_bytes(raw).get("From", "")))[1]
                 smtp.sendmail(sender or "mailer@customers.test", [SCHOOL], raw)
-                # One after the other, so that the mailbox has them in the files' order.
+                # Posted one after the other, so that the mailbox has them in the files' order.
                 _until(lambda number=number: self.count(SCHOOL) >= number, self.check)
         mark.write_text(f"{len(files)}\n")
         return len(files)
@@ -111,7 +111,7 @@ class MailServer:
         (directory / "passwords").write_text("".join(f"{name}:{PASSWORD}\n" for name in MAILBOXES))
         if os.getuid() == 0:
             for path in (directory, *directory.rglob("*")):
-                # Exim believes no configuration that others could have written.
+                # Exim refuses a configuration that other users could have written.
                 os.chown(path, self._user.pw_uid, self._user.pw_gid)
 
     def _start(self, *command: str) -> None:

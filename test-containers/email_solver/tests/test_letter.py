@@ -1,4 +1,4 @@
-"""What is read out of each message of the mailbox."""
+"""Tests what is extracted from each message of the mailbox."""
 
 from __future__ import annotations
 

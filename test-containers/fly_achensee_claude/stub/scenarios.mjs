@@ -1,13 +1,14 @@
-// What the model says. A scenario is a list of turns; its key stands in a prompt, and the turn is chosen by which turns'
-// tool calls have been made since that prompt. After the last turn, the only one without a call, it only closes.
+// The model's responses. A scenario is a list of turns. A prompt contains the scenario's key; the next turn depends on
+// the turns whose tool calls have been made since that prompt. After the last turn, the only one without a call, the
+// stub only sends a closing text.
 //
-// Not by how often the assistant has spoken: a conversation that is resumed after a kill lacks the calls that have no
-// result, has the text that came before them all the same, and an answer that the CLI puts in itself.
+// The number of the assistant's messages is not used for this: a conversation that is resumed after a kill lacks the
+// calls without a result, still has the text that came before them, and has a response that the CLI inserted itself.
 
 const BIG = 3 * 1024 * 1024;
 
 const SCENARIOS = {
-  // The day's work: reads, an edit, a command, failures, two agents side by side, a large file.
+  // The day's work: reads, an edit, a command, failures, two agents in parallel, a large file.
   SCN_PREPARE: [
     {
       text: 'I read the bookings and the weather first.',
@@ -36,12 +37,12 @@ const SCENARIOS = {
     { tools: [bash('cut -d, -f2 data/bookings.csv', 'List the guests')] },
     { text: 'Bookings: Maier and Huber fly today.' },
   ],
-  // The next morning: the same session goes on.
+  // The next morning: the same session continues.
   SCN_RESUME: [
     { tools: [bash('tail -n 1 data/bookings.csv', 'Look at the last booking')] },
     { text: 'Nothing new since yesterday.' },
   ],
-  // Nothing but an answer.
+  // Only a text.
   SCN_HELLO: [{ text: 'Hello from the desk.' }],
   // One call after another, and two at once.
   SCN_TOOLS: [
@@ -56,17 +57,17 @@ const SCENARIOS = {
     { tools: [bash('echo "no wind data" >&2; exit 3', 'Ask the wind station'), read('data/missing.csv')] },
     { text: 'Neither the station nor the file is there.' },
   ],
-  // A call that is not allowed, beside one that needs no permission.
+  // A call that is not allowed, together with one that needs no permission.
   SCN_DENIED: [
     { tools: [bash('touch /wind-station', 'Reset the wind station'), read('data/weather.json')] },
     { text: 'I may not do that.' },
   ],
-  // A tool that is not there, and one that is asked wrongly.
+  // A tool that does not exist, and a call with the wrong input.
   SCN_INVALID: [
     { tools: [tool('WindStation', { reset: true }), tool('Read', { path: 'data/weather.json' })] },
     { text: 'I have no such tool.' },
   ],
-  // Two agents side by side.
+  // Two agents in parallel.
   SCN_AGENTS: [
     {
       tools: [
@@ -76,13 +77,13 @@ const SCENARIOS = {
     },
     { text: 'Flying is safe, and two guests come.' },
   ],
-  // A command that takes so long that a signal finds it at work.
+  // A command that takes so long that a signal interrupts it.
   SCN_SLEEP: [
     { tools: [read('data/weather.json')] },
     { tools: [bash('sleep 30', 'Wait for the wind')] },
     { text: 'The wind has come.' },
   ],
-  // The API refuses.
+  // The API refuses the request.
   SCN_REFUSED: [{ status: 400, text: 'refused by the scenario' }],
   // For measuring: many cheap calls of one tool.
   SCN_CALLS: [...Array.from({ length: 40 }, () => ({ tools: [read('data/weather.json')] })), { text: 'Done.' }],
@@ -109,7 +110,7 @@ function agent(description, prompt) {
   return tool('Agent', { description, prompt, subagent_type: 'flight-planner' });
 }
 
-/** Lines of a flight recorder's file, as many as make up this many bytes. */
+/** Returns lines of a flight recorder's file, as many as make up this many bytes. */
 function tracklog(bytes) {
   const lines = [];
   for (let at = 0, n = 0; at < bytes; n += 1) {
@@ -135,7 +136,7 @@ function blocks(message) {
   return message.role === 'assistant' && Array.isArray(message.content) ? message.content : [];
 }
 
-/** How many turns of the scenario these messages have: their calls' ids bear the turn's number. */
+/** Returns how many turns of the scenario are in these messages: the ids of their calls contain the turn's number. */
 function turnsIn(messages, key) {
   const said = messages.flatMap(blocks);
   if (said.some((block) => block.type === 'text' && block.text === SCENARIOS[key].at(-1).text)) return Infinity;
@@ -143,7 +144,7 @@ function turnsIn(messages, key) {
   return new Set(mine.map((block) => block.id.split('_').at(-2))).size;
 }
 
-/** The turn that follows these messages, its tool calls with ids of their own. */
+/** Returns the turn that follows these messages, with its own ids for the tool calls. */
 export function turnFor(messages) {
   const start = messages.findLastIndex((message) => keyIn(message));
   if (start < 0) return CLOSING;

@@ -1,11 +1,11 @@
 // A deterministic stand-in for the Messages API: same request, same answer, no network.
 //
-//   node server.mjs [PORT]      prints `listening http://127.0.0.1:PORT` once it does; port 0 takes a free one
+//   node server.mjs [PORT]      prints `listening http://127.0.0.1:PORT` when it is ready; port 0 takes a free one
 //
-// `MODEL_LATENCY_MS` is how long it thinks before each answer (default 0).
+// `MODEL_LATENCY_MS` is how long it waits before each response (default 0).
 //
-// What it says is in scenarios.mjs; how it says it, in stream.mjs. Whatever else the CLI asks for is answered as
-// the API would: a token count for count_tokens, a JSON error with 404 for the rest.
+// The content of the responses is in scenarios.mjs, their format in stream.mjs. The CLI's other requests are answered
+// as the API would: a token count for count_tokens, a JSON error with 404 for the rest.
 
 import { createServer } from 'node:http';
 import { setTimeout } from 'node:timers/promises';

@@ -1,4 +1,4 @@
-// One turn as the Messages API sends it: whole, or as server-sent events.
+// Formats one turn as the Messages API sends it: whole, or as server-sent events.
 //
 // A turn is `{ text?, tools?: [{ id, name, input }] }`.
 
@@ -24,7 +24,7 @@ function stopReason(turn) {
   return turn.tools?.length ? 'tool_use' : 'end_turn';
 }
 
-/** The answer to a request that asked for no stream. */
+/** Returns the response to a request that asked for no stream. */
 export function message(model, turn) {
   return {
     id: idOf(turn), type: 'message', role: 'assistant', model, content: blocks(turn),
@@ -56,7 +56,7 @@ function* events(model, turn) {
   yield { type: 'message_stop' };
 }
 
-/** Writes the turn as events, no faster than the other side reads, and ends the answer. */
+/** Writes the turn as events, no faster than the client reads, and ends the response. */
 export async function writeStream(response, model, turn) {
   for (const event of events(model, turn)) {
     const more = response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);

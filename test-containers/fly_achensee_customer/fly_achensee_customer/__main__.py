@@ -1,4 +1,4 @@
-"""`python -m fly_achensee_customer`: works the queue as the session that `SESSION_ID` names."""
+"""`python -m fly_achensee_customer`: works through the queue in the session that `SESSION_ID` names."""
 
 from __future__ import annotations
 

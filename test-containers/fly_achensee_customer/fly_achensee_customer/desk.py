@@ -1,16 +1,17 @@
-"""Works the queue, request after request, and goes on after a kill where the session says that it was.
+"""Works through the queue, request by request, and continues after a kill where the session says it stopped.
 
-Per request, in this order: goal in progress · graph (books changed, letter sent) · outcome · goal completed. Each
-order of a kill and what the next attempt does:
+The order per request: goal in progress · graph (books changed, letter sent) · outcome · goal completed. After a kill at
+one of these points, the next attempt continues like this:
 
-- before the goal is there: it is added;
-- in the graph: the request is worked again; the books answer what was done with its first answer, a letter that is
-  out stays the only one, a specialist who was spawned or has reported is not spawned again;
-- letter sent, outcome not recorded: the outcome is taken from the outbox, the graph is not run;
+- before the goal is added: the goal is added;
+- in the graph: the request is processed again; for what was done the books return the first answer, a letter that was
+  sent stays the only one, and a specialist that was spawned or has reported is not spawned again;
+- letter sent, outcome not recorded: the outcome is taken from the outbox, and the graph is not run;
 - outcome recorded, goal not completed: the goal is completed;
-- all goals completed, session not finalized: it is finalized; finalized: nothing is left.
+- all goals completed, session not finalized: the session is finalized; session finalized: nothing is left to do.
 
-What was queued and not delivered when the kill came is in the spool: it is delivered before the session is restored.
+Records that were queued and not delivered at the time of the kill are in the spool: they are delivered before the
+session is restored.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The front desk, which writes in the same books: while it does, a specialist's tool fails, and is tried again."""
+"""The front desk, which writes to the same books: while it does, a specialist's tool fails and is tried again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The graph that works one request: the governor hands over, a specialist calls tools and reports, a letter goes out.
+"""The graph that handles a request: the governor hands over, a specialist calls tools and reports, a letter is sent.
 
 ```
 START → governor ─┬→ booking ⇄ booking_tools ─────────────────┐
@@ -56,7 +56,7 @@ def build(school: School, run: Run, latency_ms: int = 0) -> CompiledStateGraph:
 def _add_specialist(graph: Any, run: Run, name: str, tools: List[BaseTool], latency_ms: int) -> None:
     model = SchoolModel(role=name, latency_ms=latency_ms).bind_tools(tools)
     graph.add_node(name, _specialist(run, name, model))
-    # What a tool raises is the model's to deal with: tried again, or told to the customer.
+    # The model deals with an exception of a tool: it tries again, or reports the error to the customer.
     graph.add_node(
         f"{name}_tools", ToolNode(tools, messages_key="thread", handle_tool_errors=str, name=f"{name}_tools")
     )

@@ -1,4 +1,4 @@
-"""The words of the letters that customers get, in English and German."""
+"""The texts of the letters to the customers, in English and German."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roles' answers: what the rules decide, as a chat model says it."""
+"""A chat model that gives the roles' answers, as the rules decide them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a customer's text says, as far as the rules need it: day, time, persons, booking code, topics."""
+"""Extracts from a customer's text what the rules need: day, time, persons, booking code, topics."""
 
 from __future__ import annotations
 

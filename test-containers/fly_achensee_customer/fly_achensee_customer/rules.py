@@ -1,7 +1,7 @@
-"""How each role decides: from what the customer wrote and what the tools have answered to the next call or the report.
+"""The rules of each role: the next call or the report, from the customer's text and the answers of the tools.
 
-Pure functions. A `Call` asks for a tool, a `Report` ends the specialist's turn; its outcome is what the governor
-closes the request with.
+All of them are pure functions. A `Call` asks for a tool, a `Report` ends the specialist's turn; the governor closes the
+request with the report's outcome.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""The school's books: calendar, bookings, prices, forecasts, refunds, and the letters that went out.
+"""The school's books: calendar, bookings, prices, forecasts, refunds, and the letters that were sent.
 
-**Once.** What changes the books for a request is stored together with its answer, in one transaction under the
-request, the tool and what the tool was given. A request that is worked again after a kill gets the answer of the
-first time and changes nothing.
+**Once.** A change of the books for a request is stored together with its answer, in one transaction, under the request,
+the tool and the tool's arguments. A request that is processed again after a kill gets the first answer and changes
+nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Callable, Dict, Iterator, List, Optional
 
 Row = Dict[str, Any]
-# How long a writer waits for another one. Short, so that a customer's request says that it was kept waiting.
+# Seconds that a writer waits for another one. Short, so that a customer's request reports that it had to wait.
 PATIENCE = 0.02
 
 

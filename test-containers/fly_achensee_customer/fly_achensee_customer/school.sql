@@ -6,7 +6,7 @@ CREATE TABLE rules (topic TEXT PRIMARY KEY, words TEXT NOT NULL);
 CREATE TABLE refunds (code TEXT PRIMARY KEY, euros INTEGER NOT NULL);
 CREATE TABLE complaints (number INTEGER PRIMARY KEY, name TEXT NOT NULL, words TEXT NOT NULL);
 CREATE TABLE phone_notes (number INTEGER PRIMARY KEY, words TEXT NOT NULL);
--- What was done for a request, in the transaction that did it: asked again, it is answered from here.
+-- The result of each change for a request, stored in the same transaction: a repeated request is answered from here.
 CREATE TABLE done (request TEXT NOT NULL, tool TEXT NOT NULL, given TEXT NOT NULL, result TEXT NOT NULL, PRIMARY KEY (request, tool, given));
 CREATE TABLE outbox (request TEXT PRIMARY KEY, recipient TEXT NOT NULL, outcome TEXT NOT NULL, text TEXT NOT NULL);
 

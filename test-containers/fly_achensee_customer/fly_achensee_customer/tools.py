@@ -1,4 +1,4 @@
-"""What the specialists can do. Each tool reads or changes the books; the run's settings say for which request."""
+"""The specialists' tools. Each reads or changes the books; the run's settings say for which request."""
 
 from __future__ import annotations
 

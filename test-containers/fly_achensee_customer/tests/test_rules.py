@@ -1,4 +1,4 @@
-"""The rules, on what customers write."""
+"""Tests the rules with what customers write."""
 
 from __future__ import annotations
 

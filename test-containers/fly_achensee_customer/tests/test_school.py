@@ -1,4 +1,4 @@
-"""The school's books: changed once for a request, by one writer at a time."""
+"""Tests the school's books: changed once per request, by one writer at a time."""
 
 from __future__ import annotations
 
