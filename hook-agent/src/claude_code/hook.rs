@@ -26,6 +26,8 @@ use crate::{Config, Error, transport};
 /// The delivery time of the last hook. `SessionEnd` has 1.5 seconds, after which Claude Code kills
 /// the hook.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Pause between two attempts to send records directly.
+const AGAIN: Duration = Duration::from_millis(20);
 /// How many times records are made without holding the folder, if other hooks interfere.
 const ATTEMPTS: usize = 4;
 /// A large payload gets one more millisecond of delivery time per this many bytes.
@@ -53,6 +55,8 @@ struct Unkept {
     /// The records that are not in the spool, if only some are missing. The others are delivered
     /// from there and must not be sent another way too.
     left: Option<Vec<Vec<u8>>>,
+    /// Some of the records are in the spool.
+    begun: bool,
 }
 
 /// The records of a hook, and the state before and after it.
@@ -65,7 +69,7 @@ struct Made {
 impl From<io::Error> for Unkept {
     /// An I/O error before anything was written.
     fn from(error: io::Error) -> Self {
-        Self { reason: error.to_string(), left: None }
+        Self { reason: error.to_string(), left: None, begun: false }
     }
 }
 
@@ -156,13 +160,22 @@ impl Hook {
 
     fn record(&self, folder: Option<&SharedFolder>, session: &str, payload: &Payload<'_>, scene: &Scene<'_>) {
         let last = Meaning::of(&payload.hook_event_name) == Meaning::SessionEnd;
-        let kept = folder
-            .map_or(Err(io::Error::other("no spool directory can be written").into()), |folder| {
+        let bytes = scene.stamp.raw.len();
+        let keep = || {
+            folder.map_or(Err(io::Error::other("no spool directory can be written").into()), |folder| {
                 self.keep(folder, session, payload, scene).map(|()| folder)
-            });
+            })
+        };
+        let mut kept = keep();
+        if let (Some(folder), Err(Unkept { reason, begun: false, .. })) = (folder, &kept) {
+            self.note(Some(folder), &format!("spool: {reason}"));
+            // Delivery makes room in a full spool, and records keep their order.
+            self.deliver(folder, last, bytes);
+            kept = keep();
+        }
         match kept {
-            Ok(folder) => self.deliver(folder, last, scene.stamp.raw.len()),
-            Err(Unkept { reason, left }) => {
+            Ok(folder) => self.deliver(folder, last, bytes),
+            Err(Unkept { reason, left, .. }) => {
                 self.note(folder, &format!("spool: {reason}"));
                 let anew = || self.frames(folder, session, &map(payload, scene, &mut Run::default()));
                 let frames = left.unwrap_or_else(anew);
@@ -236,7 +249,8 @@ impl Hook {
         let (spool, _) = held.open(self.limits(false))?;
         for written in 0..frames.len() {
             if let Err(error) = spool.try_append(&frames[written]) {
-                return Err(Unkept { reason: error.to_string(), left: Some(frames.split_off(written)) });
+                let (reason, left) = (error.to_string(), Some(frames.split_off(written)));
+                return Err(Unkept { reason, left, begun: written > 0 });
             }
         }
         Ok(())
@@ -264,7 +278,9 @@ impl Hook {
     fn send_straight(&self, frames: &[Vec<u8>], left: &mut usize) -> Result<(), Error> {
         let producer = uuid::Uuid::new_v4().simple().to_string();
         let in_memory = |source| Error::SpoolWrite { path: PathBuf::from("(memory)"), source };
-        let (spool, head) = Spool::in_memory(producer, self.limits(true)).map_err(in_memory)?;
+        // The records are in memory already.
+        let limits = Limits { max_bytes: u64::MAX, ..self.limits(true) };
+        let (spool, head) = Spool::in_memory(producer, limits).map_err(in_memory)?;
         for frame in frames {
             spool.append(frame)?;
         }
@@ -276,6 +292,12 @@ impl Hook {
             let turn = drain.turn(&mut *transport, None, &report);
             *left = drain.spool.pending() as usize;
             if turn != crate::delivery::Turn::Progress {
+                // A request without a response may be stored; its repeat tells.
+                if Instant::now() < self.started + LAST_WAIT {
+                    std::thread::sleep(AGAIN);
+                    transport = transport::open(&config)?;
+                    continue;
+                }
                 let reason = report.last_error().unwrap_or_default();
                 return Err(Error::Unreachable { url: self.config.service.as_str().to_owned(), reason });
             }

@@ -300,6 +300,10 @@ impl Drain {
             self.head.split(at.index, at.lines.len() / 2);
             return Sent::Again;
         }
+        if !at.window.is_create() && self.head.step(at.index).in_doubt() {
+            self.head.ask(at.index);
+            return Sent::Again;
+        }
         self.settle(at, vec![LineResult::Refused { code, message }], false)
     }
 
@@ -399,6 +403,10 @@ impl Drain {
         Report::add(&counters.rejected, rejected);
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
+        if self.owned && rejected > 0 {
+            // Before the caller knows: a short process ends right then.
+            self.spool.tell_losses();
+        }
         if let Some(answers) = at.answers {
             // A `gap` may have the number of a record that it stands for.
             let gaps: Vec<u64> = at.gaps().collect();

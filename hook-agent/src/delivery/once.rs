@@ -76,26 +76,32 @@ impl Once<'_> {
         let (spool, head) = self.folder.hold()?.open(Limits::of(self.config, false))?;
         let patience = self.config.spool_max_age / PATIENCE;
         let mut drain = Drain::new(Arc::new(spool), head).of_shared(patience);
+        let ended = self.drain_until_idle(&mut drain);
+        // However it ended: the next process knows nothing of these losses.
+        self.tell(&drain.spool)?;
+        Ok(ended)
+    }
+
+    fn drain_until_idle(&self, drain: &mut Drain) -> Delivered {
         let report = Report::default();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Ok(Delivered::Failed("not everything was taken in time".to_owned()));
+                return Delivered::Failed("not everything was taken in time".to_owned());
             }
-            match self.turn(&mut drain, left, &report) {
+            match self.turn(drain, left, &report) {
                 Turn::Progress => {}
                 Turn::Idle => {
                     self.pause().clear();
-                    self.tell(&drain.spool)?;
                     if drain.held_records() > 0 {
-                        return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
+                        return Delivered::Failed(report.last_error().unwrap_or_default());
                     }
-                    return Ok(Delivered::All);
+                    return Delivered::All;
                 }
                 turn @ (Turn::Failed { .. } | Turn::Locked) => {
                     let asked = if let Turn::Failed { after } = turn { after } else { None };
                     self.pause().lengthen(asked);
-                    return Ok(Delivered::Failed(report.last_error().unwrap_or_default()));
+                    return Delivered::Failed(report.last_error().unwrap_or_default());
                 }
             }
         }

@@ -13,10 +13,12 @@
 //! request, the empty batch is a repeat and is answered with the request's results, which settle
 //! the remaining lines of that request. If not, the empty batch uses the number up, and is answered
 //! with no results, now and whenever it is repeated; the remaining lines are sent with the next
-//! number. Either way nothing is lost and nothing is stored twice, however many responses are lost
-//! on the way.
+//! number. A service that has stored only the beginning of a large batch ends that batch with the
+//! empty one, and answers with the results of the beginning. Either way nothing is lost and nothing
+//! is stored twice, however many responses are lost on the way. A single line that is refused while
+//! it is in doubt is asked for too, so that no line is both stored and reported as rejected.
 //!
-//! Once every line of a request in doubt has been rejected, there is nothing left to ask for, and
+//! Once every line of a request in doubt has been given up, there is nothing left to ask for, and
 //! its number is skipped, because it may be used up. If it is not, the service reports a gap, and
 //! the remaining lines get new numbers. If even an empty batch is refused twenty times, the doubt
 //! stays: the remaining lines are sent with the next number, and may be stored twice.
@@ -51,6 +53,9 @@ pub(crate) struct Step {
     /// without changing its number, and this is where the half ended.
     #[serde(rename = "b", default, skip_serializing_if = "is_zero")]
     bound: usize,
+    /// The request in doubt is refused, so that only an empty batch can tell whether it is stored.
+    #[serde(rename = "k", default, skip_serializing_if = "std::ops::Not::not")]
+    asks: bool,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
@@ -78,7 +83,8 @@ impl Step {
     /// Returns whether an empty batch must first ask what became of the request in doubt before
     /// these lines can be sent.
     pub(crate) fn has_to_ask(&self, lines: &Range<usize>) -> bool {
-        self.in_doubt() && (self.from != lines.start || self.reach != lines.end || self.bound != self.reach)
+        let is_another = self.from != lines.start || self.reach != lines.end || self.bound != self.reach;
+        self.in_doubt() && (is_another || self.asks)
     }
 
     /// Marks the request of these lines as possibly stored.
@@ -88,11 +94,20 @@ impl Step {
         }
     }
 
+    /// Notes that the request in doubt cannot be repeated.
+    pub(crate) fn ask(&mut self) {
+        self.asks = true;
+    }
+
     /// Returns the remaining lines of the request in doubt that the response to an empty batch
     /// shows to be stored, if any, and how many of its results are for lines before them.
     pub(crate) fn shown(&self, results: usize) -> Option<(Range<usize>, usize)> {
-        let end =
-            [self.reach, self.bound].into_iter().find(|end| results > 0 && results == end - self.from)?;
+        let end = self.from + results;
+        // An earlier version may have sent other lines with this number.
+        if self.bound != self.reach && ![self.reach, self.bound].contains(&end) {
+            return None;
+        }
+        let end = end.min(self.reach);
         let stored = self.settled.max(self.from)..end;
         (!stored.is_empty()).then(|| (stored.clone(), stored.start - self.from))
     }
@@ -136,7 +151,8 @@ mod tests {
         assert!(step.has_to_ask(&step.request(8)));
         step.settle(1, false);
         assert_eq!(step.shown(8), Some((1..8, 1)));
-        assert_eq!((step.shown(0), step.shown(3)), (None, None));
+        assert_eq!(step.shown(3), Some((1..3, 1)), "the beginning of a large batch");
+        assert_eq!((step.shown(0), step.shown(1)), (None, None));
         step.next_number();
         assert_eq!((step.seq, step.in_doubt(), step.request(8)), (1, false, 1..4));
         step.doubt(&(1..4));
@@ -169,8 +185,18 @@ mod tests {
         /// The service's epoch, the next number that it expects, and how many lines it stored with
         /// the previous number.
         known: (u64, u64, usize),
+        /// How many lines it has stored of a batch with the expected number, as yet in part.
+        begun: usize,
         stored: [u32; TOTAL],
         delivered: [bool; TOTAL],
+    }
+
+    /// What the service has of a request whose response is lost.
+    #[derive(Clone, Copy)]
+    enum Arrives {
+        Not,
+        InPart,
+        Whole,
     }
 
     impl Way {
@@ -182,10 +208,23 @@ mod tests {
             }
             let expected = if self.step.epoch > epoch { 0 } else { expected };
             (self.step.seq == expected).then(|| {
-                sent.clone().for_each(|line| self.stored[line] += 1);
-                self.known = (self.step.epoch, expected + 1, sent.len());
-                sent.len()
+                let begun = std::mem::take(&mut self.begun);
+                sent.clone().skip(begun).for_each(|line| self.stored[line] += 1);
+                let results = if sent.is_empty() { begun } else { sent.len() };
+                self.known = (self.step.epoch, expected + 1, results);
+                results
             })
+        }
+
+        /// The service stores the first half of the request, and stops.
+        fn arrive_in_part(&mut self, sent: &Range<usize>) {
+            let (epoch, expected, _) = self.known;
+            let expected = if self.step.epoch > epoch { 0 } else { expected };
+            let half = sent.len() / 2;
+            if self.step.seq == expected && half > self.begun {
+                sent.clone().take(half).skip(self.begun).for_each(|line| self.stored[line] += 1);
+                (self.known, self.begun) = ((self.step.epoch, expected, 0), half);
+            }
         }
 
         fn answered(&mut self, sent: &Range<usize>) {
@@ -201,15 +240,18 @@ mod tests {
             self.step.settle(settled.len(), true);
         }
 
-        fn lost(&mut self, sent: &Range<usize>, arrives: bool) {
-            if arrives {
-                self.arrive(sent);
+        fn lost(&mut self, sent: &Range<usize>, arrives: Arrives) {
+            match arrives {
+                Arrives::Not => {}
+                Arrives::InPart => self.arrive_in_part(sent),
+                Arrives::Whole => drop(self.arrive(sent)),
             }
             self.step.doubt(sent);
         }
 
         fn refused(&mut self, lines: usize) {
             match lines {
+                1 if self.step.in_doubt() => self.step.ask(),
                 1 => self.step.settle(1, false),
                 lines => self.step.split(lines / 2),
             }
@@ -218,8 +260,8 @@ mod tests {
         fn go(&self, more: u32) {
             if self.step.settled == TOTAL {
                 for (stored, delivered) in self.stored.iter().zip(self.delivered) {
-                    assert!(*stored > 0 || !delivered, "lost: {:?}", self.stored);
                     assert!(*stored < 2, "stored twice: {:?}", self.stored);
+                    assert_eq!(*stored > 0, delivered, "lost, or rejected though stored: {:?}", self.stored);
                 }
                 return;
             }
@@ -234,8 +276,9 @@ mod tests {
             };
             after(&|way| way.answered(&sent));
             if more > 0 {
-                after(&|way| way.lost(&sent, true));
-                after(&|way| way.lost(&sent, false));
+                for arrives in [Arrives::Not, Arrives::InPart, Arrives::Whole] {
+                    after(&|way| way.lost(&sent, arrives));
+                }
                 // Refused only for its size, so an empty batch is not refused.
                 if !asks {
                     after(&|way| way.refused(lines.len()));
@@ -246,6 +289,6 @@ mod tests {
 
     #[test]
     fn whatever_happens_on_the_way_everything_is_stored_once() {
-        Way { step: Step::new(1, 0), ..Way::default() }.go(12);
+        Way { step: Step::new(1, 0), ..Way::default() }.go(10);
     }
 }

@@ -241,6 +241,12 @@ impl Head {
         self.inherited || self.step(index).in_doubt()
     }
 
+    /// Notes that an empty batch has to ask for the request of a batch that is in doubt.
+    pub(crate) fn ask(&mut self, index: usize) {
+        self.change(index, Step::ask);
+        self.save();
+    }
+
     /// Marks the current number of a batch as used up.
     pub(crate) fn next_number(&mut self, index: usize) {
         self.change(index, Step::next_number);

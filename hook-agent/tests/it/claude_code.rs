@@ -492,3 +492,29 @@ fn install_writes_the_settings_once_and_uninstall_takes_them_out() {
     run(&["uninstall", "claude-code"]);
     assert!(!path.exists(), "it was made for the hooks alone");
 }
+
+#[test]
+fn hooks_drain_a_full_spool_once_the_service_is_back() {
+    let setup = setup();
+    let bounded = |name: &str, wait: &str| {
+        let mut hook = command(&setup, &["claude-code", "--wait", wait]);
+        hook.env("HOOK_AGENT_SPOOL_MAX_BYTES", "65536").env("HOOK_AGENT_SPOOL_FULL", "reject-new");
+        let message = format!("{name}{}", " ".repeat(9_000));
+        let payload =
+            json!({"session_id": "c", "hook_event_name": "Notification", "message": message}).to_string();
+        silent(&start_command(hook, &payload).wait_with_output().unwrap());
+    };
+    setup.service.down();
+    ["a", "b", "c"].iter().for_each(|name| bounded(name, "1"));
+    setup.service.up();
+    let names = || {
+        let first = |line: &Value| line["data"]["message"].as_str().and_then(|text| text.chars().next());
+        lines(&setup).iter().filter_map(first).collect::<String>()
+    };
+    // Hooks pause for up to a second after a failure.
+    sooner_or_later(|| {
+        bounded("d", "20000");
+        names().contains("abc").then_some(()).ok_or_else(names)
+    });
+    assert!(!troubles(&setup).contains(" lost: "), "{}", troubles(&setup));
+}

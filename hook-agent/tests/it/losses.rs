@@ -9,6 +9,7 @@ use hook_agent::HookAgent;
 use serde_json::{Value, json};
 
 use crate::command::{command, output, run};
+use crate::service::Fault;
 use crate::setup::{DEADLINE, SESSION, Setup, config, freed, make_old, numbered, setup, setup_with};
 
 /// Leaves `count` pending records in a folder without an owner.
@@ -206,4 +207,14 @@ fn short_processes_never_fill_a_full_spool_with_what_tells_of_its_losses() {
     assert_eq!(output.status.code(), Some(69), "{output:?}");
     let listed = std::fs::read_to_string(folder.join("lost/events.jsonl")).unwrap();
     assert_eq!(listed.lines().count(), 58, "each is listed, whether it is told in the log or not");
+}
+
+#[test]
+fn what_the_service_refuses_a_short_process_is_reported_in_the_session() {
+    let setup = setup();
+    setup.agent.close(Duration::ZERO);
+    setup.service.lock().faults.push_back(Fault::Answer(413, "", "<html>too large</html>"));
+    run(&setup, &["action", "{\"n\":0}", "--wait", "20000"], "");
+    flush(&setup);
+    assert_eq!(setup.service.gaps(SESSION), [("rejected".to_owned(), 1)]);
 }

@@ -44,7 +44,22 @@ impl Sessions {
             return self.submit_large(id, lines, marked, producer).await;
         }
         let mut commands = Some(parse(text, marked));
-        self.write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref())).await
+        let submitted = self
+            .write(id, |cell, slot| self.attempt_batch(cell, slot, &mut commands, producer.as_ref()))
+            .await;
+        // An empty batch asks what became of the batch with its numbers. One that is stored in part ends there.
+        if count == 0 && submitted.is_err() && self.has_begun(id, producer.as_ref()).await {
+            return self.submit_large(id, lines, marked, producer).await;
+        }
+        submitted
+    }
+
+    /// Returns whether a batch with these numbers is stored in part.
+    async fn has_begun(&self, id: &SessionId, producer: Option<&ProducerNumbers>) -> bool {
+        let Some(numbers) = producer else { return false };
+        let cell = self.store.cells.get(id);
+        let slot = cell.short().await;
+        matches!(&*slot, Slot::Loaded(loaded) if loaded.view.producers.begun(numbers).is_some())
     }
 
     fn attempt_batch(

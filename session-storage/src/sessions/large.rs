@@ -93,6 +93,7 @@ impl Sessions {
         let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| failed())?;
         let cell = self.store.cells.get(id);
         let (sessions, its_cell, numbers) = (self.clone(), Arc::clone(&cell), producer.clone());
+        let ends = lines.is_empty();
         let work = move || {
             let _permit = permit;
             sessions.work_on(&its_cell, &lines, marked, numbers.as_ref())
@@ -101,7 +102,10 @@ impl Sessions {
             Worked::Answered(group, answer) => {
                 self.outcome_of(Attempt::Answered { ticket: group.map(Ticket::new), answer }).await
             }
-            Worked::Stored(stored) => stored.answer(producer.is_some()).await,
+            Worked::Stored(stored) => {
+                let answer = stored.answer(producer.is_some()).await?;
+                Ok(if ends { answer.repeated() } else { answer })
+            }
         }
     }
 
@@ -152,7 +156,7 @@ impl Sessions {
         let Some(commands) = commands.take() else { return Ok(None) };
         let lines = commands.len();
         let (done, results) = begun.unwrap_or_default();
-        if done >= lines as u64 && done > 0 {
+        if lines > 0 && done >= lines as u64 {
             let message = format!("{done} lines were stored with these numbers, and this batch has {lines}");
             return Err(Refusal::new(Code::ProducerGap, message).into());
         }
@@ -179,7 +183,9 @@ impl Sessions {
         let birth = birth_of(&commands, now());
         let mut commands = commands.into_iter().skip(stored.results.done).peekable();
         let mut ahead = 0;
-        while commands.peek().is_some() {
+        // An empty batch ends the one that was stored in part: a last part without lines.
+        let mut ends = stored.lines == 0 && stored.results.done > 0;
+        while commands.peek().is_some() || std::mem::take(&mut ends) {
             let (at, mut bytes) = (now(), 0);
             let fill = |txn: &mut Txn<'_, '_>| {
                 let results = &mut stored.results;

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use bytes::Bytes;
 use serde_json::{Value, json};
 use session_model::Code;
 use session_model::producer::ProducerNumbers;
@@ -90,6 +91,47 @@ fn a_batch_with_numbers_goes_on_where_a_failed_commit_ended_it() {
     }
     let in_part = cuts.keys().filter(|lines| (1..LINES as usize).contains(&**lines)).count();
     assert!(in_part > 0, "none was cut in the middle: {cuts:?}");
+}
+
+#[test]
+fn an_empty_batch_ends_one_that_is_stored_in_part_and_says_how_far_it_is() {
+    let mut ended_in_the_middle = 0;
+    for commits in 0..12 {
+        for restarts in [false, true] {
+            let dir = tempfile::tempdir().unwrap();
+            let mut done = 0;
+            actix_web::rt::System::new().block_on(async {
+                let (disk, mut sessions, answer) = cut_short(dir.path(), commits, Some(numbers(0))).await;
+                if answer.is_ok() {
+                    return;
+                }
+                for restart in [restarts, false, restarts] {
+                    if restart {
+                        sessions.shutdown().await;
+                        drop(sessions);
+                        sessions = open(dir.path(), &disk);
+                    }
+                    let empty = (Bytes::new(), false);
+                    let ended = sessions.submit_batch(&id("s"), empty, Some(numbers(0))).await.unwrap();
+                    let answer: Value = serde_json::from_str(&ended.body).unwrap();
+                    done = answer["results"].as_array().unwrap().len();
+                    assert!(ended.repeated || done == 0, "the answer is about another request");
+                    let log = dir.path().join("sessions/s/actions.jsonl");
+                    let found = if log.exists() { stored(dir.path()) } else { Vec::new() };
+                    assert_eq!(found, all()[..done]);
+                }
+                // The rest of the batch has the next number.
+                let rest: Vec<_> =
+                    (done as u64..LINES).map(|n| json!({"type": "action", "data": {"n": n}})).collect();
+                let rest = (ndjson(&rest).into(), false);
+                sessions.submit_batch(&id("s"), rest, Some(numbers(1))).await.unwrap();
+                sessions.shutdown().await;
+                ended_in_the_middle += usize::from((1..LINES as usize).contains(&done));
+                assert_eq!(stored(dir.path()), all(), "after {commits} commits");
+            });
+        }
+    }
+    assert!(ended_in_the_middle > 0);
 }
 
 #[test]
