@@ -27,6 +27,8 @@ pub(super) fn is_secret(value: &[u8], trust: Trust) -> bool {
         && distinct_bytes(judged) >= distinct
         && (!is_wordy(judged) || trust == Trust::Strong && is_spiced(judged))
         && (trust == Trust::Strong || !is_uuid(judged))
+        // A value that was redacted before keeps what its first redaction left.
+        && memchr::memmem::find(value, b"[redacted:").is_none()
 }
 
 /// Whether a value in a place where only a secret can stand is a real value and not a stand-in for

@@ -156,6 +156,20 @@ proptest! {
     }
 }
 
+/// The placeholder stands behind what is judged of a value.
+#[test]
+fn what_the_redaction_of_a_long_value_left_stays() {
+    let drawn = "5aIrLmB50l9haJeLacg0".repeat(7);
+    for before in [
+        format!(r#"{{"password":"{drawn}[redacted:private_key:2939ebe0]"}}"#),
+        format!(r#"{{"text":"password={drawn}[redacted:private_key:2939ebe0]"}}"#),
+    ] {
+        assert_eq!(stored(&before), before);
+    }
+    let before = format!(r#"{{"password":"{drawn}"}}"#);
+    assert!(stored(&before).starts_with(r#"{"password":"[redacted:"#));
+}
+
 #[test]
 fn every_byte_around_a_secret_stays_as_it_was_written() {
     let secret = format!("gh{}_{}", "p", "a1B2c3D4e5F6g7H8i9J0k1L2m3N4o5P6q7R8");
