@@ -202,9 +202,7 @@ impl Drain {
         if self.is_held(&batch.session) && self.hold(&settling, false) {
             return Sent::Settled;
         }
-        if !asks {
-            self.head.sending(index, &sent);
-        }
+        self.head.sending(index, &sent, asks);
         let seq = (!window.is_create()).then_some(step.seq);
         let bears = if asks { &[] } else { lines };
         let body = body(window, bears);

@@ -5,7 +5,7 @@
 //! its own, so that a session's records keep their order. Once planned, a window changes only in
 //! its progress: see [`super`].
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -41,6 +41,8 @@ pub(crate) struct Head {
     /// The plan was made by an earlier opening. Its epoch is not used beyond the plan, because
     /// another copy of this folder may use it too.
     inherited: bool,
+    /// The batches of an inherited plan of which this owner has sent something.
+    begun: BTreeSet<usize>,
     /// Records that are too old are left to delivery, which rejects them with the reason for which
     /// they waited.
     keeps_old: bool,
@@ -105,6 +107,7 @@ impl Head {
             epoch: None,
             numbers: HashMap::new(),
             inherited,
+            begun: BTreeSet::new(),
             keeps_old: false,
             unsaved: 0,
         }
@@ -222,10 +225,10 @@ impl Head {
         true
     }
 
-    /// Notes that a request is about to be sent. For an inherited plan, the result of the last
-    /// request sent by the earlier opening is unknown.
-    pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>) {
-        if self.inherited {
+    /// Notes that a request of a batch is about to be sent. In an inherited plan, the first request of
+    /// each batch may have been sent before: nobody knows its response. Later ones are our own.
+    pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>, asks: bool) {
+        if self.inherited && self.begun.insert(index) && !asks {
             self.doubt(index, request);
         }
     }

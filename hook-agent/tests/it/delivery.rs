@@ -4,11 +4,13 @@ use std::io::Read;
 use std::sync::mpsc;
 use std::time::Duration;
 
-use hook_agent::Ticket;
+use hook_agent::{HookAgent, Ticket};
 use serde_json::{Value, json};
 
 use crate::service::Fault;
-use crate::setup::{DEADLINE, SESSION, Setup, as_child_with, child_saying, numbered, setup, setup_with};
+use crate::setup::{
+    DEADLINE, SESSION, Setup, as_child_with, child_saying, config, freed, numbered, setup, setup_with,
+};
 
 #[test]
 fn calls_arrive_once_and_in_order_whether_awaited_or_not() {
@@ -200,6 +202,29 @@ fn a_lone_line_that_is_refused_after_a_stored_batch_was_halved_takes_no_other_wi
     assert!(setup.agent.flush(DEADLINE).unwrap());
     assert_eq!(setup.service.numbers(SESSION), [0, 1, 2, 3, 4, 6, 7, 8, 9], "the fifth was refused alone");
     assert_eq!(setup.agent.stats().unwrap().rejected, 1);
+}
+
+/// The next process takes over a window of which a request may have been sent.
+#[test]
+fn what_is_too_large_for_a_proxy_stops_no_process_that_takes_a_folder_over() {
+    let setup = setup_with(|config| config.max_backoff = Duration::from_millis(2));
+    setup.service.lock().always = Some(Fault::Close);
+    for n in 0..12 {
+        let text = "x".repeat(if n % 3 == 1 { 5000 } else { 10 });
+        setup.agent.log_action(&json!({"n": n, "text": text})).unwrap();
+    }
+    assert!(!setup.agent.flush(Duration::from_millis(200)).unwrap());
+    let path = setup.agent.stats().unwrap().spool.path.unwrap();
+    setup.agent.close(Duration::ZERO);
+    freed(&path);
+    setup.service.lock().always = None;
+    setup.service.lock().refuses_over = Some(4000);
+    let next = HookAgent::new(config(&setup.service.url(), setup.dir.path()));
+    assert!(next.flush_all(DEADLINE).unwrap());
+    assert_eq!(setup.service.numbers(SESSION), [0, 2, 3, 5, 6, 8, 9, 11]);
+    let told: u64 = setup.service.gaps(SESSION).iter().map(|(_, count)| count).sum();
+    assert_eq!(told, 4);
+    assert!(setup.service.lock().requests.len() < 200);
 }
 
 #[test]

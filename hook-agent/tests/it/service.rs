@@ -57,6 +57,8 @@ pub struct State {
     pub scripted: VecDeque<(u16, String)>,
     /// Requests with this text in their body are not stored, and answered with 500.
     pub breaks_on: Option<&'static str>,
+    /// Refuses larger bodies, in bytes, with 413.
+    pub refuses_over: Option<usize>,
     /// Sessions for which no token is accepted.
     pub locked: HashSet<String>,
     /// Requests that got a plain response.
@@ -181,6 +183,9 @@ fn serve(stream: TcpStream, shared: &(Mutex<State>, Condvar)) {
             return;
         }
         state.requests.push(request.clone());
+        if state.refuses_over.is_some_and(|most| request.body.len() > most) {
+            state.faults.push_front(Fault::Answer(413, "", "<html>too large</html>"));
+        }
         // An empty batch is never refused for its size.
         let is_refusal = matches!(state.faults.front(), Some(Fault::Answer(413, ..)));
         let passes = is_refusal && request.path.ends_with("/events") && request.body.is_empty();
