@@ -1,7 +1,7 @@
 //! Redaction: replaces secrets of known shapes in a record before the record is stored anywhere.
 //!
 //! [`Redactor::json`] takes the bytes of a JSON document and [`Redactor::lines`] those of a batch.
-//! Both first search for [anchors](anchors), short literals of which every known shape contains
+//! Both first search for [anchors], short literals of which every known shape contains
 //! one, in one vectorized pass over the raw bytes. Most documents contain none and pass through
 //! unparsed. Around an anchor a few bytes are checked ([`probe`]). Only if those could be a secret
 //! is the document walked string by string ([`strings`]): each string is unescaped and searched by

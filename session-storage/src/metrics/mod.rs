@@ -1,7 +1,7 @@
 //! The metrics of the service, served at `/metrics` in the Prometheus text format.
 //!
 //! This module itself counts only requests ([`requests`]): the store and the live feed keep their
-//! own metrics ([`crate::meter`]), and [`report`] collects them on request. Names and labels are an
+//! own metrics ([`crate::meter`]), and [`mod@report`] collects them on request. Names and labels are an
 //! interface: dashboards and alerts are built on them, and `docs/OPERATIONS.md` lists every one.
 
 pub mod exposition;
