@@ -292,8 +292,9 @@ impl Hook {
             let turn = drain.turn(&mut *transport, None, &report);
             *left = drain.spool.pending() as usize;
             if turn != crate::delivery::Turn::Progress {
-                // A request without a response may be stored; its repeat tells.
-                if Instant::now() < self.started + LAST_WAIT {
+                // A request without a response may be stored; its repeat tells. No longer than any
+                // hook waits: with the service away, each would cost the agent that time.
+                if Instant::now() < self.started + self.wait.min(LAST_WAIT) {
                     std::thread::sleep(AGAIN);
                     transport = transport::open(&config)?;
                     continue;

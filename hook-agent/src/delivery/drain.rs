@@ -246,9 +246,10 @@ impl Drain {
     }
 
     /// Settles the lines if there is one result for each. Otherwise the results are for a request
-    /// that this process does not know.
+    /// that this process does not know: the numbers are out of step. A service that always answers
+    /// so is not asked without a pause.
     fn delivered(&mut self, at: &Settling<'_>, results: Vec<LineResult>) -> Sent {
-        if results.len() == at.lines.len() { self.settle(at, results, true) } else { self.go_on(at) }
+        if results.len() == at.lines.len() { self.settle(at, results, true) } else { self.renumber(at, 0) }
     }
 
     /// Handles the response to an empty batch: the results of the request in doubt, or none if that

@@ -289,6 +289,6 @@ mod tests {
 
     #[test]
     fn whatever_happens_on_the_way_everything_is_stored_once() {
-        Way { step: Step::new(1, 0), ..Way::default() }.go(10);
+        Way { step: Step::new(1, 0), ..Way::default() }.go(12);
     }
 }
