@@ -93,7 +93,6 @@ impl Sessions {
         let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| failed())?;
         let cell = self.store.cells.get(id);
         let (sessions, its_cell, numbers) = (self.clone(), Arc::clone(&cell), producer.clone());
-        let ends = lines.is_empty();
         let work = move || {
             let _permit = permit;
             sessions.work_on(&its_cell, &lines, marked, numbers.as_ref())
@@ -103,6 +102,8 @@ impl Sessions {
                 self.outcome_of(Attempt::Answered { ticket: group.map(Ticket::new), answer }).await
             }
             Worked::Stored(stored) => {
+                // An empty batch only asks: its answer is about an earlier request.
+                let ends = stored.lines == 0;
                 let answer = stored.answer(producer.is_some()).await?;
                 Ok(if ends { answer.repeated() } else { answer })
             }

@@ -18,6 +18,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use serde_json::value::RawValue;
 use session_model::metadata::Metadata;
 use session_model::{SessionId, Timestamp, UserId, View};
@@ -100,14 +101,21 @@ struct StoredRow {
     created_offset: u64,
     #[serde(default)]
     status: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    outcome: Option<String>,
+    /// Missing in the rows of active sessions, and of versions that had no outcome; null if the
+    /// session has ended without one.
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    outcome: Option<Value>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     tags: Vec<String>,
     #[serde(rename = "originalId", default, skip_serializing_if = "Option::is_none")]
     original: Option<String>,
     #[serde(rename = "subsessions", default, skip_serializing_if = "Vec::is_empty")]
     children: Vec<String>,
+}
+
+/// Deserializes a field that is present, so that null differs from a missing field.
+fn present<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(from).map(Some)
 }
 
 #[derive(Default, Debug)]
@@ -245,7 +253,7 @@ impl Index {
                 received: (row.received != row.created).then(|| row.received.to_string()),
                 created_offset: row.created_offset,
                 status: Some(status.to_owned()),
-                outcome: row.outcome.clone(),
+                outcome: row.completed.then(|| row.outcome.clone().into()),
                 tags: row.tags.clone(),
                 original: row.original.clone(),
                 children: row.children.clone(),
@@ -289,6 +297,8 @@ fn remove(rows: &mut Rows, id: &SessionId) {
 pub struct FoundIndex {
     /// The rows; rows of the legacy service have no status.
     pub rows: HashMap<String, Row>,
+    /// The completed sessions whose rows do not say how they ended.
+    pub without_outcome: HashSet<String>,
     /// How far the index is valid: the epoch, and the first offset that it may not include.
     pub position: Option<(String, u64)>,
 }
@@ -362,6 +372,7 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
     let mut take = |name| map.remove(name);
     let epoch = take("$epoch").and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     let offset = take("$offset").and_then(|raw| serde_json::from_str::<u64>(raw.get()).ok());
+    let mut without_outcome = HashSet::new();
     let rows = map.into_iter().filter_map(|(id, raw)| {
         let stored: StoredRow = serde_json::from_str(raw.get()).ok()?;
         let created = Timestamp::parse(&stored.created)?;
@@ -371,13 +382,39 @@ fn parse(bytes: &[u8]) -> serde_json::Result<FoundIndex> {
             received: stored.received.as_deref().and_then(Timestamp::parse).unwrap_or(created),
             created_offset: stored.created_offset,
             completed: stored.status.as_deref() == Some("completed"),
-            outcome: stored.outcome,
+            outcome: stored.outcome.as_ref().and_then(Value::as_str).map(str::to_owned),
             tags: stored.tags,
             original: stored.original,
             children: stored.children,
         };
         // In an index of the legacy service the keys are its session names.
-        Some((SessionId::adopt(&id).into(), row))
+        let id: String = SessionId::adopt(&id).into();
+        if row.completed && stored.outcome.is_none() {
+            without_outcome.insert(id.clone());
+        }
+        Some((id, row))
     });
-    Ok(FoundIndex { rows: rows.collect(), position: epoch.zip(offset) })
+    let rows = rows.collect();
+    Ok(FoundIndex { rows, without_outcome, position: epoch.zip(offset) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_version_without_outcomes_differs_from_an_end_without_one() {
+        let row = |more: &str| format!(r#"{{"userId":"u","created":"2026-01-01T00:00:00.000Z"{more}}}"#);
+        let index = format!(
+            r#"{{"old":{},"none":{},"known":{},"active":{}}}"#,
+            row(r#","status":"completed""#),
+            row(r#","status":"completed","outcome":null"#),
+            row(r#","status":"completed","outcome":"error""#),
+            row(r#","status":"active""#),
+        );
+        let found = parse(index.as_bytes()).unwrap();
+        assert_eq!(found.without_outcome, HashSet::from(["old".to_owned()]));
+        assert_eq!(found.rows["known"].outcome.as_deref(), Some("error"));
+        assert_eq!(found.rows["none"].outcome, None);
+    }
 }

@@ -485,11 +485,10 @@ fn fill_index(
             continue;
         }
         let row = match found.rows.get(id.as_str()) {
-            // An earlier version stored no outcome; rows of completed sessions without one are read
-            // again.
+            // An earlier version stored no outcome: such rows are read again, once.
             Some(row)
                 if touched.as_ref().is_some_and(|touched| !touched.contains(&id))
-                    && !(row.completed && row.outcome.is_none()) =>
+                    && !found.without_outcome.contains(id.as_str()) =>
             {
                 Some((row.clone(), 0))
             }
