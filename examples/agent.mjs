@@ -18,6 +18,7 @@ async function completedGoals() {
   } catch (error) {
     if (!['session_not_found', 'service_unreachable'].includes(error.code)) throw error;
     hookAgent.createSession({ source: 'example', input: TEXTS }, { userId: 'ada' });
+    hookAgent.logUserMessage('Count the words of each text.');
     for (const id of Object.keys(TEXTS)) hookAgent.addGoal({ id, description: 'count the words' });
     return [];
   }
@@ -26,8 +27,12 @@ async function completedGoals() {
 const done = await completedGoals();
 for (const [goal, text] of Object.entries(TEXTS)) {
   if (done.includes(goal)) continue;
-  hookAgent.logAction({ type: 'tool_call', tool: 'countWords', input: text });
-  hookAgent.logResponse({ type: 'tool_result', goal, words: countWords(text) });
+  // `callId` joins a call with its result.
+  hookAgent.logToolCall('countWords', { text }, { callId: goal });
+  const words = countWords(text);
+  hookAgent.logToolResult('countWords', goal, { words }, { status: 'ok' });
+  hookAgent.logAssistantMessage(`"${text}" has ${words} words.`, { messageId: goal });
+  hookAgent.logUsage(goal, 'claude-haiku-4-5', { input: 20, output: 8 });
   hookAgent.updateGoal(goal, { status: 'completed' });
 }
 hookAgent.finalizeSession({ status: 'success', outcome: `${Object.keys(TEXTS).length} texts counted` });

@@ -22,6 +22,7 @@ def completed_goals() -> list:
         if error.code not in ("session_not_found", "service_unreachable"):
             raise
         hook_agent.create_session({"source": "example", "input": TEXTS}, user_id="ada")
+        hook_agent.log_user_message("Count the words of each text.")
         for goal in TEXTS:
             hook_agent.add_goal({"id": goal, "description": "count the words"})
         return []
@@ -31,8 +32,12 @@ def completed_goals() -> list:
 done = completed_goals()
 for goal, text in TEXTS.items():
     if goal not in done:
-        hook_agent.log_action({"type": "tool_call", "tool": "count_words", "input": text})
-        hook_agent.log_response({"type": "tool_result", "goal": goal, "words": count_words(text)})
+        # `callId` joins a call with its result.
+        hook_agent.log_tool_call("count_words", {"text": text}, {"callId": goal})
+        words = count_words(text)
+        hook_agent.log_tool_result("count_words", goal, {"words": words}, {"status": "ok"})
+        hook_agent.log_assistant_message(f"{text!r} has {words} words.", {"messageId": goal})
+        hook_agent.log_usage(goal, "claude-haiku-4-5", {"input": 20, "output": 8})
         hook_agent.update_goal(goal, {"status": "completed"})
 hook_agent.finalize_session({"status": "success", "outcome": f"{len(TEXTS)} texts counted"})
 print("recorded" if hook_agent.sync.flush(10) else f"waits in the spool: {hook_agent.stats()}")

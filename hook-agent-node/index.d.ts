@@ -6,6 +6,9 @@
  */
 export type Data = object;
 
+/** How a file was changed. */
+export type FileOperation = 'create' | 'edit' | 'delete' | 'rename';
+
 /** The settings of an agent; each overrides its environment variable. */
 export interface Options {
   /** `SESSION_ID`: the session that calls are for; without one the process makes it, and names it on standard error. */
@@ -28,6 +31,10 @@ export interface Options {
   redaction?: 'on' | 'off' | undefined;
   /** `HOOK_AGENT_REDACTION_RULES`: a file with further forms of secrets, TOML or JSON, the same as the service's. */
   redactionRules?: string | undefined;
+  /** `HOOK_AGENT_BLOBS`, default `on`: whether long values of actions and responses are stored as blobs. */
+  blobs?: 'on' | 'off' | undefined;
+  /** `HOOK_AGENT_BLOB_THRESHOLD`, default 65536: a longer text is stored as a blob, in bytes. */
+  blobThreshold?: number | undefined;
   /** `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000. */
   connectTimeoutMs?: number | undefined;
   /** `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000. */
@@ -41,7 +48,7 @@ export interface Answer {
   [field: string]: unknown;
 }
 
-/** An answer to `logAction` and `logResponse`. */
+/** An answer to `logAction`, `logResponse` and the typed helpers. */
 export interface RecordAnswer extends Answer {
   /** The record's number in its log, unless `queued`. */
   seq?: number;
@@ -133,6 +140,10 @@ export interface Stats {
   damaged: number;
   /** Calls that failed because the spool was full or could not be written. */
   refused: number;
+  /** Values that were stored as blobs: values, not records. */
+  blobs: number;
+  /** Values of which only an excerpt was recorded, because the spool or the service had no room for them. */
+  shortened: number;
   /** Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap` tells the session. */
   lost: number;
   /** In the spool, not settled yet. */
@@ -194,6 +205,22 @@ export class HookAgent implements AsyncDisposable {
   logAction(action: Data): Promise<RecordAnswer>;
   /** Appends to the responses. */
   logResponse(response: Data): Promise<RecordAnswer>;
+  /** Records that the agent calls a tool; the type follows from the tool and its input, the key from `callId`. */
+  logToolCall(tool: string, input: unknown, fields?: Data): Promise<RecordAnswer>;
+  /** Records how a call ended; without `status`, an `error` or `exitCode` decides, else it is `unknown`. */
+  logToolResult(tool: string, callId: string, output: unknown, fields?: Data): Promise<RecordAnswer>;
+  /** Records a message of the user; the key follows from `turnId` if the message begins the turn. */
+  logUserMessage(text: string, fields?: Data): Promise<RecordAnswer>;
+  /** Records an answer of the assistant; the key follows from `messageId` and `blockIndex`. */
+  logAssistantMessage(text: string, fields?: Data): Promise<RecordAnswer>;
+  /** Records the model's thinking; `null` if only the provider can read it. */
+  logThinking(text: string | null, fields?: Data): Promise<RecordAnswer>;
+  /** Records the cost of a complete model request; `input`, `output`, `cacheRead`, `cacheWrite`, `reasoning` default to 0. */
+  logUsage(messageId: string, model: string, fields?: Data): Promise<RecordAnswer>;
+  /** Records that a file was changed; the key follows from `callId`. */
+  logFileChange(path: string, op: FileOperation, fields?: Data): Promise<RecordAnswer>;
+  /** Marks a point of the session. */
+  checkpoint(message: string, fields?: Data): Promise<RecordAnswer>;
   /** Merges into the state; with `ifVersion`, only if it still has that version (`version_mismatch` if not). */
   updateState(patch: Data, options?: { ifVersion?: number }): Promise<StateAnswer>;
   /** Adds a goal. */
@@ -232,6 +259,14 @@ export class HookAgent implements AsyncDisposable {
 export const createSession: HookAgent['createSession'];
 export const logAction: HookAgent['logAction'];
 export const logResponse: HookAgent['logResponse'];
+export const logToolCall: HookAgent['logToolCall'];
+export const logToolResult: HookAgent['logToolResult'];
+export const logUserMessage: HookAgent['logUserMessage'];
+export const logAssistantMessage: HookAgent['logAssistantMessage'];
+export const logThinking: HookAgent['logThinking'];
+export const logUsage: HookAgent['logUsage'];
+export const logFileChange: HookAgent['logFileChange'];
+export const checkpoint: HookAgent['checkpoint'];
 export const updateState: HookAgent['updateState'];
 export const addGoal: HookAgent['addGoal'];
 export const updateGoal: HookAgent['updateGoal'];

@@ -5,8 +5,9 @@ const { HookAgent, hasSession, letGo } = require('./lib/agent.js');
 const { HookAgentError } = require('./lib/error.js');
 
 const METHODS = [
-  'createSession', 'logAction', 'logResponse', 'updateState', 'addGoal', 'updateGoal', 'spawnAgent', 'completeAgent',
-  'updateMetadata', 'finalizeSession', 'reopenSession', 'getState', 'restore', 'testConnection', 'flush', 'stats',
+  'createSession', 'logAction', 'logResponse', 'logToolCall', 'logToolResult', 'logUserMessage', 'logAssistantMessage',
+  'logThinking', 'logUsage', 'logFileChange', 'checkpoint', 'updateState', 'addGoal', 'updateGoal', 'spawnAgent',
+  'completeAgent', 'updateMetadata', 'finalizeSession', 'reopenSession', 'getState', 'restore', 'testConnection', 'flush', 'stats',
   'close',
 ];
 

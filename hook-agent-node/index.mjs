@@ -3,7 +3,8 @@
 import api from './index.js';
 
 export const {
-  HookAgent, HookAgentError, createSession, logAction, logResponse, updateState, addGoal, updateGoal, spawnAgent,
+  HookAgent, HookAgentError, createSession, logAction, logResponse, logToolCall, logToolResult, logUserMessage,
+  logAssistantMessage, logThinking, logUsage, logFileChange, checkpoint, updateState, addGoal, updateGoal, spawnAgent,
   completeAgent, updateMetadata, finalizeSession, reopenSession, getState, restore, testConnection, flush, stats, close,
 } = api;
 export default api.default;

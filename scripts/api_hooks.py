@@ -11,9 +11,13 @@ import zlib
 import schemathesis
 from schemathesis.generation.meta import CoverageScenario
 
-# scripts/test-api.sh creates these sessions; the last one, which has the goal and the agent, is never deleted.
+# scripts/test-api.sh creates these sessions; the last one, which has the goal, the agent and the blob, is never deleted.
 SESSIONS = ["first", "second", "third", "kept"]
-KNOWN = {"goal": "known-goal", "agent": "known-agent"}
+KNOWN = {
+    "goal": "known-goal",
+    "agent": "known-agent",
+    "blob": "7117fff2d0fd294462b3c802b7cb8753579f23f3946b99cf55f38e873f013f10",
+}
 
 
 @schemathesis.serializer("application/x-ndjson")

@@ -39,8 +39,8 @@ results=$target/bench
 mkdir -p "$results" "${BENCH_DIR:=$results}"
 
 echo 'building…' >&2
-load=$(cargo build --release --quiet --package session-storage --bench load --message-format json |
-  sed -n 's/.*"executable":"\([^"]*\/load-[^"]*\)".*/\1/p')
+load=$(cargo build --release --quiet --package bench --bin load --message-format json |
+  sed -n 's/.*"executable":"\([^"]*\/load\)".*/\1/p')
 if [[ $list ]]; then
   "$load" rows
   exit

@@ -3,10 +3,11 @@
 
     scripts/check-docs.py [--architecture FILE] [FILE...]
 
-Fails if a folder or file of the source folders below is missing in the tables of "Where to look", if a document names a
-path that does not exist, a test that does not exist, or a section that scripts/test.sh does not have. Prints each fault
-with what to do. With `--architecture`, another file is read instead of docs/ARCHITECTURE.md; with FILE, other documents
-instead of the default ones. scripts/test-checks.sh uses both to show that the check fails when it should.
+Fails if a folder or file of the source folders below is missing in the tables of "Where to look", if the dependencies
+between the crates are not those of the manifests, if a document names a path that does not exist, a test that does not
+exist, or a section that scripts/test.sh does not have. Prints each fault with what to do. With `--architecture`, another
+file is read instead of docs/ARCHITECTURE.md; with FILE, other documents instead of the default ones.
+scripts/test-checks.sh uses both to show that the check fails when it should.
 
 Exit codes: 0 no fault, 1 faults, 2 wrong use.
 """
@@ -16,12 +17,33 @@ from __future__ import annotations
 import argparse
 import re
 import sys
+import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 # The folders whose content the tables of "Where to look" cover.
-SOURCES = ["session-model/src", "session-storage/src", "hook-agent/src", "dashboard/src", "scripts"]
-READMES = ["session-model", "session-storage", "scripts", "docs", "examples"]
+SOURCES = [
+    "crates/session-model/src",
+    "crates/session-redact/src",
+    "crates/session-insight/src",
+    "crates/session-store/src",
+    "session-storage/src",
+    "hook-agent/src",
+    "dashboard/src",
+    "scripts",
+]
+READMES = [
+    "crates/bench",
+    "crates/session-model",
+    "crates/session-redact",
+    "crates/session-insight",
+    "crates/session-store",
+    "session-storage",
+    "scripts",
+    "docs",
+    "examples",
+]
+CRATES = [f"crates/{folder.name}" for folder in sorted((ROOT / "crates").iterdir()) if (folder / "Cargo.toml").is_file()]
 # Folders that a build or a test run makes.
 GENERATED = re.compile(r"^(target|dashboard/(dist|node_modules)|hook-agent-node/node_modules|.*/fuzz/(artifacts|corpus))(/|$)")
 # A word that looks like a path: it ends with a slash, or has one of these endings.
@@ -164,18 +186,45 @@ def check_document(file: Path, shown: str, sections: set[str], tests: str, fault
             if not re.search(rf"\b(fn|def) (test_)?{name}\b", tests):
                 faults.add(shown, number, f"there is no function `{name}`", "name the test that is there now")
     for number, line in enumerate(text.splitlines(), 1):
-        chosen = re.findall(r"/test\.sh((?: --(?:only|from) [a-z-]+)+)", line)
-        for name in (name for options in chosen for name in re.findall(r"--(?:only|from) ([a-z-]+)", options)):
+        chosen = re.findall(r"/test\.sh((?: --(?:only|from) [a-z,-]+)+)", line)
+        lists = [names for options in chosen for names in re.findall(r"--(?:only|from) ([a-z,-]+)", options)]
+        for name in (name for names in lists for name in names.split(",")):
             if name not in sections:
                 faults.add(shown, number, f"scripts/test.sh has no section `{name}`", "see scripts/test.sh --list")
 
 
 def sources() -> str:
     """The text of every test and source file that may hold a function that a document names."""
-    folders = ["session-model", "session-storage", "hook-agent", "hook-agent-py"]
+    folders = [*CRATES, "session-storage", "hook-agent", "hook-agent-py"]
     files = [file for name in folders for ending in ("rs", "py") for part in ("src", "tests")
              for file in (ROOT / name / part).rglob(f"*.{ending}")]
     return "\n".join(file.read_text(encoding="utf-8") for file in files)
+
+
+def check_dependencies(file: Path, shown: str, faults: Faults) -> None:
+    """Compares the lines `crate: dependency, dependency` of "The crates" with the crates' manifests."""
+    real: dict[str, list[str]] = {}
+    manifests = sorted(ROOT.glob("*/Cargo.toml")) + sorted(ROOT.glob("crates/*/Cargo.toml"))
+    parsed = [tomllib.loads(manifest.read_text(encoding="utf-8")) for manifest in manifests]
+    names = {manifest["package"]["name"] for manifest in parsed}
+    for manifest in parsed:
+        real[manifest["package"]["name"]] = sorted(names & set(manifest.get("dependencies", {})))
+    told: dict[str, list[str]] = {}
+    inside = False
+    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), 1):
+        if line.startswith("## "):
+            inside = line == "## The crates"
+        found = re.fullmatch(r"([a-z-]+): ([a-z-]+(?:, [a-z-]+)*)", line) if inside else None
+        if found:
+            name = found[1]
+            told[name] = [] if found[2] == "none" else sorted(found[2].split(", "))
+            if name not in real:
+                faults.add(shown, number, f"there is no crate `{name}`", "remove the line")
+            elif told[name] != real[name]:
+                is_so = ", ".join(real[name]) or "none"
+                faults.add(shown, number, f"`{name}` does not depend on what is written", f"write `{name}: {is_so}`")
+    for name in sorted(set(real) - set(told)):
+        faults.add(shown, 1, f"the crate `{name}` is not listed in \"The crates\"", "add its line")
 
 
 def main() -> int:
@@ -191,6 +240,7 @@ def main() -> int:
     faults = Faults()
     sections = set(re.findall(r"^section_([\w-]+)\(\)", (ROOT / "scripts/test.sh").read_text(encoding="utf-8"), re.M))
     check_architecture(given.architecture, shown(given.architecture), faults)
+    check_dependencies(given.architecture, shown(given.architecture), faults)
     tests = sources()
     for file in files:
         if file.exists():

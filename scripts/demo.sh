@@ -8,7 +8,7 @@
 #
 #   DEMO_DELAY   seconds between two requests (default 0)
 #
-# The recording is session-model/tests/fixtures/claude_code_hooks.jsonl: the reports of an agent's hooks. Each of its
+# The recording is crates/session-model/tests/fixtures/claude_code_hooks.jsonl: the reports of an agent's hooks. Each of its
 # sessions becomes a session named demo-<time>-<session>. At the end the demo counts what the service has stored and
 # compares it with what was sent.
 # Exit codes: 0 everything is stored, 1 something is missing or failed, 2 wrong use.
@@ -27,7 +27,7 @@ for tool in curl jq; do
   command -v "$tool" >/dev/null || fail "$tool is not installed"
 done
 
-recording=session-model/tests/fixtures/claude_code_hooks.jsonl
+recording=crates/session-model/tests/fixtures/claude_code_hooks.jsonl
 deadline=60
 url=${1:-}
 url=${url%/}
@@ -66,12 +66,29 @@ start_service() {
 requests() {
   jq -rn --arg prefix "$prefix" '
     def of_tool: {
-      Bash: "bash_exec", Write: "file_write", Edit: "file_edit", MultiEdit: "file_edit", NotebookEdit: "file_edit"
+      Bash: "bash_exec", Read: "file_read", Write: "file_write", Edit: "file_edit", MultiEdit: "file_edit",
+      NotebookEdit: "file_edit", Grep: "search", Glob: "search", Agent: "task_spawn", Task: "task_spawn"
     }[.tool_name] // (if .tool_name | startswith("mcp__") then "mcp_call" else "tool_call" end);
-    def who: if (.agent_id // "") == "" then {} else {agentId: .agent_id} end;
+    # The fields of any record of the vocabulary (docs/RECORDS.md).
+    def common: {origin: {agent: "claude-code", lane: "api"}}
+      + (if (.agent_id // "") == "" then {} else {agentId: .agent_id} end)
+      + (if (.prompt_id // "") == "" then {} else {turnId: .prompt_id} end);
     def post($path; $body): ["POST", $path, $body];
-    def act($id; $body): post("/api/actions/\($id)"; $body + who);
-    def tool: {tool: .tool_name, toolUseId: .tool_use_id};
+    def act($id; $body): post("/api/actions/\($id)"; $body + common);
+    def say($id; $body): post("/api/actions/\($id)/responses"; $body + common);
+    def call: {type: of_tool, key: "call:\(.tool_use_id)", callId: .tool_use_id, input: .tool_input}
+      + (if of_tool == "mcp_call" then .tool_name / "__" | {server: .[1], tool: (.[2:] | join("__"))} else {tool: .tool_name} end)
+      + (.tool_input | if .command? then {command} else {} end + if .file_path? then {path: .file_path} else {} end
+        + if .pattern? then {pattern} else {} end + if .description? then {description} else {} end);
+    def result($status): {type: "tool_result", key: "result:\(.tool_use_id)", callId: .tool_use_id, tool: .tool_name,
+      status: $status, durationMs: .duration_ms};
+    # The lines of a change, from the patch that the tool reports.
+    def changes: .tool_response as $r | if $r.structuredPatch? and ($r.structuredPatch | length) + ($r.content? // "" | length) > 0 then
+        ([$r.structuredPatch[].lines[]] + if $r.type? == "create" then $r.content / "\n" | map("+" + .) else [] end) as $lines
+        | [{type: "file_change", key: "change:\(.tool_use_id):\($r.filePath)", callId: .tool_use_id, path: $r.filePath,
+            op: (if $r.type? == "create" then "create" else "edit" end), diff: ($lines | join("\n")),
+            added: ([$lines[] | select(startswith("+"))] | length), removed: ([$lines[] | select(startswith("-"))] | length)}]
+      else [] end;
     def failure($id; $s; $error): ["PATCH", "/api/state/\($id)", {errors: ($s.errors + [$error])}];
 
     foreach inputs as $h ({known: {}, out: []};
@@ -83,26 +100,32 @@ requests() {
               {source: $h.source, input: {cwd: $h.cwd}, config: {}}})]
             + if $h.source == "resume" then [post("/api/sessions/\($id)/reopen"; {})] else [] end
         elif $h.hook_event_name == "UserPromptSubmit" then
-          .out = [post("/api/actions/\($id)/responses"; {type: "prompt", content: $h.prompt})]
+          # A notice that the agent writes in the role of the user is no message of the user.
+          .out = [$h | say($id; if .prompt | startswith("<task-notification>")
+            then {type: "system_message", reason: "injected", text: .prompt}
+            else {type: "user_message", key: "prompt:\(.prompt_id)", source: "typed", text: .prompt} end)]
         elif $h.hook_event_name == "MessageDisplay" then
-          .out = [post("/api/actions/\($id)/responses"; {type: "message", content: $h.delta})]
+          .out = [$h | say($id; {type: "assistant_message", key: "msg:\(.message_id):\(.index)", messageId: .message_id, text: .delta})]
         elif $h.hook_event_name == "Stop" then
-          .known[$id].message = $h.last_assistant_message
-          | .out = [post("/api/actions/\($id)/responses"; {type: "stop", content: $h.last_assistant_message})]
+          .known[$id].message = $h.last_assistant_message | .out = []
         elif $h.hook_event_name == "PreToolUse" then
           (if $h.tool_name == "Agent" then .known[$id].task = $h.tool_input.description else . end)
-          | .out = [$h | act($id; {type: of_tool} + tool + {input: .tool_input})]
+          | .out = [$h | act($id; call)]
         elif $h.hook_event_name == "PostToolUse" then
-          .out = [$h | act($id; {type: "tool_result"} + tool + {output: .tool_response, durationMs: .duration_ms})]
+          .out = [$h | act($id; changes[]), act($id; result("ok") + {output: .tool_response})]
         elif $h.hook_event_name == "PostToolUseFailure" then
           {tool: $h.tool_name, error: $h.error} as $error
           | .known[$id].errors += [$error]
-          | .out = [($h | act($id; {type: "tool_error"} + tool + {error: .error, durationMs: .duration_ms})),
+          | .out = [($h | act($id; result(if .is_interrupt then "interrupted" else "error" end) + {error: .error})),
                     failure($id; $s; $error)]
         elif $h.hook_event_name == "StopFailure" then
           {error: $h.last_assistant_message} as $error
           | .known[$id] += {errors: ($s.errors + [$error]), message: $h.last_assistant_message, failed: true}
-          | .out = [($h | act($id; {type: "stop_failure", error: .last_assistant_message})), failure($id; $s; $error)]
+          | .out = [($h | act($id; {type: "error", message: .last_assistant_message})), failure($id; $s; $error)]
+        elif $h.hook_event_name == "PermissionRequest" then
+          .out = [$h | act($id; {type: "permission", tool: .tool_name, decision: "asked"})]
+        elif $h.hook_event_name == "PostCompact" then
+          .out = [$h | act($id; {type: "compaction", trigger: .trigger, summary: .compact_summary})]
         elif $h.hook_event_name == "SubagentStart" then
           .known[$id].agents += [$h.agent_id]
           | .out = [post("/api/state/\($id)/agents"; {agentId: $h.agent_id, type: $h.agent_type, task: $s.task})]
@@ -110,7 +133,7 @@ requests() {
           # Agents whose start was not reported belong to the agent itself: an action says that they stopped.
           .out = if $s.agents | index($h.agent_id) then
               [post("/api/state/\($id)/agents/\($h.agent_id)/complete"; {result: $h.last_assistant_message})]
-            else [$h | act($id; {type: "subagent_stop", result: .last_assistant_message})] end
+            else [$h | act($id; {type: "agent_stopped", agentType: .agent_type, result: .last_assistant_message})] end
         elif $h.hook_event_name == "SessionEnd" then
           .out = [post("/api/sessions/\($id)/finalize"; {status: (if $s.failed then "error" else "success" end),
               outcome: {reason: $h.reason}, response: $s.message})]
@@ -130,8 +153,8 @@ follow() {
     select(startswith("data: ")) | .[6:] | fromjson
     | select(.sessionId // "" | startswith($prefix))
     | .data as $d
-    | { action: "\($d.type) \($d.tool // $d.agentId // "") \(($d.input | .command? // .file_path? // .description?) // $d.error // "")",
-        response: "\($d.type): \($d.content)", state_updated: "version \($d.version), \($d.errors // [] | length) errors",
+    | { action: "\($d.type) \($d.tool // $d.agentId // "") \(($d.input | .command? // .file_path? // .description?) // $d.error // $d.message // $d.path // "")",
+        response: "\($d.type): \($d.text)", state_updated: "version \($d.version), \($d.errors // [] | length) errors",
         agent_spawned: "\($d.type) \($d.agentId): \($d.task)", agent_completed: $d.agentId,
         session_created: $d.userId, session_finalized: $d.status }[.type] as $text
     | "\(.offset)\t\(.timestamp[11:23])  \(.sessionId[($prefix | length):][:8])  " + .type
@@ -168,7 +191,9 @@ sent() {
         actions: count(.path | test("^/api/actions/[^/]+$")), responses: count(.path | endswith("/responses")),
         agentsSpawned: count(.path | endswith("/agents")), agentsCompleted: count(.path | endswith("/complete")),
         errors: count(.body.errors), bashCommands: count(.body.type == "bash_exec"),
-        filesModified: count(.body.type | IN("file_write", "file_edit")), completed: $sessions }
+        filesModified: count(.body.type | IN("file_write", "file_edit")), completed: $sessions,
+        types: ([$r[] | select(.path | test("^/api/actions/")) | .body.type] | group_by(.) | map({(.[0]): length}) | add),
+        joined: count(.body.type == "tool_result") }
     # Creating a session that is there changes nothing, so it is no event.
     | . + {events: (($r | length) - count(.path == "/api/sessions") + $sessions)}' "$run/requests"
 }
@@ -184,6 +209,10 @@ stored() {
       agentsCompleted: map(.state.agents.completed | length) | add, errors: map(.state.errors | length) | add,
       bashCommands: map(.metadata.metrics.bashCommands) | add, filesModified: map(.metadata.metrics.filesModified) | add,
       completed: map(select(.metadata.status == "completed" and .final != null)) | length,
+      types: [.[] | .actions[], .responses[] | .type] | group_by(.) | map({(.[0]): length}) | add,
+      # Results whose call has the same id.
+      joined: [.[] | .actions as $a | ([$a[] | select(.key // "" | startswith("call:")) | .callId]) as $calls
+        | $a[] | select(.type == "tool_result" and (.callId | IN($calls[])))] | length,
       events: map(.events) | add }'
 }
 

@@ -29,7 +29,7 @@ seed() {
 }
 
 # The fuzz targets for bodies and for redaction start from the canonical wire JSON.
-wire=$(jq -c '.steps[] | .ask, .ask.data | values' ../session-model/tests/fixtures/wire.json)
+wire=$(jq -c '.steps[] | .ask, .ask.data | values' ../crates/session-model/tests/fixtures/wire.json)
 seed request_body <<<"${wire//\\/\\\\}"
 seed redaction <<<"${wire//\\/\\\\}"
 seed names_and_queries <<'SEEDS'

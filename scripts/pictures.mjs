@@ -2,7 +2,7 @@
 //
 //   node pictures.mjs PAGE FOLDER SESSION AT_WORK...
 //
-// SESSION is the session whose timeline and agents are shown. The pictures of the live view wait until it shows each
+// SESSION is the session whose conversation, timeline and agents are shown. The pictures of the live view wait until it shows each
 // session AT_WORK. The files are FOLDER/VIEW-WIDTH-THEME.png. BOTH_THEMES and CHROMIUM: see pictures.sh.
 
 import { createRequire } from 'node:module';
@@ -15,6 +15,7 @@ const WIDTH = 1440;
 const PICTURES = [
   ['live', 'live', 'light'],
   ['sessions', 'sessions', 'dark'],
+  ['conversation', `session/${session}/conversation`, 'light'],
   ['timeline', `session/${session}/timeline`, 'light'],
   ['agents', `session/${session}/agents`, 'dark'],
 ];
@@ -30,6 +31,7 @@ async function picture(name, view, colorScheme) {
   await tab.goto(`${page}#/${view}`);
   await tab.getByRole('status').filter({ hasText: /^connected$/ }).waitFor();
   if (name === 'live') for (const id of atWork) await tab.locator('.record', { hasText: id }).nth(8).waitFor();
+  if (name === 'conversation') await tab.locator('article').first().waitFor();
   await tab.waitForTimeout(1000);
   await tab.screenshot({ path: join(folder, `${name}-${WIDTH}-${colorScheme}.png`) });
   await tab.close();

@@ -44,6 +44,10 @@ done
 post() { curl -sS --fail -o /dev/null "$url$1" -H "Authorization: Bearer $key" -H 'Content-Type: application/json' -d "$2"; }
 post /api/state/kept/goals '{"id":"known-goal"}'
 post /api/state/kept/agents '{"agentId":"known-agent","type":"x","task":"y"}'
+# Random bytes never have the digest of a random name, so the success of these two is seen here.
+blob=$(printf known | sha256sum | cut -d ' ' -f 1)
+curl -sS --fail -o /dev/null -X PUT "$url/api/sessions/kept/blobs/$blob" -H "Authorization: Bearer $key" -H 'Content-Type: text/plain' -d known
+[ "$(curl -sS --fail "$url/api/sessions/kept/blobs/$blob" -H "Authorization: Bearer $key")" = known ]
 
 # From a temporary folder: schemathesis writes a cache into the folder it is started in.
 hooks=$PWD/scripts/api_hooks.py

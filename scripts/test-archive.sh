@@ -25,7 +25,7 @@ done
 curl -fsS -X PUT -H 'Authorization: AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request' \
   "$endpoint/flight-records" >/dev/null
 # The packages and features of the section `service` of test.sh: others would build the service and its tests again.
-S3_TEST_ENDPOINT=$endpoint cargo test --quiet -p session-model -p session-storage --features session-storage/archive --test it -- \
+S3_TEST_ENDPOINT=$endpoint cargo test --quiet -p session-storage --features session-storage/archive --test it -- \
   --ignored --exact archive::an_s3_server_takes_what_retention_lets_go_and_gives_it_back
 requests=$(grep -c '"PUT /flight-records/' "$work/log")
 echo "the S3 server took $requests objects and parts"

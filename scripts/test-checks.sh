@@ -89,11 +89,14 @@ red 'the demo on empty answers' ./scripts/demo.sh "$empty"
 check_documents() {
   local fault architecture=docs/ARCHITECTURE.md
   green 'the documents name what exists, and every source folder' python3 scripts/check-docs.py
-  grep -v '^| `store/` |' "$architecture" >"$work/row.md"
+  grep -v '^| `live/` |' "$architecture" >"$work/row.md"
   red 'the documents: a folder is in no row' python3 scripts/check-docs.py --architecture "$work/row.md"
-  green 'the folder is named' grep -qF '`session-storage/src/store/` is in no row' "$work/said"
+  green 'the folder is named' grep -qF '`session-storage/src/live/` is in no row' "$work/said"
   sed 's/^| `lib.rs`, `main.rs` |/| `lib.rs`, `main.rs`, `gone.rs` |/' "$architecture" >"$work/path.md"
   red 'the documents: a row names a file that does not exist' python3 scripts/check-docs.py --architecture "$work/path.md"
+  sed 's/^bench: none$/bench: session-model/' "$architecture" >"$work/crates.md"
+  red 'the documents: a crate depends on another than is written' python3 scripts/check-docs.py --architecture "$work/crates.md"
+  green 'the real dependencies are named' grep -qF 'write `bench: none`' "$work/said"
   grep -v '^### `scripts`$' "$architecture" >"$work/table.md"
   red 'the documents: a table is missing' python3 scripts/check-docs.py --architecture "$work/table.md"
   for fault in '`docs/gone.md`' '[gone](gone.md)' '`a_test_that_does_not_exist`' '`./scripts/test.sh --only gone`'; do
@@ -104,6 +107,28 @@ check_documents() {
   green 'the documents: a page without a fault' python3 scripts/check-docs.py "$work/page.md"
 }
 check_documents
+
+# The modules: two files that import each other fail, whichever way they name each other; tests are not read.
+check_modules() {
+  green 'the modules: no circle in the crates' python3 scripts/check-modules.py
+  local crate=$work/crate
+  mkdir -p "$crate/src/deep"
+  echo 'mod deep; mod low; mod high; pub use low::Low;' >"$crate/src/lib.rs"
+  echo 'mod side; pub use side::Side;' >"$crate/src/deep/mod.rs"
+  echo 'pub struct Side;' >"$crate/src/deep/side.rs"
+  echo 'use crate::deep::Side; pub struct High(crate::Low, Side);' >"$crate/src/high.rs"
+  local low='pub struct Low; // use crate::high::High;'
+  printf '%s\n#[cfg(test)]\nmod tests { use crate::high::High; }\n' "$low" >"$crate/src/low.rs"
+  green 'the modules: a crate without a circle' python3 scripts/check-modules.py "$crate"
+  echo 'pub struct Low; fn up() { let _ = crate::high::High; }' >"$crate/src/low.rs"
+  red 'the modules: a path and a name that is passed on' python3 scripts/check-modules.py "$crate"
+  green 'both imports are named' grep -q 'src/low.rs uses crate::high::High of src/high.rs' "$work/said"
+  echo 'pub struct Low;' >"$crate/src/low.rs"
+  echo 'use super::super::high::{self, High}; pub struct Side;' >"$crate/src/deep/side.rs"
+  red 'the modules: a path by way of the folder above' python3 scripts/check-modules.py "$crate"
+  red 'the modules: a crate that there is not' python3 scripts/check-modules.py "$work/none"
+}
+check_modules
 
 # The words: a match in prose or in a comment fails; code is not checked.
 echo 'Subscribers are told when a file is mended.' >"$work/words.md"
@@ -157,7 +182,19 @@ cp "$work/said" "$work/suite"
 green 'the section after it was run' grep -qE '^deploy +[0-9]+ s  passed$' "$work/suite"
 red 'a section ends where it fails' grep -qx second "$work/suite"
 green 'the suite with a green section' suite --only deploy
+red 'the suite with two sections in one option, the first one red' suite --only format,deploy
+cp "$work/out" "$work/suite"
+green 'the first one was run' grep -qE '^format +[0-9]+ s  FAILED$' "$work/suite"
+green 'the second one was run' grep -qE '^deploy +[0-9]+ s  passed$' "$work/suite"
 red 'a section that there is not' suite --only deply
+red 'a section that there is not, in a list' suite --only deploy,deply
+green 'it is named' grep -q 'no section `deply`' "$work/said"
+red 'the suite from a section that there is not' suite --from deply
+red 'the suite with --from and --only' suite --from format --only deploy
+green 'the suite from its last section on' suite --from checkout
+cp "$work/out" "$work/suite"
+green 'that section was run' grep -qE '^checkout +[0-9]+ s  passed$' "$work/suite"
+green 'no other section was run' test "$(grep -cE '^[a-z-]+ +[0-9]+ s  ' "$work/suite")" = 1
 red 'a section whose client asks on the default port' suite --only archive --only deploy
 cp "$work/out" "$work/suite"
 green 'what it asked is shown' grep -qE '^[0-9]+: GET /health HTTP' "$work/suite"
@@ -166,6 +203,29 @@ suite_port=${empty##*:}
 green 'the suite where the default port is in use' suite --only deploy
 cp "$work/out" "$work/suite"
 green 'it says that it does not look at the port' grep -q "^Port $suite_port is in use" "$work/suite"
+
+# The release: what can't be built, or is not what its checksum says, is no success.
+# shellcheck disable=SC2016 # the backticks are those of the message
+check_release() {
+  local std=$work/std
+  red 'the release of a target that there is not' ./scripts/release.sh --target x86_64-pc-windows-msvc
+  red 'the release of a kind that there is not' ./scripts/release.sh --only rpm
+  # A compiler that has no standard library of any target.
+  mkdir "$std"
+  printf '#!/bin/sh\ncase $* in *target-libdir*) echo %s ;; *) exec %s "$@" ;; esac\n' "$std" "$(command -v rustc)" >"$std/rustc"
+  chmod +x "$std/rustc"
+  red 'the release without a standard library' \
+    env PATH="$std:$PATH" ./scripts/release.sh --only wheel --target aarch64-unknown-linux-musl --require-all --out "$work/dist"
+  cp "$work/out" "$work/release"
+  green 'it says how to get it' grep -qF '`rustup target add aarch64-unknown-linux-musl`' "$work/release"
+  green 'without --require-all it is only reported' \
+    env PATH="$std:$PATH" ./scripts/release.sh --only wheel --target aarch64-unknown-linux-musl --out "$work/dist"
+  echo changed >>"$work/dist/install.sh"
+  red 'a release whose file is not what its checksum says' ./scripts/test-release.sh "$work/dist"
+  green 'the file is named' grep -q '^install.sh: FAILED' "$work/said"
+  red 'an install from a folder without a release' sh scripts/install.sh --from "$work/empty" --prefix "$work/none"
+}
+check_release
 
 echo "$passed passed, $failed failed"
 ((failed == 0))

@@ -13,6 +13,14 @@ for file in session-storage test-containers; do dependencies "$file/Dockerfile" 
 grep -q 'cargo build' "$work/session-storage"
 diff "$work/session-storage" "$work/test-containers" ||
   { echo 'the Dockerfiles of the service and of the test applications share no layers: they begin differently' >&2; exit 1; }
+# cargo reads the manifest of every member, so the layer of dependencies needs them all.
+manifests=$(cargo metadata --no-deps --format-version 1 | python3 -c 'import json, sys
+data = json.load(sys.stdin)
+for package in data["packages"]: print(package["manifest_path"].removeprefix(data["workspace_root"] + "/"))')
+for manifest in $manifests; do
+  grep -q "^COPY $manifest " "$work/session-storage" ||
+    { echo "session-storage/Dockerfile does not copy \`$manifest\` for the layer of dependencies: add it there and in test-containers/Dockerfile" >&2; exit 1; }
+done
 
 if command -v systemd-analyze >/dev/null; then
   # ExecStart is replaced, so that the rest can be checked without the binary being installed.

@@ -68,15 +68,21 @@ away() {
 # The folder into which the page for Node.js has installed the client.
 node=$work/pages/examples-node
 counted='.metadata.userId == "ada" and .metadata.status == "completed" and .final.status == "success"
-  and [.state.goals[].status] == ["completed", "completed"] and [.actions[].input] == ["the wind is calm", "we fly at noon"]
-  and [.responses[].words] == [4, 4]'
+  and [.state.goals[].status] == ["completed", "completed"]
+  and [.actions[] | select(.key // "" | startswith("call:")) | .input.text] == ["the wind is calm", "we fly at noon"]
+  and [.actions[] | select(.type == "tool_result") | [.callId, .output.words]] == [["g-1", 4], ["g-2", 4]]
+  and [.responses[].type] == ["user_message", "assistant_message", "assistant_message"]
+  and .metadata.metrics.toolCalls == 2 and .metadata.tokenUsage.requests == 2 and .metadata.tokenUsage.input == 40
+  and .metadata.tokenUsage.costMicroUsd == 120'
 example python "$counted" python examples/agent.py
 example node "$counted" node "$node/agent.mjs"
 # A second run finds nothing left to do.
 example python "$counted" python examples/agent.py
 example node "$counted" node "$node/agent.mjs"
-example program '.metadata.status == "completed" and [.state.goals[].status] == ["completed"] and .actions[0].command == ["wc", "-w"]
-  and ([.responses[] | select(.type == "tool_result") | .words] == [4]) and any(.responses[]; .exitCode == 0)' examples/agent.sh
+example program '.metadata.status == "completed" and [.state.goals[].status] == ["completed"] and .actions[0].command == "wc -w"
+  and any(.actions[]; .type == "tool_result" and .exitCode == 0 and .callId != null)
+  and .responses[-1].text == "It has 4 words." and .actions[-1].type == "checkpoint"
+  and .metadata.tokenUsage.input == 20 and .metadata.tokenUsage.costMicroUsd == 60' examples/agent.sh
 unnamed python python examples/agent.py
 unnamed node node "$node/agent.mjs"
 unnamed program examples/agent.sh

@@ -2,7 +2,7 @@
 # Sets up and runs all tests, section by section. A failed section does not prevent the others from running; the last
 # lines show one result per section, and the script fails if any section failed.
 #
-#   scripts/test.sh [--from SECTION] [--only SECTION]...
+#   scripts/test.sh [--from SECTION] [--only SECTION[,SECTION]...]...
 #   scripts/test.sh --list                                 the sections, in their order
 #
 # Needs Rust, Node.js 20 and Python 3.10 or later; installs curl, jq, promtool, Chromium and a mail server with apt if
@@ -37,6 +37,7 @@ sections=(
   'licences        licences and sources of the dependencies'
   'python          the Python binding'
   'node            the Node.js binding'
+  'release         the files of a release, installed in each of the documented ways'
   'dashboard       the dashboard, in Chromium against the service'
   'examples        the examples'
   'applications    the test applications'
@@ -78,7 +79,7 @@ section_demo() {
 
 # The service's and the agent's tests need different features of the same library, so each is built separately.
 section_hook-agent() { release_build && cargo test -p hook-agent; }
-section_service() { cargo test -p session-model -p session-storage --features session-storage/archive; }
+section_service() { cargo test -p session-model -p session-redact -p session-insight -p session-store -p session-storage --features session-storage/archive; }
 
 section_archive() { ./scripts/test-archive.sh; }
 section_deploy() { ./scripts/test-deploy.sh; }
@@ -90,6 +91,16 @@ section_licences() {
 
 section_python() { release_build && python_wheel && ./scripts/test-hook-agent-py.sh; }
 section_node() { release_build && ./scripts/test-hook-agent-node.sh; }
+
+# The files of this machine's system alone, from the builds that the other sections use too.
+section_release() {
+  has_static_libc || { echo 'there is no static C library (Fedora: glibc-static)' && return 75; }
+  release_build
+  python_wheel
+  ./scripts/release.sh --quick --out "$work/dist"
+  ./scripts/test-release.sh "$work/dist"
+}
+
 section_dashboard() { release_build && ./scripts/test-dashboard.sh; }
 section_examples() { release_build && ./scripts/test-examples.sh; }
 section_applications() { release_build && python_wheel && ./test-containers/test-apps.sh; }
@@ -108,6 +119,7 @@ section_containers() {
 section_processes() {
   release_build
   python_wheel
+  export HOOK_AGENT_BIN=${SESSION_STORAGE_BIN%/*}/hook-agent
   if has_docker; then end_to_end --no-docker --short; else end_to_end --no-docker; fi
 }
 
@@ -117,9 +129,14 @@ section_checkout() {
   [[ $after == "$before" ]] || { diff <(echo "$before") <(echo "$after") || echo 'files changed while the tests ran' && return 1; }
 }
 
-# Used by several sections. The first call builds; after that cargo finds nothing to do.
+# Used by several sections. The first call builds; after that cargo finds nothing to do. Where the C compiler has a static C
+# library, the programs are linked statically, so that the tests run what scripts/release.sh packs.
+has_static_libc() { [[ -e $(cc -print-file-name=libc.a) ]]; }
 release_build() {
-  cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
+  local wrapper=''
+  if has_static_libc; then wrapper=$PWD/scripts/rustc-static.sh; fi
+  RUSTC_WORKSPACE_WRAPPER=${wrapper:-${RUSTC_WORKSPACE_WRAPPER:-}} \
+    cargo build --quiet --release -p session-storage --bin session-storage -p hook-agent --bin hook-agent
 }
 # Three sections need the same wheel. Each `pip wheel` creates an environment to build in, so it is built only once.
 python_wheel() {
@@ -176,8 +193,14 @@ while (($#)); do
     --list) printf '%s\n' "${sections[@]}" && exit 0 ;;
     --from | --only)
       [[ ${2:-} ]] || wrong "$1 needs a section: --list shows them"
-      known "$2"
-      if [[ $1 == --from ]]; then from=$2; else chosen+=("$2"); fi
+      if [[ $1 == --from ]]; then
+        known "$2"
+        from=$2
+      else
+        IFS=, read -ra listed <<<"$2"
+        for section in "${listed[@]}"; do known "$section"; done
+        chosen+=("${listed[@]}")
+      fi
       shift
       ;;
     -h | --help) usage && exit 0 ;;

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Finds words and patterns that make the prose hard to read: in Markdown, in comments of Rust, shell, Python and JavaScript
-# code, and in Python's docstrings. Prints `file:line: what: what to write instead`.
+# code, and in Python's docstrings. Finds odd words in names too: of types, functions, modules, variables and tests.
+# Prints `file:line: what: what to write instead`.
 #
-#   scripts/words.sh             checks the paths that are listed as clean below
+#   scripts/words.sh             checks the prose of the paths that are listed as clean below, and the names of all code
 #   scripts/words.sh PATH...     checks these files and folders, clean or not
 #   scripts/words.sh --count     prints the number of finds per pattern in the whole tree; never fails
 #
-# Code is not checked: neither code blocks and `code` in Markdown and in doc comments, nor strings, nor names.
+# Other code is not checked: neither code blocks and `code` in Markdown and in doc comments, nor strings.
 # When a file has been rewritten, add it to the list of clean paths.
 #
 # Exit codes: 0 nothing found, 1 something found, 2 wrong use.
@@ -21,6 +22,7 @@ clean=(
   docs/ARCHITECTURE.md
   docs/FIGURES.md
   docs/README.md
+  docs/RELEASING.md
   docs/recipes
   examples/README.md
   examples/any-program.md
@@ -29,8 +31,11 @@ clean=(
   examples/python.md
   scripts/README.md
   scripts/check-docs.py
+  scripts/install.sh
+  scripts/release.sh
+  scripts/test-release.sh
   scripts/words.sh
-  session-model/README.md
+  crates/session-model/README.md
   session-storage/README.md
 )
 
@@ -95,6 +100,81 @@ goes ~ \bgoes with\b ~ ends with, belongs to
 END
 }
 
+# WORD ~ what to write instead. A word of a name that code declares: `CamelCase` and `snake_case` are split into words. A word
+# with `_` or a blank is searched in the whole name. A word with a capital is the whole name of a type.
+names() {
+  cat <<'END'
+whoever ~ name who it is: the client, a subscriber, the operator
+told ~ reported, recorded, refused
+anew ~ again
+shortly ~ briefly
+nobody ~ name who it is: no client, no other
+somebody ~ a client, a caller
+everybody ~ every client, all users
+born ~ created
+birth ~ creation
+births ~ creations
+newborn ~ new, created
+kin ~ parent and child sessions
+life ~ epoch, lifetime, session
+lives ~ epochs, sessions
+crowd ~ connections, clients
+herd ~ subscribers, clients
+shelf ~ name what it stores
+desk ~ waits of an event loop
+desks ~ waits of event loops
+mailbox ~ notifier, queue
+inbox ~ queue
+Letter ~ waiter, message
+seat ~ slot, connection
+seats ~ slots
+room ~ space, slot
+rooms ~ folders
+house ~ name the thing
+door ~ endpoint, connector
+doors ~ endpoints
+bell ~ notifier
+deed ~ event, change
+deeds ~ events, changes
+ledger ~ aggregator; the file or list that it is
+mend ~ repair
+mends ~ repairs
+mended ~ repaired
+comer ~ connection, client
+comers ~ connections, clients
+dawdler ~ slow client
+dawdlers ~ slow clients
+heir ~ next
+witness ~ record
+neighbour ~ name the thing
+set_aside ~ quarantined, rotated, rejected
+put_aside ~ quarantined, rotated, held
+set aside ~ quarantined, rotated, rejected
+put aside ~ quarantined, rotated, held
+let in ~ accepted
+lets go ~ removes, releases
+Slot ~ name what has a place: `SessionSlot`, `StreamSlot`
+Loaded ~ name what is loaded: `LoadedSession`
+Hint ~ name what it contains
+Place ~ name what it is: a folder, a position, a storage
+Bill ~ cost
+Lane ~ side of a comparison
+Scene ~ inputs
+Trail ~ entries
+Marks ~ positions
+Told ~ finds, report
+Few ~ list
+Figure ~ measurement
+END
+}
+
+# FOLDER ~ why its names are not checked.
+unchecked_names() {
+  cat <<'END'
+test-containers ~ programs of customers, whose trades have desks and mailboxes
+END
+}
+
 # PATH ~ NAME ~ why it may stay. An entry that nothing needs any more is an error.
 allowed() {
   cat <<'END'
@@ -102,6 +182,7 @@ CONTRIBUTING.md ~ whoever ~ quoted as what not to write
 CONTRIBUTING.md ~ no longer kept ~ quoted as what not to write
 docs/FIGURES.md ~ figures ~ a table as it was published
 docs/FIGURES.md ~ of one's own ~ a table as it was published
+crates/bench/src/dialect/nats.rs ~ name: inbox ~ NATS has this name for it
 END
 }
 
@@ -120,6 +201,7 @@ for argument in "$@"; do
 done
 if [[ $mode == count && ${#paths[@]} -gt 0 ]]; then echo 'words: --count takes no path' >&2 && usage >&2 && exit 2; fi
 if [[ $mode == check && ${#paths[@]} == 0 ]]; then
+  mode=clean
   paths=("${clean[@]}")
   for path in "${paths[@]}"; do
     [[ -e $path ]] || { echo "words: there is no $path: correct the list of clean paths in scripts/words.sh" >&2 && exit 1; }
@@ -127,7 +209,7 @@ if [[ $mode == check && ${#paths[@]} == 0 ]]; then
 fi
 if [[ $mode == count ]]; then paths=(.); fi
 
-WORDS_PATTERNS=$(patterns) WORDS_ALLOWED=$(allowed) python3 - "$mode" "${paths[@]}" <<'PYTHON'
+WORDS_PATTERNS=$(patterns) WORDS_ALLOWED=$(allowed) WORDS_NAMES=$(names) WORDS_UNCHECKED_NAMES=$(unchecked_names) python3 - "$mode" "${paths[@]}" <<'PYTHON'
 from __future__ import annotations
 
 import os
@@ -141,6 +223,13 @@ SKIPPED = {".git", "node_modules", "target", "dist", "fixtures", "__pycache__", 
 MARKS = {
     ".md": None, ".rs": "//", ".ts": "//", ".js": "//", ".mjs": "//", ".mts": "//", ".svelte": "//", ".sh": "#", ".py": "#",
 }
+# The declarations of names, per language; the last pattern is the name of a test or of a group of tests.
+DECLARATIONS = {
+    ".rs": r"\b(?:struct|enum|union|trait|type|mod|fn|const|static)\s+(\w+)|\blet\s+(?:mut\s+)?(\w+)",
+    ".py": r"\b(?:class|def)\s+(\w+)",
+    ".js": r"\b(?:class|function|interface|type|const|let)\s+(\w+)|\b(?:describe|it|test)(?:\.\w+)?\(\s*(['\"`].*?['\"`]),",
+}
+LANGUAGE = {".pyi": ".py", ".ts": ".js", ".mjs": ".js", ".mts": ".js", ".svelte": ".js"}
 HEADINGS = re.compile(r"(?:What(?: it (?:is|does)(?: not)?| is in it| to do| for)?|Which|Who)[.:]?")
 
 Line = tuple[int, str]
@@ -257,9 +346,33 @@ def finds(paragraph: Paragraph, patterns: list[tuple[str, str, re.Pattern[str], 
                 yield paragraph.line_at(found.start()), name, found.group().strip(), instead
 
 
-def table(text: str) -> list[list[str]]:
+def odd_names(file: Path, words: dict[str, str]) -> Iterator[tuple[int, str, str, str]]:
+    """The declared names of a file of code that contain a word of the table."""
+    language = LANGUAGE.get(file.suffix, file.suffix)
+    if language not in DECLARATIONS:
+        return
+    for number, line in enumerate(file.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+        if line.lstrip().startswith(("//", "#", "*", "/*")):
+            continue
+        for found in re.finditer(DECLARATIONS[language], line):
+            name = next(group for group in found.groups() if group)
+            for word in words_of(name) & words.keys():
+                yield number, word, name, words[word]
+            for word in words.keys():
+                if ("_" in word or " " in word) and re.search(rf"(?<![a-z]){word}(?![a-z])", name):
+                    yield number, word, name, words[word]
+
+
+def words_of(name: str) -> set[str]:
+    """The words of a name in lower case, and the whole name."""
+    if " " in name:
+        return set(re.findall(r"[a-z]+", name.lower()))
+    return {word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", name)} | {name}
+
+
+def table(text: str, columns: int = 3) -> list[list[str]]:
     rows = [line.split(" ~ ") for line in text.splitlines() if line.strip()]
-    assert all(len(row) == 3 for row in rows), rows
+    assert all(len(row) == columns for row in rows), rows
     return rows
 
 
@@ -269,21 +382,34 @@ def main(mode: str, paths: list[str]) -> int:
         kind, _, rest = regex.partition(":") if regex.startswith(("sentence:", "doc:")) else ("word", "", regex)
         patterns.append((name, kind, re.compile(rest, re.IGNORECASE if kind == "word" else 0), instead))
     allowed = {(path, name): 0 for path, name, _ in table(os.environ["WORDS_ALLOWED"])}
+    names = dict(table(os.environ["WORDS_NAMES"], 2))
+    unchecked = [folder for folder, _ in table(os.environ["WORDS_UNCHECKED_NAMES"], 2)]
     counts: Counter[str] = Counter()
     checked = set()
+
+    def report(shown: str, line: int, name: str, word: str, instead: str) -> None:
+        if (shown, name) in allowed:
+            allowed[shown, name] += 1
+            return
+        counts[name] += 1
+        if mode != "count":
+            print(f"{shown}:{line}: {name} (\"{word}\"): write {instead}")
+
+    # Without paths, the prose of the clean paths is checked, and the names of the whole tree.
+    for file in (file for path in (["."] if mode == "clean" else paths) for file in files_of(Path(path))):
+        shown = file.as_posix().removeprefix("./")
+        if not any(shown.startswith(f"{folder}/") for folder in unchecked):
+            checked.add(shown)
+            for line, word, name, instead in odd_names(file, names):
+                report(shown, line, f"name: {word}", name, instead)
     for file in (file for path in paths for file in files_of(Path(path))):
         shown = file.as_posix().removeprefix("./")
         checked.add(shown)
         for paragraph in paragraphs(file):
             for line, name, word, instead in finds(paragraph, patterns):
-                if (shown, name) in allowed:
-                    allowed[shown, name] += 1
-                    continue
-                counts[name] += 1
-                if mode == "check":
-                    print(f"{shown}:{line}: {name} (\"{word}\"): write {instead}")
+                report(shown, line, name, word, instead)
     if mode == "count":
-        for name, *_ in patterns:
+        for name in [name for name, *_ in patterns] + [f"name: {word}" for word in names]:
             print(f"{counts[name]:6}  {name}")
         print(f"{sum(counts.values()):6}  in total")
         return 0

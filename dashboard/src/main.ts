@@ -9,7 +9,7 @@ import App from './views/App.svelte';
 import Wrong from './views/shell/WrongAddress.svelte';
 
 const target = document.getElementById('app');
-if (!target) throw new Error('the page has no place for the app');
+if (!target) throw new Error('the page has no element #app');
 try {
   const address = serviceAddress(new URL(location.href), setAddress());
   const access = new AccessStore(new Api(address, new Key(address, tabStorage())));

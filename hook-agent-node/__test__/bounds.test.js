@@ -10,12 +10,15 @@ const { FaultService } = require('./support/fault_service.js');
 const { Service } = require('./support/service.js');
 const { DEADLINE_MS, agentFor, directory, numbered, range, SESSION } = require('./support/setup.js');
 
-test('an event of ten megabytes arrives whole, a larger one is told at the call', async (t) => {
+test('an event of ten megabytes arrives whole, what no event can carry is refused by the call', async (t) => {
   const service = await Service.start(t);
-  const agent = agentFor(t, service.url);
+  const agent = agentFor(t, service.url, { blobs: 'off' });
   const text = 'x'.repeat(10_000_000);
   assert.deepEqual(await agent.logAction({ n: 0, text }), { success: true, seq: 1 });
   assert.throws(() => agent.logAction({ text: `${text}${text}` }), { code: 'event_too_large' });
+  const other = agentFor(t, service.url);
+  assert.throws(() => other.logAction({ text: text.repeat(4) }), { code: 'event_too_large' });
+  assert.throws(() => other.updateState({ text: `${text}${text}` }), { code: 'event_too_large' });
   agent.logAction(numbered(1));
   assert.equal(await agent.flush(DEADLINE_MS), true);
   const stored = await service.actions(SESSION);
@@ -38,7 +41,7 @@ test('a full spool lets the oldest go, and counts them', async (t) => {
   assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b));
 });
 
-test('a full spool that is to refuse tells whoever awaits, and throws at nobody', async (t) => {
+test('a full spool that refuses rejects awaited calls and throws at no other', async (t) => {
   const service = await FaultService.start(t);
   const agent = agentFor(t, service.url, { spoolMaxBytes: 65536, spoolFull: 'reject-new' });
   await service.down();
@@ -75,7 +78,7 @@ test('a read-only directory leaves the spool in memory', async (t) => {
   assert.match(agent.stats().spool.memoryBecause, /ead-only/);
 });
 
-test('a full disk is told to whoever awaits, and leaves nothing half-written', async (t) => {
+test('a full disk rejects awaited calls and leaves nothing half-written', async (t) => {
   const mounted = mount(t, 'size=256k');
   if (mounted === undefined) return;
   const service = await FaultService.start(t);

@@ -16,7 +16,7 @@ const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const blocks = [...readme.matchAll(/^```(c?js)\n([^]*?)^```$/gm)];
 
 /** Expected output of each example, in order. */
-const SAYS = ['', 'true 1\n', 'initialization 0\n', 'invalid_session_id\ngoal_not_found\n', '3\n', '', ''];
+const SAYS = ['', 'true 1\n', 'initialization 0\n', '', 'HELLO\n', 'invalid_session_id\ngoal_not_found\n', '3\n', '', ''];
 
 for (const [index, [, kind, source]] of blocks.entries()) {
   test(`the README's example ${index + 1} does what it says`, async (t) => {
@@ -58,6 +58,16 @@ test('the tasks', async (t) => {
   assert.equal(body.final.status, 'success');
 });
 
+test('the graph', async (t) => {
+  const service = await Service.start(t);
+  const done = await ended(example('langgraph_callback.mjs', t, service));
+  assert.deepEqual([done.code, done.stdout, done.stderr], [0, '10: It is long.\n', '']);
+  const { body } = await service.get('/api/sessions/langgraph-example');
+  const steps = ['step_started', 'step_started', 'tool_call', 'tool_result', 'step_ended', 'step_started', 'step_ended', 'step_ended'];
+  assert.deepEqual(body.actions.map(({ type }) => type), steps);
+  assert.deepEqual(body.responses.map(({ type }) => type), ['user_message', 'assistant_message']);
+});
+
 test('the server', async (t) => {
   const service = await Service.start(t);
   const child = example('server.js', t, service, { PORT: '0', SESSION_ID: '' });
@@ -70,7 +80,7 @@ test('the server', async (t) => {
   assert.equal((await ended(child)).code, 0);
 });
 
-for (const project of ['__test__/types', 'lib']) {
+for (const project of ['__test__/types', '__test__/types/langchain', 'lib']) {
   test(`the types hold under tsc --strict: ${project}`, () => {
     const tsc = path.join(path.dirname(require.resolve('typescript/package.json')), 'bin/tsc');
     const checked = spawnSync(process.execPath, [tsc, '-p', project], { cwd: root, encoding: 'utf8' });
@@ -78,8 +88,10 @@ for (const project of ['__test__/types', 'lib']) {
   });
 }
 
-test('the types declare what there is', () => {
-  const declared = readFileSync(path.join(root, 'index.d.ts'), 'utf8');
-  const names = [...declared.matchAll(/^export (?:const|class) (\w+)/gm)].map(([, name]) => name);
-  assert.deepEqual(names.sort(), Object.keys(require('hook-agent').default).sort());
-});
+for (const [types, module] of [['index.d.ts', 'hook-agent'], ['langchain.d.ts', 'hook-agent/langchain']]) {
+  test(`the types declare what there is: ${types}`, () => {
+    const declared = readFileSync(path.join(root, types), 'utf8');
+    const names = [...declared.matchAll(/^export (?:const|class) (\w+)/gm)].map(([, name]) => name);
+    assert.deepEqual(names.sort(), Object.keys(require(module).default).sort());
+  });
+}

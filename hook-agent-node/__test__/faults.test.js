@@ -72,7 +72,7 @@ test('Retry-After is waited for', async (t) => {
   assert.deepEqual(service.numbers(SESSION), [0]);
 });
 
-test('a service that is away is told of at once, and gets everything in order when it is back', async (t) => {
+test('a service that is away is reported at once, and gets everything in order when it is back', async (t) => {
   const service = await FaultService.start(t);
   const agent = agentFor(t, service.url);
   await service.down();

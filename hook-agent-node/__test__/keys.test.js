@@ -11,7 +11,7 @@ const { DEADLINE_MS, SESSION, agentFor, directory, numbered, range, until } = re
 
 /** Tokens that are not valid for the session, and the error reported for each. */
 const USELESS = {
-  none: async () => ['', '`SESSION_TOKEN` is not set'],
+  none: async () => ['', 'set `SESSION_TOKEN`'],
   wrong: async (service) => {
     const [head, body, signature] = (await service.token(SESSION)).split('.');
     return [[head, body, [...signature].reverse().join('')].join('.'), 'the key, token or ticket is not valid'];
@@ -66,7 +66,7 @@ test('a token for its session delivers everything', async (t) => {
 });
 
 for (const [kind, make] of Object.entries(USELESS)) {
-  test(`a token that is ${kind} costs nothing, and a good one mends it`, async (t) => {
+  test(`a token that is ${kind} costs nothing, and a good one repairs it`, async (t) => {
     const service = await Service.start(t);
     await service.lock();
     const [token, told] = await make(service);
@@ -82,12 +82,12 @@ for (const [kind, make] of Object.entries(USELESS)) {
     const shown = stdout + everythingIn(spoolDir);
     assert.ok(token === '' || !(shown.includes(token) || shown.includes(token.slice(-40))), 'the token is shown');
 
-    const mended = agentFor(t, service.url, { token: await service.token(SESSION), spoolDir });
-    mended.logAction(numbered(100));
-    assert.equal(await mended.flush(DEADLINE_MS), true, mended.stats().lastError ?? '');
+    const repaired = agentFor(t, service.url, { token: await service.token(SESSION), spoolDir });
+    repaired.logAction(numbered(100));
+    assert.equal(await repaired.flush(DEADLINE_MS), true, repaired.stats().lastError ?? '');
     assert.deepEqual(await service.numbers(SESSION), range(0, 101));
-    assert.equal(mended.stats().locked, false);
-    await mended.close();
+    assert.equal(repaired.stats().locked, false);
+    await repaired.close();
   });
 }
 

@@ -86,7 +86,7 @@ test('without a session the process makes one, says so once, and records', async
   assert.deepEqual(await service.numbers(session), [0, 1, 2]);
 });
 
-test('a setting that cannot be used is told at the call, by its name', async (t) => {
+test('an unusable setting is reported by the call, with its name', async (t) => {
   const source = `
     const { logAction } = require('hook-agent');
     try { logAction({}); } catch (error) { console.log(error.code, error.message); }

@@ -3,7 +3,7 @@
 
 const assert = require('node:assert/strict');
 const { execFileSync, spawn } = require('node:child_process');
-const { existsSync, lstatSync, readdirSync, renameSync, writeFileSync } = require('node:fs');
+const { existsSync, lstatSync, readdirSync, renameSync, symlinkSync, writeFileSync } = require('node:fs');
 const path = require('node:path');
 const test = require('node:test');
 const { FaultService } = require('./support/fault_service.js');
@@ -46,6 +46,19 @@ test('an install from the packed tarball works in an empty folder', async (t) =>
   const env = { ...process.env, SESSION_ID: SESSION, SESSION_SERVICE_URL: service.url, HOOK_AGENT_SPOOL_DIR: directory(t) };
   const done = await ended(spawn(process.execPath, ['main.mjs'], { cwd: project, env }));
   assert.deepEqual([done.code, done.stdout, done.stderr], [0, '1 true\n', '']);
+});
+
+test('the recorder for LangChain is in the tarball, and says what it needs', async (t) => {
+  const project = directory(t);
+  install(project, packed(t));
+  const modules = path.join(project, 'node_modules');
+  const program = "import { Recorder } from 'hook-agent/langchain'; console.log(new Recorder({}).name);";
+  const start = () => ended(spawn(process.execPath, ['--input-type=module', '--eval', program], { cwd: project }));
+  const without = await start();
+  assert.match(without.stderr, /`hook-agent\/langchain` needs LangChain: run `npm install @langchain\/core`/);
+  symlinkSync(path.join(root, 'node_modules/@langchain'), path.join(modules, '@langchain'));
+  const done = await start();
+  assert.deepEqual([done.code, done.stdout, done.stderr], [0, 'hook_agent_recorder\n', '']);
 });
 
 test('a tarball with the addon of another system says at its installation what to do', (t) => {

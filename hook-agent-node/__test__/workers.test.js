@@ -78,15 +78,15 @@ test('workers that are terminated in the middle of their calls crash nothing and
   const main = agentFor(t, service.url, { spoolDir: spool });
   for (const round of range(0, 25)) {
     const thread = worker(source, settings(service, spool, `t-${round}`));
-    let told = 0;
+    let received = 0;
     thread.on('message', (n) => {
-      told = n;
+      received = n;
     });
-    await until(() => told >= (round % 5) * 50 + 1, 'it has called');
+    await until(() => received >= (round % 5) * 50 + 1, 'it has called');
     await thread.terminate();
     assert.equal(await main.flush(DEADLINE_MS), true);
     const numbers = service.numbers(`t-${round}`);
-    assert.ok(numbers.length >= told);
+    assert.ok(numbers.length >= received);
     assert.deepEqual(numbers, range(1, numbers.length + 1));
   }
 });
@@ -108,11 +108,13 @@ test('process.exit in a worker, and in the main thread while workers call, crash
   const service = await FaultService.start(t);
   const source = `
     const { Worker } = require('node:worker_threads');
-    const busy = 'const agent = require("hook-agent"); setInterval(() => agent.logAction({ n: 1 }).then(() => {}), 0);';
-    for (let n = 0; n < 4; n += 1) new Worker(busy, { eval: true });
+    const busy = 'const agent = require("hook-agent"); const { parentPort } = require("node:worker_threads");' +
+      'setInterval(() => agent.logAction({ n: 1 }).then(() => parentPort.postMessage(1)), 0);';
+    let busyWorkers = 0;
+    const called = () => (busyWorkers += 1) === 4 && process.exit(7);
+    for (let n = 0; n < 4; n += 1) new Worker(busy, { eval: true }).once('message', called);
     new Worker('require("hook-agent").logAction({}); process.exit(0)', { eval: true });
     require('hook-agent').logAction({ n: 0 });
-    setTimeout(() => process.exit(7), 100);
   `;
   for (const _ of range(0, 5)) {
     const done = await run(source, { url: service.url, spool: directory(t) });

@@ -2,19 +2,20 @@
 // The public class: a method converts its arguments to JSON, passes them to the addon and returns a receipt.
 
 const native = require('./native.js');
-const inbox = require('./inbox.js');
+const replies = require('./reply_queue.js');
 const { HookAgentError } = require('./error.js');
 const { toJson } = require('./json.js');
 const { Receipt } = require('./receipt.js');
 const { settings } = require('./settings.js');
 const { settleBeforeExit } = require('./exit.js');
 
-const FLUSH_MS = 5000;
+/** What a call without the argument means, the same in every language. */
+const DEFAULTS = { restore: { last: 50 }, flush: { timeoutMs: 5000 }, close: { timeoutMs: 5000 } };
 const MOST = 2 ** 32 - 1;
 /**
  * Errors of the machine, not of the caller: they reject the receipt of an awaited call, and are never thrown.
  */
-const TROUBLE = new Set(['spool_full', 'spool_write_failed', 'thread_failed']);
+const DELIVERY_ERROR = new Set(['spool_full', 'spool_write_failed', 'thread_failed']);
 
 /** Whether an agent's session is determined already: its first call determines it. */
 let hasSession;
@@ -27,8 +28,8 @@ class HookAgent {
 
   constructor(options = {}) {
     const vars = settings(options);
-    this.#native = told(() => new native.Agent(vars));
-    inbox.enter();
+    this.#native = callNative(() => new native.Agent(vars));
+    replies.enter();
     settleBeforeExit();
   }
 
@@ -55,6 +56,38 @@ class HookAgent {
   logResponse(response) {
     const { json, coerced } = toJson(response, 'response');
     return this.#write((agent) => agent.logResponse(json, coerced));
+  }
+
+  logToolCall(tool, input, fields = {}) {
+    return this.#typed('log_tool_call', { tool, input }, fields);
+  }
+
+  logToolResult(tool, callId, output, fields = {}) {
+    return this.#typed('log_tool_result', { tool, callId, output }, fields);
+  }
+
+  logUserMessage(text, fields = {}) {
+    return this.#typed('log_user_message', { text }, fields);
+  }
+
+  logAssistantMessage(text, fields = {}) {
+    return this.#typed('log_assistant_message', { text }, fields);
+  }
+
+  logThinking(text, fields = {}) {
+    return this.#typed('log_thinking', { text }, fields);
+  }
+
+  logUsage(messageId, model, fields = {}) {
+    return this.#typed('log_usage', { messageId, model }, fields);
+  }
+
+  logFileChange(path, op, fields = {}) {
+    return this.#typed('log_file_change', { path, op }, fields);
+  }
+
+  checkpoint(message, fields = {}) {
+    return this.#typed('checkpoint', { message }, fields);
   }
 
   /** @param {{ ifVersion?: number }} options */
@@ -101,32 +134,32 @@ class HookAgent {
   }
 
   getState() {
-    return this.#ask((agent, id) => agent.getState(inbox.open(), id));
+    return this.#ask((agent, id) => agent.getState(replies.open(), id));
   }
 
-  restore(last = 50) {
+  restore(last = DEFAULTS.restore.last) {
     natural(last, 'last', MOST);
-    return this.#ask((agent, id) => agent.restore(last, inbox.open(), id));
+    return this.#ask((agent, id) => agent.restore(last, replies.open(), id));
   }
 
   testConnection() {
-    return this.#ask((agent, id) => agent.testConnection(inbox.open(), id));
+    return this.#ask((agent, id) => agent.testConnection(replies.open(), id));
   }
 
-  flush(timeoutMs = FLUSH_MS) {
+  flush(timeoutMs = DEFAULTS.flush.timeoutMs) {
     const millis = Math.ceil(duration(timeoutMs));
-    return this.#ask((agent, id) => agent.flush(millis, inbox.open(), id));
+    return this.#ask((agent, id) => agent.flush(millis, replies.open(), id));
   }
 
   stats() {
-    return JSON.parse(told(() => this.#native.stats()));
+    return JSON.parse(callNative(() => this.#native.stats()));
   }
 
-  close(timeoutMs = FLUSH_MS) {
+  close(timeoutMs = DEFAULTS.close.timeoutMs) {
     if (this.#closed) return Promise.resolve(true);
     const flushed = this.flush(timeoutMs);
     this.#closed = true;
-    inbox.leave();
+    replies.leave();
     return flushed;
   }
 
@@ -137,9 +170,16 @@ class HookAgent {
   static {
     hasSession = (agent) => agent.#native.hasSession;
     letGo = (agent) => {
-      if (!agent.#closed) inbox.leave();
+      if (!agent.#closed) replies.leave();
       agent.#closed = true;
     };
+  }
+
+  /** Records by a typed helper: the parts of the record, and its other fields. */
+  #typed(helper, parts, fields) {
+    const main = toJson(parts, helper);
+    const more = toJson(fields ?? {}, helper);
+    return this.#write((agent) => agent.logTyped(helper, main.json, more.json, main.coerced + more.coerced));
   }
 
   #write(send) {
@@ -147,10 +187,10 @@ class HookAgent {
     const agent = this.#native;
     try {
       const record = send(agent);
-      return new Receipt((id) => agent.answer(record, inbox.open(), id));
+      return new Receipt((id) => agent.answer(record, replies.open(), id));
     } catch (error) {
       const known = typed(error);
-      if (TROUBLE.has(known.code)) return Receipt.failed(known);
+      if (DELIVERY_ERROR.has(known.code)) return Receipt.failed(known);
       throw known;
     }
   }
@@ -158,16 +198,16 @@ class HookAgent {
   #ask(question) {
     this.#open();
     const agent = this.#native;
-    return Receipt.begun((id) => told(() => question(agent, id)));
+    return Receipt.begun((id) => callNative(() => question(agent, id)));
   }
 
   #open() {
-    if (this.#closed) throw new HookAgentError('agent_closed', 'the agent is closed');
+    if (this.#closed) throw new HookAgentError('agent_closed', 'the agent is closed: create another one');
   }
 }
 
 /** Runs a call of the addon and converts its errors. */
-function told(call) {
+function callNative(call) {
   try {
     return call();
   } catch (error) {
@@ -198,4 +238,4 @@ function invalid(name, value, wanted) {
   return new HookAgentError('invalid_argument', `\`${name}\` is to be ${wanted}, not ${typeof value} ${String(value)}`);
 }
 
-module.exports = { HookAgent, hasSession, letGo };
+module.exports = { DEFAULTS, HookAgent, hasSession, letGo };

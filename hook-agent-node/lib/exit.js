@@ -1,7 +1,7 @@
 'use strict';
 // The normal end of a program: its calls get a limited time to be delivered.
 
-const inbox = require('./inbox.js');
+const replies = require('./reply_queue.js');
 
 const LIMIT_MS = 2000;
 let registered = false;
@@ -14,7 +14,7 @@ function settleBeforeExit() {
 
 function settle() {
   const limit = setTimeout(() => {}, LIMIT_MS);
-  inbox.open().rest(inbox.expect(() => clearTimeout(limit)));
+  replies.open().rest(replies.expect(() => clearTimeout(limit)));
 }
 
 module.exports = { settleBeforeExit };

@@ -23,7 +23,8 @@ const { HookAgentError } = require('./error.js');
 
 /** The service accepts 126 levels, including those around the event. */
 const MAX_DEPTH = 120;
-const MAX_BYTES = 10 * 1024 * 1024;
+/** The native half knows how much of it may be left without the long values, which become blobs. */
+const MAX_BYTES = 32 * 1024 * 1024;
 /** A value with more parts is written part by part, which stops at `MAX_BYTES`. */
 const MAX_QUICK = 1_000_000;
 const CIRCULAR = '[circular]';

@@ -13,6 +13,8 @@ export declare class Agent {
   createSession(json: string, coerced: number, user?: string | undefined | null, parent?: string | undefined | null): number
   logAction(json: string, coerced: number): number
   logResponse(json: string, coerced: number): number
+  /** Records by the typed helper of this name: the parts of the record, and its other fields. */
+  logTyped(helper: string, parts: string, fields: string, coerced: number): number
   updateState(json: string, coerced: number, ifVersion?: number | undefined | null): number
   addGoal(json: string, coerced: number): number
   updateGoal(goalId: string, json: string, coerced: number): number
@@ -21,21 +23,24 @@ export declare class Agent {
   updateMetadata(json: string, coerced: number): number
   finalizeSession(json: string, coerced: number): number
   reopenSession(): number
-  /** Puts what became of a record into the inbox. */
-  answer(record: number, inbox: Inbox, id: number): void
-  getState(inbox: Inbox, id: number): void
-  restore(last: number, inbox: Inbox, id: number): void
-  testConnection(inbox: Inbox, id: number): void
+  /** Puts the outcome of a record into the queue. */
+  answer(record: number, replies: ReplyQueue, id: number): void
+  getState(replies: ReplyQueue, id: number): void
+  restore(last: number, replies: ReplyQueue, id: number): void
+  testConnection(replies: ReplyQueue, id: number): void
   /** Waits on a thread of its own: those of the loop's pool are the host's. */
-  flush(millis: number, inbox: Inbox, id: number): void
+  flush(millis: number, replies: ReplyQueue, id: number): void
   stats(): string
 }
 
-/** One environment's, from its first agent until the last one is closed and answered. */
-export declare class Inbox {
+/** The replies of one environment, from its first agent until the last one is closed and answered. */
+export declare class ReplyQueue {
   /** Calls `deliver` on the event loop with everything that has come since its last call. */
   constructor(deliver: (arg: Array<Settled>) => void)
-  /** Puts `true` in once everything that was called in this process so far is settled or known to be queued. */
+  /**
+   * Puts `true` in once everything that was called in this process so far is settled or known to
+   * be queued.
+   */
   rest(id: number): void
   /** Gives the event loop its handle back. Nothing may be put in any more. */
   close(): void

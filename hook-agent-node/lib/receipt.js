@@ -4,7 +4,7 @@
 // Most calls are never awaited. They cost no subscription, and a failure that no caller waits for is not an
 // unhandled rejection: it is counted in `stats()`.
 
-const inbox = require('./inbox.js');
+const replies = require('./reply_queue.js');
 
 let functions;
 const capture = (resolve, reject) => {
@@ -18,7 +18,7 @@ class Receipt extends Promise {
   #begin;
   #state = 'idle';
 
-  /** `begin(id)` makes the request; its answer arrives in the inbox under this id. */
+  /** `begin(id)` makes the request; its answer arrives in the reply queue under this id. */
   constructor(begin) {
     super(capture);
     this.#functions = functions;
@@ -48,24 +48,24 @@ class Receipt extends Promise {
     if (this.#state === 'idle') this.#request();
     if (this.#state === 'requested') {
       this.#state = 'held';
-      inbox.hold();
+      replies.hold();
     }
     return super.then(onFulfilled, onRejected);
   }
 
   #request() {
     this.#state = 'requested';
-    const id = inbox.expect((error, answer) => this.#settle(error, answer));
+    const id = replies.expect((error, answer) => this.#settle(error, answer));
     try {
       this.#begin(id);
     } catch (error) {
-      inbox.forget(id);
+      replies.forget(id);
       this.#settle(error);
     }
   }
 
   #settle(error, answer) {
-    if (this.#state === 'held') inbox.release();
+    if (this.#state === 'held') replies.release();
     this.#state = 'settled';
     if (error === undefined) {
       this.#functions.resolve(answer);

@@ -14,6 +14,8 @@ const VARIABLES = {
   spoolFull: 'HOOK_AGENT_SPOOL_FULL',
   redaction: 'HOOK_AGENT_REDACTION',
   redactionRules: 'HOOK_AGENT_REDACTION_RULES',
+  blobs: 'HOOK_AGENT_BLOBS',
+  blobThreshold: 'HOOK_AGENT_BLOB_THRESHOLD',
   connectTimeoutMs: 'HOOK_AGENT_CONNECT_TIMEOUT_MS',
   answerTimeoutMs: 'HOOK_AGENT_ANSWER_TIMEOUT_MS',
 };

@@ -1,17 +1,19 @@
 //! The agent's methods, one native call each. `coerced` is how many values of the JSON text were
 //! written in another form.
-#![expect(clippy::needless_pass_by_value, reason = "what JavaScript hands over is owned")]
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "what JavaScript hands over is owned"
+)]
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hook_agent::{Call, Config, Error, HookAgent, Ticket};
+use hook_agent::{Call, Config, Error, Helper, HookAgent, Keep, SharedAgent, Ticket};
 use napi_derive::napi;
 
 use crate::error::{Result, thrown};
-use crate::inbox::Inbox;
-use crate::shared::Shared;
+use crate::reply_queue::ReplyQueue;
 
 /// The data of a call without data.
 const EMPTY: &str = "{}";
@@ -19,7 +21,7 @@ const EMPTY: &str = "{}";
 /// One session's, or no session's, in one environment.
 #[napi]
 pub struct Agent {
-    shared: Arc<Shared>,
+    shared: Arc<SharedAgent>,
     handle: HookAgent,
     user: String,
 }
@@ -32,13 +34,23 @@ impl Agent {
         let mut config =
             Config::from_vars(&|name| vars.get(name).cloned()).map_err(|error| thrown(&error))?;
         let session = config.session_id.take();
-        let user = config.user_id.clone().unwrap_or_else(|| "unknown".to_owned());
-        let shared = Shared::of(config);
+        let user = config
+            .user_id
+            .clone()
+            .unwrap_or_else(|| "unknown".to_owned());
+        let shared = SharedAgent::of(config, Keep::UntilSettled);
         let handle = match session {
-            Some(session) => shared.agent.for_session(&session).map_err(|error| thrown(&error))?,
-            None => shared.agent.clone(),
+            Some(session) => shared
+                .agent()
+                .for_session(&session)
+                .map_err(|error| thrown(&error))?,
+            None => shared.agent().clone(),
         };
-        Ok(Self { shared, handle, user })
+        Ok(Self {
+            shared,
+            handle,
+            user,
+        })
     }
 
     /// The session that calls are for; made by the process where none is named.
@@ -67,7 +79,14 @@ impl Agent {
         parent: Option<String>,
     ) -> Result<i64> {
         let user_id = user.as_deref().unwrap_or(&self.user);
-        self.send(Call::CreateSession { user_id, parent: parent.as_deref() }, &json, coerced)
+        self.send(
+            Call::CreateSession {
+                user_id,
+                parent: parent.as_deref(),
+            },
+            &json,
+            coerced,
+        )
     }
 
     #[napi]
@@ -80,9 +99,31 @@ impl Agent {
         self.send(Call::Response, &json, coerced)
     }
 
+    /// Records by the typed helper of this name: the parts of the record, and its other fields.
+    #[napi]
+    pub fn log_typed(
+        &self,
+        helper: String,
+        parts: String,
+        fields: String,
+        coerced: u32,
+    ) -> Result<i64> {
+        let helper = Helper::parse(&helper).expect("the package names helpers of the table");
+        let sent = self
+            .handle
+            .send_typed(helper, &parts, &fields, coerced.into());
+        self.sent(sent)
+    }
+
     #[napi]
     pub fn update_state(&self, json: String, coerced: u32, if_version: Option<i64>) -> Result<i64> {
-        self.send(Call::StateUpdate { if_version: if_version.map(i64::cast_unsigned) }, &json, coerced)
+        self.send(
+            Call::StateUpdate {
+                if_version: if_version.map(i64::cast_unsigned),
+            },
+            &json,
+            coerced,
+        )
     }
 
     #[napi]
@@ -102,7 +143,13 @@ impl Agent {
 
     #[napi]
     pub fn complete_agent(&self, agent_id: String) -> Result<i64> {
-        self.send(Call::AgentComplete { agent_id: &agent_id }, EMPTY, 0)
+        self.send(
+            Call::AgentComplete {
+                agent_id: &agent_id,
+            },
+            EMPTY,
+            0,
+        )
     }
 
     #[napi]
@@ -120,37 +167,41 @@ impl Agent {
         self.send(Call::Reopen, EMPTY, 0)
     }
 
-    /// Puts what became of a record into the inbox.
+    /// Puts the outcome of a record into the queue.
     #[napi]
-    pub fn answer(&self, record: i64, inbox: &Inbox, id: i64) -> Result<()> {
-        post(self.handle.ticket(record.cast_unsigned()), inbox, id)
+    pub fn answer(&self, record: i64, replies: &ReplyQueue, id: i64) -> Result<()> {
+        queue_reply(self.handle.ticket(record.cast_unsigned()), replies, id)
     }
 
     #[napi]
-    pub fn get_state(&self, inbox: &Inbox, id: i64) -> Result<()> {
-        post(self.handle.get_state(), inbox, id)
+    pub fn get_state(&self, replies: &ReplyQueue, id: i64) -> Result<()> {
+        queue_reply(self.handle.get_state(), replies, id)
     }
 
     #[napi]
-    pub fn restore(&self, last: u32, inbox: &Inbox, id: i64) -> Result<()> {
-        post(self.handle.restore(last as usize), inbox, id)
+    pub fn restore(&self, last: u32, replies: &ReplyQueue, id: i64) -> Result<()> {
+        queue_reply(self.handle.restore(last as usize), replies, id)
     }
 
     #[napi]
-    pub fn test_connection(&self, inbox: &Inbox, id: i64) -> Result<()> {
-        post(self.handle.test_connection(), inbox, id)
+    pub fn test_connection(&self, replies: &ReplyQueue, id: i64) -> Result<()> {
+        queue_reply(self.handle.test_connection(), replies, id)
     }
 
     /// Waits on a thread of its own: those of the loop's pool are the host's.
     #[napi]
-    pub fn flush(&self, millis: u32, inbox: &Inbox, id: i64) -> Result<()> {
-        let (agent, inbox) = (self.handle.clone(), inbox.post()?);
+    pub fn flush(&self, millis: u32, replies: &ReplyQueue, id: i64) -> Result<()> {
+        let agent = self.handle.clone();
+        let replies = replies.sender()?;
         let wait = move || {
             let flushed = agent.flush(Duration::from_millis(millis.into()));
-            inbox.put_text(id, flushed.map(|flushed| flushed.to_string()));
+            replies.put_text(id, flushed.map(|flushed| flushed.to_string()));
         };
         let thread = std::thread::Builder::new().name("hook-agent-flush".to_owned());
-        thread.spawn(wait).map(drop).map_err(|source| thrown(&Error::Thread { source }))
+        thread
+            .spawn(wait)
+            .map(drop)
+            .map_err(|source| thrown(&Error::Thread { source }))
     }
 
     #[napi]
@@ -160,16 +211,25 @@ impl Agent {
     }
 
     fn send(&self, call: Call<'_>, json: &str, coerced: u32) -> Result<i64> {
-        let sent = self.handle.send_coerced(call, json, coerced.into());
+        self.sent(self.handle.send_coerced(call, json, coerced.into()))
+    }
+
+    fn sent(&self, sent: std::result::Result<Ticket, Error>) -> Result<i64> {
         let ticket = sent.map_err(|error| thrown(&error))?;
+        self.shared.wrote(&ticket);
         let record = ticket.number().expect("a write has a number");
-        self.shared.wrote(record);
         Ok(record.cast_signed())
     }
 }
 
-fn post(ticket: std::result::Result<Ticket, Error>, inbox: &Inbox, id: i64) -> Result<()> {
-    let inbox = inbox.post()?;
-    ticket.map_err(|error| thrown(&error))?.on_done(move |outcome| inbox.put(id, outcome));
+fn queue_reply(
+    ticket: std::result::Result<Ticket, Error>,
+    replies: &ReplyQueue,
+    id: i64,
+) -> Result<()> {
+    let replies = replies.sender()?;
+    ticket
+        .map_err(|error| thrown(&error))?
+        .on_done(move |outcome| replies.put(id, outcome));
     Ok(())
 }

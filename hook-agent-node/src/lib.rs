@@ -2,10 +2,9 @@
 //!
 //! Each method takes JSON text and makes one library call. A write returns the number of its
 //! record; a call that is answered later returns nothing. All answers come through the
-//! environment's [`inbox`], in batches, under the id that the JavaScript side passed. This crate
+//! environment's [`reply_queue`], in batches, under the id that the JavaScript side passed. This crate
 //! knows no promises, sessions or names of settings.
 
 mod agent;
 mod error;
-mod inbox;
-mod shared;
+mod reply_queue;

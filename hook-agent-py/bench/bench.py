@@ -7,6 +7,7 @@ Exits with 1 if a figure does not reach what it must.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import re
@@ -40,13 +41,45 @@ def timed(count: int, call: Callable[[], object]) -> List[int]:
     return times
 
 
+def typed(url: str) -> List[Figure]:
+    """The typed helpers, each with about 300 bytes and an id of its own, in turns of 1,000."""
+    from hook_agent import HookAgent
+
+    agent = HookAgent(f"bench-py-typed-{os.getpid()}", url)
+    ids = (f"id_{number}" for number in itertools.count())
+    text, origin = "x" * 150, {"agent": "claude-code"}
+    calls: Dict[str, Callable[[str], object]] = {
+        "log_tool_call": lambda id: agent.log_tool_call(
+            "Bash", {"command": text, "description": "List files"}, {"callId": id, "turnId": "t-1", "origin": origin}
+        ),
+        "log_tool_result": lambda id: agent.log_tool_result("Bash", id, text, {"exitCode": 0, "turnId": "t-1"}),
+        "log_user_message": lambda id: agent.log_user_message(text, {"turnId": id}),
+        "log_assistant_message": lambda id: agent.log_assistant_message(text, {"messageId": id, "blockIndex": 0}),
+        "log_thinking": lambda id: agent.log_thinking(text, {"messageId": id, "blockIndex": 0}),
+        "log_usage": lambda id: agent.log_usage(id, "claude-opus-4-5", {"input": 12, "output": 4}),
+        "log_file_change": lambda id: agent.log_file_change("/w/a.py", "edit", {"callId": id, "added": 1, "removed": 2}),
+        "checkpoint": lambda id: agent.checkpoint(text),
+    }
+    times: Dict[str, List[int]] = {name: [] for name in calls}
+    for _ in range(10):
+        for name, call in calls.items():
+            times[name] += timed(1_000, lambda: call(next(ids)))
+        assert agent.sync.flush(60)
+    assert agent.sync.close(60)
+    return [_typed_figure(name, percentile(taken, 50), percentile(taken, 99)) for name, taken in times.items()]
+
+
+def _typed_figure(name: str, median: float, high: float) -> Figure:
+    return (f"Python `{name}` un-awaited", f"p50 {median:.2f} µs, p99 {high:.2f} µs", "p50 ≤ 5 µs", median <= 5)
+
+
 async def awaited(url: str) -> Tuple[List[int], List[int]]:
     """Awaited calls and awaited httpx POSTs of the same event, in turns of 200."""
-    from hook_agent import SessionHookAgent
+    from hook_agent import HookAgent
 
     ours: List[int] = []
     theirs: List[int] = []
-    async with SessionHookAgent(f"bench-py-{os.getpid()}", url) as agent, httpx.AsyncClient() as client:
+    async with HookAgent(f"bench-py-{os.getpid()}", url) as agent, httpx.AsyncClient() as client:
         for _ in range(5):
             for _ in range(200):
                 began = time.perf_counter_ns()
@@ -62,9 +95,9 @@ async def awaited(url: str) -> Tuple[List[int], List[int]]:
 
 
 def calls(url: str) -> List[Figure]:
-    from hook_agent import SessionHookAgent
+    from hook_agent import HookAgent
 
-    agent = SessionHookAgent(f"bench-py-{os.getpid()}", url)
+    agent = HookAgent(f"bench-py-{os.getpid()}", url)
     agent.sync.log_action(EVENT)
     times = timed(100_000, lambda: agent.log_action(EVENT))
     assert agent.sync.close(60)
@@ -109,7 +142,7 @@ def main() -> None:
             del os.environ[name]
     with tempfile.TemporaryDirectory(dir=".") as spool:
         os.environ["HOOK_AGENT_SPOOL_DIR"] = spool
-        figures = [*calls(url), importing(), size(wheel)]
+        figures = [*calls(url), *typed(url), importing(), size(wheel)]
     print("| Work | Must reach | Measured | Verdict |\n|---|---|---|---|")
     for work, measured, bound, reached in figures:
         print(f"| {work} | {bound} | {measured} | {'reached' if reached else 'MISSED'} |")

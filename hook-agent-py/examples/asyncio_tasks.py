@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from hook_agent import RejectedError, SessionHookAgent
+from hook_agent import HookAgent, RejectedError
 
 
-async def worker(agent: SessionHookAgent, name: str) -> int:
+async def worker(agent: HookAgent, name: str) -> int:
     spawned = await agent.spawn_agent({"type": "worker", "task": name})
     for step in range(3):
         agent.log_action({"type": "tool_call", "worker": name, "step": step})  # queued, in order
@@ -17,7 +17,7 @@ async def worker(agent: SessionHookAgent, name: str) -> int:
 
 
 async def main() -> None:
-    async with SessionHookAgent("asyncio-example") as agent:
+    async with HookAgent("asyncio-example") as agent:
         steps = await asyncio.gather(*(worker(agent, name) for name in ("north", "south")))
         state = await agent.get_state()
         await agent.update_state({"currentStep": sum(steps)}, if_version=state["version"])

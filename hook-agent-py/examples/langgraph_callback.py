@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Dict, TypedDict
 
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 from hook_agent.langchain import Recorder
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_core.runnables import RunnableConfig
@@ -43,7 +43,7 @@ def main() -> None:
     graph.add_edge(START, "measure")
     graph.add_edge("measure", "comment")
     graph.add_edge("comment", END)
-    agent = SessionHookAgent("langgraph-example")
+    agent = HookAgent("langgraph-example")
     result = graph.compile().invoke(
         {"text": "a question", "answer": ""}, {"callbacks": [Recorder(agent)]}
     )

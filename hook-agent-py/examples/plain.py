@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 
-agent = SessionHookAgent("plain-example")
+agent = HookAgent("plain-example")
 agent.create_session({"input": "count to three"}, user_id="ada")
 agent.add_goal({"id": "count", "description": "count to three"})
 for n in range(1, 4):

@@ -11,7 +11,10 @@ pub(crate) fn exception(py: Python<'_>, error: &Error) -> PyErr {
 }
 
 fn made(py: Python<'_>, class: &str, message: &str, code: &str) -> PyResult<PyErr> {
-    let class = py.import("hook_agent._errors")?.getattr(class)?.cast_into::<PyType>()?;
+    let class = py
+        .import("hook_agent._errors")?
+        .getattr(class)?
+        .cast_into::<PyType>()?;
     Ok(PyErr::from_value(class.call1((message, code))?))
 }
 

@@ -5,7 +5,7 @@
 //! `None`. Every other value is written in another form and counted; `hook_agent._values` defines
 //! the form. Only an event that is too large is refused.
 
-use hook_agent::{Error, MAX_EVENT_BYTES};
+use hook_agent::{Error, MAX_RECORD_BYTES};
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyString, PyTuple};
@@ -25,12 +25,20 @@ pub(crate) struct Event {
 impl Event {
     /// Returns the data of a call without data.
     pub(crate) fn empty() -> Self {
-        Self { json: "{}".to_owned(), coerced: 0 }
+        Self {
+            json: "{}".to_owned(),
+            coerced: 0,
+        }
     }
 
     /// Writes a value as an event. A value that is not an object is wrapped in one, as its `value`.
     pub(crate) fn of(value: &Bound<'_, PyAny>) -> Result<Self, Refusal> {
-        let mut writer = Writer { out: Vec::with_capacity(512), within: Vec::new(), depth: 0, coerced: 0 };
+        let mut writer = Writer {
+            out: Vec::with_capacity(512),
+            within: Vec::new(),
+            depth: 0,
+            coerced: 0,
+        };
         writer.value(value)?;
         if writer.out.first() != Some(&b'{') {
             writer.out.splice(..0, *br#"{"value":"#);
@@ -38,7 +46,10 @@ impl Event {
             writer.coerced += 1;
         }
         let json = String::from_utf8(writer.out).expect("it is made of strings and ASCII");
-        Ok(Self { json, coerced: writer.coerced })
+        Ok(Self {
+            json,
+            coerced: writer.coerced,
+        })
     }
 }
 
@@ -64,9 +75,14 @@ impl Refusal {
     /// Returns the exception for the caller.
     pub(crate) fn of(self, py: Python<'_>, call: &'static str) -> PyErr {
         match self {
-            Self::Size(bytes) => {
-                crate::error::exception(py, &Error::TooLarge { call, bytes, limit: MAX_EVENT_BYTES })
-            }
+            Self::Size(bytes) => crate::error::exception(
+                py,
+                &Error::TooLarge {
+                    call,
+                    bytes,
+                    limit: MAX_RECORD_BYTES,
+                },
+            ),
             Self::Raised(error) => error,
         }
     }
@@ -85,7 +101,11 @@ struct Writer {
 
 impl Writer {
     fn value(&mut self, value: &Bound<'_, PyAny>) -> Written {
-        if self.plain_value(value)? { Ok(()) } else { self.another_form(value) }
+        if self.plain_value(value)? {
+            Ok(())
+        } else {
+            self.another_form(value)
+        }
     }
 
     /// Writes a value that has a JSON form; returns false for any other.
@@ -123,12 +143,20 @@ impl Writer {
             return self.text(&in_words(value, "text")?);
         };
         self.once(value, |writer| {
-            if writer.plain_value(&form)? { Ok(()) } else { writer.text(&in_words(&form, "text")?) }
+            if writer.plain_value(&form)? {
+                Ok(())
+            } else {
+                writer.text(&in_words(&form, "text")?)
+            }
         })
     }
 
     /// Writes an object or an array, or a notice in its place if it is nested too deep.
-    fn nested(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
+    fn nested(
+        &mut self,
+        value: &Bound<'_, PyAny>,
+        write: impl FnOnce(&mut Self) -> Written,
+    ) -> Written {
         if self.depth == MAX_DEPTH {
             return self.cut(TOO_DEEP);
         }
@@ -139,7 +167,11 @@ impl Writer {
     }
 
     /// Writes a value, or a notice where a value contains itself.
-    fn once(&mut self, value: &Bound<'_, PyAny>, write: impl FnOnce(&mut Self) -> Written) -> Written {
+    fn once(
+        &mut self,
+        value: &Bound<'_, PyAny>,
+        write: impl FnOnce(&mut Self) -> Written,
+    ) -> Written {
         if self.is_within(value) {
             return self.cut(CIRCULAR);
         }
@@ -163,7 +195,11 @@ impl Writer {
     /// Writes a dict from a copy of its items, so that no code that runs meanwhile can change what
     /// is walked.
     fn dict(&mut self, dict: &Bound<'_, PyDict>) -> Written {
-        let items = if dict.is_exact_instance_of::<PyDict>() { dict.items() } else { self.own_items(dict)? };
+        let items = if dict.is_exact_instance_of::<PyDict>() {
+            dict.items()
+        } else {
+            self.own_items(dict)?
+        };
         self.out.push(b'{');
         let mut is_first = true;
         for item in items.iter() {
@@ -185,9 +221,9 @@ impl Writer {
     /// Returns the items that a subclass of `dict` reports, or those that it stores if it fails to
     /// report them.
     fn own_items<'py>(&mut self, dict: &Bound<'py, PyDict>) -> Result<Bound<'py, PyList>, Refusal> {
-        let items = dict
-            .call_method0("items")
-            .and_then(|items| PyList::new(dict.py(), items.try_iter()?.collect::<PyResult<Vec<_>>>()?));
+        let items = dict.call_method0("items").and_then(|items| {
+            PyList::new(dict.py(), items.try_iter()?.collect::<PyResult<Vec<_>>>()?)
+        });
         if let Some(items) = lenient(dict.py(), items)? {
             return Ok(items);
         }
@@ -247,8 +283,14 @@ impl Writer {
             return self.json(&number);
         }
         // A subclass may override `__repr__`.
-        let digits = number.py().get_type::<PyInt>().call_method1("__repr__", (number,));
-        if let Some(digits) = lenient(number.py(), digits.and_then(|digits| digits.extract::<String>()))? {
+        let digits = number
+            .py()
+            .get_type::<PyInt>()
+            .call_method1("__repr__", (number,));
+        if let Some(digits) = lenient(
+            number.py(),
+            digits.and_then(|digits| digits.extract::<String>()),
+        )? {
             return self.ascii(&digits);
         }
         // The number has more digits than the interpreter converts (`sys.set_int_max_str_digits`).
@@ -279,7 +321,11 @@ impl Writer {
 
     fn check_size(&self, more: usize) -> Written {
         let bytes = self.out.len() + more;
-        if bytes > MAX_EVENT_BYTES { Err(Refusal::Size(bytes)) } else { Ok(()) }
+        if bytes > MAX_RECORD_BYTES {
+            Err(Refusal::Size(bytes))
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -290,19 +336,28 @@ fn ordinary<'py>(value: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 
 /// Returns a description of a value, made by this function of `hook_agent._values`; at worst the
 /// name of its type.
-fn in_words<'py>(value: &Bound<'py, PyAny>, function: &str) -> Result<Bound<'py, PyString>, Refusal> {
+fn in_words<'py>(
+    value: &Bound<'py, PyAny>,
+    function: &str,
+) -> Result<Bound<'py, PyString>, Refusal> {
     let words = values(value.py())
         .and_then(|values| values.call_method1(function, (value,)))
         .and_then(|words| Ok(words.cast_into::<PyString>()?));
     if let Some(words) = lenient(value.py(), words)? {
         return Ok(words);
     }
-    let name = value.get_type().name().map_or_else(|_| "value".to_owned(), |name| name.to_string());
+    let name = value
+        .get_type()
+        .name()
+        .map_or_else(|_| "value".to_owned(), |name| name.to_string());
     Ok(PyString::new(value.py(), &format!("<{name}>")))
 }
 
 fn values(py: Python<'_>) -> PyResult<Bound<'_, PyModule>> {
-    Ok(py.import("hook_agent._imports")?.call_method1("load", ("_values",))?.cast_into()?)
+    Ok(py
+        .import("hook_agent._imports")?
+        .call_method1("load", ("_values",))?
+        .cast_into()?)
 }
 
 /// Returns the text with each unpaired surrogate replaced by U+FFFD.
@@ -311,7 +366,8 @@ fn well_formed(text: &Bound<'_, PyString>) -> Result<String, Refusal> {
         return Ok(text.into_owned());
     }
     let text = values(text.py()).and_then(|values| values.call_method1("well_formed", (text,)));
-    text.and_then(|text| text.extract()).map_err(Refusal::Raised)
+    text.and_then(|text| text.extract())
+        .map_err(Refusal::Raised)
 }
 
 /// Returns `None` for an exception of a value, and an error for one that ends the program.

@@ -11,7 +11,7 @@ from typing import Any, Callable, Iterator
 
 import pytest
 from fault_server import FaultServer
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 from service import DEADLINE, Service
 
 
@@ -52,14 +52,14 @@ def service(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Service
 
 
 @pytest.fixture
-def agent(environment: None) -> Iterator[SessionHookAgent]:
+def agent(environment: None) -> Iterator[HookAgent]:
     """Made at its first use, so after the server that the test names."""
-    made: list[SessionHookAgent] = []
+    made: list[HookAgent] = []
 
     class Late:
         def __getattr__(self, name: str) -> Any:
             if not made:
-                made.append(SessionHookAgent("s-1"))
+                made.append(HookAgent("s-1"))
             return getattr(made[0], name)
 
     yield Late()  # type: ignore[misc]

@@ -217,4 +217,4 @@ def read(reader: Any) -> Request | None:
     body = reader.read(length)
     if len(body) < length:
         return None  # The client was killed during its request, which the real service does not store either.
-    return Request(method, path, headers, body.decode())
+    return Request(method, path, headers, body.decode(errors="replace"))

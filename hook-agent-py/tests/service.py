@@ -75,6 +75,11 @@ class Service:
         with urllib.request.urlopen(request, timeout=DEADLINE) as answer:
             return json.load(answer)
 
+    def bytes(self, path: str) -> bytes:
+        with urllib.request.urlopen(self.url + path, timeout=DEADLINE) as answer:
+            body: bytes = answer.read()
+            return body
+
     def command(self, *words: str) -> str:
         """Runs one of the service's commands beside it and returns what it prints."""
         environ = {**os.environ, "STORAGE_PATH": str(self.directory / "data"), "PORT": "0"}

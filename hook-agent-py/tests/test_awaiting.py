@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from conftest import Run
 from fault_server import HANG, FaultServer
-from hook_agent import HookAgentError, SessionHookAgent, Ticket
+from hook_agent import HookAgent, HookAgentError, Ticket
 from service import DEADLINE, Service, sooner_or_later, until
 
 
@@ -21,7 +21,7 @@ def numbered(n: int) -> dict[str, Any]:
     return {"type": "tool_call", "n": n}
 
 
-def test_a_thousand_tasks_are_all_answered(service: Service, agent: SessionHookAgent) -> None:
+def test_a_thousand_tasks_are_all_answered(service: Service, agent: HookAgent) -> None:
     async def one(n: int) -> int:
         answer = await agent.log_action(numbered(n))
         return int(answer["seq"])
@@ -35,7 +35,7 @@ def test_a_thousand_tasks_are_all_answered(service: Service, agent: SessionHookA
 
 def test_a_hundred_threads_each_keep_their_order(service: Service) -> None:
     def work(thread: int) -> None:
-        agent = SessionHookAgent(f"thread-{thread}")
+        agent = HookAgent(f"thread-{thread}")
         for n in range(200):
             agent.log_action(numbered(n))
         assert agent.sync.flush(30)
@@ -46,7 +46,7 @@ def test_a_hundred_threads_each_keep_their_order(service: Service) -> None:
         assert service.numbers(f"thread-{thread}") == list(range(200))
 
 
-def test_several_loops_at_once_each_get_their_answers(service: Service, agent: SessionHookAgent) -> None:
+def test_several_loops_at_once_each_get_their_answers(service: Service, agent: HookAgent) -> None:
     async def work() -> set[int]:
         answers = await asyncio.gather(*(agent.log_action(numbered(n)) for n in range(100)))
         return {answer["seq"] for answer in answers}
@@ -56,12 +56,12 @@ def test_several_loops_at_once_each_get_their_answers(service: Service, agent: S
     assert set().union(*got) == set(range(1, 801))
 
 
-def test_a_loop_after_another_gets_answers_too(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_a_loop_after_another_gets_answers_too(server: FaultServer, agent: HookAgent) -> None:
     for n in range(20):
         assert asyncio.run(agent.log_action(numbered(n)))["seq"] == n + 1
 
 
-def test_one_ticket_is_awaited_many_times_in_many_places(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_one_ticket_is_awaited_many_times_in_many_places(server: FaultServer, agent: HookAgent) -> None:
     ticket = agent.log_action(numbered(0))
 
     async def main() -> list[dict[str, Any]]:
@@ -77,7 +77,7 @@ def test_one_ticket_is_awaited_many_times_in_many_places(server: FaultServer, ag
     assert ticket.wait(0) == answer
 
 
-def test_a_refusal_is_raised_at_every_await(service: Service, agent: SessionHookAgent) -> None:
+def test_a_refusal_is_raised_at_every_await(service: Service, agent: HookAgent) -> None:
     async def main() -> None:
         ticket = agent.update_goal("nope", {"status": "completed"})
         for _ in range(2):
@@ -89,7 +89,7 @@ def test_a_refusal_is_raised_at_every_await(service: Service, agent: SessionHook
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_cancelled_await_ends_at_once_and_the_record_arrives(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_a_cancelled_await_ends_at_once_and_the_record_arrives(server: FaultServer, agent: HookAgent) -> None:
     server.faults.append(HANG)
 
     async def main() -> None:
@@ -108,13 +108,13 @@ def test_a_cancelled_await_ends_at_once_and_the_record_arrives(server: FaultServ
     assert server.numbers("s-1") == [0, 1, 2]
 
 
-def test_other_tasks_run_while_one_waits(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_other_tasks_run_while_one_waits(server: FaultServer, agent: HookAgent) -> None:
     server.always = HANG
 
     async def main() -> None:
         waiting = asyncio.ensure_future(agent.log_action(numbered(0)))
         for _ in range(100):
-            await asyncio.sleep(0.001)
+            await asyncio.sleep(0)
         assert not waiting.done()
         server.close()
         assert (await waiting)["queued"] is True
@@ -123,7 +123,7 @@ def test_other_tasks_run_while_one_waits(server: FaultServer, agent: SessionHook
 
 
 def test_a_call_from_within_a_loop_waits_for_nothing_that_the_service_does(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     server.always = HANG
 
@@ -141,8 +141,8 @@ def test_what_is_not_awaited_is_silent(run: Run, server: FaultServer) -> None:
     run(
         """
 import asyncio, gc
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("s-1")
+from hook_agent import HookAgent
+agent = HookAgent("s-1")
 async def main():
     for n in range(100):
         agent.log_action({"n": n})
@@ -168,8 +168,8 @@ def test_a_loop_that_closes_before_the_answer_is_forgotten(run: Run, server: Fau
     run(
         """
 import asyncio, gc, os, threading
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("s-1")
+from hook_agent import HookAgent
+agent = HookAgent("s-1")
 async def main():
     waiting = [asyncio.ensure_future(agent.log_action({"n": n})) for n in range(10)]
     await asyncio.sleep(0)
@@ -194,7 +194,7 @@ assert asyncio.run(agent.log_action({"n": 3}))["queued"]
     going.join()
 
 
-def test_awaiting_in_a_thread_without_a_loop_says_so(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_awaiting_in_a_thread_without_a_loop_says_so(server: FaultServer, agent: HookAgent) -> None:
     server.always = HANG
     ticket = agent.log_action(numbered(0))
     with pytest.raises(RuntimeError, match="no running event loop"):
@@ -202,7 +202,7 @@ def test_awaiting_in_a_thread_without_a_loop_says_so(server: FaultServer, agent:
     ticket.close()
 
 
-def test_nothing_is_left_behind_by_many_awaits(service: Service, agent: SessionHookAgent) -> None:
+def test_nothing_is_left_behind_by_many_awaits(service: Service, agent: HookAgent) -> None:
     async def main(count: int) -> None:
         for n in range(count):
             await agent.log_action(numbered(n))
@@ -220,9 +220,9 @@ def test_a_thread_that_waits_lets_the_others_run_and_hears_signals(run: Run, ser
     run(
         """
 import os, signal, threading
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where this runs in the background
-agent = SessionHookAgent("s-1")
+agent = HookAgent("s-1")
 agent.log_action({})
 threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
@@ -235,7 +235,7 @@ except KeyboardInterrupt:
 
 
 def test_a_busy_interpreter_is_asked_for_once_a_batch_not_once_an_answer(
-    service: Service, agent: SessionHookAgent
+    service: Service, agent: HookAgent
 ) -> None:
     """A thread that computes holds the interpreter for 5 ms at a time: a thousand turns would take 5 s."""
     stop = threading.Event()

@@ -9,12 +9,12 @@ import sys
 
 import pytest
 from fault_server import DEADLINE, HANG, FaultServer
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 
 WRITER = """
 import sys
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("s-1")
+from hook_agent import HookAgent
+agent = HookAgent("s-1")
 n = int(sys.argv[1])
 while True:
     agent.log_action({"n": n})
@@ -42,7 +42,7 @@ def test_a_program_killed_right_after_its_call_returned_loses_nothing(server: Fa
         # Calls reported before the program died count; one more record may have been stored than it reported.
         with program:
             returned += len(program.stdout.readlines())
-        with SessionHookAgent("s-1").sync as heir:
+        with HookAgent("s-1").sync as heir:
             assert heir.flush(DEADLINE)
         there = server.numbers("s-1")
         assert there == list(range(len(there)))
@@ -54,13 +54,13 @@ def test_what_one_program_leaves_the_next_delivers(server: FaultServer) -> None:
     server.close()
     for part in range(3):
         program = (
-            "from hook_agent import SessionHookAgent\n"
-            "agent = SessionHookAgent('s-1')\n"
+            "from hook_agent import HookAgent\n"
+            "agent = HookAgent('s-1')\n"
             f"for n in range({part * 100}, {part * 100 + 100}): agent.log_action({{'n': n}})\n"
         )
         subprocess.run([sys.executable, "-c", program], check=True, timeout=DEADLINE)
     server.reopen()
-    with SessionHookAgent("s-1").sync as heir:
+    with HookAgent("s-1").sync as heir:
         assert heir.log_action({"n": 300})["seq"] == 301
     assert server.numbers("s-1") == list(range(301))
 
@@ -68,8 +68,8 @@ def test_what_one_program_leaves_the_next_delivers(server: FaultServer) -> None:
 def test_programs_at_the_same_time_on_one_spool_do_not_mix(server: FaultServer) -> None:
     program = (
         "import sys\n"
-        "from hook_agent import SessionHookAgent\n"
-        "agent = SessionHookAgent(sys.argv[1])\n"
+        "from hook_agent import HookAgent\n"
+        "agent = HookAgent(sys.argv[1])\n"
         "for n in range(500): agent.log_action({'n': n})\n"
         "assert agent.sync.close(30)\n"
     )

@@ -7,12 +7,12 @@ import time
 import pytest
 from conftest import Run
 from fault_server import HANG, FaultServer
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 from service import DEADLINE, sooner_or_later
 
 
 def test_what_is_queued_at_the_end_is_delivered_in_the_moment_that_it_takes(run: Run, server: FaultServer) -> None:
-    run("from hook_agent import SessionHookAgent\nSessionHookAgent('s-1').log_action({'n': 0})")
+    run("from hook_agent import HookAgent\nHookAgent('s-1').log_action({'n': 0})")
     assert server.numbers("s-1") == [0]
 
 
@@ -27,7 +27,7 @@ def test_a_service_in_trouble_holds_no_program_back(run: Run, server: FaultServe
     def attempt() -> bool:
         sessions.append(f"s-{len(sessions)}")
         program = (
-            f"from hook_agent import SessionHookAgent\nagent = SessionHookAgent('{sessions[-1]}')\n"
+            f"from hook_agent import HookAgent\nagent = HookAgent('{sessions[-1]}')\n"
             "for n in range(100): agent.log_action({'n': n})"
         )
         began = time.perf_counter()
@@ -41,7 +41,7 @@ def test_a_service_in_trouble_holds_no_program_back(run: Run, server: FaultServe
     server.always = None
     if trouble == "away":
         server.reopen()
-    with SessionHookAgent("s-1").sync as heir:
+    with HookAgent("s-1").sync as heir:
         assert heir.flush(DEADLINE)
     for session in sessions:
         assert server.numbers(session) == list(range(100))
@@ -73,8 +73,8 @@ def test_the_end_is_silent_however_it_comes(run: Run, server: FaultServer, endin
     run(
         f"""
 import asyncio, atexit, sys, threading
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("s-1")
+from hook_agent import HookAgent
+agent = HookAgent("s-1")
 started = threading.Event()
 class Late:
     def __del__(self):

@@ -20,7 +20,7 @@ from fault_server import (
     FaultServer,
     answered,
 )
-from hook_agent import SessionHookAgent, UnreachableError
+from hook_agent import HookAgent, UnreachableError
 from service import Service, until
 
 FAULTS = [
@@ -49,7 +49,7 @@ def numbered(n: int) -> dict[str, Any]:
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.name)
 def test_a_service_that_fails_gets_everything_once_and_the_program_never_notices(
-    server: FaultServer, agent: SessionHookAgent, fault: Fault
+    server: FaultServer, agent: HookAgent, fault: Fault
 ) -> None:
     server.faults.extend([fault] * 3)
 
@@ -66,7 +66,7 @@ def test_a_service_that_fails_gets_everything_once_and_the_program_never_notices
     assert (stats["delivered"], stats["rejected"], stats["pending"]) == (20, 0, 0)
 
 
-def test_retry_after_is_waited_for(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_retry_after_is_waited_for(server: FaultServer, agent: HookAgent) -> None:
     server.faults.append(answered(429, '{"error":"slower","code":"rate_limited"}', "retry-after: 1\r\n"))
     began = time.perf_counter()
     assert agent.sync.log_action(numbered(0))["queued"] is True
@@ -76,7 +76,7 @@ def test_retry_after_is_waited_for(server: FaultServer, agent: SessionHookAgent)
 
 
 def test_a_question_to_a_service_that_is_away_is_an_error_with_a_code(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     server.close()
     for question in (agent.test_connection, agent.get_state, agent.restore):
@@ -87,7 +87,7 @@ def test_a_question_to_a_service_that_is_away_is_an_error_with_a_code(
 
 
 def test_a_service_that_is_away_and_comes_back_gets_everything_once_and_in_order(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     agent.sync.log_action(numbered(0))
     server.close()
@@ -105,7 +105,7 @@ def test_a_service_that_is_away_and_comes_back_gets_everything_once_and_in_order
 
 
 def test_flush_and_close_keep_their_time_out(
-    server: FaultServer, agent: SessionHookAgent, monkeypatch: pytest.MonkeyPatch
+    server: FaultServer, agent: HookAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK_AGENT_ANSWER_TIMEOUT_MS", "300000")
     server.always = HANG
@@ -117,7 +117,7 @@ def test_flush_and_close_keep_their_time_out(
 
 
 def test_a_synchronous_call_keeps_its_time_out_and_is_delivered_all_the_same(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     server.faults.append(HANG)
     face = agent.sync
@@ -132,7 +132,7 @@ def test_a_synchronous_call_keeps_its_time_out_and_is_delivered_all_the_same(
 
 
 def test_a_service_that_is_killed_again_and_again_has_everything_once_and_in_order(
-    service: Service, agent: SessionHookAgent
+    service: Service, agent: HookAgent
 ) -> None:
     for life in range(10):
         for n in range(300):
@@ -146,7 +146,7 @@ def test_a_service_that_is_killed_again_and_again_has_everything_once_and_in_ord
     assert service.numbers("s-1") == list(range(3000))
 
 
-def test_an_endless_answer_takes_no_memory(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_an_endless_answer_takes_no_memory(server: FaultServer, agent: HookAgent) -> None:
     agent.sync.log_action(numbered(0))
     before = resident()
     server.always = ENDLESS

@@ -25,13 +25,13 @@ PATIENCE = 90.0
 
 FORKING = """
 import asyncio, os, sys, threading
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 
-agent = SessionHookAgent("parent")
+agent = HookAgent("parent")
 stop = threading.Event()
 
 def busy(thread):
-    mine = SessionHookAgent(f"busy-{thread}")
+    mine = HookAgent(f"busy-{thread}")
     n = 0
     # Bounded: what a slow machine has to deliver must not grow with the time that it takes.
     while not stop.is_set() and n < 2000:
@@ -53,7 +53,7 @@ for child in range(COUNT):
         code = 1
         try:
             assert before.wait(PATIENCE) == {"success": True, "queued": True}
-            mine = SessionHookAgent(f"child-{child}")
+            mine = HookAgent(f"child-{child}")
             mine.log_action({"n": 0})
             assert asyncio.run(mine.log_action({"n": 1}))["success"]
             assert mine.sync.flush(PATIENCE)
@@ -96,15 +96,14 @@ def test_forks_in_the_middle_of_deliveries(
 
 HALF_IMPORTED = """
 import asyncio, datetime, os, signal, sys, threading
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 
 NAME, DEADLINE = sys.argv[1], int(sys.argv[2])
 signal.alarm(DEADLINE)
-agent = SessionHookAgent("parent")
+agent = HookAgent("parent")
 uses = {
-    "hook_agent._desks.asyncio": lambda agent: asyncio.run(agent.log_action({"n": 0})),
+    "hook_agent._loops.asyncio": lambda agent: asyncio.run(agent.log_action({"n": 0})),
     "hook_agent._values": lambda agent: agent.log_action({"n": 0, "at": datetime.date(2026, 1, 1)}),
-    "hook_agent.sync": lambda agent: agent.sync.log_action({"n": 0}),
 }
 begun, forked = threading.Event(), threading.Event()
 
@@ -122,8 +121,8 @@ assert begun.wait(DEADLINE)
 pid = os.fork()
 if pid == 0:
     signal.alarm(DEADLINE)  # A child has no alarm of its parent's.
-    uses[NAME](SessionHookAgent("child"))
-    assert SessionHookAgent("child").sync.flush(DEADLINE)
+    uses[NAME](HookAgent("child"))
+    assert HookAgent("child").sync.flush(DEADLINE)
     os._exit(0)
 forked.set()
 assert os.waitpid(pid, 0)[1] == 0
@@ -132,7 +131,7 @@ assert agent.sync.flush(DEADLINE)
 """
 
 
-@pytest.mark.parametrize("module", ["hook_agent._desks.asyncio", "hook_agent._values", "hook_agent.sync"])
+@pytest.mark.parametrize("module", ["hook_agent._loops.asyncio", "hook_agent._values"])
 def test_no_fork_catches_an_import_half_made(server: FaultServer, module: str) -> None:
     # An answer that arrives before it is awaited does not need the event loop's module.
     server.faults.append(Fault("late", late=0.5))
@@ -152,12 +151,12 @@ def test_multiprocessing(run: Run, server: FaultServer, method: str, tmp_path: P
     program.write_text(
         """
 import multiprocessing, sys
-from hook_agent import SessionHookAgent, hook_agent
+from hook_agent import HookAgent, hook_agent
 
 def work(n):
     for number in range(10):
         hook_agent.log_action({"n": n * 10 + number})
-    SessionHookAgent(f"child-{n}").log_action({"n": n})
+    HookAgent(f"child-{n}").log_action({"n": n})
     return hook_agent.sync.flush(30)
 
 if __name__ == "__main__":
@@ -185,18 +184,18 @@ def test_a_child_that_ends_without_a_word_leaves_its_records_to_the_parent(serve
     run(
         """
 import os
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("parent")
+from hook_agent import HookAgent
+agent = HookAgent("parent")
 agent.log_action({"n": 0})
 pid = os.fork()
 if pid == 0:
-    SessionHookAgent("child").log_action({"n": 0})
+    HookAgent("child").log_action({"n": 0})
     os._exit(0)
 os.waitpid(pid, 0)
 """
     )
     for _ in range(2):  # One run per spool folder.
-        run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
+        run("from hook_agent import HookAgent; assert HookAgent('heir').sync.flush(30)")
     server.wait(lambda server: {"parent", "child"} <= server.sessions.keys())
     assert server.numbers("child") == [0]
 
@@ -205,8 +204,8 @@ def test_a_child_that_never_calls_leaves_its_parents_folder_to_the_next(server: 
     server.always = answered(503, '{"error":"draining","code":"storage_unavailable"}')
     parent = """
 import os, signal, sys
-from hook_agent import SessionHookAgent
-SessionHookAgent("parent").log_action({"n": 0})
+from hook_agent import HookAgent
+HookAgent("parent").log_action({"n": 0})
 pid = os.fork()
 if pid == 0:
     os.closerange(0, 3)  # The test waits for the end of the output.
@@ -219,7 +218,7 @@ os.kill(os.getpid(), signal.SIGKILL)
     child = int(ended.stdout)
     try:
         server.always = None
-        run("from hook_agent import SessionHookAgent; assert SessionHookAgent('heir').sync.flush(30)")
+        run("from hook_agent import HookAgent; assert HookAgent('heir').sync.flush(30)")
         server.wait(lambda server: "parent" in server.sessions)
         assert server.numbers("parent") == [0]
         os.kill(child, 0)  # The child is still running.
@@ -231,8 +230,8 @@ def test_a_child_that_only_inherits_opens_nothing(run: Run, server: FaultServer,
     run(
         """
 import os, sys
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("parent")
+from hook_agent import HookAgent
+agent = HookAgent("parent")
 agent.sync.log_action({"n": 0})
 pid = os.fork()
 if pid == 0:
@@ -247,9 +246,9 @@ agent.sync.log_action({"n": 1})
 
 
 APPLICATION = """
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 # Before the workers are forked: that is what --preload is.
-agent = SessionHookAgent("preloaded")
+agent = HookAgent("preloaded")
 assert agent.sync.log_action({"n": -1})["success"]
 queued = [agent.log_action({"n": -2}) for _ in range(100)]
 

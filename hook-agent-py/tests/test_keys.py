@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 
 import pytest
-from hook_agent import SessionHookAgent
+from hook_agent import HookAgent
 from service import DEADLINE, Service, until
 
 
@@ -19,7 +19,7 @@ def locked(service: Service) -> Service:
 def useless(service: Service, kind: str) -> tuple[str, str]:
     """A token that is of no use for `s-1`, and what is said of it."""
     if kind == "none":
-        return "", "`SESSION_TOKEN` is not set"
+        return "", "set `SESSION_TOKEN`"
     if kind == "wrong":
         head, signature = service.token("s-1").rsplit(".", 1)
         return f"{head}.{signature[::-1]}", "the key, token or ticket is not valid"
@@ -41,7 +41,7 @@ def test_a_token_for_its_session_delivers_everything(locked: Service, monkeypatc
     monkeypatch.setenv("SESSION_TOKEN", locked.token("s-1"))
 
     async def work() -> None:
-        async with SessionHookAgent("s-1") as agent:
+        async with HookAgent("s-1") as agent:
             await agent.create_session({"source": "test"})
             for n in range(200):
                 agent.log_action({"n": n})
@@ -56,12 +56,12 @@ def test_a_token_for_its_session_delivers_everything(locked: Service, monkeypatc
 
 
 @pytest.mark.parametrize("kind", ["none", "wrong", "expired", "revoked", "another session"])
-def test_any_other_costs_nothing_and_a_good_one_mends_it(
+def test_any_other_costs_nothing_and_a_good_one_repairs_it(
     kind: str, locked: Service, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token, told = useless(locked, kind)
     monkeypatch.setenv("SESSION_TOKEN", token)
-    agent = SessionHookAgent("s-1")
+    agent = HookAgent("s-1")
     for n in range(99):
         agent.log_action({"n": n})
     assert asyncio.run(agent.log_action({"n": 99})) == {"success": True, "queued": True}
@@ -76,7 +76,7 @@ def test_any_other_costs_nothing_and_a_good_one_mends_it(
     assert token == "" or all(part not in shown for part in (token, token[-40:]))
 
     monkeypatch.setenv("SESSION_TOKEN", locked.token("s-1"))
-    mended = SessionHookAgent("s-1")
+    mended = HookAgent("s-1")
     mended.log_action({"n": 100})
     assert mended.sync.flush(DEADLINE)
     assert locked.numbers("s-1") == list(range(101))
@@ -88,7 +88,7 @@ def test_two_tokens_are_two_agents(locked: Service, monkeypatch: pytest.MonkeyPa
     folders = []
     for session in ("s-1", "s-2"):
         monkeypatch.setenv("SESSION_TOKEN", locked.token(session))
-        agent = SessionHookAgent(session)
+        agent = HookAgent(session)
         assert agent.sync.log_action({"n": 0})["seq"] == 1
         folders.append((agent, agent.stats()["producer"]))
     assert folders[0][1] != folders[1][1]

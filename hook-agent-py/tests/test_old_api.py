@@ -95,7 +95,7 @@ print(hook_agent.session_id)
     assert service.numbers(session) == [0, 1, 2]
 
 
-def test_a_variable_that_cannot_be_used_is_told_at_the_first_call(run: Run) -> None:
+def test_a_variable_that_cannot_be_used_is_reported_at_the_first_call(run: Run) -> None:
     run(
         """
 from hook_agent import HookAgentError, hook_agent
@@ -110,7 +110,7 @@ except HookAgentError as error:
     )
 
 
-def test_a_session_name_that_the_service_refuses_is_told_at_the_call(run: Run) -> None:
+def test_a_session_name_that_the_service_refuses_is_reported_at_the_call(run: Run) -> None:
     run(
         """
 from hook_agent import HookAgentError, SessionHookAgent

@@ -10,7 +10,7 @@ from typing import Iterator
 import pytest
 from conftest import Run
 from fault_server import DEADLINE, FaultServer
-from hook_agent import HookAgentError, SessionHookAgent
+from hook_agent import HookAgent, HookAgentError
 from service import until
 
 
@@ -27,8 +27,8 @@ def small_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path
     subprocess.run(["umount", "-l", str(place)], check=True)
 
 
-def test_a_full_disk_is_told_at_the_call_and_costs_only_what_did_not_fit(
-    server: FaultServer, agent: SessionHookAgent, small_disk: Path
+def test_a_full_disk_is_reported_by_the_call_and_costs_only_what_did_not_fit(
+    server: FaultServer, agent: HookAgent, small_disk: Path
 ) -> None:
     server.close()
     taken = 0
@@ -45,7 +45,7 @@ def test_a_full_disk_is_told_at_the_call_and_costs_only_what_did_not_fit(
     assert server.numbers("s-1") == list(range(taken + 1))
 
 
-def accepted(agent: SessionHookAgent, action: dict[str, int]) -> bool:
+def accepted(agent: HookAgent, action: dict[str, int]) -> bool:
     """Delivered segments are removed with the next look at the spool, which is when there is room again."""
     try:
         return bool(agent.sync.log_action(action)["success"])
@@ -54,7 +54,7 @@ def accepted(agent: SessionHookAgent, action: dict[str, int]) -> bool:
 
 
 def test_a_spool_directory_that_cannot_be_written_leaves_memory(
-    server: FaultServer, agent: SessionHookAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    server: FaultServer, agent: HookAgent, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "file").write_text("not a directory")
     monkeypatch.setenv("HOOK_AGENT_SPOOL_DIR", str(tmp_path / "file" / "spool"))
@@ -68,7 +68,7 @@ def test_a_spool_directory_that_cannot_be_written_leaves_memory(
 
 
 def test_a_read_only_spool_directory_leaves_memory(
-    server: FaultServer, agent: SessionHookAgent, small_disk: Path
+    server: FaultServer, agent: HookAgent, small_disk: Path
 ) -> None:
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
     agent.sync.log_action({"n": 0})
@@ -77,7 +77,7 @@ def test_a_read_only_spool_directory_leaves_memory(
 
 
 def test_a_full_spool_keeps_to_its_policy(
-    server: FaultServer, agent: SessionHookAgent, monkeypatch: pytest.MonkeyPatch
+    server: FaultServer, agent: HookAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HOOK_AGENT_SPOOL_MAX_BYTES", "65536")
     server.close()
@@ -87,7 +87,7 @@ def test_a_full_spool_keeps_to_its_policy(
     assert stats["dropped"] + stats["pending"] == 3000 + 1, "and the `gap` that tells of them"
     assert stats["lost"] == stats["dropped"]
     monkeypatch.setenv("HOOK_AGENT_SPOOL_FULL", "reject-new")
-    strict = SessionHookAgent("s-2")
+    strict = HookAgent("s-2")
     with pytest.raises(HookAgentError) as full:
         for n in range(3000):
             strict.log_action({"n": n})
@@ -102,10 +102,10 @@ def test_a_full_spool_keeps_to_its_policy(
 def test_agents_with_the_same_settings_share_a_spool_and_others_do_not(
     server: FaultServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first, second = SessionHookAgent("s-1"), SessionHookAgent("s-2")
-    other = SessionHookAgent("s-3", "http://127.0.0.1:9")
+    first, second = HookAgent("s-1"), HookAgent("s-2")
+    other = HookAgent("s-3", "http://127.0.0.1:9")
     monkeypatch.setenv("SESSION_TOKEN", "another")
-    fourth = SessionHookAgent("s-4")
+    fourth = HookAgent("s-4")
     folders = [agent.stats()["producer"] for agent in (first, second, other, fourth)]
     assert len(set(folders)) == 3 and folders[0] == folders[1]
     assert first.sync.close()
@@ -116,7 +116,7 @@ def test_agents_with_the_same_settings_share_a_spool_and_others_do_not(
     assert first.sync.close() and second.sync.close()
     # The last agent has released the folder, and the next one takes it.
     monkeypatch.delenv("SESSION_TOKEN")
-    again = SessionHookAgent("s-1")
+    again = HookAgent("s-1")
     assert again.stats()["producer"] == folders[0]
     for agent in (again, other, fourth):
         agent.sync.close(0)
@@ -127,8 +127,8 @@ def test_nothing_is_ever_written_to_the_standard_streams(run: Run, server: Fault
     run(
         """
 import asyncio
-from hook_agent import SessionHookAgent
-agent = SessionHookAgent("s-1")
+from hook_agent import HookAgent
+agent = HookAgent("s-1")
 for n in range(1000):
     agent.log_action({"n": n})
 agent.log_action({"n": {1}})

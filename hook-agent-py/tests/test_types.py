@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
 from pathlib import Path
 
 import hook_agent
 import pytest
+from hook_agent import sync
 from service import DEADLINE
 
 SAMPLE = """
 import asyncio
 from typing import Any, Dict, Optional
-from hook_agent import HookAgentError, SessionHookAgent, Ticket, hook_agent
+from hook_agent import HookAgent, HookAgentError, Ticket, hook_agent
 from hook_agent import sync
 
 ticket: Ticket[Dict[str, Any]] = hook_agent.log_action({"type": "tool_call"})
 blocked: Dict[str, Any] = hook_agent.sync.log_action({})
 also: Dict[str, Any] = sync.hook_agent.log_action({})
-done: bool = sync.SessionHookAgent("s", timeout=1.0).flush()
+done: bool = sync.HookAgent("s", timeout=1.0).flush()
+state: Dict[str, Any] = hook_agent.sync.update_state({}, if_version=3)
+last: Dict[str, Any] = hook_agent.sync.restore(last=10)
 
 async def main() -> Optional[str]:
-    async with SessionHookAgent("s", "http://localhost:9000") as agent:
+    async with HookAgent("s", "http://localhost:9000") as agent:
         answer: Dict[str, Any] = await agent.update_state({}, if_version=3)
         flushed: bool = await agent.flush(1.0)
         task: "asyncio.Task[Dict[str, Any]]" = asyncio.create_task(agent.get_state())
@@ -37,11 +41,13 @@ asyncio.run(main())
 """
 
 WRONG = """
-from hook_agent import SessionHookAgent
-SessionHookAgent(3)
-SessionHookAgent().log_action([1, 2])
-SessionHookAgent().update_goal({"status": "completed"})
-SessionHookAgent().flush().wait("soon")
+from hook_agent import HookAgent
+HookAgent(3)
+HookAgent().log_action([1, 2])
+HookAgent().update_goal({"status": "completed"})
+HookAgent().flush().wait("soon")
+HookAgent().sync.log_action([1, 2])
+HookAgent().sync.restore(most=3)
 """
 
 
@@ -68,10 +74,29 @@ def test_a_program_sees_the_types(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_a_wrong_program_is_told(tmp_path: Path) -> None:
+def test_a_wrong_program_is_reported(tmp_path: Path) -> None:
     (tmp_path / "wrong.py").write_text(WRONG)
     checked = check(str(tmp_path / "wrong.py"))
-    assert checked.stdout.count("error:") == 5, checked.stdout
+    assert checked.stdout.count("error:") == 7, checked.stdout
+
+
+def test_the_blocking_calls_have_the_names_parameters_and_descriptions_of_the_others() -> None:
+    def calls(face: type) -> "dict[str, object]":
+        return {name: call for name, call in vars(face).items() if inspect.isfunction(call) and name[0] != "_"}
+
+    blocking, others = calls(sync.HookAgent), calls(hook_agent.HookAgent)
+    assert blocking.keys() == others.keys()
+    for name, call in blocking.items():
+        parameters = inspect.signature(call).parameters.values()  # type: ignore[arg-type]
+        expected = inspect.signature(others[name]).parameters.values()  # type: ignore[arg-type]
+        assert [str(one).split(":")[0] for one in parameters] == [str(one).split(":")[0] for one in expected], name
+        assert call.__doc__, name
+
+
+def test_the_class_has_its_earlier_name_too() -> None:
+    assert hook_agent.SessionHookAgent is hook_agent.HookAgent
+    assert sync.SessionHookAgent is sync.HookAgent
+    assert type(hook_agent.HookAgent("s").sync) is sync.HookAgent
 
 
 def test_the_native_types_name_what_is_there() -> None:

@@ -20,7 +20,7 @@ from typing import Any, Iterator
 
 import pytest
 from fault_server import FaultServer
-from hook_agent import InvalidEventError, SessionHookAgent
+from hook_agent import HookAgent, InvalidEventError
 from service import Service
 
 
@@ -60,7 +60,7 @@ TAKEN: list[Any] = [
 
 @pytest.mark.parametrize("value", TAKEN, ids=lambda value: repr(value)[:40])
 def test_what_json_dumps_takes_arrives_as_it_writes_it(
-    server: FaultServer, agent: SessionHookAgent, value: Any
+    server: FaultServer, agent: HookAgent, value: Any
 ) -> None:
     agent.sync.update_state(value)
     sent = json.loads(server.requests[-1].body)["data"]
@@ -70,7 +70,7 @@ def test_what_json_dumps_takes_arrives_as_it_writes_it(
     assert repr(sent) == repr(expected)  # 1.0 differs from 1, and True from 1.
 
 
-def test_a_dict_that_speaks_for_itself_is_heard(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_a_dict_that_speaks_for_itself_is_heard(server: FaultServer, agent: HookAgent) -> None:
     agent.sync.update_state(Renamed(hidden=1))
     assert json.loads(server.requests[-1].body)["data"] == {"renamed": True}
 
@@ -168,7 +168,7 @@ FORMS: list[tuple[Any, Any, int]] = [
 
 @pytest.mark.parametrize(("value", "form", "coerced"), FORMS, ids=lambda value: ascii(type(value)))
 def test_a_value_that_json_has_no_form_for_is_recorded_in_its_usual_one_and_counted(
-    server: FaultServer, agent: SessionHookAgent, value: Any, form: Any, coerced: int
+    server: FaultServer, agent: HookAgent, value: Any, form: Any, coerced: int
 ) -> None:
     agent.sync.update_state(value)
     sent = json.loads(server.requests[-1].body)["data"]
@@ -176,7 +176,7 @@ def test_a_value_that_json_has_no_form_for_is_recorded_in_its_usual_one_and_coun
     assert agent.stats()["coerced"] == coerced
 
 
-def test_the_service_takes_every_form(service: Service, agent: SessionHookAgent) -> None:
+def test_the_service_takes_every_form(service: Service, agent: HookAgent) -> None:
     for value, _, _ in FORMS:
         assert agent.sync.log_action(value)["success"]
         assert agent.sync.update_state(value)["success"]
@@ -184,14 +184,14 @@ def test_the_service_takes_every_form(service: Service, agent: SessionHookAgent)
     assert agent.stats()["rejected"] == 0
 
 
-def test_an_iterator_is_not_used_up(server: FaultServer, agent: SessionHookAgent) -> None:
+def test_an_iterator_is_not_used_up(server: FaultServer, agent: HookAgent) -> None:
     lines = iter("ab")
     agent.sync.log_action({"lines": lines})
     assert [*lines] == ["a", "b"]
 
 
 def test_an_exception_is_recorded_with_its_type_message_and_traceback(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     try:
         try:
@@ -210,7 +210,7 @@ def test_an_exception_is_recorded_with_its_type_message_and_traceback(
 
 
 def test_models_and_numpy_s_values_are_recorded_as_what_they_hold(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     pydantic = pytest.importorskip("pydantic", reason="NOT TESTED: pydantic is not installed")
     numpy = pytest.importorskip("numpy", reason="NOT TESTED: numpy is not installed")
@@ -233,7 +233,7 @@ def test_models_and_numpy_s_values_are_recorded_as_what_they_hold(
 
 
 def test_ids_of_other_types_are_taken_as_text(server: FaultServer) -> None:
-    agent = SessionHookAgent(ID)  # type: ignore[arg-type]
+    agent = HookAgent(ID)  # type: ignore[arg-type]
     assert agent.session_id == str(ID)
     agent.sync.update_goal(7, {"status": "completed"})  # type: ignore[arg-type]
     assert json.loads(server.requests[-1].body)["data"]["goalId"] == "7"
@@ -242,7 +242,7 @@ def test_ids_of_other_types_are_taken_as_text(server: FaultServer) -> None:
     agent.sync.close(0)
 
 
-def test_what_ends_the_program_ends_it(agent: SessionHookAgent) -> None:
+def test_what_ends_the_program_ends_it(agent: HookAgent) -> None:
     class Interrupted:
         def __str__(self) -> str:
             raise KeyboardInterrupt
@@ -252,7 +252,7 @@ def test_what_ends_the_program_ends_it(agent: SessionHookAgent) -> None:
 
 
 def test_a_value_that_changes_while_it_is_written_breaks_nothing(
-    server: FaultServer, agent: SessionHookAgent
+    server: FaultServer, agent: HookAgent
 ) -> None:
     outer: dict[str, Any] = {"first": 1}
 
@@ -276,7 +276,7 @@ def deep(levels: int) -> dict[str, Any]:
 
 
 def test_an_event_is_cut_where_it_is_deeper_than_the_service_takes(
-    service: Service, agent: SessionHookAgent
+    service: Service, agent: HookAgent
 ) -> None:
     assert agent.sync.log_action(deep(120))["seq"] == 1
     assert agent.sync.create_session(deep(120), user_id="ada")["success"]
@@ -286,11 +286,11 @@ def test_an_event_is_cut_where_it_is_deeper_than_the_service_takes(
     assert "[nested deeper than 120 levels]" in json.dumps(service.get("/api/actions/s-1")[1])
 
 
-def test_ten_megabytes_are_delivered_and_more_is_refused(service: Service, agent: SessionHookAgent) -> None:
+def test_what_no_event_can_carry_is_refused(service: Service, agent: HookAgent) -> None:
     largest = 10 * 1024 * 1024 - 8192
-    assert agent.sync.log_action({"text": "x" * largest})["seq"] == 1
-    assert len(service.get("/api/actions/s-1")[0]["text"]) == largest
-    for value in ({"text": "x" * 11_000_000}, {"text": ["xxxxxxxxx"] * 2_000_000}, {"x" * 11_000_000: 1}):
+    assert agent.sync.update_state({"text": "x" * largest})["success"]
+    assert len(service.get("/api/state/s-1")["text"]) == largest
+    for value in ({"text": "x" * 34_000_000}, {"text": ["xxxxxxxxx"] * 2_000_000}, {"x" * 11_000_000: 1}):
         with pytest.raises(InvalidEventError) as refused:
             agent.log_action(value)
         assert refused.value.code == "event_too_large"

@@ -1,6 +1,7 @@
 //! The figures of the agent and its command, with their peers in the same run, as a markdown table.
 //!
-//! `bench URL COMMAND`: a running service and the `hook-agent` command. `scripts/bench-hooks.sh` brings both.
+//! `bench URL COMMAND`: a running service and the `hook-agent` command. `scripts/bench-hooks.sh`
+//! brings both.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -8,16 +9,27 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hook_agent::{Call, Config, HookAgent};
+use serde_json::json;
 
 type Any<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Any<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [url, command] = arguments.as_slice() else { return Err("usage: bench URL COMMAND".into()) };
+    let [url, command] = arguments.as_slice() else {
+        return Err("usage: bench URL COMMAND".into());
+    };
     let event = event();
     let mut out = std::io::stdout().lock();
-    writeln!(out, "| Work | Figure | Peer, same run | Must reach |\n|---|---|---|---|")?;
-    for row in [calls(url, &event)?, awaited(url, &event)?, throughput(url, &event)?] {
+    writeln!(
+        out,
+        "| Work | Figure | Peer, same run | Must reach |\n|---|---|---|---|"
+    )?;
+    for row in [
+        calls(url, &event)?,
+        typed(url)?,
+        awaited(url, &event)?,
+        throughput(url, &event)?,
+    ] {
         writeln!(out, "{row}")?;
     }
     for row in command_rows(url, command, &event)? {
@@ -40,14 +52,18 @@ fn agent(url: &str, session: &str, spool: &tempfile::TempDir) -> Any<HookAgent> 
 }
 
 fn spool() -> Any<tempfile::TempDir> {
-    Ok(tempfile::Builder::new().prefix("hook-agent-bench").tempdir_in(std::env::current_dir()?)?)
+    Ok(tempfile::Builder::new()
+        .prefix("hook-agent-bench")
+        .tempdir_in(std::env::current_dir()?)?)
 }
 
 /// The call on the caller's thread, at 5,000 a second and in one breath.
 fn calls(url: &str, event: &str) -> Any<String> {
     let spool = spool()?;
     let agent = agent(url, "calls", &spool)?;
-    agent.send(Call::Action, event)?.wait(Duration::from_secs(5))?;
+    agent
+        .send(Call::Action, event)?
+        .wait(Duration::from_secs(5))?;
     let breath = sample(100_000, || agent.send(Call::Action, event).map(drop))?;
     agent.flush(Duration::from_mins(1))?;
     let mut next = Instant::now();
@@ -71,12 +87,79 @@ fn calls(url: &str, event: &str) -> Any<String> {
     ))
 }
 
+/// One call of a helper.
+type Run<'a> = Box<dyn Fn() -> Result<(), hook_agent::Error> + 'a>;
+
+/// The typed helpers on the caller's thread, each at one after the other without a pause.
+fn typed(url: &str) -> Any<String> {
+    let spool = spool()?;
+    let agent = agent(url, "typed", &spool)?;
+    let text = "x".repeat(160);
+    let input =
+        json!({"command": "cargo test --workspace", "cwd": "/workspace", "timeout": 120_000});
+    let call = json!({"callId": "toolu_01AbCdEfGhIjKlMnOpQrStUv", "turnId": "turn-1"});
+    let turn = json!({"turnId": "turn-1"});
+    let block =
+        json!({"messageId": "msg_01AbCdEfGhIjKlMnOpQrStUv", "blockIndex": 0, "turnId": "turn-1"});
+    let tokens = json!({"input": 3, "output": 120, "cacheRead": 20_000, "requestId": "req_1"});
+    let id = "toolu_01AbCdEfGhIjKlMnOpQrStUv";
+    let helpers: [(&str, Run<'_>); 8] = [
+        (
+            "tool_call",
+            Box::new(|| agent.log_tool_call("Bash", &input, &call).map(drop)),
+        ),
+        (
+            "tool_result",
+            Box::new(|| agent.log_tool_result("Bash", id, &text, &turn).map(drop)),
+        ),
+        (
+            "user_message",
+            Box::new(|| agent.log_user_message(&text, &turn).map(drop)),
+        ),
+        (
+            "assistant_message",
+            Box::new(|| agent.log_assistant_message(&text, &block).map(drop)),
+        ),
+        (
+            "thinking",
+            Box::new(|| agent.log_thinking(&*text, &block).map(drop)),
+        ),
+        (
+            "usage",
+            Box::new(|| {
+                agent
+                    .log_usage("msg_1", "claude-opus-4-5", &tokens)
+                    .map(drop)
+            }),
+        ),
+        (
+            "file_change",
+            Box::new(|| agent.log_file_change("/w/a.rs", "edit", &call).map(drop)),
+        ),
+        (
+            "checkpoint",
+            Box::new(|| agent.checkpoint("tests pass", &turn).map(drop)),
+        ),
+    ];
+    let mut figures = Vec::new();
+    for (name, run) in &helpers {
+        figures.push(format!("{name} {:.2}", micros(&sample(20_000, run)?, 50)));
+        agent.flush(Duration::from_mins(1))?;
+    }
+    agent.close(Duration::from_mins(1));
+    Ok(format!(
+        "| typed helpers, spool on disk, caller's thread | p50 in µs: {} | | p50 ≤ 2 µs |",
+        figures.join(", ")
+    ))
+}
+
 /// Awaited calls and raw POSTs of the same body, in turns of 200.
 fn awaited(url: &str, event: &str) -> Any<String> {
     let spool = spool()?;
     let agent = agent(url, "awaited", &spool)?;
     let mut raw = Raw::connect(url, "bench-raw", event)?;
-    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let mut ours = Vec::new();
+    let mut theirs = Vec::new();
     for _ in 0..15 {
         ours.extend(sample(200, || {
             agent
@@ -87,7 +170,8 @@ fn awaited(url: &str, event: &str) -> Any<String> {
         theirs.extend(sample(200, || raw.post())?);
     }
     agent.close(Duration::from_secs(5));
-    let (mine, peer) = (micros(&ours, 50), micros(&theirs, 50));
+    let mine = micros(&ours, 50);
+    let peer = micros(&theirs, 50);
     Ok(format!(
         "| awaited acknowledgement, 1 caller | p50 {mine:.0} µs ({:.2} ×), p99 {:.0} | raw POST p50 {peer:.0} µs, p99 {:.0} | p50 ≤ 1.5 × |",
         mine / peer,
@@ -101,12 +185,18 @@ fn throughput(url: &str, event: &str) -> Any<String> {
     const RECORDS: u32 = 300_000;
     let spool = spool()?;
     let agent = agent(url, "throughput", &spool)?;
-    agent.send(Call::Action, event)?.wait(Duration::from_secs(5))?;
+    agent
+        .send(Call::Action, event)?
+        .wait(Duration::from_secs(5))?;
     let began = Instant::now();
     for _ in 0..RECORDS {
         agent.send(Call::Action, event)?;
     }
-    assert!(agent.flush(Duration::from_mins(2))?, "not everything was delivered: {:?}", agent.stats());
+    assert!(
+        agent.flush(Duration::from_mins(2))?,
+        "not everything was delivered: {:?}",
+        agent.stats()
+    );
     let rate = f64::from(RECORDS) / began.elapsed().as_secs_f64();
     let stats = agent.stats()?;
     agent.close(Duration::from_secs(5));
@@ -119,9 +209,14 @@ fn throughput(url: &str, event: &str) -> Any<String> {
 
 fn resident_mib() -> String {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:")?.trim().split(' ').next()?.parse::<u64>().ok());
+    let peak = status.lines().find_map(|line| {
+        line.strip_prefix("VmHWM:")?
+            .trim()
+            .split(' ')
+            .next()?
+            .parse::<u64>()
+            .ok()
+    });
     peak.map_or("?".to_owned(), |kib| (kib / 1024).to_string())
 }
 
@@ -130,23 +225,37 @@ fn command_rows(url: &str, command: &str, event: &str) -> Any<Vec<String>> {
     let spool = spool()?;
     let run = |url: &str| {
         let mut run = Command::new(command);
-        run.args(["action", event]).env("SESSION_ID", "bench-command").env("SESSION_SERVICE_URL", url);
-        run.env("HOOK_AGENT_SPOOL_DIR", spool.path().join(url.replace('/', "_")));
+        run.args(["action", event])
+            .env("SESSION_ID", "bench-command")
+            .env("SESSION_SERVICE_URL", url);
+        run.env(
+            "HOOK_AGENT_SPOOL_DIR",
+            spool.path().join(url.replace('/', "_")),
+        );
         run
     };
     let closed = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
     let silent = Silent::start()?;
     let post = format!("{url}/api/actions/bench-curl");
     let mut curl = Command::new("curl");
-    curl.args(["-s", "-H", "content-type: application/json", "-d", event, &post]);
+    curl.args([
+        "-s",
+        "-H",
+        "content-type: application/json",
+        "-d",
+        event,
+        &post,
+    ]);
     let up = processes(300, &mut run(url))?;
     let floor = processes(300, &mut Command::new("true"))?;
-    let curl = processes(100, &mut curl)
-        .map_or("curl is not here".to_owned(), |times| format!("curl {:.2} ms", micros(&times, 50) / 1000.0));
+    let curl = processes(100, &mut curl).map_or("curl is not here".to_owned(), |times| {
+        format!("curl {:.2} ms", micros(&times, 50) / 1000.0)
+    });
     let down = processes(300, &mut run(&format!("http://{closed}")))?;
     let unreachable = processes(40, &mut run(&format!("http://{}", silent.address)))?;
     let row = |name: &str, times: &[Duration], peer: &str, bound: &str| {
-        let (p50, p99) = (micros(times, 50) / 1000.0, micros(times, 99) / 1000.0);
+        let p50 = micros(times, 50) / 1000.0;
+        let p99 = micros(times, 99) / 1000.0;
         format!(
             "| `hook-agent action`, start to exit, service {name} | p50 {p50:.2} ms, p99 {p99:.2} | {peer} | {bound} |"
         )
@@ -160,7 +269,10 @@ fn command_rows(url: &str, command: &str, event: &str) -> Any<Vec<String>> {
 }
 
 fn processes(count: usize, command: &mut Command) -> Any<Vec<Duration>> {
-    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
     for _ in 0..5 {
         command.status()?;
     }
@@ -207,14 +319,20 @@ struct Raw {
 
 impl Raw {
     fn connect(url: &str, session: &str, event: &str) -> Any<Self> {
-        let host = url.strip_prefix("http://").ok_or("the raw POST needs an http:// address")?;
+        let host = url
+            .strip_prefix("http://")
+            .ok_or("the raw POST needs an http:// address")?;
         let stream = TcpStream::connect(host)?;
         stream.set_nodelay(true)?;
         let head = format!(
             "POST /api/actions/{session} HTTP/1.1\r\nhost: {host}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
             event.len()
         );
-        Ok(Self { stream, request: [head.as_bytes(), event.as_bytes()].concat(), buffer: vec![0; 4096] })
+        Ok(Self {
+            stream,
+            request: [head.as_bytes(), event.as_bytes()].concat(),
+            buffer: vec![0; 4096],
+        })
     }
 
     fn post(&mut self) -> std::io::Result<()> {
@@ -223,11 +341,14 @@ impl Raw {
         if self.buffer[..read].starts_with(b"HTTP/1.1 200") {
             return Ok(());
         }
-        Err(std::io::Error::other(String::from_utf8_lossy(&self.buffer[..read]).into_owned()))
+        Err(std::io::Error::other(
+            String::from_utf8_lossy(&self.buffer[..read]).into_owned(),
+        ))
     }
 }
 
-/// An address that answers nothing to anyone who connects, as one behind a firewall: its backlog is full.
+/// An address that answers nothing to anyone who connects, as one behind a firewall: its backlog is
+/// full.
 struct Silent {
     address: SocketAddr,
     _listener: TcpListener,
@@ -249,6 +370,10 @@ impl Silent {
             })
             .collect();
         while TcpStream::connect_timeout(&address, Duration::from_millis(100)).is_ok() {}
-        Ok(Self { address, _listener: listener, _waiting: waiting })
+        Ok(Self {
+            address,
+            _listener: listener,
+            _waiting: waiting,
+        })
     }
 }

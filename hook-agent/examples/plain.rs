@@ -1,5 +1,5 @@
-//! A plain script that records what it does. `cargo run -p hook-agent --example plain`; it works without a service
-//! too: what it records is delivered by the next agent, or `hook-agent flush`.
+//! A plain script that records what it does. `cargo run -p hook-agent --example plain`; it works
+//! without a service too: what it records is delivered by the next agent, or `hook-agent flush`.
 
 use std::io::Write;
 use std::time::Duration;
@@ -16,8 +16,15 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     agent.log_response(&json!({"words": words}))?;
 
     // Awaited: the service has it, or it is queued.
-    let answer = agent.finalize_session(&json!({"outcome": "counted"}))?.wait(Duration::from_secs(5))?;
-    writeln!(std::io::stderr(), "session {}: {}", agent.session_id(), answer.json())?;
+    let answer = agent
+        .finalize_session(&json!({"outcome": "counted"}))?
+        .wait(Duration::from_secs(5))?;
+    writeln!(
+        std::io::stderr(),
+        "session {}: {}",
+        agent.session_id(),
+        answer.json()
+    )?;
     agent.close(Duration::from_secs(2));
     Ok(())
 }

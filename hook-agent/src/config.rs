@@ -4,19 +4,31 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::redaction::RuleFile;
+use crate::fallback_dir::fallback_dir;
+use crate::rule_file::RuleFile;
 use crate::transport::ServiceUrl;
 use crate::{Error, Token};
 
 /// The largest accepted event. The service limits a body to 10 MiB; this leaves room for the line
 /// around the data.
 pub const MAX_EVENT_BYTES: usize = 10 * 1024 * 1024 - 4096;
+/// The largest action or response that is accepted while its long values are stored as blobs. What
+/// is left of it without them has to be within [`MAX_EVENT_BYTES`].
+pub const MAX_RECORD_BYTES: usize = 32 * 1024 * 1024;
+/// The smallest and the default length of a text that is stored as a blob.
+const MIN_BLOB_THRESHOLD: u64 = 1024;
+const BLOB_THRESHOLD: u64 = 64 * 1024;
 /// A batch stays under both limits, so that the service answers it quickly.
 pub(crate) const MAX_BATCH_BYTES: usize = 1024 * 1024;
 pub(crate) const MAX_BATCH_LINES: usize = 1000;
 
 /// The variables that select the spool.
-const PLACE: [&str; 4] = ["SESSION_SERVICE_URL", "HOOK_AGENT_SPOOL_DIR", "XDG_STATE_HOME", "HOME"];
+const PLACE: [&str; 4] = [
+    "SESSION_SERVICE_URL",
+    "HOOK_AGENT_SPOOL_DIR",
+    "XDG_STATE_HOME",
+    "HOME",
+];
 
 /// What happens to a new event when the spool is full.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -54,22 +66,28 @@ pub struct Config {
     pub token: Option<Token>,
     /// `HOOK_AGENT_SPOOL_DIR`: candidates for the spool directory; the first writable one is used.
     /// If the variable is set, its directory is the only candidate. If not, the candidates are
-    /// `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in the
-    /// system's temporary directory, unless other users can write to it.
+    /// `$XDG_STATE_HOME/hook-agent` or `~/.local/state/hook-agent`, then `hook-agent-<user>` in
+    /// the system's temporary directory, unless other users can write to it.
     pub spool_dirs: Vec<PathBuf>,
-    /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB. A spool in memory may hold a
-    /// sixteenth of it.
+    /// `HOOK_AGENT_SPOOL_MAX_BYTES`, default 256 MiB, at least 64 KiB. A spool in memory may hold
+    /// a sixteenth of it.
     pub spool_max_bytes: u64,
     /// `HOOK_AGENT_SPOOL_MAX_AGE` in seconds, default 7 days.
     pub spool_max_age: Duration,
     /// `HOOK_AGENT_SPOOL_FULL`: `drop-oldest` (default) or `reject-new`.
     pub spool_full: FullPolicy,
-    /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are replaced
-    /// before records are spooled.
+    /// `HOOK_AGENT_REDACTION`: `on` (default) or `off`; whether secrets of known forms are
+    /// replaced before records are spooled.
     pub redaction: bool,
     /// `HOOK_AGENT_REDACTION_RULES`: a file with additional secret patterns, TOML or JSON, in the
     /// same format as the service's.
     pub redaction_rules: Option<RuleFile>,
+    /// `HOOK_AGENT_BLOBS`: `on` (default) or `off`; whether long texts, images and other Base64 in
+    /// actions and responses are stored as blobs beside the record.
+    pub blobs: bool,
+    /// `HOOK_AGENT_BLOB_THRESHOLD`: a longer text is stored as a blob, in bytes, default 64 KiB, at
+    /// least 1 KiB.
+    pub blob_threshold: u64,
     /// `HOOK_AGENT_CONNECT_TIMEOUT_MS`, default 2000: name resolution and connecting together.
     pub connect_timeout: Duration,
     /// `HOOK_AGENT_ANSWER_TIMEOUT_MS`, default 5000: from the last byte of the request to the last
@@ -111,7 +129,9 @@ impl Config {
     /// have its own environment, as each Node.js worker thread does.
     pub fn from_vars(lookup: &dyn Fn(&str) -> Option<String>) -> Result<Self, Error> {
         let vars = Vars(lookup);
-        let url = vars.text("SESSION_SERVICE_URL").unwrap_or("http://localhost:9000".to_owned());
+        let url = vars
+            .text("SESSION_SERVICE_URL")
+            .unwrap_or("http://localhost:9000".to_owned());
         let mut config = Self::defaults(&url, &vars)?;
         config.session_id = vars.text("SESSION_ID");
         config.user_id = vars.text("SESSION_USER_ID");
@@ -119,16 +139,32 @@ impl Config {
         if let Some(dir) = vars.text("HOOK_AGENT_SPOOL_DIR") {
             config.spool_dirs = vec![PathBuf::from(dir)];
         }
-        config.spool_max_bytes =
-            vars.number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?.unwrap_or(config.spool_max_bytes);
-        config.spool_max_age = vars.seconds("HOOK_AGENT_SPOOL_MAX_AGE")?.unwrap_or(config.spool_max_age);
-        config.spool_full = vars.policy("HOOK_AGENT_SPOOL_FULL")?.unwrap_or(config.spool_full);
-        config.redaction = vars.switch("HOOK_AGENT_REDACTION")?.unwrap_or(config.redaction);
-        config.redaction_rules =
-            vars.text("HOOK_AGENT_REDACTION_RULES").map(|path| RuleFile::read(path.into())).transpose()?;
-        config.connect_timeout =
-            vars.millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?.unwrap_or(config.connect_timeout);
-        config.answer_timeout = vars.millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?.unwrap_or(config.answer_timeout);
+        config.spool_max_bytes = vars
+            .number("HOOK_AGENT_SPOOL_MAX_BYTES", 64 * 1024)?
+            .unwrap_or(config.spool_max_bytes);
+        config.spool_max_age = vars
+            .seconds("HOOK_AGENT_SPOOL_MAX_AGE")?
+            .unwrap_or(config.spool_max_age);
+        config.spool_full = vars
+            .policy("HOOK_AGENT_SPOOL_FULL")?
+            .unwrap_or(config.spool_full);
+        config.redaction = vars
+            .switch("HOOK_AGENT_REDACTION")?
+            .unwrap_or(config.redaction);
+        config.redaction_rules = vars
+            .text("HOOK_AGENT_REDACTION_RULES")
+            .map(|path| RuleFile::read(path.into()))
+            .transpose()?;
+        config.blobs = vars.switch("HOOK_AGENT_BLOBS")?.unwrap_or(config.blobs);
+        config.blob_threshold = vars
+            .number("HOOK_AGENT_BLOB_THRESHOLD", MIN_BLOB_THRESHOLD)?
+            .unwrap_or(config.blob_threshold);
+        config.connect_timeout = vars
+            .millis("HOOK_AGENT_CONNECT_TIMEOUT_MS")?
+            .unwrap_or(config.connect_timeout);
+        config.answer_timeout = vars
+            .millis("HOOK_AGENT_ANSWER_TIMEOUT_MS")?
+            .unwrap_or(config.answer_timeout);
         Ok(config)
     }
 
@@ -151,6 +187,8 @@ impl Config {
             spool_full: FullPolicy::DropOldest,
             redaction: true,
             redaction_rules: None,
+            blobs: true,
+            blob_threshold: BLOB_THRESHOLD,
             connect_timeout: Duration::from_secs(2),
             answer_timeout: Duration::from_secs(5),
             max_backoff: Duration::from_secs(30),
@@ -158,13 +196,6 @@ impl Config {
             max_answer_bytes: 32 * 1024 * 1024,
         })
     }
-}
-
-/// The spool directory used without a home directory. Other users can create a directory of this
-/// name, because its parent is the shared temporary directory.
-pub(crate) fn fallback_dir() -> PathBuf {
-    let user = rustix::process::geteuid().as_raw();
-    std::env::temp_dir().join(format!("hook-agent-{user}"))
 }
 
 fn environment(name: &str) -> Option<String> {
@@ -180,11 +211,19 @@ impl Vars<'_> {
     }
 
     fn number(&self, name: &'static str, least: u64) -> Result<Option<u64>, Error> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
         match text.parse::<u64>() {
             Ok(value) if value >= least => Ok(Some(value)),
-            Ok(_) => Err(Error::Config { name, reason: format!("`{text}` is less than {least}") }),
-            Err(error) => Err(Error::Config { name, reason: format!("`{text}`: {error}") }),
+            Ok(_) => Err(Error::Config {
+                name,
+                reason: format!("`{text}` is too small: use {least} or more"),
+            }),
+            Err(error) => Err(Error::Config {
+                name,
+                reason: format!("`{text}`: {error}"),
+            }),
         }
     }
 
@@ -201,9 +240,10 @@ impl Vars<'_> {
             None => Ok(None),
             Some("on") => Ok(Some(true)),
             Some("off") => Ok(Some(false)),
-            Some(other) => {
-                Err(Error::Config { name, reason: format!("`{other}` is neither `on` nor `off`") })
-            }
+            Some(other) => Err(Error::Config {
+                name,
+                reason: format!("`{other}` is unknown: use `on` or `off`"),
+            }),
         }
     }
 
@@ -214,17 +254,21 @@ impl Vars<'_> {
             Some("reject-new") => Ok(Some(FullPolicy::RejectNew)),
             Some(other) => Err(Error::Config {
                 name,
-                reason: format!("`{other}` is neither `drop-oldest` nor `reject-new`"),
+                reason: format!("`{other}` is unknown: use `drop-oldest` or `reject-new`"),
             }),
         }
     }
 
     fn default_spool_dirs(&self) -> Vec<PathBuf> {
-        let state = self
-            .text("XDG_STATE_HOME")
-            .map(PathBuf::from)
-            .or_else(|| self.text("HOME").map(|home| PathBuf::from(home).join(".local/state")));
-        state.map(|dir| dir.join("hook-agent")).into_iter().chain([fallback_dir()]).collect()
+        let state = self.text("XDG_STATE_HOME").map(PathBuf::from).or_else(|| {
+            self.text("HOME")
+                .map(|home| PathBuf::from(home).join(".local/state"))
+        });
+        state
+            .map(|dir| dir.join("hook-agent"))
+            .into_iter()
+            .chain([fallback_dir()])
+            .collect()
     }
 }
 
@@ -233,8 +277,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn settings_are_told_apart_by_a_token_that_they_do_not_show() {
-        let with = |token: &str| Config { token: Some(token.into()), ..Config::new("http://x:1").unwrap() };
+    fn settings_are_distinguished_by_a_token_that_they_do_not_show() {
+        let with = |token: &str| Config {
+            token: Some(token.into()),
+            ..Config::new("http://x:1").unwrap()
+        };
         assert_ne!(with("one-token").identity(), with("another").identity());
         assert_eq!(with("one-token").identity(), with("one-token").identity());
         assert!(!format!("{:?}", with("one-token")).contains("one-token"));
@@ -250,16 +297,35 @@ mod tests {
         };
         let config = Config::from_vars(&given).unwrap();
         assert_eq!(config.session_id.as_deref(), Some("s-1"));
-        assert_eq!(config.spool_dirs[0], PathBuf::from("/home/x/.local/state/hook-agent"));
+        assert_eq!(
+            config.spool_dirs[0],
+            PathBuf::from("/home/x/.local/state/hook-agent")
+        );
         assert_eq!(config.spool_full, FullPolicy::RejectNew);
         assert!(config.redaction);
         let off = |name: &str| (name == "HOOK_AGENT_REDACTION").then(|| "off".to_owned());
         assert!(!Config::from_vars(&off).unwrap().redaction);
         let wrong = |name: &str| (name == "HOOK_AGENT_REDACTION").then(|| "perhaps".to_owned());
-        assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
+        assert_eq!(
+            Config::from_vars(&wrong).unwrap_err().code(),
+            "invalid_config"
+        );
+        let off = |name: &str| (name == "HOOK_AGENT_BLOBS").then(|| "off".to_owned());
+        assert!(config.blobs && !Config::from_vars(&off).unwrap().blobs);
+        let small = |name: &str| (name == "HOOK_AGENT_BLOB_THRESHOLD").then(|| "1023".to_owned());
+        assert_eq!(
+            Config::from_vars(&small).unwrap_err().code(),
+            "invalid_config"
+        );
         let wrong = |name: &str| (name != "SESSION_SERVICE_URL").then(|| "9".to_owned());
-        assert_eq!(Config::place_from_vars(&wrong).unwrap().spool_dirs, [PathBuf::from("9")]);
+        assert_eq!(
+            Config::place_from_vars(&wrong).unwrap().spool_dirs,
+            [PathBuf::from("9")]
+        );
         let wrong = |name: &str| (name == "HOOK_AGENT_SPOOL_MAX_BYTES").then(|| "9".to_owned());
-        assert_eq!(Config::from_vars(&wrong).unwrap_err().code(), "invalid_config");
+        assert_eq!(
+            Config::from_vars(&wrong).unwrap_err().code(),
+            "invalid_config"
+        );
     }
 }

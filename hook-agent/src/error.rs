@@ -1,7 +1,7 @@
 //! All errors that a caller can get. Each error has a stable [`code`](Error::code), which the
 //! bindings expose as `.code`.
 //!
-//! Network trouble is not an error of a write: the record is in the spool, and the answer says
+//! A network failure is not an error of a write: the record is in the spool, and the answer says
 //! `queued`.
 
 use std::io;
@@ -11,7 +11,9 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A session id that the service would refuse.
-    #[error("session id `{id}` is not valid: 1 to 128 of A-Z a-z 0-9 . _ - and a letter or digit first")]
+    #[error(
+        "invalid session id `{id}`: use 1 to 128 of A-Z a-z 0-9 . _ - with a letter or digit first"
+    )]
     InvalidSession {
         /// The session id as passed.
         id: String,
@@ -25,7 +27,9 @@ pub enum Error {
         reason: String,
     },
     /// One event is larger than the service accepts.
-    #[error("`{call}` of {bytes} bytes is larger than the {limit} bytes that the service takes")]
+    #[error(
+        "`{call}` has {bytes} bytes, more than the {limit} that the service accepts: record less of it"
+    )]
     TooLarge {
         /// The call's name on the wire.
         call: &'static str,
@@ -35,7 +39,9 @@ pub enum Error {
         limit: usize,
     },
     /// The spool is full, and its policy is to reject new records.
-    #[error("spool `{path}` is full: it may hold {limit} bytes")]
+    #[error(
+        "spool `{path}` is full ({limit} bytes): deliver it with `hook-agent flush`, or raise `HOOK_AGENT_SPOOL_MAX_BYTES`"
+    )]
     SpoolFull {
         /// The spool's folder.
         path: PathBuf,
@@ -44,7 +50,7 @@ pub enum Error {
     },
     /// Writing the spool's file failed, most often because the disk is full. No part of the event
     /// is stored.
-    #[error("failed to write spool `{path}`: {source}")]
+    #[error("failed to write spool `{path}`: {source}; free space or fix its permissions")]
     SpoolWrite {
         /// The spool's folder.
         path: PathBuf,
@@ -52,13 +58,13 @@ pub enum Error {
         source: io::Error,
     },
     /// The background thread could not be started.
-    #[error("failed to start the delivery thread: {source}")]
+    #[error("failed to start the delivery thread: {source}; raise the limit of threads")]
     Thread {
         /// The operating system's error.
         source: io::Error,
     },
     /// The agent was closed before this call.
-    #[error("the agent is closed")]
+    #[error("the agent is closed: create another one")]
     Closed,
     /// The service rejected this event permanently; it is kept in `rejected/`.
     #[error("the service rejected `{call}`: {message}")]
@@ -71,16 +77,20 @@ pub enum Error {
         message: String,
     },
     /// The spool dropped this event before delivery, because it reached its limit in bytes or age.
-    #[error("event dropped from spool `{path}`: its bounds in bytes or age were reached")]
+    #[error(
+        "event dropped from spool `{path}` at its limit in bytes or age: raise `HOOK_AGENT_SPOOL_MAX_BYTES` or `HOOK_AGENT_SPOOL_MAX_AGE`"
+    )]
     Dropped {
         /// The spool's folder.
         path: PathBuf,
     },
     /// The ticket was awaited too late: it is no longer known whether the event was stored.
-    #[error("waited for too late: it is no longer known whether the service took the event")]
+    #[error(
+        "awaited too late: it is no longer known whether the service stored the event; read its session"
+    )]
     Forgotten,
     /// The service answered a read with an error.
-    #[error("`{path}` was answered with status {status}: {message}")]
+    #[error("`{path}` failed with status {status}: {message}")]
     Refused {
         /// The requested path.
         path: String,
@@ -92,7 +102,7 @@ pub enum Error {
         message: String,
     },
     /// A read got no response.
-    #[error("service `{url}` can't be reached: {reason}")]
+    #[error("service `{url}` is unreachable: {reason}; check `SESSION_SERVICE_URL`")]
     Unreachable {
         /// The service's URL.
         url: String,
@@ -100,13 +110,15 @@ pub enum Error {
         reason: String,
     },
     /// No response arrived within the caller's timeout.
-    #[error("no answer within {millis} ms")]
+    #[error(
+        "no response within {millis} ms: wait longer; a queued record is delivered in any case"
+    )]
     Timeout {
         /// The timeout in milliseconds.
         millis: u128,
     },
     /// A setting that cannot be used.
-    #[error("setting `{name}` is not usable: {reason}")]
+    #[error("invalid setting `{name}`: {reason}")]
     Config {
         /// The environment variable or field.
         name: &'static str,

@@ -21,7 +21,7 @@
 //! ```
 //!
 //! Module layers, each depending only on those below: [`client`] → delivery → spool | transport →
-//! config, error.
+//! offload → config, error.
 
 mod claude_code;
 pub mod cli;
@@ -29,18 +29,25 @@ pub mod client;
 mod config;
 mod delivery;
 mod error;
+mod fallback_dir;
 mod kind;
+mod offload;
 mod redaction;
+mod rule_file;
 mod spool;
-mod sync;
+pub mod sync;
 mod text;
 mod token;
 mod transport;
 
-pub use client::{Answer, Call, HookAgent, Stats, Ticket, process_session};
-pub use config::{Config, FullPolicy, MAX_EVENT_BYTES};
+pub use client::{
+    Answer, Call, Helper, HookAgent, Keep, RESTORE_LAST, SharedAgent, Stats, Ticket,
+    process_session,
+};
+pub use config::{Config, FullPolicy, MAX_EVENT_BYTES, MAX_RECORD_BYTES};
 pub use error::Error;
-pub use redaction::RuleFile;
+pub use rule_file::RuleFile;
+pub use session_model::BatchLine;
 pub use token::Token;
 pub use transport::ServiceUrl;
 

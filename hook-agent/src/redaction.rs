@@ -15,38 +15,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arc_swap::ArcSwapOption;
-use session_model::redact::{Key, Redactor, Rules, is_suspicious, prepare};
+use session_redact::{Key, Redactor, Rules, is_suspicious, prepare};
 
+use crate::Config;
 use crate::spool::make_trusted;
-use crate::{Config, Error};
 
 const KEY_FILE: &str = "redaction.key";
-
-/// Custom secret patterns, as the file contained them when it was read.
-#[derive(Clone)]
-pub struct RuleFile {
-    path: PathBuf,
-    rules: Arc<Rules>,
-}
-
-impl RuleFile {
-    /// Reads a rule file: JSON if its name ends in that, else TOML.
-    pub fn read(path: PathBuf) -> Result<Self, Error> {
-        let text = std::fs::read_to_string(&path).map_err(|error| unusable(&path, &error))?;
-        let rules = Rules::parse(&path, &text).map_err(|error| unusable(&path, &error))?;
-        Ok(Self { rules: Arc::new(rules), path })
-    }
-}
-
-impl std::fmt::Debug for RuleFile {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.path.fmt(f)
-    }
-}
-
-fn unusable(path: &Path, why: &dyn std::fmt::Display) -> Error {
-    Error::Config { name: "HOOK_AGENT_REDACTION_RULES", reason: format!("`{}`: {why}", path.display()) }
-}
 
 /// Removes secrets from records before they are spooled.
 pub(crate) struct Redaction {
@@ -66,7 +40,10 @@ impl Redaction {
         Self {
             on: config.redaction,
             dirs: config.spool_dirs.clone(),
-            rules: config.redaction_rules.as_ref().map(|file| Arc::clone(&file.rules)),
+            rules: config
+                .redaction_rules
+                .as_ref()
+                .map(|file| Arc::clone(&file.rules)),
             redactor: ArcSwapOption::empty(),
         }
     }
@@ -82,7 +59,9 @@ impl Redaction {
     /// Like [`json`](Self::json), for a text that should be JSON; returns the text unchanged if it
     /// contains no secrets.
     pub(crate) fn text<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        let clean = self.json(text.as_bytes()).and_then(|clean| String::from_utf8(clean).ok());
+        let clean = self
+            .json(text.as_bytes())
+            .and_then(|clean| String::from_utf8(clean).ok());
         clean.map_or(Cow::Borrowed(text), Cow::Owned)
     }
 
@@ -95,7 +74,9 @@ impl Redaction {
         let redactor = Arc::new(Redactor::with_rules(made.unwrap_or_else(draw), rules));
         // Another thread may have stored its redactor first. Use that one: its key differs from
         // ours if keys are only in memory.
-        let before = self.redactor.compare_and_swap(&None::<Arc<Redactor>>, Some(Arc::clone(&redactor)));
+        let before = self
+            .redactor
+            .compare_and_swap(&None::<Arc<Redactor>>, Some(Arc::clone(&redactor)));
         before.as_ref().map_or(redactor, Arc::clone)
     }
 }
@@ -112,13 +93,20 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
     if !path.exists() {
         make(dir, &path)?;
     }
-    let read = || Ok::<_, io::Error>(Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&path)?)));
+    let read = || {
+        Ok::<_, io::Error>(Key::from_hex(&String::from_utf8_lossy(&std::fs::read(
+            &path,
+        )?)))
+    };
     if let Some(key) = read()? {
         return Ok(key);
     }
     // Keep the damaged file under another name and give the directory a new lasting key. Otherwise
     // each process would use a key of its own.
-    let aside = dir.join(format!("{KEY_FILE}.damaged.{}", uuid::Uuid::new_v4().simple()));
+    let aside = dir.join(format!(
+        "{KEY_FILE}.damaged.{}",
+        uuid::Uuid::new_v4().simple()
+    ));
     std::fs::rename(&path, &aside)?;
     // Another process may have replaced the damaged file since it was read: put that key back.
     if Key::from_hex(&String::from_utf8_lossy(&std::fs::read(&aside)?)).is_some() {
@@ -131,7 +119,11 @@ fn read_or_make(dir: &Path) -> io::Result<Key> {
 /// Creates the key file. If another process was faster, its key stays.
 fn make(dir: &Path, path: &Path) -> io::Result<()> {
     let spare = dir.join(format!("{KEY_FILE}.{}", uuid::Uuid::new_v4().simple()));
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&spare)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&spare)?;
     if let Err(error) = writeln!(file, "{}", draw().to_hex()) {
         // On a full disk each process would leave an empty file behind.
         let _ = std::fs::remove_file(&spare);
@@ -144,12 +136,19 @@ fn make(dir: &Path, path: &Path) -> io::Result<()> {
 fn link(from: &Path, path: &Path) -> io::Result<()> {
     let linked = std::fs::hard_link(from, path);
     std::fs::remove_file(from)?;
-    linked.or_else(|error| if error.kind() == io::ErrorKind::AlreadyExists { Ok(()) } else { Err(error) })
+    linked.or_else(|error| {
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rule_file::RuleFile;
     use std::os::unix::fs::PermissionsExt;
 
     fn redaction(dir: &Path) -> Redaction {
@@ -164,14 +163,44 @@ mod tests {
     fn agents_that_share_a_directory_share_the_key_and_it_is_made_when_needed() {
         let dir = tempfile::tempdir().unwrap();
         let spool = dir.path().join("spool");
-        assert_eq!(redaction(&spool).text(r#"{"a":"nothing"}"#), r#"{"a":"nothing"}"#);
+        assert_eq!(
+            redaction(&spool).text(r#"{"a":"nothing"}"#),
+            r#"{"a":"nothing"}"#
+        );
         assert!(!spool.exists());
         let first = redaction(&spool).text(SECRET).into_owned();
-        assert!(first.contains("[redacted:password:") && !first.contains("hunter2"), "{first}");
+        assert!(
+            first.contains("[redacted:password:") && !first.contains("hunter2"),
+            "{first}"
+        );
         assert_eq!(redaction(&spool).text(SECRET), first);
-        let mode = spool.join(KEY_FILE).metadata().unwrap().permissions().mode();
-        assert_eq!((mode & 0o777, spool.read_dir().unwrap().count()), (0o600, 1));
+        let mode = spool
+            .join(KEY_FILE)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o600);
+        assert_eq!(spool.read_dir().unwrap().count(), 1);
         assert_ne!(redaction(&dir.path().join("other")).text(SECRET), first);
+    }
+
+    #[test]
+    fn a_key_is_written_and_read_as_this_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("redaction.key");
+        redaction(dir.path()).text(SECRET);
+        let written = std::fs::read_to_string(&path).unwrap();
+        let digits = written.strip_suffix('\n').expect(&written);
+        assert_eq!(digits.len(), 32, "{written}");
+        let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+        assert!(digits.bytes().all(is_digit), "{written}");
+
+        std::fs::write(&path, b"000102030405060708090a0b0c0d0e0f\n").unwrap();
+        assert_eq!(
+            redaction(dir.path()).text(SECRET),
+            r#"{"password":"[redacted:password:e93a3d3b]"}"#
+        );
     }
 
     #[test]
@@ -181,14 +210,25 @@ mod tests {
         std::fs::write(dir.path().join(KEY_FILE), b"torn\xff").unwrap();
         let after = redaction(dir.path()).text(SECRET).into_owned();
         assert_ne!(after, before);
-        assert_eq!(redaction(dir.path()).text(SECRET), after, "the same key in the next process");
-        let files = dir.path().read_dir().unwrap().map(|entry| entry.unwrap().path());
-        let damaged: Vec<_> = files.filter(|file| file.to_str().unwrap().contains("damaged")).collect();
-        assert_eq!((damaged.len(), std::fs::read(&damaged[0]).unwrap()), (1, b"torn\xff".to_vec()));
+        assert_eq!(
+            redaction(dir.path()).text(SECRET),
+            after,
+            "the same key in the next process"
+        );
+        let files = dir
+            .path()
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap().path());
+        let damaged: Vec<_> = files
+            .filter(|file| file.to_str().unwrap().contains("damaged"))
+            .collect();
+        assert_eq!(damaged.len(), 1);
+        assert_eq!(std::fs::read(&damaged[0]).unwrap(), b"torn\xff".to_vec());
     }
 
     #[test]
-    fn where_nothing_can_be_written_the_key_lives_as_long_as_the_agent() {
+    fn where_nothing_can_be_written_the_key_exists_as_long_as_the_agent() {
         let redaction = redaction(Path::new("/proc/none"));
         let first = redaction.text(SECRET).into_owned();
         assert!(first.contains("[redacted:password:"), "{first}");
@@ -209,13 +249,21 @@ mod tests {
             let mut config = Config::new("http://a:1").unwrap();
             config.spool_dirs = vec![dir.path().join("spool")];
             config.redaction_rules = Some(read(name, text).unwrap());
-            let after = Redaction::of(&config).text(r#"{"a":"badge-0815","b":"hunter2"}"#).into_owned();
-            assert!(after.starts_with(r#"{"a":"[redacted:badge:"#) && after.contains("hunter2"), "{after}");
+            let after = Redaction::of(&config)
+                .text(r#"{"a":"badge-0815","b":"hunter2"}"#)
+                .into_owned();
+            assert!(
+                after.starts_with(r#"{"a":"[redacted:badge:"#) && after.contains("hunter2"),
+                "{after}"
+            );
             assert!(!format!("{config:?}").contains("0-9"));
         }
         for (name, text, part) in [("a.toml", "[[rules]", "a.toml"), ("b.json", toml, "b.json")] {
             let error = read(name, text).unwrap_err().to_string();
-            assert!(error.contains("HOOK_AGENT_REDACTION_RULES") && error.contains(part), "{error}");
+            assert!(
+                error.contains("HOOK_AGENT_REDACTION_RULES") && error.contains(part),
+                "{error}"
+            );
         }
         let error = RuleFile::read(dir.path().join("none")).unwrap_err();
         assert_eq!(error.code(), "invalid_config");

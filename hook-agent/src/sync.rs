@@ -1,4 +1,4 @@
-//! Locks that survive a `fork` of the process.
+//! The locks of the client and its bindings, which survive a `fork` of the process.
 //!
 //! These are the standard library's locks, because each is a single word. Faster locks keep a table
 //! for the whole process, which a fork may catch in a locked state. A panic under a lock does not
@@ -10,18 +10,21 @@ use std::time::Instant;
 
 /// A mutex without poisoning.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(std::sync::Mutex<T>);
+pub struct Mutex<T>(std::sync::Mutex<T>);
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(value: T) -> Self {
+    /// Returns an unlocked mutex around the value.
+    pub const fn new(value: T) -> Self {
         Self(std::sync::Mutex::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    /// Waits for the lock.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
+    /// Returns the lock if nobody holds it.
+    pub fn try_lock(&self) -> Option<MutexGuard<'_, T>> {
         match self.0.try_lock() {
             Ok(guard) => Some(guard),
             Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
@@ -32,19 +35,21 @@ impl<T> Mutex<T> {
 
 /// The condition variable for [`Mutex`].
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(std::sync::Condvar);
+pub struct Condvar(std::sync::Condvar);
 
 impl Condvar {
-    pub(crate) fn notify_one(&self) {
+    /// Wakes one waiting thread.
+    pub fn notify_one(&self) {
         self.0.notify_one();
     }
 
-    pub(crate) fn notify_all(&self) {
+    /// Wakes all waiting threads.
+    pub fn notify_all(&self) {
         self.0.notify_all();
     }
 
     /// Waits until notified or until the given time; returns true if the time came.
-    pub(crate) fn wait_until<'a, T>(
+    pub fn wait_until<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         until: Instant,
@@ -53,7 +58,10 @@ impl Condvar {
         if left.is_zero() {
             return (guard, true);
         }
-        let (guard, timed) = self.0.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner);
+        let (guard, timed) = self
+            .0
+            .wait_timeout(guard, left)
+            .unwrap_or_else(PoisonError::into_inner);
         (guard, timed.timed_out())
     }
 }

@@ -43,7 +43,7 @@ async function shows(session) {
     await tab.locator('.record', { hasText: String(last.seq) }).last().waitFor();
     console.log(`${session}: ${log} up to ${last.seq}`);
   }
-  await says(stored.final?.status ?? /^(live|open)$/);
+  await says(stored.final?.status ?? /^(active now|open)$/);
 }
 
 try {

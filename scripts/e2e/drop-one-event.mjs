@@ -2,7 +2,7 @@
 //
 //   node drop-one-event.mjs HOST PORT SERVICE      prints `listening` when it is ready
 //
-// The lost event is the first `step_end` in a batch of more than one line. Everything else passes unchanged.
+// The lost event is the first `step_ended` in a batch of more than one line. Everything else passes unchanged.
 
 import { createServer, request } from 'node:http';
 
@@ -12,7 +12,7 @@ let dropped = false;
 /** Returns the index of the line to drop, or -1. */
 function victim(path, lines) {
   if (dropped || !path.endsWith('/events') || lines.length < 2) return -1;
-  return lines.findIndex((line) => line.includes('"step_end"'));
+  return lines.findIndex((line) => line.includes('"step_ended"'));
 }
 
 async function read(stream) {
@@ -43,9 +43,9 @@ createServer(async (asked, answer) => {
     }
     dropped = true;
     const given = await forward(asked, Buffer.from(`${lines.toSpliced(at, 1).join('\n')}\n`));
-    const told = JSON.parse(await read(given));
-    told.results.splice(at, 0, told.results[Math.max(0, at - 1)]);
-    const text = Buffer.from(JSON.stringify(told));
+    const sent = JSON.parse(await read(given));
+    sent.results.splice(at, 0, sent.results[Math.max(0, at - 1)]);
+    const text = Buffer.from(JSON.stringify(sent));
     answer.writeHead(given.statusCode, { ...given.headers, 'content-length': text.length });
     answer.end(text);
     console.log(`dropped: ${lines[at]}`);

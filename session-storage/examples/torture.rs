@@ -1,8 +1,9 @@
 //! The load and the audit of `scripts/torture.sh --power`.
 //!
-//! `torture load ADDRESS ACKS PAUSE_MS` writes until SIGTERM and notes each acknowledged write as a line of the
-//! file ACKS. `torture verify ADDRESS ACKS LINES` holds another service, on a copy of the disk, to the first
-//! LINES of them. Exit code 0: it kept its word; 1: it did not, each fault is a line.
+//! `torture load ADDRESS ACKS PAUSE_MS` writes until SIGTERM and notes each acknowledged write as a
+//! line of the file ACKS. `torture verify ADDRESS ACKS LINES` holds another service, on a copy of
+//! the disk, to the first LINES of them. Exit code 0: it kept its word; 1: it did not, each fault
+//! is a line.
 
 #![allow(
     clippy::unwrap_used,
@@ -24,11 +25,12 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use audit::Audit;
-use load::{Ack, Ledger, Load};
+use load::{Ack, AcknowledgedWrites, Load};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
-    // The client wants one even for plain HTTP; there is none by default. Another may have been first: no matter.
+    // The client wants one even for plain HTTP; there is none by default. Another may have been
+    // first: no matter.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
@@ -41,20 +43,24 @@ async fn main() -> anyhow::Result<ExitCode> {
 
 async fn write(address: &str, acks: &str, pause: u64) -> anyhow::Result<ExitCode> {
     let side = std::fs::File::create(acks).with_context(|| format!("failed to create `{acks}`"))?;
-    let ledger = Arc::new(Ledger::new(Some(side)));
+    let acknowledged = Arc::new(AcknowledgedWrites::new(Some(side)));
     let (_kept, moved) = watch::channel(address.to_owned());
-    let load = Load::start(&moved, &ledger, Duration::from_millis(pause));
+    let load = Load::start(&moved, &acknowledged, Duration::from_millis(pause));
     signal(SignalKind::terminate())?.recv().await;
     load.stop().await;
-    println!("{} writes acknowledged", ledger.len());
-    let mut faults = ledger.strange();
-    faults.extend(Audit::run(address, &ledger.acks()).await);
+    println!("{} writes acknowledged", acknowledged.len());
+    let mut faults = acknowledged.strange();
+    faults.extend(Audit::run(address, &acknowledged.acks()).await);
     Ok(report(&faults))
 }
 
 async fn verify(address: &str, acks: &str, lines: usize) -> anyhow::Result<ExitCode> {
     let text = std::fs::read_to_string(acks).with_context(|| format!("failed to read `{acks}`"))?;
-    let noted: Vec<Ack> = text.lines().take(lines).map(serde_json::from_str).collect::<Result<_, _>>()?;
+    let noted: Vec<Ack> = text
+        .lines()
+        .take(lines)
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
     if noted.len() != lines {
         bail!("`{acks}` has {} lines, not {lines}", noted.len());
     }
@@ -65,5 +71,9 @@ fn report(faults: &[String]) -> ExitCode {
     for fault in faults {
         println!("{fault}");
     }
-    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if faults.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
 }

@@ -8,7 +8,9 @@ use session_model::Timestamp;
 
 /// Checks that the clock is not set to before 1970.
 pub(crate) fn check(now: SystemTime) -> Result<(), ClockError> {
-    now.duration_since(UNIX_EPOCH).map(drop).map_err(|early| ClockError(early.duration().as_secs()))
+    now.duration_since(UNIX_EPOCH)
+        .map(drop)
+        .map_err(|early| ClockError(early.duration().as_secs()))
 }
 
 /// The system's clock is set to before 1970.
@@ -21,12 +23,19 @@ pub(crate) fn new_id() -> String {
     let now = now().as_millis().unsigned_abs();
     let nanos = u32::try_from(now % 1000 * 1_000_000).unwrap_or_default();
     // Not `now_v7`: it panics before 1970.
-    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, now / 1000, nanos)).to_string()
+    uuid::Uuid::new_v7(uuid::Timestamp::from_unix(
+        uuid::NoContext,
+        now / 1000,
+        nanos,
+    ))
+    .to_string()
 }
 
 /// The current time.
 pub(crate) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 

@@ -11,8 +11,10 @@
 
 mod access_cli;
 mod address;
+mod arguments;
 mod cli;
 mod commands;
+mod completions;
 pub mod kinds;
 mod layers;
 pub mod measures;
@@ -24,12 +26,14 @@ use std::time::Duration;
 
 pub use access_cli::{AccessRequest, DEFAULT_TOKEN_LIFETIME, NewKey, TOKEN_LIFETIME};
 pub use address::Address;
-pub use cli::read_command_line;
+pub use cli::{print_completions, read_command_line};
 pub use commands::{ArchiveRequest, Output, Remote, Request};
-pub use layers::{ConfigError, Layers, Loaded, Source};
+pub use layers::{ConfigError, Layers, LoadedConfig, Source};
 pub use rates::Rate;
 
-use kinds::{Choice, Collector, Kind, Number, Off, Origins, Place, Share, Switch, Text, Threads};
+use kinds::{
+    Choice, Collector, FilePath, Kind, Number, Off, Origins, Share, Switch, Text, Threads,
+};
 use measures::{Bytes, Span};
 use names::Hosts;
 use rates::Rates;
@@ -77,6 +81,8 @@ pub enum StorageMode {
 /// A row of the table of options.
 #[derive(Debug)]
 pub struct Spec {
+    /// The group under which the help lists the option.
+    pub group: &'static str,
     /// The key in the file; flag and variable are derived from it.
     pub key: &'static str,
     /// Other keys with the same meaning.
@@ -107,30 +113,33 @@ impl Spec {
 }
 
 macro_rules! options {
-    ($($(#[doc = $doc:literal])+ $key:ident $(| $alias:ident)*: $type:ty = $default:literal, $kind:expr;)+) => {
+    ($($group:literal {
+        $($(#[doc = $doc:literal])+ $key:ident $(| $alias:ident)*: $type:ty = $default:literal, $kind:expr;)+
+    })+) => {
         /// The values of all options.
         #[derive(Clone, Debug)]
-        pub struct Config { $($(#[doc = $doc])+ pub $key: $type,)+ }
+        pub struct Config { $($($(#[doc = $doc])+ pub $key: $type,)+)+ }
 
         impl Config {
             /// The table of options.
-            pub const OPTIONS: &'static [Spec] = &[$(Spec {
+            pub const OPTIONS: &'static [Spec] = &[$($(Spec {
+                group: $group,
                 key: stringify!($key),
                 aliases: &[$(stringify!($alias)),*],
                 default: $default,
                 doc: concat!($($doc),+),
                 accepts: || $kind.accepts(),
-            },)+];
+            },)+)+];
 
             /// Reads every option from the layers.
             fn read(layers: &Layers) -> Result<Self, ConfigError> {
                 let mut specs = Self::OPTIONS.iter();
-                Ok(Self { $($key: layers.value(specs.next(), &$kind)?,)+ })
+                Ok(Self { $($($key: layers.value(specs.next(), &$kind)?,)+)+ })
             }
 
             /// Every option's value as text, in the order of the table.
             pub fn values(&self) -> Vec<String> {
-                vec![$($kind.show(&self.$key)),+]
+                vec![$($($kind.show(&self.$key)),+),+]
             }
         }
     };
@@ -143,108 +152,133 @@ const fn secs(seconds: u64) -> Duration {
 const DAY: u64 = 86_400;
 
 options! {
-    /// TCP port; 0 takes a free one
-    port: u16 = "9000", Number { min: 0, max: u16::MAX };
-    /// Address to listen on; localhost is both loopback addresses, 127.0.0.1 and ::1
-    host: String = "localhost", Text;
-    /// A Unix socket to listen on as well
-    socket_path: Option<PathBuf> = "off", Off(Place);
-    /// Whether requests over the Unix socket need a key too; else the mode of its file guards it
-    socket_needs_key: bool = "false", Switch;
-    /// Whether to start without any key on an address that other machines can reach
-    allow_anonymous: bool = "false", Switch;
-    /// Names that requests may be meant for, besides localhost, HOST and addresses in digits
-    allowed_hosts: Vec<String> = "off", Hosts;
-    /// Where the sessions are kept
-    storage_path | sessions_dir: PathBuf = "/var/claude-sessions", Place;
-    /// Who may read what is stored: the service's user alone, or its group too; never others
-    storage_mode: StorageMode = "private",
-        Choice(&[("private", StorageMode::Private), ("group", StorageMode::Group)]);
-    /// When a commit is synced: before its answer, about once a second, or when the system sees fit
-    storage_sync: StorageSync = "always",
-        Choice(&[("always", StorageSync::Always), ("everysec", StorageSync::EverySec), ("no", StorageSync::No)]);
-    /// How many links recent/ has, and the most that GET /api/query/recent answers
-    recent_limit: usize = "10", Number { min: 0, max: 10_000 };
-    /// Whether a write to an unknown session creates it
-    auto_create_sessions: bool = "true", Switch;
-    /// What is logged, in the syntax of tracing's filters
-    rust_log: String = "info", Text;
-    /// How the log is written
-    log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
-    /// Whether every request is logged, not only those that fail
-    access_log: bool = "false", Switch;
-    /// OpenTelemetry collector that traces are sent to (OTLP over HTTP, at /v1/traces below this)
-    otel_exporter_otlp_endpoint: Option<String> = "off", Off(Collector);
-    /// Share of the traces that begin here and are sent; those that a caller has begun follow the
-    /// caller
-    otel_traces_sampler_arg: f64 = "1", Share;
-    /// Origins whose pages may call the service from a browser
-    cors_allowed_origins: Vec<String> = "loopback", Origins;
-    /// Whether secrets of known forms are replaced by tags before anything is stored
-    redaction: bool = "on", Switch;
-    /// A file with further forms of secrets, in TOML or JSON
-    redaction_rules: Option<PathBuf> = "off", Off(Place);
-    /// Whether a redaction key that is lost or damaged stops the start; else a new one is made,
-    /// with other tags
-    redaction_key_required: bool = "false", Switch;
-    /// File of the TLS certificate and its chain (PEM); with it the TCP addresses speak HTTPS alone
-    tls_cert: Option<PathBuf> = "off", Off(Place);
-    /// File of the certificate's private key (PEM)
-    tls_key: Option<PathBuf> = "off", Off(Place);
-    /// Directory of the built dashboard, served at /dashboard/
-    dashboard_path: Option<PathBuf> = "off", Off(Place);
-    /// Delete the oldest completed sessions beyond this number
-    retention_max_sessions: Option<u64> = "off", Off(Number { min: 0, max: u64::MAX });
-    /// Delete completed sessions older than this
-    retention_max_age: Option<Duration> = "off", Off(Span { min: secs(60), max: secs(36_500 * DAY) });
-    /// Delete the oldest completed sessions beyond this size of all
-    retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
-    /// Only log what the bounds of retention would delete
-    retention_dry_run: bool = "false", Switch;
-    /// Where retention archives a session before it deletes it, and `archive` looks:
-    /// s3://bucket/prefix or file:///folder
-    archive_url: Option<String> = "off", Off(Text);
-    /// Threads that serve requests
-    workers: usize = "auto", Threads;
-    /// How long the journal may grow once it is checkpointed
-    journal_max_bytes: u64 = "256MiB", Bytes { min: 1 << 20, max: 1 << 40 };
-    /// The largest request body
-    max_body_bytes: u64 = "10MiB", Bytes { min: 1 << 10, max: 10 << 20 };
-    /// How long a request body may make no progress
-    body_timeout: Duration = "30s", Span { min: secs(1), max: secs(3600) };
-    /// How long the head of a request may take
-    request_timeout: Duration = "10s", Span { min: secs(1), max: secs(3600) };
-    /// How long an idle connection is kept
-    keep_alive: Duration = "75s", Span { min: secs(1), max: secs(DAY) };
-    /// The most connections at a time; further ones are told so and closed
-    max_connections: usize = "25000", Number { min: 1, max: 1_000_000 };
-    /// Requests of one key or token; more are 429
-    rate_limit_per_key: Option<Rate> = "off", Off(Rates);
-    /// Requests from one address, or one /64 network of IPv6; more are 429
-    rate_limit_per_address: Option<Rate> = "off", Off(Rates);
-    /// WebSockets and event streams of one key or token, or without keys from one address; more are
-    /// 429
-    max_streams_per_key: Option<usize> = "off", Off(Number { min: 1, max: 1_000_000 });
-    /// Sessions of one user; more are 507
-    max_sessions_per_user: Option<u64> = "off", Off(Number { min: 1, max: u64::MAX });
-    /// Bytes that the sessions of one user may take; more are 507
-    max_bytes_per_user: Option<u64> = "off", Off(Bytes { min: 1 << 10, max: u64::MAX });
-    /// Whether it is written down who did what to which session; auto is on as soon as there is a
-    /// key
-    audit_log: AuditLog = "auto",
-        Choice(&[("auto", AuditLog::Auto), ("on", AuditLog::On), ("off", AuditLog::Off)]);
-    /// Directory of the audit log; off is audit/ in the storage directory
-    audit_log_path: Option<PathBuf> = "off", Off(Place);
-    /// The size at which a file of the audit log is put aside
-    audit_log_max_bytes: u64 = "64MiB", Bytes { min: 1 << 10, max: 1 << 40 };
-    /// How many files of the audit log are kept, the newest included
-    audit_log_files: usize = "10", Number { min: 1, max: 10_000 };
-    /// How often a WebSocket is pinged
-    ws_ping_interval: Duration = "25s", Span { min: secs(1), max: secs(3600) };
-    /// After how long without a sign of life a WebSocket is closed
-    ws_idle_timeout: Duration = "75s", Span { min: secs(2), max: secs(DAY) };
-    /// How long a stop waits for requests in flight
-    shutdown_timeout: Duration = "10s", Span { min: secs(0), max: secs(3600) };
+    "Addresses" {
+        /// TCP port to listen on; 0 takes a free one
+        port: u16 = "9000", Number { min: 0, max: u16::MAX };
+        /// Address to listen on; localhost means both loopback addresses, 127.0.0.1 and ::1
+        host: String = "localhost", Text;
+        /// Unix socket to listen on as well
+        socket_path: Option<PathBuf> = "off", Off(FilePath);
+        /// PEM file of the TLS certificate and its chain; with it, the TCP addresses accept only HTTPS
+        tls_cert: Option<PathBuf> = "off", Off(FilePath);
+        /// PEM file of the certificate's private key
+        tls_key: Option<PathBuf> = "off", Off(FilePath);
+        /// Directory of the built dashboard; served at /dashboard/
+        dashboard_path: Option<PathBuf> = "off", Off(FilePath);
+    }
+    "Access" {
+        /// Whether requests over the Unix socket need a key; without, the mode of its file protects it
+        socket_needs_key: bool = "false", Switch;
+        /// Whether to start without any key on an address that other machines can reach
+        allow_anonymous: bool = "false", Switch;
+        /// Names that requests may use as Host; localhost, HOST and IP addresses are always allowed
+        allowed_hosts: Vec<String> = "off", Hosts;
+        /// Origins whose pages may call the service from a browser
+        cors_allowed_origins: Vec<String> = "loopback", Origins;
+    }
+    "Storage" {
+        /// Directory of the stored sessions
+        storage_path | sessions_dir: PathBuf = "/var/claude-sessions", FilePath;
+        /// Who may read the stored files; only the service's user, or its group too, but never others
+        storage_mode: StorageMode = "private",
+            Choice(&[("private", StorageMode::Private), ("group", StorageMode::Group)]);
+        /// When a commit is synced; before its response, about once a second, or when the system decides
+        storage_sync: StorageSync = "always",
+            Choice(&[("always", StorageSync::Always), ("everysec", StorageSync::EverySec), ("no", StorageSync::No)]);
+        /// Size that the journal may have once it is checkpointed
+        journal_max_bytes: u64 = "256MiB", Bytes { min: 1 << 20, max: 1 << 40 };
+        /// Maximum number of links in recent/; also of sessions in a response of GET /api/query/recent
+        recent_limit: usize = "10", Number { min: 0, max: 10_000 };
+        /// Whether a write to an unknown session creates it
+        auto_create_sessions: bool = "true", Switch;
+    }
+    "Redaction" {
+        /// Whether secrets of known formats are replaced by placeholders before anything is stored
+        redaction: bool = "on", Switch;
+        /// TOML or JSON file with further formats of secrets
+        redaction_rules: Option<PathBuf> = "off", Off(FilePath);
+        /// Whether a lost or damaged redaction key prevents the start; if not, a new key is created,
+        /// which makes other placeholders
+        redaction_key_required: bool = "false", Switch;
+    }
+    "Usage" {
+        /// JSON file with prices of models, which come before those of the built-in table
+        prices_file: Option<PathBuf> = "off", Off(FilePath);
+    }
+    "Retention and archive" {
+        /// Delete the oldest completed sessions beyond this number
+        retention_max_sessions: Option<u64> = "off", Off(Number { min: 0, max: u64::MAX });
+        /// Delete completed sessions older than this
+        retention_max_age: Option<Duration> = "off", Off(Span { min: secs(60), max: secs(36_500 * DAY) });
+        /// Delete the oldest completed sessions while all sessions take more bytes than this
+        retention_max_bytes: Option<u64> = "off", Off(Bytes { min: 0, max: u64::MAX });
+        /// Whether to only report what retention would delete
+        retention_dry_run: bool = "false", Switch;
+        /// Archive of completed sessions, s3://bucket/prefix or file:///folder; retention archives a
+        /// session there before it deletes it
+        archive_url: Option<String> = "off", Off(Text);
+    }
+    "Log and traces" {
+        /// Filter of the log, in the syntax of the tracing crate
+        rust_log: String = "info", Text;
+        /// Format of the log
+        log_format: LogFormat = "text", Choice(&[("text", LogFormat::Text), ("json", LogFormat::Json)]);
+        /// Whether every request is logged, not only those that fail
+        access_log: bool = "false", Switch;
+        /// OpenTelemetry collector that traces are sent to (OTLP over HTTP, at /v1/traces below this URL)
+        otel_exporter_otlp_endpoint: Option<String> = "off", Off(Collector);
+        /// Share of the traces started here that are sent; traces started by a caller follow the
+        /// caller's decision
+        otel_traces_sampler_arg: f64 = "1", Share;
+    }
+    "Audit log" {
+        /// Whether the audit log is written; auto writes it as soon as there is a key
+        audit_log: AuditLog = "auto",
+            Choice(&[("auto", AuditLog::Auto), ("on", AuditLog::On), ("off", AuditLog::Off)]);
+        /// Directory of the audit log; off means audit/ in the storage directory
+        audit_log_path: Option<PathBuf> = "off", Off(FilePath);
+        /// Size at which a file of the audit log is rotated
+        audit_log_max_bytes: u64 = "64MiB", Bytes { min: 1 << 10, max: 1 << 40 };
+        /// Number of files of the audit log that are kept, including the newest
+        audit_log_files: usize = "10", Number { min: 1, max: 10_000 };
+    }
+    "Limits" {
+        /// Maximum size of a request body
+        max_body_bytes: u64 = "10MiB", Bytes { min: 1 << 10, max: 10 << 20 };
+        /// Maximum size of a blob; more receive 413
+        max_blob_bytes: u64 = "1GiB", Bytes { min: 1 << 10, max: 1 << 40 };
+        /// Maximum size of all blobs of a session; more receive 507
+        max_session_blob_bytes: Option<u64> = "off", Off(Bytes { min: 1 << 10, max: u64::MAX });
+        /// Maximum number of connections; further ones receive 429 and are closed
+        max_connections: usize = "25000", Number { min: 1, max: 1_000_000 };
+        /// Maximum rate of requests per key or token; more receive 429
+        rate_limit_per_key: Option<Rate> = "off", Off(Rates);
+        /// Maximum rate of requests per address, or per /64 network of IPv6; more receive 429
+        rate_limit_per_address: Option<Rate> = "off", Off(Rates);
+        /// Maximum number of WebSockets and event streams per key or token, or per address where no
+        /// key is needed; more receive 429
+        max_streams_per_key: Option<usize> = "off", Off(Number { min: 1, max: 1_000_000 });
+        /// Maximum number of sessions per user; more receive 507
+        max_sessions_per_user: Option<u64> = "off", Off(Number { min: 1, max: u64::MAX });
+        /// Maximum size of all sessions of a user; more receive 507
+        max_bytes_per_user: Option<u64> = "off", Off(Bytes { min: 1 << 10, max: u64::MAX });
+    }
+    "Timeouts and threads" {
+        /// Number of threads that serve requests
+        workers: usize = "auto", Threads;
+        /// How long the head of a request may take
+        request_timeout: Duration = "10s", Span { min: secs(1), max: secs(3600) };
+        /// How long a request body may make no progress
+        body_timeout: Duration = "30s", Span { min: secs(1), max: secs(3600) };
+        /// How long an idle connection is kept
+        keep_alive: Duration = "75s", Span { min: secs(1), max: secs(DAY) };
+        /// Interval between two pings of a WebSocket
+        ws_ping_interval: Duration = "25s", Span { min: secs(1), max: secs(3600) };
+        /// How long a WebSocket may be silent before it is closed
+        ws_idle_timeout: Duration = "75s", Span { min: secs(2), max: secs(DAY) };
+        /// How long a shutdown waits for requests in flight
+        shutdown_timeout: Duration = "10s", Span { min: secs(0), max: secs(3600) };
+    }
 }
 
 #[cfg(test)]
@@ -254,13 +288,21 @@ mod tests {
     #[test]
     fn the_defaults_are_those_of_the_contract() {
         let config = Layers::default().load().unwrap().config;
-        assert_eq!((config.port, config.host.as_str()), (9000, "localhost"));
+        assert_eq!(config.port, 9000);
+        assert_eq!(config.host.as_str(), "localhost");
         assert_eq!(config.storage_path, PathBuf::from("/var/claude-sessions"));
-        assert_eq!((config.storage_sync, config.recent_limit), (StorageSync::Always, 10));
-        assert_eq!((config.auto_create_sessions, config.log_format), (true, LogFormat::Text));
-        assert_eq!((config.max_body_bytes, config.journal_max_bytes), (10 << 20, 256 << 20));
-        assert_eq!(config.retention_max_sessions, None, "nothing is deleted unless asked");
-        assert_eq!((config.retention_max_age, config.retention_max_bytes), (None, None));
+        assert_eq!(config.storage_sync, StorageSync::Always);
+        assert_eq!(config.recent_limit, 10);
+        assert!(config.auto_create_sessions);
+        assert_eq!(config.log_format, LogFormat::Text);
+        assert_eq!(config.max_body_bytes, 10 << 20);
+        assert_eq!(config.journal_max_bytes, 256 << 20);
+        assert_eq!(
+            config.retention_max_sessions, None,
+            "nothing is deleted unless asked"
+        );
+        assert_eq!(config.retention_max_age, None);
+        assert_eq!(config.retention_max_bytes, None);
         assert_eq!(config.cors_allowed_origins, ["loopback"]);
     }
 
@@ -272,7 +314,11 @@ mod tests {
         keys.dedup();
         assert_eq!(keys.len(), count);
         for spec in Config::OPTIONS {
-            assert!(spec.doc.trim().len() > 10 && !spec.doc.trim().ends_with('.'), "{}", spec.key);
+            assert!(
+                spec.doc.trim().len() > 10 && !spec.doc.trim().ends_with('.'),
+                "{}",
+                spec.key
+            );
             assert!(!(spec.accepts)().is_empty(), "{}", spec.key);
         }
     }
@@ -281,12 +327,17 @@ mod tests {
     fn the_readme_has_a_row_for_every_option_with_its_default() {
         let readme = include_str!("../../README.md");
         for spec in Config::OPTIONS {
-            let (variable, flag) = (spec.variables().next().unwrap(), spec.flags().next().unwrap());
+            let variable = spec.variables().next().unwrap();
+            let flag = spec.flags().next().unwrap();
             let start = format!("| `{variable}` | `--{flag}` | ");
             let row = readme.lines().find_map(|line| line.strip_prefix(&start));
-            let row = row.unwrap_or_else(|| panic!("the README has no row that begins with {start}"));
+            let row =
+                row.unwrap_or_else(|| panic!("the README has no row that begins with {start}"));
             let default = row.split(" | ").next().unwrap().trim_matches('`');
-            assert!(default == spec.default || spec.default == "auto", "{variable}: {default}");
+            assert!(
+                default == spec.default || spec.default == "auto",
+                "{variable}: {default}"
+            );
         }
     }
 }

@@ -4,7 +4,10 @@
 //! the seed inputs of the targets and with inputs that fuzzing found, so that a broken entry point
 //! is noticed without a fuzzer.
 
-#![expect(clippy::panic, reason = "the fuzzer looks for panics: what must not be is told by one")]
+#![expect(
+    clippy::panic,
+    reason = "the fuzzer looks for panics: what must not be is told by one"
+)]
 
 mod frames;
 mod query;
@@ -13,5 +16,3 @@ mod service;
 pub use frames::frames;
 pub use query::{names, query};
 pub use service::Service;
-
-pub use crate::store::segment::fuzz_decode as journal;

@@ -13,7 +13,7 @@ use std::path::Path;
 use rustix::fs::Mode;
 
 use crate::config::StorageMode;
-use crate::store::layout::Layout;
+use session_store::directory::sessions_folder;
 
 /// The permission bits of the owner's group.
 const GROUP: u32 = 0o070;
@@ -30,9 +30,11 @@ pub fn apply(mode: StorageMode) {
 }
 
 /// Logs one warning if users that `mode` excludes can read the storage directory.
-pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
-    let Some(found) = mode_of(layout.root()) else { return };
-    let path = layout.root().display();
+pub fn warn_if_wider(directory: &Path, mode: StorageMode) {
+    let Some(found) = mode_of(directory) else {
+        return;
+    };
+    let path = directory.display();
     if found & OTHERS != 0 {
         tracing::warn!(
             "the storage directory `{path}` has mode {found:04o}: every user of this machine can look into it; \
@@ -42,7 +44,7 @@ pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
         && found & GROUP != 0
         // Folders created by the service are closed to the group; those of an older version may not
         // be.
-        && mode_of(&layout.sessions()).is_some_and(|sessions| sessions & GROUP != 0)
+        && mode_of(&sessions_folder(directory)).is_some_and(|sessions| sessions & GROUP != 0)
     {
         tracing::warn!(
             "the storage directory `{path}` has mode {found:04o}: its group can read the sessions; \
@@ -52,5 +54,7 @@ pub fn warn_if_wider(layout: &Layout, mode: StorageMode) {
 }
 
 fn mode_of(path: &Path) -> Option<u32> {
-    fs::metadata(path).ok().map(|found| found.permissions().mode() & 0o7777)
+    fs::metadata(path)
+        .ok()
+        .map(|found| found.permissions().mode() & 0o7777)
 }

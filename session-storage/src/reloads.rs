@@ -1,7 +1,7 @@
 //! Decides when watched files are read again: whenever they differ from the version in force.
 //!
-//! A reload that failed is repeated at each check, because the failure may pass while the files stay
-//! the same: a revoked key must not stay in force after one failed read.
+//! A reload that failed is repeated at each check, because the failure may pass while the files
+//! stay the same: a revoked key must not stay in force after one failed read.
 
 /// The versions of some files: the one in force, and the one that could not be read.
 #[derive(Debug)]
@@ -13,7 +13,10 @@ pub(crate) struct Reloads<V> {
 impl<V: PartialEq + Copy> Reloads<V> {
     /// Starts with the version in force; `None` if it is not known.
     pub(crate) fn new(in_force: Option<V>) -> Self {
-        Self { in_force, failed: None }
+        Self {
+            in_force,
+            failed: None,
+        }
     }
 
     /// Returns whether this version has to be read.
@@ -26,8 +29,8 @@ impl<V: PartialEq + Copy> Reloads<V> {
         *self = Self::new(Some(found));
     }
 
-    /// Notes that this version could not be read. Returns whether that is the first time, so that it is
-    /// logged once.
+    /// Notes that this version could not be read. Returns whether that is the first time, so that
+    /// it is logged once.
     pub(crate) fn failed(&mut self, found: V) -> bool {
         self.failed.replace(found) != Some(found)
     }

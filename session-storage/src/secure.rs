@@ -8,7 +8,9 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls::{
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+};
 
 /// Which certificates are trusted.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,8 +45,8 @@ pub enum TrustError {
 /// Creates the configuration of TLS connections.
 pub fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let builder =
-        ClientConfig::builder_with_provider(Arc::clone(&provider)).with_safe_default_protocol_versions()?;
+    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()?;
     let config = match trust {
         Trust::Exactly(path) => {
             let expected = read(path)?.swap_remove(0);
@@ -59,11 +61,18 @@ pub fn client(trust: &Trust) -> Result<Arc<ClientConfig>, TrustError> {
 
 /// Reads the certificates of a file; there is at least one.
 fn read(path: &Path) -> Result<Vec<CertificateDer<'static>>, TrustError> {
-    let unreadable = |why: String| TrustError::Unreadable { path: path.to_owned(), why };
+    let unreadable = |why: String| TrustError::Unreadable {
+        path: path.to_owned(),
+        why,
+    };
     let found: Vec<_> = CertificateDer::pem_file_iter(path)
         .and_then(Iterator::collect)
         .map_err(|error| unreadable(error.to_string()))?;
-    if found.is_empty() { Err(unreadable("it holds none".to_owned())) } else { Ok(found) }
+    if found.is_empty() {
+        Err(unreadable("it holds none".to_owned()))
+    } else {
+        Ok(found)
+    }
 }
 
 fn authorities(path: &Path) -> Result<RootCertStore, TrustError> {
@@ -159,6 +168,8 @@ impl ServerCertVerifier for Only {
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
+        self.provider
+            .signature_verification_algorithms
+            .supported_schemes()
     }
 }

@@ -6,14 +6,15 @@
 //! the shutdown immediately.
 
 mod accept;
-mod crowd;
+mod connection_limit;
+mod connection_stream;
 mod descriptors;
+mod error;
 mod guards;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod in_memory;
 mod listen;
 mod tls;
-mod wire;
 
 use std::io::Write;
 use std::sync::Arc;
@@ -24,76 +25,22 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::access::key_file::FileError;
-use crate::app::connections::Connections;
-use crate::app::{Guards, Parts};
-use crate::archive::{Archive, ArchiveError};
-use crate::config::{Config, Loaded, StorageSync};
+use crate::archive::Archive;
+use crate::config::{Config, LoadedConfig, StorageSync};
+use crate::http::app::connections::Connections;
+use crate::http::app::{AppState, Guards};
 use crate::live::{Hub, LiveConfig};
+use crate::observability::traces::{self, Traces};
 use crate::permissions;
-use crate::sessions::{RulesError, Sessions, Settings, read_rules};
-use crate::store::error::OpenError;
-use crate::store::layout::Layout;
-use crate::store::{OpenFiles, Options, SyncPolicy, retention};
-use crate::traces::{self, Traces, TracesError};
+use crate::sessions::{Sessions, Settings, read_prices, read_rules};
 use descriptors::Shares;
+pub use error::ServerError;
 use listen::Listeners;
+use session_store::blobs::BlobLimits;
+use session_store::keys::KeyLimits;
+use session_store::{OpenFiles, Options, SyncPolicy, retention};
 use tls::Certificates;
 pub use tls::TlsError;
-
-/// Why the service failed.
-#[derive(Debug, thiserror::Error)]
-pub enum ServerError {
-    /// The storage directory could not be opened.
-    #[error(transparent)]
-    Open(#[from] OpenError),
-    /// An address cannot be listened on.
-    #[error("failed to listen on {address}: {source}; `HOST`, `PORT` and `SOCKET_PATH` say where")]
-    Listen {
-        /// The address.
-        address: String,
-        /// The cause.
-        source: std::io::Error,
-    },
-    /// The archive cannot be used.
-    #[error(transparent)]
-    Archive(#[from] ArchiveError),
-    /// Traces cannot be sent as configured.
-    #[error(transparent)]
-    Traces(#[from] TracesError),
-    /// The file of redaction rules cannot be used.
-    #[error(transparent)]
-    Rules(#[from] RulesError),
-    /// The TLS certificate cannot be used.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// Other machines could reach the service, and it would not require a key.
-    #[error(
-        "HOST is `{0}`, which other machines can reach, and there is no key: make one with `session-storage key create` \
-         (with `--init` before the first start), or set ALLOW_ANONYMOUS=true if everybody who can reach it may read, write and delete everything"
-    )]
-    Unguarded(String),
-    /// The clock is set to before 1970.
-    #[error(transparent)]
-    Clock(#[from] crate::clock::ClockError),
-    /// The limit of open files is too low.
-    #[error(
-        "the limit of open files is {limit}, and at least {least} are needed: raise it (`ulimit -n`, or `LimitNOFILE=` of \
-         a systemd unit)"
-    )]
-    TooFewFiles {
-        /// The limit.
-        limit: usize,
-        /// The number needed.
-        least: usize,
-    },
-    /// The keys could not be read.
-    #[error(transparent)]
-    Access(#[from] FileError),
-    /// Another operation of the system failed, such as creating a thread or a signal handler.
-    #[error("failed to run the server: {0}")]
-    Io(#[from] std::io::Error),
-}
 
 /// How the service ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -105,10 +52,13 @@ pub enum Ended {
 }
 
 /// Serves until a signal arrives; writes one line per address to `announce`.
-pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, ServerError> {
+pub async fn run(loaded: &LoadedConfig, announce: &mut impl Write) -> Result<Ended, ServerError> {
     crate::clock::check(std::time::SystemTime::now())?;
     let shares = share_out(loaded)?;
-    let config = &Config { max_connections: shares.connections, ..loaded.config.clone() };
+    let config = &Config {
+        max_connections: shares.connections,
+        ..loaded.config.clone()
+    };
     let mut signals = Signals::new()?;
     let guards = guards::open(config)?;
     refuse_unguarded(config, &guards.access)?;
@@ -118,17 +68,27 @@ pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, Se
     let mut settings = serving(config)?;
     settings.store.files = shares.files;
     let sessions = Sessions::open(settings, hub)?;
-    permissions::warn_if_wider(&Layout::new(&config.storage_path), config.storage_mode);
-    let outcome =
-        serve(config, &shares, &sessions, certificates, traces.clone(), &guards, &mut signals, announce)
-            .await;
+    permissions::warn_if_wider(&config.storage_path, config.storage_mode);
+    let outcome = serve(
+        config,
+        &shares,
+        &sessions,
+        certificates,
+        traces.clone(),
+        &guards,
+        &mut signals,
+        announce,
+    )
+    .await;
     if !matches!(outcome, Ok(Ended::Forced)) {
         guards::close(guards).await;
         sessions.shutdown().await;
         if let Some(traces) = traces
-            && actix_web::web::block(move || traces.finish()).await.is_err()
+            && actix_web::web::block(move || traces.finish())
+                .await
+                .is_err()
         {
-            tracing::warn!("the last traces could not be delivered");
+            tracing::warn!("failed to deliver the last traces");
         }
         tracing::info!("stopped");
     }
@@ -136,15 +96,15 @@ pub async fn run(loaded: &Loaded, announce: &mut impl Write) -> Result<Ended, Se
 }
 
 /// Divides the file descriptors, and logs if fewer connections are possible than configured.
-fn share_out(loaded: &Loaded) -> Result<Shares, ServerError> {
+fn share_out(loaded: &LoadedConfig) -> Result<Shares, ServerError> {
     let limit = descriptors::raise();
     let config = &loaded.config;
-    let shares =
-        descriptors::share_out(limit, config).map_err(|least| ServerError::TooFewFiles { limit, least })?;
-    let (asked, most) = (config.max_connections, shares.connections);
+    let shares = descriptors::share_out(limit, config)
+        .map_err(|least| ServerError::TooFewFiles { limit, least })?;
+    let asked = config.max_connections;
+    let most = shares.connections;
     if most < asked {
-        let text = "there may be fewer connections than MAX_CONNECTIONS says, so that files can be opened: raise the limit \
-                    of open files, or lower MAX_CONNECTIONS";
+        let text = "the limit of open files permits fewer connections than MAX_CONNECTIONS: raise it, or lower MAX_CONNECTIONS";
         if loaded.is_given("max_connections") {
             tracing::warn!(asked, connections = most, limit, "{text}");
         } else {
@@ -165,7 +125,7 @@ fn refuse_unguarded(config: &Config, access: &Access) -> Result<(), ServerError>
 
 #[expect(
     clippy::too_many_arguments,
-    reason = "each is made before it, and closed behind it, in its own order"
+    reason = "each is opened before and closed after, in its own order"
 )]
 async fn serve(
     config: &Config,
@@ -177,19 +137,52 @@ async fn serve(
     signals: &mut Signals,
     announce: &mut impl Write,
 ) -> Result<Ended, ServerError> {
-    let archive = config.archive_url.as_deref().map(Archive::open).transpose()?;
+    let archive = config
+        .archive_url
+        .as_deref()
+        .map(Archive::open)
+        .transpose()?;
     let listeners = Listeners::open(config)?;
     let draining = CancellationToken::new();
-    let parts =
-        Parts::new(config, Arc::clone(sessions), guards.clone(), draining.clone()).with_traces(traces);
-    let connections = parts.connections.clone();
-    listeners.announce(announce, if certificates.is_some() { "https" } else { "http" });
-    let fresh = certificates.clone().map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
-    let (server, socket) = accept::serve(config, listeners, certificates, parts, draining.clone(), shares)?;
+    let state = AppState::new(
+        config,
+        Arc::clone(sessions),
+        guards.clone(),
+        draining.clone(),
+    )
+    .with_traces(traces);
+    let connections = state.connections.clone();
+    listeners.announce(
+        announce,
+        if certificates.is_some() {
+            "https"
+        } else {
+            "http"
+        },
+    );
+    let fresh = certificates
+        .clone()
+        .map(|certificates| actix_web::rt::spawn(certificates.keep_fresh()));
+    let (server, socket) = accept::serve(
+        config,
+        listeners,
+        certificates,
+        state,
+        draining.clone(),
+        shares,
+    )?;
     let tasks = guards::keep(guards, sessions);
-    let stop = Stop { config, sessions, draining, connections, archive };
+    let stop = Stop {
+        config,
+        sessions,
+        draining,
+        connections,
+        archive,
+    };
     let outcome = stop.when_asked(server, signals).await;
-    tasks.iter().for_each(actix_web::rt::task::JoinHandle::abort);
+    tasks
+        .iter()
+        .for_each(actix_web::rt::task::JoinHandle::abort);
     drop(socket);
     if let Some(fresh) = fresh {
         fresh.abort();
@@ -207,20 +200,27 @@ struct Stop<'a> {
 }
 
 impl Stop<'_> {
-    async fn when_asked(mut self, mut server: Server, signals: &mut Signals) -> Result<Ended, ServerError> {
+    async fn when_asked(
+        mut self,
+        mut server: Server,
+        signals: &mut Signals,
+    ) -> Result<Ended, ServerError> {
         let handle = server.handle();
-        let retention = actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention(self.archive.take()));
+        let retention =
+            actix_web::rt::spawn(Arc::clone(self.sessions).keep_retention(self.archive.take()));
+        let collection = actix_web::rt::spawn(Arc::clone(self.sessions).keep_collecting_blobs());
         tracing::info!(workers = self.config.workers, storage = %self.config.storage_path.display(), "serving");
         tokio::select! {
             ended = &mut server => return ended.map(|()| Ended::InOrder).map_err(ServerError::from),
             name = signals.next() => tracing::info!(signal = name, "stopping"),
         }
         retention.abort();
+        collection.abort();
         tokio::select! {
             () = self.drain(&handle) => {}
             _ = &mut server => {}
             name = signals.next() => {
-                tracing::warn!(signal = name, "asked again to stop; not waiting");
+                tracing::warn!(signal = name, "stopping without waiting after a second signal");
                 return Ok(Ended::Forced);
             }
         }
@@ -235,9 +235,15 @@ impl Stop<'_> {
             stopped_accepting().await;
             self.connections.none_left().await;
         };
-        if tokio::time::timeout(self.config.shutdown_timeout, finished).await.is_err() {
+        if tokio::time::timeout(self.config.shutdown_timeout, finished)
+            .await
+            .is_err()
+        {
             let left = self.connections.count();
-            tracing::warn!(left, "connections were still open after the shutdown timeout");
+            tracing::warn!(
+                left,
+                "connections were still open after the shutdown timeout"
+            );
         }
         drop(stopped);
     }
@@ -257,7 +263,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     async fn next(&mut self) -> &'static str {
@@ -281,6 +290,7 @@ pub fn settings(config: &Config) -> Settings {
             recent_limit: config.recent_limit,
             journal_max_bytes: config.journal_max_bytes,
             files: OpenFiles::default(),
+            keys: KeyLimits::default(),
         },
         auto_create: config.auto_create_sessions,
         retention: retention::Policy {
@@ -290,14 +300,29 @@ pub fn settings(config: &Config) -> Settings {
             dry_run: config.retention_dry_run,
         },
         redaction: config.redaction.then(Arc::default),
+        prices: Arc::default(),
         redaction_key_required: config.redaction_key_required,
+        blobs: BlobLimits {
+            one: config.max_blob_bytes,
+            session: config.max_session_blob_bytes,
+        },
     }
 }
 
-/// The settings of a service that accepts bodies: adds the redaction rules from their file.
-fn serving(config: &Config) -> Result<Settings, RulesError> {
-    let rules = config.redaction_rules.as_deref().map(read_rules).transpose()?.unwrap_or_default();
-    Ok(Settings { redaction: config.redaction.then(|| Arc::new(rules)), ..settings(config) })
+/// The settings of a service that accepts bodies: adds the redaction rules and the prices from their
+/// files.
+pub fn serving(config: &Config) -> Result<Settings, ServerError> {
+    let rules = config
+        .redaction_rules
+        .as_deref()
+        .map(read_rules)
+        .transpose()?
+        .unwrap_or_default();
+    Ok(Settings {
+        redaction: config.redaction.then(|| Arc::new(rules)),
+        prices: Arc::new(read_prices(config.prices_file.as_deref())?),
+        ..settings(config)
+    })
 }
 
 fn live_config(config: &Config) -> LiveConfig {

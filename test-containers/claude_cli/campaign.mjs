@@ -38,7 +38,9 @@ async function placeFor(number, service, env) {
   cpSync(join(APPLICATION, 'workspace'), place.workspace, { recursive: true });
   place.spool = join(place.folder, 'spool');
   place.env = { ...env, HOOK_AGENT_SPOOL_DIR: place.spool };
-  await run('hook-agent', ['install', 'claude-code', '--project'], { cwd: place.workspace, env: place.env });
+  place.copy = join(folder, 'copy');
+  place.agent = (program, words) => run(program, words, { cwd: place.workspace, env: place.env });
+  await place.agent('hook-agent', ['install', 'claude-code', '--project']);
   return place;
 }
 
@@ -57,7 +59,7 @@ async function outcomeOf(scenario, number, service, env) {
     await run('hook-agent', ['flush', '--timeout', String(FLUSH_MS)], { env: place.env });
     const compared = [];
     for (const comparison of comparisons) {
-      compared.push(compare(comparison, await eventsOf(service.url, comparison.runs[0].session), USER));
+      compared.push(compare(comparison, await eventsOf(service.url, comparison.runs[0].session), USER, env.CLAUDE_CONFIG_DIR));
     }
     const faults = [...compared.flatMap((one) => one.faults), ...(await troubles(place))];
     return { ...compared[0], faults };
@@ -67,18 +69,19 @@ async function outcomeOf(scenario, number, service, env) {
 }
 
 const COLUMNS = [
-  'Scenario', 'Calls', 'Results', 'Failed', 'Cut off', 'Status, outcome, final', 'Model', 'Exit', 'Times', 'Verdict',
+  'Scenario', 'Calls', 'Results', 'Failed', 'Cut off', 'Messages', 'Tokens in, out', 'Status, outcome, final', 'Model', 'Exit', 'Times', 'Verdict',
 ];
 
 const UNTOLD = `Known gap: SIGINT in the middle of a tool is a race in the CLI, which mostly ends (1) before it runs SessionEnd and
 now and then (0) after it. Without that hook nothing tells the recorder of the end: the session stays active with its
 process, as after SIGKILL, and the next run that resumes it records that the call was interrupted.`;
 
-function row(name, { calls, results, failed, cut, end, model, exits, areTimesRight, isUntold, faults }) {
+function row(name, { calls, results, failed, cut, messages, tokens, end, model, exits, areTimesRight, isUntold, faults }) {
   const pair = (both) => both?.map(String).join(' / ') ?? '–';
   const verdict = faults.length ? '**differs**' : isUntold ? 'known gap' : 'same';
   const ended = end?.map((word) => word ?? '–').join(', ') ?? '–';
-  const cells = [pair(calls), pair(results), pair(failed), cut ?? '–', ended, pair(model), exits?.join(', ') ?? '–'];
+  const cells = [pair(calls), pair(results), pair(failed), cut ?? '–'];
+  cells.push(pair(messages), tokens?.join(', ') ?? '–', ended, pair(model), exits?.join(', ') ?? '–');
   cells.push(areTimesRight ? 'in the run' : '**no**', verdict);
   return `| ${[name, ...cells].join(' | ')} |`;
 }

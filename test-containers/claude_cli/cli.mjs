@@ -61,7 +61,7 @@ export async function runCli(place, { prompt, options = [], allowed = ALLOWED, d
   }
   const { session, process, signalled } = live;
   const exit = cli.exitCode ?? cli.signalCode;
-  const run = { number, begun, ended: Date.now(), exit, session, process, signalled, lines: saidIn(place.folder, number) };
+  const run = { number, prompt, begun, ended: Date.now(), exit, session, process, signalled, lines: saidIn(place.folder, number) };
   place.runs.push(run);
   return run;
 }

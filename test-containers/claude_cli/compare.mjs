@@ -6,9 +6,13 @@
 // that ran it.
 
 import { isClaim } from '../fly_achensee_claude/accounts.mjs';
+import { answersOf } from './transcripts.mjs';
 
-const CALLS = ['bash_exec', 'file_write', 'file_edit', 'mcp_call', 'tool_call'];
-const RESULTS = ['tool_result', 'tool_error'];
+const CALLS = [
+  'bash_exec', 'file_read', 'file_write', 'file_edit', 'file_delete', 'search', 'web_search', 'web_fetch', 'mcp_call',
+  'task_spawn', 'plan', 'question', 'tool_call',
+];
+const RESULTS = ['tool_result'];
 /**
  * The CLI's exits, with and without SessionEnd. SIGINT in the middle of a tool is a race between two ways of exiting,
  * of which only one runs that hook.
@@ -76,7 +80,7 @@ function calls(faults, said, records) {
   const one = (id, tool, agent) => `${id} ${tool} by ${agent ?? 'the main agent'}`;
   faults.same(
     'calls',
-    sorted(found.map((record) => one(record.toolUseId, record.tool, record.agentId))),
+    sorted(found.map((record) => one(record.callId, record.tool, record.agentId))),
     sorted(said.calls.map((call) => one(call.id, call.tool, call.agent))),
   );
   return found;
@@ -86,11 +90,9 @@ function results(faults, said, records) {
   const found = records.filter((record) => RESULTS.includes(record.type));
   faults.same(
     'results',
-    sorted(found.map((record) => `${record.toolUseId} ${record.status}`)),
+    sorted(found.map((record) => `${record.callId} ${record.status}`)),
     sorted(said.calls.filter((call) => call.status).map((call) => `${call.id} ${call.status}`)),
   );
-  const isRight = ({ type, success, status }) => (status === 'ok') === success && (type === 'tool_result') === success;
-  faults.none('results whose type and status differ', found.filter((record) => !isRight(record)));
   return found;
 }
 
@@ -99,10 +101,70 @@ function agents(faults, said, { state }, records) {
   faults.same('agents that were started', sorted(state.agents.spawned.map((agent) => agent.agentId)), ids);
   faults.same('agents that are done', sorted(state.agents.completed), ids);
   faults.same('agents at work', state.agents.active, []);
+  for (const type of ['agent_started', 'agent_stopped']) {
+    const found = records.filter((record) => record.type === type).map((record) => record.agentId);
+    faults.same(type, sorted(found), ids);
+  }
   const compactions = kind(said.all, 'compacted').length;
-  for (const type of ['pre_compact', 'post_compact']) {
+  for (const type of ['pre_compact', 'compaction']) {
     faults.same(type, records.filter((record) => record.type === type).length, compactions);
   }
+}
+
+/** Checks that each prompt and each answer was recorded once, as the CLI's stream and transcripts have it. */
+function messages(faults, said, records, answers) {
+  const prompts = said.runs.map((run) => run.prompt).filter((prompt) => !prompt.startsWith('/'));
+  faults.same('prompts', records.filter(({ type }) => type === 'user_message').map(({ text }) => text), prompts);
+  const found = records.filter(({ type }) => type === 'assistant_message');
+  const one = ({ agent, id, text }) => `${id} by ${agent ?? 'the main agent'}: ${text}`;
+  const wanted = answers.flatMap(({ agent, id, texts }) => texts.map((text) => one({ agent, id, text })));
+  const recorded = found.map(({ agentId, messageId, text }) => one({ agent: agentId, id: messageId, text }));
+  faults.same('messages', sorted(recorded), sorted(wanted));
+  const streamed = kind(said.all, 'message').filter(({ parent }) => !parent);
+  const unheard = streamed.filter(({ id, text }) => !found.some((record) => record.messageId === id && record.text === text));
+  faults.none('messages of the stream that were not recorded', unheard);
+  return { found: found.length, wanted: wanted.length };
+}
+
+/** Checks that every record has a key of its own, and that each run began once. */
+function repeats(faults, said, records) {
+  const keys = records.map((record) => record.key);
+  faults.none('records without a key', records.filter((record) => !record.key));
+  faults.none('keys of several records', keys.filter((key, at) => keys.indexOf(key) !== at));
+  const starts = ['session_started', 'session_resumed', 'session_forked'];
+  faults.same('starts', records.filter(({ type }) => starts.includes(type)).length, said.runs.length);
+  const asked = kind(said.all, 'hook').filter((line) => line.phase === 'started' && line.event === 'PermissionRequest');
+  const permissions = new Set(records.filter(({ type }) => type === 'permission').map((record) => record.callId));
+  faults.same('permissions', records.filter(({ type }) => type === 'permission').length, permissions.size);
+  faults.none('permissions that were not recorded', asked.length && !permissions.size ? asked : []);
+}
+
+const TOKENS = ['input', 'output', 'cacheRead', 'cacheWrite'];
+
+function sum(list) {
+  return Object.fromEntries(TOKENS.map((name) => [name, list.reduce((all, one) => all + (one[name] ?? 0), 0)]));
+}
+
+/** Checks that the usage is that of the transcripts, and its sums those that the CLI reported for its runs. */
+function usage(faults, said, records, answers) {
+  const found = records.filter(({ type }) => type === 'usage');
+  const one = (id, tokens) => `${id} ${TOKENS.map((name) => tokens[name]).join(' ')}`;
+  const wanted = answers.map(({ id, usage }) => one(id, {
+    input: usage.input_tokens, output: usage.output_tokens,
+    cacheRead: usage.cache_read_input_tokens, cacheWrite: usage.cache_creation_input_tokens,
+  }));
+  faults.same('usage', sorted(found.map((record) => one(record.messageId, record))), sorted(wanted));
+  for (const run of said.runs.filter(({ signalled }) => !signalled)) {
+    const { models } = last(kind(run.lines, 'result')) ?? {};
+    // The CLI writes the usage of the request that summarizes a conversation to no file.
+    if (!models || kind(run.lines, 'compacted').length) continue;
+    const ofCli = Object.values(models).map((model) => ({
+      input: model.inputTokens, output: model.outputTokens,
+      cacheRead: model.cacheReadInputTokens, cacheWrite: model.cacheCreationInputTokens,
+    }));
+    faults.same(`usage of run ${run.number}`, sum(found.filter((record) => isIn(record.timestamp, [run]))), sum(ofCli));
+  }
+  return sum(found);
 }
 
 function end(faults, said, { metadata, final, state, initial }, events) {
@@ -145,7 +207,7 @@ function times(faults, said, { metadata, initial, final }, records, { receivedAf
 
 function timesOfCall(faults, { id, said, run }, records) {
   const [called, ended] = [CALLS, RESULTS].map((types) =>
-    records.find((record) => record.toolUseId === id && types.includes(record.type)),
+    records.find((record) => record.callId === id && types.includes(record.type)),
   );
   // A call that never began is recorded together with its result.
   const isAfter = called?.event === 'PreToolUse' && said && at(called.timestamp) > at(said.at);
@@ -163,17 +225,25 @@ function exits(faults, { runs }) {
   }
 }
 
-function hooks(faults, said) {
+/** Checks that each hook was called as often as the hooks are installed, so that a repeat could be recorded. */
+function hooks(faults, said, copies = 1) {
+  const prompts = kind(said.all, 'hook').filter((line) => line.phase === 'started' && line.event === 'UserPromptSubmit');
+  const submitted = said.runs.filter(({ prompt }) => !prompt.startsWith('/')).length;
+  faults.same('calls of UserPromptSubmit', prompts.length, submitted * copies);
   const ends = [...kind(said.all, 'quietHook'), ...kind(said.all, 'hook').filter((line) => line.phase === 'ended')];
   const isRight = ({ exitCode, stdout, stderr }) => exitCode === 0 && !stdout && !stderr;
   faults.none('hooks that said something or failed', ends.filter((line) => !isRight(line)));
 }
 
 /** Compares the runs of one session with its records; returns the numbers side by side, and the differences. */
-export function compare({ runs, ...other }, { session, events, records }, user) {
+export function compare({ runs, ...other }, { session, events, records }, user, configFolder) {
   const said = saidOf(runs);
   const faults = new Faults();
   const found = { calls: calls(faults, said, records), results: results(faults, said, records) };
+  const answers = answersOf(configFolder, runs[0].session, runs[0].begun);
+  const heard = messages(faults, said, records, answers);
+  const tokens = usage(faults, said, records, answers);
+  repeats(faults, said, records);
   agents(faults, said, session, records);
   end(faults, said, session, events);
   faults.same('model', session.metadata.model, said.model);
@@ -181,13 +251,15 @@ export function compare({ runs, ...other }, { session, events, records }, user) 
   const before = faults.list.length;
   times(faults, said, session, records, other);
   const areTimesRight = faults.list.length === before;
-  hooks(faults, said);
+  hooks(faults, said, other.copies);
   exits(faults, said);
   const by = (status) => said.calls.filter((call) => call.said?.kind === status).length;
   return {
     calls: [said.calls.length, found.calls.length],
     results: [by('succeeded') + by('failed'), found.results.length],
-    failed: [by('failed'), found.results.filter((record) => record.success === false).length],
+    failed: [by('failed'), found.results.filter((record) => ['error', 'denied'].includes(record.status)).length],
+    messages: [heard.wanted, heard.found],
+    tokens: [tokens.input, tokens.output],
     cut: said.calls.filter((call) => call.isCut).length,
     end: [session.metadata.status, session.metadata.outcome, session.final?.status],
     model: [said.model, session.metadata.model],

@@ -25,5 +25,8 @@ trap 'exit 130' INT TERM
 claude=${CLAUDE_BIN_DIR:-$("$here/../fly_achensee_claude/install.sh" "$dir/claude-code")}
 mkdir "$dir/bin"
 ln -s "$(realpath "$agent")" "$dir/bin/hook-agent"
+# A second program: the CLI runs hooks with the same command only once.
+mkdir "$dir/copy"
+cp "$agent" "$dir/copy/hook-agent"
 ln -s "$(realpath "$claude/claude")" "$dir/bin/claude"
 PATH="$dir/bin:$PATH" node "$here/campaign.mjs" "$(realpath "$storage")" "$dir" "$@"

@@ -1,6 +1,7 @@
 // The scenarios in which the CLI is run. Each runs in its own place and returns what to compare: lists of runs, each
 // list of one session.
 
+import { join } from 'node:path';
 import { runCli } from './cli.mjs';
 import { commandOf, waitFor } from './processes.mjs';
 
@@ -56,6 +57,19 @@ async function serviceAway(place) {
   return [{ runs: [run], receivedAfter: run.ended }];
 }
 
+/** A run with the hooks installed twice: for the project, and by another program for the user. */
+function twice(run) {
+  return async (place) => {
+    const change = (what) => place.agent(join(place.copy, 'hook-agent'), [what, 'claude-code', '--user']);
+    await change('install');
+    try {
+      return [{ runs: [await runCli(place, run)], copies: 2 }];
+    } finally {
+      await change('uninstall');
+    }
+  };
+}
+
 export const SCENARIOS = [
   { name: 'hello', run: once({ prompt: 'SCN_HELLO: say hello.' }) },
   { name: 'tools', run: once(PREPARE) },
@@ -73,4 +87,7 @@ export const SCENARIOS = [
   { name: 'SIGKILL', run: once(signalled('SIGKILL')) },
   { name: 'SIGKILL, then resume', run: inARow(signalled('SIGKILL'), NEXT_DAY) },
   { name: 'service away, then back', run: serviceAway },
+  { name: 'hooks installed twice', run: twice(PREPARE) },
+  { name: 'hooks installed twice, subagents', run: twice({ prompt: 'SCN_AGENTS: who flies?' }) },
+  { name: 'hooks installed twice, denied', run: twice({ prompt: 'SCN_DENIED: reset the wind station.', allowed: 'Read' }) },
 ];

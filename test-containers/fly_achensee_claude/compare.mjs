@@ -39,7 +39,8 @@ function session_() {
   const ids = new Set(kind('session').map((line) => line.id));
   check('one session of Claude Code over all runs', ids.size, 1);
   check('its id is in the state', session.state.claudeCode.sessionId, [...ids][0]);
-  check('every payload is of that session', records.every((record) => ids.has(record.payload.session_id)), true);
+  const known = records.map((record) => record.raw?.session_id).filter(Boolean);
+  check('every record is of that session', known.every((id) => ids.has(id)), true);
   check('every record is of a run', runs.flatMap((run) => run.records).length, records.length);
   check('source', session.initial.source, 'claude-code');
   const ends = runs.flatMap(({ ended }, at) => [
@@ -55,18 +56,30 @@ function session_() {
   }
 }
 
+/** Hooks that make no record of their own: their messages and results are told by others. */
+const SILENT = ['MessageDisplay', 'PostToolBatch', 'Stop'];
+
+/** The records that stand for a hook each, with their places: a result and a file change may come from one. */
+function firsts(records) {
+  const isFirst = (record) => record.event && record.type !== 'file_change' && !SILENT.includes(record.event);
+  return [...records.entries()].filter(([, record]) => isFirst(record));
+}
+
+const eventsIn = (records) => firsts(records).map(([, record]) => record.event);
+
 function hooks() {
   for (const { number, lines, records } of whole) {
-    const started = lines.filter((line) => line.kind === 'quietHook' || line.phase === 'started');
-    const found = counts(records.map((record) => record.event));
+    const isHook = (line) => (line.kind === 'quietHook' || line.phase === 'started') && !SILENT.includes(line.event);
+    const started = lines.filter(isHook);
+    const found = counts(eventsIn(records));
     check(`run ${number}: records a hook event`, found, counts(started.map((line) => line.event)));
     const of = (phase) => lines.filter((line) => line.kind === 'hook' && line.phase === phase).length;
     check(`run ${number}: hooks that ended`, of('ended'), of('started'));
     for (const event of ['InstructionsLoaded', 'SessionEnd']) check(`run ${number}: ${event}`, found[event], 1);
   }
   for (const { number, lines, records } of killed) {
-    const of = (phase) => counts(lines.filter((line) => line.phase === phase || line.kind === 'quietHook').map((line) => line.event));
-    const [began, done, found] = [of('started'), of('ended'), counts(records.map((record) => record.event))];
+    const of = (phase) => counts(lines.filter((line) => (line.phase === phase || line.kind === 'quietHook') && !SILENT.includes(line.event)).map((line) => line.event));
+    const [began, done, found] = [of('started'), of('ended'), counts(eventsIn(records))];
     const missing = Object.keys(done).filter((event) => (found[event] ?? 0) < done[event]);
     // A quiet hook is reported only when it has ended.
     const invented = Object.keys(found).filter((event) => found[event] > (began[event] ?? 0) && event !== 'InstructionsLoaded');
@@ -81,17 +94,17 @@ function order() {
   const nameOf = (record) => {
     const isTool = record.event.startsWith('PostToolUse') || record.event === 'PreToolUse';
     // Two agents may begin at the same time: only their types tell their hooks apart.
-    const of = isTool ? record.tool : record.event === 'SubagentStart' ? record.payload.agent_type : undefined;
+    const of = isTool ? record.tool : record.event === 'SubagentStart' ? record.agentType : undefined;
     return of ? `${record.event}:${of}` : record.event;
   };
   const isNamed = ({ event }) => (event.includes('Tool') && event !== 'PostToolBatch') || event === 'SubagentStart';
   for (const { number, lines, records } of runs) {
     const rows = new Map();
-    for (const [at, record] of records.entries()) rows.set(nameOf(record), [...(rows.get(nameOf(record)) ?? []), at]);
+    for (const [at, record] of firsts(records)) rows.set(nameOf(record), [...(rows.get(nameOf(record)) ?? []), at]);
     const place = new Map();
     const misplaced = [];
     let latestEnded = -1;
-    for (const line of lines.filter((line) => line.kind === 'hook')) {
+    for (const line of lines.filter((line) => line.kind === 'hook' && !SILENT.includes(line.event))) {
       const name = isNamed(line) ? line.name : line.event;
       if (line.phase === 'started') {
         place.set(line.id, rows.get(name)?.shift() ?? Infinity);
@@ -101,7 +114,7 @@ function order() {
     }
     check(`run ${number}: order of the hooks`, misplaced, []);
   }
-  const times = records.map((record) => record.timestamp);
+  const times = records.filter((record) => record.origin?.lane === 'hook').map((record) => record.timestamp);
   const apart = times.slice(1).filter((time, at) => Date.parse(times[at]) - Date.parse(time) > 100);
   check('times follow the order (to 100 ms)', apart, []);
 }
@@ -118,7 +131,7 @@ function tools() {
     const again = cut.map((line) => line.id).filter((id) => broken.includes(id));
     const said = lines.filter((line) => line.kind === 'tool' && !again.includes(line.id));
     const failed = without(broken, again);
-    const recorded = of('PreToolUse').map((record) => `${record.toolUseId} by ${record.agentId ?? 'the main agent'}`);
+    const recorded = of('PreToolUse').map((record) => `${record.callId} by ${record.agentId ?? 'the main agent'}`);
     if (!ended) {
       // An agent's call is reported after its hook has begun, so the report of the last calls may be missing.
       const begun = lines.filter((line) => line.phase === 'started' && line.event === 'PreToolUse').length;
@@ -127,14 +140,18 @@ function tools() {
       continue;
     }
     check(`run ${number}: tool calls, and who made them`, sorted(recorded), sorted(said.map(called)));
-    check(`run ${number}: tool failures`, sorted(of('PostToolUseFailure').map((record) => record.toolUseId)), sorted(failed));
+    check(`run ${number}: tool failures`, sorted(of('PostToolUseFailure').map((record) => record.callId)), sorted(failed));
     const done = sorted(said.map((line) => line.id).filter((id) => !failed.includes(id)));
-    check(`run ${number}: tool results`, sorted(of('PostToolUse').map((record) => record.toolUseId)), done);
-    const words = records.filter((record) => record.type === 'stop').map((record) => record.content);
-    check(`run ${number}: last words`, words, lines.filter((line) => line.kind === 'result').map((line) => line.text));
+    // A result may have changes of files beside it.
+    const results = of('PostToolUse').filter((record) => record.type === 'tool_result');
+    check(`run ${number}: tool results`, sorted(results.map((record) => record.callId)), done);
+    const words = records.filter((record) => record.type === 'assistant_message' && !record.agentId).map((record) => record.text);
+    const streamed = lines.filter((line) => line.kind === 'message' && !line.parent).map((line) => line.text);
+    check(`run ${number}: messages`, words, streamed);
   }
   check('results have a duration', records.filter((record) => record.type === 'tool_result' && !(record.durationMs >= 0)), []);
-  const errors = records.filter((record) => record.type === 'tool_error').map((record) => record.toolUseId);
+  const isFailure = ({ type, status }) => type === 'tool_result' && status === 'error';
+  const errors = records.filter(isFailure).map((record) => record.callId);
   check('errors in the state', session.state.errors.map((error) => error.toolUseId), errors);
 }
 
@@ -159,26 +176,71 @@ function agents() {
 function mostAtOnce(records) {
   let [now, most] = [0, 0];
   for (const { type } of records) {
-    now += Number(type === 'subagent_start') - Number(type === 'subagent_stop');
+    now += Number(type === 'agent_started') - Number(type === 'agent_stopped');
     most = Math.max(most, now);
   }
   return most;
 }
 
-function largePayload() {
+/** The tokens that the CLI reports for all of its runs, and those that the service has summed. */
+function usage() {
+  const counted = records.filter(({ type }) => type === 'usage');
+  const keys = counted.map(({ key }) => key);
+  check('every request has one usage record', new Set(keys).size, keys.length);
+  const { input = 0, output = 0, cacheRead = 0, cacheWrite = 0 } = session.metadata.tokenUsage;
+  const summed = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  for (const record of counted) for (const name of Object.keys(summed)) summed[name] += record[name];
+  check('tokenUsage is the sum of the usage records', { input, output, cacheRead, cacheWrite }, summed);
+  // A killed run reports no usage; the run that resumes it records what its transcript has.
+  if (killed.length > 0) return;
+  const ofCli = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 };
+  for (const { models } of kind('result')) {
+    for (const model of Object.values(models)) {
+      ofCli.input += model.inputTokens;
+      ofCli.output += model.outputTokens;
+      ofCli.cacheRead += model.cacheReadInputTokens;
+      ofCli.cacheWrite += model.cacheCreationInputTokens;
+    }
+  }
+  check('the usage is what the CLI reports', summed, ofCli);
+}
+
+/** Everything that was said and done is of the vocabulary, and joined by its ids. */
+function conversation() {
+  const calls = new Set(records.filter(({ key }) => key?.startsWith('call:')).map(({ callId }) => callId));
+  const results = records.filter(({ type }) => type === 'tool_result');
+  check('results without a call', results.filter(({ callId }) => !calls.has(callId)), []);
+  const changes = records.filter(({ type }) => type === 'file_change');
+  check('changes of files without a call', changes.filter(({ callId }) => !calls.has(callId)), []);
+  const said = counts(session.responses.map(({ type }) => type));
+  check('unknown types of what was said', without(Object.keys(said), ['assistant_message', 'system_message', 'thinking', 'user_message']), []);
+  check('a user message for each run or more', (said.user_message ?? 0) >= whole.length, true);
+}
+
+/** A text of a record, whole: the client stores a long one as a blob, and leaves an excerpt. */
+async function wholeText(record, path) {
+  const reference = record?.blobs?.[path];
+  if (!reference) return path.split('.').reduce((value, name) => value?.[name], record);
+  const blob = reference.$blob.replace('sha256:', '');
+  const answer = await fetch(`${service}/api/sessions/${sessionId}/blobs/${blob}`);
+  return answer.ok ? answer.text() : `the blob of ${path}: ${answer.status} ${await answer.text()}`;
+}
+
+async function largePayload() {
   const calls = whole.flatMap((run) => run.lines).filter((line) => line.kind === 'tool' && line.name === 'Write');
   const digest = (text) => `${text?.length} ${createHash('sha256').update(text ?? '').digest('hex')}`;
   for (const { id } of calls) {
     const [call, result] = ['file_write', 'tool_result'].map((type) =>
-      records.findLast((record) => record.toolUseId === id && record.type === type),
+      records.findLast((record) => record.callId === id && record.type === type),
     );
     const file = readFileSync(join(workspace, 'data/tracklog.igc'), 'utf8');
     check('the large payload has 3 MiB', file.length >= 3 * 1024 * 1024, true);
-    check('it is whole', digest(call?.payload.tool_input.content), digest(file));
-    check('and so is its result', digest(result?.payload.tool_response.content), digest(file));
+    check('it is whole', digest(await wholeText(call, 'input.content')), digest(file));
+    check('and so is its result', digest(await wholeText(result, 'output.content')), digest(file));
+    check('the record has an excerpt', JSON.stringify(call).length < 128 * 1024, true);
   }
 }
 
-for (const part of [session_, hooks, order, tools, agents, largePayload]) part();
+for (const part of [session_, hooks, order, tools, agents, usage, conversation, largePayload]) await part();
 console.log(`${records.length} records, ${events.length} events, ${runs.length} runs, ${killed.length} killed, ${failures} failed checks`);
 process.exitCode = failures ? 1 : 0;

@@ -4,6 +4,7 @@
 //   {"run","kind":"run","scenario","begun","ended"}        first: when the run began, and whether it came to its end
 //   {"run","kind":"session","id","model"}                  the CLI's session, and the model it is about to ask
 //   {"run","kind":"answer","model"}                        a response of the model, or a part of one
+//   {"run","kind":"message","id","text","parent"}          a text that the model wrote
 //   {"run","kind":"hook","phase":"started","id","event","name"}
 //   {"run","kind":"hook","phase":"ended","id","event","name","exitCode","stdout","stderr"}
 //   {"run","kind":"quietHook","event","exitCode"}          a hook that is only in the debug log
@@ -12,7 +13,8 @@
 //   {"run","kind":"failed","id","at"}                      a tool call that failed
 //   {"run","kind":"agent","id","toolUseId","task"}         a sub-agent that was started
 //   {"run","kind":"compacted","trigger"}                   the conversation was replaced by its summary
-//   {"run","kind":"result","ok","text","denied"}           the end, with the ids of the calls that were not allowed
+//   {"run","kind":"result","ok","text","denied","models"}  the end, with the ids of the calls that were not allowed, and
+//                                                          the usage of each model
 //
 // The stream has no InstructionsLoaded and no SessionEnd: the CLI runs both outside of the conversation, the first
 // without waiting for it, the second after the stream's last line. Their end is in its debug log.
@@ -44,13 +46,19 @@ function* ofContent(blocks, parent, at) {
 function* ofStream(line) {
   if (line.type === 'system') yield* ofSystem(line);
   // A response that the CLI inserts itself has a model in angle brackets.
-  if (line.type === 'assistant' && !line.message.model.startsWith('<')) yield { kind: 'answer', model: line.message.model };
+  if (line.type === 'assistant' && !line.message.model.startsWith('<')) {
+    yield { kind: 'answer', model: line.message.model };
+    for (const { type, text } of line.message.content) {
+      const parent = line.parent_tool_use_id ?? undefined;
+      if (type === 'text') yield { kind: 'message', id: line.message.id, text, parent };
+    }
+  }
   if (line.type === 'assistant' || line.type === 'user') {
     yield* ofContent(line.message.content, line.parent_tool_use_id ?? undefined, line.timestamp);
   }
   if (line.type === 'result') {
     const denied = (line.permission_denials ?? []).map((call) => call.tool_use_id);
-    yield { kind: 'result', ok: !line.is_error, text: line.result, denied };
+    yield { kind: 'result', ok: !line.is_error, text: line.result, denied, models: line.modelUsage };
   }
 }
 

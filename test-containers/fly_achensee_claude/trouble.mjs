@@ -13,7 +13,7 @@ import { join } from 'node:path';
 const [spool, from = 0, to = 0] = process.argv.slice(2);
 const PAUSE_MS = 1500;
 const SLOW =
-  /^not delivered yet: (not everything was taken in time|exchange: no answer in time|connect: `[^`]+`: (the name was not resolved in time|no time was left to connect)$)/;
+  /^not delivered yet: (failed to store a blob: )?(the service did not accept everything in time|the request failed: no response in time|connecting failed: `[^`]+`: (the host name was not resolved in time|not connected in time)$)/;
 
 const names = existsSync(spool) ? readdirSync(spool) : [];
 const folders = names.map((name) => join(spool, name)).filter((path) => statSync(path).isDirectory());

@@ -25,7 +25,7 @@ NOT_EVENTS = ("begun", "end")
 
 def differences(lines: List[Line], service_url: str, session: str) -> List[str]:
     """What differs; nothing if the service has what the application did."""
-    stored = [_stored(event) for event in events(service_url, session)]
+    stored = [_stored(event) for event in events(service_url, session) if not _is_in_a_request(event)]
     done = _done(lines, stored)
     told = list(difflib.unified_diff(_texts(done), _texts(stored), "side file", "service", lineterm="", n=1))
     return told + _snapshot_differences(done, _get(f"{service_url}/api/sessions/{session}"))
@@ -73,11 +73,21 @@ def _line(line: Line) -> Event:
     return (line["kind"], *line["key"])
 
 
+def _is_in_a_request(event: Dict[str, Any]) -> bool:
+    """Whether the record is a message that was sent to a model, or a tool's answer in one that no tool gave. The side file
+    does not have these."""
+    data = event["data"]
+    if event["type"] not in ("action", "response"):
+        return False
+    is_by_hand = data["type"] in ("tool_call", "tool_result") and data["callId"] != data["run"]
+    return is_by_hand or data["type"] in ("user_message", "system_message")
+
+
 def _stored(event: Dict[str, Any]) -> Event:
     """A service's event as a side file's line names it."""
     kind, data = event["type"], event["data"]
     if kind in ("action", "response"):
-        return (data["type"], data.get("name"), data.get("run"))
+        return (data["type"], data.get("name", data.get("tool")), data.get("run"))
     if kind == "state_updated":
         outcomes = [f"outcome:{of}" for of in data.get("outcomes", {})]
         return (kind, *outcomes, None) if outcomes else (kind, data.get("phase"), data.get("currentStep"))

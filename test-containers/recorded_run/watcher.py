@@ -24,19 +24,21 @@ class Watcher(BaseCallbackHandler):
         name = more["name"]
         node = (more.get("metadata") or {}).get("langgraph_node")
         if node is None or node == name:
-            self._begun("step_start", name, more)
+            self._begun("step_started", name, more)
 
     def on_chain_end(self, outputs: Any, **more: Any) -> None:
-        self._ended("step_end", more)
+        self._ended("step_ended", more)
 
     def on_chain_error(self, error: BaseException, **more: Any) -> None:
-        self._ended("error", more, error=repr(error))
+        self._ended("step_ended", more, error=repr(error))
 
     def on_chat_model_start(self, serialized: Any, messages: Any, **more: Any) -> None:
-        self._begun("model_call", more.get("name") or serialized["name"], more)
+        # The recorder writes the messages that are new, and nothing else.
+        self._names[more["run_id"]] = more.get("name") or serialized["name"]
 
     def on_llm_end(self, response: Any, **more: Any) -> None:
-        self._ended("assistant", more, text=response.generations[0][0].text)
+        if self._names.pop(more["run_id"], None):
+            self._side.write("assistant_message", None, str(more["run_id"]), text=response.generations[0][0].text)
 
     def on_llm_error(self, error: BaseException, **more: Any) -> None:
         self._ended("error", more, error=repr(error))
@@ -48,7 +50,7 @@ class Watcher(BaseCallbackHandler):
         self._ended("tool_result", more)
 
     def on_tool_error(self, error: BaseException, **more: Any) -> None:
-        self._ended("error", more, error=repr(error))
+        self._ended("tool_result", more, error=repr(error))
 
     def _begun(self, kind: str, name: str, more: Dict[str, Any], **told: Any) -> None:
         self._names[more["run_id"]] = name

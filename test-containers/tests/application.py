@@ -95,8 +95,10 @@ class Application:
         assert self.service.get(f"/api/sessions/{self.session}")["metadata"]["status"] == "completed"
 
     def number_of(self, kind: str, begins: str) -> int:
-        """The number of the first line of a kind whose key begins so. What is deterministic has it in every run."""
-        found = (line["n"] for line in self.lines() if line["kind"] == kind)
+        """The number of the first line of a kind whose key begins so; of `failed KIND`, of one with an error. What is
+        deterministic has it in every run."""
+        what = kind.removeprefix("failed ")
+        found = (line["n"] for line in self.lines() if line["kind"] == what and (what == kind or "error" in line))
         keys = {line["n"]: " ".join(str(part) for part in line["key"]) for line in self.lines()}
         return int(next(number for number in found if keys[number].startswith(begins)))
 

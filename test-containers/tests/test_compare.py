@@ -15,16 +15,16 @@ def told(application: Application, lines: List[Line]) -> List[str]:
 
 
 @pytest.mark.parametrize(
-    "kind", ["step_start", "tool_call", "tool_result", "assistant", "error", "goal_added", "agent_spawned"]
+    "kind", ["step_started", "step_ended", "tool_call", "tool_result", "assistant_message", "goal_added", "agent_spawned"]
 )
-def test_one_event_that_only_one_account_has_is_told(undisturbed: Application, kind: str) -> None:
+def test_one_event_that_only_one_account_has_is_reported(undisturbed: Application, kind: str) -> None:
     lines = undisturbed.lines()
     at = next(number for number, line in enumerate(lines) if line["kind"] == kind)
     assert told(undisturbed, [*lines[:at], *lines[at + 1 :]])
     assert told(undisturbed, [*lines[:at], lines[at], *lines[at:]])
 
 
-def test_two_events_in_another_order_are_told(undisturbed: Application) -> None:
+def test_two_events_in_another_order_are_reported(undisturbed: Application) -> None:
     lines = undisturbed.lines()
     lines[40], lines[41] = lines[41], lines[40]
     assert told(undisturbed, lines)
@@ -38,7 +38,7 @@ def test_only_the_last_line_of_a_killed_attempt_may_be_missing(undisturbed: Appl
     assert told(undisturbed, [*first[:30], {**invented, "attempt": 0}, *first[30:], *lines[60:]])
 
 
-def test_an_outcome_that_is_not_the_expected_one_is_told(undisturbed: Application) -> None:
+def test_an_outcome_that_is_not_the_expected_one_is_reported(undisturbed: Application) -> None:
     wanted = {**undisturbed.outcomes(), "r05": "declined", "r99": "booked"}
     assert outcome_differences(wanted, undisturbed.service.url, undisturbed.session) == [
         "r05: declined expected, refunded in the service",

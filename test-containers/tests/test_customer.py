@@ -17,7 +17,7 @@ from service import DEADLINE
 WINDOWS = [
     ("agent_spawned", "booking-r01"),
     ("tool_call", "refund "),
-    ("step_start", "reply"),
+    ("step_started", "reply"),
     ("state_updated", "outcome:r03"),
 ]
 MORE_WINDOWS = [
@@ -50,13 +50,16 @@ def test_every_request_comes_to_its_end(undisturbed: Application) -> None:
 def test_the_errors_are_those_of_the_requests(undisturbed: Application) -> None:
     session = undisturbed.service.get(f"/api/sessions/{undisturbed.session}")
     errors = [
-        (record["about"]["request"], record["error"]) for record in session["responses"] if record["type"] == "error"
+        (record["about"]["request"], record["error"])
+        for record in session["actions"]
+        if record["type"] == "tool_result" and record["status"] == "error"
     ]
     assert errors == [("r08", "database is locked"), ("r10", "there is no booking AC-9999")]
     tried = [
         record["tool"]
         for record in session["actions"]
-        if record.get("about") == {"request": "r08"} and "tool" in record
+        if record.get("about") == {"request": "r08"} and record.get("callId") == record.get("run")
+        if record["type"] == "tool_call"
     ]
     assert tried == ["free_slots", "book", "book"]
 

@@ -22,17 +22,17 @@ OUTCOMES = expected(TOP / "email_solver/mailbox/expected.json")
 AT, BEFORE_NEXT = "SIDE_FILE_KILL_AT", "SIDE_FILE_KILL_BEFORE"
 WINDOWS = [
     # The mail server has the answer, and nothing is recorded of it yet.
-    ("step_start", "send", BEFORE_NEXT),
-    ("step_end", "send", AT),
-    ("error", "send", BEFORE_NEXT),
+    ("step_started", "send", BEFORE_NEXT),
+    ("step_ended", "send", AT),
+    ("failed step_ended", "send", BEFORE_NEXT),
     ("state_updated", "outcome:mail-11", BEFORE_NEXT),
 ]
 MORE_WINDOWS = [
     ("session_created", "", AT),
     ("goal_added", "mail-07", BEFORE_NEXT),
     ("goal_updated", "mail-01 in_progress", BEFORE_NEXT),
-    ("step_start", "draft", AT),
-    ("step_start", "send", AT),
+    ("step_started", "draft", AT),
+    ("step_started", "send", AT),
     ("state_updated", "outcome:mail-02", AT),
     ("goal_updated", "mail-11 quarantined", AT),
     ("session_finalized", "", AT),
@@ -101,11 +101,12 @@ def test_answers_belong_to_their_threads(answered: Answered) -> None:
 
 def test_failures_and_retries_are_recorded(answered: Answered) -> None:
     session = answered[0].service.get(f"/api/sessions/{answered[0].session}")
-    errors = [(e["about"]["message"], e["name"], e["errorType"]) for e in session["responses"] if e["type"] == "error"]
+    ends = [action for action in session["actions"] if action["type"] == "step_ended"]
+    errors = [(end["about"]["message"], end["name"], end["errorType"]) for end in ends if end["status"] == "error"]
     poisoned = [("mail-11", name, "Unreadable") for name in ("extract", "message")]
     assert errors == [*poisoned, ("mail-13", "send", "Deferred")]
-    sends = [a["type"] for a in session["actions"] if a["name"] == "send" and a["about"]["message"] == "mail-13"]
-    assert sends == ["step_start", "step_start", "step_end"]
+    sends = [a["type"] for a in session["actions"] if a.get("name") == "send" and a["about"]["message"] == "mail-13"]
+    assert sends == ["step_started", "step_ended"] * 2
 
 
 @pytest.mark.parametrize("kind,begins,side", [*WINDOWS, *(MORE_WINDOWS if FULL else [])])

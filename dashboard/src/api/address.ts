@@ -9,10 +9,10 @@ export class WrongAddress extends TypeError {
     /** Whether the value comes from the page's URL and not from the settings. */
     readonly inPage: boolean,
   ) {
-    const where = inPage ? 'The address of the service in ?api=' : 'The address of the service that was set here';
+    const where = inPage ? 'The service URL in ?api=' : 'The saved service URL';
     super(
-      `${where} is not one: “${given}”. It begins with http:// or https://, or is a path on this page's own server ` +
-        'such as /, and has no user name or password in it.',
+      `${where} is invalid: “${given}”. Use a URL that starts with http:// or https://, or a path on this page's own ` +
+        'server such as /, without a user name or password.',
     );
     this.name = 'WrongAddress';
   }

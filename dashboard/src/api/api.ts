@@ -4,9 +4,14 @@ import { Asker } from './ask';
 import type { Key } from './key';
 import { formatPosition, type Position } from '../connection/position';
 import type { Fields } from '../wire/json';
-import type { EventPage, FeedPage, Health, SessionPage, Stats, WholeSession } from '../wire/session';
+import type { EventPage, FeedPage, Health, SessionPage, Stats, UsageReport, WholeSession } from '../wire/session';
 
 export type Log = 'actions' | 'responses';
+
+/** Longest record that is fetched to be read, in bytes: longer values come cut, until the reader asks for all of them. */
+const MOST_BYTES = 65_536;
+/** How events are fetched to be read: in the current vocabulary, and cut. A service without a parameter ignores it. */
+const READABLE = { upgrade: 'true', max_bytes: MOST_BYTES };
 
 export class Api {
   readonly asker: Asker;
@@ -39,6 +44,11 @@ export class Api {
     return this.#get(`api/sessions/${enc(id)}`, { logs: 'false' });
   }
 
+  /** What the model requests of a session used and cost. */
+  usage(id: string): Promise<UsageReport> {
+    return this.#get(`api/sessions/${enc(id)}/usage`, {});
+  }
+
   state(id: string, version: number): Promise<Fields> {
     return this.#get(`api/state/${enc(id)}`, { version });
   }
@@ -46,6 +56,23 @@ export class Api {
   /** Events of a session, starting at its event number `at`; a negative number counts from the end. */
   events(id: string, at: number, limit: number, signal?: AbortSignal): Promise<EventPage> {
     return this.#get(`api/sessions/${enc(id)}/events`, { at, limit }, signal);
+  }
+
+  /** Like `events`, for a reader: long values are cut, and records of earlier versions are of the current vocabulary. */
+  readable(id: string, at: number, limit: number, signal?: AbortSignal): Promise<EventPage> {
+    return this.#get(`api/sessions/${enc(id)}/events`, { at, limit, ...READABLE }, signal);
+  }
+
+  /** One record of a log; undefined if there is none with this `seq`. */
+  async record(id: string, log: Log, seq: number, signal?: AbortSignal): Promise<Fields | undefined> {
+    const query = { order: 'desc', limit: 1, before: seq + 1, max_bytes: MOST_BYTES };
+    const [record] = await this.#get<Fields[]>(logPath(id, log), query, signal);
+    return record?.['seq'] === seq ? record : undefined;
+  }
+
+  /** The bytes of a blob of a session, at most `most`. */
+  blob(id: string, sha256: string, most: number, signal: AbortSignal): Promise<Blob> {
+    return this.asker.bytes(this.#url(`api/sessions/${enc(id)}/blobs/${enc(sha256)}`, {}), most, signal);
   }
 
   /** Events of all sessions after a position, limited to those that the caller may read. */
@@ -61,8 +88,7 @@ export class Api {
 
   /** Records of a log before a `seq`, newest first. */
   records(id: string, log: Log, before: number | null, limit: number): Promise<Fields[]> {
-    const path = `api/actions/${enc(id)}${log === 'responses' ? '/responses' : ''}`;
-    return this.#get(path, { order: 'desc', limit, ...(before === null ? {} : { before }) });
+    return this.#get(logPath(id, log), { order: 'desc', limit, ...(before === null ? {} : { before }) });
   }
 
   createSession(body: Fields): Promise<Fields> {
@@ -138,6 +164,10 @@ export class Api {
     for (const [key, value] of Object.entries(query)) url.searchParams.set(key, String(value));
     return url;
   }
+}
+
+function logPath(id: string, log: Log): string {
+  return `api/actions/${enc(id)}${log === 'responses' ? '/responses' : ''}`;
 }
 
 function enc(part: string): string {

@@ -4,14 +4,16 @@
 export const ATTEMPTS = 4;
 /** A longer wait is reported as an error instead. */
 export const LONGEST_MS = 30_000;
-const UNSAID_MS = 1000;
 
-/** How long a response asks the client to wait, in milliseconds. The header has seconds or a date. */
-export function retryAfter(header: string | null, now: number): number {
-  if (header === null) return UNSAID_MS;
+/**
+ * How long a `Retry-After` header asks the client to wait, in milliseconds; it has seconds or a date. Returns null
+ * if there is no header, or none that can be read.
+ */
+export function retryAfter(header: string | null, now: number): number | null {
+  if (header === null || header.trim() === '') return null;
   const seconds = Number(header);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : Date.parse(header) - now;
-  return Number.isFinite(ms) ? Math.max(0, ms) : UNSAID_MS;
+  return Number.isFinite(ms) ? Math.max(0, ms) : null;
 }
 
 export class Patience {
@@ -22,13 +24,11 @@ export class Patience {
     this.#until = Math.max(this.#until, Date.now() + ms);
   }
 
-  /** Waits until requests may be sent again; rejects if the signal aborts first. */
+  /** Waits until requests may be sent again; rejects if the signal is aborted, or as soon as it aborts. */
   async wait(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted();
     for (let left = this.#left(); left > 0; left = this.#left()) {
-      await new Promise<void>((done) => {
-        const timer = setTimeout(done, left);
-        signal?.addEventListener('abort', () => (clearTimeout(timer), done()), { once: true });
-      });
+      await pause(left, signal);
       signal?.throwIfAborted();
     }
   }
@@ -36,4 +36,17 @@ export class Patience {
   #left(): number {
     return this.#until - Date.now();
   }
+}
+
+/** Waits this long, or until the signal, which is not aborted yet, aborts. */
+function pause(ms: number, signal?: AbortSignal): Promise<void> {
+  return new Promise((done) => {
+    const end = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', end);
+      done();
+    };
+    const timer = setTimeout(end, ms);
+    signal?.addEventListener('abort', end);
+  });
 }

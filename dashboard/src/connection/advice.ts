@@ -29,17 +29,21 @@ export function adviceFor(code: number): Advice {
 }
 
 /** Why a socket could not be opened: the HTTP status, or 0 if there was no response. */
-export interface Refused {
+export interface Refused extends Error {
   status: number;
-  /** How long the service asks the client to wait, in milliseconds. */
-  waitMs: number;
+  /** How long the response asks the client to wait, in milliseconds; null if it does not say. */
+  waitMs: number | null;
 }
 
 export function isRefused(error: unknown): error is Refused {
   return error instanceof Error && 'status' in error && 'waitMs' in error;
 }
 
-/** 429 too many requests, 503 stopping, no response, and other errors that may be temporary: retry. */
+/**
+ * No response, 429 too many requests, 503 stopping, and other failures of a server may be temporary: reconnect. Any
+ * other refusal would be the same the next time.
+ */
 export function adviceForStatus(status: number): Advice {
-  return OF_STATUS[status] ?? 'reconnect';
+  const mayPass = status === 0 || status === 429 || status >= 500;
+  return OF_STATUS[status] ?? (mayPass ? 'reconnect' : 'terminal');
 }

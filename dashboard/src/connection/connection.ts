@@ -53,14 +53,14 @@ export class Connection {
     private readonly listener: Listener,
     private readonly around: Surroundings,
   ) {
-    this.status = { kind: 'connecting', since: around.now(), retryAt: 0, attempt: 0 };
+    this.status = { kind: 'connecting', since: around.now(), retryAt: 0, attempt: 0, reason: '' };
   }
 
   /** Starts after a position, or at the newest event if it is null. */
   start(from: Position | null): void {
     this.#drop();
     this.position = from;
-    this.#say({ kind: 'connecting', since: this.around.now(), retryAt: 0, attempt: 0 });
+    this.#say({ kind: 'connecting', since: this.around.now(), retryAt: 0, attempt: 0, reason: '' });
     this.#connect();
   }
 
@@ -110,7 +110,7 @@ export class Connection {
       case 'connected':
         this.position = { epoch: frame.epoch, offset: frame.offset };
         if (Number.isFinite(frame.at)) this.skew = frame.at - this.#heard;
-        this.#say({ kind: 'connected', since: this.#heard, retryAt: 0, attempt: 0 });
+        this.#say({ kind: 'connected', since: this.#heard, retryAt: 0, attempt: 0, reason: '' });
         this.#watch();
         return;
       case 'gap':
@@ -147,24 +147,24 @@ export class Connection {
   }
 
   #refused(error: unknown): void {
-    if (isRefused(error)) this.#follow(adviceForStatus(error.status), error.waitMs);
+    if (isRefused(error)) this.#follow(adviceForStatus(error.status), error.waitMs ?? 0, error.message);
     else this.#lost(1006);
   }
 
   /** Acts on an advice; a reconnect waits at least `least` milliseconds. */
-  #follow(advice: Advice, least: number): void {
+  #follow(advice: Advice, least: number, reason = ''): void {
     const now = this.around.now();
     const since = this.status.kind === 'connected' ? now : this.status.since;
     const attempt = this.status.attempt + 1;
     this.#drop();
     if (advice === 'reconnect') {
       const ms = Math.max(least, wait(attempt, this.around.random()));
-      this.#say({ kind: 'waiting', since, retryAt: now + ms, attempt });
+      this.#say({ kind: 'waiting', since, retryAt: now + ms, attempt, reason });
       this.#cancel = this.around.after(ms, () => this.#connect());
       return;
     }
     const kind = advice === 'key' ? 'locked' : advice === 'forbidden' ? 'forbidden' : 'ended';
-    this.#say({ kind, since, retryAt: 0, attempt });
+    this.#say({ kind, since, retryAt: 0, attempt, reason });
     if (advice === 'resync') this.listener.resync();
     if (advice === 'key') this.listener.locked();
   }

@@ -7,6 +7,8 @@ export interface Status {
   /** Time of the next attempt. */
   retryAt: number;
   attempt: number;
+  /** Why the last attempt was refused; '' if it was not. */
+  reason: string;
 }
 
 /** After this long without a connection, the page is marked as stale. */
@@ -27,7 +29,7 @@ export const WORDS: Record<Standing, string> = {
   reconnecting: 'reconnecting',
   stale: 'stale',
   locked: 'needs a key',
-  forbidden: 'not allowed',
+  forbidden: 'not permitted',
 };
 
 export function seconds(from: number, to: number): number {

@@ -93,6 +93,12 @@ export function exact(value: number | Digits): string {
   return /^-?\d+$/.test(text) ? text.replace(/\B(?=(\d{3})+$)/g, ',') : text;
 }
 
+/** An amount in micro-dollars: `$0.0342`, `$12.30`. */
+export function dollars(micro: number): string {
+  const digits = micro === 0 || micro >= 1e6 ? 2 : micro >= 10_000 ? 3 : micro >= 100 ? 4 : 6;
+  return `$${(micro / 1e6).toFixed(digits)}`;
+}
+
 export function bytes(value: number): string {
   const units = ['B', 'kB', 'MB', 'GB', 'TB', 'PB', 'EB'];
   let [size, unit] = [value, 0];

@@ -1,25 +1,36 @@
-// The current place in the page: everything a view needs to show the same again is in the URL after the `#`,
+// The current route: everything a view needs to show the same again is in the URL after the `#`,
 // which works below any path and on any static file server.
 
 export type View = 'sessions' | 'session' | 'live' | 'overview';
-export const TABS = ['timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final'] as const;
+export const TABS = [
+  'conversation',
+  'timeline',
+  'agents',
+  'goals',
+  'state',
+  'actions',
+  'responses',
+  'files',
+  'final',
+] as const;
 export type Tab = (typeof TABS)[number];
 
-export interface Place {
+export interface Route {
   view: View;
   id: string;
   tab: Tab;
   query: URLSearchParams;
 }
 
-export function parsePlace(hash: string): Place {
+export function parseRoute(hash: string): Route {
   const [path = '', query = ''] = hash.replace(/^#\/?/, '').split(/\?(.*)/s);
   const [view = '', id = '', tab = ''] = path.split('/').map(decode);
   const known = (['sessions', 'session', 'live', 'overview'] as const).find((name) => name === view) ?? 'sessions';
+  const isSession = known === 'session' || known === 'sessions';
   return {
-    view: known === 'session' && id === '' ? 'sessions' : known,
+    view: isSession ? (id === '' ? 'sessions' : 'session') : known,
     id,
-    tab: TABS.find((name) => name === tab) ?? 'timeline',
+    tab: TABS.find((name) => name === tab) ?? TABS[0],
     query: new URLSearchParams(query),
   };
 }
@@ -33,16 +44,16 @@ function decode(part: string): string {
   }
 }
 
-export function sessionHref(id: string, tab: Tab = 'timeline', query: Record<string, string> = {}): string {
+export function sessionHref(id: string, tab: Tab = TABS[0], query: Record<string, string> = {}): string {
   const search = new URLSearchParams(query).toString();
   return `#/session/${encodeURIComponent(id)}/${tab}${search === '' ? '' : `?${search}`}`;
 }
 
 class Router {
-  place = $state.raw(parsePlace(location.hash));
+  place = $state.raw(parseRoute(location.hash));
 
   constructor() {
-    addEventListener('hashchange', () => (this.place = parsePlace(location.hash)));
+    addEventListener('hashchange', () => (this.place = parseRoute(location.hash)));
   }
 
   go(href: string): void {
@@ -59,7 +70,7 @@ class Router {
     const [path] = location.hash.split('?');
     const search = query.toString();
     history.replaceState(null, '', `${path === '' ? '#/sessions' : path}${search === '' ? '' : `?${search}`}`);
-    this.place = parsePlace(location.hash);
+    this.place = parseRoute(location.hash);
   }
 }
 

@@ -15,19 +15,19 @@ export type OpenSocket = (url: string, handlers: SocketHandlers) => Socket;
 /** Opens a real WebSocket. After `close` no handler is called. */
 export const openWebSocket: OpenSocket = (url, handlers) => {
   const socket = new WebSocket(url);
-  let told = false;
+  let isClosed = false;
   const closed = (code: number): void => {
-    if (told) return;
-    told = true;
+    if (isClosed) return;
+    isClosed = true;
     handlers.closed(code);
   };
   socket.onmessage = (message) => {
-    if (!told) handlers.message(String(message.data));
+    if (!isClosed) handlers.message(String(message.data));
   };
   socket.onclose = (close) => closed(close.code);
   return {
     close() {
-      told = true;
+      isClosed = true;
       socket.close();
     },
   };

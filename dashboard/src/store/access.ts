@@ -1,11 +1,9 @@
 // Access of this tab to the service: whether the page asks for a key, and why.
 
 import type { Api } from '../api/api';
-import { ApiError } from '../api/error';
+import { ApiError, FOREIGN, RETRY_MS } from '../api/error';
 import { isKey } from '../api/key';
 import { Painted } from './paint.svelte';
-
-const AGAIN_MS = 2000;
 
 export class AccessStore {
   readonly painted = new Painted();
@@ -27,7 +25,7 @@ export class AccessStore {
 
   /** Tries a key. Returns why it was rejected, or '' after storing it, which reloads everything. */
   async use(text: string): Promise<string> {
-    if (!isKey(text)) return 'A key or token has letters, digits and signs, and no blanks.';
+    if (!isKey(text)) return 'A key or token consists of letters, digits and punctuation, without spaces.';
     try {
       await this.api.check(text);
     } catch (error) {
@@ -65,7 +63,7 @@ export class AccessStore {
     } catch (error) {
       if (error instanceof ApiError && error.status === 401) return;
     }
-    setTimeout(again, AGAIN_MS);
+    setTimeout(again, RETRY_MS);
   }
 
   #begin(): void {
@@ -88,7 +86,8 @@ export class AccessStore {
 /** The message for a user whose key was rejected. */
 function whyNot(error: unknown): string {
   if (!(error instanceof ApiError)) return String(error);
-  if (error.status === 403) return `The key is good and may not look: ${error.message}.`;
+  if (error.status === 403 && error.code !== FOREIGN)
+    return `The key is valid but has no read access: ${error.message}.`;
   return sentence(error);
 }
 

@@ -1,10 +1,10 @@
 // State that the whole page shares: one feed of all events, and the stores derived from it.
 
 import type { Api } from '../api/api';
-import { messageOf } from '../api/error';
+import { messageOf, RETRY_MS, retryIn } from '../api/error';
 import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
-import type { Position } from '../connection/position';
+import { formatPosition, type Position } from '../connection/position';
 import type { Status } from '../connection/status';
 import type { AccessStore } from './access';
 import { Feed } from './feed';
@@ -15,8 +15,6 @@ import { past } from './past';
 import type { SessionStore } from './session';
 import { SessionsStore } from './sessions';
 
-const RESYNC_MS = 2000;
-
 export class AppStore {
   readonly painted = new Painted();
   readonly sessions: SessionsStore;
@@ -26,6 +24,8 @@ export class AppStore {
   /** The session on screen: it has its own connection, in addition to the one for all sessions. */
   viewed: SessionStore | null = null;
   readonly api: Api;
+  /** The position from which the stream could not continue; the events after it are missing from the feed. */
+  #missedAfter: Position | null = null;
   #loaded = false;
   #isPastAsked = false;
   #stopped = false;
@@ -49,7 +49,10 @@ export class AppStore {
           this.feed.rate.gap(this.now);
           void this.sessions.load();
         },
-        resync: () => setTimeout(() => this.#again(null), RESYNC_MS),
+        resync: () => {
+          this.#missedAfter ??= this.connection.position;
+          setTimeout(() => this.#again(null), RETRY_MS);
+        },
         locked: () => void access.ended(() => this.#again(this.connection.position)),
         status: (status) => {
           if (status.kind === 'connected') this.#connected();
@@ -108,12 +111,21 @@ export class AppStore {
     this.feed.rate.resumed();
     if (!this.#loaded || this.sessions.error !== '') void this.sessions.load();
     const { position } = this.connection;
+    if (position) this.#noteMissed(position);
     if (!this.#isPastAsked && position) void this.#past(position);
     else if (!this.#loaded) this.feed.rate.gap(this.now);
     this.#loaded = true;
   }
 
-  /** Reads the events before a position. After a failure it retries from the offset that it reached. */
+  /** Adds a gap to the feed if the stream could not continue, and now continues at another position. */
+  #noteMissed(position: Position): void {
+    const after = this.#missedAfter;
+    this.#missedAfter = null;
+    if (after && formatPosition(after) !== formatPosition(position))
+      this.feed.gap({ from: after.offset, to: position.offset });
+  }
+
+  /** Reads the events before a position. After a failure that may pass it retries from the offset that it reached. */
   async #past(position: Position): Promise<void> {
     this.#isPastAsked = true;
     let reached = position;
@@ -126,7 +138,8 @@ export class AppStore {
       this.feed.pastIs('there');
     } catch (error) {
       this.feed.pastIs('failed', messageOf(error));
-      setTimeout(() => this.#stopped || void this.#past(reached), RESYNC_MS);
+      const again = retryIn(error);
+      if (again !== null) setTimeout(() => this.#stopped || void this.#past(reached), again);
     }
   }
 }

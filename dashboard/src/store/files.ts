@@ -2,11 +2,9 @@
 
 import type { SessionEvent } from '../wire/event';
 import { fields, text, texts, type Fields } from '../wire/json';
-import { Painted } from './paint.svelte';
 import { isErrorRecord } from './error';
+import { RecordHistory } from './history';
 import { callIdOf, isResult } from './timeline/pairs';
-import { Scan } from './timeline/scan';
-import type { FetchEvents, Timeline } from './timeline/timeline';
 
 export const FILE_ACTIONS = ['created', 'written', 'edited', 'deleted', 'renamed'] as const;
 export type FileAction = (typeof FILE_ACTIONS)[number];
@@ -44,36 +42,12 @@ interface Call {
   isChange: boolean;
 }
 
-export class FileHistory {
-  readonly painted = new Painted();
-  readonly #scan: Scan;
-  #calls = new Map<number, Call>();
+export class FileHistory extends RecordHistory {
+  readonly #calls = new Map<number, Call>();
   /** Results of calls, by call id. */
-  #results = new Map<string, { isBad: boolean; isNew: boolean }>();
+  readonly #results = new Map<string, { isBad: boolean; isNew: boolean }>();
   /** Ids of calls whose changes have separate records. */
-  #changed = new Set<string>();
-
-  constructor(timeline: Timeline, fetch: FetchEvents) {
-    this.#scan = new Scan(
-      timeline.total,
-      (event) => this.note(event),
-      fetch,
-      () => this.painted.changed(),
-    );
-    void this.#scan.run();
-  }
-
-  stop(): void {
-    this.#scan.stop();
-  }
-
-  get left(): number {
-    return this.#scan.left;
-  }
-
-  get error(): string {
-    return this.#scan.error;
-  }
+  readonly #changed = new Set<string>();
 
   /** Keeps an event if it concerns a file. */
   note(event: SessionEvent): boolean {
@@ -85,7 +59,7 @@ export class FileHistory {
       this.painted.changed();
       return true;
     }
-    const action = event.type === 'action' ? deedOf(event.data) : undefined;
+    const action = event.type === 'action' ? fileActionOf(event.data) : undefined;
     if (action === undefined) return false;
     const isChange = text(event.data, 'type') === 'file_change';
     if (isChange && callId !== '') this.#changed.add(callId);
@@ -95,18 +69,24 @@ export class FileHistory {
     return true;
   }
 
+  protected forget(): void {
+    this.#calls.clear();
+    this.#results.clear();
+    this.#changed.clear();
+  }
+
   /** The files, most recently touched first. */
   get files(): Touched[] {
     const files = new Map<string, Touched>();
-    const told = new Set<string>();
+    const counted = new Set<string>();
     for (const call of this.#calls.values()) {
       // A call and the changes it made count as one action, and the change records say more. Two records of
       // one call also count as one.
       if (!call.isChange && this.#changed.has(call.callId)) continue;
       for (const path of call.paths) {
         const action = `${call.callId} ${call.action} ${path}`;
-        if (call.callId !== '' && told.has(action)) continue;
-        told.add(action);
+        if (call.callId !== '' && counted.has(action)) continue;
+        counted.add(action);
         files.set(path, this.#with(files.get(path) ?? { path, counts: {}, failed: 0, last: 0 }, call));
       }
     }
@@ -122,7 +102,7 @@ export class FileHistory {
   }
 }
 
-function deedOf(data: Fields): FileAction | undefined {
+function fileActionOf(data: Fields): FileAction | undefined {
   const type = text(data, 'type');
   if (type === 'file_change') return OF_CHANGE[text(data, 'op')] ?? 'edited';
   if (Object.hasOwn(OF_TYPE, type)) return OF_TYPE[type];

@@ -2,9 +2,7 @@
 
 import { familyOf, type SessionEvent } from '../wire/event';
 import { text, type Fields } from '../wire/json';
-import { Painted } from './paint.svelte';
-import { Scan } from './timeline/scan';
-import type { FetchEvents, Timeline } from './timeline/timeline';
+import { RecordHistory } from './history';
 
 export interface Moment {
   offset: number;
@@ -12,31 +10,8 @@ export interface Moment {
   change: Fields;
 }
 
-export class GoalHistory {
-  readonly painted = new Painted();
-  #moments = new Map<string, Moment[]>();
-  #scan: Scan | null = null;
-
-  constructor(
-    private readonly timeline: Timeline,
-    private readonly fetch: FetchEvents,
-  ) {}
-
-  /** Starts reading; further calls do nothing. */
-  open(): void {
-    if (this.#scan) return;
-    this.#scan = new Scan(
-      this.timeline.total,
-      (event) => this.note(event),
-      this.fetch,
-      () => this.painted.changed(),
-    );
-    void this.#scan.run();
-  }
-
-  stop(): void {
-    this.#scan?.stop();
-  }
+export class GoalHistory extends RecordHistory {
+  readonly #moments = new Map<string, Moment[]>();
 
   /** Keeps an event if it concerns a goal. */
   note(event: SessionEvent): boolean {
@@ -58,7 +33,7 @@ export class GoalHistory {
     return [...(this.#moments.get(goal) ?? [])];
   }
 
-  get left(): number {
-    return this.#scan?.left ?? 0;
+  protected forget(): void {
+    this.#moments.clear();
   }
 }

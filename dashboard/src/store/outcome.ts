@@ -10,8 +10,8 @@ export const OUTCOMES = ['success', 'error', 'interrupted', 'cancelled'] as cons
  * there; '' if not yet known.
  */
 export function outcomeOf(metadata: Fields, final: Fields | null = null): string {
-  const told = metadata['outcome'];
-  if (typeof told === 'string') return told;
+  const outcome = metadata['outcome'];
+  if (typeof outcome === 'string') return outcome;
   return text(metadata, 'status') === 'completed' ? text(final ?? undefined, 'status') : '';
 }
 

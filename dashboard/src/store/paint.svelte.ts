@@ -1,4 +1,4 @@
-// Batches repaints: all changes between two paints are painted together, at most ten times a second.
+// Batches repaints: all changes between two paints are painted together, at most ten times per second.
 
 const PAINT_MS = 100;
 

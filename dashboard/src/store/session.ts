@@ -1,11 +1,11 @@
 // One session: its documents and its timeline, loaded once and then kept up to date by events.
 
 import type { Api } from '../api/api';
-import { ApiError, isPassing, messageOf } from '../api/error';
+import { ApiError, messageOf, RETRY_MS, retryIn } from '../api/error';
 import { inBrowser } from '../connection/browser';
 import { Connection } from '../connection/connection';
 import type { Gap, SessionEvent } from '../wire/event';
-import { number, type Fields } from '../wire/json';
+import { number, text, type Fields } from '../wire/json';
 import { foldMetadata } from './fold/metadata';
 import { foldState } from './fold/state';
 import type { AccessStore } from './access';
@@ -14,7 +14,6 @@ import { Timeline } from './timeline/timeline';
 
 const FIRST_PAGE = 100;
 const REFETCH_MS = 300;
-const RESYNC_MS = 2000;
 
 interface Subscriber {
   record: (index: number, event: SessionEvent) => void;
@@ -38,6 +37,8 @@ export class SessionStore {
   #meanwhile: SessionEvent[] | null = null;
   /** The next scheduled fetch, at most one: a full load includes the documents. */
   #due: { what: 'load' | 'documents'; timer: ReturnType<typeof setTimeout> } | null = null;
+  /** Number of fetches started, full or of the documents; the result of any but the newest is ignored. */
+  #fetches = 0;
   #closed = false;
 
   readonly #api: Api;
@@ -64,7 +65,7 @@ export class SessionStore {
       {
         event: (event) => this.#apply(event),
         gap: (gap) => this.#gap(gap),
-        resync: () => this.#later('load', RESYNC_MS),
+        resync: () => this.#later('load', RETRY_MS),
         locked: () => void access.ended(() => this.#closed || this.connection.start(this.connection.position)),
         status: onStatus,
       },
@@ -73,12 +74,16 @@ export class SessionStore {
   }
 
   async load(): Promise<void> {
+    const fetch = ++this.#fetches;
+    this.#meanwhile = null;
+    if (this.#due) clearTimeout(this.#due.timer);
+    this.#due = null;
     try {
       const [whole, page] = await Promise.all([
         this.#api.session(this.id),
         this.#api.events(this.id, -FIRST_PAGE, FIRST_PAGE),
       ]);
-      if (this.#closed) return;
+      if (fetch !== this.#fetches) return;
       this.#take(whole);
       this.timeline.open(page);
       [this.phase, this.error] = ['open', ''];
@@ -86,6 +91,7 @@ export class SessionStore {
       const { epoch, offset } = this.timeline.position ?? { epoch: '', offset: 0 };
       this.connection.start({ epoch, offset: Math.min(offset, number(this.metadata, '$offset') ?? 0) });
     } catch (error) {
+      if (fetch !== this.#fetches) return;
       this.#failed(error);
     }
     this.painted.changed();
@@ -98,6 +104,7 @@ export class SessionStore {
 
   close(): void {
     this.#closed = true;
+    this.#fetches += 1;
     if (this.#due) clearTimeout(this.#due.timer);
     this.timeline.close();
     this.connection.stop();
@@ -120,13 +127,13 @@ export class SessionStore {
   }
 
   #failed(error: unknown): void {
-    if (this.#closed) return;
     const gone = error instanceof ApiError && error.status === 404;
     this.phase = gone ? 'missing' : 'failed';
     this.error = messageOf(error);
     // A service that is down comes back, and one that lost its data may get the session again: retry as long
     // as the session is on screen.
-    if (isPassing(error) || (gone && this.gap !== null)) this.#later('load', RESYNC_MS);
+    const again = retryIn(error) ?? (gone && this.gap !== null ? RETRY_MS : null);
+    if (again !== null) this.#later('load', again);
   }
 
   #apply(event: SessionEvent): void {
@@ -142,7 +149,9 @@ export class SessionStore {
     const folded = foldState(this.state, event);
     this.metadata = foldMetadata(this.metadata, event);
     if (typeof folded === 'object') this.state = folded.state;
-    const documents = event.type.startsWith('session_');
+    // Only the service can sum usage: a request may be recorded several times.
+    const isUsage = event.type === 'action' && ['usage', 'amend'].includes(text(event.data, 'type'));
+    const documents = event.type.startsWith('session_') || isUsage;
     if (folded === 'unknown' || documents) this.#later('documents', REFETCH_MS);
   }
 
@@ -158,22 +167,23 @@ export class SessionStore {
 
   /** Fetches the documents, then applies the events that they do not include yet. */
   async #documents(): Promise<void> {
+    const fetch = ++this.#fetches;
     const meanwhile: SessionEvent[] = [];
     this.#meanwhile = meanwhile;
     try {
       const whole = await this.#api.session(this.id);
-      if (this.#closed) return;
+      if (fetch !== this.#fetches) return;
       this.#take(whole);
       this.#meanwhile = null;
       const from = number(this.metadata, '$offset') ?? 0;
       for (const event of meanwhile) if (event.offset > from) this.#fold(event);
       this.error = '';
     } catch (error) {
-      if (this.#closed) return;
-      this.error = messageOf(error);
-      if (isPassing(error)) this.#later('documents', RESYNC_MS);
-    } finally {
+      if (fetch !== this.#fetches) return;
       this.#meanwhile = null;
+      this.error = messageOf(error);
+      const again = retryIn(error);
+      if (again !== null) this.#later('documents', again);
     }
     this.painted.changed();
   }

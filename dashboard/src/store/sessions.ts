@@ -1,7 +1,7 @@
 // All sessions as the list shows them: loaded page by page, newest first, and kept up to date by events.
 
 import type { Api } from '../api/api';
-import { ApiError, isPassing, messageOf } from '../api/error';
+import { ApiError, messageOf, retryIn } from '../api/error';
 import type { SessionEvent } from '../wire/event';
 import { number, text, type Fields } from '../wire/json';
 import { foldMetadata } from './fold/metadata';
@@ -11,8 +11,9 @@ import { rowOf, type Row } from './row';
 
 const FIRST_PAGE = 100;
 const PAGE = 1000;
+/** The most sessions fetched one by one before the newest are asked for again. */
+const MOST_SINGLE = 20;
 const NEWCOMERS_MS = 250;
-const AGAIN_MS = 2000;
 
 export class SessionsStore {
   readonly painted = new Painted(() => this.#refresh());
@@ -36,11 +37,13 @@ export class SessionsStore {
   #ended = new Set<string>();
   #again: ReturnType<typeof setTimeout> | null = null;
   #round = 0;
+  #stopped = false;
 
   constructor(private readonly api: Api) {}
 
   /** Loads all sessions; the rows shown meanwhile stay. */
   async load(): Promise<void> {
+    if (this.#stopped) return;
     const round = ++this.#round;
     if (this.#again) clearTimeout(this.#again);
     this.loading = true;
@@ -59,7 +62,8 @@ export class SessionsStore {
     } catch (error) {
       if (round !== this.#round) return;
       this.error = messageOf(error);
-      if (isPassing(error)) this.#again = setTimeout(() => void this.load(), AGAIN_MS);
+      const again = retryIn(error);
+      if (again !== null) this.#again = setTimeout(() => void this.load(), again);
     }
     this.loading = false;
     for (const id of this.#documents.keys()) this.#early.delete(id);
@@ -67,8 +71,9 @@ export class SessionsStore {
     this.painted.changed();
   }
 
-  /** Ignores the results of requests still in progress. */
+  /** Sends no more requests, and ignores the results of those still in progress. */
   stop(): void {
+    this.#stopped = true;
     this.#round += 1;
     for (const timer of [this.#newcomers, this.#again]) if (timer) clearTimeout(timer);
   }
@@ -129,31 +134,43 @@ export class SessionsStore {
   }
 
   #askForNewcomers(ms = NEWCOMERS_MS): void {
+    if (this.#stopped) return;
     this.#newcomers ??= setTimeout(() => void this.#fetchNewcomers(), ms);
   }
 
   async #fetchNewcomers(): Promise<void> {
     const unknown = [...this.#early.keys()].filter((id) => !this.#documents.has(id));
     const ended = [...this.#ended];
+    /** The unknown sessions that were asked for; the others are asked for next. */
+    let asked = unknown;
     this.#ended.clear();
     try {
       // Unknown sessions are the newest ones, or were inactive for long: those not on a page of the newest
       // are fetched one by one.
       const page = await this.api.sessions(Math.min(PAGE, unknown.length + 5), null);
+      if (this.#stopped) return;
       for (const metadata of page.sessions) if (unknown.includes(text(metadata, 'sessionId'))) this.#take(metadata);
-      const missing = unknown.filter((id) => !this.#documents.has(id)).slice(0, 20);
-      for (const id of [...missing, ...ended]) await this.#fetchOne(id);
+      const missing = unknown.filter((id) => !this.#documents.has(id)).slice(0, MOST_SINGLE);
+      asked = unknown.filter((id) => this.#documents.has(id) || missing.includes(id));
+      for (const id of [...missing, ...ended]) {
+        await this.#fetchOne(id);
+        if (this.#stopped) return;
+      }
       this.error = '';
     } catch (error) {
+      if (this.#stopped) return;
       this.error = messageOf(error);
       this.#newcomers = null;
-      for (const id of ended) this.#ended.add(id);
       this.painted.changed();
-      if (isPassing(error)) return this.#askForNewcomers(AGAIN_MS);
+      const again = retryIn(error);
+      if (again !== null) {
+        for (const id of ended) this.#ended.add(id);
+        return this.#askForNewcomers(again);
+      }
     }
     this.#newcomers = null;
-    if (!this.loading) for (const id of unknown) this.#early.delete(id);
-    for (const id of unknown) this.#users.delete(id);
+    if (!this.loading) for (const id of asked) this.#early.delete(id);
+    for (const id of asked) this.#users.delete(id);
     // More unknown sessions may have appeared during these requests.
     const isMore = [...this.#early.keys()].some((id) => !this.#documents.has(id));
     if (this.#ended.size > 0 || (isMore && !this.loading)) this.#askForNewcomers();
@@ -164,6 +181,7 @@ export class SessionsStore {
   async #fetchOne(id: string): Promise<void> {
     try {
       const { metadata } = await this.api.session(id);
+      if (this.#stopped) return;
       const known = number(this.#documents.get(id), '$offset') ?? 0;
       if ((number(metadata, '$offset') ?? 0) >= known) this.#take(metadata);
       else this.#ended.add(id);

@@ -27,7 +27,7 @@ const TELLING = [
   'detail',
 ];
 const OWN = new Set(['seq', 'timestamp', '$offset', '$crc', 'type', 'clientSeq']);
-/** Fields that link a record to others, or repeat it as a whole; they tell the reader nothing. */
+/** Fields that link a record to others, or repeat it as a whole; they are not informative. */
 const TIES = ['tool', 'event', 'toolUseId', 'callId', 'promptId', 'agentId', 'run', 'parent', 'payload', 'digest'];
 
 export interface Summary {
@@ -73,8 +73,8 @@ function telling(data: Fields): string {
   for (const key of TELLING) {
     const value = data[key];
     if (value === undefined || value === null || value === '') continue;
-    const told = isFields(value) ? telling(value) || flat(value) : key === 'command' ? asCommand(value) : flat(value);
-    return [tool, end, told].filter(Boolean).join('  ');
+    const shown = isFields(value) ? telling(value) || flat(value) : key === 'command' ? asCommand(value) : flat(value);
+    return [tool, end, shown].filter(Boolean).join('  ');
   }
   return [tool, end || pairs(data, TIES)].filter(Boolean).join('  ');
 }

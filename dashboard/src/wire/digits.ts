@@ -1,7 +1,5 @@
 // JSON parsing that keeps all digits: a number that a double cannot hold is kept as it was written.
 
-import type { Json } from './json';
-
 /** A number that a double would change, stored as its digits. */
 export class Digits {
   constructor(readonly digits: string) {}
@@ -20,6 +18,9 @@ export class Digits {
     return this.digits;
   }
 }
+
+export type Json = null | boolean | number | Digits | string | Json[] | Fields;
+export type Fields = { [key: string]: Json };
 
 /** Matches any text that may contain such a number; few texts match, and only these are parsed twice. */
 const SUSPECT = /\d[\d.]{15}|[\d.][eE][+-]?\d{3}/;

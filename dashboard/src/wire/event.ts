@@ -70,7 +70,7 @@ export type Frame =
 /** Parses a message of the socket; throws if it is not a known frame. */
 export function parseFrame(message: string): Frame {
   const value = parseJson(message);
-  if (!isFields(value)) throw new TypeError('a frame is no object');
+  if (!isFields(value)) throw new TypeError('a frame is not an object');
   if (typeof value['offset'] === 'number' && typeof value['sessionId'] === 'string' && isFields(value['data'])) {
     return { kind: 'event', event: value as unknown as SessionEvent };
   }
@@ -81,7 +81,7 @@ export function parseFrame(message: string): Frame {
   if (value['type'] === 'gap') {
     return { kind: 'gap', gap: { from: Number(value['from']), to: Number(value['to']) } };
   }
-  throw new TypeError('a frame is neither an event nor known');
+  throw new TypeError('a frame has an unknown type');
 }
 
 /** The client's time in an event's data; the event's timestamp if there is none or it is later than that. */

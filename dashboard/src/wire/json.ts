@@ -1,9 +1,8 @@
 // JSON of unknown structure: functions that check a value's type before they use it.
 
-import { Digits, stringify } from './digits';
+import { Digits, stringify, type Fields, type Json } from './digits';
 
-export type Json = null | boolean | number | Digits | string | Json[] | Fields;
-export type Fields = { [key: string]: Json };
+export type { Fields, Json };
 
 export function isFields(value: unknown): value is Fields {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Digits);

@@ -49,3 +49,13 @@ export interface Stats {
   active: number;
   completed: number;
 }
+
+/** What a session's model requests used, and at which prices it was computed. */
+export interface UsageReport {
+  total: Fields;
+  own: Fields;
+  agents: Record<string, Fields>;
+  byModel: Record<string, Fields>;
+  unpriced: { model: string; provider?: string; reason: string; requests: number }[];
+  prices: { name: string; address?: string; date: string; digest: string }[];
+}

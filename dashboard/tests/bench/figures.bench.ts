@@ -9,14 +9,14 @@ import type { Fields } from '../../src/wire/json';
 import { eventually, launch, Tab } from '../browser/chromium';
 import { Service } from '../browser/service';
 
-interface Figure {
+interface Measurement {
   work: string;
   measured: string;
   must: string;
   reached: boolean;
 }
 
-const figures: Figure[] = [];
+const figures: Measurement[] = [];
 const SECONDS = Number(process.env['BENCH_SECONDS'] ?? 60);
 const RATE = 1000;
 const dist = resolve(import.meta.dirname, '../../dist');
@@ -177,6 +177,46 @@ describe('figures', () => {
     await tab.close();
   });
 
+  it('a conversation of 100,000 records', async () => {
+    await service.create('talk');
+    for (let n = 0; n < 100_000; n += 2000)
+      await service.batch(
+        'talk',
+        Array.from({ length: 2000 }, (_, k) => talk(n + k)),
+      );
+    const tab = await Tab.open(browser, 'about:blank');
+    const { page } = tab;
+    const url = `${service.url}/dashboard/#/session/talk/conversation`;
+    const opened: number[] = [];
+    for (let round = 0; round < 5; round += 1) opened.push(await until(page, url, 'article', 'output of call 99998'));
+    figure(
+      'open a conversation of 100,000 records, newest visible',
+      `${median(opened).toFixed(0)} ms (worst of 5: ${Math.max(...opened).toFixed(0)})`,
+      '≤ 1 s',
+      median(opened) <= 1000,
+    );
+    const jumps: number[] = [];
+    for (const place of [0, 0.5, 0.1, 0.9, 0.333, 0.777, 0.01, 0.62, 0.2, 0.45])
+      jumps.push(await page.evaluate(jumpTo, place));
+    figure(
+      'any place of a conversation of 100,000 records',
+      `median ${median(jumps).toFixed(0)} ms, worst of 10: ${Math.max(...jumps).toFixed(0)} ms`,
+      '≤ 300 ms',
+      Math.max(...jumps) <= 300,
+    );
+    const cdp = await page.context().newCDPSession(page);
+    const rate = await page.evaluate(scrollUp, 400);
+    figure(
+      'scroll up through a conversation, older records arriving',
+      `${rate.toFixed(1)} frames a second`,
+      '≥ 50',
+      rate >= 50,
+    );
+    const used = await heap(cdp);
+    figure('heap with that conversation, after all that', `${used.toFixed(1)} MB`, '≤ 150 MB', used <= 150);
+    await tab.close();
+  });
+
   it('1,000 events a second on the live feed', async () => {
     await service.create('storm');
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/live`);
@@ -255,6 +295,77 @@ describe('figures', () => {
     await tab.close();
   });
 });
+
+/** A record of a conversation: prompts, answers with Markdown, calls with results, usage. */
+function talk(n: number): Fields {
+  const said = (data: Fields): Fields => ({ type: 'response', data });
+  const done = (data: Fields): Fields => ({ type: 'action', data });
+  switch (n % 10) {
+    case 0:
+      return n % 40 === 0
+        ? said({ type: 'user_message', text: `prompt ${n}` })
+        : said({ type: 'thinking', text: `thought ${n}` });
+    case 1:
+      return said({
+        type: 'assistant_message',
+        text: `answer ${n} with **words** and \`code\`\n\n- one\n- two`,
+        model: 'm',
+      });
+    case 2:
+      return done({ type: 'usage', messageId: `m${n}`, model: 'm', input: n, output: 200, costUsd: 0.01 });
+    default:
+      return n % 2 === 1
+        ? done({ type: 'bash_exec', callId: `c${n}`, tool: 'Bash', command: `call ${n}` })
+        : done({
+            type: 'tool_result',
+            callId: `c${n - 1}`,
+            status: 'ok',
+            durationMs: 12,
+            output: `output of call ${n}\n`.repeat(n % 9),
+          });
+  }
+}
+
+/** Runs in the page: the time until the records at a share of the list are on screen, in milliseconds. */
+function jumpTo(to: number): Promise<number> {
+  return new Promise((done) => {
+    const scroller = document.querySelector('.conversation .scroller') as HTMLElement;
+    const from = performance.now();
+    scroller.scrollTop = to * (scroller.scrollHeight - scroller.clientHeight);
+    const look = (): void => {
+      const view = scroller.getBoundingClientRect();
+      const rows = [...scroller.querySelectorAll('article')].filter((row) => {
+        const { top, bottom } = row.getBoundingClientRect();
+        return bottom > view.top && top < view.bottom;
+      });
+      const covered = rows.reduce((sum, row) => sum + row.getBoundingClientRect().height, 0);
+      const number = Number(
+        /(?:call|answer|prompt|thought) (\d+)/.exec(rows.map((row) => row.textContent).join(' '))?.[1],
+      );
+      const isThere = Math.abs(number - to * 100_000) < 1500 && covered > view.height * 0.6;
+      if (isThere) requestAnimationFrame(() => done(performance.now() - from));
+      else if (performance.now() - from > 5000) done(Infinity);
+      else requestAnimationFrame(look);
+    };
+    requestAnimationFrame(look);
+  });
+}
+
+/** Runs in the page: frames per second while the list scrolls up. */
+function scrollUp(frames: number): Promise<number> {
+  return new Promise((done) => {
+    const scroller = document.querySelector('.conversation .scroller') as HTMLElement;
+    const from = performance.now();
+    let left = frames;
+    const frame = (): void => {
+      scroller.scrollTop -= 60;
+      left -= 1;
+      if (left === 0) done((1000 * frames) / (performance.now() - from));
+      else requestAnimationFrame(frame);
+    };
+    requestAnimationFrame(frame);
+  });
+}
 
 /** The durations of the page's main-thread tasks during `work`, in milliseconds. */
 async function traced(page: Page, work: () => Promise<void>): Promise<number[]> {

@@ -39,6 +39,7 @@ const VIEWS = [
   'sessions',
   'live',
   'overview',
+  'conversation',
   'timeline',
   'agents',
   'goals',

@@ -145,7 +145,7 @@ describe("Claude Code's session", () => {
     await tab.close();
   });
 
-  it('names the files that were written, and no tokens that nobody told', async () => {
+  it('names the files that were written, and no tokens that were not recorded', async () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/claude/files`);
     await tab.page
       .locator('li', { hasText: '/home/ada/proj/parser.ts' })
@@ -157,7 +157,7 @@ describe("Claude Code's session", () => {
       .waitFor();
     const tokens = tab.page.locator('main header dl div', { hasText: 'Tokens' }).locator('dd');
     expect(await tokens.innerText()).toBe('–');
-    expect(await tokens.getAttribute('title')).toContain('not known');
+    expect(await tokens.getAttribute('title')).toContain('unknown');
     await service.ask('PATCH', '/api/sessions/claude/metadata', { 'tokenUsage.input': 1200, 'tokenUsage.output': 34 });
     await eventually(
       () => tokens.innerText(),
@@ -166,7 +166,7 @@ describe("Claude Code's session", () => {
     await tab.close();
   });
 
-  it('is told from the others by how it came out', async () => {
+  it('is distinguished from the others by its outcome', async () => {
     const list = await Tab.open(browser, `${service.url}/dashboard/`);
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/program/timeline`);
     await list.says('1 session');
@@ -261,7 +261,7 @@ describe('a service without a session', () => {
     const empty = await new Service().start();
     const tab = await Tab.open(browser, `${empty.url}/dashboard/`);
     const { page } = tab;
-    await page.getByRole('heading', { name: 'No session yet: record the first one' }).waitFor();
+    await page.getByRole('heading', { name: 'No sessions yet: record the first one' }).waitFor();
     const shown = page.locator('pre');
     expect(await shown.innerText()).toContain('hook-agent install claude-code');
     for (const name of ['Claude Code', 'Any program', 'Python', 'Node.js', 'Rust', 'curl']) {
@@ -275,7 +275,7 @@ describe('a service without a session', () => {
     await tab.says('1 session');
     await page.locator('a.row', { hasText: 'first-curl' }).click();
     await eventually(
-      () => row(tab, 'ls').locator('.end').innerText(),
+      () => page.locator('article', { hasText: 'ls' }).locator('.call .end').first().innerText(),
       (seen) => expect(seen).toMatch(/^ok/),
     );
     await tab.close();

@@ -17,7 +17,12 @@ const ARGS = [
 ];
 
 export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium', args: ARGS });
+  return chromium.launch({
+    executablePath: process.env['CHROMIUM'] ?? '/usr/bin/chromium',
+    args: ARGS,
+    // A busy machine may need longer than the half minute that is the default.
+    timeout: 120_000,
+  });
 }
 
 /** Messages that the browser itself logs when the service is down or refuses a request. */
@@ -49,6 +54,7 @@ export class Tab {
     await context.grantPermissions(['clipboard-read', 'clipboard-write']);
     const tab = new Tab(await context.newPage());
     tab.page.setDefaultTimeout(45_000);
+    tab.page.setDefaultNavigationTimeout(120_000);
     await tab.page.goto(url);
     return tab;
   }

@@ -16,7 +16,7 @@ beforeAll(async () => {
 afterAll(() => browser.close());
 
 describe('a page from another server', () => {
-  it('speaks to the service it is told, by address or by setting', async () => {
+  it('connects to the service of the URL or of the setting', async () => {
     const { server, origin } = await files();
     const service = await new Service({ CORS_ALLOWED_ORIGINS: origin }).start();
     await service.create('far', 'ann');
@@ -32,7 +32,7 @@ describe('a page from another server', () => {
     const other = await Tab.open(browser, `${origin}/?api=${encodeURIComponent(service.url)}`);
     await other.says('connected');
     await other.page.getByRole('button', { name: 'connected' }).click();
-    await other.page.getByLabel('Address of another service').fill(service.url);
+    await other.page.getByLabel('URL of another service').fill(service.url);
     await other.page.getByRole('button', { name: 'Connect', exact: true }).click();
     await eventually(
       async () => other.page.url(),
@@ -100,6 +100,8 @@ describe('a session of the older service', () => {
       () => tab.records(),
       (seen) => expect(seen).toEqual(['old 0', 'old 1', 'old 2', 'old 3', 'new']),
     );
+    await tab.page.getByRole('link', { name: 'conversation' }).click();
+    await tab.says('An older service wrote the beginning of this session');
     await tab.page.getByRole('link', { name: 'timeline' }).click();
     await tab.says('An older service wrote the beginning of this session');
     await eventually(

@@ -80,7 +80,17 @@ describe('a hostile session', () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/`);
     await tab.says(SCRIPT);
     await harmless(tab);
-    for (const view of ['timeline', 'agents', 'goals', 'state', 'actions', 'responses', 'files', 'final']) {
+    for (const view of [
+      'conversation',
+      'timeline',
+      'agents',
+      'goals',
+      'state',
+      'actions',
+      'responses',
+      'files',
+      'final',
+    ]) {
       await tab.page.goto(`${service.url}/dashboard/#/session/hostile/${view}`);
       await tab.page.getByRole('heading', { name: 'hostile' }).waitFor();
       await eventually(
@@ -115,10 +125,10 @@ describe('a hostile session', () => {
     await record('long').click();
     await page
       .locator('.record', { hasText: 'show all' })
-      .getByRole('button', { name: /show all 1,000,008 characters/ })
+      .getByRole('button', { name: /Show all 1,000,008 characters/ })
       .click();
     await page
-      .getByRole('button', { name: /show more/ })
+      .getByRole('button', { name: /Show more/ })
       .first()
       .click();
     await harmless(tab);

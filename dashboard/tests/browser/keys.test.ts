@@ -58,13 +58,13 @@ describe('a service that demands keys', () => {
     const key = await service.makeKey('--role', 'viewer');
     await service.create('first');
     const { tab, page, addresses } = await open();
-    await tab.says('asks who is looking');
+    await tab.says('requires a key or token');
     await tab.says('needs a key');
     expect(sockets(addresses)).toEqual([]);
     await give(page, `${key.slice(0, -1)}${key.endsWith('0') ? '1' : '0'}`);
     await tab.says('The key, token or ticket is not valid.');
     await give(page, 'two words');
-    await tab.says('no blanks');
+    await tab.says('without spaces');
     await give(page, ` ${key} `);
     await isGone(page);
     await tab.says('1 session');
@@ -115,7 +115,7 @@ describe('a service that demands keys', () => {
     await tab.close();
   });
 
-  it('tells that a token has expired, and shows of a token its session alone', async () => {
+  it('reports that a token has expired, and shows only the session of a token', async () => {
     await service.create('mine');
     await service.create('other');
     const token = service.command('token', 'issue', '--session', 'mine', '--scope', 'read', '--ttl', '6s');
@@ -129,7 +129,7 @@ describe('a service that demands keys', () => {
     await tab.says('for this tab');
     expect(await page.getByText('not for this tab').count()).toBe(0);
     await page.getByRole('link', { name: 'Overview' }).click();
-    await tab.says('Up for');
+    await tab.says('Uptime');
     expect(await page.getByRole('heading', { name: 'Storage' }).count()).toBe(0);
     expect(await page.getByText('Connections').count()).toBe(0);
     await tab.says('The key or token has expired.');
@@ -145,14 +145,14 @@ describe('a service that demands keys', () => {
     ];
     const { tab, page } = await open(`${service.url}/dashboard/#/session/bob-1`);
     await give(page, writer);
-    await tab.says('The key is good and may not look');
+    await tab.says('The key is valid but has no read access');
     await give(page, viewer);
     await tab.says('There is no session');
     await page.getByRole('link', { name: 'All sessions' }).click();
     await tab.says('1 session');
     expect(await page.getByText('bob-1').count()).toBe(0);
     await page.getByRole('button', { name: 'Create test session' }).click();
-    await tab.says('this takes a key or token with the scope `append`');
+    await tab.says('this request needs a key or token with the scope `append`');
     await tab.close();
   });
 
@@ -166,7 +166,7 @@ describe('a service that demands keys', () => {
     await tab.says(`key ${key.split('_')[1]}`);
     expect(await page.content()).not.toContain(key.split('_')[2]);
     await page.getByRole('button', { name: 'Forget the key' }).click();
-    await tab.says('asks who is looking');
+    await tab.says('requires a key or token');
     expect(await page.getByText('secret-plan').count()).toBe(0);
     expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
     await tab.close();
@@ -193,7 +193,7 @@ describe('a service that demands keys', () => {
     });
     await page.goto(`${origin}/?api=${encodeURIComponent(foreign.url)}`);
     await tab.says(`${foreign.url}/`);
-    await tab.says('asks who is looking');
+    await tab.says('requires a key or token');
     expect(shown.length).toBeGreaterThan(0);
     expect(shown.filter((header) => header !== undefined)).toEqual([]);
     await tab.close();
@@ -212,7 +212,7 @@ describe('a service without keys', () => {
     await tab.says('connected');
     expect(await page.getByRole('dialog').count()).toBe(0);
     await free.lock();
-    await tab.says('asks who is looking');
+    await tab.says('requires a key or token');
     await give(page, free.key);
     await isGone(page);
     await tab.says('connected');
@@ -257,7 +257,7 @@ describe('the question', () => {
       viewport: { width, height: 860 },
       colorScheme,
     });
-    await tab.says('asks who is looking');
+    await tab.says('requires a key or token');
     expect(await faults(tab.page)).toEqual([]);
     await give(tab.page, 'wrong');
     await tab.says('is not valid');

@@ -23,7 +23,7 @@ afterAll(async () => {
 });
 
 const chart = (tab: Tab): Promise<string | null> =>
-  tab.page.getByRole('img', { name: /^Events a second/ }).getAttribute('aria-label');
+  tab.page.getByRole('img', { name: /^Events per second/ }).getAttribute('aria-label');
 const pill = (tab: Tab) => tab.page.getByRole('status').first();
 
 describe('a page that was just opened', () => {
@@ -33,11 +33,11 @@ describe('a page that was just opened', () => {
       () => tab.records(),
       (seen) => expect(seen.slice(0, 3)).toEqual(['no such file', 'line 29', 'line 28']),
     );
-    await tab.says('the last 32 events');
+    await tab.says('last 32 events');
     expect(await tab.page.locator('.record.selected').count()).toBe(0);
     await eventually(
       () => chart(tab),
-      (seen) => expect(seen).toMatch(/now, [1-9]\d* at most$/),
+      (seen) => expect(seen).toMatch(/, peak [1-9]\d*$/),
     );
     expect(await tab.page.getByTestId('received').innerText()).toBe('0');
     await tab.page.goto(`${service.url}/dashboard/#/overview`);
@@ -61,19 +61,39 @@ describe('a page that was just opened', () => {
       () => pill(tab).innerText(),
       (seen) => expect(seen).toBe('connected'),
     );
-    await tab.says('Asking for the last events…');
-    expect(await chart(tab)).toMatch(/: not known$/);
+    await tab.says('Loading the latest events…');
+    expect(await chart(tab)).toMatch(/: unknown$/);
     expect(await tab.page.getByTestId('rate').innerText()).toBe('–');
     await tab.page.getByRole('link', { name: 'Overview' }).click();
-    await tab.page.getByRole('link', { name: 'live –' }).waitFor();
+    await tab.page.getByRole('link', { name: 'active now –' }).waitFor();
     await tab.page.locator('h2', { hasText: 'Sessions' }).getByText('–', { exact: true }).waitFor();
     await tab.page.locator('dl div', { hasText: 'Errors' }).getByText('–', { exact: true }).waitFor();
     answer();
     await tab.page.getByRole('link', { name: 'action 31' }).waitFor();
     await eventually(
       () => chart(tab),
-      (seen) => expect(seen).not.toContain('not known'),
+      (seen) => expect(seen).not.toContain('unknown'),
     );
+    await tab.close();
+  });
+
+  it('draws the chart with its data at once when the theme changes', async () => {
+    const tab = await Tab.open(browser, 'about:blank');
+    await tab.page.clock.install();
+    await tab.page.goto(`${service.url}/dashboard/#/live`);
+    await eventually(
+      () => chart(tab),
+      (seen) => expect(seen).not.toContain('unknown'),
+    );
+    // The chart gets new data once per second, which must not be needed: the time stands still.
+    await tab.page.clock.pauseAt(Date.now() + 5000);
+    const drawn = (): Promise<string> =>
+      tab.page.locator('.chart canvas').evaluate((canvas: HTMLCanvasElement) => canvas.toDataURL());
+    const before = await drawn();
+    await tab.page.getByRole('button', { name: 'Dark theme' }).click();
+    await eventually(drawn, (seen) => expect(seen === before).toBe(false));
+    await tab.page.getByRole('button', { name: 'Light theme' }).click();
+    await eventually(drawn, (seen) => expect(seen === before).toBe(true), 5000);
     await tab.close();
   });
 
@@ -81,17 +101,17 @@ describe('a page that was just opened', () => {
     const tab = await Tab.open(browser, `${service.url}/dashboard/#/live`);
     await eventually(
       () => chart(tab),
-      (seen) => expect(seen).not.toContain('not known'),
+      (seen) => expect(seen).not.toContain('unknown'),
     );
     await service.kill('SIGTERM');
     await eventually(
       () => chart(tab),
-      (seen) => expect(seen).toMatch(/: not known now, /),
+      (seen) => expect(seen).toMatch(/: now unknown, /),
     );
     await service.start();
     await eventually(
       () => chart(tab),
-      (seen) => expect(seen).not.toContain('not known'),
+      (seen) => expect(seen).not.toContain('unknown'),
     );
     await tab.close();
   });
@@ -130,7 +150,7 @@ describe('a session without an end', () => {
         await service.action('earlier', { type: 'tool_call' });
         return tab.page.locator('a.row', { hasText: 'earlier' }).locator('.status .clip').innerText();
       },
-      (seen) => expect(seen).toBe('live'),
+      (seen) => expect(seen).toBe('active now'),
     );
     await tab.close();
   });
@@ -149,6 +169,29 @@ describe('what is wrong', () => {
     await tab.close();
   });
 
+  it('is shown as what it is where a proxy refuses, and is not asked for again', async () => {
+    for (const [status, shown] of [
+      [403, 'answered 403 Forbidden: Blocked by policy'],
+      [413, /answered 413 .*: Blocked by policy/],
+    ] as const) {
+      const tab = await Tab.open(browser, 'about:blank');
+      let asked = 0;
+      await tab.page.route('**/api/**', (route) => {
+        asked += 1;
+        return route.fulfill({ status, contentType: 'text/html', body: '<h1>Blocked</h1> by policy' });
+      });
+      await tab.page.clock.install();
+      await tab.page.goto(`${service.url}/dashboard/`);
+      await tab.page.getByRole('alert').getByText(shown).waitFor();
+      const before = asked;
+      await tab.page.clock.runFor(120_000);
+      expect([status, asked]).toEqual([status, before]);
+      // The browser itself logs an error for each 413.
+      tab.problems.splice(0, Infinity, ...tab.problems.filter((problem) => !problem.includes('status of 413')));
+      await tab.close();
+    }
+  });
+
   it('is asked for again, and goes when it is over', async () => {
     const tab = await Tab.open(browser, 'about:blank');
     let isAway = true;
@@ -165,7 +208,7 @@ describe('what is wrong', () => {
     );
     await tab.says('the disk is asleep');
     await tab.page.getByRole('link', { name: 'Live', exact: true }).click();
-    await tab.says(/cannot be read, and is asked for again: the disk is asleep/);
+    await tab.says('Earlier events could not be loaded: the disk is asleep');
     await tab.page.goto(`${service.url}/dashboard/#/session/earlier/timeline`);
     await tab.says('the disk is asleep');
     isAway = false;

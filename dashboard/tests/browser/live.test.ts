@@ -79,7 +79,7 @@ describe('the live feed', () => {
     await lines('one', 0, 7);
     await page.getByRole('button', { name: '7 new ↑' }).waitFor();
     expect(await tab.records()).toEqual(still);
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Resume' }).click();
     await eventually(
       () => numbered(tab),
       (seen) => expect(seen).toEqual(range(0, 7).reverse()),
@@ -162,11 +162,15 @@ describe('the live feed', () => {
     await tab.close();
   });
 
-  it('tells a gap when what came meanwhile is not kept any more', async () => {
+  it('reports a gap for events that are no longer retained', async () => {
     await service.create('s');
     await lines('s', 0, 5);
     const feed = await Tab.open(browser, `${service.url}/dashboard/#/live`);
     const session = await Tab.open(browser, `${service.url}/dashboard/#/session/s/timeline`);
+    await service.create('edits');
+    await service.action('edits', { type: 'file_edit', path: 'before.ts' });
+    const edits = await Tab.open(browser, `${service.url}/dashboard/#/session/edits/files`);
+    await edits.says('before.ts');
     await session.says('line 4');
     await lines('s', 5, 7);
     await eventually(
@@ -190,6 +194,11 @@ describe('the live feed', () => {
       20_000,
     );
     await session.says('other');
+    await service.create('edits');
+    await service.action('edits', { type: 'file_edit', path: 'after.ts' });
+    await edits.says('after.ts');
+    expect(await edits.page.getByText('before.ts').count()).toBe(0);
+    await edits.close();
     await lines('s', 102, 103);
     await session.says('line 102');
     await session.page.getByRole('button', { name: 'dismiss' }).click();
@@ -240,7 +249,7 @@ describe('the overview', () => {
     await eventually(
       async () => {
         await service.action('s', { type: 'tool_call' });
-        return tab.page.getByRole('link', { name: 'live 1' }).count();
+        return tab.page.getByRole('link', { name: 'active now 1' }).count();
       },
       (seen) => expect(seen).toBe(1),
     );

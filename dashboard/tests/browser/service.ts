@@ -131,6 +131,17 @@ export class Service {
     return this.ask('POST', `/api/actions/${session}`, body);
   }
 
+  /** Stores a blob of a session. */
+  async blob(session: string, hash: string, body: Uint8Array, mediaType: string): Promise<void> {
+    const headers = { 'content-type': mediaType, ...this.#shown() };
+    const response = await fetch(`${this.url}/api/sessions/${session}/blobs/${hash}`, {
+      method: 'PUT',
+      headers,
+      body: new Uint8Array(body),
+    });
+    if (!response.ok) throw new Error(`blob: ${response.status} ${await response.text()}`);
+  }
+
   /** Sends many changes of one session in one request. */
   async batch(session: string, lines: Fields[]): Promise<void> {
     const response = await fetch(`${this.url}/api/sessions/${session}/events`, {

@@ -79,11 +79,11 @@ describe('the list of sessions', () => {
     await page.getByRole('heading', { name: 'run-07' }).waitFor();
     await page.keyboard.press('?');
     await page.getByRole('dialog', { name: 'Keyboard' }).waitFor();
-    await tab.says('search in this session');
+    await tab.says('next prompt');
     await page.keyboard.press('Escape');
     await page.getByRole('dialog').waitFor({ state: 'hidden' });
     await page.keyboard.press(']');
-    await page.waitForURL(/run-07\/agents/);
+    await page.waitForURL(/run-07\/timeline/);
     await page.goBack();
     await page.goBack();
     await tab.says('1 of 40 sessions');
@@ -104,7 +104,7 @@ describe('the list of sessions', () => {
       () => ids(tab),
       (seen) => expect(seen[0]).toBe('run-00'),
     );
-    await tab.page.locator('a.row', { hasText: 'run-00' }).getByText('live').waitFor();
+    await tab.page.locator('a.row', { hasText: 'run-00' }).getByText('active now').waitFor();
     await tab.page.locator('a.row', { hasText: 'run-00' }).getByRole('img', { name: '1 shell' }).waitFor();
     await service.ask('DELETE', '/api/sessions/newcomer');
     await tab.says('40 sessions');

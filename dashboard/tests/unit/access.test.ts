@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { Api } from '../../src/api/api';
-import { ApiError } from '../../src/api/error';
+import { ApiError, FOREIGN, RETRY_MS, retryIn } from '../../src/api/error';
 import { isKey, Key, type Keeping } from '../../src/api/key';
-import { ATTEMPTS, retryAfter } from '../../src/api/patience';
+import { ATTEMPTS, Patience, retryAfter } from '../../src/api/patience';
 import { AccessStore } from '../../src/store/access';
 
 const HOME = new URL('http://home:9000/');
@@ -60,7 +60,7 @@ describe('a key', () => {
     expect(key.label).toBe('a session token');
   });
 
-  it('is one word of what a header can bear', () => {
+  it('is one word that a header can contain', () => {
     expect([KEY, 'a.b-_c'].map(isKey)).toEqual([true, true]);
     expect(['', 'two words', 'ключ', 'line\nbreak', 'x'.repeat(3000)].map(isKey)).toEqual(Array(5).fill(false));
   });
@@ -91,16 +91,18 @@ describe('the question for a key', () => {
     expect(store.asked).toBe('');
   });
 
-  it('takes a key only if the service does, and everything begins anew with it', async () => {
+  it('accepts a key only if the service does, and loads everything again with it', async () => {
     const { store, given, changes } = access();
     const asked = answers(
       refused('the key, token or ticket is not valid'),
-      { status: 403, body: { error: 'this takes a key or token with the scope `read`', code: 'forbidden' } },
+      { status: 403, body: { error: 'this request needs a key or token with the scope `read`', code: 'forbidden' } },
       { status: 200 },
     );
-    expect(await store.use('not a key')).toContain('no blanks');
+    expect(await store.use('not a key')).toContain('without spaces');
     expect(await store.use('wrong')).toBe('The key, token or ticket is not valid.');
-    expect(await store.use('append')).toContain('may not look: this takes a key or token with the scope `read`');
+    expect(await store.use('append')).toContain(
+      'has no read access: this request needs a key or token with the scope `read`',
+    );
     expect([given.text, changes.mock.calls.length, store.locked]).toEqual([null, 0, false]);
     expect(await store.use(KEY)).toBe('');
     expect([given.text, changes.mock.calls.length]).toEqual([KEY, 1]);
@@ -140,7 +142,7 @@ describe('a service that is asked too often', () => {
   });
   const api = () => new Api(HOME, new Key(HOME, null));
 
-  it('is left alone by everybody for as long as it says, and then answers', async () => {
+  it('gets no requests for as long as it asks, and then answers', async () => {
     const asked = answers(busy('3'));
     const service = api();
     const first = service.stats();
@@ -168,6 +170,106 @@ describe('a service that is asked too often', () => {
     const now = Date.parse('2026-11-21T00:00:00Z');
     expect(retryAfter('2', now)).toBe(2000);
     expect(retryAfter('Sat, 21 Nov 2026 00:00:05 GMT', now)).toBe(5000);
-    expect([retryAfter(null, now), retryAfter('soon', now)]).toEqual([1000, 1000]);
+    expect([retryAfter(null, now), retryAfter('soon', now), retryAfter('', now)]).toEqual([null, null, null]);
+  });
+
+  it('is asked once where it does not say how long to wait', async () => {
+    const asked = answers({ status: 429, body: { error: 'too many requests', code: 'rate_limited' } });
+    await expect(api().stats()).rejects.toMatchObject({ code: 'rate_limited', waitMs: null });
+    expect(asked.length).toBe(1);
+  });
+});
+
+describe('waiting for a service', () => {
+  it('ends at once where the signal is aborted, before or meanwhile, and nothing is sent', async () => {
+    const patience = new Patience();
+    const stopped = AbortSignal.abort();
+    await expect(patience.wait(stopped)).rejects.toBe(stopped.reason);
+    patience.hold(20_000);
+    await expect(patience.wait(stopped)).rejects.toBe(stopped.reason);
+    const controller = new AbortController();
+    const waiting = expect(patience.wait(controller.signal)).rejects.toThrow('no longer wanted');
+    controller.abort(new Error('no longer wanted'));
+    await waiting;
+    expect(vi.getTimerCount()).toBe(0);
+    const asked = answers({ status: 200 });
+    await expect(new Api(HOME, new Key(HOME, null)).events('s', 0, 1, stopped)).rejects.toBe(stopped.reason);
+    expect(asked.length).toBe(0);
+  });
+
+  it('leaves no listeners behind', async () => {
+    const patience = new Patience();
+    const { signal } = new AbortController();
+    const [added, removed] = [vi.spyOn(signal, 'addEventListener'), vi.spyOn(signal, 'removeEventListener')];
+    patience.hold(1000);
+    const waiting = patience.wait(signal);
+    await vi.advanceTimersByTimeAsync(1000);
+    await waiting;
+    expect(added.mock.calls.length).toBe(1);
+    expect(removed.mock.calls.length).toBe(1);
+  });
+});
+
+describe('a response that is not from the service', () => {
+  const api = () => new Api(HOME, new Key(HOME, null));
+  const page = (status: number, statusText: string, body: string) =>
+    vi.stubGlobal('fetch', () => Promise.resolve(new Response(body, { status, statusText })));
+
+  it('is shown as what it is: its status and its first words', async () => {
+    const nginx = (title: string): string =>
+      `<html>\r\n<head><title>${title}</title><style>h1 { color: red }</style></head>\r\n` +
+      `<body>\r\n<!-- padding --><center><h1>${title}</h1></center><hr><center>nginx</center></body></html>`;
+    for (const [status, statusText, body, message] of [
+      [
+        403,
+        'Forbidden',
+        'Blocked by policy\n42',
+        'The server at http://home:9000 answered 403 Forbidden: Blocked by policy 42',
+      ],
+      [
+        413,
+        'Content Too Large',
+        nginx('413 Request Entity Too Large'),
+        'The server at http://home:9000 answered 413 Content Too Large: 413 Request Entity Too Large nginx',
+      ],
+      [403, '', '', 'The server at http://home:9000 answered 403'],
+      [403, '', 'null', 'The server at http://home:9000 answered 403: null'],
+      [403, '', '{"message":"Forbidden"}', 'The server at http://home:9000 answered 403: {"message":"Forbidden"}'],
+      [400, '', 'a\u0000b\u202ec', 'The server at http://home:9000 answered 400: a b c'],
+      [
+        200,
+        'OK',
+        '<p>Please log in',
+        'The server at http://home:9000 answered with something that is not JSON (200): Please log in',
+      ],
+    ] as const) {
+      page(status, statusText, body);
+      await expect(api().stats()).rejects.toMatchObject({ message, status, code: FOREIGN });
+    }
+    page(502, 'Bad Gateway', `${'word '.repeat(100)}<script>${'x'.repeat(30_000)}`);
+    await expect(api().stats()).rejects.toMatchObject({
+      message: `The server at http://home:9000 answered 502 Bad Gateway: ${'word '.repeat(32).trim()}…`,
+    });
+  });
+
+  it('is no word of the service about a key', async () => {
+    const given = new Key(HOME, new Tab());
+    given.keep(KEY);
+    const store = new AccessStore(new Api(HOME, given));
+    page(401, 'Unauthorized', 'proxy login');
+    await expect(store.api.stats()).rejects.toMatchObject({ status: 401 });
+    expect([store.locked, store.asked, given.text]).toEqual([false, null, KEY]);
+    page(403, 'Forbidden', 'not from here');
+    expect(await store.use('other')).toBe('The server at http://home:9000 answered 403 Forbidden: not from here.');
+  });
+
+  it('is repeated only where that can help', () => {
+    const wait = (status: number, waitMs: number | null = null) => retryIn(new ApiError('x', 'no', status, waitMs));
+    expect([0, 502, 503, 504].map((status) => wait(status))).toEqual(Array(4).fill(RETRY_MS));
+    expect([200, 302, 400, 401, 403, 404, 413, 421, 429, 500, 501, 507].map((status) => wait(status))).toEqual(
+      Array(12).fill(null),
+    );
+    expect([wait(429, 0), wait(429, 60_000), wait(503, 9000)]).toEqual([RETRY_MS, 60_000, 9000]);
+    expect(retryIn(new Error('a mistake of the page'))).toBeNull();
   });
 });

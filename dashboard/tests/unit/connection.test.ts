@@ -17,7 +17,7 @@ async function connected(from: { epoch: string; offset: number } | null = null) 
 }
 
 describe('a connection', () => {
-  it('tells every event of the fixtures once, in order', async () => {
+  it('passes on every event of the fixtures once, in order', async () => {
     const { world, heard } = await connected();
     world.socket.greet('e1', 99);
     for (const frame of frames) world.socket.say(frame);
@@ -25,7 +25,7 @@ describe('a connection', () => {
     expect(heard.offsets).toEqual(frames.map((frame) => (JSON.parse(frame) as { offset: number }).offset));
   });
 
-  it('resumes after a cut from the last event it told', async () => {
+  it('resumes after a cut from the last event that it passed on', async () => {
     const { world, heard, connection } = await connected({ epoch: '', offset: 4 });
     expect(world.socket.url).toBe('ws://x/ws?since=4');
     world.socket.greet('e1', 4);
@@ -40,7 +40,7 @@ describe('a connection', () => {
     expect(heard.gaps).toEqual([]);
   });
 
-  it('tells a gap and goes on behind it, also when the numbers begin anew', async () => {
+  it('reports a gap and continues after it, even when the numbers start again', async () => {
     const { world, heard, connection } = await connected({ epoch: 'old', offset: 900 });
     world.socket.greet('new', 10);
     world.socket.say({ type: 'gap', from: 900, to: 10 });
@@ -91,7 +91,7 @@ describe('a connection', () => {
     expect(world.sockets.length).toBe(2);
   });
 
-  it('asks the service after a silence, and connects anew when it is not well', async () => {
+  it('asks the service after a silence, and connects again when it is not healthy', async () => {
     const { world, connection } = await connected();
     world.socket.greet('e', 3);
     await world.pass(16_000);
@@ -124,7 +124,7 @@ describe('a connection', () => {
     expect([1002, 1009].map(adviceFor)).toEqual(['terminal', 'terminal']);
   });
 
-  it('stops when its key has ended, says so once, and begins again when it is told to', async () => {
+  it('stops when its key has ended, reports it once, and starts again on request', async () => {
     const { world, heard, connection } = await connected();
     world.socket.greet('e', 7);
     world.socket.cut(4401);
@@ -142,13 +142,23 @@ describe('a connection', () => {
   });
 
   it('opens no socket while it is refused, and asks again only where that may help', async () => {
-    const expected = { 0: 'waiting', 401: 'locked', 403: 'forbidden', 421: 'ended', 429: 'waiting', 503: 'waiting' };
+    const expected = {
+      0: 'waiting',
+      200: 'ended',
+      401: 'locked',
+      403: 'forbidden',
+      413: 'ended',
+      421: 'ended',
+      429: 'waiting',
+      503: 'waiting',
+    };
     for (const [status, kind] of Object.entries(expected)) {
       const { world, heard, connection } = await connected();
       world.refusal = new ApiError('x', 'no', Number(status));
       world.socket.cut();
       await world.pass(500);
       expect([status, connection.status.kind, heard.locks]).toEqual([status, kind, status === '401' ? 1 : 0]);
+      expect([status, connection.status.reason]).toEqual([status, 'no']);
       const asked = world.asked;
       await world.pass(30_000);
       expect([status, world.sockets.length, world.asked > asked]).toEqual([status, 1, kind === 'waiting']);
@@ -167,6 +177,8 @@ describe('a connection', () => {
     expect(world.sockets.length).toBe(1);
     await world.pass(1);
     expect(world.sockets.length).toBe(2);
+    world.socket.greet('e', 0);
+    expect(connection.status.reason).toBe('');
   });
 
   it('hears nothing of a socket it has left', async () => {
@@ -187,7 +199,7 @@ describe('waiting', () => {
     expect([wait(1, 0), wait(1, 1), wait(4, 0.5), wait(99, 1)]).toEqual([250, 500, 3000, 10_000]);
   });
 
-  it('is told in whole seconds', () => {
+  it('is shown in whole seconds', () => {
     expect([seconds(0, 1), seconds(0, 1001), seconds(10, 5)]).toEqual([1, 2, 0]);
   });
 });

@@ -36,7 +36,7 @@ describe('numbers in JSON', () => {
     expect(parseJson('[1e300,12345678901234567890]')).toEqual([1e300, new Digits('12345678901234567890')]);
   });
 
-  it('are told from digits in texts and names', () => {
+  it('are distinguished from digits in texts and names', () => {
     const value = { '9007199254740993': 'x 9007199254740993 "\\', b: ['9007199254740993', '\\"9007199254740993'] };
     expect(parseJson(JSON.stringify(value))).toEqual(value);
     expect(parseJson('{"a":"9007199254740993","b":9007199254740993}')).toEqual({

@@ -101,6 +101,22 @@ export class Heard implements Listener {
   locked = (): void => void (this.locks += 1);
 }
 
+/** A session's subscriptions, as `SessionStore` has them. */
+export class FakeSession {
+  #subscriber: { record: (index: number, event: SessionEvent) => void; reset: () => void } | null = null;
+
+  subscribe = (record: (index: number, event: SessionEvent) => void, reset: () => void): (() => void) => {
+    this.#subscriber = { record, reset };
+    return () => (this.#subscriber = null);
+  };
+  record(index: number, event: SessionEvent): void {
+    this.#subscriber?.record(index, event);
+  }
+  reset(): void {
+    this.#subscriber?.reset();
+  }
+}
+
 export function event(
   offset: number,
   data: SessionEvent['data'] = {},

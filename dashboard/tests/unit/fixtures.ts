@@ -10,7 +10,7 @@ interface Wire {
   state: Fields;
 }
 
-const file = new URL('../../../session-model/tests/fixtures/wire.json', import.meta.url);
+const file = new URL('../../../crates/session-model/tests/fixtures/wire.json', import.meta.url);
 export const wire = JSON.parse(readFileSync(file, 'utf8')) as Wire;
 
 /** The counter that each type of action increments. */
@@ -21,6 +21,12 @@ export const counters = JSON.parse(readFileSync(new URL('metrics.json', file), '
 
 /** Records, and whether each counts as an error. */
 export const errors = JSON.parse(readFileSync(new URL('errors.json', file), 'utf8')) as [Fields, boolean][];
+
+const api = JSON.parse(readFileSync(new URL('../../../docs/openapi.json', import.meta.url), 'utf8')) as {
+  components: { schemas: { EventType: { enum: string[] } } };
+};
+/** The event types in the description of the API, which is made from the service's table. */
+export const eventTypes = api.components.schemas.EventType.enum;
 
 /** The frames that a socket would deliver, byte for byte. */
 export const frames: string[] = wire.steps.flatMap((step) => (step.event === undefined ? [] : [step.event]));

@@ -3,12 +3,12 @@ import { deepMerge, setDotted } from '../../src/store/fold/merge';
 import { foldMetadata, countsAsError, metricOf } from '../../src/store/fold/metadata';
 import { foldState } from '../../src/store/fold/state';
 import { rowOf } from '../../src/store/row';
-import type { SessionEvent } from '../../src/wire/event';
+import { EVENT_TYPES, type SessionEvent } from '../../src/wire/event';
 import type { Fields } from '../../src/wire/json';
 import { event } from './fake_socket';
-import { counters, errors, events, wire } from './fixtures';
+import { counters, errors, events, eventTypes, wire } from './fixtures';
 
-const birth: Fields = {
+const creation: Fields = {
   $schema: 'session-state-v1',
   version: 1,
   timestamp: '',
@@ -22,22 +22,33 @@ const birth: Fields = {
   workspace: { cwd: '/workspace', filesCreated: [], filesModified: [], gitStatus: {} },
   errors: [],
 };
-const newborn: Fields = {
+const created: Fields = {
+  $schema: 'session-metadata-v1',
   sessionId: 'fixture-1',
   userId: 'pilot',
+  sandboxId: null,
   created: '2026-09-21T14:13:20.000Z',
   updated: '2026-09-21T14:13:20.000Z',
   status: 'active',
   model: 'm-1',
+  yoloMode: false,
   tokenUsage: { input: 0, output: 0, total: 0 },
   metrics: { agentsSpawned: 0, toolCalls: 0, mcpCalls: 0, filesModified: 0, bashCommands: 0 },
   tags: [],
   parentSession: 'parent-1',
   subsessions: [],
   duration: null,
+  outcome: null,
+  errorCount: 0,
   $offset: 100,
   $logs: { changes: { seq: 1 } },
 };
+
+describe('the types of events', () => {
+  it('are those of the service', () => {
+    expect(EVENT_TYPES).toEqual(eventTypes);
+  });
+});
 
 describe('the state', () => {
   it('is after the events of the fixtures what the service says', () => {
@@ -45,28 +56,27 @@ describe('the state', () => {
       const folded = foldState(state, next);
       if (folded === 'unknown') throw new Error(`${next.type} was not understood`);
       return folded === 'unchanged' ? state : folded.state;
-    }, birth);
+    }, creation);
     expect(end).toEqual(wire.state);
   });
 
   it('is fetched when an event is of another version or another kind of patch', () => {
-    expect(foldState(birth, event(1, { phase: 'x', version: 3 }, 'state_updated'))).toBe('unknown');
-    expect(foldState(birth, { ...event(1, { patch: [], version: 2 }, 'state_updated'), format: 'json-patch' })).toBe(
+    expect(foldState(creation, event(1, { phase: 'x', version: 3 }, 'state_updated'))).toBe('unknown');
+    expect(foldState(creation, { ...event(1, { patch: [], version: 2 }, 'state_updated'), format: 'json-patch' })).toBe(
       'unknown',
     );
-    expect(foldState(birth, event(1, { type: 'tool_call' }))).toBe('unchanged');
+    expect(foldState(creation, event(1, { type: 'tool_call' }))).toBe('unchanged');
   });
 });
 
 describe('the metadata', () => {
   it('are after the events of the fixtures what the service says', () => {
-    const end = events.slice(1).reduce(foldMetadata, newborn);
-    for (const key of ['metrics', 'tokenUsage', 'tags', 'status', 'subsessions', 'duration', 'updated'])
-      expect(end[key], key).toEqual(wire.metadata[key]);
+    const end = events.slice(1).reduce(foldMetadata, created);
+    for (const [key, value] of Object.entries(wire.metadata)) expect(end[key], key).toEqual(value);
   });
 
   it('count each record in the row', () => {
-    expect(rowOf(events.slice(1).reduce(foldMetadata, newborn)).records).toBe(events.length);
+    expect(rowOf(events.slice(1).reduce(foldMetadata, created)).records).toBe(events.length);
   });
 
   it('count an action by its type', () => {

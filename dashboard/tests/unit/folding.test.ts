@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { Pairs } from '../../src/store/timeline/pairs';
 import { isBookkeeping } from '../../src/store/timeline/bookkeeping';
 import { Timeline } from '../../src/store/timeline/timeline';
@@ -18,8 +18,7 @@ const result = (id: string, more: Fields = {}): Fields => ({
 const events = (records: Fields[]): SessionEvent[] => records.map((data, n) => event(n + 1, data));
 
 async function until(holds: () => boolean): Promise<void> {
-  for (let turn = 0; turn < 1000 && !holds(); turn += 1) await new Promise((done) => setTimeout(done, 1));
-  expect(holds()).toBe(true);
+  await vi.waitFor(() => expect(holds()).toBe(true), { timeout: 30_000, interval: 1 });
 }
 
 /** A folded finder over these records, with at most `most` records per page. */
@@ -65,7 +64,7 @@ describe('a call and its result', () => {
     expect(pairs.orphans).toEqual([]);
   });
 
-  it('have the time between them as duration where nobody measured it', () => {
+  it('have the time between them as duration where none was measured', () => {
     const pairs = new Pairs();
     pairs.note(0, event(1, call('a')));
     pairs.note(1, event(4, result('a')));
@@ -83,10 +82,10 @@ describe('a call and its result', () => {
     expect([2, 3, 4].map((index) => pairs.resultsOf(index))).toEqual([null, null, null]);
   });
 
-  it('told twice are one pair', () => {
+  it('recorded twice are one pair', () => {
     const pairs = new Pairs();
-    const told = [call('a'), call('a'), result('a'), result('a')];
-    told.forEach((data, n) => pairs.note(n, event(n + 1, data)));
+    const recorded = [call('a'), call('a'), result('a'), result('a')];
+    recorded.forEach((data, n) => pairs.note(n, event(n + 1, data)));
     expect(pairs.resultsOf(0)?.map(({ index }) => index)).toEqual([2, 3]);
     expect(pairs.resultsOf(1)).toBeNull();
   });
@@ -137,6 +136,28 @@ describe('folded records', () => {
     expect(finder.rowOf(1)).toBe(0);
     expect(finder.isFound(0)).toBe(true);
     expect(finder.isFound(2)).toBe(false);
+  });
+
+  it('are counted as matches, with the place of the one that the user is at', async () => {
+    const { finder } = await folded(events([call('a'), { type: 'note' }, call('b'), { type: 'note' }]));
+    expect(finder.summary(0)).toBe('');
+    finder.find('note');
+    await until(() => finder.search?.left === 0);
+    expect([0, 1, 2, 3, -1].map((at) => finder.summary(at))).toEqual([
+      '2 found',
+      '1 of 2 found',
+      '2 found',
+      '2 of 2 found',
+      '2 found',
+    ]);
+  });
+
+  it('have no place among no matches, whether or not a record is selected', async () => {
+    const { finder } = await folded(events([call('a'), call('b')]));
+    finder.find('absent');
+    await until(() => finder.search?.left === 0);
+    expect([-1, 0, 1, 2].map((at) => finder.summary(at))).toEqual(Array(4).fill('No matches'));
+    expect(finder.next(0, 1)).toBeNull();
   });
 
   it('count no record twice that was counted before it came live', async () => {

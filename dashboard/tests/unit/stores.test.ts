@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { Api } from '../../src/api/api';
-import { ApiError } from '../../src/api/error';
+import { ApiError, FOREIGN } from '../../src/api/error';
 import { SessionsStore } from '../../src/store/sessions';
 import { Painted } from '../../src/store/paint.svelte';
 import { GoalHistory } from '../../src/store/goal_history';
 import { Timeline } from '../../src/store/timeline/timeline';
 import type { Fields } from '../../src/wire/json';
 import type { SessionPage } from '../../src/wire/session';
-import { event } from './fake_socket';
+import { event, FakeSession } from './fake_socket';
 import { events, wire } from './fixtures';
 
 beforeAll(() => void vi.useFakeTimers());
@@ -99,7 +99,20 @@ describe('the list of sessions', () => {
     expect(store.rows.map((row) => row.id).sort()).toEqual(['n1', 'n2']);
   });
 
-  it('lets go of what was deleted, also while nobody was told', async () => {
+  it('lists all sessions that appear at once, however many are not among the newest', async () => {
+    const api = {
+      sessions: () => Promise.resolve({ sessions: [], next: null }),
+      session: (id: string) => Promise.resolve({ metadata: metadata(id, 50), initial: null, state: {}, final: null }),
+    } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    for (let n = 0; n < 50; n += 1) store.apply(event(n + 1, {}, 'action', `old-${n}`));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(store.rows.length).toBe(50);
+    store.stop();
+  });
+
+  it('removes what was deleted, even without an event', async () => {
     const { api, answer } = service([
       { sessions: [metadata('a', 1), metadata('b', 2)], next: null },
       { sessions: [metadata('b', 2)], next: null },
@@ -142,12 +155,84 @@ describe('the list of sessions', () => {
     expect(store.error).toBe('');
   });
 
-  it('takes the number of errors from the service once a session has ended', async () => {
-    const told = { ...metadata('a', 10), status: 'active', outcome: null, errorCount: 1 };
+  it('asks once for what is refused for good, and shows why', async () => {
+    let asked = 0;
+    let isRefused = true;
     const api = {
-      sessions: () => Promise.resolve({ sessions: [told], next: null }),
+      sessions: () => {
+        asked += 1;
+        return isRefused
+          ? Promise.reject(new ApiError(FOREIGN, 'http://home answered 403: no', 403))
+          : Promise.resolve({ sessions: [{ ...metadata('a', 1), errorCount: 0 }], next: null });
+      },
+      session: () => Promise.reject(new ApiError(FOREIGN, 'http://home answered 413: too much', 413)),
+    } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([asked, store.error]).toEqual([1, 'http://home answered 403: no']);
+    isRefused = false;
+    await store.load();
+    // A session that has ended is fetched, which is refused, too.
+    store.apply(event(5, {}, 'session_finalized', 'a'));
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect([asked, store.error]).toEqual([3, 'http://home answered 413: too much']);
+  });
+
+  it('waits for as long as it is asked to', async () => {
+    let asked = 0;
+    const busy = new ApiError('rate_limited', 'slower', 429, 40_000);
+    const api = { sessions: () => ((asked += 1), Promise.reject(busy)) } as unknown as Api;
+    const store = new SessionsStore(api);
+    await store.load();
+    await vi.advanceTimersByTimeAsync(39_000);
+    expect(asked).toBe(1);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(asked).toBe(2);
+    store.stop();
+  });
+
+  it('sends no more requests once it was stopped, whatever was in progress', async () => {
+    for (const what of ['list', 'newcomers', 'one'] as const) {
+      let asked = 0;
+      let fail: (error: Error) => void = () => {};
+      const refuse = (): Promise<never> => {
+        asked += 1;
+        return new Promise((_, no) => (fail = no));
+      };
+      let isLoaded = false;
+      const api = {
+        sessions: () =>
+          what === 'list' || (what === 'newcomers' && isLoaded)
+            ? refuse()
+            : Promise.resolve({ sessions: [], next: null }),
+        session: refuse,
+      } as unknown as Api;
+      const store = new SessionsStore(api);
+      void store.load();
+      await vi.advanceTimersByTimeAsync(0);
+      isLoaded = true;
+      store.apply(event(5, { sessionId: 'n' }, 'session_created', 'n'));
+      await vi.advanceTimersByTimeAsync(400);
+      expect(asked, what).toBe(1);
+      store.stop();
+      fail(new ApiError('storage_unavailable', 'away', 503));
+      await vi.advanceTimersByTimeAsync(60_000);
+      store.apply(event(6, { sessionId: 'm' }, 'session_created', 'm'));
+      void store.load();
+      await vi.advanceTimersByTimeAsync(60_000);
+      expect([what, asked, store.error]).toEqual([what, 1, '']);
+    }
+  });
+
+  it('takes the number of errors from the service once a session has ended', async () => {
+    const received = { ...metadata('a', 10), status: 'active', outcome: null, errorCount: 1 };
+    const api = {
+      sessions: () => Promise.resolve({ sessions: [received], next: null }),
       session: () =>
-        Promise.resolve({ metadata: { ...told, $offset: 13, status: 'completed', outcome: 'error', errorCount: 7 } }),
+        Promise.resolve({
+          metadata: { ...received, $offset: 13, status: 'completed', outcome: 'error', errorCount: 7 },
+        }),
     } as unknown as Api;
     const store = new SessionsStore(api);
     await store.load();
@@ -161,7 +246,7 @@ describe('the list of sessions', () => {
     expect(store.get('a')?.outcome).toBe('error');
   });
 
-  it('has an outcome from an older service, too, as soon as one is told', async () => {
+  it('has an outcome from an older service, too, as soon as one is recorded', async () => {
     const older: Fields = { ...metadata('a', 10), status: 'active' };
     delete older['outcome'];
     delete older['errorCount'];
@@ -215,5 +300,32 @@ describe("a goal's history", () => {
     await vi.advanceTimersByTimeAsync(50);
     expect(history.of('g1').map(({ change }) => change['status'])).toEqual(['pending', 'completed']);
     expect(history.of('nobody')).toEqual([]);
+  });
+
+  it('is read again when everything was fetched again, and only if a view uses it', async () => {
+    let stored = [event(1, { id: 'g', status: 'pending' }, 'goal_added'), event(2, { goalId: 'g' }, 'goal_updated')];
+    let asked = 0;
+    const fetch = async (at: number, limit: number) => {
+      asked += 1;
+      return { events: stored.slice(at, at + limit), at, total: stored.length, next: `e-${stored.length}` };
+    };
+    const timeline = new Timeline(fetch, () => {});
+    timeline.open(await fetch(0, 100));
+    const session = new FakeSession();
+    const history = new GoalHistory(timeline, fetch);
+    const stop = history.follow(session);
+    session.reset();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(asked).toBe(1);
+    history.open();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(history.of('g').map(({ change }) => change['status'])).toEqual(['pending', undefined]);
+    stored = [event(1, { id: 'g', status: 'completed' }, 'goal_added')];
+    timeline.open(await fetch(0, 100));
+    session.reset();
+    await vi.advanceTimersByTimeAsync(50);
+    expect(history.of('g').map(({ change }) => change['status'])).toEqual(['completed']);
+    expect(history.left).toBe(0);
+    stop();
   });
 });

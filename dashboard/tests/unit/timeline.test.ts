@@ -1,7 +1,11 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Api } from '../../src/api/api';
+import { ApiError } from '../../src/api/error';
+import { LogTimeline } from '../../src/store/timeline/log';
 import { Pages, weigh } from '../../src/store/timeline/pages';
 import { contains, Scan } from '../../src/store/timeline/scan';
 import { Timeline } from '../../src/store/timeline/timeline';
+import type { Fields } from '../../src/wire/json';
 import type { EventPage } from '../../src/wire/session';
 import { event } from './fake_socket';
 
@@ -19,8 +23,8 @@ function service(total: number, most = 1000) {
   return { asked, fetch };
 }
 
-async function settled(): Promise<void> {
-  await new Promise((resolve) => setTimeout(resolve, 5));
+async function until(holds: () => boolean): Promise<void> {
+  await vi.waitFor(() => expect(holds()).toBe(true), { timeout: 30_000, interval: 1 });
 }
 
 const range = (from: number, to: number): number[] => Array.from({ length: to - from }, (_, n) => from + n);
@@ -37,7 +41,7 @@ describe('a timeline', () => {
     const { timeline, asked } = await opened(100_000);
     expect(timeline.get(99_999)?.offset).toBe(100_000);
     timeline.want(range(50_030, 50_060));
-    await settled();
+    await until(() => timeline.get(50_045) !== undefined);
     expect(timeline.get(50_045)?.offset).toBe(50_046);
     expect(asked).toEqual([
       [-100, 100],
@@ -53,6 +57,15 @@ describe('a timeline', () => {
     expect([timeline.total, timeline.get(251)?.offset]).toEqual([252, 260]);
   });
 
+  it('forgets the times of earlier records when it is opened again', async () => {
+    const { timeline, fetch } = await opened(250);
+    expect(timeline.earliest).toBe(Date.parse(event(151).timestamp));
+    timeline.see([event(1)]);
+    timeline.open(await fetch(-10, 10));
+    expect(timeline.earliest).toBe(Date.parse(event(241).timestamp));
+    expect(timeline.latest).toBe(Date.parse(event(250).timestamp));
+  });
+
   it('counts no record twice where the page that it opened with was cut for its size', async () => {
     const { timeline } = await opened(250, 30);
     expect([timeline.total, timeline.position?.offset]).toEqual([250, 180]);
@@ -64,7 +77,7 @@ describe('a timeline', () => {
   it('forgets what is scrolled past before it came', async () => {
     const { timeline, asked } = await opened(100_000);
     for (let at = 90_000; at > 10_000; at -= 1000) timeline.want(range(at, at + 30));
-    await settled();
+    await until(() => timeline.get(11_005) !== undefined);
     expect(asked.length).toBeLessThan(5);
     expect(timeline.get(11_005)).toBeDefined();
   });
@@ -72,7 +85,7 @@ describe('a timeline', () => {
   it('fetches on when large records come few at once', async () => {
     const { timeline } = await opened(1000, 7);
     timeline.want(range(500, 530));
-    await settled();
+    await until(() => range(500, 530).every((index) => timeline.get(index) !== undefined));
     expect(range(500, 530).every((index) => timeline.get(index)?.offset === index + 1)).toBe(true);
   });
 
@@ -85,12 +98,63 @@ describe('a timeline', () => {
     );
     timeline.open(await fetch(-100, 100));
     timeline.want([5]);
-    await settled();
+    await until(() => timeline.error !== '');
     expect(timeline.error).toBe('away');
     broken = false;
     timeline.want([5]);
-    await settled();
+    await until(() => timeline.get(5) !== undefined);
     expect([timeline.error, timeline.get(5)?.offset]).toEqual(['', 6]);
+  });
+});
+
+describe('a timeline of a service that is away', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('asks once every two seconds, however often one scrolls', async () => {
+    const { fetch } = service(1000);
+    let asked = 0;
+    const away = (): Promise<never> => {
+      asked += 1;
+      return Promise.reject(new ApiError('unreachable', 'away', 0));
+    };
+    const timeline = new Timeline(away, () => {});
+    timeline.open(await fetch(-100, 100));
+    for (let at = 0; at < 5; at += 1) {
+      timeline.want([at]);
+      await vi.advanceTimersByTimeAsync(100);
+    }
+    expect(asked).toBe(5);
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked).toBe(15);
+    timeline.close();
+    await vi.advanceTimersByTimeAsync(20_000);
+    expect(asked).toBe(15);
+  });
+});
+
+describe('the timeline of a log', () => {
+  beforeEach(() => void vi.useFakeTimers());
+  afterEach(() => void vi.useRealTimers());
+
+  it('is loaded by its newest load alone, and by none once it is closed', async () => {
+    const open: ((records: Fields[] | Error) => void)[] = [];
+    const records = (): Promise<Fields[]> =>
+      new Promise((done, fail) => open.push((what) => (what instanceof Error ? fail(what) : done(what))));
+    const log = new LogTimeline({ records } as unknown as Api, 's', 'actions');
+    const away = new ApiError('unreachable', 'away', 0);
+    void log.load(false);
+    void log.load(false);
+    open[1]?.([{ seq: 2, $offset: 2 }]);
+    await vi.advanceTimersByTimeAsync(0);
+    open[0]?.(away);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([log.error, log.timeline.total, open.length]).toEqual(['', 2, 2]);
+    void log.load(false);
+    log.close();
+    open[2]?.(away);
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect([log.error, open.length]).toEqual(['', 3]);
   });
 });
 
@@ -135,7 +199,7 @@ describe('a scan', () => {
     expect([scan.placeOf(0), scan.placeOf(11), scan.placeOf(2490), scan.placeOf(99_999)]).toEqual([0, 2, 249, 251]);
   });
 
-  it('stops when told to', async () => {
+  it('stops when it is stopped', async () => {
     const { fetch, asked } = service(100_000);
     const scan: Scan = new Scan(
       100_000,

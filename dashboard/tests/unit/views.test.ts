@@ -85,7 +85,7 @@ describe('rates', () => {
     expect(rate.series(1_003_500 + SECONDS * 1000)[1].every((count) => count === 0)).toBe(true);
   });
 
-  it('are not known before somebody has counted, nor while nobody does', () => {
+  it('are unknown before they were counted, and while they are not', () => {
     const rate = new Rate();
     rate.add(1_000_000);
     expect(rate.mean(1_005_000, 3)).toBeNull();
@@ -222,7 +222,7 @@ describe('agents', () => {
 });
 
 describe('differences', () => {
-  it('are told by their place', () => {
+  it('are identified by their position', () => {
     expect(differences({ a: 1, b: { c: [1, 2] } }, { b: { c: [1, 3] }, d: null })).toEqual([
       { kind: 'removed', path: 'a', before: 1, after: undefined },
       { kind: 'changed', path: 'b.c[1]', before: 2, after: 3 },
@@ -280,7 +280,7 @@ describe('dates', () => {
 });
 
 describe('numbers', () => {
-  it('have all their digits where there is room, and few where there is none', () => {
+  it('have all their digits where there is space, and few where there is not', () => {
     expect(exact(new Digits('12345678901234567890'))).toBe('12,345,678,901,234,567,890');
     expect(exact(9_007_199_254_740_992)).toBe('9,007,199,254,740,992');
     expect(exact(1e300)).toBe('1e+300');
@@ -334,8 +334,8 @@ describe('how a session came out', () => {
       row,
     ];
     expect(standings(rows, 100_000).map(({ name, value }) => [name, value])).toEqual([
-      ['live', 1],
-      ['open, quiet', 2],
+      ['active now', 1],
+      ['open, idle', 2],
       ['success', 1],
       ['error', 2],
       ['interrupted', 0],
@@ -344,7 +344,7 @@ describe('how a session came out', () => {
       ['completed', 1],
     ]);
     // An older service reports no outcomes: there are none to count.
-    expect(standings([row, row], 0).map(({ name }) => name)).toEqual(['live', 'open, quiet', 'completed']);
+    expect(standings([row, row], 0).map(({ name }) => name)).toEqual(['active now', 'open, idle', 'completed']);
     expect([sum([null, 2, 3]), sum([null]), sum([])]).toEqual([5, null, null]);
   });
 });
@@ -352,7 +352,7 @@ describe('how a session came out', () => {
 describe('the address of the service', () => {
   const at = (page: string, setting: string | null = null): string => serviceAddress(new URL(page), setting).href;
 
-  it('is where the page came from, or what was said', () => {
+  it('is where the page came from, or the URL that was set', () => {
     expect(at('http://h:9000/dashboard/#/live')).toBe('http://h:9000/');
     expect(at('http://h:3000/?api=http://h:9000')).toBe('http://h:9000/');
     expect(at('http://h:3000/', 'https://other/base')).toBe('https://other/base/');
@@ -361,7 +361,7 @@ describe('the address of the service', () => {
     expect(() => at('http://h/?api=javascript:alert(1)')).toThrow();
   });
 
-  it('is refused with a sentence for people if it is none', () => {
+  it('is refused with a readable sentence if it is not a URL', () => {
     const given = [
       'javascript:alert(1)',
       ' JavaScript:alert(1)',
@@ -378,7 +378,7 @@ describe('the address of the service', () => {
       const page = `http://h/?api=${encodeURIComponent(address)}`;
       expect(() => at(page), address).toThrow(WrongAddress);
       expect(() => at(page), address).toThrow(/\?api= .*“.*http:\/\/ or https:\/\//s);
-      expect(() => at('http://h/', address), address).toThrow(/that was set here/);
+      expect(() => at('http://h/', address), address).toThrow(/^The saved service URL is invalid/);
     }
   });
 });

@@ -61,6 +61,13 @@ class Service {
     return { status: response.status, body: await response.json() };
   }
 
+  /** The body of a response, whatever it is. */
+  async bytes(where) {
+    const response = await fetch(`${this.url}${where}`);
+    if (response.status !== 200) throw new Error(`${where}: ${response.status}`);
+    return Buffer.from(await response.arrayBuffer());
+  }
+
   /** Runs a command of the service while it is running; returns the output. */
   command(...words) {
     const env = { ...process.env, STORAGE_PATH: this.#storage, PORT: '0' };

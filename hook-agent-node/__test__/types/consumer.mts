@@ -1,7 +1,7 @@
 // Compiled with `tsc --strict`, never run: the types that an ECMAScript module gets.
-import hookAgent, { HookAgent, HookAgentError, logAction, type Options, type Stats } from 'hook-agent';
+import hookAgent, { HookAgent, HookAgentError, checkpoint, logAction, logFileChange, logThinking, logToolCall, type Options, type Stats } from 'hook-agent';
 
-const options: Options = { sessionId: 's-1', spoolFull: 'reject-new', spoolMaxBytes: 65536 };
+const options: Options = { sessionId: 's-1', spoolFull: 'reject-new', spoolMaxBytes: 65536, blobs: 'off', blobThreshold: 1024 };
 await using agent = new HookAgent(options);
 const seq: number | undefined = (await agent.logAction({ type: 'tool_call' })).seq;
 const version: number = (await agent.getState()).version;
@@ -16,6 +16,12 @@ try {
   if (error instanceof HookAgentError) console.error(error.code.toUpperCase());
 }
 
+void logToolCall('Bash', { command: 'ls' }, { callId: 'toolu_1' });
+void logFileChange('/w/a.js', 'edit');
+void logThinking(null);
+void checkpoint('here');
+// @ts-expect-error there is no such operation
+void logFileChange('/w/a.js', 'touch');
 // @ts-expect-error an action is an object
 void logAction('text');
 // @ts-expect-error there is no such option

@@ -4,8 +4,8 @@
 >>> hook_agent.log_action({"type": "tool_call", "tool": "grep"})  # doctest: +SKIP
 
 A call writes one record into a spool on disk and returns in microseconds; a background thread delivers it. Await the
-call to know what the service said. `hook_agent` speaks for the session that `SESSION_ID` names; a
-`SessionHookAgent` for any other. `hook_agent.sync` does the same without asyncio.
+call to know what the service said. `hook_agent` records into the session that `SESSION_ID` names; a
+`HookAgent` into any other. `hook_agent.sync` does the same without asyncio.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import atexit as _atexit
 import os as _os
 
 from . import _native
-from ._agent import SessionHookAgent, Stats, hook_agent
+from ._agent import HookAgent, Stats, hook_agent
 from ._errors import (
     AnswerTimeoutError,
     HookAgentError,
@@ -26,6 +26,7 @@ from ._ticket import Ticket
 
 __all__ = [
     "AnswerTimeoutError",
+    "HookAgent",
     "HookAgentError",
     "InvalidEventError",
     "RejectedError",
@@ -35,6 +36,9 @@ __all__ = [
     "UnreachableError",
     "hook_agent",
 ]
+
+# The class's name in earlier versions.
+SessionHookAgent = HookAgent
 
 # At exit, queued records get a moment to be delivered; the rest stays in the spool.
 _atexit.register(_native.leave, 0.2)

@@ -1,18 +1,19 @@
-"""The agent for asyncio programs, and for all that do not wait."""
+"""The agent, for asyncio programs and for all that do not wait, and the same agent for code that blocks."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Dict, Generator, Mapping, Optional, Tuple, Type
+    from typing import Any, Callable, Concatenate, Dict, Generator, Mapping, Optional, ParamSpec, Tuple, Type, TypeVar
 
-    from . import sync as _sync
+    _P = ParamSpec("_P")
+    _T = TypeVar("_T")
 
+from functools import wraps
 from json import loads
 
 from . import _native
-from ._imports import load
 from ._ticket import Ticket
 
 
@@ -24,8 +25,8 @@ class Stats("Dict[str, Any]" if TYPE_CHECKING else dict):  # type: ignore[misc]
         yield
 
 
-class SessionHookAgent:
-    """Speaks for one session.
+class HookAgent:
+    """Records into one session.
 
     Every call queues at once, in order, and returns something to await: the await ends when the service has the
     change, or when it is known to be away; then the answer is `{"success": True, "queued": True}`.
@@ -43,14 +44,14 @@ class SessionHookAgent:
 
     # The agent is a handle: a copy uses the same one, and in another process a new one is created for the
     # session. The token is not passed on; it is read from the environment there.
-    def __copy__(self) -> SessionHookAgent:
+    def __copy__(self) -> HookAgent:
         return self
 
-    def __deepcopy__(self, memo: Dict[int, Any]) -> SessionHookAgent:
+    def __deepcopy__(self, memo: Dict[int, Any]) -> HookAgent:
         return self
 
     def __reduce__(self) -> Tuple[Any, ...]:
-        return SessionHookAgent, (self.session_id, self.service_url)
+        return HookAgent, (self.session_id, self.service_url)
 
     @property
     def session_id(self) -> str:
@@ -59,14 +60,13 @@ class SessionHookAgent:
 
     @property
     def service_url(self) -> str:
-        """The service's address."""
+        """The service's URL."""
         return self._agent.service_url
 
     @property
-    def sync(self) -> _sync.SessionHookAgent:
+    def sync(self) -> BlockingHookAgent:
         """This agent for code that blocks until its calls are answered."""
-        agent: _sync.SessionHookAgent = load("sync").SessionHookAgent._of(self)
-        return agent
+        return BlockingHookAgent._of(self)
 
     def create_session(
         self,
@@ -85,6 +85,54 @@ class SessionHookAgent:
     def log_response(self, response: Mapping[str, Any]) -> Ticket[Dict[str, Any]]:
         """Appends to the responses; a `timestamp` is added unless it is there."""
         return Ticket(self._agent.log_response(response))
+
+    def log_tool_call(
+        self, tool: str, input: Any, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records that the agent calls a tool; the type follows from the tool and its input, the key from `callId`."""
+        return Ticket(self._agent.log_typed("log_tool_call", {"tool": tool, "input": input}, fields))
+
+    def log_tool_result(
+        self, tool: str, call_id: str, output: Any, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records how a call ended; without `status`, an `error` or `exitCode` decides, else it is `unknown`."""
+        return Ticket(self._agent.log_typed("log_tool_result", {"tool": tool, "callId": call_id, "output": output}, fields))
+
+    def log_user_message(
+        self, text: str, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records a message of the user; the key follows from `turnId` if the message begins the turn."""
+        return Ticket(self._agent.log_typed("log_user_message", {"text": text}, fields))
+
+    def log_assistant_message(
+        self, text: str, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records an answer of the assistant; the key follows from `messageId` and `blockIndex`."""
+        return Ticket(self._agent.log_typed("log_assistant_message", {"text": text}, fields))
+
+    def log_thinking(
+        self, text: Optional[str], fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records the model's thinking; `None` if only the provider can read it."""
+        return Ticket(self._agent.log_typed("log_thinking", {"text": text}, fields))
+
+    def log_usage(
+        self, message_id: str, model: str, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records the cost of a complete model request; `input`, `output`, `cacheRead`, `cacheWrite`, `reasoning` default to 0."""
+        return Ticket(self._agent.log_typed("log_usage", {"messageId": message_id, "model": model}, fields))
+
+    def log_file_change(
+        self, path: str, op: str, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Records that a file was changed: `create`, `edit`, `delete` or `rename`; the key follows from `callId`."""
+        return Ticket(self._agent.log_typed("log_file_change", {"path": path, "op": op}, fields))
+
+    def checkpoint(
+        self, message: str, fields: Optional[Mapping[str, Any]] = None
+    ) -> Ticket[Dict[str, Any]]:
+        """Marks a point of the session."""
+        return Ticket(self._agent.log_typed("checkpoint", {"message": message}, fields))
 
     def update_state(
         self, patch: Mapping[str, Any], *, if_version: Optional[int] = None
@@ -124,7 +172,7 @@ class SessionHookAgent:
         """The state, from the service; it does not wait for writes that are not awaited."""
         return Ticket(self._agent.get_state())
 
-    def restore(self, last: int = 100) -> Ticket[Dict[str, Any]]:
+    def restore(self, last: int = 50) -> Ticket[Dict[str, Any]]:
         """Everything to go on from: metadata, initial, state, final, and the `last` records of both logs."""
         return Ticket(self._agent.restore(last))
 
@@ -144,7 +192,7 @@ class SessionHookAgent:
         """The counters of this process's connection to the service."""
         return Stats(loads(self._agent.stats()))
 
-    async def __aenter__(self) -> SessionHookAgent:
+    async def __aenter__(self) -> HookAgent:
         return self
 
     async def __aexit__(
@@ -156,7 +204,116 @@ class SessionHookAgent:
         await self.close()
 
 
-class _EnvironmentAgent(SessionHookAgent):
+def _blocking(
+    call: Callable[Concatenate[HookAgent, _P], Ticket[_T]],
+) -> Callable[Concatenate[BlockingHookAgent, _P], _T]:
+    """The same call, with its name, parameters and description, that returns once it is answered."""
+
+    @wraps(call)
+    def answered(self: BlockingHookAgent, /, *args: _P.args, **kwargs: _P.kwargs) -> _T:
+        return call(self._agent, *args, **kwargs).wait(self.timeout)
+
+    return answered
+
+
+def _made(session_id: Optional[str], service_url: Optional[str], timeout: float) -> BlockingHookAgent:
+    return BlockingHookAgent(session_id, service_url, timeout=timeout)
+
+
+class BlockingHookAgent:
+    """Records into one session, and waits for each answer for at most `timeout` seconds.
+
+    When the service is unreachable a write is answered `{"success": True, "queued": True}` well before that. When the
+    time is over, `AnswerTimeoutError` is raised and the write is delivered all the same.
+    """
+
+    timeout: float
+
+    def __init__(
+        self,
+        session_id: Optional[str] = None,
+        service_url: Optional[str] = None,
+        *,
+        timeout: float = 10.0,
+    ) -> None:
+        self._agent = HookAgent(session_id, service_url)
+        self.timeout = timeout
+
+    @classmethod
+    def _of(cls, agent: HookAgent) -> BlockingHookAgent:
+        made = cls.__new__(cls)
+        made._agent = agent
+        made.timeout = 10.0
+        return made
+
+    def __copy__(self) -> BlockingHookAgent:
+        return self
+
+    def __deepcopy__(self, memo: Dict[int, Any]) -> BlockingHookAgent:
+        return self
+
+    def __reduce__(self) -> Tuple[Any, ...]:
+        return _made, (self.session_id, self.service_url, self.timeout)
+
+    @property
+    def session_id(self) -> str:
+        """The session that calls are for."""
+        return self._agent.session_id
+
+    @property
+    def service_url(self) -> str:
+        """The service's URL."""
+        return self._agent.service_url
+
+    create_session = _blocking(HookAgent.create_session)
+    log_action = _blocking(HookAgent.log_action)
+    log_response = _blocking(HookAgent.log_response)
+    log_tool_call = _blocking(HookAgent.log_tool_call)
+    log_tool_result = _blocking(HookAgent.log_tool_result)
+    log_user_message = _blocking(HookAgent.log_user_message)
+    log_assistant_message = _blocking(HookAgent.log_assistant_message)
+    log_thinking = _blocking(HookAgent.log_thinking)
+    log_usage = _blocking(HookAgent.log_usage)
+    log_file_change = _blocking(HookAgent.log_file_change)
+    checkpoint = _blocking(HookAgent.checkpoint)
+    update_state = _blocking(HookAgent.update_state)
+    add_goal = _blocking(HookAgent.add_goal)
+    update_goal = _blocking(HookAgent.update_goal)
+    spawn_agent = _blocking(HookAgent.spawn_agent)
+    complete_agent = _blocking(HookAgent.complete_agent)
+    update_metadata = _blocking(HookAgent.update_metadata)
+    finalize_session = _blocking(HookAgent.finalize_session)
+    reopen_session = _blocking(HookAgent.reopen_session)
+    get_state = _blocking(HookAgent.get_state)
+    restore = _blocking(HookAgent.restore)
+    test_connection = _blocking(HookAgent.test_connection)
+
+    # These have a timeout of their own, which comes before that of the answer.
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Waits until everything called before is settled, or the time is over; returns whether it is."""
+        return self._agent.flush(timeout).wait(timeout + self.timeout)
+
+    def close(self, timeout: float = 5.0) -> bool:
+        """Flushes; calls after it fail with `agent_closed`."""
+        return self._agent.close(timeout).wait(timeout + self.timeout)
+
+    def stats(self) -> Stats:
+        """The counters of this process's connection to the service."""
+        return self._agent.stats()
+
+    def __enter__(self) -> BlockingHookAgent:
+        return self
+
+    def __exit__(
+        self,
+        kind: Optional[Type[BaseException]],
+        error: Optional[BaseException],
+        trace: Optional[TracebackType],
+    ) -> None:
+        self.close()
+
+
+class _EnvironmentAgent(HookAgent):
     """The agent that the environment describes, which may name a session as late as at the first call of one."""
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from json import loads
 
-from ._desks import at_await, at_wait
+from ._loops import at_await, at_wait
 from ._errors import AnswerTimeoutError
 
 TYPE_CHECKING = False
@@ -55,13 +55,13 @@ class Ticket(_Coroutine["_T"]):
         return result
 
     def _waited(self, timeout: float) -> str:
-        desk = at_wait()
-        if desk is None:
+        waits = at_wait()
+        if waits is None:
             return self._receipt.wait(timeout)
-        desk.wait(self._receipt, timeout)
+        waits.wait(self._receipt, timeout)
         answer = self._receipt.settled()
         if answer is None:
-            raise AnswerTimeoutError(f"no answer within {timeout * 1000:.0f} ms", "timeout")
+            raise AnswerTimeoutError(f"no response within {timeout * 1000:.0f} ms: wait longer; a queued record is delivered in any case", "timeout")
         return answer
 
     def send(self, value: None) -> Any:

@@ -8,7 +8,8 @@ const CHUNK: usize = 64 * 1024;
 
 /// Reads until one whole JSON object has arrived, the input ends, or `most` bytes were read.
 pub(super) fn read_object(input: &mut impl Read, most: usize) -> (Vec<u8>, io::Result<()>) {
-    let (mut bytes, mut scan) = (Vec::new(), Scan::default());
+    let mut bytes = Vec::new();
+    let mut scan = Scan::default();
     let mut chunk = vec![0; CHUNK];
     loop {
         let read = match input.read(&mut chunk[..CHUNK.min(most - bytes.len())]) {
@@ -68,7 +69,10 @@ pub(super) fn text(bytes: &[u8]) -> String {
             }
             Some(0xd800..=0xdfff) => (6, "\\ufffd"),
             _ => {
-                let end = escape.char_indices().nth(2).map_or(escape.len(), |(end, _)| end);
+                let end = escape
+                    .char_indices()
+                    .nth(2)
+                    .map_or(escape.len(), |(end, _)| end);
                 (end, &escape[..end])
             }
         };
@@ -82,7 +86,10 @@ pub(super) fn text(bytes: &[u8]) -> String {
 /// Returns the code unit of a `\u` escape at the start of the text.
 fn unit(text: &str) -> Option<u16> {
     let digits = text.strip_prefix("\\u")?.get(..4)?;
-    digits.bytes().all(|byte| byte.is_ascii_hexdigit()).then(|| u16::from_str_radix(digits, 16).ok())?
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_hexdigit())
+        .then(|| u16::from_str_radix(digits, 16).ok())?
 }
 
 #[cfg(test)]
@@ -124,11 +131,20 @@ mod tests {
     fn what_is_no_character_is_replaced_and_the_rest_stays() {
         for (given, wanted) in [
             (&b"\xef\xbb\xbf{\"a\":1}\n"[..], r#"{"a":1}"#),
-            (br#"{"a":"rate \ud83d limit"}"#, r#"{"a":"rate \ufffd limit"}"#),
+            (
+                br#"{"a":"rate \ud83d limit"}"#,
+                r#"{"a":"rate \ufffd limit"}"#,
+            ),
             (br#"{"a":"\ude00\ud83d"}"#, r#"{"a":"\ufffd\ufffd"}"#),
             (br#"{"a":"\ud83d\ude00"}"#, r#"{"a":"\ud83d\ude00"}"#),
-            (br#"{"a":"\ud83d\ud83d\ude00"}"#, r#"{"a":"\ufffd\ud83d\ude00"}"#),
-            (br#"{"a":"\\ud83d","b":"\\\ud83d"}"#, r#"{"a":"\\ud83d","b":"\\\ufffd"}"#),
+            (
+                br#"{"a":"\ud83d\ud83d\ude00"}"#,
+                r#"{"a":"\ufffd\ud83d\ude00"}"#,
+            ),
+            (
+                br#"{"a":"\\ud83d","b":"\\\ud83d"}"#,
+                r#"{"a":"\\ud83d","b":"\\\ufffd"}"#,
+            ),
             (br#"{"a":"\ud83"}"#, r#"{"a":"\ud83"}"#),
             (b"{\"a\":\"caf\xe9\"}", "{\"a\":\"caf\u{fffd}\"}"),
             (b"\\", "\\"),

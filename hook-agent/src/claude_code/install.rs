@@ -14,7 +14,7 @@ use super::settings::{put_in, take_out};
 
 /// Whose settings to change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
+pub(crate) enum SettingsFile {
     /// `.claude/settings.json` in the working directory.
     Project,
     /// `~/.claude/settings.json`, or `settings.json` in `$CLAUDE_CONFIG_DIR`.
@@ -35,10 +35,10 @@ pub(crate) struct Done {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InstallError {
     /// The file can't be read or replaced.
-    #[error("`{}`: {source}", path.display())]
+    #[error("failed to change `{}`: {source}", path.display())]
     File { path: PathBuf, source: io::Error },
     /// The file is not JSON that Claude Code can read. It was not changed.
-    #[error("`{}` is left as it is: {reason}", path.display())]
+    #[error("`{}` is unchanged: {reason}", path.display())]
     Content { path: PathBuf, reason: String },
 }
 
@@ -48,31 +48,50 @@ pub(crate) fn program() -> io::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let is_this = |found: &PathBuf| {
-        found.is_absolute() && matches!((found.canonicalize(), this.canonicalize()), (Ok(a), Ok(b)) if a == b)
+        found.is_absolute()
+            && matches!((found.canonicalize(), this.canonicalize()), (Ok(a), Ok(b)) if a == b)
     };
-    Ok(std::env::split_paths(&path).map(|folder| folder.join("hook-agent")).find(is_this).unwrap_or(this))
+    Ok(std::env::split_paths(&path)
+        .map(|folder| folder.join("hook-agent"))
+        .find(is_this)
+        .unwrap_or(this))
 }
 
 /// Adds hooks that call `program`, or removes them if `program` is `None`. With `dry`, writes
 /// nothing.
-pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result<Done, InstallError> {
+pub(crate) fn change(
+    folder: &Path,
+    program: Option<&Path>,
+    dry: bool,
+) -> Result<Done, InstallError> {
     let given = folder.join("settings.json");
     let path = target(&given);
-    let failed = |source| InstallError::File { path: path.clone(), source };
+    let failed = |source| InstallError::File {
+        path: path.clone(),
+        source,
+    };
     let before = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
         Err(error) => return Err(failed(error)),
     };
-    let content = |reason: String| InstallError::Content { path: path.clone(), reason };
-    let (mark, json) = before.strip_prefix(BOM).map_or(("", &*before), |json| (BOM, json));
+    let content = |reason: String| InstallError::Content {
+        path: path.clone(),
+        reason,
+    };
+    let (mark, json) = before
+        .strip_prefix(BOM)
+        .map_or(("", &*before), |json| (BOM, json));
     let root = parse(json).map_err(content)?;
     let settings = root.object_value_or_set();
     let done = match program {
         Some(program) => {
-            let program = program
-                .to_str()
-                .ok_or_else(|| content(format!("the program's path `{}` is no text", program.display())))?;
+            let program = program.to_str().ok_or_else(|| {
+                content(format!(
+                    "the program's path `{}` is not UTF-8: install it elsewhere",
+                    program.display()
+                ))
+            })?;
             put_in(&settings, program)
         }
         None => take_out(&settings),
@@ -81,10 +100,18 @@ pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result
     let after = root.to_string();
     let changed = after != json && !(json.is_empty() && settings.properties().is_empty());
     if !changed {
-        return Ok(Done { path, changed, text: Some(before) });
+        return Ok(Done {
+            path,
+            changed,
+            text: Some(before),
+        });
     }
     let is_empty = program.is_none() && settings.properties().is_empty() && !given.is_symlink();
-    let newline = if after.ends_with('\n') || !json.is_empty() { "" } else { "\n" };
+    let newline = if after.ends_with('\n') || !json.is_empty() {
+        ""
+    } else {
+        "\n"
+    };
     let text = (!is_empty).then(|| [mark, &*after, newline].concat());
     if !dry {
         match &text {
@@ -93,7 +120,11 @@ pub(crate) fn change(folder: &Path, program: Option<&Path>, dry: bool) -> Result
         }
         .map_err(failed)?;
     }
-    Ok(Done { path, changed, text })
+    Ok(Done {
+        path,
+        changed,
+        text,
+    })
 }
 
 /// The byte order mark, which some editors put before UTF-8 text.
@@ -127,15 +158,20 @@ fn parse(text: &str) -> Result<CstRootNode, String> {
 fn replace(path: &Path, text: &str) -> io::Result<()> {
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder)?;
-    let mode = path.metadata().map_or(0o644, |found| found.permissions().mode() & 0o7777);
+    let mode = path
+        .metadata()
+        .map_or(0o644, |found| found.permissions().mode() & 0o7777);
     let spare = folder.join(format!(".settings.json.{}", std::process::id()));
-    let written =
-        OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(&spare).and_then(
-            |mut file| {
-                file.write_all(text.as_bytes())?;
-                file.sync_all()
-            },
-        );
+    let written = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(mode)
+        .open(&spare)
+        .and_then(|mut file| {
+            file.write_all(text.as_bytes())?;
+            file.sync_all()
+        });
     let replaced = written.and_then(|()| std::fs::rename(&spare, path));
     if replaced.is_err() {
         // Report the first error, not one of the cleanup.
@@ -155,7 +191,11 @@ mod tests {
         let first = "{\n  \"permissions\": {\n    \"allow\": [\n      \"Read\"\n    ]\n  }\n}\n";
         std::fs::write(&path, first).unwrap();
         assert!(put_in(&dir, true).changed);
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), first, "a dry run writes nothing");
+        assert_eq!(
+            std::fs::read_to_string(&path).unwrap(),
+            first,
+            "a dry run writes nothing"
+        );
         assert!(put_in(&dir, false).changed);
         let installed = std::fs::read_to_string(&path).unwrap();
         let again = put_in(&dir, false);
@@ -163,7 +203,11 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), installed);
         change(dir.path(), None, false).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
-        assert_eq!(dir.path().read_dir().unwrap().count(), 2, "nothing is left beside it");
+        assert_eq!(
+            dir.path().read_dir().unwrap().count(),
+            2,
+            "nothing is left beside it"
+        );
     }
 
     #[test]
@@ -186,7 +230,10 @@ mod tests {
         std::fs::write(&path, first).unwrap();
         put_in(&dir, false);
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with(&first[..first.len() - 2]) && text.contains("\n    \"hooks\": {"), "{text}");
+        assert!(
+            text.starts_with(&first[..first.len() - 2]) && text.contains("\n    \"hooks\": {"),
+            "{text}"
+        );
         change(dir.path(), None, false).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), first);
     }
@@ -194,11 +241,16 @@ mod tests {
     #[test]
     fn a_link_that_leads_nowhere_yet_is_followed() {
         let dir = tempfile::tempdir().unwrap();
-        std::os::unix::fs::symlink("dotfiles/claude.json", dir.path().join("settings.json")).unwrap();
+        std::os::unix::fs::symlink("dotfiles/claude.json", dir.path().join("settings.json"))
+            .unwrap();
         put_in(&dir, false);
         assert!(dir.path().join("settings.json").is_symlink());
         let made = dir.path().join("dotfiles/claude.json");
-        assert!(std::fs::read_to_string(&made).unwrap().contains("claude-code"));
+        assert!(
+            std::fs::read_to_string(&made)
+                .unwrap()
+                .contains("claude-code")
+        );
         change(dir.path(), None, false).unwrap();
         assert_eq!(
             std::fs::read_to_string(&made).unwrap().trim(),
@@ -221,7 +273,10 @@ mod tests {
         for text in ["{ // mine", "[]", "{\"hooks\": 1}"] {
             std::fs::write(&path, text).unwrap();
             assert!(
-                matches!(change(dir.path(), Some(Path::new("/x")), false), Err(InstallError::Content { .. })),
+                matches!(
+                    change(dir.path(), Some(Path::new("/x")), false),
+                    Err(InstallError::Content { .. })
+                ),
                 "{text}"
             );
             assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
@@ -237,6 +292,9 @@ mod tests {
         std::os::unix::fs::symlink(&target, dir.path().join("settings.json")).unwrap();
         put_in(&dir, false);
         assert!(dir.path().join("settings.json").is_symlink());
-        assert_eq!(target.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            target.metadata().unwrap().permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

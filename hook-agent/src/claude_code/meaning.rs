@@ -1,4 +1,4 @@
-//! Names: what each hook event means, and the action type of each tool's calls.
+//! What each hook event means.
 
 /// What a hook event means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -12,6 +12,10 @@ pub(super) enum Meaning {
     ToolResult,
     ToolError,
     ToolBatch,
+    PermissionRequest,
+    PermissionDenied,
+    Notification,
+    Compacted,
     AgentStart,
     AgentStop,
     SessionEnd,
@@ -64,6 +68,10 @@ impl Meaning {
             "PostToolUse" => Self::ToolResult,
             "PostToolUseFailure" => Self::ToolError,
             "PostToolBatch" => Self::ToolBatch,
+            "PermissionRequest" => Self::PermissionRequest,
+            "PermissionDenied" => Self::PermissionDenied,
+            "Notification" => Self::Notification,
+            "PostCompact" => Self::Compacted,
             "SubagentStart" => Self::AgentStart,
             "SubagentStop" => Self::AgentStop,
             "SessionEnd" => Self::SessionEnd,
@@ -71,25 +79,33 @@ impl Meaning {
         }
     }
 
-    /// Returns whether the event reads or changes the session's saved state.
-    pub(super) fn remembers(self) -> bool {
-        !matches!(self, Self::Message | Self::Other)
+    /// Returns whether the event shows that the session has begun. The others may come before its
+    /// start, or from outside of it.
+    pub(super) fn begins(self) -> bool {
+        match self {
+            Self::Prompt
+            | Self::Stop
+            | Self::StopFailure
+            | Self::ToolCall
+            | Self::ToolResult
+            | Self::ToolError
+            | Self::ToolBatch
+            | Self::AgentStart
+            | Self::AgentStop
+            | Self::SessionEnd => true,
+            Self::SessionStart
+            | Self::Message
+            | Self::PermissionRequest
+            | Self::PermissionDenied
+            | Self::Notification
+            | Self::Compacted
+            | Self::Other => false,
+        }
     }
 
     /// Returns whether the event may add to the session's errors.
     pub(super) fn may_be_error(self) -> bool {
         matches!(self, Self::StopFailure | Self::ToolError | Self::ToolBatch)
-    }
-}
-
-/// Returns the action type by which the service counts a call of this tool.
-pub(super) fn action_type(tool: Option<&str>) -> &'static str {
-    match tool.unwrap_or_default() {
-        "Bash" => "bash_exec",
-        "Write" => "file_write",
-        "Edit" | "MultiEdit" | "NotebookEdit" => "file_edit",
-        tool if tool.starts_with("mcp__") => "mcp_call",
-        _ => "tool_call",
     }
 }
 
@@ -102,5 +118,9 @@ pub(super) fn snake_case(event: &str) -> String {
         }
         name.push(letter.to_ascii_lowercase());
     }
-    if name.is_empty() { "unknown_hook".to_owned() } else { name }
+    if name.is_empty() {
+        "unknown_hook".to_owned()
+    } else {
+        name
+    }
 }

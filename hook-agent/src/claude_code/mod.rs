@@ -6,35 +6,56 @@
 //! folder](crate::spool), where a lock orders them. Delivery gets a limited time; the next hook
 //! delivers what is left, and the last hook gets a second.
 //!
-//! **What is kept.** A record's own fields are those that users search for (`type`, `tool`,
-//! `toolUseId`, `agentId`, `durationMs`, `error` …). The payload follows them unchanged, byte for
-//! byte, under `payload`. The environment is not stored: it holds secrets.
+//! **What is kept.** The records of the [vocabulary](session_model::records): each field of a
+//! payload has a place in one of them. Large values are spliced in unchanged, byte for byte. Fields
+//! without a place are under `raw`. The environment is not stored: it holds secrets.
 //!
-//! **Which session.** `SESSION_ID` if it is set, else the payload's `session_id`. In both cases the
-//! latter is in every payload, and in the state under `claudeCode.sessionId`, for `claude
-//! --resume`.
+//! **The transcript.** Thinking, message ids, models and the usage of each request are only in
+//! Claude Code's own transcript. When an agent stops, the lines that were added since the last hook
+//! are read ([`transcript`], [`transcript_lines`]); one that is unreadable or hostile is noted.
 //!
-//! **Pairs.** A call and its result are two actions with the same `toolUseId`. The result has
-//! `durationMs` as measured by Claude Code; if Claude Code does not report it, the difference of
-//! the two timestamps serves. This needs no state between hooks. The state that is kept (errors so
-//! far, how the last turn ended) is in [`run`], and losing it loses no record.
+//! **Which session.** `SESSION_ID` if it is set, else the payload's `session_id`. In the first case
+//! the latter is in each record's `raw`; in both it is in the state under `claudeCode.sessionId`,
+//! for `claude --resume`.
+//!
+//! **Keys.** Each record has one, made from ids that every reader of the session sees, or from the
+//! payload. So a second copy of the hooks, an importer or a repeat records nothing twice.
+//!
+//! **Pairs.** A call and its result are two actions with the same `callId`. The result has
+//! `durationMs` as measured by Claude Code. The state that is kept between hooks (open calls,
+//! errors so far, how the last turn ended) is in [`run`], and losing it loses no record.
 //!
 //! **Not disturbing Claude Code.** A hook prints nothing and exits with 0. Errors are written to
-//! the folder's `trouble.log` ([`trouble`]), which `hook-agent status` counts.
+//! the folder's `trouble.log` ([`error_log`]), which `hook-agent status` counts.
 
+mod agent_run;
+mod agents;
+mod calls;
+mod catch_up;
+mod digest;
 mod draft;
+mod error_log;
+mod file_change;
 mod hook;
 mod input;
 mod install;
+mod lifecycle;
 mod map;
+mod map_inputs;
 mod meaning;
+mod messages;
+mod new_lines;
 mod payload;
 mod process;
+mod read_position;
 mod run;
 mod settings;
+mod shown;
 mod transcript;
-mod trouble;
+mod transcript_lines;
+mod transcript_shape;
 
-pub(crate) use hook::{Hook, unreadable_call};
-pub(crate) use install::{Done, Place, change, program};
-pub(crate) use trouble::count as troubles;
+pub(crate) use catch_up::catch_up;
+pub(crate) use error_log::count as logged_errors;
+pub(crate) use hook::{Hook, log_unreadable_call};
+pub(crate) use install::{Done, SettingsFile, change, program};

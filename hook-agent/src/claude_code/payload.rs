@@ -1,12 +1,13 @@
 //! Reads the fields of a payload. Large values are borrowed unchanged, never parsed into trees.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Number, Value};
 
-/// The fields that are used here; all others are only in the raw text.
+/// A payload: the fields that have a meaning here, and all fields as raw JSON.
 #[derive(Debug, Default)]
 pub(super) struct Payload<'a> {
     pub hook_event_name: String,
@@ -24,15 +25,21 @@ pub(super) struct Payload<'a> {
     pub last_assistant_message: Option<String>,
     pub error: Option<String>,
     pub is_interrupt: Option<bool>,
-    pub duration_ms: Option<f64>,
+    pub duration_ms: Option<Number>,
     pub agent_id: Option<String>,
     pub agent_type: Option<String>,
     pub tool_name: Option<String>,
     pub tool_use_id: Option<String>,
     pub tool_input: Option<&'a RawValue>,
     pub tool_response: Option<&'a RawValue>,
+    pub notification_type: Option<String>,
+    pub trigger: Option<String>,
+    pub compact_summary: Option<String>,
+    pub message_id: Option<String>,
+    pub index: Option<u64>,
     /// The calls of a `PostToolBatch`.
     pub tool_calls: Vec<BatchCall<'a>>,
+    fields: Fields<'a>,
 }
 
 /// One call of a batch, with the response that the model was shown.
@@ -46,25 +53,29 @@ pub(super) struct BatchCall<'a> {
 
 /// The fields of an object, each as raw JSON: a field of an unexpected type does not affect the
 /// others.
-struct Fields<'a>(HashMap<Cow<'a, str>, &'a RawValue>);
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a>(BTreeMap<Cow<'a, str>, &'a RawValue>);
 
 impl<'a> Fields<'a> {
-    fn of(raw: &'a str) -> Result<Self, serde_json::Error> {
+    pub(super) fn of(raw: &'a str) -> Result<Self, serde_json::Error> {
         #[derive(Deserialize)]
-        struct Object<'a>(#[serde(borrow)] HashMap<Cow<'a, str>, &'a RawValue>);
+        struct Object<'a>(#[serde(borrow)] BTreeMap<Cow<'a, str>, &'a RawValue>);
         serde_json::from_str::<Object<'a>>(raw).map(|Object(fields)| Self(fields))
     }
 
-    fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.0.get(name).copied().filter(|value| value.get() != "null")
+    pub(super) fn raw(&self, name: &str) -> Option<&'a RawValue> {
+        self.0
+            .get(name)
+            .copied()
+            .filter(|value| value.get() != "null")
     }
 
-    fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
+    pub(super) fn get<T: Deserialize<'a>>(&self, name: &str) -> Option<T> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
     /// Returns a string; any other value is returned as its JSON text.
-    fn text(&self, name: &str) -> Option<String> {
+    pub(super) fn text(&self, name: &str) -> Option<String> {
         let raw = self.raw(name)?.get();
         Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
     }
@@ -101,8 +112,23 @@ impl<'a> Payload<'a> {
             tool_use_id: fields.text("tool_use_id"),
             tool_input: fields.raw("tool_input"),
             tool_response: fields.raw("tool_response"),
+            notification_type: fields.text("notification_type"),
+            trigger: fields.text("trigger"),
+            compact_summary: fields.text("compact_summary"),
+            message_id: fields.text("message_id"),
+            index: fields.get("index"),
             tool_calls: calls.into_iter().filter_map(BatchCall::of).collect(),
+            fields,
         })
+    }
+
+    /// Returns a payload that could not be parsed, wrapped as JSON.
+    pub(super) fn unreadable(wrapped: &'a str) -> Self {
+        Self {
+            hook_event_name: "UnreadableHook".to_owned(),
+            fields: Fields::of(wrapped).unwrap_or_default(),
+            ..Self::default()
+        }
     }
 
     /// Returns the sub-agent that the hook is about or comes from.
@@ -110,16 +136,22 @@ impl<'a> Payload<'a> {
         self.agent_id.as_deref().filter(|id| !id.is_empty())
     }
 
-    /// Returns a short description of the tool's input.
-    pub(super) fn summary(&self) -> Option<String> {
-        summary(self.tool_input?)
+    /// Returns all fields that are not null.
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
+        let fields = self.fields.0.iter().map(|(name, value)| (&**name, *value));
+        fields.filter(|(_, value)| value.get() != "null")
     }
 
     /// Returns the agent that a finished `Agent` call started.
     pub(super) fn started_agent(&self) -> Option<String> {
         let tool = self.tool_name.as_deref()?;
-        let response = self.tool_response.filter(|_| matches!(tool, "Agent" | "Task"))?;
-        serde_json::from_str::<Started>(response.get()).ok()?.agent_id
+        if !matches!(tool, "Agent" | "Task") {
+            return None;
+        }
+        let response = self.tool_response?;
+        serde_json::from_str::<Started>(response.get())
+            .ok()?
+            .agent_id
     }
 }
 
@@ -135,12 +167,26 @@ impl<'a> BatchCall<'a> {
     }
 }
 
-/// Returns the most informative field of a tool's input: its command, its file, its pattern.
-pub(super) fn summary(input: &RawValue) -> Option<String> {
-    let fields = Fields::of(input.get()).ok()?;
-    let telling =
-        ["command", "file_path", "notebook_path", "pattern", "url", "query", "description", "prompt"];
-    telling.into_iter().find_map(|name| fields.get::<String>(name)).map(|text| shortened(text, 200))
+/// The fields that hold the content of files. What a call is does not depend on them, and they may
+/// be large.
+const BODIES: [&str; 5] = ["content", "old_string", "new_string", "edits", "new_source"];
+
+/// Returns a tool's input without the content of files.
+pub(super) fn input_without_bodies(input: Option<&RawValue>) -> Value {
+    let Some(input) = input else {
+        return Value::Null;
+    };
+    let Ok(fields) = Fields::of(input.get()) else {
+        return serde_json::from_str(input.get()).unwrap_or_default();
+    };
+    let kept = fields
+        .0
+        .into_iter()
+        .filter(|(name, _)| !BODIES.contains(&&**name));
+    let parsed = kept.filter_map(|(name, value)| {
+        Some((name.into_owned(), serde_json::from_str(value.get()).ok()?))
+    });
+    Value::Object(parsed.collect())
 }
 
 #[derive(Debug, Deserialize)]

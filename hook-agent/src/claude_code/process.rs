@@ -23,7 +23,7 @@ impl Caller {
 
     /// Returns the session that the process continues under another id.
     pub(super) fn origin(&self) -> Option<&str> {
-        self.resumed().filter(|_| self.is_fork())
+        if self.is_fork() { self.resumed() } else { None }
     }
 
     /// Returns whether the process continues another session under an id of its own.
@@ -34,10 +34,14 @@ impl Caller {
     /// Returns the session that the process was told to resume. `--resume` may also be given a
     /// title to search for, which identifies no session.
     fn resumed(&self) -> Option<&str> {
-        let value = self.words.iter().enumerate().find_map(|(at, word)| match word.as_str() {
-            "--resume" | "-r" => self.words.get(at + 1).map(String::as_str),
-            word => word.strip_prefix("--resume="),
-        })?;
+        let value = self
+            .words
+            .iter()
+            .enumerate()
+            .find_map(|(at, word)| match word.as_str() {
+                "--resume" | "-r" => self.words.get(at + 1).map(String::as_str),
+                word => word.strip_prefix("--resume="),
+            })?;
         uuid::Uuid::parse_str(value).is_ok().then_some(value)
     }
 }
@@ -50,15 +54,28 @@ pub(super) fn caller() -> Option<Caller> {
     }
     let process = json!({"pid": stat.pid, "startTime": stat.started, "bootId": boot_id()?});
     let line = std::fs::read(format!("/proc/{}/cmdline", stat.pid)).unwrap_or_default();
-    let words = line.split(|byte| *byte == 0).map(|word| String::from_utf8_lossy(word).into_owned());
-    Some(Caller { process, words: words.collect() })
+    let words = line
+        .split(|byte| *byte == 0)
+        .map(|word| String::from_utf8_lossy(word).into_owned());
+    Some(Caller {
+        process,
+        words: words.collect(),
+    })
 }
 
 /// Returns whether a process, given as in [`Caller::process`], has certainly ended.
 pub(super) fn has_ended(process: &Value) -> bool {
-    let pid = process["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok());
-    let (Some(pid), Some(boot)) = (pid, boot_id()) else { return false };
-    let found = Stat::of(pid).filter(|stat| !stat.is_zombie && process["startTime"] == stat.started);
+    let pid = process["pid"]
+        .as_u64()
+        .and_then(|pid| u32::try_from(pid).ok());
+    let Some(pid) = pid else {
+        return false;
+    };
+    let Some(boot) = boot_id() else {
+        return false;
+    };
+    let found =
+        Stat::of(pid).filter(|stat| !stat.is_zombie && process["startTime"] == stat.started);
     process["bootId"] != boot.as_str() || found.is_none()
 }
 
@@ -69,7 +86,9 @@ fn boot_id() -> Option<String> {
 
 /// Returns the name of the system user that the hook runs as, if it has one.
 pub(super) fn system_user() -> Option<String> {
-    let named = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    let named = ["USER", "LOGNAME"]
+        .into_iter()
+        .find_map(|name| std::env::var(name).ok());
     named.filter(|name| !name.is_empty()).or_else(|| {
         let users = std::fs::read_to_string("/etc/passwd").ok()?;
         user_of(&users, rustix::process::getuid().as_raw()).map(str::to_owned)
@@ -122,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_is_told_by_its_number_and_its_start() {
+    fn a_process_is_identified_by_its_number_and_its_start() {
         let own = Stat::of(std::process::id()).unwrap();
         assert_eq!(own.parent, std::os::unix::process::parent_id());
         assert!(own.started > 0);
@@ -136,31 +155,52 @@ mod tests {
     fn a_process_has_ended_if_its_number_is_anothers_or_the_system_is_another() {
         let process = caller().unwrap().process;
         assert!(!has_ended(&process));
-        for (field, value) in
-            [("startTime", json!(1)), ("bootId", json!("another")), ("pid", json!(u32::MAX))]
-        {
+        for (field, value) in [
+            ("startTime", json!(1)),
+            ("bootId", json!("another")),
+            ("pid", json!(u32::MAX)),
+        ] {
             let mut ended = process.clone();
             ended[field] = value;
             assert!(has_ended(&ended), "{field}");
         }
-        assert!(!has_ended(&Value::Null), "one that is not known may be there");
+        assert!(
+            !has_ended(&Value::Null),
+            "one that is not known may be there"
+        );
     }
 
     #[test]
-    fn a_fork_is_told_by_the_command_line() {
-        let (id, other) = ("1bbb8452-1055-45c8-a347-3e503ba932c3", "052a0e10-3b4f-4cd9-9ce1-b82ea6ed2689");
+    fn a_fork_is_recognised_by_the_command_line() {
+        let id = "1bbb8452-1055-45c8-a347-3e503ba932c3";
+        let other = "052a0e10-3b4f-4cd9-9ce1-b82ea6ed2689";
         for (line, forks, origin) in [
-            (format!("claude -p hi --resume {id} --fork-session"), true, Some(id)),
+            (
+                format!("claude -p hi --resume {id} --fork-session"),
+                true,
+                Some(id),
+            ),
             (format!("claude --fork-session -r {id}"), true, Some(id)),
-            (format!("claude --fork-session --resume={id}"), true, Some(id)),
-            (format!("claude --fork-session --resume {other}"), false, Some(other)),
+            (
+                format!("claude --fork-session --resume={id}"),
+                true,
+                Some(id),
+            ),
+            (
+                format!("claude --fork-session --resume {other}"),
+                false,
+                Some(other),
+            ),
             (format!("claude -p hi --resume {id}"), false, None),
             ("claude --continue --fork-session".to_owned(), true, None),
             ("claude --fork-session --resume".to_owned(), true, None),
             ("claude".to_owned(), false, None),
         ] {
             let words = line.split(' ').map(str::to_owned).collect();
-            let caller = Caller { process: Value::Null, words };
+            let caller = Caller {
+                process: Value::Null,
+                words,
+            };
             assert_eq!(caller.forks(id), forks, "{line}");
             assert_eq!(caller.origin(), origin, "{line}");
         }

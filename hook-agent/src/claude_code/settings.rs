@@ -22,7 +22,7 @@ const TIMEOUT: u32 = 5;
 
 /// A value that is not in the expected form. It is not overwritten.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not as Claude Code writes it")]
+#[error("`{0}` does not have the form that Claude Code writes: correct it")]
 pub(super) struct Unexpected(String);
 
 /// Adds our hook to every event that lacks it, and repairs hooks whose program would not be found.
@@ -30,11 +30,19 @@ pub(super) struct Unexpected(String);
 /// a shell is involved.
 pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpected> {
     let unexpected = |name: &str| Unexpected(name.to_owned());
-    let hooks = settings.object_value_or_create("hooks").ok_or_else(|| unexpected("hooks"))?;
+    let hooks = settings
+        .object_value_or_create("hooks")
+        .ok_or_else(|| unexpected("hooks"))?;
     for event in EVENTS {
-        let groups =
-            hooks.array_value_or_create(event).ok_or_else(|| unexpected(&format!("hooks.{event}")))?;
-        let ours: Vec<CstNode> = groups.elements().iter().flat_map(of_group).filter(is_ours).collect();
+        let groups = hooks
+            .array_value_or_create(event)
+            .ok_or_else(|| unexpected(&format!("hooks.{event}")))?;
+        let ours: Vec<CstNode> = groups
+            .elements()
+            .iter()
+            .flat_map(of_group)
+            .filter(is_ours)
+            .collect();
         if ours.is_empty() {
             groups.ensure_multiline();
             let list = vec![hook(program)];
@@ -49,14 +57,22 @@ pub(super) fn put_in(settings: &CstObject, program: &str) -> Result<(), Unexpect
 
 /// Removes our hook from every event, and the containers that this leaves empty.
 pub(super) fn take_out(settings: &CstObject) -> Result<(), Unexpected> {
-    let Some(found) = settings.get("hooks") else { return Ok(()) };
-    let hooks = settings.object_value("hooks").ok_or_else(|| Unexpected("hooks".to_owned()))?;
+    let Some(found) = settings.get("hooks") else {
+        return Ok(());
+    };
+    let hooks = settings
+        .object_value("hooks")
+        .ok_or_else(|| Unexpected("hooks".to_owned()))?;
     let mut emptied = false;
     for event in hooks.properties() {
-        let Some(groups) = event.value().and_then(|groups| groups.as_array()) else { continue };
+        let Some(groups) = event.value().and_then(|groups| groups.as_array()) else {
+            continue;
+        };
         let mut had = false;
         for group in groups.elements() {
-            let Some(list) = list_of(&group) else { continue };
+            let Some(list) = list_of(&group) else {
+                continue;
+            };
             let ours: Vec<CstNode> = list.elements().into_iter().filter(is_ours).collect();
             if ours.is_empty() {
                 continue;
@@ -84,12 +100,23 @@ fn hook(program: &str) -> CstInputValue {
 
 /// Makes a hook call the program, with the hook's own arguments.
 fn repair(hook: &CstNode, program: &str) {
-    let (Some(called), Some(hook)) = (Called::of(hook), hook.as_object()) else { return };
-    let Some(command) = hook.get("command") else { return };
+    let Some(called) = Called::of(hook) else {
+        return;
+    };
+    let Some(hook) = hook.as_object() else {
+        return;
+    };
+    let Some(command) = hook.get("command") else {
+        return;
+    };
     command.set_value(CstInputValue::from(program));
     match hook.get("args") {
         Some(args) => args.set_value(CstInputValue::from(called.words)),
-        None => drop(hook.insert(command.property_index() + 1, "args", CstInputValue::from(called.words))),
+        None => drop(hook.insert(
+            command.property_index() + 1,
+            "args",
+            CstInputValue::from(called.words),
+        )),
     }
 }
 
@@ -99,7 +126,9 @@ fn list_of(group: &CstNode) -> Option<CstArray> {
 }
 
 fn of_group(group: &CstNode) -> Vec<CstNode> {
-    list_of(group).map(|list| list.elements()).unwrap_or_default()
+    list_of(group)
+        .map(|list| list.elements())
+        .unwrap_or_default()
 }
 
 /// The program and arguments that a hook calls.
@@ -117,10 +146,20 @@ impl Called {
         let text = |word: &Value| word.as_str().map(str::to_owned);
         if let Some(args) = hook.get("args").and_then(Value::as_array) {
             let words = args.iter().filter_map(text).collect();
-            return Some(Self { program: command.to_owned(), words, apart: true });
+            return Some(Self {
+                program: command.to_owned(),
+                words,
+                apart: true,
+            });
         }
-        let mut words = command.split_whitespace().map(|word| word.trim_matches(['"', '\'']).to_owned());
-        Some(Self { program: words.next()?, words: words.collect(), apart: false })
+        let mut words = command
+            .split_whitespace()
+            .map(|word| word.trim_matches(['"', '\'']).to_owned());
+        Some(Self {
+            program: words.next()?,
+            words: words.collect(),
+            apart: false,
+        })
     }
 }
 
@@ -128,7 +167,11 @@ impl Called {
 /// the program may have another name, such as `hook-agent-1.2`; our argument is always present.
 fn is_ours(hook: &CstNode) -> bool {
     let is_ours = |called: Called| {
-        let name = called.program.rsplit(['/', '\\']).next().unwrap_or_default();
+        let name = called
+            .program
+            .rsplit(['/', '\\'])
+            .next()
+            .unwrap_or_default();
         let is_named = name.starts_with(PROGRAM) || called.apart && called.words == [WORD];
         is_named && called.words.iter().any(|word| word == WORD)
     };
@@ -179,7 +222,14 @@ mod tests {
         let ours = serde_json::json!(
             [{"hooks": [{"type": "command", "command": program, "args": ["claude-code"], "timeout": 5}]}]
         );
-        assert!(hooks.as_object().unwrap().values().all(|groups| *groups == ours), "{once}");
+        assert!(
+            hooks
+                .as_object()
+                .unwrap()
+                .values()
+                .all(|groups| *groups == ours),
+            "{once}"
+        );
     }
 
     #[test]
@@ -191,9 +241,10 @@ mod tests {
         let (root, settings) = document(before);
         put_in(&settings, HERE).unwrap();
         let text = root.to_string();
-        for part in
-            ["{ \"model\":\"opus\",\n\t\"n\" : 1.50e3, \"big\": 12345678901234567890123,", "\"Read\"] } }"]
-        {
+        for part in [
+            "{ \"model\":\"opus\",\n\t\"n\" : 1.50e3, \"big\": 12345678901234567890123,",
+            "\"Read\"] } }",
+        ] {
             assert!(text.contains(part), "{text}");
         }
         let hooks = hooks_of(&text);
@@ -206,7 +257,10 @@ mod tests {
     #[test]
     fn a_hook_whose_program_is_missing_is_repaired_and_keeps_its_options() {
         for (command, words) in [
-            (r#""command": "hook-agent claude-code""#, serde_json::json!(["claude-code"])),
+            (
+                r#""command": "hook-agent claude-code""#,
+                serde_json::json!(["claude-code"]),
+            ),
             (
                 r#""command": "/gone/hook-agent claude-code --wait 9""#,
                 serde_json::json!(["claude-code", "--wait", "9"]),
@@ -216,14 +270,16 @@ mod tests {
                 serde_json::json!(["claude-code", "-v"]),
             ),
         ] {
-            let text =
-                format!(r#"{{"hooks": {{"Stop": [{{"hooks": [{{"type": "command", {command}}}]}}]}}}}"#);
+            let text = format!(
+                r#"{{"hooks": {{"Stop": [{{"hooks": [{{"type": "command", {command}}}]}}]}}}}"#
+            );
             let (root, settings) = document(&text);
             put_in(&settings, HERE).unwrap();
             let stop = hooks_of(&root.to_string())["Stop"].take();
             assert_eq!(stop.as_array().unwrap().len(), 1, "{stop}");
             let hook = &stop[0]["hooks"][0];
-            assert_eq!((&hook["command"], &hook["args"]), (&Value::from(HERE), &words), "{command}");
+            assert_eq!(hook["command"], Value::from(HERE), "{command}");
+            assert_eq!(hook["args"], words, "{command}");
         }
     }
 
@@ -238,7 +294,10 @@ mod tests {
         take_out(&settings).unwrap();
         let left = serde_json::from_str::<Value>(&root.to_string()).unwrap();
         let other = serde_json::from_str::<Value>(other).unwrap();
-        assert_eq!(left, serde_json::json!({"hooks": {"Stop": [{"hooks": [other]}], "Setup": []}}));
+        assert_eq!(
+            left,
+            serde_json::json!({"hooks": {"Stop": [{"hooks": [other]}], "Setup": []}})
+        );
     }
 
     #[test]
@@ -252,21 +311,43 @@ mod tests {
             "/opt/bin/hook-agent claude-code --wait 9",
             "\\\"/a/hook-agent\\\" claude-code",
         ] {
-            assert!(is_ours(&format!(r#"{{"command": "{command}"}}"#)), "{command}");
+            assert!(
+                is_ours(&format!(r#"{{"command": "{command}"}}"#)),
+                "{command}"
+            );
         }
-        for command in ["hook-agent action", "echo hook-agent claude-code", "my-hook-agent claude-code"] {
-            assert!(!is_ours(&format!(r#"{{"command": "{command}"}}"#)), "{command}");
+        for command in [
+            "hook-agent action",
+            "echo hook-agent claude-code",
+            "my-hook-agent claude-code",
+        ] {
+            assert!(
+                !is_ours(&format!(r#"{{"command": "{command}"}}"#)),
+                "{command}"
+            );
         }
-        assert!(is_ours(r#"{"command": "/a b/hook-agent", "args": ["claude-code"]}"#));
-        assert!(!is_ours(r#"{"command": "/a b/hook-agent", "args": ["exec"]}"#));
-        assert!(is_ours(r#"{"command": "/opt/recorder", "args": ["claude-code"]}"#), "as it is put in");
-        assert!(!is_ours(r#"{"command": "/opt/other", "args": ["run", "claude-code"]}"#));
+        assert!(is_ours(
+            r#"{"command": "/a b/hook-agent", "args": ["claude-code"]}"#
+        ));
+        assert!(!is_ours(
+            r#"{"command": "/a b/hook-agent", "args": ["exec"]}"#
+        ));
+        assert!(
+            is_ours(r#"{"command": "/opt/recorder", "args": ["claude-code"]}"#),
+            "as it is put in"
+        );
+        assert!(!is_ours(
+            r#"{"command": "/opt/other", "args": ["run", "claude-code"]}"#
+        ));
         assert!(!is_ours(r#"{"command": 7}"#) && !is_ours("[]"));
     }
 
     #[test]
     fn what_is_no_list_of_hooks_is_left_alone() {
-        for (text, named) in [(r#"{"hooks": []}"#, "hooks"), (r#"{"hooks": {"Stop": {}}}"#, "hooks.Stop")] {
+        for (text, named) in [
+            (r#"{"hooks": []}"#, "hooks"),
+            (r#"{"hooks": {"Stop": {}}}"#, "hooks.Stop"),
+        ] {
             let (_root, settings) = document(text);
             assert_eq!(put_in(&settings, HERE), Err(Unexpected(named.to_owned())));
         }

@@ -5,60 +5,20 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
+use session_model::{BatchLine, LineData};
 
 use super::exit::Failure;
-use crate::claude_code::Place;
-
-/// The text printed by `--help`.
-pub(super) const HELP: &str = "\
-Records what an agent does into the flight recorder.
-
-Usage: hook-agent [OPTIONS] COMMAND
-
-Writes; JSON is an object, read from standard input when it is left out or `-`:
-  action [JSON]                a tool call, a command, an edit …
-  response [JSON]              what came of it
-  state [JSON]                 merge into the state [--if-version N]
-  goal add [JSON]              goal update ID [JSON]
-  agent spawn [JSON]           agent complete ID [JSON]
-  metadata [JSON]              set dotted keys of the metadata
-  create [JSON]                create the session; JSON is its `initial`
-  finalize [JSON]              end the session; `{}` when left out
-  reopen                       make an ended session active again
-  exec -- PROGRAM [ARG]…       run a program; record its start, every line of its output and its end. Without a session
-                               it is one of its own, which ends with it; --end: a named one ends with it, too.
-                               No line is left out: a flood of output fills the spool up to its bound
-
-Claude Code:
-  claude-code                  record the hook on standard input; prints nothing, always exits 0
-  install claude-code          set it for every event in .claude/settings.json; --user: in ~/.claude; --dry-run: print
-  uninstall claude-code        take it out again; the same options
-
-Others:
-  restore                      print what is needed to go on with the session [--last N, default 50]
-  flush                        deliver every spool whose owner is gone [--timeout MS, default 10000]; --all: also those
-                               for other services, each to its own; --redirect FROM: what was for the service FROM
-  status                       print the service's health and what waits in the spool; --json: as JSON
-
-Options:
-  --session ID                 default $SESSION_ID
-  --user ID                    default $SESSION_USER_ID
-  --url URL                    default $SESSION_SERVICE_URL, http://localhost:9000; also https:// and unix:///path
-  --spool-dir DIR              default $HOOK_AGENT_SPOOL_DIR, ~/.local/state/hook-agent
-  --wait MS                    how long a write waits for its delivery [default 50]
-  --strict                     a write fails when the service did not take it
-  --print                      a write prints the service's answer
-  -h, --help    -V, --version
-
-Exit codes: 0 done (a write: in the spool, or standard error says why not), 64 usage, 65 not a JSON object or too large,
-69 no answer in time (flush: something is left), 74 spool not writable (flush: records were lost), 76 refused by
-the service (flush: some of it); 69, 74 and 76 of a write only with --strict. exec exits as the program did, 128 + N for signal N, 126 not runnable, 127 not found.
-";
+use super::help;
+use super::shell::Shell;
+use crate::Helper;
+use crate::claude_code::SettingsFile;
+use crate::client::RESTORE_LAST;
 
 /// What to do.
 #[derive(Debug)]
 pub(super) enum Asked {
-    Help,
+    /// The text of `--help`.
+    Help(String),
     Version,
     Run(Box<Options>, Command),
 }
@@ -76,7 +36,7 @@ pub(super) struct Options {
     pub if_version: Option<u64>,
     pub last: usize,
     pub timeout: Duration,
-    pub place: Place,
+    pub settings_file: SettingsFile,
     pub dry: bool,
     /// `flush`: also deliver to other services.
     pub all: bool,
@@ -90,10 +50,8 @@ pub(super) struct Options {
 /// The command and its own arguments.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Write {
-        call: Write,
-        json: Option<String>,
-    },
+    Write(Write),
+    Log(Log),
     /// A Claude Code hook.
     Hook,
     /// Changes Claude Code's settings.
@@ -104,29 +62,33 @@ pub(super) enum Command {
     Flush,
     Status,
     Exec(Vec<OsString>),
+    Completions(Shell),
 }
 
-/// The writes, as they are named on the command line.
+/// A write as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Write {
-    Action,
-    Response,
-    State,
-    GoalAdd,
-    GoalUpdate(String),
-    AgentSpawn,
-    AgentComplete(String),
-    Metadata,
-    Create,
-    Finalize,
-    Reopen,
+pub(super) struct Write {
+    /// The line, or `None` for `create`.
+    pub line: Option<BatchLine>,
+    /// What the line changes; empty if it has no id.
+    pub id: String,
+    pub json: Option<String>,
 }
 
 impl Write {
-    /// Returns whether empty input counts as `{}`.
-    pub(super) fn may_be_empty(&self) -> bool {
-        matches!(self, Self::AgentComplete(_) | Self::Create | Self::Finalize | Self::Reopen)
+    /// Returns whether input is needed, may be empty, or is not read.
+    pub(super) fn data(&self) -> LineData {
+        self.line.map_or(LineData::Optional, BatchLine::data)
     }
+}
+
+/// A record of a typed helper as it was asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Log {
+    pub helper: Helper,
+    /// One word for each of the helper's parts, then possibly the other fields. `-` stands for
+    /// standard input.
+    pub words: Vec<String>,
 }
 
 /// Parses the arguments, without the program's name.
@@ -141,9 +103,9 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
         strict: false,
         print: false,
         if_version: None,
-        last: 50,
+        last: RESTORE_LAST,
         timeout: Duration::from_secs(10),
-        place: Place::Project,
+        settings_file: SettingsFile::Project,
         dry: false,
         all: false,
         redirect: None,
@@ -153,7 +115,7 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
     let mut words: Vec<String> = Vec::new();
     while let Some(arg) = parser.next().map_err(|error| failed(&error))? {
         match arg {
-            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help),
+            Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help(help::of(&words))),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
             Arg::Long(_) | Arg::Short(_) => {
                 let name = match arg {
@@ -163,7 +125,9 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
                 match (name.as_str(), words.first().map(String::as_str)) {
                     // After these commands, `--user` selects the settings file, not the session's
                     // owner.
-                    ("user", Some("install" | "uninstall")) => options.place = Place::User,
+                    ("user", Some("install" | "uninstall")) => {
+                        options.settings_file = SettingsFile::User;
+                    }
                     _ => option(&mut options, &name, &mut parser)?,
                 }
             }
@@ -189,7 +153,9 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
             break;
         }
         let name = match parser.next().map_err(|error| failed(&error))? {
-            Some(Arg::Long("help") | Arg::Short('h')) => return Ok(Asked::Help),
+            Some(Arg::Long("help") | Arg::Short('h')) => {
+                return Ok(Asked::Help(help::of(&["exec".to_owned()])));
+            }
             Some(Arg::Long(name)) => name.to_owned(),
             _ => break,
         };
@@ -200,7 +166,9 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
         program.remove(0);
     }
     if program.is_empty() {
-        return Err(Failure::usage("`exec` needs a program: `hook-agent exec -- PROGRAM`"));
+        return Err(Failure::usage(
+            "`exec` has no program: write `hook-agent exec -- PROGRAM`",
+        ));
     }
     Ok(Asked::Run(Box::new(options), Command::Exec(program)))
 }
@@ -214,7 +182,7 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
         "redirect" => options.redirect = Some(text(parser)?),
         "json" => options.json = true,
         "end" => options.end = true,
-        "project" => options.place = Place::Project,
+        "project" => options.settings_file = SettingsFile::Project,
         "session" => options.session = Some(text(parser)?),
         "user" => options.user = Some(text(parser)?),
         "url" => options.url = Some(text(parser)?),
@@ -223,18 +191,26 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
         "timeout" => options.timeout = Duration::from_millis(number(parser, name)?),
         "if-version" => options.if_version = Some(number(parser, name)?),
         "last" => options.last = number(parser, name)? as usize,
-        _ => return Err(Failure::usage(format!("unknown option `--{name}`; see `hook-agent --help`"))),
+        _ => {
+            return Err(Failure::usage(format!(
+                "unknown option `--{name}`: see `hook-agent --help`"
+            )));
+        }
     }
     Ok(())
 }
 
 fn text(parser: &mut Parser) -> Result<String, Failure> {
-    parser.value().and_then(ValueExt::string).map_err(|error| failed(&error))
+    parser
+        .value()
+        .and_then(ValueExt::string)
+        .map_err(|error| failed(&error))
 }
 
 fn number(parser: &mut Parser, name: &str) -> Result<u64, Failure> {
     let text = text(parser)?;
-    text.parse().map_err(|_| Failure::usage(format!("`--{name} {text}` is not a number")))
+    text.parse()
+        .map_err(|_| Failure::usage(format!("invalid `--{name} {text}`: pass a whole number")))
 }
 
 fn failed(error: &lexopt::Error) -> Failure {
@@ -244,55 +220,107 @@ fn failed(error: &lexopt::Error) -> Failure {
 fn command(words: Vec<String>) -> Result<Command, Failure> {
     let mut words = words.into_iter();
     let mut next = || words.next();
-    let name = next().ok_or_else(|| Failure::usage("a command is missing; see `hook-agent --help`"))?;
-    let call = match name.as_str() {
-        "action" => Write::Action,
-        "response" => Write::Response,
-        "state" => Write::State,
-        "goal" | "agent" => sub_command(&name, next().as_deref(), &mut next)?,
-        "metadata" => Write::Metadata,
-        "create" => Write::Create,
-        "finalize" => Write::Finalize,
-        "reopen" => Write::Reopen,
+    let name = next().ok_or_else(|| Failure::usage("missing command: see `hook-agent --help`"))?;
+    let line = match name.as_str() {
         "claude-code" => return alone(Command::Hook, next()),
         "install" | "uninstall" => return settings(&name, next().as_deref(), next()),
         "restore" => return alone(Command::Restore, next()),
         "flush" => return alone(Command::Flush, next()),
         "status" => return alone(Command::Status, next()),
-        other => return Err(Failure::usage(format!("unknown command `{other}`; see `hook-agent --help`"))),
+        "completions" => {
+            let shell = Shell::parse(next().as_deref())?;
+            return alone(Command::Completions(shell), next());
+        }
+        "log" => return log(words.collect()).map(Command::Log),
+        "create" => None,
+        _ => Some(batch_line(&name, &mut next)?),
+    };
+    let id = match line.and_then(BatchLine::id_field) {
+        Some(_) => {
+            let command = line.map_or("create", BatchLine::command);
+            next().ok_or_else(|| {
+                Failure::usage(format!(
+                    "`{command}` has no id: write `hook-agent {command} ID`"
+                ))
+            })?
+        }
+        None => String::new(),
     };
     let json = next().filter(|text| text != "-");
-    alone(Command::Write { call, json }, next())
+    alone(Command::Write(Write { line, id, json }), next())
 }
 
-fn sub_command(
-    name: &str,
-    sub: Option<&str>,
-    next: &mut impl FnMut() -> Option<String>,
-) -> Result<Write, Failure> {
-    let mut id = || next().ok_or_else(|| Failure::usage(format!("`{name}` needs the id after its verb")));
-    match (name, sub.unwrap_or_default()) {
-        ("goal", "add") => Ok(Write::GoalAdd),
-        ("goal", "update") => Ok(Write::GoalUpdate(id()?)),
-        ("agent", "spawn") => Ok(Write::AgentSpawn),
-        ("agent", "complete") => Ok(Write::AgentComplete(id()?)),
-        (_, other) => {
-            Err(Failure::usage(format!("unknown command `{name} {other}`; see `hook-agent --help`")))
-        }
+/// Parses what follows `log`: the kind of the record, its parts and its other fields.
+fn log(mut words: Vec<String>) -> Result<Log, Failure> {
+    let kind = words.first().cloned().unwrap_or_default();
+    let named = |helper: &&Helper| helper.command().strip_prefix("log ") == Some(&kind);
+    let helper = Helper::ALL.iter().copied().find(|helper| named(&helper));
+    let helper = helper.ok_or_else(|| {
+        Failure::usage(format!(
+            "unknown command `log {kind}`: see `hook-agent log --help`"
+        ))
+    })?;
+    words.remove(0);
+    let parts = helper.parts().len();
+    let usage = help::usage_of(helper);
+    if words.len() < parts {
+        let missing = helper.parts()[words.len()].name;
+        return Err(Failure::usage(format!(
+            "`{}` has no `{missing}`: write `{usage}`",
+            helper.command()
+        )));
     }
+    if let Some(word) = words.get(parts + 1) {
+        return Err(Failure::usage(format!(
+            "unexpected argument `{word}`: write `{usage}`"
+        )));
+    }
+    if words.iter().filter(|word| *word == "-").count() > 1 {
+        return Err(Failure::usage(format!(
+            "standard input can be read once: write `-` once in `{usage}`"
+        )));
+    }
+    Ok(Log { helper, words })
+}
+
+/// Returns the line whose command starts with this word.
+fn batch_line(name: &str, next: &mut impl FnMut() -> Option<String>) -> Result<BatchLine, Failure> {
+    let has_verbs = BatchLine::ALL
+        .iter()
+        .filter_map(|line| line.command().split_once(' '))
+        .any(|(first, _)| first == name);
+    let command = if has_verbs {
+        format!("{name} {}", next().unwrap_or_default())
+    } else {
+        name.to_owned()
+    };
+    BatchLine::of_command(&command).ok_or_else(|| {
+        Failure::usage(format!(
+            "unknown command `{command}`: see `hook-agent --help`"
+        ))
+    })
 }
 
 fn settings(name: &str, whose: Option<&str>, surplus: Option<String>) -> Result<Command, Failure> {
     match whose {
-        Some("claude-code") => alone(Command::Settings { install: name == "install" }, surplus),
-        _ => Err(Failure::usage(format!("`{name}` needs `claude-code` after it"))),
+        Some("claude-code") => alone(
+            Command::Settings {
+                install: name == "install",
+            },
+            surplus,
+        ),
+        _ => Err(Failure::usage(format!(
+            "`{name}` has no target: write `hook-agent {name} claude-code`"
+        ))),
     }
 }
 
 fn alone(command: Command, surplus: Option<String>) -> Result<Command, Failure> {
     match surplus {
         None => Ok(command),
-        Some(word) => Err(Failure::usage(format!("unexpected argument `{word}`"))),
+        Some(word) => Err(Failure::usage(format!(
+            "unexpected argument `{word}`: see `hook-agent COMMAND --help`"
+        ))),
     }
 }
 
@@ -303,39 +331,49 @@ mod tests {
     fn parsed(line: &str) -> Result<(Box<Options>, Command), Failure> {
         match parse(line.split(' ').map(OsString::from).collect())? {
             Asked::Run(options, command) => Ok((options, command)),
-            Asked::Help | Asked::Version => Err(Failure::usage("help")),
+            Asked::Help(_) | Asked::Version => Err(Failure::usage("help")),
         }
     }
 
     #[test]
     fn options_and_words_may_come_in_any_order() {
         let (options, command) = parsed("--wait 7 goal update g1 {} --session s --strict").unwrap();
-        assert_eq!(command, Command::Write { call: Write::GoalUpdate("g1".into()), json: Some("{}".into()) });
         assert_eq!(
-            (options.wait.as_millis(), options.session.as_deref(), options.strict),
-            (7, Some("s"), true)
+            command,
+            Command::Write(Write {
+                line: Some(BatchLine::GoalUpdate),
+                id: "g1".into(),
+                json: Some("{}".into())
+            })
         );
+        assert_eq!(options.wait.as_millis(), 7);
+        assert_eq!(options.session.as_deref(), Some("s"));
+        assert!(options.strict);
     }
 
     #[test]
     fn everything_behind_the_program_is_the_programs() {
         for line in ["exec -- ls --session x", "exec ls --session x"] {
             let (options, command) = parsed(line).unwrap();
-            assert_eq!(command, Command::Exec(["ls", "--session", "x"].map(OsString::from).to_vec()));
+            assert_eq!(
+                command,
+                Command::Exec(["ls", "--session", "x"].map(OsString::from).to_vec())
+            );
             assert_eq!(options.session, None);
         }
         let (options, command) = parsed("exec --session s -- ls -l").unwrap();
-        assert_eq!(
-            (options.session.as_deref(), command),
-            (Some("s"), Command::Exec(vec!["ls".into(), "-l".into()]))
-        );
+        assert_eq!(options.session.as_deref(), Some("s"));
+        assert_eq!(command, Command::Exec(vec!["ls".into(), "-l".into()]));
     }
 
     #[test]
     fn help_is_there_before_the_program_and_the_programs_behind_it() {
         for line in ["exec --help", "exec -h", "exec --strict --help"] {
             let arguments = line.split(' ').map(OsString::from).collect();
-            assert!(matches!(parse(arguments), Ok(Asked::Help)), "{line}");
+            assert!(
+                matches!(parse(arguments), Ok(Asked::Help(text)) if text.contains("PROGRAM")),
+                "{line}"
+            );
         }
         assert!(
             matches!(parsed("exec -- ls --help").unwrap().1, Command::Exec(program) if program.len() == 2)
@@ -345,12 +383,12 @@ mod tests {
     #[test]
     fn user_is_a_place_behind_install_and_a_person_elsewhere() {
         let (options, command) = parsed("install claude-code --user --dry-run").unwrap();
-        assert_eq!(
-            (command, options.place, options.dry),
-            (Command::Settings { install: true }, Place::User, true)
-        );
+        assert_eq!(command, Command::Settings { install: true });
+        assert_eq!(options.settings_file, SettingsFile::User);
+        assert!(options.dry);
         let (options, command) = parsed("--user ann uninstall claude-code").unwrap();
-        assert_eq!((command, options.place), (Command::Settings { install: false }, Place::Project));
+        assert_eq!(command, Command::Settings { install: false });
+        assert_eq!(options.settings_file, SettingsFile::Project);
         assert_eq!(options.user.as_deref(), Some("ann"));
     }
 
@@ -359,15 +397,25 @@ mod tests {
         for (line, named) in [
             ("launch", "`launch`"),
             ("goal", "`goal "),
-            ("goal update", "`goal`"),
+            ("goal update", "`goal update`"),
             ("action {} {}", "`{}`"),
+            ("log", "`log `"),
+            ("log dance", "`log dance`"),
+            ("log tool-call Bash", "`input`"),
+            ("log tool-result Bash", "`callId`"),
+            ("log usage m opus {} {}", "`{}`"),
+            ("log tool-result Bash - -", "once"),
             ("--wait soon action", "`--wait soon`"),
             ("--nope action", "`--nope`"),
             ("exec", "`exec`"),
             ("install", "`install`"),
         ] {
             let failure = parsed(line).unwrap_err();
-            assert!(failure.message.contains(named), "{line}: {}", failure.message);
+            assert!(
+                failure.message.contains(named),
+                "{line}: {}",
+                failure.message
+            );
         }
     }
 }

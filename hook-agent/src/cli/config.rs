@@ -24,7 +24,10 @@ fn placed(environment: fn() -> Result<Config, Error>, options: &Options) -> Resu
     let config = environment()?;
     Ok(Config {
         service: url.unwrap_or(config.service),
-        spool_dirs: options.spool_dir.clone().map_or(config.spool_dirs, |dir| vec![dir]),
+        spool_dirs: options
+            .spool_dir
+            .clone()
+            .map_or(config.spool_dirs, |dir| vec![dir]),
         ..config
     })
 }

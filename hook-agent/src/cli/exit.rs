@@ -47,9 +47,10 @@ impl Exit {
             | Error::SpoolWrite { .. }
             | Error::Thread { .. }
             | Error::Dropped { .. } => Self::Spool,
-            Error::Closed | Error::Forgotten | Error::Unreachable { .. } | Error::Timeout { .. } => {
-                Self::Unavailable
-            }
+            Error::Closed
+            | Error::Forgotten
+            | Error::Unreachable { .. }
+            | Error::Timeout { .. } => Self::Unavailable,
             Error::Rejected { .. } | Error::Refused { .. } => Self::Refused,
         }
     }
@@ -64,23 +65,29 @@ pub(super) struct Failure {
 
 impl Failure {
     pub(super) fn usage(message: impl Into<String>) -> Self {
-        Self { exit: Exit::Usage, message: message.into() }
+        Self {
+            exit: Exit::Usage,
+            message: message.into(),
+        }
     }
 
     pub(super) fn report(&self) -> Exit {
-        tell(&self.message);
+        warn(&self.message);
         self.exit
     }
 }
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        Self { exit: Exit::of(&error), message: error.to_string() }
+        Self {
+            exit: Exit::of(&error),
+            message: error.to_string(),
+        }
     }
 }
 
 /// Prints a line for people on stderr. A closed stderr is no reason to fail.
-pub(super) fn tell(message: &str) {
+pub(super) fn warn(message: &str) {
     let _ = writeln!(std::io::stderr(), "hook-agent: {}", one_line(message));
 }
 

@@ -23,7 +23,12 @@ pub(super) struct Lines<F> {
 
 impl<F: FnMut(&str, bool)> Lines<F> {
     pub(super) fn new(record: F) -> Self {
-        Self { record, held: Vec::new(), line: 0, key: false }
+        Self {
+            record,
+            held: Vec::new(),
+            line: 0,
+            key: false,
+        }
     }
 
     pub(super) fn add(&mut self, bytes: &[u8]) {
@@ -32,7 +37,11 @@ impl<F: FnMut(&str, bool)> Lines<F> {
             let whole = piece.ends_with(b"\n");
             if whole {
                 let line = &self.held[self.line..];
-                self.key = if self.key { find(line, b"-----END ").is_none() } else { opens_key(line) };
+                self.key = if self.key {
+                    find(line, b"-----END ").is_none()
+                } else {
+                    opens_key(line)
+                };
                 self.line = self.held.len();
             }
             if whole && !self.key || self.held.len() >= MAX_TEXT {
@@ -53,15 +62,20 @@ impl<F: FnMut(&str, bool)> Lines<F> {
         let text = String::from_utf8_lossy(&self.held);
         (self.record)(text.trim_end_matches(['\n', '\r']), goes_on);
         self.held.clear();
-        (self.line, self.key) = (0, false);
+        self.line = 0;
+        self.key = false;
     }
 }
 
 /// Returns whether a private key starts in this line and continues in the next.
 fn opens_key(line: &[u8]) -> bool {
-    let Some(head) = find(line, b"-----BEGIN ") else { return false };
+    let Some(head) = find(line, b"-----BEGIN ") else {
+        return false;
+    };
     let label = &line[head + 11..];
-    let Some(end) = find(label, b"-----") else { return false };
+    let Some(end) = find(label, b"-----") else {
+        return false;
+    };
     find(&label[..end], b"PRIVATE KEY").is_some() && find(&label[end..], b"-----END ").is_none()
 }
 
@@ -89,14 +103,18 @@ mod tests {
         let bytes: Vec<String> = whole.chars().map(String::from).collect();
         let bytes: Vec<&str> = bytes.iter().map(String::as_str).collect();
         assert_eq!(texts(&bytes), ["one", key, "two"]);
-        assert_eq!(texts(&["-----BEGIN PRIVATE KEY-----\nab\ncd"]), ["-----BEGIN PRIVATE KEY-----\nab\ncd"]);
+        assert_eq!(
+            texts(&["-----BEGIN PRIVATE KEY-----\nab\ncd"]),
+            ["-----BEGIN PRIVATE KEY-----\nab\ncd"]
+        );
     }
 
     #[test]
     fn what_only_looks_like_a_key_is_cut_as_ever() {
-        for line in
-            ["-----BEGIN CERTIFICATE-----", "-----BEGIN PRIVATE KEY-----\\nab\\n-----END PRIVATE KEY-----"]
-        {
+        for line in [
+            "-----BEGIN CERTIFICATE-----",
+            "-----BEGIN PRIVATE KEY-----\\nab\\n-----END PRIVATE KEY-----",
+        ] {
             assert_eq!(texts(&[line, "\nab\n"]), [line, "ab"]);
         }
     }
@@ -104,8 +122,14 @@ mod tests {
     #[test]
     fn what_is_too_long_goes_in_pieces() {
         let long = "x".repeat(MAX_TEXT);
-        assert_eq!(cut(&[&long, "y\n"]), [(long.clone(), true), ("y".to_owned(), false)]);
-        let endless = format!("-----BEGIN PRIVATE KEY-----\n{}", "abc\n".repeat(MAX_TEXT / 4));
+        assert_eq!(
+            cut(&[&long, "y\n"]),
+            [(long.clone(), true), ("y".to_owned(), false)]
+        );
+        let endless = format!(
+            "-----BEGIN PRIVATE KEY-----\n{}",
+            "abc\n".repeat(MAX_TEXT / 4)
+        );
         assert_eq!(texts(&[&endless, "end\n"]).last().unwrap(), "end");
     }
 }

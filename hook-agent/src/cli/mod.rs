@@ -7,11 +7,15 @@
 mod args;
 mod claude_code;
 mod commands;
+mod completions;
 mod config;
 mod exec;
+mod exec_records;
 mod exit;
 mod flush;
+mod help;
 mod lines;
+mod shell;
 mod status;
 
 use std::ffi::OsString;
@@ -23,8 +27,10 @@ pub use exit::Exit;
 pub fn run(arguments: Vec<OsString>) -> ExitCode {
     let is_hook = claude_code::is_hook(&arguments);
     let exit = match args::parse(arguments) {
-        Ok(args::Asked::Help) => exit::print(args::HELP),
-        Ok(args::Asked::Version) => exit::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(args::Asked::Help(text)) => exit::print(&text),
+        Ok(args::Asked::Version) => {
+            exit::print(concat!("hook-agent ", env!("CARGO_PKG_VERSION"), "\n"))
+        }
         Ok(args::Asked::Run(options, command)) => commands::run(&options, command),
         Err(failure) if is_hook => {
             claude_code::unknown_call(&failure.message);

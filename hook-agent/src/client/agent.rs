@@ -6,11 +6,15 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
-use super::life::Core;
+use super::process_state::Core;
 use super::reads::Question;
 use super::session::{check_session, has_process_session, process_session};
 use super::{Call, Stats, Ticket};
 use crate::{Config, Error};
+
+/// How many records of each log [`HookAgent::restore`] reads where the caller does not say: in the
+/// bindings and on the command line.
+pub const RESTORE_LAST: usize = 50;
 
 /// A handle to the recorder: cheap to clone, usable from any thread and across `fork`.
 #[derive(Clone)]
@@ -28,13 +32,19 @@ impl HookAgent {
     /// Returns an agent. Nothing is opened or started before its first call.
     pub fn new(mut config: Config) -> Self {
         let session = config.session_id.take().map(Arc::from);
-        Self { core: Arc::new(Core::new(config)), session }
+        Self {
+            core: Arc::new(Core::new(config)),
+            session,
+        }
     }
 
     /// Returns the same agent (spool, thread, connection) for another session.
     pub fn for_session(&self, session_id: &str) -> Result<Self, Error> {
         check_session(session_id)?;
-        Ok(Self { core: Arc::clone(&self.core), session: Some(Arc::from(session_id)) })
+        Ok(Self {
+            core: Arc::clone(&self.core),
+            session: Some(Arc::from(session_id)),
+        })
     }
 
     /// Returns the session that calls write to. If none is configured, this process creates an id
@@ -62,14 +72,21 @@ impl HookAgent {
     /// written in another form. [`Stats::coerced`] counts them.
     pub fn send_coerced(&self, call: Call<'_>, json: &str, coerced: u64) -> Result<Ticket, Error> {
         let session = self.session()?;
-        let frame = call.frame(session, json, &self.core.redaction)?;
+        let frame = call.frame(session, json, &self.core.redaction, self.core.offload)?;
         let (pid, shared) = self.core.running(Some(session))?;
         // Wake delivery: it may be able to make room.
-        let record = shared.spool.append(&frame).inspect_err(|_| shared.bell.ring(|rung| rung.now = true))?;
+        let record = shared
+            .spool
+            .append(&frame)
+            .inspect_err(|_| shared.notifier.notify(|signals| signals.now = true))?;
         if coerced > 0 {
-            shared.spool.counters.coerced.fetch_add(coerced, Ordering::Relaxed);
+            shared
+                .spool
+                .counters
+                .coerced
+                .fetch_add(coerced, Ordering::Relaxed);
         }
-        shared.bell.added();
+        shared.notifier.added();
         Ok(Ticket::record(shared, pid, record))
     }
 
@@ -77,7 +94,7 @@ impl HookAgent {
     /// just forked, for an agent of the parent. Any call does this too. Without either, a
     /// long-lived child keeps the spool folder of its parent locked after the parent has ended.
     pub fn forked(&self) {
-        drop(self.core.life());
+        drop(self.core.process());
     }
 
     /// Returns the ticket of an earlier write of this process again, by its
@@ -89,8 +106,10 @@ impl HookAgent {
 
     /// Queues one write. A value that is not an object is wrapped in one, as its `value`.
     fn write<T: Serialize + ?Sized>(&self, call: Call<'_>, data: &T) -> Result<Ticket, Error> {
-        let json = serde_json::to_string(data)
-            .map_err(|error| Error::NotJson { call: call.kind().name(), reason: error.to_string() })?;
+        let json = serde_json::to_string(data).map_err(|error| Error::NotJson {
+            call: call.name(),
+            reason: error.to_string(),
+        })?;
         if json.starts_with('{') {
             return self.send(call, &json);
         }
@@ -101,7 +120,13 @@ impl HookAgent {
     /// session for `unknown`.
     pub fn create_session<T: Serialize + ?Sized>(&self, initial: &T) -> Result<Ticket, Error> {
         let user_id = self.core.config.user_id.as_deref().unwrap_or("unknown");
-        self.write(Call::CreateSession { user_id, parent: None }, initial)
+        self.write(
+            Call::CreateSession {
+                user_id,
+                parent: None,
+            },
+            initial,
+        )
     }
 
     /// Appends to the actions.
@@ -120,8 +145,17 @@ impl HookAgent {
     }
 
     /// Merges into the state if it still has this version; else the ticket fails.
-    pub fn update_state_if<T: Serialize + ?Sized>(&self, version: u64, patch: &T) -> Result<Ticket, Error> {
-        self.write(Call::StateUpdate { if_version: Some(version) }, patch)
+    pub fn update_state_if<T: Serialize + ?Sized>(
+        &self,
+        version: u64,
+        patch: &T,
+    ) -> Result<Ticket, Error> {
+        self.write(
+            Call::StateUpdate {
+                if_version: Some(version),
+            },
+            patch,
+        )
     }
 
     /// Adds a goal.
@@ -130,7 +164,11 @@ impl HookAgent {
     }
 
     /// Changes a goal. If the goal is unknown, the ticket fails.
-    pub fn update_goal<T: Serialize + ?Sized>(&self, goal_id: &str, update: &T) -> Result<Ticket, Error> {
+    pub fn update_goal<T: Serialize + ?Sized>(
+        &self,
+        goal_id: &str,
+        update: &T,
+    ) -> Result<Ticket, Error> {
         self.write(Call::GoalUpdate { goal_id }, update)
     }
 
@@ -167,7 +205,10 @@ impl HookAgent {
     /// Reads everything needed to continue a session: `{metadata, initial, state, final, actions,
     /// responses}`, with the last `last` records of both logs, oldest first.
     pub fn restore(&self, last: usize) -> Result<Ticket, Error> {
-        self.ask(Question::Restore { session: self.session()?.to_owned(), last })
+        self.ask(Question::Restore {
+            session: self.session()?.to_owned(),
+            last,
+        })
     }
 
     /// Reads the service's health; fails with `service_unreachable` if there is no service.
@@ -176,24 +217,34 @@ impl HookAgent {
     }
 
     fn ask(&self, question: Question) -> Result<Ticket, Error> {
-        self.core.life().reads.ask(question)
+        self.core.process().reads.ask(question)
     }
 
     /// Waits until every earlier call is settled, at most for `timeout`. Returns whether all are.
     pub fn flush(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, false))
+        Ok(self
+            .core
+            .running(self.session.as_deref())?
+            .1
+            .flush(timeout, false))
     }
 
     /// Like [`flush`](Self::flush), and also drains every spool folder whose owner has ended.
     pub fn flush_all(&self, timeout: Duration) -> Result<bool, Error> {
-        Ok(self.core.running(self.session.as_deref())?.1.flush(timeout, true))
+        Ok(self
+            .core
+            .running(self.session.as_deref())?
+            .1
+            .flush(timeout, true))
     }
 
     /// Flushes, then ends the thread. Later calls fail with `agent_closed`. Returns whether
     /// everything was settled; unsettled records stay in the spool.
     pub fn close(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
-        let Some(shared) = self.core.close() else { return true };
+        let Some(shared) = self.core.close() else {
+            return true;
+        };
         let flushed = shared.flush(timeout, false);
         shared.stop(deadline.saturating_duration_since(Instant::now()));
         flushed

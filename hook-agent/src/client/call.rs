@@ -8,11 +8,13 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use session_model::json::mend_surrogates;
+use session_model::BatchLine;
+use session_model::json::repair_surrogates;
 
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
 use crate::kind::Kind;
+use crate::offload::Offload;
 use crate::redaction::Redaction;
 use crate::spool::{begin_frame, finish_frame, now_millis};
 
@@ -57,31 +59,65 @@ pub enum Call<'a> {
     },
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
+    /// Returns the call that writes this line. `id` is what its [`BatchLine::id_field`] has to be.
+    pub(crate) fn of_line(line: BatchLine, id: &'a str, if_version: Option<u64>) -> Self {
+        match line {
+            BatchLine::Action => Self::Action,
+            BatchLine::Response => Self::Response,
+            BatchLine::StateUpdate => Self::StateUpdate { if_version },
+            BatchLine::GoalAdd => Self::GoalAdd,
+            BatchLine::GoalUpdate => Self::GoalUpdate { goal_id: id },
+            BatchLine::AgentSpawn => Self::AgentSpawn,
+            BatchLine::AgentComplete => Self::AgentComplete { agent_id: id },
+            BatchLine::MetadataUpdate => Self::MetadataUpdate,
+            BatchLine::Finalize => Self::Finalize,
+            BatchLine::Reopen => Self::Reopen,
+        }
+    }
+
+    /// Returns the call's name in errors: the `type` of its batch line, or `create_session`.
+    pub fn name(&self) -> &'static str {
+        self.kind().name()
+    }
+
     pub(crate) fn kind(&self) -> Kind {
         match self {
-            Self::Action => Kind::Action,
-            Self::Response => Kind::Response,
-            Self::StateUpdate { .. } => Kind::StateUpdate,
-            Self::GoalAdd => Kind::GoalAdd,
-            Self::GoalUpdate { .. } => Kind::GoalUpdate,
-            Self::AgentSpawn => Kind::AgentSpawn,
-            Self::AgentComplete { .. } => Kind::AgentComplete,
-            Self::MetadataUpdate => Kind::MetadataUpdate,
-            Self::Finalize => Kind::Finalize,
-            Self::Reopen => Kind::Reopen,
+            Self::Action => Kind::Line(BatchLine::Action),
+            Self::Response => Kind::Line(BatchLine::Response),
+            Self::StateUpdate { .. } => Kind::Line(BatchLine::StateUpdate),
+            Self::GoalAdd => Kind::Line(BatchLine::GoalAdd),
+            Self::GoalUpdate { .. } => Kind::Line(BatchLine::GoalUpdate),
+            Self::AgentSpawn => Kind::Line(BatchLine::AgentSpawn),
+            Self::AgentComplete { .. } => Kind::Line(BatchLine::AgentComplete),
+            Self::MetadataUpdate => Kind::Line(BatchLine::MetadataUpdate),
+            Self::Finalize => Kind::Line(BatchLine::Finalize),
+            Self::Reopen => Kind::Line(BatchLine::Reopen),
             Self::CreateSession { .. } => Kind::CreateSession,
         }
     }
 
     /// Returns the framed record for the spool, with secrets replaced.
-    pub(crate) fn frame(&self, session: &str, json: &str, redaction: &Redaction) -> Result<Vec<u8>, Error> {
-        let call = self.kind().name();
-        if json.len() > MAX_EVENT_BYTES {
-            return Err(Error::TooLarge { call, bytes: json.len(), limit: MAX_EVENT_BYTES });
+    pub(crate) fn frame(
+        &self,
+        session: &str,
+        json: &str,
+        redaction: &Redaction,
+        offload: Offload,
+    ) -> Result<Vec<u8>, Error> {
+        let call = self.name();
+        let largest = offload.largest(self.kind());
+        if json.len() > largest {
+            return Err(Error::TooLarge {
+                call,
+                bytes: json.len(),
+                limit: largest,
+            });
         }
-        let (json, keys) =
-            checked(json).map_err(|error| Error::NotJson { call, reason: error.to_string() })?;
+        let (json, keys) = checked(json).map_err(|error| Error::NotJson {
+            call,
+            reason: error.to_string(),
+        })?;
         let json = &*json;
         let time = now_millis();
         let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
@@ -91,11 +127,25 @@ impl Call<'_> {
             frame.truncate(line);
             frame.extend_from_slice(&clean);
         }
-        if frame.len() - line > MAX_EVENT_BYTES {
-            return Err(Error::TooLarge { call, bytes: frame.len() - line, limit: MAX_EVENT_BYTES });
+        let sent = self.largest_sent(&frame[line..], offload);
+        if sent > MAX_EVENT_BYTES {
+            return Err(Error::TooLarge {
+                call,
+                bytes: sent,
+                limit: MAX_EVENT_BYTES,
+            });
         }
         finish_frame(&mut frame);
         Ok(frame)
+    }
+
+    /// Returns how many bytes of a line are sent as one event, at most.
+    fn largest_sent(&self, line: &[u8], offload: Offload) -> usize {
+        if line.len() <= MAX_EVENT_BYTES {
+            return line.len();
+        }
+        let shortened = offload.shorten(self.kind(), line);
+        shortened.map_or(line.len(), |(line, _)| line.len())
     }
 
     fn write_line(&self, out: &mut Vec<u8>, session: &str, time: u64, json: &str, keys: &Keys) {
@@ -103,12 +153,17 @@ impl Call<'_> {
             Self::CreateSession { user_id, parent } => {
                 return write_create(out, session, time, user_id, *parent, json);
             }
-            Self::StateUpdate { if_version: Some(version) } => {
-                out.extend_from_slice(format!(r#"{{"type":"state_update","ifVersion":{version}"#).as_bytes());
+            Self::StateUpdate {
+                if_version: Some(version),
+            } => {
+                let name = self.name();
+                out.extend_from_slice(
+                    format!(r#"{{"type":"{name}","ifVersion":{version}"#).as_bytes(),
+                );
             }
             _ => {
                 out.extend_from_slice(br#"{"type":""#);
-                out.extend_from_slice(self.kind().name().as_bytes());
+                out.extend_from_slice(self.name().as_bytes());
                 out.push(b'"');
             }
         }
@@ -142,7 +197,10 @@ fn write_create(
     initial: &str,
 ) {
     let stamp = stamp("timestamp", time);
-    let head = format!(r#"{{"sessionId":"{session}","userId":{},{stamp}"#, quoted(user_id));
+    let head = format!(
+        r#"{{"sessionId":"{session}","userId":{},{stamp}"#,
+        quoted(user_id)
+    );
     out.extend_from_slice(head.as_bytes());
     if let Some(parent) = parent {
         out.extend_from_slice(format!(r#","parentSession":{}"#, quoted(parent)).as_bytes());
@@ -164,8 +222,16 @@ fn stamp(key: &str, time: u64) -> String {
 
 /// Adds the id, and the completion time if any, before the caller's fields. A field of the caller
 /// with the id's name is replaced, which requires parsing.
-fn write_with(out: &mut Vec<u8>, json: &str, (key, id): (&str, &str), given: bool, completed: Option<u64>) {
-    let completed = completed.map(|time| stamp("completedAt", time) + ",").unwrap_or_default();
+fn write_with(
+    out: &mut Vec<u8>,
+    json: &str,
+    (key, id): (&str, &str),
+    given: bool,
+    completed: Option<u64>,
+) {
+    let completed = completed
+        .map(|time| stamp("completedAt", time) + ",")
+        .unwrap_or_default();
     let field = format!(r#"{completed}"{key}":{}"#, quoted(id));
     if given && let Ok(mut fields) = session_model::json::object(json.as_bytes()) {
         fields.shift_remove(key);
@@ -189,7 +255,11 @@ fn splice(out: &mut Vec<u8>, json: &str, field: &str) {
 fn write_flat(out: &mut Vec<u8>, json: &str) {
     let from = out.len();
     out.extend_from_slice(json.as_bytes());
-    if json.as_bytes().iter().any(|byte| matches!(byte, b'\n' | b'\r')) {
+    if json
+        .as_bytes()
+        .iter()
+        .any(|byte| matches!(byte, b'\n' | b'\r'))
+    {
         for byte in &mut out[from..] {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';
@@ -209,9 +279,9 @@ fn checked(json: &str) -> serde_json::Result<(Cow<'_, str>, Keys)> {
         Ok(keys) => return Ok((Cow::Borrowed(json), keys)),
         Err(error) => error,
     };
-    let mended = mend_surrogates(json).ok_or(error)?;
-    let keys = Keys::of(&mended)?;
-    Ok((Cow::Owned(mended), keys))
+    let repaired = repair_surrogates(json).ok_or(error)?;
+    let keys = Keys::of(&repaired)?;
+    Ok((Cow::Owned(repaired), keys))
 }
 
 /// Which of the relevant keys an object has. Reading them also checks that the text is an object.
@@ -276,6 +346,10 @@ impl<'de> Visitor<'de> for KeysVisitor {
 mod tests {
     use super::*;
 
+    fn offload() -> Offload {
+        Offload::of(&crate::Config::new("http://a:1").unwrap())
+    }
+
     fn redaction() -> Redaction {
         let mut config = crate::Config::new("http://a:1").unwrap();
         config.spool_dirs.clear();
@@ -283,7 +357,7 @@ mod tests {
     }
 
     fn line(call: Call<'_>, json: &str) -> String {
-        let frame = call.frame("s", json, &redaction()).unwrap();
+        let frame = call.frame("s", json, &redaction(), offload()).unwrap();
         let start = frame.windows(2).position(|pair| pair == b"{\"").unwrap();
         String::from_utf8(frame[start..].to_vec()).unwrap()
     }
@@ -291,15 +365,38 @@ mod tests {
     #[test]
     fn a_call_becomes_one_line() {
         let own = r#"{"timestamp":"2026-01-01T00:00:00.000Z","a":1}"#;
-        assert_eq!(line(Call::Action, own), format!(r#"{{"type":"action","data":{own}}}"#));
-        assert_eq!(line(Call::GoalAdd, "{\n \"a\": 1\r\n}"), r#"{"type":"goal_add","data":{  "a": 1  }}"#);
-        let update = Call::StateUpdate { if_version: Some(3) };
-        assert_eq!(line(update, "{}"), r#"{"type":"state_update","ifVersion":3,"data":{}}"#);
-        assert_eq!(line(Call::Finalize, own), format!(r#"{{"type":"finalize","data":{own}}}"#));
+        assert_eq!(
+            line(Call::Action, own),
+            format!(r#"{{"type":"action","data":{own}}}"#)
+        );
+        assert_eq!(
+            line(Call::GoalAdd, "{\n \"a\": 1\r\n}"),
+            r#"{"type":"goal_add","data":{  "a": 1  }}"#
+        );
+        let update = Call::StateUpdate {
+            if_version: Some(3),
+        };
+        assert_eq!(
+            line(update, "{}"),
+            r#"{"type":"state_update","ifVersion":3,"data":{}}"#
+        );
+        assert_eq!(
+            line(Call::Finalize, own),
+            format!(r#"{{"type":"finalize","data":{own}}}"#)
+        );
         let goal = Call::GoalUpdate { goal_id: "g\"1" };
-        assert_eq!(line(goal, r#"{"a":1}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1","a":1}}"#);
-        assert_eq!(line(goal, r#"{"goalId":"x"}"#), r#"{"type":"goal_update","data":{"goalId":"g\"1"}}"#);
-        assert!(line(Call::Response, " { } ").starts_with(r#"{"type":"response","data":{"timestamp":"2"#));
+        assert_eq!(
+            line(goal, r#"{"a":1}"#),
+            r#"{"type":"goal_update","data":{"goalId":"g\"1","a":1}}"#
+        );
+        assert_eq!(
+            line(goal, r#"{"goalId":"x"}"#),
+            r#"{"type":"goal_update","data":{"goalId":"g\"1"}}"#
+        );
+        assert!(
+            line(Call::Response, " { } ")
+                .starts_with(r#"{"type":"response","data":{"timestamp":"2"#)
+        );
         serde_json::from_str::<Value>(&line(Call::Response, " { } ")).unwrap();
     }
 
@@ -309,11 +406,30 @@ mod tests {
         let goal = Call::GoalUpdate { goal_id: "g" };
         for (call, json, stamped) in [
             (Call::Finalize, "{}", r#""data":{"timestamp":"2"#),
-            (Call::AgentSpawn, r#"{"type":"t"}"#, r#""data":{"spawnedAt":"2"#),
+            (
+                Call::AgentSpawn,
+                r#"{"type":"t"}"#,
+                r#""data":{"spawnedAt":"2"#,
+            ),
             (agent, "{}", r#""data":{"completedAt":"2"#),
-            (goal, r#"{"status":"completed"}"#, r#""data":{"completedAt":"2"#),
-            (Call::GoalAdd, r#"{"status" : "completed"}"#, r#""data":{"completedAt":"2"#),
-            (Call::CreateSession { user_id: "u", parent: None }, "{}", r#""userId":"u","timestamp":"2"#),
+            (
+                goal,
+                r#"{"status":"completed"}"#,
+                r#""data":{"completedAt":"2"#,
+            ),
+            (
+                Call::GoalAdd,
+                r#"{"status" : "completed"}"#,
+                r#""data":{"completedAt":"2"#,
+            ),
+            (
+                Call::CreateSession {
+                    user_id: "u",
+                    parent: None,
+                },
+                "{}",
+                r#""userId":"u","timestamp":"2"#,
+            ),
         ] {
             let line = line(call, json);
             assert!(line.contains(stamped), "{line}");
@@ -323,11 +439,18 @@ mod tests {
             (Call::Finalize, r#"{"timestamp":"own"}"#),
             (Call::AgentSpawn, r#"{"spawnedAt":"own"}"#),
             (agent, r#"{"agentId":"a","completedAt":"own"}"#),
-            (Call::GoalAdd, r#"{"status":"completed","completedAt":"own"}"#),
+            (
+                Call::GoalAdd,
+                r#"{"status":"completed","completedAt":"own"}"#,
+            ),
             (goal, r#"{"goalId":"g","status":"pending"}"#),
             (goal, r#"{"goalId":"g","title":"completed"}"#),
         ] {
-            assert!(!line(call, json).contains(r#"":"2"#), "{}", line(call, json));
+            assert!(
+                !line(call, json).contains(r#"":"2"#),
+                "{}",
+                line(call, json)
+            );
         }
     }
 
@@ -342,19 +465,45 @@ mod tests {
         let secret = format!("gh{}_{}", "p", "a1B2c3D4e5F6".repeat(3));
         let json = format!("{{\n\"{secret}\":[\"x {secret}\"]}}");
         let goal = Call::GoalUpdate { goal_id: &secret };
-        let create = Call::CreateSession { user_id: &secret, parent: None };
-        for call in [Call::Action, Call::StateUpdate { if_version: Some(1) }, goal, create, Call::Finalize] {
+        let create = Call::CreateSession {
+            user_id: &secret,
+            parent: None,
+        };
+        for call in [
+            Call::Action,
+            Call::StateUpdate {
+                if_version: Some(1),
+            },
+            goal,
+            create,
+            Call::Finalize,
+        ] {
             let line = line(call, &json);
             assert!(!line.contains("a1B2c3D4e5F6"), "{line}");
-            assert!(line.matches("[redacted:github_token:").count() >= 2, "{line}");
+            assert!(
+                line.matches("[redacted:github_token:").count() >= 2,
+                "{line}"
+            );
             serde_json::from_str::<Value>(&line).unwrap();
         }
     }
 
     #[test]
     fn what_is_no_object_is_refused_by_name() {
-        for json in ["", "[]", "1", "null", "{", r#"{"a":NaN}"#, r#"{"a":1} x"#, r#"{"a":1,}"#, "\"{}\""] {
-            let error = Call::Action.frame("s", json, &redaction()).unwrap_err();
+        for json in [
+            "",
+            "[]",
+            "1",
+            "null",
+            "{",
+            r#"{"a":NaN}"#,
+            r#"{"a":1} x"#,
+            r#"{"a":1,}"#,
+            "\"{}\"",
+        ] {
+            let error = Call::Action
+                .frame("s", json, &redaction(), offload())
+                .unwrap_err();
             assert_eq!(error.code(), "invalid_json", "{json}");
             assert!(error.to_string().contains("`action`"), "{error}");
         }

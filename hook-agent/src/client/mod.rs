@@ -33,8 +33,10 @@
 //! `code()` at once if not), writes it to the spool and returns. It takes one to two microseconds
 //! and none of the host's locks, so releasing the interpreter around it is not worth the cost.
 //! Without a session id, the process creates one at its first such call and reports it once on
-//! stderr; see [`HookAgent::session_id`]. The typed methods (`log_action` …) do the same with
-//! serde.
+//! stderr; see [`HookAgent::session_id`]. The methods (`log_action` …) do the same with serde.
+//!
+//! **Typed helpers.** Pass the parts of a record and its other fields, each as a JSON object, to
+//! [`HookAgent::send_typed`]: it decides on type, key, origin and log, the same in every language.
 //!
 //! **Awaiting.** Dropping a [`Ticket`] costs nothing: the record is delivered all the same. When
 //! the host awaits, call [`Ticket::on_done`] with a callback; that wakes the delivery at once. The
@@ -82,16 +84,20 @@
 mod agent;
 mod answer;
 mod call;
-mod life;
+mod process_state;
 mod reads;
 mod session;
+mod shared_agent;
 mod stats;
 mod ticket;
+mod typed;
 
-pub use agent::HookAgent;
+pub use agent::{HookAgent, RESTORE_LAST};
 pub use answer::Answer;
 pub use call::Call;
 pub(crate) use session::check_session;
 pub use session::process_session;
+pub use shared_agent::{Keep, SharedAgent};
 pub use stats::{SpoolStats, Stats};
 pub use ticket::Ticket;
+pub use typed::Helper;

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::Answer;
-use super::ticket::{Cell, Ticket};
+use super::ticket::{AnswerCell, Ticket};
 use crate::sync::{Condvar, Mutex};
 use crate::transport::{Request, Transport, TransportError, open};
 use crate::{Config, Error};
@@ -31,7 +31,7 @@ pub(crate) enum Question {
 pub(crate) struct Reads {
     config: Arc<Config>,
     queue: Mutex<Queue>,
-    ring: Condvar,
+    wake: Condvar,
 }
 
 #[derive(Default)]
@@ -43,18 +43,22 @@ struct Queue {
 
 struct Job {
     question: Question,
-    cell: Arc<Cell>,
+    cell: Arc<AnswerCell>,
     deadline: Instant,
 }
 
 impl Reads {
     pub(crate) fn new(config: Arc<Config>) -> Self {
-        Self { config, queue: Mutex::default(), ring: Condvar::default() }
+        Self {
+            config,
+            queue: Mutex::default(),
+            wake: Condvar::default(),
+        }
     }
 
     /// Queues a read for a background thread.
     pub(crate) fn ask(self: &Arc<Self>, question: Question) -> Result<Ticket, Error> {
-        let cell = Arc::new(Cell::default());
+        let cell = Arc::new(AnswerCell::default());
         let deadline = Instant::now() + self.config.connect_timeout + self.config.answer_timeout;
         let mut queue = self.queue.lock();
         if queue.idle <= queue.jobs.len() && queue.threads < MAX_THREADS {
@@ -64,8 +68,12 @@ impl Reads {
             started.map_err(|source| Error::Thread { source })?;
             queue.threads += 1;
         }
-        queue.jobs.push_back(Job { question, cell: Arc::clone(&cell), deadline });
-        self.ring.notify_one();
+        queue.jobs.push_back(Job {
+            question,
+            cell: Arc::clone(&cell),
+            deadline,
+        });
+        self.wake.notify_one();
         Ok(Ticket::read(cell))
     }
 
@@ -87,7 +95,7 @@ impl Reads {
             }
             queue.idle += 1;
             let silent;
-            (queue, silent) = self.ring.wait_until(queue, Instant::now() + IDLE);
+            (queue, silent) = self.wake.wait_until(queue, Instant::now() + IDLE);
             queue.idle -= 1;
             if silent && queue.jobs.is_empty() {
                 queue.threads -= 1;
@@ -96,9 +104,13 @@ impl Reads {
         }
     }
 
-    fn answer(&self, transport: &mut Option<Box<dyn Transport>>, job: &Job) -> Result<Answer, Error> {
+    fn answer(
+        &self,
+        transport: &mut Option<Box<dyn Transport>>,
+        job: &Job,
+    ) -> Result<Answer, Error> {
         if Instant::now() > job.deadline {
-            return Err(self.unreachable(&"other reads were not answered in time"));
+            return Err(self.unreachable(&"earlier reads took all the time"));
         }
         let mut opened = match transport.take() {
             Some(opened) => opened,
@@ -113,26 +125,55 @@ impl Reads {
     }
 
     fn get(&self, transport: &mut dyn Transport, path: &str) -> Result<String, Error> {
-        let request = Request { method: "GET", path: path.to_owned(), ..Request::default() };
-        let response = transport.send(&request).map_err(|error: TransportError| self.unreachable(&error))?;
+        let request = Request {
+            method: "GET",
+            path: path.to_owned(),
+            ..Request::default()
+        };
+        let response = transport
+            .send(&request)
+            .map_err(|error: TransportError| self.unreachable(&error))?;
         let body = String::from_utf8_lossy(&response.body).into_owned();
         if (200..300).contains(&response.status) {
             serde_json::from_str::<&RawValue>(&body)
-                .map_err(|_| self.unreachable(&"its answer is not JSON"))?;
+                .map_err(|_| self.unreachable(&"its response is not JSON"))?;
             return Ok(body);
         }
-        let told = serde_json::from_str::<Told>(&body).unwrap_or_default();
-        let message = if told.error.is_empty() { body.chars().take(160).collect() } else { told.error };
-        let code = if told.code.is_empty() { format!("status_{}", response.status) } else { told.code };
-        Err(Error::Refused { path: path.to_owned(), status: response.status, code, message })
+        let error = serde_json::from_str::<ErrorBody>(&body).unwrap_or_default();
+        let message = if error.error.is_empty() {
+            body.chars().take(160).collect()
+        } else {
+            error.error
+        };
+        let code = if error.code.is_empty() {
+            format!("status_{}", response.status)
+        } else {
+            error.code
+        };
+        Err(Error::Refused {
+            path: path.to_owned(),
+            status: response.status,
+            code,
+            message,
+        })
     }
 
-    fn restore(&self, transport: &mut dyn Transport, session: &str, last: usize) -> Result<String, Error> {
+    fn restore(
+        &self,
+        transport: &mut dyn Transport,
+        session: &str,
+        last: usize,
+    ) -> Result<String, Error> {
         let whole = self.get(transport, &format!("/api/sessions/{session}?logs=false"))?;
-        let actions = self.get(transport, &format!("/api/actions/{session}?order=desc&limit={last}"))?;
-        let responses =
-            self.get(transport, &format!("/api/actions/{session}/responses?order=desc&limit={last}"))?;
-        let bad = |_| self.unreachable(&"its answer is not a session's");
+        let actions = self.get(
+            transport,
+            &format!("/api/actions/{session}?order=desc&limit={last}"),
+        )?;
+        let responses = self.get(
+            transport,
+            &format!("/api/actions/{session}/responses?order=desc&limit={last}"),
+        )?;
+        let bad = |_| self.unreachable(&"its response is not a session");
         let mut restored: Restored<'_> = serde_json::from_str(&whole).map_err(bad)?;
         restored.actions = oldest_first(&actions).map_err(bad)?;
         restored.responses = oldest_first(&responses).map_err(bad)?;
@@ -140,13 +181,16 @@ impl Reads {
     }
 
     fn unreachable(&self, reason: &dyn ToString) -> Error {
-        Error::Unreachable { url: self.config.service.as_str().to_owned(), reason: reason.to_string() }
+        Error::Unreachable {
+            url: self.config.service.as_str().to_owned(),
+            reason: reason.to_string(),
+        }
     }
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Told {
+struct ErrorBody {
     error: String,
     code: String,
 }

@@ -22,10 +22,13 @@ pub fn process_session() -> &'static str {
         && let Some(made) = MADE.get()
     {
         // A closed stderr is no reason to fail.
-        let _ =
-            writeln!(std::io::stderr(), "hook-agent: `SESSION_ID` is not set: recording as session {made}");
+        let _ = writeln!(
+            std::io::stderr(),
+            "hook-agent: `SESSION_ID` is not set: recording as session {made}"
+        );
     }
-    MADE.get().expect("it was set by this call or by one beside it")
+    MADE.get()
+        .expect("it was set by this call or by one beside it")
 }
 
 /// Returns whether this process has created an id.
@@ -36,7 +39,10 @@ pub(crate) fn has_process_session() -> bool {
 /// Checks the service's rule for session ids.
 pub(crate) fn check_session(id: &str) -> Result<(), Error> {
     let inner = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    let first = id.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let first = id
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
     if first && id.len() <= 128 && id != "user" && id.bytes().all(inner) {
         return Ok(());
     }
@@ -53,7 +59,11 @@ mod tests {
             check_session(id).unwrap();
         }
         for id in ["", "user", "-a", "a/b", "a b", "é", &"x".repeat(129)] {
-            assert_eq!(check_session(id).unwrap_err().code(), "invalid_session_id", "{id}");
+            assert_eq!(
+                check_session(id).unwrap_err().code(),
+                "invalid_session_id",
+                "{id}"
+            );
         }
     }
 

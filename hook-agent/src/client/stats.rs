@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 
 use serde::Serialize;
 
-use crate::delivery::Shared;
-use crate::spool::Place;
+use crate::delivery::Delivery;
+use crate::spool::SpoolStorage;
 
 /// Counters since this process opened its spool. They count records unless stated otherwise.
 #[derive(Debug, Clone, Serialize)]
@@ -27,8 +27,13 @@ pub struct Stats {
     pub damaged: u64,
     /// Calls that failed because the spool was full or could not be written.
     pub refused: u64,
-    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type `gap`
-    /// reports them in the session.
+    /// Values that were stored as blobs. Counts values, not records.
+    pub blobs: u64,
+    /// Values of which only an excerpt was recorded, because the spool or the service had no room
+    /// for them. Counts values, not records.
+    pub shortened: u64,
+    /// Lost on the way to the service: dropped, expired, damaged or refused. A record of type
+    /// `gap` reports them in the session.
     pub lost: u64,
     /// In the spool, not settled yet.
     pub pending: u64,
@@ -50,7 +55,7 @@ pub struct Stats {
     /// Whether the service refuses access: it requires a token, or does not accept ours. Records
     /// wait in the spool. Records of adopted folders that our token does not cover do not count.
     pub locked: bool,
-    /// The latest error, kept after the trouble is over.
+    /// The latest error, kept after its cause is gone.
     pub last_error: Option<String>,
     /// This process's Producer-Id.
     pub producer: String,
@@ -73,11 +78,13 @@ pub struct SpoolStats {
 }
 
 impl Stats {
-    pub(crate) fn of(shared: &Shared) -> Self {
-        let (spool, report, counters) = (&shared.spool, &shared.report, &shared.spool.counters);
-        let path = match &spool.place {
-            Place::Disk(path) => Some(path.display().to_string()),
-            Place::Memory => None,
+    pub(crate) fn of(shared: &Delivery) -> Self {
+        let spool = &shared.spool;
+        let report = &shared.report;
+        let counters = &shared.spool.counters;
+        let path = match &spool.storage {
+            SpoolStorage::Disk(path) => Some(path.display().to_string()),
+            SpoolStorage::Memory => None,
         };
         Self {
             accepted: counters.accepted.load(Ordering::Relaxed),
@@ -88,6 +95,8 @@ impl Stats {
             expired: counters.expired.load(Ordering::Relaxed),
             damaged: counters.damaged.load(Ordering::Relaxed),
             refused: counters.refused.load(Ordering::Relaxed),
+            blobs: counters.blobs.load(Ordering::Relaxed),
+            shortened: counters.shortened.load(Ordering::Relaxed),
             lost: counters.lost(),
             pending: spool.pending(),
             batches: report.batches.load(Ordering::Relaxed),

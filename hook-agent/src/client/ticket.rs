@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::Answer;
 use crate::Error;
-use crate::delivery::Shared;
+use crate::delivery::Delivery;
 use crate::sync::{Condvar, Mutex};
 
 /// The receipt of a write in the spool, or of a read in progress.
@@ -17,18 +17,26 @@ use crate::sync::{Condvar, Mutex};
 pub struct Ticket(Inner);
 
 enum Inner {
-    Record { shared: Arc<Shared>, pid: u32, record: u64 },
-    Read(Arc<Cell>),
+    Record {
+        shared: Arc<Delivery>,
+        pid: u32,
+        record: u64,
+    },
+    Read(Arc<AnswerCell>),
 }
 
 type Settled = Result<Answer, Error>;
 
 impl Ticket {
-    pub(crate) fn record(shared: Arc<Shared>, pid: u32, record: u64) -> Self {
-        Self(Inner::Record { shared, pid, record })
+    pub(crate) fn record(shared: Arc<Delivery>, pid: u32, record: u64) -> Self {
+        Self(Inner::Record {
+            shared,
+            pid,
+            record,
+        })
     }
 
-    pub(crate) fn read(cell: Arc<Cell>) -> Self {
+    pub(crate) fn read(cell: Arc<AnswerCell>) -> Self {
         Self(Inner::Read(cell))
     }
 
@@ -47,14 +55,17 @@ impl Ticket {
         match self.0 {
             Inner::Read(cell) => cell.on_done(Box::new(callback)),
             // This process is a fork of the caller: the parent delivers the record.
-            Inner::Record { pid, .. } if pid != std::process::id() => callback(Ok(Answer::queued())),
+            Inner::Record { pid, .. } if pid != std::process::id() => {
+                callback(Ok(Answer::queued()));
+            }
             Inner::Record { shared, record, .. } => {
                 let of = Arc::clone(&shared);
-                let waits = shared
-                    .answers
-                    .register(record, Box::new(move |outcome| callback(Answer::of(outcome, &of))));
+                let waits = shared.answers.register(
+                    record,
+                    Box::new(move |outcome| callback(Answer::of(outcome, &of))),
+                );
                 if waits {
-                    shared.bell.ring(|rung| rung.now = true);
+                    shared.notifier.notify(|signals| signals.now = true);
                 }
             }
         }
@@ -65,11 +76,11 @@ impl Ticket {
         self.into_cell().wait(timeout)
     }
 
-    fn into_cell(self) -> Arc<Cell> {
+    fn into_cell(self) -> Arc<AnswerCell> {
         if let Inner::Read(cell) = self.0 {
             return cell;
         }
-        let cell = Arc::new(Cell::default());
+        let cell = Arc::new(AnswerCell::default());
         let filled = Arc::clone(&cell);
         self.on_done(move |settled| filled.fill(settled));
         cell
@@ -96,7 +107,7 @@ impl IntoFuture for Ticket {
 
 /// Holds one answer until it is taken.
 #[derive(Default)]
-pub(crate) struct Cell {
+pub(crate) struct AnswerCell {
     state: Mutex<State>,
     filled: Condvar,
 }
@@ -108,7 +119,7 @@ struct State {
     waker: Option<Waker>,
 }
 
-impl Cell {
+impl AnswerCell {
     pub(crate) fn fill(&self, settled: Settled) {
         let mut state = self.state.lock();
         if let Some(callback) = state.callback.take() {
@@ -142,14 +153,16 @@ impl Cell {
             let over;
             (state, over) = self.filled.wait_until(state, deadline);
             if over {
-                let late = Error::Timeout { millis: timeout.as_millis() };
+                let late = Error::Timeout {
+                    millis: timeout.as_millis(),
+                };
                 return state.settled.take().unwrap_or(Err(late));
             }
         }
     }
 }
 
-struct Awaited(Arc<Cell>);
+struct Awaited(Arc<AnswerCell>);
 
 impl Future for Awaited {
     type Output = Settled;

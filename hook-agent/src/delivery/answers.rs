@@ -2,37 +2,19 @@
 //!
 //! A call that nobody awaits costs nothing here. A call awaited after its response arrived still
 //! finds the response if it is among the last few batches; later, it still learns whether the
-//! record was stored ([`misses`](super::misses)).
+//! record was stored ([`unstored`](super::unstored)).
 
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use super::misses::Misses;
+use super::outcome::Outcome;
+use super::unstored::Unstored;
 use crate::sync::Mutex;
 
 /// The number of settled batches that are remembered, and the most bytes kept of each response.
 const REMEMBERED: usize = 8;
 const REMEMBERED_BYTES: usize = 1024;
-
-/// What became of a record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    /// The service's response, as JSON.
-    Answer(Box<str>),
-    /// The service has the record; its response is no longer known.
-    Stored,
-    /// The record is in the spool; the service can't be reached.
-    Queued,
-    Rejected {
-        call: &'static str,
-        code: String,
-        message: String,
-    },
-    Dropped,
-    /// The record was settled too long ago to say how.
-    Forgotten,
-}
 
 /// Called once, on the delivery thread or on the thread that registers it.
 pub(crate) type Callback = Box<dyn FnOnce(Outcome) + Send>;
@@ -53,7 +35,7 @@ struct Inner {
     settled: u64,
     /// Settled records at or above `settled`.
     ahead: Vec<u64>,
-    misses: Misses,
+    unstored: Unstored,
 }
 
 impl Answers {
@@ -64,15 +46,21 @@ impl Answers {
             recent: VecDeque::new(),
             settled: first,
             ahead: Vec::new(),
-            misses: Misses::from(first),
+            unstored: Unstored::from(first),
         };
-        Self { inner: Mutex::new(inner), failing: AtomicBool::new(false), panics: AtomicU64::new(0) }
+        Self {
+            inner: Mutex::new(inner),
+            failing: AtomicBool::new(false),
+            panics: AtomicU64::new(0),
+        }
     }
 
     /// Calls `callback` once the record's outcome is known. Returns whether that is still to come.
     pub(crate) fn register(&self, record: u64, callback: Callback) -> bool {
         let mut inner = self.inner.lock();
-        let known = inner.known(record).or_else(|| self.is_failing().then_some(Outcome::Queued));
+        let known = inner
+            .known(record)
+            .or_else(|| self.is_failing().then_some(Outcome::Queued));
         let Some(outcome) = known else {
             inner.wait(record, callback);
             return true;
@@ -87,15 +75,25 @@ impl Answers {
         let mut inner = self.inner.lock();
         let mut due = Vec::new();
         for (record, outcome) in &outcomes {
-            due.extend(inner.waiting.remove(record).map(|callback| (callback, outcome.clone())));
+            due.extend(
+                inner
+                    .waiting
+                    .remove(record)
+                    .map(|callback| (callback, outcome.clone())),
+            );
             inner.ahead.push(*record);
             if let Outcome::Rejected { .. } = outcome {
-                inner.misses.add(*record, record + 1, outcome.clone().shortened());
+                inner
+                    .unstored
+                    .add(*record, record + 1, outcome.clone().shortened());
             }
         }
-        inner
-            .recent
-            .push_back(outcomes.into_iter().map(|(record, outcome)| (record, outcome.shortened())).collect());
+        inner.recent.push_back(
+            outcomes
+                .into_iter()
+                .map(|(record, outcome)| (record, outcome.shortened()))
+                .collect(),
+        );
         if inner.recent.len() > REMEMBERED {
             inner.recent.pop_front();
         }
@@ -108,9 +106,15 @@ impl Answers {
     pub(crate) fn passed(&self, cursor: u64) {
         let mut inner = self.inner.lock();
         inner.pass(cursor);
-        let gone: Vec<u64> = inner.waiting.keys().copied().filter(|record| *record < cursor).collect();
-        let dropped =
-            gone.iter().filter_map(|record| Some((inner.waiting.remove(record)?, Outcome::Dropped)));
+        let gone: Vec<u64> = inner
+            .waiting
+            .keys()
+            .copied()
+            .filter(|record| *record < cursor)
+            .collect();
+        let dropped = gone
+            .iter()
+            .filter_map(|record| Some((inner.waiting.remove(record)?, Outcome::Dropped)));
         let due = dropped.collect();
         drop(inner);
         self.call_all(due);
@@ -120,7 +124,12 @@ impl Answers {
     pub(crate) fn fail(&self) {
         self.failing.store(true, Ordering::SeqCst);
         let waiting = std::mem::take(&mut self.inner.lock().waiting);
-        self.call_all(waiting.into_values().map(|callback| (callback, Outcome::Queued)).collect());
+        self.call_all(
+            waiting
+                .into_values()
+                .map(|callback| (callback, Outcome::Queued))
+                .collect(),
+        );
     }
 
     pub(crate) fn succeed(&self) {
@@ -169,7 +178,7 @@ impl Inner {
         let beyond = ahead.split_off(ahead.partition_point(|record| *record < cursor));
         for record in ahead.into_iter().chain([cursor]) {
             if record > self.settled {
-                self.misses.add(self.settled, record, Outcome::Dropped);
+                self.unstored.add(self.settled, record, Outcome::Dropped);
             }
             self.settled = self.settled.max(record + u64::from(record < cursor));
         }
@@ -178,11 +187,14 @@ impl Inner {
 
     fn known(&self, record: u64) -> Option<Outcome> {
         let remembered = self.recent.iter().find_map(|batch| {
-            let at = batch.binary_search_by_key(&record, |(number, _)| *number).ok()?;
+            let at = batch
+                .binary_search_by_key(&record, |(number, _)| *number)
+                .ok()?;
             Some(batch[at].1.clone())
         });
         remembered.or_else(|| {
-            (record < self.settled || self.ahead.contains(&record)).then(|| self.misses.of(record))
+            (record < self.settled || self.ahead.contains(&record))
+                .then(|| self.unstored.of(record))
         })
     }
 }
@@ -191,9 +203,17 @@ impl Outcome {
     fn shortened(self) -> Self {
         match self {
             Self::Answer(json) if json.len() > REMEMBERED_BYTES => Self::Stored,
-            Self::Rejected { call, code, mut message } => {
+            Self::Rejected {
+                call,
+                code,
+                mut message,
+            } => {
                 message.truncate(message.floor_char_boundary(REMEMBERED_BYTES));
-                Self::Rejected { call, code, message }
+                Self::Rejected {
+                    call,
+                    code,
+                    message,
+                }
             }
             other => other,
         }
@@ -223,15 +243,19 @@ mod tests {
     }
 
     #[test]
-    fn all_who_wait_for_a_record_are_told() {
+    fn all_callers_that_wait_for_a_record_get_its_result() {
         let answers = Answers::from(0);
         let waiting = [ask(&answers, 1), ask(&answers, 1), ask(&answers, 1)];
         answers.settle(vec![(1, Outcome::Stored)]);
-        assert!(waiting.iter().all(|one| one.try_recv() == Ok(Outcome::Stored)));
+        assert!(
+            waiting
+                .iter()
+                .all(|one| one.try_recv() == Ok(Outcome::Stored))
+        );
     }
 
     #[test]
-    fn who_waits_for_a_dropped_record_is_told() {
+    fn a_caller_that_waits_for_a_dropped_record_gets_an_error() {
         let answers = Answers::from(0);
         let waiting = ask(&answers, 3);
         answers.passed(4);
@@ -245,12 +269,20 @@ mod tests {
         assert_eq!(ask(&answers, 0).try_recv(), Ok(Outcome::Stored));
         answers.settle(vec![(40, Outcome::Stored)]);
         answers.passed(41);
-        let told = [31, 32, 39, 40].map(|record| ask(&answers, record).try_recv().unwrap());
-        assert_eq!(told, [Outcome::Stored, Outcome::Dropped, Outcome::Dropped, Outcome::Stored]);
+        let outcomes = [31, 32, 39, 40].map(|record| ask(&answers, record).try_recv().unwrap());
+        assert_eq!(
+            outcomes,
+            [
+                Outcome::Stored,
+                Outcome::Dropped,
+                Outcome::Dropped,
+                Outcome::Stored
+            ]
+        );
     }
 
     #[test]
-    fn while_the_service_is_away_nobody_waits() {
+    fn while_the_service_is_away_no_caller_waits() {
         let answers = Answers::from(0);
         let waiting = ask(&answers, 3);
         answers.fail();

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 
 use session_model::Code;
 
-use super::held::Held;
+use super::hold::Hold;
+use super::offloading::{NotStored, Offloading, Source};
 use super::request::{body, request};
 use super::settling::Settling;
+use super::turn::Turn;
 use super::verdict::{Asked, LineResult, Verdict, judge};
-use super::{Answers, Report};
-use crate::spool::{Head, Place, Spool, Window};
+use super::{Answers, Outcome, Report};
+use crate::spool::{Head, Spool, SpoolStorage, Window};
 use crate::transport::Transport;
 
 /// After this many failures within the service, a batch is given up: it is split, and a single line
@@ -20,18 +22,14 @@ use crate::transport::Transport;
 const BROKEN_ATTEMPTS: u32 = 20;
 const BROKEN_ATTEMPTS_SPLIT: u32 = 3;
 const MAX_RENUMBERED: u32 = 3;
-const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// One spool and its delivery position.
-pub(crate) struct Drain {
+/// One spool and its delivery position. `H` holds records apart that have to wait.
+pub(crate) struct Drain<H> {
     pub spool: Arc<Spool>,
     pub(super) head: Head,
     window: Option<Window>,
-    /// The records held apart; empty if `holds` is false.
-    pub(super) held: Vec<Held>,
-    pub(super) holds: bool,
-    pub(super) held_are_open: bool,
-    pub(super) max_pause: Duration,
+    /// The records held apart.
+    pub(super) held: H,
     /// Whether the last batch that had to wait was refused for our token.
     pub(super) is_locked: bool,
     /// How many times in a row the current request got new numbers.
@@ -40,21 +38,9 @@ pub(crate) struct Drain {
     patience: Duration,
     /// Since when the service has answered that the session does not exist, by session.
     no_session: HashMap<String, Instant>,
+    blobs: Offloading,
     /// Whether the spool belongs to this process alone, so that a turn may append `gap` records.
     owned: bool,
-}
-
-/// The result of one turn.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Turn {
-    /// Nothing to send.
-    Idle,
-    /// A window is settled.
-    Progress,
-    /// The service can't accept the window now.
-    Failed { after: Option<Duration> },
-    /// Records wait for another token, or for their session to be created.
-    Locked,
 }
 
 /// What became of one request.
@@ -69,39 +55,31 @@ enum Sent {
     },
 }
 
-impl Drain {
+impl<H: Hold> Drain<H> {
     pub(crate) fn new(spool: Arc<Spool>, head: Head) -> Self {
         Self {
             spool,
             head,
             window: None,
-            held: Vec::new(),
-            holds: true,
-            held_are_open: false,
-            max_pause: MAX_PAUSE,
+            held: H::default(),
             is_locked: false,
             renumbered: 0,
             patience: Duration::ZERO,
             no_session: HashMap::new(),
+            blobs: Offloading::default(),
             owned: true,
         }
-    }
-
-    /// Returns a drain of records that are already held apart.
-    pub(super) fn of_held(spool: Arc<Spool>, head: Head) -> Self {
-        Self { holds: false, ..Self::new(spool, head) }
-    }
-
-    /// Limits the pause before held records are tried again.
-    pub(crate) fn with_max_pause(self, max_pause: Duration) -> Self {
-        Self { max_pause, ..self }
     }
 
     /// Adapts the drain to a folder that other processes append to. Nothing is given up before the
     /// service has failed on it for `patience`: short processes do not pause for minutes between
     /// attempts, and would use up all attempts while the service restarts.
     pub(crate) fn of_shared(self, patience: Duration) -> Self {
-        Self { patience, owned: false, ..self }
+        Self {
+            patience,
+            owned: false,
+            ..self
+        }
     }
 
     /// Returns the number of the first record that is not settled.
@@ -117,8 +95,10 @@ impl Drain {
         report: &Report,
     ) -> Turn {
         // Held records come before those that follow them, so that it is known why they wait.
-        let opened = self.open_held();
-        let turn = self.held_turn(transport, answers, report);
+        let opened = self.held.open(&self.spool, &self.head);
+        let turn = self
+            .held
+            .turn(&self.spool, &mut self.head, transport, answers, report);
         if turn != Turn::Idle {
             return turn;
         }
@@ -126,7 +106,10 @@ impl Drain {
             Ok(window) => window,
             Err(error) => {
                 Report::add(&report.spool_errors, 1);
-                report.failed(format!("spool `{}`: {error}", self.spool.path().display()));
+                report.failed(format!(
+                    "failed to use spool `{}`: {error}",
+                    self.spool.path().display()
+                ));
                 return Turn::Failed { after: None };
             }
         };
@@ -134,7 +117,9 @@ impl Drain {
             answers.passed(self.head.cursor());
         }
         Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
-        let Some(window) = window else { return Turn::Idle };
+        let Some(window) = window else {
+            return Turn::Idle;
+        };
         let turn = self.send_window(&window, transport, answers, report);
         Report::add(&report.spool_errors, std::mem::take(&mut self.head.unsaved));
         if turn != Turn::Progress {
@@ -150,7 +135,7 @@ impl Drain {
             return Ok(Some(held));
         }
         let window = self.head.window(&self.spool)?;
-        if self.owned && self.spool.tell_losses() && window.is_none() {
+        if self.owned && self.spool.report_losses() && window.is_none() {
             return self.head.window(&self.spool);
         }
         Ok(window)
@@ -177,10 +162,12 @@ impl Drain {
                 }
             }
         }
-        let Some(locked) = waits else { return Turn::Progress };
+        let Some(locked) = waits else {
+            return Turn::Progress;
+        };
         self.is_locked = locked.is_some();
         if let Some(reason) = locked {
-            tell(report, answers, reason);
+            report_refusal(report, answers, reason);
         }
         Turn::Locked
     }
@@ -198,14 +185,42 @@ impl Drain {
         let sent = step.request(batch.lines.len());
         let lines = &batch.lines[sent.clone()];
         let asks = !window.is_create() && step.has_to_ask(&sent);
-        let settling = Settling { window, index, sent: &sent, asks, lines, answers, report };
-        if self.is_held(&batch.session) && self.hold(&settling, false) {
+        let settling = Settling {
+            window,
+            index,
+            sent: &sent,
+            asks,
+            lines,
+            answers,
+            report,
+        };
+        if self.held.holds(&batch.session) && self.hold(&settling, false) {
             return Sent::Settled;
         }
+        let bears = if asks { &[] } else { lines };
+        if let Some(fewer) = self.blobs.fewer(bears, &self.spool, window) {
+            // An earlier process may have sent all of them with this number.
+            self.head.sending(index, &sent, asks);
+            self.head.split(index, fewer);
+            return Sent::Again;
+        }
+        let source = Source {
+            spool: &self.spool,
+            head: &mut self.head,
+            window,
+            session: &batch.session,
+        };
+        let replaced = match self.blobs.store(bears, source, transport) {
+            Ok(replaced) => replaced,
+            Err(NotStored::Waits(verdict)) => return self.act(verdict, &settling),
+            Err(NotStored::Failed { after, reason }) => {
+                settling.failed(reason);
+                return Sent::Failed(after);
+            }
+        };
         self.head.sending(index, &sent, asks);
         let seq = (!window.is_create()).then_some(step.seq);
-        let bears = if asks { &[] } else { lines };
-        let body = body(window, bears);
+        let body = body(window, bears, &replaced);
         let request = request(&self.spool.producer, batch, &step, seq, &body);
         Report::add(&report.batches, 1);
         let verdict = match transport.send(&request) {
@@ -213,10 +228,18 @@ impl Drain {
                 if response.repeated {
                     self.head.doubt(index, &sent);
                 }
-                let (session, lines, token) = (&batch.session, bears.len(), transport.shows_token());
-                judge(&response, Asked { session, seq, lines, token })
+                let asked = Asked {
+                    session: &batch.session,
+                    seq,
+                    lines: bears.len(),
+                    token: transport.shows_token(),
+                };
+                judge(&response, asked)
             }
-            Err(error) => Verdict::Retry { after: None, reason: error.to_string() },
+            Err(error) => Verdict::Retry {
+                after: None,
+                reason: error.to_string(),
+            },
         };
         self.act(verdict, &settling)
     }
@@ -237,7 +260,12 @@ impl Drain {
             Verdict::Locked { reason } => self.locked(at, &reason),
             Verdict::NoSession { message } => self.no_session(at, &message),
             Verdict::Renumber { epoch } => self.renumber(at, epoch),
-            Verdict::Refused { message: reason, .. } | Verdict::Broken { reason } if at.asks => {
+            Verdict::Refused {
+                message: reason, ..
+            }
+            | Verdict::Broken { reason }
+                if at.asks =>
+            {
                 self.not_shown(at, reason)
             }
             Verdict::Refused { code, message } => self.refused(at, code, message),
@@ -249,7 +277,11 @@ impl Drain {
     /// that this process does not know: the numbers are out of step. A service that always answers
     /// so is not asked without a pause.
     fn delivered(&mut self, at: &Settling<'_>, results: Vec<LineResult>) -> Sent {
-        if results.len() == at.lines.len() { self.settle(at, results, true) } else { self.renumber(at, 0) }
+        if results.len() == at.lines.len() {
+            self.settle(at, results, true)
+        } else {
+            self.renumber(at, 0)
+        }
     }
 
     /// Handles the response to an empty batch: the results of the request in doubt, or none if that
@@ -310,7 +342,14 @@ impl Drain {
         self.head.doubt(at.index, at.sent);
         let (broken, time) = self.head.broke();
         let split = self.head.step(at.index).lines > 0;
-        if time < self.patience || broken < if split { BROKEN_ATTEMPTS_SPLIT } else { BROKEN_ATTEMPTS } {
+        if time < self.patience
+            || broken
+                < if split {
+                    BROKEN_ATTEMPTS_SPLIT
+                } else {
+                    BROKEN_ATTEMPTS
+                }
+        {
             at.failed(reason);
             return Sent::Failed(None);
         }
@@ -318,26 +357,37 @@ impl Drain {
         if at.lines.len() > 1 {
             return self.refused(at, code, reason);
         }
-        self.settle(at, vec![LineResult::Refused { code, message: reason }], false)
+        self.settle(
+            at,
+            vec![LineResult::Refused {
+                code,
+                message: reason,
+            }],
+            false,
+        )
     }
 
     fn locked(&mut self, at: &Settling<'_>, reason: &str) -> Sent {
-        let told = match &self.spool.place {
-            Place::Disk(_) => format!("{reason}; nothing is lost, records wait in the spool"),
-            Place::Memory => reason.to_owned(),
+        let message = match &self.spool.storage {
+            SpoolStorage::Disk(_) => {
+                format!("{reason}; nothing is lost, records wait in the spool")
+            }
+            SpoolStorage::Memory => reason.to_owned(),
         };
-        tell(at.report, at.answers, told.clone());
+        report_refusal(at.report, at.answers, message.clone());
         let old = self.too_old(at);
-        self.set_aside(at, old, "not_let_in", reason);
+        self.quarantine_session(at, old, "not_let_in", reason);
         Report::add(&at.report.retries, 1);
         if old == at.lines.len() {
             return Sent::Settled;
         }
         if self.hold(at, false) {
-            self.mark_locked(&at.window.batches[at.index].session);
+            self.held.mark_locked(&at.window.batches[at.index].session);
             return Sent::Settled;
         }
-        Sent::Waits { locked: Some(told) }
+        Sent::Waits {
+            locked: Some(message),
+        }
     }
 
     /// Handles a missing session. The process that creates it may be slightly later than the
@@ -346,34 +396,68 @@ impl Drain {
     /// short-lived to wait.
     fn no_session(&mut self, at: &Settling<'_>, message: &str) -> Sent {
         let session = &at.window.batches[at.index].session;
-        let since = *self.no_session.entry(session.clone()).or_insert_with(Instant::now);
+        let since = *self
+            .no_session
+            .entry(session.clone())
+            .or_insert_with(Instant::now);
         let waited = since.elapsed() >= self.spool.session_wait();
-        let old = if waited { at.lines.len() } else { self.too_old(at) };
-        self.set_aside(at, old, Code::SessionNotFound.as_str(), message);
+        let old = if waited {
+            at.lines.len()
+        } else {
+            self.too_old(at)
+        };
+        self.quarantine_session(at, old, Code::SessionNotFound.as_str(), message);
         if old == at.lines.len() {
             return Sent::Settled;
         }
-        at.failed(format!("records wait for session `{session}` to be created: {message}"));
+        at.failed(format!(
+            "records wait for session `{session}` to be created: {message}"
+        ));
         // A session that does not exist has stored nothing.
-        if self.hold(at, true) { Sent::Settled } else { Sent::Waits { locked: None } }
+        if self.hold(at, true) {
+            Sent::Settled
+        } else {
+            Sent::Waits { locked: None }
+        }
+    }
+
+    /// Holds the rest of a batch apart; returns false if it has to wait where it is. A request that
+    /// may be stored can be identified only by its number, and has to be repeated from where it is,
+    /// unless the caller is `certain` that it is not stored.
+    fn hold(&mut self, at: &Settling<'_>, certain: bool) -> bool {
+        let in_doubt = !certain && self.head.may_be_stored(at.index);
+        !in_doubt && !at.window.is_create() && self.held.hold(&self.spool, &mut self.head, at)
     }
 
     /// Returns how many of the lines have waited longer than the spool's age limit.
     fn too_old(&self, at: &Settling<'_>) -> usize {
-        at.lines.iter().take_while(|index| self.spool.is_too_old(&at.window.records[**index])).count()
+        at.lines
+            .iter()
+            .take_while(|index| self.spool.is_too_old(&at.window.records[**index]))
+            .count()
     }
 
     /// Moves this many lines to `rejected/`, so that they do not block the records behind them
     /// forever; the rest goes on waiting.
-    fn set_aside(&mut self, at: &Settling<'_>, lines: usize, code: &str, reason: &str) {
+    fn quarantine_session(&mut self, at: &Settling<'_>, lines: usize, code: &str, reason: &str) {
         if lines > 0 {
-            let refused = || LineResult::Refused { code: code.to_owned(), message: reason.to_owned() };
+            let refused = || LineResult::Refused {
+                code: code.to_owned(),
+                message: reason.to_owned(),
+            };
             let results = std::iter::repeat_with(refused).take(lines).collect();
             // A request that is rejected whole takes its number along: if the service never saw
             // that number, it reports a gap, and the next lines get new numbers. If more lines may
             // be stored under the number, it stays.
             let counted = lines == at.lines.len() && !self.head.step(at.index).in_doubt();
-            self.close(&Settling { lines: &at.lines[..lines], ..*at }, results, counted);
+            self.close(
+                &Settling {
+                    lines: &at.lines[..lines],
+                    ..*at
+                },
+                results,
+                counted,
+            );
         }
     }
 
@@ -381,10 +465,10 @@ impl Drain {
         self.renumbered = 0;
         self.no_session.remove(&at.window.batches[at.index].session);
         if at.window.is_create() {
-            self.retry_held();
+            self.held.retry_all();
         }
-        if !self.holds_locked() {
-            at.report.let_in();
+        if !self.held.waits_for_token() {
+            at.report.access_granted();
         }
         if let Some(answers) = at.answers {
             answers.succeed();
@@ -397,14 +481,22 @@ impl Drain {
     fn close(&mut self, at: &Settling<'_>, results: Vec<LineResult>, stored: bool) {
         let mut outcomes = at.outcomes(results);
         let rejected = at.keep_rejected(&self.spool, &outcomes);
-        self.head.settle(at.window, at.index, at.lines.len(), stored);
+        self.head
+            .settle(at.window, at.index, at.lines.len(), stored);
+        let is_delivered = |number: u64| {
+            let mut outcomes = outcomes.iter();
+            outcomes.any(|(one, outcome)| {
+                *one == number && !matches!(outcome, Outcome::Rejected { .. })
+            })
+        };
+        self.blobs.note(&self.spool, is_delivered);
         let counters = &self.spool.counters;
         Report::add(&counters.rejected, rejected);
         Report::add(&counters.delivered, at.lines.len() as u64 - rejected);
         self.spool.forget(at.lines.len() as u64);
         if self.owned && rejected > 0 {
             // Before the caller knows: a short process ends right then.
-            self.spool.tell_losses();
+            self.spool.report_losses();
         }
         if let Some(answers) = at.answers {
             // A `gap` may have the number of a record that it stands for.
@@ -417,6 +509,10 @@ impl Drain {
 
 /// Reports that access was refused: as `locked` for our own records; as a plain failure for adopted
 /// ones, which may need another token.
-fn tell(report: &Report, answers: Option<&Answers>, reason: String) {
-    if answers.is_some() { report.locked(reason) } else { report.failed(reason) }
+fn report_refusal(report: &Report, answers: Option<&Answers>, reason: String) {
+    if answers.is_some() {
+        report.locked(reason);
+    } else {
+        report.failed(reason);
+    }
 }

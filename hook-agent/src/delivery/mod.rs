@@ -5,6 +5,10 @@
 //! each by its response ([`verdict`]). Between a failed attempt and the next, the window stays as
 //! planned, in the spool and in its state.
 //!
+//! **Blobs.** Long values of records are sent first, as blobs; a record refers only to blobs that the
+//! service has acknowledged ([`offloading`]). A crash in between sends them again, under the same
+//! names.
+//!
 //! **Crash cases**: whatever kills the process, the next owner repeats the window in delivery with
 //! the same numbers ([`crate::spool`] lists the cases). **The service crashes** between storing and
 //! answering: this looks like a broken exchange; the batch is repeated and answered as the first
@@ -19,20 +23,28 @@
 
 mod answers;
 mod backoff;
-mod bell;
+mod blob_verdict;
 mod drain;
 mod held;
-mod misses;
+mod hold;
+mod notifier;
+mod offloading;
 mod once;
+mod outcome;
 mod report;
 mod request;
 mod settling;
+mod turn;
+mod unstored;
+mod uploads;
 mod verdict;
 mod worker;
 
-pub(crate) use answers::{Answers, Outcome};
-pub(crate) use bell::Bell;
-pub(crate) use drain::{Drain, Turn};
+pub(crate) use answers::Answers;
+pub(crate) use held::SpoolDrain;
+pub(crate) use notifier::Notifier;
 pub(crate) use once::{Delivered, Once};
+pub(crate) use outcome::Outcome;
 pub(crate) use report::Report;
-pub(crate) use worker::{Shared, start};
+pub(crate) use turn::Turn;
+pub(crate) use worker::{Delivery, start};

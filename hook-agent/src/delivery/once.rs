@@ -12,11 +12,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backoff::pause;
-use super::drain::{Drain, Turn};
+use super::held::SpoolDrain;
+use super::turn::Turn;
 use super::{Answers, Report};
 use crate::Config;
 use crate::spool::{Limits, SharedFolder, Spool, now_millis, private};
-use crate::transport;
+use crate::transport::{self, Request, Response, Transport, TransportError};
 
 /// The longest pause. Hooks come often; after an outage, the first one later than this delivers.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
@@ -48,7 +49,9 @@ impl Once<'_> {
     /// Delivers the pending records.
     pub(crate) fn deliver(&self) -> io::Result<Delivered> {
         loop {
-            let Some(lock) = self.lock()? else { return Ok(Delivered::LeftToOthers) };
+            let Some(lock) = self.lock()? else {
+                return Ok(Delivered::LeftToOthers);
+            };
             if !self.last && self.pause().is_pending() {
                 return Ok(Delivered::LeftToOthers);
             }
@@ -75,21 +78,22 @@ impl Once<'_> {
     fn drain(&self) -> io::Result<Delivered> {
         let (spool, head) = self.folder.hold()?.open(Limits::of(self.config, false))?;
         let patience = self.config.spool_max_age / PATIENCE;
-        let mut drain = Drain::new(Arc::new(spool), head).of_shared(patience);
+        let mut drain = SpoolDrain::new(Arc::new(spool), head).of_shared(patience);
         let ended = self.drain_until_idle(&mut drain);
         // However it ended: the next process knows nothing of these losses.
-        self.tell(&drain.spool)?;
+        self.report(&drain.spool)?;
         Ok(ended)
     }
 
-    fn drain_until_idle(&self, drain: &mut Drain) -> Delivered {
+    fn drain_until_idle(&self, drain: &mut SpoolDrain) -> Delivered {
         let report = Report::default();
         loop {
             let left = self.deadline.saturating_duration_since(Instant::now());
             if left.is_zero() {
-                return Delivered::Failed("not everything was taken in time".to_owned());
+                return out_of_time();
             }
-            match self.turn(drain, left, &report) {
+            let (turn, is_out_of_time) = self.turn(drain, left, &report);
+            match turn {
                 Turn::Progress => {}
                 Turn::Idle => {
                     self.pause().clear();
@@ -98,8 +102,14 @@ impl Once<'_> {
                     }
                     return Delivered::All;
                 }
+                // The service was not asked, so others need not pause.
+                Turn::Failed { .. } if is_out_of_time => return out_of_time(),
                 turn @ (Turn::Failed { .. } | Turn::Locked) => {
-                    let asked = if let Turn::Failed { after } = turn { after } else { None };
+                    let asked = if let Turn::Failed { after } = turn {
+                        after
+                    } else {
+                        None
+                    };
                     self.pause().lengthen(asked);
                     return Delivered::Failed(report.last_error().unwrap_or_default());
                 }
@@ -109,35 +119,78 @@ impl Once<'_> {
 
     /// Appends `gap` records for the losses that delivery found. They are delivered next, like any
     /// appended record.
-    fn tell(&self, delivered: &Spool) -> io::Result<()> {
+    fn report(&self, delivered: &Spool) -> io::Result<()> {
         let losses = delivered.take_losses();
         if !losses.is_empty() {
             let (spool, _) = self.folder.hold()?.open(Limits::of(self.config, false))?;
             spool.add_losses(losses);
-            spool.tell_losses();
+            spool.report_losses();
         }
         Ok(())
     }
 
-    /// Runs one turn with the remaining time as its timeouts. This opens a connection per turn,
-    /// which takes microseconds on the local machine.
-    fn turn(&self, drain: &mut Drain, left: Duration, report: &Report) -> Turn {
+    /// Runs one turn; no request of it takes longer than the remaining time. Also returns whether a
+    /// request was not sent because no time was left. This opens a connection per turn, which takes
+    /// microseconds on the local machine.
+    fn turn(&self, drain: &mut SpoolDrain, left: Duration, report: &Report) -> (Turn, bool) {
         let config = Config {
             connect_timeout: left.min(self.config.connect_timeout),
             answer_timeout: left.min(self.config.answer_timeout),
             ..self.config.clone()
         };
         match transport::open(&config) {
-            Ok(mut transport) => drain.turn(&mut *transport, None::<&Answers>, report),
+            Ok(transport) => {
+                let mut timed = Timed {
+                    transport,
+                    deadline: self.deadline,
+                    is_out_of_time: false,
+                };
+                let turn = drain.turn(&mut timed, None::<&Answers>, report);
+                (turn, timed.is_out_of_time)
+            }
             Err(error) => {
                 report.failed(error.to_string());
-                Turn::Failed { after: None }
+                (Turn::Failed { after: None }, false)
             }
         }
     }
 
     fn pause(&self) -> Pause {
-        Pause { path: self.folder.path.join("pause") }
+        Pause {
+            path: self.folder.path.join("pause"),
+        }
+    }
+}
+
+fn out_of_time() -> Delivered {
+    Delivered::Failed("the service did not accept everything in time".to_owned())
+}
+
+/// A transport for requests up to a deadline: a turn makes several of them.
+struct Timed {
+    transport: Box<dyn Transport>,
+    deadline: Instant,
+    /// A request was not sent because no time was left.
+    is_out_of_time: bool,
+}
+
+impl Transport for Timed {
+    fn shows_token(&self) -> bool {
+        self.transport.shows_token()
+    }
+
+    fn limit(&mut self, most: Duration) {
+        self.transport.limit(most);
+    }
+
+    fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            self.is_out_of_time = true;
+            return Err(TransportError::Exchange("no time is left".to_owned()));
+        }
+        self.transport.limit(left);
+        self.transport.send(request)
     }
 }
 
@@ -157,12 +210,16 @@ impl Pause {
     /// Returns whether the pause is still in effect. A clock that was set back must not make a
     /// pause long.
     fn is_pending(&self) -> bool {
-        let left = self.read().map_or(0, |(until, _)| until.saturating_sub(now_millis()));
+        let left = self
+            .read()
+            .map_or(0, |(until, _)| until.saturating_sub(now_millis()));
         left > 0 && left <= 600_000
     }
 
     fn lengthen(&self, asked: Option<Duration>) {
-        let failures = self.read().map_or(1, |(_, failures)| failures.saturating_add(1));
+        let failures = self
+            .read()
+            .map_or(1, |(_, failures)| failures.saturating_add(1));
         let length = pause(failures, MAX_PAUSE, asked, fastrand::f64());
         let until = now_millis() + length.as_millis() as u64;
         let _ = private::write(&self.path, format!("{until} {failures}\n"));
@@ -170,5 +227,57 @@ impl Pause {
 
     fn clear(&self) {
         let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A service that must not be asked.
+    struct Unasked;
+
+    impl Transport for Unasked {
+        fn shows_token(&self) -> bool {
+            false
+        }
+
+        fn limit(&mut self, _: Duration) {}
+
+        fn send(&mut self, _: &Request<'_>) -> Result<Response, TransportError> {
+            panic!("a request was sent after the deadline")
+        }
+    }
+
+    #[test]
+    fn a_request_after_the_deadline_is_not_sent_and_is_no_failure_of_the_service() {
+        let mut timed = Timed {
+            transport: Box::new(Unasked),
+            deadline: Instant::now(),
+            is_out_of_time: false,
+        };
+        let request = Request {
+            method: "GET",
+            path: "/".to_owned(),
+            content_type: "",
+            producer: None,
+            body: b"",
+        };
+        assert!(timed.send(&request).is_err());
+        assert!(timed.is_out_of_time);
+    }
+
+    #[test]
+    fn a_pause_is_read_and_written_as_this_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("pause");
+        std::fs::write(&path, b"1795975040957 1\n").unwrap();
+        let pause = Pause { path: path.clone() };
+        assert_eq!(pause.read(), Some((1_795_975_040_957, 1)));
+        pause.lengthen(None);
+        let written = std::fs::read_to_string(&path).unwrap();
+        let until = written.strip_suffix(" 2\n").expect(&written);
+        assert_eq!(until.len(), "1795975040957".len(), "{written}");
+        assert!(until.bytes().all(|byte| byte.is_ascii_digit()), "{written}");
     }
 }

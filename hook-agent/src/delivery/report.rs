@@ -34,7 +34,7 @@ impl Report {
     }
 
     /// Reports that the service accepted records.
-    pub(crate) fn let_in(&self) {
+    pub(crate) fn access_granted(&self) {
         self.locked.store(false, Ordering::Relaxed);
     }
 
@@ -42,7 +42,7 @@ impl Report {
         self.locked.load(Ordering::Relaxed)
     }
 
-    /// Returns the latest error, kept after the trouble is over.
+    /// Returns the latest error, kept after its cause is gone.
     pub(crate) fn last_error(&self) -> Option<String> {
         self.last_error.lock().clone()
     }

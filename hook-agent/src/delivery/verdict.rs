@@ -23,7 +23,10 @@ pub(crate) enum Verdict {
     /// attempt is gone.
     Stored,
     /// Send again later.
-    Retry { after: Option<Duration>, reason: String },
+    Retry {
+        after: Option<Duration>,
+        reason: String,
+    },
     /// Access is refused for this token, or without one. The record is valid, and waits for a token
     /// that is accepted.
     Locked { reason: String },
@@ -98,11 +101,24 @@ impl<'a> ErrorAnswer<'a> {
     /// Returns whether the error is about the URL that was requested, not about the request's
     /// content.
     fn is_of_the_address(&self) -> bool {
-        use Code::{HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType};
-        let of_the_address =
-            [HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType];
+        use Code::{
+            HostNotAllowed, MethodNotAllowed, NotFound, OriginNotAllowed, UnsupportedMediaType,
+        };
+        let of_the_address = [
+            HostNotAllowed,
+            MethodNotAllowed,
+            NotFound,
+            OriginNotAllowed,
+            UnsupportedMediaType,
+        ];
         code(&self.code).is_some_and(|code| of_the_address.contains(&code))
     }
+}
+
+/// Returns the code and message of the service's own error.
+pub(super) fn own_error(response: &Response) -> Option<(Code, String)> {
+    let error = ErrorAnswer::of(response)?;
+    Some((code(&error.code)?, error.error.into_owned()))
 }
 
 fn code(name: &str) -> Option<Code> {
@@ -120,15 +136,17 @@ struct Success {
 pub(crate) fn judge(response: &Response, asked: Asked<'_>) -> Verdict {
     match response.status {
         200 => delivered(response, asked).unwrap_or_else(|| retry(response)),
-        403 if response.producer_epoch.is_some() => {
-            Verdict::Renumber { epoch: response.producer_epoch.unwrap_or_default() }
-        }
+        403 if response.producer_epoch.is_some() => Verdict::Renumber {
+            epoch: response.producer_epoch.unwrap_or_default(),
+        },
         409 if response.expected_seq.is_some() => resync(response.expected_seq, asked.seq),
         401 | 403 => locked(response, asked).unwrap_or_else(|| retry(response)),
         404 => locked(response, asked)
             .or_else(|| no_session(response))
             .unwrap_or_else(|| refused_or_retry(response)),
-        500 if ErrorAnswer::of(response).is_some() => Verdict::Broken { reason: told(response) },
+        500 if ErrorAnswer::of(response).is_some() => Verdict::Broken {
+            reason: status_and_body(response),
+        },
         413 => refused(response).unwrap_or_else(|| plain_refusal(response)),
         ..=399 | 407 | 408 | 425 | 429 | 500.. => retry(response),
         _ => refused_or_retry(response),
@@ -149,7 +167,11 @@ fn delivered(response: &Response, asked: Asked<'_>) -> Option<Verdict> {
     if results.len() != asked.lines && !response.duplicate {
         return None;
     }
-    results.into_iter().map(line_result).collect::<Option<_>>().map(Verdict::Delivered)
+    results
+        .into_iter()
+        .map(line_result)
+        .collect::<Option<_>>()
+        .map(Verdict::Delivered)
 }
 
 fn is_success(text: &str) -> bool {
@@ -161,7 +183,10 @@ fn line_result(raw: &RawValue) -> Option<LineResult> {
         return Some(LineResult::Done(raw.get().into()));
     }
     let error = serde_json::from_str::<ErrorAnswer<'_>>(raw.get()).ok()?;
-    Some(LineResult::Refused { code: code_or(&error.code, "rejected"), message: error.error.into_owned() })
+    Some(LineResult::Refused {
+        code: code_or(&error.code, "rejected"),
+        message: error.error.into_owned(),
+    })
 }
 
 /// Returns the result of `spawn_agent`: the agent itself, as the single-event route returns it; in
@@ -172,13 +197,19 @@ pub(crate) fn spawned(result: Box<str>) -> Box<str> {
         #[serde(borrow)]
         agent: &'a RawValue,
     }
-    serde_json::from_str::<Spawned<'_>>(&result).map(|spawned| spawned.agent.get().into()).unwrap_or(result)
+    serde_json::from_str::<Spawned<'_>>(&result)
+        .map(|spawned| spawned.agent.get().into())
+        .unwrap_or(result)
 }
 
 /// If the service expects a later number, this one is stored. If it expects an earlier one, it has
 /// forgotten this producer.
 fn resync(expected: Option<u64>, seq: Option<u64>) -> Verdict {
-    if expected > seq { Verdict::Stored } else { Verdict::Renumber { epoch: 0 } }
+    if expected > seq {
+        Verdict::Stored
+    } else {
+        Verdict::Renumber { epoch: 0 }
+    }
 }
 
 /// Returns `Locked` if the service refuses the token, not the record. For a token, a session
@@ -188,21 +219,29 @@ fn locked(response: &Response, Asked { session, token, .. }: Asked<'_>) -> Optio
     let error = ErrorAnswer::of(response)?;
     let why = match (&*error.code, token) {
         ("unauthorized", false) => {
-            "it asks for a key or token, and `SESSION_TOKEN` is not set, or not one word".to_owned()
+            "it requires a key or token: set `SESSION_TOKEN` to one word".to_owned()
         }
-        ("unauthorized", true) => format!("it does not take `SESSION_TOKEN`: {}", error.error),
-        ("forbidden", true) => format!("`SESSION_TOKEN` does not allow this: {}", error.error),
+        ("unauthorized", true) => format!("it does not accept `SESSION_TOKEN`: {}", error.error),
+        ("forbidden", true) => format!("`SESSION_TOKEN` does not permit this: {}", error.error),
         ("session_not_found", true) => {
-            format!("`SESSION_TOKEN` is not for session `{session}`, or that is gone: {}", error.error)
+            format!(
+                "`SESSION_TOKEN` is not for session `{session}`, or the session is deleted: {}",
+                error.error
+            )
         }
         _ => return None,
     };
-    Some(Verdict::Locked { reason: format!("not let in by the service: {why}") })
+    Some(Verdict::Locked {
+        reason: format!("the service refuses access: {why}"),
+    })
 }
 
 fn no_session(response: &Response) -> Option<Verdict> {
-    let error = ErrorAnswer::of(response).filter(|error| error.code == Code::SessionNotFound.as_str())?;
-    Some(Verdict::NoSession { message: error.error.into_owned() })
+    let error =
+        ErrorAnswer::of(response).filter(|error| error.code == Code::SessionNotFound.as_str())?;
+    Some(Verdict::NoSession {
+        message: error.error.into_owned(),
+    })
 }
 
 fn refused_or_retry(response: &Response) -> Verdict {
@@ -211,25 +250,42 @@ fn refused_or_retry(response: &Response) -> Verdict {
 
 fn refused(response: &Response) -> Option<Verdict> {
     let error = ErrorAnswer::of(response).filter(|error| !error.is_of_the_address())?;
-    Some(Verdict::Refused { code: error.code.into_owned(), message: error.error.into_owned() })
+    Some(Verdict::Refused {
+        code: error.code.into_owned(),
+        message: error.error.into_owned(),
+    })
 }
 
 fn plain_refusal(response: &Response) -> Verdict {
-    Verdict::Refused { code: format!("status_{}", response.status), message: told(response) }
+    Verdict::Refused {
+        code: format!("status_{}", response.status),
+        message: status_and_body(response),
+    }
 }
 
 fn retry(response: &Response) -> Verdict {
-    Verdict::Retry { after: response.retry_after, reason: told(response) }
+    Verdict::Retry {
+        after: response.retry_after,
+        reason: status_and_body(response),
+    }
 }
 
 fn code_or(code: &str, other: &str) -> String {
-    if code.is_empty() { other.to_owned() } else { code.to_owned() }
+    if code.is_empty() {
+        other.to_owned()
+    } else {
+        code.to_owned()
+    }
 }
 
 /// Returns the status and the start of the body.
-fn told(response: &Response) -> String {
+fn status_and_body(response: &Response) -> String {
     let start = &response.body[..response.body.len().min(160)];
-    format!("status {}: {}", response.status, String::from_utf8_lossy(start).trim())
+    format!(
+        "status {}: {}",
+        response.status,
+        String::from_utf8_lossy(start).trim()
+    )
 }
 
 #[cfg(test)]
@@ -237,17 +293,29 @@ mod tests {
     use super::*;
 
     fn answer(status: u16, body: &str) -> Response {
-        Response { status, body: body.into(), ..Response::default() }
+        Response {
+            status,
+            body: body.into(),
+            ..Response::default()
+        }
     }
 
     fn asked(seq: Option<u64>) -> Asked<'static> {
-        Asked { session: "s-1", seq, lines: 2, token: false }
+        Asked {
+            session: "s-1",
+            seq,
+            lines: 2,
+            token: false,
+        }
     }
 
     #[test]
     fn a_spawned_agent_is_answered_as_itself() {
         let agent = r#"{"agentId":"a","type":"t"}"#;
-        assert_eq!(&*spawned(format!(r#"{{"success":true,"agent":{agent}}}"#).into()), agent);
+        assert_eq!(
+            &*spawned(format!(r#"{{"success":true,"agent":{agent}}}"#).into()),
+            agent
+        );
         assert_eq!(&*spawned(agent.into()), agent);
     }
 
@@ -257,9 +325,18 @@ mod tests {
         let Verdict::Delivered(lines) = judge(&answer(200, body), asked(Some(0))) else {
             panic!("not delivered")
         };
-        assert_eq!(lines[0], LineResult::Done(r#"{"success":true,"seq":1}"#.into()));
+        assert_eq!(
+            lines[0],
+            LineResult::Done(r#"{"success":true,"seq":1}"#.into())
+        );
         let code = "goal_not_found".to_owned();
-        assert_eq!(lines[1], LineResult::Refused { code, message: "no such goal".to_owned() });
+        assert_eq!(
+            lines[1],
+            LineResult::Refused {
+                code,
+                message: "no such goal".to_owned()
+            }
+        );
     }
 
     #[test]
@@ -267,16 +344,31 @@ mod tests {
         let one = r#"{"success":true,"seq":1}"#;
         let results = |of: &[&str]| format!(r#"{{"results":[{}],"offset":3}}"#, of.join(","));
         let retried = |response: &Response| {
-            assert!(matches!(judge(response, asked(Some(0))), Verdict::Retry { .. }), "{response:?}");
+            assert!(
+                matches!(judge(response, asked(Some(0))), Verdict::Retry { .. }),
+                "{response:?}"
+            );
         };
-        for body in
-            ["", "<html>welcome</html>", "{\"results\":", "[]", "{}", r#"{"success":true}"#, r#"{"ok":1}"#]
-        {
+        for body in [
+            "",
+            "<html>welcome</html>",
+            "{\"results\":",
+            "[]",
+            "{}",
+            r#"{"success":true}"#,
+            r#"{"ok":1}"#,
+        ] {
             retried(&answer(200, body));
         }
-        for other in
-            ["null", "1", "[]", "{}", r#"{"success":false}"#, r#"{"success":"yes"}"#, r#"{"error":7}"#]
-        {
+        for other in [
+            "null",
+            "1",
+            "[]",
+            "{}",
+            r#"{"success":false}"#,
+            r#"{"success":"yes"}"#,
+            r#"{"error":7}"#,
+        ] {
             retried(&answer(200, &results(&[one, other])));
         }
         for of in [&[][..], &[one], &[one, one, one]] {
@@ -286,15 +378,47 @@ mod tests {
             retried(&answer(status, &results(&[one, one])));
             retried(&answer(status, ""));
         }
-        assert!(matches!(judge(&answer(200, &results(&[one, one])), asked(Some(0))), Verdict::Delivered(_)));
-        let other_lines = Response { duplicate: true, ..answer(200, &results(&[one])) };
-        assert!(matches!(judge(&other_lines, asked(Some(0))), Verdict::Delivered(_)));
+        assert!(matches!(
+            judge(&answer(200, &results(&[one, one])), asked(Some(0))),
+            Verdict::Delivered(_)
+        ));
+        let repeated_key = r#"{"success":true,"seq":3,"duplicate":true}"#;
+        assert_eq!(
+            judge(&answer(200, &results(&[one, repeated_key])), asked(Some(0))),
+            Verdict::Delivered(vec![
+                LineResult::Done(one.into()),
+                LineResult::Done(repeated_key.into())
+            ])
+        );
+        let other_lines = Response {
+            duplicate: true,
+            ..answer(200, &results(&[one]))
+        };
+        assert!(matches!(
+            judge(&other_lines, asked(Some(0))),
+            Verdict::Delivered(_)
+        ));
         let forgotten = answer(200, r#"{"success":true,"duplicate":true}"#);
         assert_eq!(judge(&forgotten, asked(Some(0))), Verdict::Stored);
-        for body in ["{}", "", r#"{"success":false}"#, r#"{"id":"s-1"}"#, "<html>"] {
-            assert!(matches!(judge(&answer(200, body), asked(None)), Verdict::Retry { .. }), "{body}");
+        for body in [
+            "{}",
+            "",
+            r#"{"success":false}"#,
+            r#"{"id":"s-1"}"#,
+            "<html>",
+        ] {
+            assert!(
+                matches!(
+                    judge(&answer(200, body), asked(None)),
+                    Verdict::Retry { .. }
+                ),
+                "{body}"
+            );
         }
-        assert!(matches!(judge(&answer(200, one), asked(None)), Verdict::Delivered(_)));
+        assert!(matches!(
+            judge(&answer(200, one), asked(None)),
+            Verdict::Delivered(_)
+        ));
     }
 
     #[test]
@@ -312,64 +436,117 @@ mod tests {
             (400, ""),
         ] {
             let verdict = judge(&answer(status, &json(code, "no")), asked(Some(0)));
-            let Verdict::Retry { reason, .. } = verdict else { panic!("{status} {code}: {verdict:?}") };
+            let Verdict::Retry { reason, .. } = verdict else {
+                panic!("{status} {code}: {verdict:?}")
+            };
             assert!(reason.contains(&status.to_string()), "{reason}");
         }
-        for (status, body) in
-            [(404, r#"{"error":{"code":404}}"#), (400, r#"{"message":"bad"}"#), (500, "<html>"), (501, "")]
-        {
+        for (status, body) in [
+            (404, r#"{"error":{"code":404}}"#),
+            (400, r#"{"message":"bad"}"#),
+            (500, "<html>"),
+            (501, ""),
+        ] {
             assert!(
-                matches!(judge(&answer(status, body), asked(Some(0))), Verdict::Retry { .. }),
+                matches!(
+                    judge(&answer(status, body), asked(Some(0))),
+                    Verdict::Retry { .. }
+                ),
                 "{status} {body}"
             );
         }
         let later = r#"{"error":"no","code":"of_a_later_version","requestId":"r"}"#;
-        assert!(matches!(judge(&answer(422, later), asked(Some(0))), Verdict::Refused { .. }));
+        assert!(matches!(
+            judge(&answer(422, later), asked(Some(0))),
+            Verdict::Refused { .. }
+        ));
     }
 
     #[test]
     fn numbers_out_of_step_are_stored_or_renumbered_never_refused() {
-        let with = |expected| Response { expected_seq: Some(expected), ..answer(409, "{}") };
+        let with = |expected| Response {
+            expected_seq: Some(expected),
+            ..answer(409, "{}")
+        };
         assert_eq!(judge(&with(6), asked(Some(5))), Verdict::Stored);
-        assert_eq!(judge(&with(0), asked(Some(5))), Verdict::Renumber { epoch: 0 });
-        let stale = Response { producer_epoch: Some(9), ..answer(403, "{}") };
-        assert_eq!(judge(&stale, asked(Some(5))), Verdict::Renumber { epoch: 9 });
+        assert_eq!(
+            judge(&with(0), asked(Some(5))),
+            Verdict::Renumber { epoch: 0 }
+        );
+        let stale = Response {
+            producer_epoch: Some(9),
+            ..answer(403, "{}")
+        };
+        assert_eq!(
+            judge(&stale, asked(Some(5))),
+            Verdict::Renumber { epoch: 9 }
+        );
     }
 
     #[test]
     fn only_the_services_own_refusals_are_final() {
-        for code in ["invalid_request", "goal_exists", "session_quarantined", "payload_too_large"] {
+        for code in [
+            "invalid_request",
+            "goal_exists",
+            "session_quarantined",
+            "payload_too_large",
+        ] {
             let status = super::code(code).unwrap().status();
             let verdict = judge(&answer(status, &json(code, "no")), asked(Some(0)));
-            assert!(matches!(verdict, Verdict::Refused { .. }), "{code}: {verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::Refused { .. }),
+                "{code}: {verdict:?}"
+            );
         }
-        for status in [301, 400, 401, 403, 404, 408, 409, 410, 415, 422, 425, 429, 502, 503, 504, 507] {
+        for status in [
+            301, 400, 401, 403, 404, 408, 409, 410, 415, 422, 425, 429, 502, 503, 504, 507,
+        ] {
             let verdict = judge(&answer(status, "<html>"), asked(Some(0)));
-            assert!(matches!(verdict, Verdict::Retry { .. }), "{status}: {verdict:?}");
+            assert!(
+                matches!(verdict, Verdict::Retry { .. }),
+                "{status}: {verdict:?}"
+            );
         }
-        assert!(matches!(judge(&answer(413, "<html>"), asked(Some(0))), Verdict::Refused { .. }));
+        assert!(matches!(
+            judge(&answer(413, "<html>"), asked(Some(0))),
+            Verdict::Refused { .. }
+        ));
         let failed = answer(500, &json("internal", "it failed"));
-        assert!(matches!(judge(&failed, asked(Some(0))), Verdict::Broken { .. }));
+        assert!(matches!(
+            judge(&failed, asked(Some(0))),
+            Verdict::Broken { .. }
+        ));
     }
 
     #[test]
-    fn a_token_that_is_refused_costs_no_record_and_is_told_of_in_words_of_its_own() {
+    fn a_token_that_is_refused_costs_no_record_and_has_its_own_message() {
         let error = |code: &str| json(code, "the key was revoked");
         let reason = |status, code: &str, token| match judge(
             &answer(status, &error(code)),
-            Asked { token, ..asked(Some(0)) },
+            Asked {
+                token,
+                ..asked(Some(0))
+            },
         ) {
             Verdict::Locked { reason } => reason,
             other => format!("{other:?}"),
         };
-        for (status, code, token, said) in [
-            (401, "unauthorized", false, "`SESSION_TOKEN` is not set"),
-            (401, "unauthorized", true, "does not take `SESSION_TOKEN`: the key was revoked"),
-            (403, "forbidden", true, "does not allow this"),
+        for (status, code, token, expected) in [
+            (401, "unauthorized", false, "set `SESSION_TOKEN`"),
+            (
+                401,
+                "unauthorized",
+                true,
+                "does not accept `SESSION_TOKEN`: the key was revoked",
+            ),
+            (403, "forbidden", true, "does not permit this"),
             (404, "session_not_found", true, "is not for session `s-1`"),
         ] {
             let reason = reason(status, code, token);
-            assert!(reason.starts_with("not let in") && reason.contains(said), "{status} {code}: {reason}");
+            assert!(
+                reason.starts_with("the service refuses access") && reason.contains(expected),
+                "{status} {code}: {reason}"
+            );
         }
         assert!(
             reason(404, "session_not_found", false).starts_with("NoSession"),

@@ -33,9 +33,19 @@ mod tests {
 
     #[test]
     fn a_clock_that_is_set_forward_makes_nothing_too_old_that_was_just_recorded() {
-        let age = Age { most: Duration::from_secs(10), first: 5 };
-        let of = |number| Record { number, kind: Kind::Action, time: 1_000, session: 0..0, line: 0..0 };
-        let (minute, second) = (Duration::from_mins(1), Duration::from_secs(1));
+        let age = Age {
+            most: Duration::from_secs(10),
+            first: 5,
+        };
+        let of = |number| Record {
+            number,
+            kind: Kind::Line(session_model::BatchLine::Action),
+            time: 1_000,
+            session: 0..0,
+            line: 0..0,
+        };
+        let minute = Duration::from_mins(1);
+        let second = Duration::from_secs(1);
         for (number, now, open, past) in [
             (5, 2_000, second, false),
             (5, 3_600_000, second, false),
@@ -44,7 +54,11 @@ mod tests {
             (4, 3_600_000, second, true),
             (4, 2_000, second, false),
         ] {
-            assert_eq!(age.is_past(&of(number), now, open), past, "{number} {now} {open:?}");
+            assert_eq!(
+                age.is_past(&of(number), now, open),
+                past,
+                "{number} {now} {open:?}"
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use super::count::waiting;
-use super::kept::{LOST, REJECTED};
+use super::line_files::{LOST, REJECTED, SHORTENED};
 use super::{private, trust};
 use crate::transport::is_same_service;
 
@@ -41,11 +41,14 @@ impl Folder {
         suits: impl Fn(&Self) -> bool,
     ) -> io::Result<Self> {
         trust::make(spool_dir)?;
-        let (mut empty, mut anothers) = (None, None);
+        let mut empty = None;
+        let mut anothers = None;
         let names = names(spool_dir)?;
         let are_many = names.len() >= MANY;
         for name in names {
-            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
+            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else {
+                continue;
+            };
             // An unreadable folder is left for `adopt`, which reports the error.
             let Some(first) = waiting(&folder.path).unwrap_or_default() else {
                 empty.get_or_insert(folder);
@@ -59,7 +62,9 @@ impl Folder {
                 anothers = Some(folder);
             }
         }
-        anothers.or(empty).map_or_else(|| Self::make(spool_dir, service), Ok)
+        anothers
+            .or(empty)
+            .map_or_else(|| Self::make(spool_dir, service), Ok)
     }
 
     /// Takes a free folder that still holds records and is not in `passed_over`, if there is one.
@@ -71,20 +76,27 @@ impl Folder {
     ) -> io::Result<Option<Self>> {
         let names = names(spool_dir)?;
         let mut surplus = names.len().saturating_sub(KEPT_EMPTY);
-        let mut trouble = Ok(None);
+        let mut nothing = Ok(None);
         for name in names.into_iter().filter(|name| !passed_over.contains(name)) {
-            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else { continue };
+            let Some(folder) = Self::try_own(&spool_dir.join(&name), name, service) else {
+                continue;
+            };
             match waiting(&folder.path) {
                 Ok(Some(_)) => return Ok(Some(folder)),
-                Ok(None) if surplus > 0 && !REJECTED.is_in(&folder.path) && !LOST.is_in(&folder.path) => {
+                Ok(None)
+                    if surplus > 0
+                        && !REJECTED.is_in(&folder.path)
+                        && !LOST.is_in(&folder.path)
+                        && !SHORTENED.is_in(&folder.path) =>
+                {
                     surplus -= 1;
                     std::fs::remove_dir_all(&folder.path)?;
                 }
                 Ok(None) => {}
-                Err(error) => trouble = Err(error),
+                Err(error) => nothing = Err(error),
             }
         }
-        trouble
+        nothing
     }
 
     /// Returns whether the folder has pending records. An unreadable folder counts as having some.
@@ -95,7 +107,10 @@ impl Folder {
     /// Assigns a free folder's records to this service. Returns `None` if another process owns the
     /// folder.
     pub(crate) fn redirect(path: &Path, service: &str) -> io::Result<Option<()>> {
-        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock"))?;
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path.join("lock"))?;
         match lock.try_lock() {
             Ok(()) => private::write(&path.join("service"), format!("{service}\n")).map(Some),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -106,22 +121,40 @@ impl Folder {
     /// Returns `None` if the folder is owned by another process, belongs to another service, or is
     /// gone.
     fn try_own(path: &Path, producer: String, service: &str) -> Option<Self> {
-        let lock = OpenOptions::new().read(true).write(true).open(path.join("lock")).ok()?;
+        let lock = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .open(path.join("lock"))
+            .ok()?;
         lock.try_lock().ok()?;
         let same = lock.metadata().ok()?.ino() == path.join("lock").metadata().ok()?.ino();
         let ours = std::fs::read_to_string(path.join("service")).ok()?;
-        (same && is_same_service(&ours, service)).then(|| Self { path: path.to_owned(), producer, lock })
+        (same && is_same_service(&ours, service)).then(|| Self {
+            path: path.to_owned(),
+            producer,
+            lock,
+        })
     }
 
     fn make(spool_dir: &Path, service: &str) -> io::Result<Self> {
         loop {
-            let producer = uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext)).simple().to_string();
+            let producer = uuid::Uuid::new_v7(uuid::Timestamp::now(uuid::NoContext))
+                .simple()
+                .to_string();
             let path = spool_dir.join(&producer);
             DirBuilder::new().mode(0o700).create(&path)?;
             private::write(&path.join("service"), format!("{service}\n"))?;
-            let lock = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path.join("lock"))?;
+            let lock = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path.join("lock"))?;
             if lock.try_lock().is_ok() {
-                return Ok(Self { path, producer, lock });
+                return Ok(Self {
+                    path,
+                    producer,
+                    lock,
+                });
             }
         }
     }
@@ -154,18 +187,30 @@ mod tests {
         assert_ne!(first.producer, second.producer);
         let freed = second.producer.clone();
         drop((second, other));
-        assert_eq!(Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap().producer, freed);
+        assert_eq!(
+            Folder::claim(dir.path(), "http://a:1", None, |_| true)
+                .unwrap()
+                .producer,
+            freed
+        );
     }
 
     #[test]
     fn one_service_is_one_service_however_its_address_is_spelled() {
         let dir = tempfile::tempdir().unwrap();
-        let freed = Folder::claim(dir.path(), "http://127.0.0.1:9000", None, |_| true).unwrap().producer;
-        for spelled in
-            ["http://localhost:9000", "http://[::1]:9000/", "http://127.1:9000", "HTTP://LOCALHOST:9000"]
-        {
+        let freed = Folder::claim(dir.path(), "http://127.0.0.1:9000", None, |_| true)
+            .unwrap()
+            .producer;
+        for spelled in [
+            "http://localhost:9000",
+            "http://[::1]:9000/",
+            "http://127.1:9000",
+            "HTTP://LOCALHOST:9000",
+        ] {
             assert_eq!(
-                Folder::claim(dir.path(), spelled, None, |_| true).unwrap().producer,
+                Folder::claim(dir.path(), spelled, None, |_| true)
+                    .unwrap()
+                    .producer,
                 freed,
                 "{spelled}"
             );
@@ -176,17 +221,28 @@ mod tests {
             "https://localhost:9000",
             "http://localhost:9000/x",
         ] {
-            assert_ne!(Folder::claim(dir.path(), other, None, |_| true).unwrap().producer, freed, "{other}");
+            assert_ne!(
+                Folder::claim(dir.path(), other, None, |_| true)
+                    .unwrap()
+                    .producer,
+                freed,
+                "{other}"
+            );
         }
     }
 
     #[test]
     fn empty_folders_do_not_pile_up() {
         let dir = tempfile::tempdir().unwrap();
-        let held: Vec<Folder> =
-            (0..40).map(|_| Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap()).collect();
+        let held: Vec<Folder> = (0..40)
+            .map(|_| Folder::claim(dir.path(), "http://a:1", None, |_| true).unwrap())
+            .collect();
         drop(held);
-        assert!(Folder::adopt(dir.path(), "http://a:1", &HashSet::new()).unwrap().is_none());
+        assert!(
+            Folder::adopt(dir.path(), "http://a:1", &HashSet::new())
+                .unwrap()
+                .is_none()
+        );
         assert_eq!(names(dir.path()).unwrap().len(), KEPT_EMPTY);
     }
 }

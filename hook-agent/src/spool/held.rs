@@ -10,53 +10,32 @@
 //! records too.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use super::count::waiting;
-use super::place::Place;
-use super::queue::{Limits, Spool};
-use super::shared::producer_of;
-use super::{Head, private};
-
-/// The number of sessions whose records can be held apart. Records of further sessions block those
-/// behind them.
-pub(crate) const SLOTS: usize = 16;
+use super::private;
+use super::producer::producer_of;
+use super::queue::Spool;
+use super::slots::{SLOTS, slot_path};
+use super::storage::SpoolStorage;
+use super::tail::Limits;
+use super::window::Head;
 
 /// The held records of one session.
-pub(crate) struct Opened {
+pub(crate) struct OpenedSlot {
     pub slot: usize,
     pub session: String,
     pub spool: Spool,
     pub head: Head,
 }
 
-fn slot_path(folder: &Path, slot: usize) -> PathBuf {
-    folder.join("held").join(slot.to_string())
-}
-
-/// Returns the session of the first held record of a folder.
-pub(super) fn held_session(folder: &Path) -> io::Result<Option<Vec<u8>>> {
-    for path in paths(folder) {
-        if let Some(session) = waiting(&path)? {
-            return Ok(Some(session));
-        }
-    }
-    Ok(None)
-}
-
-/// Returns the folder's existing slots.
-pub(super) fn paths(folder: &Path) -> Vec<PathBuf> {
-    if !folder.join("held").exists() {
-        return Vec::new();
-    }
-    (0..SLOTS).map(|slot| slot_path(folder, slot)).filter(|path| path.is_dir()).collect()
-}
-
 impl Spool {
     /// Opens the held records that the state counts, and removes slots that the state does not
     /// know.
-    pub(crate) fn open_held(&self, head: &Head) -> io::Result<Vec<Opened>> {
-        let Place::Disk(folder) = &self.place else { return Ok(Vec::new()) };
+    pub(crate) fn open_held(&self, head: &Head) -> io::Result<Vec<OpenedSlot>> {
+        let SpoolStorage::Disk(folder) = &self.storage else {
+            return Ok(Vec::new());
+        };
         let mut held = Vec::new();
         for slot in (0..SLOTS).filter(|slot| slot_path(folder, *slot).is_dir()) {
             let path = slot_path(folder, slot);
@@ -70,41 +49,60 @@ impl Spool {
             let session = String::from_utf8_lossy(&session).into_owned();
             let (spool, head) = self.open_slot(path)?;
             spool.cut(known)?;
-            held.push(Opened { slot, session, spool, head });
+            held.push(OpenedSlot {
+                slot,
+                session,
+                spool,
+                head,
+            });
         }
         Ok(held)
     }
 
     /// Creates an empty slot for a session. Returns `None` for a spool in memory.
-    pub(crate) fn make_held(&self, slot: usize, session: &str) -> io::Result<Option<Opened>> {
-        let Place::Disk(folder) = &self.place else { return Ok(None) };
+    pub(crate) fn make_held(&self, slot: usize, session: &str) -> io::Result<Option<OpenedSlot>> {
+        let SpoolStorage::Disk(folder) = &self.storage else {
+            return Ok(None);
+        };
         let path = slot_path(folder, slot);
         if path.exists() {
             std::fs::remove_dir_all(&path)?;
         }
         private::make_folder(&path)?;
         let (spool, head) = self.open_slot(path)?;
-        Ok(Some(Opened { slot, session: session.to_owned(), spool, head }))
+        Ok(Some(OpenedSlot {
+            slot,
+            session: session.to_owned(),
+            spool,
+            head,
+        }))
     }
 
     /// Removes a slot that the state no longer counts.
     pub(crate) fn remove_held(&self, slot: usize) -> io::Result<()> {
-        let Place::Disk(folder) = &self.place else { return Ok(()) };
+        let SpoolStorage::Disk(folder) = &self.storage else {
+            return Ok(());
+        };
         std::fs::remove_dir_all(slot_path(folder, slot))
     }
 
     fn open_slot(&self, path: PathBuf) -> io::Result<(Spool, Head)> {
         let producer = producer_of(&path)?;
         // Nothing is dropped here: records that do not fit are not held.
-        let limits = Limits { max_bytes: u64::MAX, ..self.limits };
-        let (mut spool, head) = Self::open(Place::Disk(path), producer, limits)?;
-        spool.kept = self.place.clone();
+        let limits = Limits {
+            max_bytes: u64::MAX,
+            ..self.limits
+        };
+        let (mut spool, head) = Self::open(SpoolStorage::Disk(path), producer, limits)?;
+        spool.kept = self.storage.clone();
         Ok((spool, head.that_keeps_old()))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
     use crate::Config;
     use crate::kind::Kind;
@@ -112,7 +110,12 @@ mod tests {
 
     fn frame(n: usize) -> Vec<u8> {
         let line = format!(r#"{{"type":"action","data":{{"n":{n}}}}}"#);
-        let mut frame = begin_frame(Kind::Action, "s", 1, line.len());
+        let mut frame = begin_frame(
+            Kind::Line(session_model::BatchLine::Action),
+            "s",
+            1,
+            line.len(),
+        );
         frame.extend_from_slice(line.as_bytes());
         finish_frame(&mut frame);
         frame
@@ -120,30 +123,43 @@ mod tests {
 
     fn open(folder: &Path) -> (Spool, Head) {
         let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
-        Spool::open(Place::Disk(folder.to_owned()), "p".to_owned(), limits).unwrap()
+        Spool::open(
+            SpoolStorage::Disk(folder.to_owned()),
+            "p".to_owned(),
+            limits,
+        )
+        .unwrap()
     }
 
     #[test]
     fn what_cannot_be_copied_is_no_loss_and_what_is_cut_off_waits_no_more() {
         let dir = tempfile::tempdir().unwrap();
         let slot = open(dir.path()).0.make_held(0, "s").unwrap().unwrap().spool;
-        let (first, second) = (frame(0), frame(1));
+        let first = frame(0);
+        let second = frame(1);
         slot.append_copies(&[&first, &second]).unwrap();
-        assert_eq!((slot.pending(), slot.next()), (2, 2));
+        assert_eq!(slot.pending(), 2);
+        assert_eq!(slot.next(), 2);
         slot.cut(1).unwrap();
-        assert_eq!((slot.pending(), slot.next()), (1, 1));
+        assert_eq!(slot.pending(), 1);
+        assert_eq!(slot.next(), 1);
         let other = open(dir.path()).0.make_held(1, "s").unwrap().unwrap().spool;
         std::fs::remove_dir_all(dir.path().join("held/1")).unwrap();
         other.append_copies(&[&first]).unwrap_err();
-        assert!(other.take_losses().is_empty(), "it still stands where it was copied from");
-        assert_eq!((other.pending(), other.next()), (0, 0));
+        assert!(
+            other.take_losses().is_empty(),
+            "it still stands where it was copied from"
+        );
+        assert_eq!(other.pending(), 0);
+        assert_eq!(other.next(), 0);
     }
 
     #[test]
-    fn records_behind_damage_are_kept_though_nobody_knows_whose_they_are() {
+    fn records_behind_damage_are_kept_although_their_session_is_unknown() {
         let dir = tempfile::tempdir().unwrap();
         let slot = open(dir.path()).0.make_held(0, "s").unwrap().unwrap().spool;
-        let (first, second) = (frame(0), frame(1));
+        let first = frame(0);
+        let second = frame(1);
         slot.append_copies(&[&first, &second]).unwrap();
         drop(slot);
         let segment = dir.path().join("held/0/00000000000000000000.seg");

@@ -9,6 +9,7 @@
 //! ├── state                       two slots: the delivery position, and the window in delivery
 //! ├── rejected/events.jsonl       what the service rejected permanently, each with its reason
 //! ├── held/<slot>/                one session's records waiting for a token or session: [`held`]
+//! ├── shortened/events.jsonl      values of which only an excerpt was recorded: [`shortened`]
 //! └── lost/events.jsonl           what was lost on the way to the service, by session and reason
 //! ```
 //! Processes too short-lived to own a folder share one: [`shared`].
@@ -25,6 +26,9 @@
 //! in which every session's numbers start at 0; a window from an earlier opening keeps the epoch
 //! that it was planned with. [`step`] describes what holds when anything on the way refuses a batch
 //! for its size.
+//!
+//! **Long values** are in their records, up to the moment when a record is sent: see
+//! [`offload`](crate::offload). There is no other file that a crash could separate from its record.
 //!
 //! **Crash cases**, each with its test:
 //! - killed after `write(2)`: the record is there; the next owner delivers it;
@@ -44,7 +48,8 @@
 //!   the loss is not reported.
 //!
 //! **Bounds.** When the segments hold `spool_max_bytes`, the oldest segment that delivery is not
-//! working on is dropped (`dropped`), or the new record is refused. Records older than
+//! working on is dropped (`dropped`), or the new record is refused. A record whose long values do
+//! not fit is recorded with excerpts of them. Records older than
 //! `spool_max_age` are dropped when their turn comes (`expired`), except if the clock was set
 //! forward ([`age`]). A window in delivery is kept for as long as the service is away; but if the
 //! service does not accept the token, records older than that age go to `rejected/`. Every loss is
@@ -52,33 +57,42 @@
 //! memory when no directory can be written.
 
 mod age;
+#[cfg(test)]
+mod bytes_tests;
 mod count;
 mod folder;
 mod held;
-mod kept;
+mod line_files;
 mod loss;
-mod place;
 pub(crate) mod private;
+mod producer;
 mod progress;
 mod queue;
 mod record;
 mod rejected;
 mod shared;
+mod shortened;
+mod slots;
 mod step;
+mod storage;
 mod survey;
+mod tail;
 mod trust;
 mod window;
 
 pub(crate) use folder::Folder;
-pub(crate) use held::{Opened, SLOTS};
+pub(crate) use held::OpenedSlot;
 pub(crate) use loss::Reason;
-pub(crate) use place::Place;
 pub(crate) use progress::now_millis;
-pub(crate) use queue::{Limits, Spool};
-pub(crate) use record::{begin_frame, finish_frame};
+pub(crate) use queue::Spool;
+pub(crate) use record::{Record, begin_frame, finish_frame};
 pub(crate) use rejected::{Rejection, keep};
-pub(crate) use shared::{Held, SharedFolder};
+pub(crate) use shared::{AppendLock, SharedFolder};
+pub(crate) use shortened::ShortenedValue;
+pub(crate) use slots::SLOTS;
 pub(crate) use step::Step;
+pub(crate) use storage::SpoolStorage;
 pub(crate) use survey::{FolderInfo, survey};
+pub(crate) use tail::Limits;
 pub(crate) use trust::{check as check_trust, make as make_trusted};
 pub(crate) use window::{Batch, Head, Window};

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 
-use super::place::{Place, read_slot, write_slot};
 use super::step::Step;
+use super::storage::{SpoolStorage, read_slot, write_slot};
 
 /// A position between two records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +35,11 @@ pub(crate) struct Progress {
     /// When the first attempt failed after the last settled record, in Unix milliseconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub broken_since: Option<u64>,
+    /// Failed uploads for the current request, by any process, and when the first one failed.
+    #[serde(default, skip_serializing_if = "is_never")]
+    pub uploads: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uploads_since: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
     /// By slot, the number after the last record held there; 0 means no record. Versions without
@@ -45,8 +50,11 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Clears the failure counters: the failed request is no longer the current one.
-    pub(super) fn mended(&mut self) {
-        (self.broken, self.broken_since) = (0, None);
+    pub(super) fn repaired(&mut self) {
+        self.broken = 0;
+        self.broken_since = None;
+        self.uploads = 0;
+        self.uploads_since = None;
     }
 }
 
@@ -58,43 +66,60 @@ pub(crate) struct Plan {
     pub batches: Vec<Step>,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
 fn is_never(times: &u32) -> bool {
     *times == 0
 }
 
 /// The state file.
 #[derive(Debug)]
-pub(crate) struct Ledger {
+pub(crate) struct StateFile {
     file: Option<File>,
 }
 
-impl Ledger {
+impl StateFile {
     /// Opens the file and reads the newer valid slot.
-    pub(crate) fn open(place: &Place) -> io::Result<(Self, Progress)> {
-        let file = place.state_file()?;
+    pub(crate) fn open(storage: &SpoolStorage) -> io::Result<(Self, Progress)> {
+        let file = storage.state_file()?;
         let newest = newest(file.as_ref())?;
         Ok((Self { file }, newest))
     }
 
     /// Reads the newer valid slot; creates and changes nothing.
-    pub(crate) fn look(place: &Place) -> io::Result<Progress> {
-        newest(place.state_reader()?.as_ref())
+    pub(crate) fn look(storage: &SpoolStorage) -> io::Result<Progress> {
+        newest(storage.state_reader()?.as_ref())
     }
 
     /// Writes the older slot.
     pub(crate) fn save(&self, progress: &mut Progress) -> io::Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
+        let Some(file) = &self.file else {
+            return Ok(());
+        };
         progress.generation += 1;
-        write_slot(file, progress.generation % 2, &serde_json::to_string(progress)?)
+        write_slot(
+            file,
+            progress.generation % 2,
+            &serde_json::to_string(progress)?,
+        )
     }
 }
 
 fn newest(file: Option<&File>) -> io::Result<Progress> {
     let mut newest = Progress::default();
     for slot in 0..2 {
-        let Some(json) = file.map(|file| read_slot(file, slot)).transpose()?.flatten() else { continue };
-        let Ok(read) = serde_json::from_str::<Progress>(&json) else { continue };
+        let Some(json) = file
+            .map(|file| read_slot(file, slot))
+            .transpose()?
+            .flatten()
+        else {
+            continue;
+        };
+        let Ok(read) = serde_json::from_str::<Progress>(&json) else {
+            continue;
+        };
         if read.generation > newest.generation {
             newest = read;
         }
@@ -110,7 +135,9 @@ pub(crate) fn next_epoch(last: u64) -> u64 {
 
 /// The current time in Unix milliseconds.
 pub(crate) fn now_millis() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     since.as_millis() as u64
 }
 
@@ -121,18 +148,18 @@ mod tests {
     #[test]
     fn a_torn_state_leaves_the_one_before() {
         let folder = tempfile::tempdir().unwrap();
-        let place = Place::Disk(folder.path().to_owned());
-        let (ledger, mut progress) = Ledger::open(&place).unwrap();
+        let storage = SpoolStorage::Disk(folder.path().to_owned());
+        let (state_file, mut progress) = StateFile::open(&storage).unwrap();
         for epoch in [5, 6] {
             progress.epoch = epoch;
-            ledger.save(&mut progress).unwrap();
+            state_file.save(&mut progress).unwrap();
         }
-        assert_eq!(Ledger::open(&place).unwrap().1.epoch, 6);
+        assert_eq!(StateFile::open(&storage).unwrap().1.epoch, 6);
         let path = folder.path().join("state");
         let mut bytes = std::fs::read(&path).unwrap();
         bytes[20] ^= 1; // generation 2 is in the first slot
         std::fs::write(&path, bytes).unwrap();
-        assert_eq!(Ledger::open(&place).unwrap().1.epoch, 5);
+        assert_eq!(StateFile::open(&storage).unwrap().1.epoch, 5);
     }
 
     #[test]

@@ -7,8 +7,8 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::kept::REJECTED;
-use super::place::Place;
+use super::line_files::REJECTED;
+use super::storage::SpoolStorage;
 
 /// One line of the file.
 #[derive(Debug, Serialize)]
@@ -21,24 +21,28 @@ pub(crate) struct Rejection<'a> {
 }
 
 #[derive(Deserialize)]
-struct Reason {
+struct RejectionReason {
     code: String,
     reason: String,
 }
 
 /// Returns how many rejected records a folder has, and why the last one was rejected.
 pub(super) fn survey(folder: &Path) -> io::Result<(u64, Option<String>)> {
-    let (mut count, mut last) = (0, None);
+    let mut count = 0;
+    let mut last = None;
     REJECTED.read(folder, |line| {
         count += 1;
         last = Some(line);
     })?;
-    let why = last.and_then(|line| serde_json::from_slice::<Reason>(&line).ok());
-    Ok((count, why.map(|why| format!("{}: {}", why.code, why.reason))))
+    let why = last.and_then(|line| serde_json::from_slice::<RejectionReason>(&line).ok());
+    Ok((
+        count,
+        why.map(|why| format!("{}: {}", why.code, why.reason)),
+    ))
 }
 
 /// Appends to the folder's file. A spool in memory has no file; only the counter shows the
 /// rejection.
-pub(crate) fn keep(place: &Place, rejections: &[Rejection<'_>]) -> io::Result<()> {
-    REJECTED.append(place, rejections)
+pub(crate) fn keep(storage: &SpoolStorage, rejections: &[Rejection<'_>]) -> io::Result<()> {
+    REJECTED.append(storage, rejections)
 }

@@ -25,7 +25,12 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use super::count::waiting;
-use super::{Head, Limits, Place, Spool, private, trust};
+use super::producer::producer_of;
+use super::queue::Spool;
+use super::storage::SpoolStorage;
+use super::tail::Limits;
+use super::window::Head;
+use super::{private, trust};
 use crate::transport::{is_same_service, service_identity};
 
 /// How long an append waits for those before it. Each takes microseconds; only a stopped process
@@ -40,7 +45,7 @@ pub(crate) struct SharedFolder {
 
 /// The folder while this process holds its append lock.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
+pub(crate) struct AppendLock<'a> {
     folder: &'a SharedFolder,
     _append: File,
 }
@@ -65,7 +70,9 @@ impl SharedFolder {
             let known = std::fs::read_to_string(folder.path.join("service"));
             known.is_ok_and(|known| is_same_service(&known, service))
         };
-        let folders = Self::names(spool_dir)?.into_iter().map(|name| Self { path: spool_dir.join(name) });
+        let folders = Self::names(spool_dir)?.into_iter().map(|name| Self {
+            path: spool_dir.join(name),
+        });
         Ok(folders.filter(is_ours).collect())
     }
 
@@ -84,17 +91,27 @@ impl SharedFolder {
     }
 
     fn at(spool_dir: &Path, service: &str) -> Self {
-        let name = format!("shared-{:08x}", crc32c::crc32c(service_identity(service).as_bytes()));
-        Self { path: spool_dir.join(name) }
+        let name = format!(
+            "shared-{:08x}",
+            crc32c::crc32c(service_identity(service).as_bytes())
+        );
+        Self {
+            path: spool_dir.join(name),
+        }
     }
 
     /// Waits for the append lock.
-    pub(crate) fn hold(&self) -> io::Result<Held<'_>> {
+    pub(crate) fn hold(&self) -> io::Result<AppendLock<'_>> {
         let append = self.lock_file("append")?;
         let deadline = Instant::now() + PATIENCE;
         loop {
             match append.try_lock() {
-                Ok(()) => return Ok(Held { folder: self, _append: append }),
+                Ok(()) => {
+                    return Ok(AppendLock {
+                        folder: self,
+                        _append: append,
+                    });
+                }
                 Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
                     std::thread::sleep(Duration::from_micros(100));
                 }
@@ -122,28 +139,24 @@ impl SharedFolder {
 
     fn lock_file(&self, name: &str) -> io::Result<File> {
         let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false).mode(0o600).open(self.path.join(name))
+        options
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(0o600)
+            .open(self.path.join(name))
     }
 }
 
-impl Held<'_> {
+impl AppendLock<'_> {
     /// Opens the folder's records and the delivery position.
     pub(crate) fn open(&self, limits: Limits) -> io::Result<(Spool, Head)> {
-        Spool::open(Place::Disk(self.folder.path.clone()), producer_of(&self.folder.path)?, limits)
+        Spool::open(
+            SpoolStorage::Disk(self.folder.path.clone()),
+            producer_of(&self.folder.path)?,
+            limits,
+        )
     }
-}
-
-/// Returns the Producer-Id that a folder keeps in a file. It is created once; a file torn by a full
-/// disk is replaced.
-pub(super) fn producer_of(folder: &Path) -> io::Result<String> {
-    let path = folder.join("producer");
-    let known = std::fs::read_to_string(&path).unwrap_or_default();
-    if known.len() == 32 && known.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return Ok(known);
-    }
-    let made = uuid::Uuid::new_v4().simple().to_string();
-    private::write(&path, &made)?;
-    Ok(made)
 }
 
 #[cfg(test)]
@@ -155,10 +168,17 @@ mod tests {
 
     fn append(folder: &SharedFolder, n: usize) {
         let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
-        let mut frame = begin_frame(Kind::Action, "s", 1, 0);
+        let mut frame = begin_frame(Kind::Line(session_model::BatchLine::Action), "s", 1, 0);
         frame.extend_from_slice(format!(r#"{{"type":"action","data":{{"n":{n}}}}}"#).as_bytes());
         finish_frame(&mut frame);
-        folder.hold().unwrap().open(limits).unwrap().0.append(&frame).unwrap();
+        folder
+            .hold()
+            .unwrap()
+            .open(limits)
+            .unwrap()
+            .0
+            .append(&frame)
+            .unwrap();
     }
 
     #[test]
@@ -169,12 +189,17 @@ mod tests {
                 let dir = dir.path();
                 scope.spawn(move || {
                     for n in 0..25 {
-                        append(&SharedFolder::open(dir, "http://a:1").unwrap(), thread * 25 + n);
+                        append(
+                            &SharedFolder::open(dir, "http://a:1").unwrap(),
+                            thread * 25 + n,
+                        );
                     }
                 });
             }
         });
-        let folder = SharedFolder::find(dir.path(), "http://a:1").unwrap().remove(0);
+        let folder = SharedFolder::find(dir.path(), "http://a:1")
+            .unwrap()
+            .remove(0);
         let limits = Limits::of(&Config::new("http://a:1").unwrap(), false);
         let held = folder.hold().unwrap();
         let (spool, _) = held.open(limits).unwrap();

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use super::count::{Waiting, count_waiting};
 use super::folder::names;
 use super::shared::SharedFolder;
-use super::{loss, rejected};
+use super::{loss, rejected, shortened};
 
 /// The survey of one folder.
 #[derive(Debug)]
@@ -30,42 +30,52 @@ pub(crate) struct FolderInfo {
     /// How many records were lost, and the message of the last loss.
     pub lost: u64,
     pub last_loss: Option<String>,
+    /// Of how many values only an excerpt was recorded, and what is known about the last one.
+    pub shortened: u64,
+    pub last_shortened: Option<String>,
     /// How many lost records the pending `gap` records report.
-    pub untold: u64,
+    pub unreported: u64,
     /// Why the folder cannot be read or delivered.
     pub error: Option<String>,
 }
 
 /// Returns all folders, those of single processes first.
 pub(crate) fn survey(spool_dir: &Path) -> io::Result<Vec<FolderInfo>> {
-    let own = names(spool_dir)?.into_iter().map(|name| look(spool_dir.join(&name), name, false));
-    let shared =
-        SharedFolder::names(spool_dir)?.into_iter().map(|name| look(spool_dir.join(&name), name, true));
+    let own = names(spool_dir)?
+        .into_iter()
+        .map(|name| look(spool_dir.join(&name), name, false));
+    let shared = SharedFolder::names(spool_dir)?
+        .into_iter()
+        .map(|name| look(spool_dir.join(&name), name, true));
     Ok(own.chain(shared).collect())
 }
 
 fn look(path: PathBuf, name: String, shared: bool) -> FolderInfo {
     let mut errors = Vec::new();
-    let mut told = |what: &str, error: io::Error| errors.push(format!("{what}: {error}"));
+    let mut failed = |what: &str, error: io::Error| errors.push(format!("{what}: {error}"));
     let text = fs::read(path.join("service")).unwrap_or_else(|error| {
-        told("`service`", error);
+        failed("`service`", error);
         Vec::new()
     });
     let service = String::from_utf8_lossy(&text).trim().to_owned();
     let owned = is_owned(&path).unwrap_or_else(|error| {
-        told("`lock`", error);
+        failed("`lock`", error);
         false
     });
     let pending = count_waiting(&path).unwrap_or_else(|error| {
-        told("its records", error);
+        failed("its records", error);
         Waiting::default()
     });
     let (lost, last_loss) = loss::survey(&path).unwrap_or_else(|error| {
-        told("`lost`", error);
+        failed("`lost`", error);
         (0, None)
     });
     let (rejected, last_rejection) = rejected::survey(&path).unwrap_or_else(|error| {
-        told("`rejected`", error);
+        failed("`rejected`", error);
+        (0, None)
+    });
+    let (shortened, last_shortened) = shortened::survey(&path).unwrap_or_else(|error| {
+        failed("`shortened`", error);
         (0, None)
     });
     let error = (!errors.is_empty()).then(|| errors.join("; "));
@@ -80,14 +90,20 @@ fn look(path: PathBuf, name: String, shared: bool) -> FolderInfo {
         last_rejection,
         lost,
         last_loss,
-        untold: pending.lost,
+        shortened,
+        last_shortened,
+        unreported: pending.lost,
         error,
     }
 }
 
 /// Returns whether a process holds the folder's lock.
 fn is_owned(path: &Path) -> io::Result<bool> {
-    match OpenOptions::new().read(true).write(true).open(path.join("lock")) {
+    match OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path.join("lock"))
+    {
         Ok(lock) => match lock.try_lock() {
             Ok(()) => Ok(false),
             Err(TryLockError::WouldBlock) => Ok(true),

@@ -10,7 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::Path;
 
-use crate::config::fallback_dir;
+use crate::fallback_dir::fallback_dir;
 
 /// Creates the directory, unless it exists, and checks it.
 pub(crate) fn make(dir: &Path) -> io::Result<()> {
@@ -20,17 +20,21 @@ pub(crate) fn make(dir: &Path) -> io::Result<()> {
 
 /// Fails if this is the shared fallback directory and it does not belong to this user alone.
 pub(crate) fn check(dir: &Path) -> io::Result<()> {
-    if dir == fallback_dir() { check_owner(dir, rustix::process::geteuid().as_raw()) } else { Ok(()) }
+    if dir == fallback_dir() {
+        check_owner(dir, rustix::process::geteuid().as_raw())
+    } else {
+        Ok(())
+    }
 }
 
 fn check_owner(dir: &Path, user: u32) -> io::Result<()> {
     let found = dir.symlink_metadata()?;
     let wrong = if !found.is_dir() {
-        "it is no directory"
+        "it is not a directory: remove it"
     } else if found.uid() != user {
-        "it is another user's"
+        "it belongs to another user: set `HOOK_AGENT_SPOOL_DIR`"
     } else if found.mode() & 0o022 != 0 {
-        "others can write to it"
+        "other users can write to it: run `chmod 700` on it"
     } else {
         return Ok(());
     };
@@ -44,18 +48,30 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_directory_of_our_own_that_nobody_else_can_write_is_trusted() {
+    fn only_a_directory_of_this_user_that_no_other_user_can_write_is_trusted() {
         let dir = tempfile::tempdir().unwrap();
-        let (path, user) = (dir.path().join("spool"), dir.path().metadata().unwrap().uid());
-        let told = |path: &Path, user| check_owner(path, user).map_err(|error| error.to_string());
+        let path = dir.path().join("spool");
+        let user = dir.path().metadata().unwrap().uid();
+        let checked =
+            |path: &Path, user| check_owner(path, user).map_err(|error| error.to_string());
         make(&path).unwrap();
-        assert_eq!(told(&path, user), Ok(()));
-        assert_eq!(told(&path, user + 1), Err("it is another user's".to_owned()));
+        assert_eq!(checked(&path, user), Ok(()));
+        assert_eq!(
+            checked(&path, user + 1),
+            Err("it belongs to another user: set `HOOK_AGENT_SPOOL_DIR`".to_owned())
+        );
         symlink(&path, dir.path().join("link")).unwrap();
-        assert_eq!(told(&dir.path().join("link"), user), Err("it is no directory".to_owned()));
+        assert_eq!(
+            checked(&dir.path().join("link"), user),
+            Err("it is not a directory: remove it".to_owned())
+        );
         for mode in [0o777, 0o770, 0o702] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-            assert_eq!(told(&path, user), Err("others can write to it".to_owned()), "{mode:o}");
+            assert_eq!(
+                checked(&path, user),
+                Err("other users can write to it: run `chmod 700` on it".to_owned()),
+                "{mode:o}"
+            );
             check(&path).unwrap();
         }
     }

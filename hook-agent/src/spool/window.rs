@@ -11,12 +11,15 @@ use std::ops::Range;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::count::{count_records, nearest_session};
 use super::loss::Reason;
-use super::progress::{Ledger, Plan, Position, Progress, next_epoch, now_millis};
-use super::queue::{Meta, Spool};
-use super::record::{Record, behind_damage, decode, frame_length, frame_start};
+use super::progress::{Plan, Position, Progress, StateFile, next_epoch, now_millis};
+use super::queue::Spool;
+use super::record::{
+    Record, behind_damage, count_records, decode, frame_length, frame_start, nearest_session,
+};
 use super::step::Step;
+use super::storage::SpoolStorage;
+use super::tail::{Limits, Meta};
 use crate::config::{MAX_BATCH_BYTES, MAX_BATCH_LINES};
 use crate::kind::Kind;
 
@@ -29,7 +32,7 @@ const MAX_REMEMBERED: usize = 10_000;
 /// The delivery position of one spool.
 #[derive(Debug)]
 pub(crate) struct Head {
-    ledger: Ledger,
+    state_file: StateFile,
     progress: Progress,
     /// The cursor on disk. A cursor that only skipped records that are too old is saved with the
     /// next plan, or at the end.
@@ -89,7 +92,10 @@ impl Window {
             let session = &self.bytes[record.session.clone()];
             let batch = *found.entry(session).or_insert_with(|| {
                 let session = String::from_utf8_lossy(session).into_owned();
-                self.batches.push(Batch { session, lines: Vec::new() });
+                self.batches.push(Batch {
+                    session,
+                    lines: Vec::new(),
+                });
                 self.batches.len() - 1
             });
             self.batches[batch].lines.push(index);
@@ -97,11 +103,29 @@ impl Window {
     }
 }
 
+impl Spool {
+    /// Opens the folder's records and the delivery position.
+    pub(crate) fn open(
+        storage: SpoolStorage,
+        producer: String,
+        limits: Limits,
+    ) -> io::Result<(Self, Head)> {
+        let (spool, state_file, progress) = Self::with_progress(storage, producer, limits)?;
+        Ok((spool, Head::new(state_file, progress)))
+    }
+
+    /// Opens a spool in memory only.
+    pub(crate) fn in_memory(producer: String, limits: Limits) -> io::Result<(Self, Head)> {
+        Self::open(SpoolStorage::Memory, producer, limits)
+    }
+}
+
 impl Head {
-    pub(super) fn new(ledger: Ledger, progress: Progress) -> Self {
-        let (inherited, saved) = (progress.plan.is_some(), progress.cursor);
+    pub(super) fn new(state_file: StateFile, progress: Progress) -> Self {
+        let inherited = progress.plan.is_some();
+        let saved = progress.cursor;
         Self {
-            ledger,
+            state_file,
             progress,
             saved,
             epoch: None,
@@ -115,7 +139,10 @@ impl Head {
 
     /// Makes this head send records however old they are, for records that wait for something.
     pub(super) fn that_keeps_old(self) -> Self {
-        Self { keeps_old: true, ..self }
+        Self {
+            keeps_old: true,
+            ..self
+        }
     }
 
     /// Returns the number of the first record that is not settled.
@@ -131,7 +158,7 @@ impl Head {
             let found = spool.locate(&mut self.progress.cursor);
             if before != self.progress.cursor {
                 self.progress.plan = None;
-                self.progress.mended();
+                self.progress.repaired();
             }
             let Some((meta, end)) = found else {
                 if self.progress.cursor != self.saved {
@@ -152,7 +179,12 @@ impl Head {
 
     /// Returns the progress of batch `index` of the window.
     pub(crate) fn step(&self, index: usize) -> Step {
-        self.progress.plan.as_ref().and_then(|plan| plan.batches.get(index)).copied().unwrap_or_default()
+        self.progress
+            .plan
+            .as_ref()
+            .and_then(|plan| plan.batches.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Returns how many lines of batch `index` are not settled.
@@ -160,17 +192,23 @@ impl Head {
         if self.progress.cursor == window.end {
             return 0;
         }
-        window.batches[index].lines.len().saturating_sub(self.step(index).settled)
+        window.batches[index]
+            .lines
+            .len()
+            .saturating_sub(self.step(index).settled)
     }
 
     /// Settles `lines` more lines of a batch. With `stored`, the service has used the batch's
     /// number. The rest of a request is still sent as one, with the same number.
     pub(crate) fn settle(&mut self, window: &Window, index: usize, lines: usize, stored: bool) {
-        self.progress.mended();
+        self.progress.repaired();
         self.change(index, |step| step.settle(lines, stored));
         let step = self.step(index);
         if !self.inherited && !window.is_create() {
-            self.numbers.insert(window.batches[index].session.clone(), (step.epoch, step.seq));
+            self.numbers.insert(
+                window.batches[index].session.clone(),
+                (step.epoch, step.seq),
+            );
         }
         if window.is_create() || (0..window.batches.len()).all(|at| self.left(window, at) == 0) {
             self.progress.cursor = window.end;
@@ -183,7 +221,8 @@ impl Head {
     /// of the state says both. If it fails, returns false and changes nothing: the next opening
     /// would cut off records that the state does not count.
     pub(crate) fn hold(&mut self, window: &Window, index: usize, slot: usize, next: u64) -> bool {
-        let (before, unsaved) = (self.progress.clone(), self.unsaved);
+        let before = self.progress.clone();
+        let unsaved = self.unsaved;
         let held = self.progress.held.get_or_insert_default();
         held.resize(held.len().max(slot + 1), 0);
         held[slot] = next;
@@ -198,7 +237,9 @@ impl Head {
     /// Returns up to which number a slot is filled. If the state was lost or written by an earlier
     /// version, nothing is known, and nothing that is held is cut off.
     pub(crate) fn held(&self, slot: usize) -> Option<u64> {
-        let Some(held) = &self.progress.held else { return Some(u64::MAX) };
+        let Some(held) = &self.progress.held else {
+            return Some(u64::MAX);
+        };
         held.get(slot).copied().filter(|next| *next > 0)
     }
 
@@ -213,8 +254,14 @@ impl Head {
     /// Marks the slot as empty. If the state can't be written, returns false and changes nothing:
     /// the slot can't be reused while the state still counts what it held before.
     pub(crate) fn release(&mut self, slot: usize) -> bool {
-        let (before, unsaved) = (self.progress.clone(), self.unsaved);
-        if let Some(next) = self.progress.held.as_mut().and_then(|held| held.get_mut(slot)) {
+        let before = self.progress.clone();
+        let unsaved = self.unsaved;
+        if let Some(next) = self
+            .progress
+            .held
+            .as_mut()
+            .and_then(|held| held.get_mut(slot))
+        {
             *next = 0;
         }
         self.save();
@@ -225,8 +272,9 @@ impl Head {
         true
     }
 
-    /// Notes that a request of a batch is about to be sent. In an inherited plan, the first request of
-    /// each batch may have been sent before: nobody knows its response. Later ones are our own.
+    /// Notes that a request of a batch is about to be sent. In an inherited plan, the first request
+    /// of each batch may have been sent before: nobody knows its response. Later ones are our
+    /// own.
     pub(crate) fn sending(&mut self, index: usize, request: &Range<usize>, asks: bool) {
         if self.inherited && self.begun.insert(index) && !asks {
             self.doubt(index, request);
@@ -271,7 +319,25 @@ impl Head {
         self.progress.broken = self.progress.broken.saturating_add(1);
         let since = *self.progress.broken_since.get_or_insert(now);
         self.save();
-        (self.progress.broken, Duration::from_millis(now.saturating_sub(since)))
+        (
+            self.progress.broken,
+            Duration::from_millis(now.saturating_sub(since)),
+        )
+    }
+
+    /// Counts another failed upload for the current request.
+    pub(crate) fn upload_failed(&mut self) {
+        self.progress.uploads = self.progress.uploads.saturating_add(1);
+        self.progress.uploads_since.get_or_insert_with(now_millis);
+        self.save();
+    }
+
+    /// Returns how many uploads for the current request have failed, and for how long, earlier
+    /// processes included.
+    pub(crate) fn failed_uploads(&self) -> (u32, Duration) {
+        let since = self.progress.uploads_since.unwrap_or_else(now_millis);
+        let time = Duration::from_millis(now_millis().saturating_sub(since));
+        (self.progress.uploads, time)
     }
 
     /// Gives a batch new numbers, in an epoch above both ours and the one that the service knows.
@@ -283,7 +349,12 @@ impl Head {
     }
 
     fn change(&mut self, index: usize, change: impl FnOnce(&mut Step)) {
-        if let Some(step) = self.progress.plan.as_mut().and_then(|plan| plan.batches.get_mut(index)) {
+        if let Some(step) = self
+            .progress
+            .plan
+            .as_mut()
+            .and_then(|plan| plan.batches.get_mut(index))
+        {
             change(step);
         }
     }
@@ -291,7 +362,7 @@ impl Head {
     /// Saves the state. If that fails, delivery goes on: only a crash before the next successful
     /// save could then repeat a batch.
     fn save(&mut self) {
-        match self.ledger.save(&mut self.progress) {
+        match self.state_file.save(&mut self.progress) {
             Ok(()) => self.saved = self.progress.cursor,
             Err(_) => self.unsaved += 1,
         }
@@ -305,14 +376,23 @@ impl Head {
             self.numbers.clear();
             self.epoch = None;
         }
-        let epoch = *self.epoch.get_or_insert_with(|| next_epoch(self.progress.epoch));
+        let epoch = *self
+            .epoch
+            .get_or_insert_with(|| next_epoch(self.progress.epoch));
         self.progress.epoch = self.progress.epoch.max(epoch);
         let number = |batch: &Batch| {
-            let (epoch, seq) = self.numbers.get(&batch.session).copied().unwrap_or((epoch, 0));
+            let (epoch, seq) = self
+                .numbers
+                .get(&batch.session)
+                .copied()
+                .unwrap_or((epoch, 0));
             Step::new(epoch, seq)
         };
         let batches = window.batches.iter().map(number).collect();
-        self.progress.plan = Some(Plan { end: window.end, batches });
+        self.progress.plan = Some(Plan {
+            end: window.end,
+            batches,
+        });
         self.inherited = false;
         self.save();
     }
@@ -322,13 +402,21 @@ impl Head {
         let cursor = self.progress.cursor;
         let planned = self.progress.plan.as_ref().map(|plan| plan.end);
         let visible = (meta.length - cursor.offset) as usize;
-        let most = planned.map_or(MAX_BATCH_BYTES, |end| (end.offset - cursor.offset) as usize).min(visible);
+        let most = planned
+            .map_or(MAX_BATCH_BYTES, |end| (end.offset - cursor.offset) as usize)
+            .min(visible);
         let mut bytes = meta.segment.read(cursor.offset, most)?;
-        if let Some(whole) = frame_length(&bytes, 0).filter(|whole| *whole > bytes.len() && *whole <= visible)
+        if let Some(whole) =
+            frame_length(&bytes, 0).filter(|whole| *whole > bytes.len() && *whole <= visible)
         {
             bytes = meta.segment.read(cursor.offset, whole)?;
         }
-        let mut window = Window { bytes, records: Vec::new(), batches: Vec::new(), end: cursor };
+        let mut window = Window {
+            bytes,
+            records: Vec::new(),
+            batches: Vec::new(),
+            end: cursor,
+        };
         let mut sessions: Vec<&[u8]> = Vec::new();
         let mut at = 0;
         while let Some((record, next)) = decode(&window.bytes, at, window.end.record) {
@@ -339,7 +427,7 @@ impl Head {
                     at = next;
                     window.end = after(&cursor, next, record.number);
                     self.progress.cursor = window.end;
-                    self.progress.mended();
+                    self.progress.repaired();
                     spool.counters.expired.fetch_add(1, Ordering::Relaxed);
                     spool.forget(1);
                     let session = &window.bytes[record.session.clone()];
@@ -349,7 +437,9 @@ impl Head {
                 let session = &window.bytes[record.session.clone()];
                 let create = record.kind == Kind::CreateSession && !window.records.is_empty();
                 let more = !sessions.contains(&session);
-                if create || window.records.len() == MAX_BATCH_LINES || more && sessions.len() == MAX_SESSIONS
+                if create
+                    || window.records.len() == MAX_BATCH_LINES
+                    || more && sessions.len() == MAX_SESSIONS
                 {
                     break;
                 }
@@ -373,9 +463,11 @@ impl Head {
     /// record can be found in it. A plan that covered it is void.
     fn skip_damage(&mut self, spool: &Spool, meta: &Meta, end: u64) -> io::Result<()> {
         self.progress.plan = None;
-        self.progress.mended();
+        self.progress.repaired();
         let cursor = self.progress.cursor;
-        let bytes = meta.segment.read(cursor.offset, (meta.length - cursor.offset) as usize)?;
+        let bytes = meta
+            .segment
+            .read(cursor.offset, (meta.length - cursor.offset) as usize)?;
         if decode(&bytes, 0, 0).is_some() {
             return Ok(());
         }
@@ -386,10 +478,18 @@ impl Head {
             // The readable records behind it keep their numbers: all numbers before them are lost.
             let lost = known.saturating_sub(count_records(&bytes[next..]).0).max(1);
             let offset = cursor.offset + next as u64;
-            Position { segment: cursor.segment, offset, record: cursor.record + lost }
+            Position {
+                segment: cursor.segment,
+                offset,
+                record: cursor.record + lost,
+            }
         } else {
             spool.seal(meta.first);
-            Position { segment: meta.first, offset: meta.length, record: end.max(cursor.record + 1) }
+            Position {
+                segment: meta.first,
+                offset: meta.length,
+                record: end.max(cursor.record + 1),
+            }
         };
         let before = meta.segment.read(0, cursor.offset as usize)?;
         if session.is_empty() {
@@ -405,5 +505,9 @@ impl Head {
 }
 
 fn after(cursor: &Position, bytes: usize, record: u64) -> Position {
-    Position { segment: cursor.segment, offset: cursor.offset + bytes as u64, record: record + 1 }
+    Position {
+        segment: cursor.segment,
+        offset: cursor.offset + bytes as u64,
+        record: record + 1,
+    }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-use super::TransportError;
+use super::message::TransportError;
 use super::url::is_local;
 
 type Found = io::Result<Vec<SocketAddr>>;
@@ -27,11 +27,16 @@ pub(super) struct Dial {
 
 impl Dial {
     pub(super) fn new() -> Self {
-        Self::with(Arc::new(|host: &str, port| Ok((host, port).to_socket_addrs()?.collect())))
+        Self::with(Arc::new(|host: &str, port| {
+            Ok((host, port).to_socket_addrs()?.collect())
+        }))
     }
 
     fn with(resolver: Arc<Resolver>) -> Self {
-        Self { resolver, pending: None }
+        Self {
+            resolver,
+            pending: None,
+        }
     }
 
     /// Connects to the host. Each address gets a share of the remaining time, so that an address
@@ -43,8 +48,14 @@ impl Dial {
         timeout: Duration,
     ) -> Result<TcpStream, TransportError> {
         let deadline = Instant::now() + timeout;
-        let found = self.addresses(host, port, deadline).map_err(|error| failed(host, &error))?;
-        let none = if found.is_empty() { "the name has no address" } else { "no time was left to connect" };
+        let found = self
+            .addresses(host, port, deadline)
+            .map_err(|error| failed(host, &error))?;
+        let none = if found.is_empty() {
+            "the host name has no address"
+        } else {
+            "not connected in time"
+        };
         let mut last = failed(host, &none);
         for (address, shares) in found.iter().zip((1..=found.len()).rev()) {
             let share = left(deadline) / shares as u32;
@@ -67,32 +78,44 @@ impl Dial {
         }
         if is_local(host) {
             let loopback: [IpAddr; 2] = [[127, 0, 0, 1].into(), [0, 0, 0, 0, 0, 0, 0, 1].into()];
-            return Ok(loopback.map(|address| SocketAddr::from((address, port))).into());
+            return Ok(loopback
+                .map(|address| SocketAddr::from((address, port)))
+                .into());
         }
         self.looked_up(host, port, deadline)
     }
 
     fn looked_up(&mut self, host: &str, port: u16, deadline: Instant) -> Found {
-        let pending = match self.pending.take().map(|pending| (pending.try_recv(), pending)) {
+        let pending = match self
+            .pending
+            .take()
+            .map(|pending| (pending.try_recv(), pending))
+        {
             // The result came too late for the attempt that requested it.
             Some((Ok(Ok(found)), _)) => return Ok(found),
             Some((Err(TryRecvError::Empty), pending)) => pending,
             // An old failure says nothing about the present.
-            Some((Ok(Err(_)) | Err(TryRecvError::Disconnected), _)) | None => self.ask(host, port)?,
+            Some((Ok(Err(_)) | Err(TryRecvError::Disconnected), _)) | None => {
+                self.ask(host, port)?
+            }
         };
         match pending.recv_timeout(left(deadline)) {
             Ok(found) => found,
             Err(RecvTimeoutError::Disconnected) => Err(io::Error::other("the lookup broke off")),
             Err(RecvTimeoutError::Timeout) => {
                 self.pending = Some(pending);
-                Err(io::Error::new(io::ErrorKind::TimedOut, "the name was not resolved in time"))
+                Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "the host name was not resolved in time",
+                ))
             }
         }
     }
 
     fn ask(&self, host: &str, port: u16) -> io::Result<Receiver<Found>> {
         let (sender, pending) = sync_channel(1);
-        let (resolver, host) = (Arc::clone(&self.resolver), host.to_owned());
+        let resolver = Arc::clone(&self.resolver);
+        let host = host.to_owned();
         let thread = std::thread::Builder::new().name("hook-agent-name".to_owned());
         // If the transport is gone, nobody receives the result.
         thread.spawn(move || sender.send(resolver(&host, port)).is_ok())?;

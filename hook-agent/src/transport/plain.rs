@@ -14,9 +14,10 @@ use std::time::{Duration, Instant};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with};
 
+use super::answer;
 use super::dial::Dial;
-use super::url::Target;
-use super::{Request, Response, ServiceUrl, Transport, TransportError, answer};
+use super::message::{Request, Response, Transport, TransportError};
+use super::url::{ServiceUrl, Target};
 use crate::Config;
 
 /// The transport and its kept connection, if there is one.
@@ -47,12 +48,33 @@ impl Plain {
     }
 
     /// Sends one request and reads the response. The connection is kept if both sides allow it.
-    fn exchange(&mut self, mut stream: Stream, head: &str, body: &[u8]) -> Result<Response, TransportError> {
+    fn exchange(
+        &mut self,
+        mut stream: Stream,
+        head: &str,
+        body: &[u8],
+    ) -> Result<Response, TransportError> {
         stream.write_timeout(self.answer_timeout)?;
-        write_request(&mut stream, head, body)?;
+        let written = write_request(&mut stream, head, body);
+        if let Err(
+            error @ (TransportError::Connect(_)
+            | TransportError::Exchange(_)
+            | TransportError::Answer(_)),
+        ) = written
+        {
+            return Err(error);
+        }
         let deadline = Instant::now() + self.answer_timeout;
-        let mut timed = Timed { stream: &mut stream, deadline };
-        let (response, keep) = answer::read(&mut timed, self.max_answer_bytes)?;
+        let mut timed = Timed {
+            stream: &mut stream,
+            deadline,
+        };
+        let read = answer::read(&mut timed, self.max_answer_bytes);
+        // A service that refuses a large request may answer and close before it has read all of it.
+        if let Err(error) = written {
+            return read.map(|(response, _)| response).map_err(|_| error);
+        }
+        let (response, keep) = read?;
         self.kept = keep.then_some(stream);
         Ok(response)
     }
@@ -63,11 +85,24 @@ impl Plain {
             Target::Http { host, port } => format!("{host}:{port}"),
             Target::Https | Target::Unix(_) => "localhost".to_owned(),
         };
-        let Request { method, path, content_type, producer, body } = request;
+        let Request {
+            method,
+            path,
+            content_type,
+            producer,
+            body,
+        } = request;
         let prefix = &self.service.prefix;
-        let mut head = format!("{method} {prefix}{path} HTTP/1.1\r\nhost: {host}\r\n{}", self.authorization);
+        let mut head = format!(
+            "{method} {prefix}{path} HTTP/1.1\r\nhost: {host}\r\n{}",
+            self.authorization
+        );
         if *method != "GET" {
-            let _ = write!(head, "content-type: {content_type}\r\ncontent-length: {}\r\n", body.len());
+            let _ = write!(
+                head,
+                "content-type: {content_type}\r\ncontent-length: {}\r\n",
+                body.len()
+            );
         }
         if let Some(producer) = producer {
             let _ = write!(
@@ -89,9 +124,9 @@ impl Plain {
                 stream.set_nodelay(true).map_err(TransportError::exchange)?;
                 Ok(Stream::Tcp(stream))
             }
-            Target::Https => {
-                Err(TransportError::Connect("`https` needs the feature of that name".to_owned()))
-            }
+            Target::Https => Err(TransportError::Connect(
+                "`https` needs the feature of that name".to_owned(),
+            )),
         }
     }
 }
@@ -99,6 +134,11 @@ impl Plain {
 impl Transport for Plain {
     fn shows_token(&self) -> bool {
         !self.authorization.is_empty()
+    }
+
+    fn limit(&mut self, most: Duration) {
+        self.connect_timeout = self.connect_timeout.min(most);
+        self.answer_timeout = self.answer_timeout.min(most);
     }
 
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
@@ -111,7 +151,10 @@ impl Transport for Plain {
             }
         }
         let fresh = self.connect()?;
-        Ok(Response { repeated, ..self.exchange(fresh, &head, request.body)? })
+        Ok(Response {
+            repeated,
+            ..self.exchange(fresh, &head, request.body)?
+        })
     }
 }
 
@@ -119,16 +162,26 @@ impl Transport for Plain {
 /// copied.
 fn write_request(stream: &mut Stream, head: &str, body: &[u8]) -> Result<(), TransportError> {
     if body.len() <= 64 * 1024 {
-        return stream.write_all(&[head.as_bytes(), body].concat()).map_err(TransportError::exchange);
+        return stream
+            .write_all(&[head.as_bytes(), body].concat())
+            .map_err(TransportError::exchange);
     }
-    stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body)).map_err(TransportError::exchange)
+    stream
+        .write_all(head.as_bytes())
+        .and_then(|()| stream.write_all(body))
+        .map_err(TransportError::exchange)
 }
 
 /// Connects with a timeout, which the standard library offers only for TCP. It is needed because a
 /// hanging service leaves its backlog full.
 fn connect_unix(path: &Path, timeout: Duration) -> std::io::Result<UnixStream> {
     let address = SocketAddrUnix::new(path)?;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+    let socket = socket_with(
+        AddressFamily::UNIX,
+        SocketType::STREAM,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
     set_socket_timeout(&socket, Timeout::Send, Some(timeout))?;
     connect(&socket, &address)?;
     Ok(UnixStream::from(socket))

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::{Request, Response, Transport, TransportError};
+use super::message::{Request, Response, Transport, TransportError};
 use crate::{Config, Error, Token};
 
 /// The client and the runtime that drives it, on the delivery thread.
@@ -17,12 +17,17 @@ pub(crate) struct Tls {
     base: String,
     token: Option<Token>,
     answer_timeout: Duration,
+    /// The limit of a request's time, if it has one.
+    most: Option<Duration>,
     max_answer_bytes: usize,
 }
 
 impl Tls {
     pub(crate) fn new(config: &Config) -> Result<Self, Error> {
-        let unusable = |reason: String| Error::Config { name: "SESSION_SERVICE_URL", reason };
+        let unusable = |reason: String| Error::Config {
+            name: "SESSION_SERVICE_URL",
+            reason,
+        };
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only if another thread was faster, and then there is a provider.
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -45,18 +50,25 @@ impl Tls {
             base: config.service.as_str().to_owned(),
             token: config.token.clone().filter(Token::fits_a_header),
             answer_timeout: config.answer_timeout,
+            most: None,
             max_answer_bytes: config.max_answer_bytes,
         })
     }
 
     fn build(&self, request: &Request<'_>) -> reqwest::RequestBuilder {
-        let method = reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::GET);
+        let method =
+            reqwest::Method::from_bytes(request.method.as_bytes()).unwrap_or(reqwest::Method::GET);
         // A slow line gets the time that the body needs at 64 KiB per second.
         let upload = Duration::from_millis(request.body.len() as u64 / 64);
-        let mut builder = self.client.request(method, format!("{}{}", self.base, request.path));
-        builder = builder.timeout(self.answer_timeout + upload);
+        let mut builder = self
+            .client
+            .request(method, format!("{}{}", self.base, request.path));
+        let time = self.answer_timeout + upload;
+        builder = builder.timeout(self.most.map_or(time, |most| most.min(time)));
         if request.method != "GET" {
-            builder = builder.header("content-type", request.content_type).body(request.body.to_vec());
+            builder = builder
+                .header("content-type", request.content_type)
+                .body(request.body.to_vec());
         }
         if let Some(token) = &self.token {
             builder = builder.bearer_auth(token.expose());
@@ -76,6 +88,10 @@ impl Transport for Tls {
         self.token.is_some()
     }
 
+    fn limit(&mut self, most: Duration) {
+        self.most = Some(most);
+    }
+
     fn send(&mut self, request: &Request<'_>) -> Result<Response, TransportError> {
         let request = self.build(request);
         let runtime = self.runtime.as_ref().expect("only `drop` takes it");
@@ -92,15 +108,23 @@ impl Drop for Tls {
     }
 }
 
-async fn exchange(request: reqwest::RequestBuilder, cap: usize) -> Result<Response, TransportError> {
+async fn exchange(
+    request: reqwest::RequestBuilder,
+    cap: usize,
+) -> Result<Response, TransportError> {
     let mut answer = request.send().await.map_err(|error| failed(&error))?;
-    let mut response = Response { status: answer.status().as_u16(), ..Response::default() };
+    let mut response = Response {
+        status: answer.status().as_u16(),
+        ..Response::default()
+    };
     for (name, value) in answer.headers() {
         response.header(name.as_str(), value.as_bytes());
     }
     while let Some(chunk) = answer.chunk().await.map_err(|error| failed(&error))? {
         if response.body.len() + chunk.len() > cap {
-            return Err(TransportError::Answer(format!("it is larger than {cap} bytes")));
+            return Err(TransportError::Answer(format!(
+                "it is larger than {cap} bytes"
+            )));
         }
         response.body.extend_from_slice(&chunk);
     }
@@ -143,9 +167,16 @@ mod tests {
         has_begun.recv_timeout(LONG).unwrap();
         let clock = Instant::now();
         for _ in 0..3 {
-            let request = Request { method: "GET", path: "/health".to_owned(), ..Request::default() };
+            let request = Request {
+                method: "GET",
+                path: "/health".to_owned(),
+                ..Request::default()
+            };
             let failed = tls.send(&request).unwrap_err().to_string();
-            assert!(failed.contains("recorder.invalid") && failed.ends_with("timed out"), "{failed}");
+            assert!(
+                failed.contains("recorder.invalid") && failed.ends_with("timed out"),
+                "{failed}"
+            );
         }
         drop(tls);
         assert!(clock.elapsed() < LONG / 2, "{:?}", clock.elapsed());

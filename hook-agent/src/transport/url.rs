@@ -35,23 +35,34 @@ impl ServiceUrl {
             (Some(rest), _) => (None, rest),
             (None, Some(rest)) => (Some(Target::Https), rest),
             (None, None) => {
-                return refuse(text, "it starts with none of `http://`, `https://` and `unix://`");
+                return refuse(text, "start it with `http://`, `https://` or `unix://`");
             }
         };
         let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let (host, port) = authority_parts(text, authority)?;
         if target.is_some() && !cfg!(feature = "https") {
-            return refuse(text, "this build is without `https`");
+            return refuse(
+                text,
+                "this build has no TLS: build it with the feature `https`",
+            );
         }
         let target = target.unwrap_or(Target::Http { host, port });
-        Ok(Self { text: text.to_owned(), target, prefix: path.to_owned() })
+        Ok(Self {
+            text: text.to_owned(),
+            target,
+            prefix: path.to_owned(),
+        })
     }
 
     fn unix(text: &str, path: &str) -> Result<Self, Error> {
         if !path.starts_with('/') {
-            return refuse(text, "the path after `unix://` must be absolute");
+            return refuse(text, "its path is not absolute: write `unix:///PATH`");
         }
-        Ok(Self { text: text.to_owned(), target: Target::Unix(PathBuf::from(path)), prefix: String::new() })
+        Ok(Self {
+            text: text.to_owned(),
+            target: Target::Unix(PathBuf::from(path)),
+            prefix: String::new(),
+        })
     }
 
     /// Returns the URL as given, without a trailing slash.
@@ -66,14 +77,18 @@ impl ServiceUrl {
         match &self.target {
             Target::Https => true,
             Target::Unix(_) => false,
-            Target::Http { host, .. } => !is_local(host) && proxy_is_set() && !self.bypasses_proxies(),
+            Target::Http { host, .. } => {
+                !is_local(host) && proxy_is_set() && !self.bypasses_proxies()
+            }
         }
     }
 
     /// Returns whether `NO_PROXY` names the service.
     #[cfg(feature = "https")]
     pub(crate) fn bypasses_proxies(&self) -> bool {
-        let named = ["no_proxy", "NO_PROXY"].iter().find_map(|name| std::env::var(name).ok());
+        let named = ["no_proxy", "NO_PROXY"]
+            .iter()
+            .find_map(|name| std::env::var(name).ok());
         named.is_some_and(|list| self.is_named_in(&list))
     }
 
@@ -82,16 +97,25 @@ impl ServiceUrl {
     #[cfg(feature = "https")]
     fn is_named_in(&self, list: &str) -> bool {
         let identity = service_identity(&self.text);
-        let authority =
-            identity.split("://").nth(1).unwrap_or_default().split('/').next().unwrap_or_default();
+        let authority = identity
+            .split("://")
+            .nth(1)
+            .unwrap_or_default()
+            .split('/')
+            .next()
+            .unwrap_or_default();
         let (host, port) = split_authority(authority);
-        list.split([',', ' ']).map(str::trim).filter(|entry| !entry.is_empty()).any(|entry| {
-            let entry = entry.to_ascii_lowercase();
-            let (name, wanted) = split_authority(&entry);
-            let suffix = name.trim_start_matches('*').trim_start_matches('.');
-            let is_host = name == "*" || host == suffix || host.ends_with(&format!(".{suffix}"));
-            is_host && wanted.is_none_or(|wanted| port == Some(wanted))
-        })
+        list.split([',', ' '])
+            .map(str::trim)
+            .filter(|entry| !entry.is_empty())
+            .any(|entry| {
+                let entry = entry.to_ascii_lowercase();
+                let (name, wanted) = split_authority(&entry);
+                let suffix = name.trim_start_matches('*').trim_start_matches('.');
+                let is_host =
+                    name == "*" || host == suffix || host.ends_with(&format!(".{suffix}"));
+                is_host && wanted.is_none_or(|wanted| port == Some(wanted))
+            })
     }
 }
 
@@ -104,15 +128,24 @@ pub(crate) fn is_same_service(one: &str, other: &str) -> bool {
 /// Text that is not a URL is returned as it is.
 pub(crate) fn service_identity(text: &str) -> String {
     let text = text.trim();
-    let Ok(url) = ServiceUrl::parse(text) else { return text.to_owned() };
+    let Ok(url) = ServiceUrl::parse(text) else {
+        return text.to_owned();
+    };
     let (scheme, default) = match &url.target {
         Target::Unix(path) => return format!("unix://{}", path.display()),
         Target::Http { .. } => ("http", 80),
         Target::Https => ("https", 443),
     };
-    let authority = url.text[scheme.len() + 3..].split('/').next().unwrap_or_default();
+    let authority = url.text[scheme.len() + 3..]
+        .split('/')
+        .next()
+        .unwrap_or_default();
     let (host, port) = split_authority(authority);
-    let host = if is_loopback(host) { "localhost".to_owned() } else { host.to_ascii_lowercase() };
+    let host = if is_loopback(host) {
+        "localhost".to_owned()
+    } else {
+        host.to_ascii_lowercase()
+    };
     let port = port.and_then(|port| port.parse().ok()).unwrap_or(default);
     format!("{scheme}://{host}:{port}{}", url.prefix)
 }
@@ -146,7 +179,11 @@ fn short_ipv4(host: &str) -> Option<Ipv4Addr> {
     if u64::from(*last) >= 1 << rest || first.iter().any(|part| *part > 255) {
         return None;
     }
-    let head = first.iter().enumerate().map(|(n, part)| part << (24 - 8 * n as u32)).sum::<u32>();
+    let head = first
+        .iter()
+        .enumerate()
+        .map(|(n, part)| part << (24 - 8 * n as u32))
+        .sum::<u32>();
     Some((head | last).into())
 }
 
@@ -158,46 +195,62 @@ impl fmt::Display for ServiceUrl {
 
 fn authority_parts(text: &str, authority: &str) -> Result<(String, u16), Error> {
     if authority.contains('@') {
-        return refuse(text, "it holds a user name; use `SESSION_TOKEN`");
+        return refuse(text, "it contains a user name: set `SESSION_TOKEN` instead");
     }
-    if authority.bytes().any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control()) {
-        return refuse(text, "its host holds a blank");
+    if authority
+        .bytes()
+        .any(|byte| byte.is_ascii_whitespace() || byte.is_ascii_control())
+    {
+        return refuse(text, "its host contains a space: remove it");
     }
     let (host, port) = split_authority(authority);
     let port = port.map_or(Some(80), |port| port.parse::<u16>().ok());
     match port {
-        _ if host.is_empty() => refuse(text, "it names no host"),
+        _ if host.is_empty() => refuse(text, "it has no host: write `http://HOST:PORT`"),
         Some(port) => Ok((host.to_owned(), port)),
-        None => refuse(text, "its port is not a number up to 65535"),
+        None => refuse(text, "its port is invalid: use a number up to 65535"),
     }
 }
 
 /// Turns the scheme into lower case: `HTTP://…` becomes `http://…`.
 fn with_lower_scheme(text: &str) -> String {
-    text.split_once("://")
-        .map_or_else(|| text.to_owned(), |(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()))
+    text.split_once("://").map_or_else(
+        || text.to_owned(),
+        |(scheme, rest)| format!("{}://{rest}", scheme.to_ascii_lowercase()),
+    )
 }
 
 /// Returns the host without brackets, and the port if there is one.
 fn split_authority(authority: &str) -> (&str, Option<&str>) {
-    let colon = authority.rfind(':').filter(|at| !authority[*at..].contains(']'));
-    let (host, port) = colon.map_or((authority, None), |at| (&authority[..at], Some(&authority[at + 1..])));
+    let colon = authority
+        .rfind(':')
+        .filter(|at| !authority[*at..].contains(']'));
+    let (host, port) = colon.map_or((authority, None), |at| {
+        (&authority[..at], Some(&authority[at + 1..]))
+    });
     (host.trim_start_matches('[').trim_end_matches(']'), port)
 }
 
 fn refuse<T>(text: &str, reason: &str) -> Result<T, Error> {
-    Err(Error::Config { name: "SESSION_SERVICE_URL", reason: format!("`{text}`: {reason}") })
+    Err(Error::Config {
+        name: "SESSION_SERVICE_URL",
+        reason: format!("`{text}`: {reason}"),
+    })
 }
 
 /// Returns whether the host is `localhost` or a loopback address.
 pub(crate) fn is_local(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
-        || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+        || host
+            .parse::<std::net::IpAddr>()
+            .is_ok_and(|address| address.is_loopback())
 }
 
 #[cfg(feature = "https")]
 fn proxy_is_set() -> bool {
-    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"].iter().any(|name| std::env::var_os(name).is_some())
+    ["http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"]
+        .iter()
+        .any(|name| std::env::var_os(name).is_some())
 }
 
 #[cfg(test)]
@@ -207,7 +260,13 @@ mod tests {
     #[test]
     fn an_address_is_taken_apart() {
         let url = ServiceUrl::parse("http://[::1]:9001/base/").unwrap();
-        assert_eq!(url.target, Target::Http { host: "::1".to_owned(), port: 9001 });
+        assert_eq!(
+            url.target,
+            Target::Http {
+                host: "::1".to_owned(),
+                port: 9001
+            }
+        );
         assert_eq!(url.prefix, "/base");
         assert_eq!(
             ServiceUrl::parse("unix:///run/s.sock").unwrap().target,
@@ -233,7 +292,11 @@ mod tests {
             ("ample.org", "https://a.example.org", false),
             ("10.0.0.7", "http://10.0.0.7:9000", true),
         ] {
-            assert_eq!(ServiceUrl::parse(address).unwrap().is_named_in(list), is_named, "{list} {address}");
+            assert_eq!(
+                ServiceUrl::parse(address).unwrap().is_named_in(list),
+                is_named,
+                "{list} {address}"
+            );
         }
     }
 
@@ -262,11 +325,20 @@ mod tests {
 
     #[test]
     fn an_address_that_cannot_work_is_refused_by_name() {
-        for text in
-            ["", "localhost:9000", "http://", "http://h:port", "unix://run/s", "http://u:p@h", "http://a b"]
-        {
+        for text in [
+            "",
+            "localhost:9000",
+            "http://",
+            "http://h:port",
+            "unix://run/s",
+            "http://u:p@h",
+            "http://a b",
+        ] {
             let error = ServiceUrl::parse(text).unwrap_err();
-            assert!(error.to_string().contains("SESSION_SERVICE_URL"), "{text}: {error}");
+            assert!(
+                error.to_string().contains("SESSION_SERVICE_URL"),
+                "{text}: {error}"
+            );
         }
     }
 }

@@ -7,14 +7,19 @@ use crate::setup::{DEADLINE, SESSION, as_child, child, is_free, numbered, setup}
 
 /// Child process: forks during deliveries, while other threads keep calling.
 #[test]
-#[expect(unsafe_code, reason = "fork is what is tested; the forked child only calls the agent and ends")]
+#[expect(
+    unsafe_code,
+    reason = "fork is what is tested; the forked child only calls the agent and ends"
+)]
 fn client_that_forks() {
     let Some((agent, _)) = as_child() else { return };
     let before = agent.log_action(&numbered(0)).unwrap();
     let busy: Vec<_> = (0..3)
         .map(|thread| {
             let agent = agent.for_session(&format!("busy-{thread}")).unwrap();
-            std::thread::spawn(move || (0..3000).for_each(|n| drop(agent.log_action(&numbered(n)).unwrap())))
+            std::thread::spawn(move || {
+                (0..3000).for_each(|n| drop(agent.log_action(&numbered(n)).unwrap()));
+            })
         })
         .collect();
     let mut forked = Vec::new();
@@ -26,7 +31,11 @@ fn client_that_forks() {
                 let agent = agent.for_session(&format!("forked-{n}")).unwrap();
                 let inherited = before.wait(DEADLINE).is_ok_and(|answer| answer.is_queued());
                 agent.log_action(&numbered(0)).unwrap();
-                let awaited = agent.log_action(&numbered(1)).unwrap().wait(DEADLINE).is_ok();
+                let awaited = agent
+                    .log_action(&numbered(1))
+                    .unwrap()
+                    .wait(DEADLINE)
+                    .is_ok();
                 let closed = agent.close(DEADLINE);
                 // SAFETY: ends at once, without the parent's exit handlers.
                 unsafe { libc::_exit(i32::from(!(inherited && awaited && closed))) }
@@ -49,10 +58,18 @@ fn client_that_forks() {
 #[test]
 fn parent_and_children_of_a_fork_all_deliver() {
     let setup = setup();
-    let mut parent = child("fork::client_that_forks", &setup.service.url(), setup.dir.path(), "");
+    let mut parent = child(
+        "fork::client_that_forks",
+        &setup.service.url(),
+        setup.dir.path(),
+        "",
+    );
     assert!(parent.wait().unwrap().success());
     for thread in 0..3 {
-        assert_eq!(setup.service.numbers(&format!("busy-{thread}")), (0..3000).collect::<Vec<u64>>());
+        assert_eq!(
+            setup.service.numbers(&format!("busy-{thread}")),
+            (0..3000).collect::<Vec<u64>>()
+        );
     }
     for n in 0..20 {
         assert_eq!(setup.service.numbers(&format!("forked-{n}")), [0, 1]);
@@ -63,9 +80,14 @@ fn parent_and_children_of_a_fork_all_deliver() {
 /// Child process: forks a process that never calls the agent and outlives this one, which closes
 /// normally.
 #[test]
-#[expect(unsafe_code, reason = "fork is what is tested; the forked child only sleeps and ends")]
+#[expect(
+    unsafe_code,
+    reason = "fork is what is tested; the forked child only sleeps and ends"
+)]
 fn client_that_leaves_a_fork_behind() {
-    let Some((agent, left_behind)) = as_child() else { return };
+    let Some((agent, left_behind)) = as_child() else {
+        return;
+    };
     agent.log_action(&numbered(0)).unwrap();
     let path = agent.stats().unwrap().spool.path.unwrap();
     // SAFETY: the child calls only what is allowed after a fork.
@@ -92,7 +114,12 @@ fn a_fork_that_never_calls_does_not_keep_the_folder_of_who_closed() {
     setup.service.down();
     let pid = setup.dir.path().join("pid");
     let role = "fork::client_that_leaves_a_fork_behind";
-    let mut parent = child(role, &setup.service.url(), setup.dir.path(), pid.to_str().unwrap());
+    let mut parent = child(
+        role,
+        &setup.service.url(),
+        setup.dir.path(),
+        pid.to_str().unwrap(),
+    );
     assert!(parent.wait().unwrap().success());
     setup.service.up();
     assert!(setup.agent.flush_all(DEADLINE).unwrap());

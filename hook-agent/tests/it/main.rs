@@ -7,6 +7,9 @@
     reason = "tests fail by panicking and say what they skip"
 )]
 
+mod blob_faults;
+mod blobs;
+mod blobs_real;
 mod bounds;
 mod claude_code;
 mod command;
@@ -16,9 +19,9 @@ mod faults;
 mod fork;
 mod https;
 mod keys;
+mod log_command;
 mod losses;
 mod no_session;
-mod not_let_in;
 mod real_service;
 mod redaction;
 mod scenarios;
@@ -26,4 +29,5 @@ mod service;
 mod setup;
 mod sharing;
 mod spools;
+mod token_scope;
 mod versions;

@@ -31,7 +31,11 @@ pub fn setup_with(change: impl FnOnce(&mut Config)) -> Setup {
     let dir = tempfile::tempdir().unwrap();
     let mut config = config(&service.url(), dir.path());
     change(&mut config);
-    Setup { service, agent: HookAgent::new(config), dir }
+    Setup {
+        service,
+        agent: HookAgent::new(config),
+        dir,
+    }
 }
 
 pub fn config(url: &str, dir: &Path) -> Config {
@@ -62,7 +66,10 @@ pub fn child(role: &str, url: &str, dir: &Path, more: &str) -> Child {
 
 /// Like [`child`], with its stderr captured.
 pub fn child_saying(role: &str, url: &str, dir: &Path) -> Child {
-    child_command(role, url, dir, "").stderr(Stdio::piped()).spawn().unwrap()
+    child_command(role, url, dir, "")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
 }
 
 fn child_command(role: &str, url: &str, dir: &Path, more: &str) -> Command {
@@ -100,7 +107,10 @@ pub fn freed(path: &str) {
 }
 
 pub fn is_free(path: &str) -> bool {
-    std::fs::File::open(format!("{path}/lock")).unwrap().try_lock().is_ok()
+    std::fs::File::open(format!("{path}/lock"))
+        .unwrap()
+        .try_lock()
+        .is_ok()
 }
 
 /// Makes the records of a folder whose text satisfies `which` as old as possible. No process may
@@ -136,7 +146,11 @@ pub fn numbered(n: usize) -> serde_json::Value {
 
 /// Logs an action with this number for a session.
 pub fn log(agent: &HookAgent, session: &str, n: usize) -> Ticket {
-    agent.for_session(session).unwrap().log_action(&numbered(n)).unwrap()
+    agent
+        .for_session(session)
+        .unwrap()
+        .log_action(&numbered(n))
+        .unwrap()
 }
 
 /// Waits until the statistics satisfy the condition, and returns them.
@@ -147,7 +161,10 @@ pub fn until(agent: &HookAgent, what: impl Fn(&Stats) -> bool) -> Stats {
         if what(&stats) {
             return stats;
         }
-        assert!(Instant::now() < deadline, "it never came to that: {stats:?}");
+        assert!(
+            Instant::now() < deadline,
+            "it never came to that: {stats:?}"
+        );
         std::thread::yield_now();
     }
 }

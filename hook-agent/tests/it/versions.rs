@@ -46,16 +46,39 @@ fn a_spool_of_every_earlier_version_is_delivered_once() {
         assert_eq!(count(&before, "pending"), 9, "{before}");
         assert_eq!(count(&before, "rejected"), 1, "{before}");
         for _ in 0..2 {
-            let output =
-                run(&setup, &["flush", "--redirect", "http://127.0.0.1:9", "--timeout", "30000"], "");
+            let output = run(
+                &setup,
+                &[
+                    "flush",
+                    "--redirect",
+                    "http://127.0.0.1:9",
+                    "--timeout",
+                    "30000",
+                ],
+                "",
+            );
             assert_eq!(output.status.code(), Some(0), "{version}: {output:?}");
         }
         let after = status();
-        assert_eq!((count(&after, "pending"), count(&after, "rejected")), (0, 1), "{after}");
-        let numbers: Vec<Value> =
-            setup.service.data("pending").iter().map(|data| data["n"].clone()).collect();
-        assert_eq!(numbers, [json!(0), json!(1), json!(2), Value::Null], "and a change of the state");
-        let calls = setup.service.data("claude").into_iter().filter(|data| data["tool"] == "Bash").count();
+        assert_eq!(count(&after, "pending"), 0, "{after}");
+        assert_eq!(count(&after, "rejected"), 1, "{after}");
+        let numbers: Vec<Value> = setup
+            .service
+            .data("pending")
+            .iter()
+            .map(|data| data["n"].clone())
+            .collect();
+        assert_eq!(
+            numbers,
+            [json!(0), json!(1), json!(2), Value::Null],
+            "and a change of the state"
+        );
+        let calls = setup
+            .service
+            .data("claude")
+            .into_iter()
+            .filter(|data| data["tool"] == "Bash")
+            .count();
         assert_eq!(calls, 1, "{:?}", setup.service.data("claude"));
     }
 }

@@ -4,4 +4,4 @@
 
 use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|bytes: &[u8]| session_storage::fuzz::journal(bytes));
+fuzz_target!(|bytes: &[u8]| session_store::fuzz_decode(bytes));

@@ -4,7 +4,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use serde_json::{Value, json};
-use session_model::redact::{Key, Redactor};
+use session_redact::{Key, Redactor};
 
 /// Secrets of fixed shapes, which are found wherever they stand as a word of their own. None is anybody's,
 /// and none stands here as a whole.

@@ -75,8 +75,13 @@ impl Folder {
     /// Reads the keys; there are none if there is no file.
     pub fn read_keys(&self) -> Result<Keys, FileError> {
         let path = self.keys();
-        let Some(text) = read(&path)? else { return Ok(Keys::default()) };
-        serde_json::from_str(&text).map_err(|error| FileError::Malformed { path, why: error.to_string() })
+        let Some(text) = read(&path)? else {
+            return Ok(Keys::default());
+        };
+        serde_json::from_str(&text).map_err(|error| FileError::Malformed {
+            path,
+            why: error.to_string(),
+        })
     }
 
     /// Changes the keys under the lock of the folder.
@@ -96,9 +101,14 @@ impl Folder {
     /// Reads the secret that signs tokens; `None` if none was created yet.
     pub fn read_token_secret(&self) -> Result<Option<Vec<u8>>, FileError> {
         let path = self.token_secret();
-        let Some(text) = read(&path)? else { return Ok(None) };
+        let Some(text) = read(&path)? else {
+            return Ok(None);
+        };
         let secret = secret::unhex(text.trim()).filter(|secret| secret.len() >= 32);
-        let malformed = || FileError::Malformed { path, why: "it is no secret of 256 bits".into() };
+        let malformed = || FileError::Malformed {
+            path,
+            why: "it is no secret of 256 bits".into(),
+        };
         secret.map(Some).ok_or_else(malformed)
     }
 
@@ -113,7 +123,10 @@ impl Folder {
         }
         drop(lock);
         self.read_token_secret()?
-            .ok_or_else(|| FileError::Malformed { path: self.token_secret(), why: "it went away".into() })
+            .ok_or_else(|| FileError::Malformed {
+                path: self.token_secret(),
+                why: "it went away".into(),
+            })
     }
 
     /// Replaces the secret that signs tokens, which invalidates every token issued so far.
@@ -126,7 +139,10 @@ impl Folder {
         if let Some(storage) = self.0.parent() {
             fs::create_dir_all(storage).map_err(failed("create", storage))?;
         }
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(&self.0);
+        let made = DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.0);
         made.map_err(failed("create", &self.0))?;
         let path = self.0.join(".lock");
         let file = open(&path).map_err(failed("open", &path))?;
@@ -148,7 +164,9 @@ impl Folder {
         written.map_err(failed("write", &temporary))?;
         give_to_owner(&temporary, self.0.parent());
         fs::rename(&temporary, path).map_err(failed("replace", path))?;
-        File::open(&self.0).and_then(|folder| folder.sync_all()).map_err(failed("sync", &self.0))
+        File::open(&self.0)
+            .and_then(|folder| folder.sync_all())
+            .map_err(failed("sync", &self.0))
     }
 }
 
@@ -158,12 +176,18 @@ fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> FileErro
 }
 
 fn open(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)
+    OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 fn read(path: &Path) -> Result<Option<String>, FileError> {
-    let text = crate::store::files::read(path).and_then(|bytes| {
-        String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
+    let text = session_store::files::read(path).and_then(|bytes| {
+        String::from_utf8(bytes)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no text"))
     });
     match text {
         Ok(text) => Ok(Some(text)),
@@ -179,9 +203,11 @@ pub fn give_to_owner(path: &Path, storage: Option<&Path>) {
         return;
     }
     let owner = storage.and_then(|storage| fs::metadata(storage).ok());
-    let Some(owner) = owner.filter(|owner| owner.uid() != 0) else { return };
+    let Some(owner) = owner.filter(|owner| owner.uid() != 0) else {
+        return;
+    };
     if let Err(error) = std::os::unix::fs::chown(path, Some(owner.uid()), Some(owner.gid())) {
-        tracing::warn!(%error, path = %path.display(), "the file could not be given to the service's user");
+        tracing::warn!(%error, path = %path.display(), "failed to change the owner of a file to the service's user");
     }
 }
 
@@ -194,21 +220,29 @@ mod tests {
     fn the_files_are_their_owners_alone_and_replaced_whole() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::below(&dir.path().join("storage"));
-        assert!(folder.read_keys().unwrap().keys.is_empty() && folder.read_token_secret().unwrap().is_none());
+        assert!(
+            folder.read_keys().unwrap().keys.is_empty()
+                && folder.read_token_secret().unwrap().is_none()
+        );
         folder.change_keys(|_| Ok(())).unwrap();
         let first = folder.token_secret_or_new().unwrap();
-        assert_eq!((first.len(), folder.token_secret_or_new().unwrap()), (32, first.clone()));
+        assert_eq!(first.len(), 32);
+        assert_eq!(folder.token_secret_or_new().unwrap(), first.clone());
         folder.renew_token_secret().unwrap();
         assert_ne!(folder.read_token_secret().unwrap(), Some(first));
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(
-            [mode(&folder.0), mode(&folder.keys()), mode(&folder.token_secret())],
+            [
+                mode(&folder.0),
+                mode(&folder.keys()),
+                mode(&folder.token_secret())
+            ],
             [0o700, 0o600, 0o600]
         );
     }
 
     #[test]
-    fn what_root_makes_belongs_to_whom_the_storage_directory_belongs() {
+    fn files_created_by_root_belong_to_the_owner_of_the_storage_directory() {
         let dir = tempfile::tempdir().unwrap();
         // Only root can change a file's owner, so only then is there something to test.
         if chown(dir.path(), Some(4321), Some(4321)).is_err() {
@@ -217,7 +251,12 @@ mod tests {
         let folder = Folder::below(dir.path());
         folder.change_keys(|_| Ok(())).unwrap();
         for path in [folder.0.clone(), folder.keys(), folder.0.join(".lock")] {
-            assert_eq!(fs::metadata(&path).unwrap().uid(), 4321, "{}", path.display());
+            assert_eq!(
+                fs::metadata(&path).unwrap().uid(),
+                4321,
+                "{}",
+                path.display()
+            );
         }
     }
 
@@ -231,8 +270,20 @@ mod tests {
         });
         assert!(refused.is_err() && !folder.keys().exists());
         fs::write(folder.keys(), "{").unwrap();
-        assert!(folder.read_keys().unwrap_err().to_string().contains("keys.json"));
+        assert!(
+            folder
+                .read_keys()
+                .unwrap_err()
+                .to_string()
+                .contains("keys.json")
+        );
         fs::write(folder.token_secret(), "abc").unwrap();
-        assert!(folder.token_secret_or_new().unwrap_err().to_string().contains("token.secret"));
+        assert!(
+            folder
+                .token_secret_or_new()
+                .unwrap_err()
+                .to_string()
+                .contains("token.secret")
+        );
     }
 }

@@ -26,14 +26,16 @@
 //! hash cannot be turned back into a key.
 //!
 //! This module depends on neither HTTP nor sessions: it determines who the client is. [`rule`]
-//! defines what a route requires, and `crate::app` applies it.
+//! defines what a route requires, and `crate::http::app` applies it.
 
-mod gate;
+mod authentication;
+#[cfg(test)]
+mod bytes_tests;
 pub mod key_file;
+mod key_set;
 mod last_used;
 pub mod principal;
 pub mod record;
-mod ring;
 pub mod rule;
 pub mod scope;
 pub mod secret;
@@ -41,7 +43,7 @@ mod ticket;
 pub mod token;
 pub mod watch;
 
-pub use gate::{Access, Denied, issue_as_operator, new_key};
+pub use authentication::{Access, Denied, issue_as_operator, new_key};
 pub use principal::Principal;
 pub use rule::Rule;
 pub use scope::{Role, Scope, Scopes};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use session_model::{Reach, SessionId, Timestamp, UserId};
+use session_model::{SessionId, SessionScope, Timestamp, UserId};
 
 use super::scope::{Role, Scope, Scopes};
 use super::secret::Digest;
@@ -14,7 +14,7 @@ pub(super) enum Proof {
     /// Not authenticated: access control is off.
     Anonymous,
     /// Authenticated by the listener: the Unix socket.
-    Door,
+    UnixSocket,
     /// Authenticated by this secret of this key.
     Key {
         /// The key's id.
@@ -43,7 +43,7 @@ pub struct Principal {
     /// The permitted kinds of operation.
     pub scopes: Scopes,
     /// The sessions it may access; `None` means all.
-    pub reach: Option<Arc<Reach>>,
+    pub reach: Option<Arc<SessionScope>>,
     /// When its access expires.
     pub until: Option<Timestamp>,
     pub(super) proof: Proof,
@@ -58,12 +58,19 @@ impl Principal {
 
     /// The principal of every process that may open the Unix socket.
     pub(super) fn of_the_socket() -> Arc<Self> {
-        Self::unlimited("socket", Proof::Door)
+        Self::unlimited("socket", Proof::UnixSocket)
     }
 
     fn unlimited(name: &str, proof: Proof) -> Arc<Self> {
         let scopes = Role::Admin.scopes();
-        Arc::new(Self { name: name.into(), scopes, reach: None, until: None, proof, used: None })
+        Arc::new(Self {
+            name: name.into(),
+            scopes,
+            reach: None,
+            until: None,
+            proof,
+            used: None,
+        })
     }
 
     /// Records that the key was used. Updates at most once a second, so that a busy key rarely
@@ -82,6 +89,8 @@ impl Principal {
 
     /// Whether it may access this session of this user.
     pub fn reaches(&self, id: &SessionId, user: &UserId) -> bool {
-        self.reach.as_ref().is_none_or(|reach| reach.covers(id, user))
+        self.reach
+            .as_ref()
+            .is_none_or(|reach| reach.covers(id, user))
     }
 }

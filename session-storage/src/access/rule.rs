@@ -48,16 +48,26 @@ impl Rule {
             Self::Whole(scope) => allowed_if(who.may(scope) && who.reach.is_none()),
             Self::Session(scope) if !who.may(scope) => Verdict::Forbidden,
             Self::Session(_) => {
-                let (Some(reach), Some(id)) = (&who.reach, session) else { return Verdict::Allowed };
+                let (Some(reach), Some(id)) = (&who.reach, session) else {
+                    return Verdict::Allowed;
+                };
                 let reached = reach.names(id) || user(id).is_some_and(|user| reach.has_user(&user));
-                if reached { Verdict::Allowed } else { Verdict::Unknown }
+                if reached {
+                    Verdict::Allowed
+                } else {
+                    Verdict::Unknown
+                }
             }
         }
     }
 }
 
 const fn allowed_if(allowed: bool) -> Verdict {
-    if allowed { Verdict::Allowed } else { Verdict::Forbidden }
+    if allowed {
+        Verdict::Allowed
+    } else {
+        Verdict::Forbidden
+    }
 }
 
 impl fmt::Display for Rule {
@@ -75,41 +85,75 @@ impl fmt::Display for Rule {
 mod tests {
     use super::super::scope::Scopes;
     use super::*;
-    use session_model::Reach;
+    use session_model::SessionScope;
     use std::sync::Arc;
 
-    fn who(scope: Scope, reach: Option<Reach>) -> Principal {
+    fn who(scope: Scope, reach: Option<SessionScope>) -> Principal {
         let reach = reach.map(Arc::new);
-        let proof = super::super::principal::Proof::Door;
-        Principal { name: "x".into(), scopes: Scopes::of([scope]), reach, until: None, proof, used: None }
+        let proof = super::super::principal::Proof::UnixSocket;
+        Principal {
+            name: "x".into(),
+            scopes: Scopes::of([scope]),
+            reach,
+            until: None,
+            proof,
+            used: None,
+        }
     }
 
     #[test]
     fn a_session_out_of_reach_is_unknown_and_a_scope_that_lacks_is_forbidden_for_any_session() {
-        let (ann, mine, other) = (UserId::parse("ann").unwrap(), "mine", "other");
+        let ann = UserId::parse("ann").unwrap();
+        let mine = "mine";
+        let other = "other";
         let id = |text: &str| SessionId::parse(text).unwrap();
-        let reach = Reach::new(vec![ann.clone()], Vec::new(), vec![id(mine)]);
+        let reach = SessionScope::new(vec![ann.clone()], Vec::new(), vec![id(mine)]);
         let reader = who(Scope::Read, Some(reach));
         let judge = |rule: Rule, session: &str, user: Option<&UserId>| {
             rule.judge(&reader, Some(&id(session)), |_| user.cloned())
         };
-        assert_eq!(judge(Rule::Session(Scope::Read), mine, None), Verdict::Allowed);
-        assert_eq!(judge(Rule::Session(Scope::Read), other, Some(&ann)), Verdict::Allowed);
-        assert_eq!(judge(Rule::Session(Scope::Read), other, Some(&UserId::unknown())), Verdict::Unknown);
-        assert_eq!(judge(Rule::Session(Scope::Read), other, None), Verdict::Unknown);
+        assert_eq!(
+            judge(Rule::Session(Scope::Read), mine, None),
+            Verdict::Allowed
+        );
+        assert_eq!(
+            judge(Rule::Session(Scope::Read), other, Some(&ann)),
+            Verdict::Allowed
+        );
+        assert_eq!(
+            judge(Rule::Session(Scope::Read), other, Some(&UserId::unknown())),
+            Verdict::Unknown
+        );
+        assert_eq!(
+            judge(Rule::Session(Scope::Read), other, None),
+            Verdict::Unknown
+        );
         for session in [mine, other] {
-            assert_eq!(judge(Rule::Session(Scope::Append), session, None), Verdict::Forbidden);
+            assert_eq!(
+                judge(Rule::Session(Scope::Append), session, None),
+                Verdict::Forbidden
+            );
         }
-        assert_eq!(judge(Rule::Filtered(Scope::Read), other, None), Verdict::Allowed);
-        assert_eq!(judge(Rule::Whole(Scope::Read), mine, None), Verdict::Forbidden);
+        assert_eq!(
+            judge(Rule::Filtered(Scope::Read), other, None),
+            Verdict::Allowed
+        );
+        assert_eq!(
+            judge(Rule::Whole(Scope::Read), mine, None),
+            Verdict::Forbidden
+        );
         assert_eq!(judge(Rule::Open, other, None), Verdict::Allowed);
     }
 
     #[test]
-    fn without_limits_nobody_asks_whose_a_session_is() {
+    fn without_limits_no_request_looks_up_the_user_of_a_session() {
         let admin = who(Scope::Admin, None);
         let id = SessionId::parse("s").unwrap();
-        for rule in [Rule::Session(Scope::Write), Rule::Whole(Scope::Read), Rule::Filtered(Scope::Admin)] {
+        for rule in [
+            Rule::Session(Scope::Write),
+            Rule::Whole(Scope::Read),
+            Rule::Filtered(Scope::Admin),
+        ] {
             let judged = rule.judge(&admin, Some(&id), |_| unreachable!("nobody needs to know"));
             assert_eq!(judged, Verdict::Allowed);
         }

@@ -1,5 +1,5 @@
 //! Kinds of operation that a client may perform. Which sessions it may perform them on is separate,
-//! see [`session_model::Reach`].
+//! see [`session_model::SessionScope`].
 
 use serde::{Deserialize, Serialize};
 
@@ -64,7 +64,10 @@ impl Scopes {
 
     /// Lists the scopes as they were given, without those that they include.
     pub fn list(self) -> Vec<Scope> {
-        Scope::ALL.into_iter().filter(|scope| self.0 & scope.bit() != 0).collect()
+        Scope::ALL
+            .into_iter()
+            .filter(|scope| self.0 & scope.bit() != 0)
+            .collect()
     }
 
     /// Whether the set is empty.
@@ -120,21 +123,40 @@ mod tests {
     fn a_scope_includes_what_it_says_and_no_more() {
         let allowed = |given: &[Scope]| {
             let scopes = Scopes::of(given.iter().copied());
-            Scope::ALL.into_iter().filter(|scope| scopes.allow(*scope)).map(Scope::as_str).collect::<Vec<_>>()
+            Scope::ALL
+                .into_iter()
+                .filter(|scope| scopes.allow(*scope))
+                .map(Scope::as_str)
+                .collect::<Vec<_>>()
         };
         assert_eq!(allowed(&[]), Vec::<&str>::new());
         assert_eq!(allowed(&[Scope::Append]), ["append"]);
         assert_eq!(allowed(&[Scope::Read]), ["read"]);
         assert_eq!(allowed(&[Scope::Write]), ["append", "write"]);
-        assert_eq!(allowed(&[Scope::Admin]), ["append", "read", "write", "admin"]);
+        assert_eq!(
+            allowed(&[Scope::Admin]),
+            ["append", "read", "write", "admin"]
+        );
         assert_eq!(allowed(&Role::Viewer.scopes().list()), ["read"]);
-        assert_eq!(allowed(&Role::Editor.scopes().list()), ["append", "read", "write"]);
+        assert_eq!(
+            allowed(&Role::Editor.scopes().list()),
+            ["append", "read", "write"]
+        );
     }
 
     #[test]
     fn names_are_read_back() {
-        assert!(Scope::ALL.into_iter().all(|scope| Scope::parse(scope.as_str()) == Some(scope)));
-        assert!(Role::ALL.into_iter().all(|role| Role::parse(role.as_str()) == Some(role)));
-        assert_eq!((Scope::parse("Read"), Role::parse("")), (None, None));
+        assert!(
+            Scope::ALL
+                .into_iter()
+                .all(|scope| Scope::parse(scope.as_str()) == Some(scope))
+        );
+        assert!(
+            Role::ALL
+                .into_iter()
+                .all(|role| Role::parse(role.as_str()) == Some(role))
+        );
+        assert_eq!(Scope::parse("Read"), None);
+        assert_eq!(Role::parse(""), None);
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 use ring::digest::{SHA256, digest};
 use ring::rand::{SecureRandom as _, SystemRandom};
+use session_model::hex::hex;
 use subtle::ConstantTimeEq as _;
 
 /// The prefix of every key, by which people and secret scanners recognise one.
@@ -65,7 +66,9 @@ impl fmt::Debug for Digest {
 /// Generates random bytes as hexadecimal digits.
 fn random(bytes: usize) -> Result<String, NoRandomness> {
     let mut drawn = vec![0; bytes];
-    SystemRandom::new().fill(&mut drawn).map_err(|_| NoRandomness)?;
+    SystemRandom::new()
+        .fill(&mut drawn)
+        .map_err(|_| NoRandomness)?;
     Ok(hex(&drawn))
 }
 
@@ -90,21 +93,16 @@ pub fn key_id(text: &str) -> Option<&str> {
     (id.len() == ID_BYTES * 2 && secret.len() == BYTES * 2).then_some(id)
 }
 
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
 /// Decodes hexadecimal digits.
 pub(super) fn unhex(text: &str) -> Option<Vec<u8>> {
     if !text.len().is_multiple_of(2) {
         return None;
     }
     let digit = |byte: u8| char::from(byte).to_digit(16).map(|digit| digit as u8);
-    text.as_bytes().chunks_exact(2).map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?)).collect()
+    text.as_bytes()
+        .chunks_exact(2)
+        .map(|pair| Some(digit(pair[0])? << 4 | digit(pair[1])?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -113,11 +111,21 @@ mod tests {
 
     #[test]
     fn a_key_has_an_id_and_a_secret_and_no_two_are_the_same() {
-        let (id, secret) = (new_id().unwrap(), new_secret().unwrap());
+        let id = new_id().unwrap();
+        let secret = new_secret().unwrap();
         let key = key_text(&id, &secret);
-        assert_eq!((key_id(&key), secret.len()), (Some(id.as_str()), 64));
+        assert_eq!(key_id(&key), Some(id.as_str()));
+        assert_eq!(secret.len(), 64);
         assert_ne!(secret, new_secret().unwrap());
-        for bad in ["", "ssk_", "ssk_a_b", &key[1..], &key[..key.len() - 1], &format!("{key}0"), "a.b.c"] {
+        for bad in [
+            "",
+            "ssk_",
+            "ssk_a_b",
+            &key[1..],
+            &key[..key.len() - 1],
+            &format!("{key}0"),
+            "a.b.c",
+        ] {
             assert_eq!(key_id(bad), None, "{bad}");
         }
     }
@@ -125,7 +133,10 @@ mod tests {
     #[test]
     fn a_digest_is_the_known_one_and_does_not_show_itself() {
         let abc = Digest::of("abc");
-        assert_eq!(abc.hex(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            abc.hex(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
         assert!(abc.is(&Digest::parse(&abc.hex()).unwrap()) && !abc.is(&Digest::of("abd")));
         assert_eq!(format!("{abc:?}"), "Digest(…)");
         assert!(Digest::parse("ba").is_none() && Digest::parse(&"zz".repeat(32)).is_none());

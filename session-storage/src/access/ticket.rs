@@ -42,7 +42,13 @@ impl Tickets {
         if waiting.len() >= WAITING {
             return Ok(None);
         }
-        waiting.insert(Digest::of(&ticket).bytes(), Waiting { who: Arc::clone(who), until });
+        waiting.insert(
+            Digest::of(&ticket).bytes(),
+            Waiting {
+                who: Arc::clone(who),
+                until,
+            },
+        );
         Ok(Some((ticket, until)))
     }
 
@@ -60,18 +66,25 @@ mod tests {
 
     #[test]
     fn a_ticket_is_good_once_and_not_for_long() {
-        let (tickets, who, at) = (Tickets::default(), Principal::anonymous(), Timestamp::from_millis);
+        let tickets = Tickets::default();
+        let who = Principal::anonymous();
+        let at = Timestamp::from_millis;
         let (ticket, until) = tickets.issue(&who, at(0)).unwrap().unwrap();
         assert_eq!(until, at(30_000));
         assert!(tickets.redeem("other", at(1)).is_none());
-        assert!(tickets.redeem(&ticket, at(29_999)).is_some() && tickets.redeem(&ticket, at(1)).is_none());
+        assert!(
+            tickets.redeem(&ticket, at(29_999)).is_some()
+                && tickets.redeem(&ticket, at(1)).is_none()
+        );
         let (late, _) = tickets.issue(&who, at(0)).unwrap().unwrap();
         assert!(tickets.redeem(&late, at(30_000)).is_none());
     }
 
     #[test]
-    fn those_that_nobody_uses_make_room_when_their_time_is_over() {
-        let (tickets, who, at) = (Tickets::default(), Principal::anonymous(), Timestamp::from_millis);
+    fn unused_tickets_are_removed_when_they_expire() {
+        let tickets = Tickets::default();
+        let who = Principal::anonymous();
+        let at = Timestamp::from_millis;
         for _ in 0..WAITING {
             assert!(tickets.issue(&who, at(0)).unwrap().is_some());
         }

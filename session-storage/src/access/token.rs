@@ -73,7 +73,11 @@ impl Claims {
 
     /// Parses the permitted scopes; `None` if one of them is unknown.
     pub fn scopes(&self) -> Option<Scopes> {
-        self.scope.split_whitespace().map(Scope::parse).collect::<Option<Vec<_>>>().map(Scopes::of)
+        self.scope
+            .split_whitespace()
+            .map(Scope::parse)
+            .collect::<Option<Vec<_>>>()
+            .map(Scopes::of)
     }
 
     /// When the token expires.
@@ -126,7 +130,8 @@ mod tests {
     }
 
     fn claims() -> Claims {
-        let (now, hour) = (Timestamp::from_millis(1_000_500), Duration::from_hours(1));
+        let now = Timestamp::from_millis(1_000_500);
+        let hour = Duration::from_hours(1);
         let session = SessionId::parse("s").unwrap();
         Claims::new(OPERATOR, session, Scopes::of([Scope::Append]), now, hour).unwrap()
     }
@@ -142,25 +147,52 @@ mod tests {
         let claims = claims();
         let found = verify(&key(SECRET), &sign(SECRET, &claims)).unwrap();
         assert_eq!(found, claims);
-        assert_eq!((found.iat, found.exp, found.scope.as_str()), (1000, 4600, "append"));
-        assert!(found.scopes().unwrap().allow(Scope::Append) && !found.scopes().unwrap().allow(Scope::Read));
+        assert_eq!(found.iat, 1000);
+        assert_eq!(found.exp, 4600);
+        assert_eq!(found.scope.as_str(), "append");
+        assert!(
+            found.scopes().unwrap().allow(Scope::Append)
+                && !found.scopes().unwrap().allow(Scope::Read)
+        );
     }
 
     #[test]
     fn nothing_but_our_algorithm_issuer_and_secret_is_believed() {
         let body = serde_json::to_string(&claims()).unwrap();
         assert!(verify(&key(SECRET), &forged(HEADER, &body, SECRET)).is_some());
-        let none = format!("{}.{}.", BASE64.encode(r#"{"alg":"none"}"#), BASE64.encode(&body));
+        let none = format!(
+            "{}.{}.",
+            BASE64.encode(r#"{"alg":"none"}"#),
+            BASE64.encode(&body)
+        );
         for (name, token) in [
             ("another secret", forged(HEADER, &body, &[7; 32])),
             ("no signature", none),
-            ("another algorithm", forged(r#"{"alg":"HS384"}"#, &body, SECRET)),
-            ("an extension", forged(r#"{"alg":"HS256","crit":["exp"]}"#, &body, SECRET)),
-            ("another issuer", forged(HEADER, &body.replace(ISSUER, "elsewhere"), SECRET)),
-            ("a session that climbs", forged(HEADER, &body.replace("\"s\"", "\"../s\""), SECRET)),
-            ("an end of another kind", forged(HEADER, &body.replace("4600", "\"4600\""), SECRET)),
+            (
+                "another algorithm",
+                forged(r#"{"alg":"HS384"}"#, &body, SECRET),
+            ),
+            (
+                "an extension",
+                forged(r#"{"alg":"HS256","crit":["exp"]}"#, &body, SECRET),
+            ),
+            (
+                "another issuer",
+                forged(HEADER, &body.replace(ISSUER, "elsewhere"), SECRET),
+            ),
+            (
+                "a session that climbs",
+                forged(HEADER, &body.replace("\"s\"", "\"../s\""), SECRET),
+            ),
+            (
+                "an end of another kind",
+                forged(HEADER, &body.replace("4600", "\"4600\""), SECRET),
+            ),
             ("no claims", forged(HEADER, "[]", SECRET)),
-            ("too long", forged(HEADER, &body.replace("operator", &"o".repeat(2048)), SECRET)),
+            (
+                "too long",
+                forged(HEADER, &body.replace("operator", &"o".repeat(2048)), SECRET),
+            ),
         ] {
             assert_eq!(verify(&key(SECRET), &token), None, "{name}");
         }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::gate::Access;
+use super::authentication::Access;
 use crate::reloads::Reloads;
 
 /// How often the files are checked.
@@ -23,7 +23,10 @@ fn stamp(path: &Path) -> Stamp {
 }
 
 fn stamps(access: &Access) -> [Stamp; 2] {
-    [stamp(&access.folder().keys()), stamp(&access.folder().token_secret())]
+    [
+        stamp(&access.folder().keys()),
+        stamp(&access.folder().token_secret()),
+    ]
 }
 
 /// Watches the files until the future is dropped; `changed` is called after each change. If a file
@@ -41,7 +44,10 @@ pub async fn follow(access: Arc<Access>, changed: impl Fn()) {
                     changed();
                 }
                 Err(error) if reloads.failed(found) => {
-                    tracing::error!(error, "the keys could not be read; those read before stay in force");
+                    tracing::error!(
+                        error,
+                        "failed to read the keys; the keys read before stay valid"
+                    );
                 }
                 Err(_) => {}
             }
@@ -66,6 +72,6 @@ async fn reload(access: &Arc<Access>) -> Result<(), String> {
 pub async fn write_last_used(access: &Arc<Access>) {
     let access = Arc::clone(access);
     if let Ok(Err(error)) = actix_web::web::block(move || access.write_last_used()).await {
-        tracing::warn!(%error, "when the keys were last used could not be written");
+        tracing::warn!(%error, "failed to write when the keys were last used");
     }
 }

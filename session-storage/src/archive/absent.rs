@@ -5,7 +5,7 @@ use std::path::Path;
 use session_model::SessionId;
 
 use super::{ArchiveError, Archived};
-use crate::bundle::Manifest;
+use session_store::bundle::Manifest;
 
 /// An archive that cannot exist.
 #[derive(Clone, Debug)]
@@ -19,7 +19,12 @@ impl Archive {
 
     /// Never called: there is no archive to store into.
     #[expect(clippy::unused_async, reason = "as where there is one")]
-    pub async fn put(&self, _: &SessionId, _: &Manifest, _: &Path) -> Result<Archived, ArchiveError> {
+    pub async fn put(
+        &self,
+        _: &SessionId,
+        _: &Manifest,
+        _: &Path,
+    ) -> Result<Archived, ArchiveError> {
         match *self {}
     }
 

@@ -37,7 +37,7 @@ pub enum ArchiveError {
     #[error("the archive failed: {0}")]
     Remote(String),
     /// The object read back differs from the one written.
-    #[error("what was read back from `{0}` is not what was archived")]
+    #[error("the archive returned other content for `{0}` than was archived")]
     Differs(String),
     /// The archive holds nothing of this session.
     #[error("session `{0}` is not in the archive")]
@@ -47,7 +47,7 @@ pub enum ArchiveError {
     Local(#[from] std::io::Error),
     /// The fetched object is not a complete bundle.
     #[error(transparent)]
-    Bundle(#[from] crate::bundle::BundleError),
+    Bundle(#[from] session_store::bundle::BundleError),
 }
 
 /// An object in the archive.

@@ -13,14 +13,14 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use object_store::aws::AmazonS3Builder;
 use object_store::local::LocalFileSystem;
-use object_store::path::Path as Key;
+use object_store::path::Path as ObjectPath;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt as _, PutPayload, WriteMultipart};
 use session_model::SessionId;
+use session_model::hex::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::{ArchiveError, Archived};
-use crate::bundle::manifest::hex;
-use crate::bundle::{self, Manifest};
+use session_store::bundle::{self, Manifest};
 
 /// The size of a part; larger objects are uploaded in parts.
 const PART: usize = 8 << 20;
@@ -31,7 +31,7 @@ const PARTS: usize = 2;
 #[derive(Clone, Debug)]
 pub struct Archive {
     objects: Arc<dyn ObjectStore>,
-    prefix: Key,
+    prefix: ObjectPath,
 }
 
 impl From<object_store::Error> for ArchiveError {
@@ -43,7 +43,11 @@ impl From<object_store::Error> for ArchiveError {
 /// Returns the object key of a session's bundle.
 fn key(id: &SessionId, manifest: &Manifest) -> String {
     let sums = serde_json::to_vec(&manifest.files).expect("texts and numbers always serialize");
-    format!("{id}/{:020}-{}.tar.zst", manifest.offset, &hex(&Sha256::digest(sums))[..12])
+    format!(
+        "{id}/{:020}-{}.tar.zst",
+        manifest.offset,
+        &hex(&Sha256::digest(sums))[..12]
+    )
 }
 
 impl Archive {
@@ -54,7 +58,10 @@ impl Archive {
         if let Some(folder) = url.strip_prefix("file://") {
             fs::create_dir_all(folder)?;
             let objects = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-            return Ok(Self { objects: Arc::new(objects), prefix: Key::default() });
+            return Ok(Self {
+                objects: Arc::new(objects),
+                prefix: ObjectPath::default(),
+            });
         }
         let (bucket, prefix) = {
             let rest = url.strip_prefix("s3://").ok_or_else(unknown)?;
@@ -66,12 +73,17 @@ impl Archive {
         // The HTTP client of `object_store` brings no TLS provider of its own. This fails if a
         // provider is installed already, and then that one is used.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let objects = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
-        Ok(Self { objects: Arc::new(objects), prefix: Key::from(prefix) })
+        let objects = AmazonS3Builder::from_env()
+            .with_bucket_name(bucket)
+            .build()?;
+        Ok(Self {
+            objects: Arc::new(objects),
+            prefix: ObjectPath::from(prefix),
+        })
     }
 
-    fn place(&self, key: &str) -> Key {
-        key.split('/').fold(self.prefix.clone(), Key::join)
+    fn place(&self, key: &str) -> ObjectPath {
+        key.split('/').fold(self.prefix.clone(), ObjectPath::join)
     }
 
     /// Uploads a session's bundle unless the archive has it, then verifies the stored object by
@@ -100,11 +112,13 @@ impl Archive {
         Ok(Archived { key, bytes })
     }
 
-    async fn upload(&self, place: &Key, file: &Path) -> Result<(), ArchiveError> {
+    async fn upload(&self, place: &ObjectPath, file: &Path) -> Result<(), ArchiveError> {
         let file = Arc::new(File::open(file)?);
         let first = read_part(Arc::clone(&file)).await?;
         if first.len() < PART {
-            self.objects.put(place, PutPayload::from_bytes(first)).await?;
+            self.objects
+                .put(place, PutPayload::from_bytes(first))
+                .await?;
             return Ok(());
         }
         let upload = self.objects.put_multipart(place).await?;
@@ -112,7 +126,7 @@ impl Archive {
     }
 
     /// Downloads an object to a file and verifies it.
-    async fn download(&self, place: &Key, to: &Path) -> Result<Manifest, ArchiveError> {
+    async fn download(&self, place: &ObjectPath, to: &Path) -> Result<Manifest, ArchiveError> {
         let mut pieces = self.objects.get(place).await?.into_stream();
         let mut file = File::create(to)?;
         while let Some(piece) = pieces.next().await {
@@ -135,8 +149,14 @@ impl Archive {
             .filter(|object| object.location.as_ref().ends_with(".tar.zst"))
             .map(|object| {
                 let location = object.location.as_ref();
-                let key = location.strip_prefix(below).unwrap_or(location).trim_start_matches('/');
-                Archived { key: key.to_owned(), bytes: object.size }
+                let key = location
+                    .strip_prefix(below)
+                    .unwrap_or(location)
+                    .trim_start_matches('/');
+                Archived {
+                    key: key.to_owned(),
+                    bytes: object.size,
+                }
             })
             .collect();
         archived.sort_unstable_by(|a, b| a.key.cmp(&b.key));
@@ -145,7 +165,11 @@ impl Archive {
 
     /// Downloads the newest bundle of a session to a file and verifies it.
     pub async fn fetch(&self, id: &SessionId, to: &Path) -> Result<Archived, ArchiveError> {
-        let newest = self.list(Some(id)).await?.pop().ok_or_else(|| ArchiveError::NotThere(id.clone()))?;
+        let newest = self
+            .list(Some(id))
+            .await?
+            .pop()
+            .ok_or_else(|| ArchiveError::NotThere(id.clone()))?;
         self.download(&self.place(&newest.key), to).await?;
         Ok(newest)
     }
@@ -177,7 +201,7 @@ where
             }
             Err(error) => {
                 if let Err(leftover) = writer.abort().await {
-                    tracing::warn!(%leftover, "parts of an upload that failed stay in the archive");
+                    tracing::warn!(%leftover, "failed to remove the parts of an incomplete upload from the archive");
                 }
                 return Err(error);
             }
@@ -192,13 +216,20 @@ where
 async fn read_part(file: Arc<File>) -> Result<Bytes, ArchiveError> {
     let read = move || {
         let mut part = Vec::new();
-        (&*file).take(PART as u64).read_to_end(&mut part).map(|_| Bytes::from(part))
+        (&*file)
+            .take(PART as u64)
+            .read_to_end(&mut part)
+            .map(|_| Bytes::from(part))
     };
     Ok(blocking(read).await??)
 }
 
-async fn blocking<R: Send + 'static>(run: impl FnOnce() -> R + Send + 'static) -> Result<R, ArchiveError> {
-    tokio::task::spawn_blocking(run).await.map_err(|error| ArchiveError::Local(std::io::Error::other(error)))
+async fn blocking<R: Send + 'static>(
+    run: impl FnOnce() -> R + Send + 'static,
+) -> Result<R, ArchiveError> {
+    tokio::task::spawn_blocking(run)
+        .await
+        .map_err(|error| ArchiveError::Local(std::io::Error::other(error)))
 }
 
 #[cfg(test)]

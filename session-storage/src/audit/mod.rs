@@ -19,14 +19,14 @@
 //! `until`, so a busy agent costs one line per second and not one per append.
 //!
 //! Requests only add to a table in memory; a separate thread writes it once a second, in one write
-//! and one sync. So `kill -9` loses at most the last second. If more than [`ledger::MOST`]
+//! and one sync. So `kill -9` loses at most the last second. If more than [`aggregator::MOST`]
 //! different events arrive in one second, or the disk refuses lines, the excess is dropped, counted
 //! in a line `{"at", "dropped"}` as soon as lines can be written again, and reported in the
 //! service's log.
 
+pub mod aggregator;
 pub mod file;
-pub mod ledger;
 mod writer;
 
-pub use ledger::Deed;
+pub use aggregator::AuditEvent;
 pub use writer::{Audit, write_now};

@@ -37,11 +37,14 @@ impl FromStr for Address {
             return Err(Malformed);
         }
         let (host, port) = match authority.strip_prefix('[').map(|rest| rest.split_once(']')) {
-            Some(Some((host, port))) => (host, port.strip_prefix(':').or(port.is_empty().then_some(""))),
+            Some(Some((host, port))) => (
+                host,
+                port.strip_prefix(':').or(port.is_empty().then_some("")),
+            ),
             Some(None) => return Err(Malformed),
-            None => {
-                authority.split_once(':').map_or((authority, Some("")), |(host, port)| (host, Some(port)))
-            }
+            None => authority
+                .split_once(':')
+                .map_or((authority, Some("")), |(host, port)| (host, Some(port))),
         };
         let port = match port.ok_or(Malformed)? {
             "" if !authority.ends_with(':') => standard,
@@ -50,7 +53,12 @@ impl FromStr for Address {
         if host.is_empty() {
             return Err(Malformed);
         }
-        Ok(Self { is_encrypted, host: host.to_owned(), port, authority: authority.to_owned() })
+        Ok(Self {
+            is_encrypted,
+            host: host.to_owned(),
+            port,
+            authority: authority.to_owned(),
+        })
     }
 }
 
@@ -63,7 +71,12 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}://{}", if self.is_encrypted { "https" } else { "http" }, self.authority)
+        write!(
+            f,
+            "{}://{}",
+            if self.is_encrypted { "https" } else { "http" },
+            self.authority
+        )
     }
 }
 
@@ -81,7 +94,9 @@ mod tests {
             ("http://[::1]", false, "::1", 80),
         ] {
             let address: Address = text.parse().unwrap();
-            assert_eq!((address.is_encrypted, address.host.as_str(), address.port), (encrypted, host, port));
+            assert_eq!(address.is_encrypted, encrypted);
+            assert_eq!(address.host.as_str(), host);
+            assert_eq!(address.port, port);
         }
         for text in [
             "",

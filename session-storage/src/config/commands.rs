@@ -5,10 +5,15 @@ use std::path::PathBuf;
 
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
+use clap_complete::Shell;
 use session_model::SessionId;
 
 use super::Address;
 use super::access_cli::{self, AccessRequest};
+use super::arguments::{
+    ARCHIVE, DIRECTORY, ENDPOINT, LOG, REDACTION, RETENTION, WRITING, subcommand,
+};
+use super::completions;
 
 /// A command.
 #[derive(Clone, Debug)]
@@ -37,6 +42,8 @@ pub enum Request {
         ids: BTreeSet<SessionId>,
         /// Only sessions of this user.
         user: Option<String>,
+        /// Whether to write HAIL files instead of a bundle.
+        as_hail: bool,
         /// The target, and how to reach the service.
         output: Output,
     },
@@ -44,7 +51,7 @@ pub enum Request {
     Backup(Output),
     /// Import sessions.
     Import {
-        /// The bundle or directory.
+        /// The bundle, directory or HAIL file.
         source: PathBuf,
         /// Whether to skip sessions if another session with the same id exists.
         skip_existing: bool,
@@ -53,7 +60,9 @@ pub enum Request {
     },
     /// Use the archive.
     Archive(ArchiveRequest),
-    /// Restore a back-up.
+    /// Print completions for a shell.
+    Completions(Shell),
+    /// Restore a backup.
     Restore {
         /// The bundle.
         file: PathBuf,
@@ -107,98 +116,215 @@ pub struct Remote {
 }
 
 fn path(name: &'static str, value: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).value_name(value).value_parser(value_parser!(PathBuf)).required(true).help(help)
+    Arg::new(name)
+        .value_name(value)
+        .value_parser(value_parser!(PathBuf))
+        .required(true)
+        .help(help)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
 }
 
 fn remote() -> [Arg; 3] {
     let file = |name: &'static str| {
-        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf))
+        Arg::new(name)
+            .long(name)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
     };
     [
-        Arg::new("url").long("url").value_name("URL").value_parser(value_parser!(Address)).help(
-            "The running service, if it is not the one of this machine's configuration: https://host[:port]",
-        ),
+        Arg::new("url")
+            .long("url")
+            .value_name("URL")
+            .value_parser(value_parser!(Address))
+            .help(
+                "URL of the running service, if it is not the configured one: https://host[:port]",
+            ),
         file("ca")
-            .help("File with the certificates of the authorities to trust (PEM), instead of this machine's"),
-        file("key-file")
-            .help("File with a key of scope admin, where the service asks for one; or SESSION_STORAGE_KEY"),
+            .help("PEM file of trusted certificate authorities, instead of those of this machine"),
+        file("key-file").help(
+            "File with a key of scope admin, if the service needs one [env: SESSION_STORAGE_KEY]",
+        ),
     ]
 }
 
 fn selection() -> [Arg; 2] {
-    let session = Arg::new("session").long("session").value_name("ID").action(ArgAction::Append);
+    let session = Arg::new("session")
+        .long("session")
+        .value_name("ID")
+        .action(ArgAction::Append);
     let user = Arg::new("user").long("user").value_name("USER");
-    [session.help("This session (repeatable); without it all"), user.help("The sessions of this user")]
+    [
+        session.help("Only this session (repeatable)"),
+        user.help("Only sessions of this user"),
+    ]
 }
 
 fn id() -> Arg {
-    Arg::new("session").value_name("ID").help("The session").action(ArgAction::Append)
+    Arg::new("session")
+        .value_name("ID")
+        .help("The session")
+        .action(ArgAction::Append)
 }
 
 fn archive() -> Command {
-    Command::new("archive")
-        .about("Completed sessions in S3-compatible storage or a folder (ARCHIVE_URL)")
-        .subcommand_required(true)
-        .subcommand(
-            Command::new("push")
-                .about("Archive completed sessions of the running service, and prove what was archived")
-                .args(selection())
-                .args(remote()),
+    subcommand(
+        "archive",
+        "Archive completed sessions in S3-compatible storage or in a folder (ARCHIVE_URL)",
+        &[],
+        "session-storage archive list",
+    )
+    .subcommand_required(true)
+    .subcommand(
+        subcommand(
+            "push",
+            "Archive completed sessions of the running service, and verify each archived copy",
+            &[ARCHIVE, DIRECTORY, WRITING, ENDPOINT],
+            "session-storage archive push --user ann --archive-url s3://recordings/sessions",
         )
-        .subcommand(Command::new("list").about("List what is there, of one session or of all").arg(id()))
-        .subcommand(
-            Command::new("fetch")
-                .about("Fetch a session's newest bundle, to be imported")
-                .arg(id().required(true))
-                .arg(path("target", "FILE.tar.zst|DIRECTORY", "Where to")),
+        .args(selection())
+        .args(remote()),
+    )
+    .subcommand(
+        subcommand(
+            "list",
+            "List the archived bundles, of one session or of all",
+            &[ARCHIVE, LOG],
+            "session-storage archive list --archive-url s3://recordings/sessions",
         )
+        .arg(id()),
+    )
+    .subcommand(
+        subcommand(
+            "fetch",
+            "Fetch the newest bundle of a session, to be imported",
+            &[ARCHIVE, LOG],
+            "session-storage archive fetch s-1 s-1.tar.zst --archive-url s3://recordings/sessions",
+        )
+        .arg(id().required(true))
+        .arg(path(
+            "target",
+            "FILE.tar.zst|DIRECTORY",
+            "Where to write the bundle",
+        )),
+    )
 }
 
 /// All subcommands.
 pub(super) fn all() -> Vec<Command> {
     vec![
-        Command::new("healthcheck")
-            .about("Ask the running service whether it is well (for images without curl)"),
-        Command::new("check")
-            .about("Read the whole storage directory and name every fault with its file and place")
-            .arg(flag("repair", "Mend what can be mended")),
-        Command::new("retention")
-            .about("Delete the completed sessions beyond the bounds, in a directory that is not in use")
-            .arg(flag("dry-run", "Only list them; the service may be running")),
-        Command::new("export")
-            .about("Write sessions to a bundle, each as of one moment; the service may be running")
-            .arg(path("target", "FILE.tar.zst", "The bundle to write"))
-            .args(selection())
-            .args(remote()),
-        Command::new("import")
-            .about("Import the sessions of a bundle, or of a directory, also of the Node.js service's, into a directory that is not in use")
-            .arg(path("source", "FILE.tar.zst|DIRECTORY", "The bundle or storage directory to read"))
-            .arg(flag("skip-existing", "Leave out sessions of whose name another is there already"))
-            .arg(flag("as-new", "Import such sessions under a name of their own").conflicts_with("skip-existing")),
-        Command::new("backup")
-            .about("Write the whole storage directory to a bundle, as of one position; the service may be running")
-            .arg(path("target", "FILE.tar.zst|DIRECTORY", "The bundle to write, or the directory for one named by its position"))
-            .args(remote()),
+        subcommand(
+            "healthcheck",
+            "Check the health of the running service (for images without curl)",
+            &[ENDPOINT],
+            "session-storage healthcheck --port 9000",
+        ),
+        subcommand(
+            "check",
+            "Read the whole storage directory and report every fault with its file and position",
+            &[DIRECTORY],
+            "session-storage check --storage-path /var/lib/sessions",
+        )
+        .arg(flag(
+            "repair",
+            "Repair what can be repaired; no service may use the directory",
+        )),
+        subcommand(
+            "retention",
+            "Delete the completed sessions beyond the limits; no service may use the directory",
+            &[RETENTION, DIRECTORY, WRITING, REDACTION, ENDPOINT],
+            "session-storage retention --dry-run --retention-max-age 30d",
+        )
+        .arg(flag(
+            "dry-run",
+            "Only list them; a service may use the directory",
+        )),
+        subcommand(
+            "export",
+            "Write sessions to a bundle, each as of one moment; the service may be running",
+            &[DIRECTORY, WRITING, ENDPOINT],
+            "session-storage export sessions.tar.zst --session s-1",
+        )
+        .arg(path(
+            "target",
+            "FILE.tar.zst|FILE.hail.jsonl|DIRECTORY",
+            "The bundle or HAIL file to write, or the directory for several HAIL files",
+        ))
+        .arg(
+            Arg::new("format")
+                .long("format")
+                .value_name("FORMAT")
+                .value_parser(["bundle", "hail"])
+                .default_value("bundle")
+                .help("A bundle that can be imported as it is, or one HAIL file per session"),
+        )
+        .args(selection())
+        .args(remote()),
+        subcommand(
+            "import",
+            "Import sessions from a bundle, a HAIL file or a storage directory, also from one of the \
+             older Node.js service; no service may use the directory",
+            &[DIRECTORY, WRITING, REDACTION, ENDPOINT],
+            "session-storage import sessions.tar.zst --skip-existing",
+        )
+        .arg(path(
+            "source",
+            "FILE.tar.zst|FILE.hail.jsonl|DIRECTORY",
+            "The bundle, HAIL file or storage directory to read",
+        ))
+        .arg(flag(
+            "skip-existing",
+            "Skip a session if another one with its id exists",
+        ))
+        .arg(
+            flag("as-new", "Import such a session under a new id").conflicts_with("skip-existing"),
+        ),
+        subcommand(
+            "backup",
+            "Write the whole storage directory to a bundle, as of one position; the service may be \
+             running",
+            &[DIRECTORY, WRITING, ENDPOINT],
+            "session-storage backup /backups",
+        )
+        .arg(path(
+            "target",
+            "FILE.tar.zst|DIRECTORY",
+            "The bundle to write, or the directory for a bundle that is named by its position",
+        ))
+        .args(remote()),
         archive(),
-        Command::new("restore")
-            .about("Restore a back-up into an empty storage directory")
-            .arg(path("file", "FILE.tar.zst", "The back-up")),
+        subcommand(
+            "restore",
+            "Restore a backup into an empty storage directory",
+            &[DIRECTORY, WRITING, ENDPOINT],
+            "session-storage restore backup.tar.zst --storage-path /var/lib/restored",
+        )
+        .arg(path("file", "FILE.tar.zst", "The backup")),
         access_cli::key(),
         access_cli::token(),
+        completions::command(),
     ]
 }
 
 fn path_of(matches: &ArgMatches, name: &str) -> PathBuf {
-    matches.get_one::<PathBuf>(name).cloned().unwrap_or_default()
+    matches
+        .get_one::<PathBuf>(name)
+        .cloned()
+        .unwrap_or_default()
 }
 
 fn remote_of(matches: &ArgMatches) -> Remote {
     let file = |name| matches.get_one::<PathBuf>(name).cloned();
-    Remote { address: matches.get_one("url").cloned(), authorities: file("ca"), key_file: file("key-file") }
+    Remote {
+        address: matches.get_one("url").cloned(),
+        authorities: file("ca"),
+        key_file: file("key-file"),
+    }
 }
 
 fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
@@ -206,7 +332,10 @@ fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
     given
         .map(|id| {
             SessionId::parse(id).map_err(|_| {
-                Error::raw(ErrorKind::ValueValidation, format!("`--session {id}` is no session id\n"))
+                Error::raw(
+                    ErrorKind::ValueValidation,
+                    format!("invalid session id `{id}`\n"),
+                )
             })
         })
         .collect()
@@ -214,8 +343,13 @@ fn ids(matches: &ArgMatches) -> Result<BTreeSet<SessionId>, Error> {
 
 /// Parses the command; also returns the matches of the subcommand.
 pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
-    let Some((name, inner)) = matches.subcommand() else { return Ok((Request::Serve, matches)) };
-    let output = || Output { target: path_of(inner, "target"), remote: remote_of(inner) };
+    let Some((name, inner)) = matches.subcommand() else {
+        return Ok((Request::Serve, matches));
+    };
+    let output = || Output {
+        target: path_of(inner, "target"),
+        remote: remote_of(inner),
+    };
     if let "key" | "token" = name
         && let Some((request, inner)) = access_cli::read(inner)
     {
@@ -223,11 +357,20 @@ pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Er
     }
     let request = match name {
         "healthcheck" => Request::HealthCheck,
-        "check" => Request::Check { repair: inner.get_flag("repair") },
-        "retention" => Request::Retention { dry_run: inner.get_flag("dry-run") },
-        "export" => {
-            Request::Export { ids: ids(inner)?, user: inner.get_one("user").cloned(), output: output() }
-        }
+        "check" => Request::Check {
+            repair: inner.get_flag("repair"),
+        },
+        "retention" => Request::Retention {
+            dry_run: inner.get_flag("dry-run"),
+        },
+        "export" => Request::Export {
+            ids: ids(inner)?,
+            user: inner.get_one("user").cloned(),
+            as_hail: inner
+                .get_one::<String>("format")
+                .is_some_and(|format| format == "hail"),
+            output: output(),
+        },
         "backup" => Request::Backup(output()),
         "import" => Request::Import {
             source: path_of(inner, "source"),
@@ -235,9 +378,15 @@ pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Er
             as_new: inner.get_flag("as-new"),
         },
         "archive" => return archive_request(inner),
-        "restore" => Request::Restore { file: path_of(inner, "file") },
+        "restore" => Request::Restore {
+            file: path_of(inner, "file"),
+        },
+        "completions" if let Some(shell) = completions::shell(inner) => Request::Completions(shell),
         other => {
-            return Err(Error::raw(ErrorKind::InvalidSubcommand, format!("unknown command `{other}`\n")));
+            return Err(Error::raw(
+                ErrorKind::InvalidSubcommand,
+                format!("unknown command `{other}`\n"),
+            ));
         }
     };
     Ok((request, inner))
@@ -245,14 +394,22 @@ pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Er
 
 fn archive_request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Error> {
     let Some((name, inner)) = matches.subcommand() else {
-        return Err(Error::raw(ErrorKind::MissingSubcommand, "what of the archive?\n"));
+        return Err(Error::raw(
+            ErrorKind::MissingSubcommand,
+            "`archive` needs a subcommand: push, list or fetch\n",
+        ));
     };
     let ids = ids(inner)?;
     let request = match (name, ids.first().cloned()) {
-        ("push", _) => {
-            ArchiveRequest::Push { ids, user: inner.get_one("user").cloned(), remote: remote_of(inner) }
-        }
-        ("fetch", Some(id)) => ArchiveRequest::Fetch { id, target: path_of(inner, "target") },
+        ("push", _) => ArchiveRequest::Push {
+            ids,
+            user: inner.get_one("user").cloned(),
+            remote: remote_of(inner),
+        },
+        ("fetch", Some(id)) => ArchiveRequest::Fetch {
+            id,
+            target: path_of(inner, "target"),
+        },
         (_, id) => ArchiveRequest::List { id },
     };
     Ok((Request::Archive(request), inner))

@@ -36,7 +36,10 @@ pub struct Number<T> {
 impl<T: FromStr + PartialOrd + Display> Kind for Number<T> {
     type Value = T;
     fn parse(&self, text: &str) -> Result<T, String> {
-        let number = text.parse().ok().filter(|n| (&self.min..=&self.max).contains(&n));
+        let number = text
+            .parse()
+            .ok()
+            .filter(|n| (&self.min..=&self.max).contains(&n));
         number.ok_or_else(|| wanted(self))
     }
     fn show(&self, value: &T) -> String {
@@ -58,7 +61,9 @@ impl Kind for Threads {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             return Ok((cores / 2).max(1));
         }
-        Number { min: 1, max: 1024 }.parse(text).map_err(|_| wanted(self))
+        Number { min: 1, max: 1024 }
+            .parse(text)
+            .map_err(|_| wanted(self))
     }
     fn show(&self, value: &usize) -> String {
         value.to_string()
@@ -96,7 +101,11 @@ pub struct Text;
 impl Kind for Text {
     type Value = String;
     fn parse(&self, text: &str) -> Result<String, String> {
-        if text.is_empty() { Err(wanted(self)) } else { Ok(text.into()) }
+        if text.is_empty() {
+            Err(wanted(self))
+        } else {
+            Ok(text.into())
+        }
     }
     fn show(&self, value: &String) -> String {
         value.clone()
@@ -108,12 +117,14 @@ impl Kind for Text {
 
 /// A path of a file or directory.
 #[derive(Debug)]
-pub struct Place;
+pub struct FilePath;
 
-impl Kind for Place {
+impl Kind for FilePath {
     type Value = PathBuf;
     fn parse(&self, text: &str) -> Result<PathBuf, String> {
-        Text.parse(text).map(PathBuf::from).map_err(|_| wanted(self))
+        Text.parse(text)
+            .map(PathBuf::from)
+            .map_err(|_| wanted(self))
     }
     fn show(&self, value: &PathBuf) -> String {
         value.to_string_lossy().into_owned()
@@ -133,8 +144,14 @@ impl Kind for Collector {
     fn parse(&self, text: &str) -> Result<String, String> {
         let rest = text.strip_prefix("http://").ok_or_else(|| wanted(self))?;
         let (authority, _) = rest.split_once('/').unwrap_or((rest, ""));
-        let plain = text.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@'));
-        if plain && !authority.is_empty() { Ok(text.into()) } else { Err(wanted(self)) }
+        let plain = text
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '?' | '#' | '@'));
+        if plain && !authority.is_empty() {
+            Ok(text.into())
+        } else {
+            Err(wanted(self))
+        }
     }
     fn show(&self, value: &String) -> String {
         value.clone()
@@ -151,7 +168,10 @@ pub struct Share;
 impl Kind for Share {
     type Value = f64;
     fn parse(&self, text: &str) -> Result<f64, String> {
-        text.parse().ok().filter(|share| (0.0..=1.0).contains(share)).ok_or_else(|| wanted(self))
+        text.parse()
+            .ok()
+            .filter(|share| (0.0..=1.0).contains(share))
+            .ok_or_else(|| wanted(self))
     }
     fn show(&self, value: &f64) -> String {
         value.to_string()
@@ -172,10 +192,18 @@ impl<T: Copy + PartialEq> Kind for Choice<T> {
         found.map(|(_, value)| *value).ok_or_else(|| wanted(self))
     }
     fn show(&self, value: &T) -> String {
-        self.0.iter().find(|(_, v)| v == value).map_or("", |(word, _)| *word).into()
+        self.0
+            .iter()
+            .find(|(_, v)| v == value)
+            .map_or("", |(word, _)| *word)
+            .into()
     }
     fn accepts(&self) -> String {
-        self.0.iter().map(|(word, _)| *word).collect::<Vec<_>>().join(" | ")
+        self.0
+            .iter()
+            .map(|(word, _)| *word)
+            .collect::<Vec<_>>()
+            .join(" | ")
     }
 }
 
@@ -189,10 +217,15 @@ impl<K: Kind> Kind for Off<K> {
         if text == "off" {
             return Ok(None);
         }
-        self.0.parse(text).map(Some).map_err(|why| format!("{why}, or off"))
+        self.0
+            .parse(text)
+            .map(Some)
+            .map_err(|why| format!("{why}, or off"))
     }
     fn show(&self, value: &Self::Value) -> String {
-        value.as_ref().map_or("off".into(), |value| self.0.show(value))
+        value
+            .as_ref()
+            .map_or("off".into(), |value| self.0.show(value))
     }
     fn accepts(&self) -> String {
         format!("{}, or off", self.0.accepts())
@@ -215,14 +248,21 @@ impl Kind for Origins {
             _ => {}
         }
         let origins: Vec<String> = text.split(',').map(|o| o.trim().to_owned()).collect();
-        if origins.iter().all(|origin| origin == LOOPBACK || is_origin(origin)) {
+        if origins
+            .iter()
+            .all(|origin| origin == LOOPBACK || is_origin(origin))
+        {
             Ok(origins)
         } else {
             Err(wanted(self))
         }
     }
     fn show(&self, value: &Vec<String>) -> String {
-        if value.is_empty() { "off".into() } else { value.join(",") }
+        if value.is_empty() {
+            "off".into()
+        } else {
+            value.join(",")
+        }
     }
     fn accepts(&self) -> String {
         "origins such as http://example.org separated by commas, among them loopback for this machine's of any port, * for any, or off".into()
@@ -231,7 +271,9 @@ impl Kind for Origins {
 
 /// Whether the text is `scheme://host[:port]` and nothing more.
 fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let Some((scheme, host)) = text.split_once("://") else {
+        return false;
+    };
     let plain = |c: char| c.is_ascii_graphic() && !matches!(c, '/' | '?' | '#' | '*' | '@');
     !scheme.is_empty()
         && scheme.chars().all(char::is_alphanumeric)
@@ -248,10 +290,20 @@ mod tests {
         for good in ["http://localhost:4318", "http://[::1]:4318/otel/"] {
             assert_eq!(Collector.parse(good).as_deref(), Ok(good));
         }
-        for bad in ["", "localhost:4318", "https://a", "http://", "http:///x", "http://u@h", "http://a b"] {
+        for bad in [
+            "",
+            "localhost:4318",
+            "https://a",
+            "http://",
+            "http:///x",
+            "http://u@h",
+            "http://a b",
+        ] {
             assert!(Collector.parse(bad).is_err(), "{bad}");
         }
-        assert!(Share.parse("0.25").is_ok() && Share.parse("0").is_ok() && Share.parse("1").is_ok());
+        assert!(
+            Share.parse("0.25").is_ok() && Share.parse("0").is_ok() && Share.parse("1").is_ok()
+        );
         for bad in ["", "-0.1", "1.01", "NaN", "half"] {
             assert!(Share.parse(bad).is_err(), "{bad}");
         }
@@ -259,13 +311,25 @@ mod tests {
 
     #[test]
     fn origins_are_origins() {
-        assert_eq!(Origins.parse("http://a:1, https://b.c").unwrap(), ["http://a:1", "https://b.c"]);
+        assert_eq!(
+            Origins.parse("http://a:1, https://b.c").unwrap(),
+            ["http://a:1", "https://b.c"]
+        );
         assert_eq!(Origins.parse("*").unwrap(), ["*"]);
-        assert_eq!(Origins.parse("loopback,http://a").unwrap(), ["loopback", "http://a"]);
+        assert_eq!(
+            Origins.parse("loopback,http://a").unwrap(),
+            ["loopback", "http://a"]
+        );
         assert_eq!(Origins.show(&Origins.parse("off").unwrap()), "off");
-        for bad in
-            ["", "localhost:3000", "http://", "http://a/", "http://a,*", "http://a,,http://b", "http://u@h"]
-        {
+        for bad in [
+            "",
+            "localhost:3000",
+            "http://",
+            "http://a/",
+            "http://a,*",
+            "http://a,,http://b",
+            "http://u@h",
+        ] {
             assert!(Origins.parse(bad).is_err(), "{bad}");
         }
     }

@@ -110,7 +110,7 @@ pub struct Layers {
 
 /// The configuration, with the source of each option in the order of the table.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct LoadedConfig {
     /// The values.
     pub config: Config,
     /// The source of each value.
@@ -120,25 +120,42 @@ pub struct Loaded {
 impl Layers {
     /// Reads the configuration file and adds its values.
     pub fn with_file(mut self, path: &Path) -> Result<Self, ConfigError> {
-        let unreadable = |source| ConfigError::Unreadable { path: path.into(), source };
+        let unreadable = |source| ConfigError::Unreadable {
+            path: path.into(),
+            source,
+        };
         let text = std::fs::read_to_string(path).map_err(unreadable)?;
         self.file = Some((path.into(), parse_file(path, &text)?));
         Ok(self)
     }
 
     /// Parses all options.
-    pub fn load(&self) -> Result<Loaded, ConfigError> {
+    pub fn load(&self) -> Result<LoadedConfig, ConfigError> {
         let config = Config::read(self)?;
-        let sources = Config::OPTIONS.iter().map(|spec| self.find(spec).map(|(_, source)| source));
-        Ok(Loaded { config, sources: sources.collect::<Result<_, _>>()? })
+        let sources = Config::OPTIONS
+            .iter()
+            .map(|spec| self.find(spec).map(|(_, source)| source));
+        Ok(LoadedConfig {
+            config,
+            sources: sources.collect::<Result<_, _>>()?,
+        })
     }
 
     /// Parses the value of the option in the row `spec`.
-    pub(super) fn value<K: Kind>(&self, spec: Option<&Spec>, kind: &K) -> Result<K::Value, ConfigError> {
+    pub(super) fn value<K: Kind>(
+        &self,
+        spec: Option<&Spec>,
+        kind: &K,
+    ) -> Result<K::Value, ConfigError> {
         let spec = spec.expect("the table has a row for every option");
         let (value, source_of) = self.find(spec)?;
         let name = spec.key.to_ascii_uppercase();
-        kind.parse(&value).map_err(|why| ConfigError::Value { name, why, value, source_of })
+        kind.parse(&value).map_err(|why| ConfigError::Value {
+            name,
+            why,
+            value,
+            source_of,
+        })
     }
 
     fn find(&self, spec: &Spec) -> Result<(String, Source), ConfigError> {
@@ -171,19 +188,35 @@ impl Layers {
 }
 
 fn parse_file(path: &Path, text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
-    let not_toml = |source| ConfigError::NotToml { path: path.into(), source: Box::new(source) };
+    let not_toml = |source| ConfigError::NotToml {
+        path: path.into(),
+        source: Box::new(source),
+    };
     let table: toml::Table = toml::from_str(text).map_err(not_toml)?;
     let mut values = BTreeMap::new();
     let mut seen: HashMap<&str, String> = HashMap::new();
     for (key, value) in table {
-        let Some(spec) = Config::OPTIONS.iter().find(|spec| spec.keys().any(|known| known == key)) else {
-            return Err(ConfigError::UnknownKey { key, path: path.into() });
+        let Some(spec) = Config::OPTIONS
+            .iter()
+            .find(|spec| spec.keys().any(|known| known == key))
+        else {
+            return Err(ConfigError::UnknownKey {
+                key,
+                path: path.into(),
+            });
         };
         if let Some(other) = seen.insert(spec.key, key.clone()) {
-            return Err(ConfigError::TwiceInFile { key, other, path: path.into() });
+            return Err(ConfigError::TwiceInFile {
+                key,
+                other,
+                path: path.into(),
+            });
         }
         let Some(text) = plain(&value) else {
-            return Err(ConfigError::KeyShape { key, path: path.into() });
+            return Err(ConfigError::KeyShape {
+                key,
+                path: path.into(),
+            });
         };
         values.insert(key, text);
     }
@@ -198,13 +231,19 @@ fn plain(value: &toml::Value) -> Option<String> {
         toml::Value::Boolean(switch) => Some(switch.to_string()),
         toml::Value::Array(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(toml::Value::as_str).collect();
-            texts.map(|texts| if texts.is_empty() { "off".into() } else { texts.join(",") })
+            texts.map(|texts| {
+                if texts.is_empty() {
+                    "off".into()
+                } else {
+                    texts.join(",")
+                }
+            })
         }
         toml::Value::Float(_) | toml::Value::Datetime(_) | toml::Value::Table(_) => None,
     }
 }
 
-impl Loaded {
+impl LoadedConfig {
     /// Whether the option with this key was set by any source, rather than taken from the defaults.
     pub fn is_given(&self, key: &str) -> bool {
         let mut options = Config::OPTIONS.iter().zip(&self.sources);
@@ -219,8 +258,11 @@ impl Loaded {
             let line = format!("{} = {}", spec.key, in_toml(value));
             writeln!(out, "{line:<60} # {source}")?;
         }
-        let (version, date) = session_model::redact::list_version();
-        writeln!(out, "# the built-in shapes of providers' tokens: version {version} of {date}")?;
+        let (version, date) = session_redact::list_version();
+        writeln!(
+            out,
+            "# the built-in shapes of providers' tokens: version {version} of {date}"
+        )?;
         out.flush()
     }
 }
@@ -228,32 +270,52 @@ impl Loaded {
 /// Formats a value for TOML, where the escapes of JSON are valid.
 fn in_toml(value: String) -> String {
     let bare = value == "true" || value == "false" || value.parse::<i64>().is_ok();
-    if bare { value } else { serde_json::Value::String(value).to_string() }
+    if bare {
+        value
+    } else {
+        serde_json::Value::String(value).to_string()
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn layers(flags: &[(&'static str, &str)], environment: &[(&str, &str)], file: Option<&str>) -> Layers {
+    fn layers(
+        flags: &[(&'static str, &str)],
+        environment: &[(&str, &str)],
+        file: Option<&str>,
+    ) -> Layers {
         let path = PathBuf::from("/etc/service.toml");
         Layers {
             flags: flags.iter().map(|(k, v)| (*k, (*v).to_owned())).collect(),
-            environment: environment.iter().map(|(k, v)| ((*k).to_owned(), v.into())).collect(),
+            environment: environment
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), v.into()))
+                .collect(),
             file: file.map(|text| (path.clone(), parse_file(&path, text).unwrap())),
         }
     }
 
     fn refused(environment: &[(&str, &str)]) -> String {
-        layers(&[], environment, None).load().unwrap_err().to_string()
+        layers(&[], environment, None)
+            .load()
+            .unwrap_err()
+            .to_string()
     }
 
     #[test]
     fn flag_before_environment_before_file_before_default() {
         let file = Some("port = 1\nrecent_limit = 1\nhost = \"file\"\n");
-        let layers = layers(&[("port", "3")], &[("PORT", "2"), ("RECENT_LIMIT", "2")], file);
-        let Loaded { config, sources } = layers.load().unwrap();
-        assert_eq!((config.port, config.recent_limit, config.host.as_str()), (3, 2, "file"));
+        let layers = layers(
+            &[("port", "3")],
+            &[("PORT", "2"), ("RECENT_LIMIT", "2")],
+            file,
+        );
+        let LoadedConfig { config, sources } = layers.load().unwrap();
+        assert_eq!(config.port, 3);
+        assert_eq!(config.recent_limit, 2);
+        assert_eq!(config.host.as_str(), "file");
         assert_eq!(sources[0], Source::Flag("port".into()));
         assert_eq!(sources[1], Source::File("/etc/service.toml".into()));
         assert_eq!(sources[2], Source::Default);
@@ -263,8 +325,13 @@ mod tests {
     fn the_alias_counts_where_the_name_is_missing() {
         let of = |env: &[(&str, &str)]| layers(&[], env, None).load().unwrap().config.storage_path;
         assert_eq!(of(&[("SESSIONS_DIR", "/old")]), PathBuf::from("/old"));
-        assert_eq!(of(&[("SESSIONS_DIR", "/old"), ("STORAGE_PATH", "/new")]), PathBuf::from("/new"));
-        let file = layers(&[], &[], Some("sessions_dir = \"/file\"")).load().unwrap();
+        assert_eq!(
+            of(&[("SESSIONS_DIR", "/old"), ("STORAGE_PATH", "/new")]),
+            PathBuf::from("/new")
+        );
+        let file = layers(&[], &[], Some("sessions_dir = \"/file\""))
+            .load()
+            .unwrap();
         assert_eq!(file.config.storage_path, PathBuf::from("/file"));
     }
 
@@ -293,8 +360,11 @@ mod tests {
 
     #[test]
     fn empty_variables_count_as_not_set() {
-        let loaded = layers(&[], &[("PORT", ""), ("SOCKET_PATH", "")], Some("port = 5")).load().unwrap();
-        assert_eq!((loaded.config.port, loaded.config.socket_path), (5, None));
+        let loaded = layers(&[], &[("PORT", ""), ("SOCKET_PATH", "")], Some("port = 5"))
+            .load()
+            .unwrap();
+        assert_eq!(loaded.config.port, 5);
+        assert_eq!(loaded.config.socket_path, None);
     }
 
     #[test]
@@ -314,13 +384,21 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_is_a_file_that_reads_the_same() {
-        let environment = [("CORS_ALLOWED_ORIGINS", "http://a,http://b"), ("RETENTION_MAX_AGE", "30d")];
-        let loaded = layers(&[("socket_path", "/tmp/a \"b\".sock")], &environment, None).load().unwrap();
+    fn the_printed_configuration_is_a_file_that_reads_the_same() {
+        let environment = [
+            ("CORS_ALLOWED_ORIGINS", "http://a,http://b"),
+            ("RETENTION_MAX_AGE", "30d"),
+        ];
+        let loaded = layers(&[("socket_path", "/tmp/a \"b\".sock")], &environment, None)
+            .load()
+            .unwrap();
         let mut printed = Vec::new();
         loaded.print(&mut printed).unwrap();
         let printed = String::from_utf8(printed).unwrap();
-        assert!(printed.contains("# environment RETENTION_MAX_AGE"), "{printed}");
+        assert!(
+            printed.contains("# environment RETENTION_MAX_AGE"),
+            "{printed}"
+        );
         let again = layers(&[], &[], Some(&printed)).load().unwrap();
         assert_eq!(again.config.values(), loaded.config.values());
     }

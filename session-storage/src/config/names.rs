@@ -19,7 +19,11 @@ impl Kind for Hosts {
         Err(format!("must be {}", self.accepts()))
     }
     fn show(&self, value: &Vec<String>) -> String {
-        if value.is_empty() { "off".into() } else { value.join(",") }
+        if value.is_empty() {
+            "off".into()
+        } else {
+            value.join(",")
+        }
     }
     fn accepts(&self) -> String {
         "host names such as recorder.lan separated by commas, * for any, or off".into()
@@ -28,7 +32,8 @@ impl Kind for Hosts {
 
 /// Whether the text is a host name, with or without a port.
 fn is_host(text: &str) -> bool {
-    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
+    let plain =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '[' | ']');
     !text.is_empty() && text.chars().all(plain)
 }
 
@@ -39,7 +44,8 @@ mod tests {
     #[test]
     fn hosts_are_names_without_a_scheme() {
         assert_eq!(Hosts.parse("a.lan, b:9000").unwrap(), ["a.lan", "b:9000"]);
-        assert_eq!((Hosts.parse("*").unwrap(), Hosts.parse("off").unwrap()), (vec!["*".into()], Vec::new()));
+        assert_eq!(Hosts.parse("*").unwrap(), ["*"]);
+        assert!(Hosts.parse("off").unwrap().is_empty());
         for bad in ["", "http://a", "a,", "a,*", "a/b", "*.lan"] {
             assert!(Hosts.parse(bad).is_err(), "{bad}");
         }

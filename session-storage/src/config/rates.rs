@@ -27,15 +27,23 @@ impl Kind for Rates {
         let read = || {
             let (count, unit) = text.split_once('/')?;
             let digits = count.bytes().all(|byte| byte.is_ascii_digit());
-            let count = count.parse::<NonZeroU32>().ok().filter(|count| digits && count.get() <= MOST)?;
+            let count = count
+                .parse::<NonZeroU32>()
+                .ok()
+                .filter(|count| digits && count.get() <= MOST)?;
             let (_, seconds) = UNITS.iter().find(|(name, _)| *name == unit)?;
-            Some(Rate { count, per: Duration::from_secs(*seconds) })
+            Some(Rate {
+                count,
+                per: Duration::from_secs(*seconds),
+            })
         };
         read().ok_or_else(|| format!("must be {}", self.accepts()))
     }
     fn show(&self, value: &Rate) -> String {
-        let unit =
-            UNITS.iter().find(|(_, seconds)| *seconds == value.per.as_secs()).map_or("", |(name, _)| name);
+        let unit = UNITS
+            .iter()
+            .find(|(_, seconds)| *seconds == value.per.as_secs())
+            .map_or("", |(name, _)| name);
         format!("{}/{unit}", value.count)
     }
     fn accepts(&self) -> String {
@@ -49,14 +57,28 @@ mod tests {
 
     #[test]
     fn a_rate_is_a_number_in_a_second_a_minute_or_an_hour() {
-        for (text, count, seconds) in [("1/s", 1, 1), ("600/m", 600, 60), ("1000000/h", 1_000_000, 3600)] {
+        for (text, count, seconds) in [
+            ("1/s", 1, 1),
+            ("600/m", 600, 60),
+            ("1000000/h", 1_000_000, 3600),
+        ] {
             let rate = Rates.parse(text).unwrap();
-            assert_eq!(
-                (rate.count.get(), rate.per, Rates.show(&rate)),
-                (count, Duration::from_secs(seconds), text.into())
-            );
+            assert_eq!(rate.count.get(), count);
+            assert_eq!(rate.per, Duration::from_secs(seconds));
+            assert_eq!(Rates.show(&rate), text);
         }
-        for bad in ["", "0/s", "5", "5/d", "5/", "/s", "-1/s", "+1/s", "1000001/s", "1.5/s"] {
+        for bad in [
+            "",
+            "0/s",
+            "5",
+            "5/d",
+            "5/",
+            "/s",
+            "-1/s",
+            "+1/s",
+            "1000001/s",
+            "1.5/s",
+        ] {
             assert!(Rates.parse(bad).is_err(), "{bad}");
         }
     }

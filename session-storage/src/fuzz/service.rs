@@ -42,7 +42,12 @@ impl Service {
     /// Creates a service that stores its data in subdirectories of `dir`, each of which is removed
     /// after a while.
     pub fn within(dir: impl Into<PathBuf>) -> Self {
-        Self { system: System::new(), within: dir.into(), opened: None, served: 0 }
+        Self {
+            system: System::new(),
+            within: dir.into(),
+            opened: None,
+            served: 0,
+        }
     }
 
     /// Sends bytes unchanged over a new connection.
@@ -53,17 +58,30 @@ impl Service {
     /// Sends a request line, headers and a body with its correct length.
     pub fn request(&mut self, line: &str, headers: &str, body: &[u8]) {
         let head = format!("{line}\r\n{headers}\r\n");
-        let owed = !head.to_ascii_lowercase().contains("transfer-encoding") && !head.contains("\r\n\r\n");
-        let end = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let owed =
+            !head.to_ascii_lowercase().contains("transfer-encoding") && !head.contains("\r\n\r\n");
+        let end = format!(
+            "Content-Length: {}\r\nConnection: close\r\n\r\n",
+            body.len()
+        );
         let whole = [head.as_bytes(), end.as_bytes(), body].concat();
         // A stream continues until the client disconnects.
         let stream = head.contains("event-stream") || line.contains("/ws");
         let answer = self.answered(&whole, if owed && !stream { DEADLINE } else { PATIENCE });
-        assert!(!owed || stream || !answer.is_empty(), "no answer to {}", String::from_utf8_lossy(&whole));
+        assert!(
+            !owed || stream || !answer.is_empty(),
+            "no answer to {}",
+            String::from_utf8_lossy(&whole)
+        );
     }
 
     fn answered(&mut self, bytes: &[u8], patience: Duration) -> Vec<u8> {
-        let Self { system, within, opened, served } = self;
+        let Self {
+            system,
+            within,
+            opened,
+            served,
+        } = self;
         *served += 1;
         if *served % FRESH == 0
             && let Some(old) = opened.take()
@@ -81,9 +99,13 @@ impl Service {
 
 impl Opened {
     async fn new(dir: PathBuf) -> Self {
-        let (sessions, parts) = in_memory::parts(&config(&dir)).expect("an empty directory opens");
-        let serve = in_memory::serve(&config(&dir), parts, CancellationToken::new()).await;
-        Self { serve, sessions, dir }
+        let (sessions, state) = in_memory::state(&config(&dir)).expect("an empty directory opens");
+        let serve = in_memory::serve(&config(&dir), state, CancellationToken::new()).await;
+        Self {
+            serve,
+            sessions,
+            dir,
+        }
     }
 
     /// Returns the response: everything received until the service closes the connection or sends
@@ -110,13 +132,17 @@ async fn talk(far: DuplexStream, bytes: &[u8], patience: Duration, answer: &mut 
         let _ = write.write_all(bytes).await;
         std::future::pending::<()>().await;
     };
-    let reading =
-        async { while let Ok(Ok(1..)) = tokio::time::timeout(patience, read.read_buf(answer)).await {} };
+    let reading = async {
+        while let Ok(Ok(1..)) = tokio::time::timeout(patience, read.read_buf(answer)).await {}
+    };
     tokio::select! { () = sending => {}, () = reading => {} }
 }
 
 fn config(dir: &Path) -> Config {
-    let mut config = Layers::default().load().expect("the defaults are valid").config;
+    let mut config = Layers::default()
+        .load()
+        .expect("the defaults are valid")
+        .config;
     dir.clone_into(&mut config.storage_path);
     config.storage_sync = StorageSync::No;
     config
@@ -131,19 +157,34 @@ fn judge(answer: &[u8], dir: &Path) {
     let text = String::from_utf8_lossy(answer);
     let mut headers = [httparse::EMPTY_HEADER; 64];
     let mut response = httparse::Response::new(&mut headers);
-    let Ok(httparse::Status::Complete(head)) = response.parse(answer) else { panic!("no HTTP: {text}") };
+    let Ok(httparse::Status::Complete(head)) = response.parse(answer) else {
+        panic!("no HTTP: {text}")
+    };
     let status = response.code.unwrap_or_default();
     assert!(status < 500, "{text}");
     // Only a response that creates a session may contain the directory.
-    assert!(status < 400 || !text.contains(&*dir.to_string_lossy()), "{text}");
-    let says = |name: &str| response.headers.iter().find(|header| header.name.eq_ignore_ascii_case(name));
+    assert!(
+        status < 400 || !text.contains(&*dir.to_string_lossy()),
+        "{text}"
+    );
+    let says = |name: &str| {
+        response
+            .headers
+            .iter()
+            .find(|header| header.name.eq_ignore_ascii_case(name))
+    };
     assert!(status < 200 || says("x-request-id").is_some(), "{text}");
-    let length =
-        says("content-length").and_then(|length| std::str::from_utf8(length.value).ok()?.parse().ok());
-    let Some(body) = length.and_then(|length: usize| answer.get(head..head + length)) else { return };
+    let length = says("content-length")
+        .and_then(|length| std::str::from_utf8(length.value).ok()?.parse().ok());
+    let Some(body) = length.and_then(|length: usize| answer.get(head..head + length)) else {
+        return;
+    };
     if status >= 400 && !body.is_empty() {
         let error: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
-        assert!(error["code"].is_string() && error["requestId"].is_string(), "{text}");
+        assert!(
+            error["code"].is_string() && error["requestId"].is_string(),
+            "{text}"
+        );
     }
 }
 
@@ -158,7 +199,11 @@ mod tests {
         let host = "Host: localhost\r\nContent-Type: application/json";
         service.request("POST /api/actions/a HTTP/1.1", host, b"{}");
         service.request("GET /api/actions/a?limit=x HTTP/1.1", host, b"");
-        service.request("GET /api/events HTTP/1.1", &format!("{host}\r\nAccept: text/event-stream"), b"");
+        service.request(
+            "GET /api/events HTTP/1.1",
+            &format!("{host}\r\nAccept: text/event-stream"),
+            b"",
+        );
         service.request(
             "POST /api/sessions HTTP/1.1",
             host,

@@ -5,15 +5,15 @@
 //! is stored, with an error that names the limit and its value. A limit counts only what it can see
 //! without slowing the write path; each limit documents how exact it is.
 
-mod places;
 mod quota;
 mod rate;
+mod session_slots;
 mod streams;
 
-pub use places::Place;
 pub use quota::{MEASURE_EVERY, Quota};
 pub use rate::{Budget, RateLimit};
-pub use streams::{Seat, Streams};
+pub use session_slots::SessionSlot;
+pub use streams::{StreamSlot, Streams};
 
 use crate::config::Config;
 

@@ -1,6 +1,6 @@
 //! Limits on the number of sessions and bytes per user.
 //!
-//! Sessions are counted exactly: those in the index and those being created ([`Place`]), under one
+//! Sessions are counted exactly: those in the index and those being created ([`SessionSlot`]), under one
 //! lock. Bytes are the size of the files, measured every [`MEASURE_EVERY`] (or less often, if
 //! measuring takes long), plus the size of the bodies accepted since. What the service adds to a
 //! body in the files (its seq and time, the snapshots) is only known at the next measurement, and
@@ -14,7 +14,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use session_model::{Code, Refusal, SessionId, UserId};
 
-use super::places::{Place, Places};
+use super::session_slots::{SessionSlot, SessionSlots};
 
 /// The minimum interval between two measurements of the files.
 pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
@@ -23,7 +23,7 @@ pub const MEASURE_EVERY: Duration = Duration::from_secs(5);
 pub struct Quota {
     sessions: Option<u64>,
     bytes: Option<u64>,
-    making: Places,
+    creating: SessionSlots,
     used: Mutex<HashMap<UserId, Used>>,
 }
 
@@ -38,7 +38,12 @@ struct Used {
 
 impl Quota {
     pub(super) fn new(sessions: Option<u64>, bytes: Option<u64>) -> Self {
-        Self { sessions, bytes, making: Places::default(), used: Mutex::default() }
+        Self {
+            sessions,
+            bytes,
+            creating: SessionSlots::default(),
+            used: Mutex::default(),
+        }
     }
 
     /// Whether any limit is set.
@@ -58,20 +63,31 @@ impl Quota {
         user: &UserId,
         id: &SessionId,
         count: impl FnOnce(&mut dyn Iterator<Item = &SessionId>) -> usize,
-    ) -> Result<Option<Place>, Refusal> {
-        let Some(most) = self.sessions else { return Ok(None) };
-        let full = || exceeded(format!("the user has as many sessions as one may have: {most}"));
-        self.making.take((user, id), most, count).map(Some).ok_or_else(full)
+    ) -> Result<Option<SessionSlot>, Refusal> {
+        let Some(most) = self.sessions else {
+            return Ok(None);
+        };
+        let full = || {
+            exceeded(format!(
+                "the user has the maximum number of sessions, {most}: delete some"
+            ))
+        };
+        self.creating
+            .take((user, id), most, count)
+            .map(Some)
+            .ok_or_else(full)
     }
 
     /// Adds bytes to a user's total, or refuses them.
     pub fn admit_bytes(&self, user: &UserId, bytes: u64) -> Result<(), Refusal> {
-        let Some(most) = self.bytes else { return Ok(()) };
+        let Some(most) = self.bytes else {
+            return Ok(());
+        };
         let mut used = self.used.lock();
         let of_user = used.entry(user.clone()).or_default();
         if of_user.total.saturating_add(bytes) > most {
             return Err(exceeded(format!(
-                "the sessions of one user may take {most} bytes, and these are full"
+                "the sessions of a user may take at most {most} bytes: delete some"
             )));
         }
         of_user.total += bytes;
@@ -81,17 +97,25 @@ impl Quota {
 
     /// Starts a measurement: it may or may not include the bytes accepted from now on.
     pub fn measuring(&self) {
-        self.used.lock().values_mut().for_each(|used| used.since = 0);
+        self.used
+            .lock()
+            .values_mut()
+            .for_each(|used| used.since = 0);
     }
 
     /// Takes over the measured totals and adds the bytes accepted meanwhile.
     pub fn measured(&self, measured: HashMap<UserId, u64>) {
         let mut used = self.used.lock();
-        let mut fresh: HashMap<UserId, Used> =
-            measured.into_iter().map(|(user, total)| (user, Used { total, since: 0 })).collect();
+        let mut fresh: HashMap<UserId, Used> = measured
+            .into_iter()
+            .map(|(user, total)| (user, Used { total, since: 0 }))
+            .collect();
         for (user, Used { since, .. }) in used.drain().filter(|(_, used)| used.since > 0) {
             let of_user = fresh.entry(user).or_default();
-            *of_user = Used { total: of_user.total + since, since };
+            *of_user = Used {
+                total: of_user.total + since,
+                since,
+            };
         }
         *used = fresh;
     }
@@ -107,17 +131,29 @@ mod tests {
 
     #[test]
     fn the_last_session_is_let_in_and_the_next_is_not() {
-        let (ann, id) = (UserId::stored("ann"), SessionId::parse("s").unwrap());
+        let ann = UserId::stored("ann");
+        let id = SessionId::parse("s").unwrap();
         let quota = Quota::new(Some(2), None);
         assert!(quota.admit_session(&ann, &id, |_| 1).is_ok());
-        let refusal = quota.admit_session(&ann, &SessionId::parse("t").unwrap(), |_| 2).err().unwrap();
-        assert!(refusal.code == Code::QuotaExceeded && refusal.message.contains('2'), "{refusal}");
-        assert!(Quota::new(None, None).admit_session(&ann, &id, |_| usize::MAX).is_ok());
+        let refusal = quota
+            .admit_session(&ann, &SessionId::parse("t").unwrap(), |_| 2)
+            .err()
+            .unwrap();
+        assert!(
+            refusal.code == Code::QuotaExceeded && refusal.message.contains('2'),
+            "{refusal}"
+        );
+        assert!(
+            Quota::new(None, None)
+                .admit_session(&ann, &id, |_| usize::MAX)
+                .is_ok()
+        );
     }
 
     #[test]
-    fn what_comes_during_a_measurement_counts_beside_it() {
-        let (quota, ann) = (Quota::new(None, Some(100)), UserId::stored("ann"));
+    fn bodies_accepted_during_a_measurement_are_added_to_it() {
+        let quota = Quota::new(None, Some(100));
+        let ann = UserId::stored("ann");
         assert!(quota.admit_bytes(&ann, 50).is_ok());
         quota.measuring();
         assert!(quota.admit_bytes(&ann, 30).is_ok());
@@ -130,7 +166,9 @@ mod tests {
 
     #[test]
     fn bytes_are_counted_between_two_measurements() {
-        let (quota, ann, bob) = (Quota::new(None, Some(100)), UserId::stored("ann"), UserId::stored("bob"));
+        let quota = Quota::new(None, Some(100));
+        let ann = UserId::stored("ann");
+        let bob = UserId::stored("bob");
         assert!(quota.admit_bytes(&ann, 60).is_ok());
         let refusal = quota.admit_bytes(&ann, 41).unwrap_err();
         assert!(refusal.message.contains("100"), "{refusal}");

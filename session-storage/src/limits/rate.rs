@@ -57,7 +57,8 @@ fn quota(rate: Rate) -> Option<Quota> {
     Quota::with_period(rate.per / rate.count.get()).map(|quota| quota.allow_burst(rate.count))
 }
 
-type Limiter<N> = RateLimiter<N, DefaultKeyedStateStore<N>, DefaultClock, StateInformationMiddleware>;
+type Limiter<N> =
+    RateLimiter<N, DefaultKeyedStateStore<N>, DefaultClock, StateInformationMiddleware>;
 
 /// A rate limit per client.
 pub struct RateLimit<C: Counted>(Option<(Rate, Limiter<C::Name>)>);
@@ -124,15 +125,27 @@ mod tests {
     use std::num::NonZeroU32;
 
     #[test]
-    fn each_has_a_burst_and_is_told_how_much_is_left() {
-        let rate = Rate { count: NonZeroU32::new(3).unwrap(), per: Duration::from_hours(1) };
+    fn each_identity_has_a_burst_and_sees_how_much_is_left() {
+        let rate = Rate {
+            count: NonZeroU32::new(3).unwrap(),
+            per: Duration::from_hours(1),
+        };
         let limit = RateLimit::<Arc<str>>::new(Some(rate));
         let left = |who: &str| limit.count(&who.into()).unwrap();
-        assert_eq!([left("a"), left("a"), left("a")].map(|budget| budget.remaining), [2, 1, 0]);
+        assert_eq!(
+            [left("a"), left("a"), left("a")].map(|budget| budget.remaining),
+            [2, 1, 0]
+        );
         let refused = left("a");
-        assert_eq!((refused.limit, refused.remaining, refused.reset), (3, 0, 3600));
-        assert!((1100..=1200).contains(&refused.retry_after.unwrap()), "{refused:?}");
-        assert_eq!((left("b").remaining, left("b").retry_after), (2, None));
+        assert_eq!(refused.limit, 3);
+        assert_eq!(refused.remaining, 0);
+        assert_eq!(refused.reset, 3600);
+        assert!(
+            (1100..=1200).contains(&refused.retry_after.unwrap()),
+            "{refused:?}"
+        );
+        assert_eq!(left("b").remaining, 2);
+        assert_eq!(left("b").retry_after, None);
         assert_eq!(RateLimit::<Arc<str>>::new(None).count(&"a".into()), None);
     }
 

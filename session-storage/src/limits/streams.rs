@@ -16,7 +16,7 @@ pub struct Streams {
 }
 
 /// The slot of one open stream, released on drop.
-pub struct Seat {
+pub struct StreamSlot {
     name: Arc<str>,
     open: Open,
 }
@@ -24,23 +24,31 @@ pub struct Seat {
 impl Streams {
     /// Creates the limit for each client.
     pub fn new(most: Option<usize>) -> Self {
-        Self { most, open: Open::default() }
+        Self {
+            most,
+            open: Open::default(),
+        }
     }
 
     /// Takes a slot; the error is the limit if all slots are taken.
-    pub fn enter(&self, name: &Arc<str>) -> Result<Option<Seat>, usize> {
-        let Some(most) = self.most else { return Ok(None) };
+    pub fn enter(&self, name: &Arc<str>) -> Result<Option<StreamSlot>, usize> {
+        let Some(most) = self.most else {
+            return Ok(None);
+        };
         let mut open = self.open.lock();
         let count = open.entry(Arc::clone(name)).or_default();
         if *count >= most {
             return Err(most);
         }
         *count += 1;
-        Ok(Some(Seat { name: Arc::clone(name), open: Arc::clone(&self.open) }))
+        Ok(Some(StreamSlot {
+            name: Arc::clone(name),
+            open: Arc::clone(&self.open),
+        }))
     }
 }
 
-impl Drop for Seat {
+impl Drop for StreamSlot {
     fn drop(&mut self) {
         let mut open = self.open.lock();
         if let Some(count) = open.get_mut(&self.name) {
@@ -57,11 +65,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_who_leaves_makes_room_and_others_are_not_counted() {
-        let (streams, a, b): (_, Arc<str>, Arc<str>) = (Streams::new(Some(2)), "a".into(), "b".into());
-        let (first, second) = (streams.enter(&a), streams.enter(&a));
+    fn a_closed_stream_frees_its_slot_and_other_clients_are_not_counted() {
+        let streams = Streams::new(Some(2));
+        let a: Arc<str> = "a".into();
+        let b: Arc<str> = "b".into();
+        let first = streams.enter(&a);
+        let second = streams.enter(&a);
         assert!(first.is_ok() && second.is_ok());
-        assert_eq!((streams.enter(&a).err(), streams.enter(&b).err()), (Some(2), None));
+        assert_eq!(streams.enter(&a).err(), Some(2));
+        assert_eq!(streams.enter(&b).err(), None);
         drop(first);
         assert!(streams.enter(&a).is_ok());
         drop(second);

@@ -29,7 +29,11 @@ pub struct CloseCode {
 }
 
 const fn row(code: u16, reason: &'static str, advice: Advice) -> CloseCode {
-    CloseCode { code, reason, advice }
+    CloseCode {
+        code,
+        reason,
+        advice,
+    }
 }
 
 /// The service is stopping.
@@ -48,12 +52,23 @@ pub const IDLE: CloseCode = row(4408, "idle", Advice::Reconnect);
 pub const RESYNC: CloseCode = row(4409, "resync", Advice::Resync);
 
 /// All rows of the table.
-pub const ALL: &[CloseCode] =
-    &[GOING_AWAY, PROTOCOL_ERROR, TOO_BIG, TRY_AGAIN_LATER, ACCESS_ENDED, IDLE, RESYNC];
+pub const ALL: &[CloseCode] = &[
+    GOING_AWAY,
+    PROTOCOL_ERROR,
+    TOO_BIG,
+    TRY_AGAIN_LATER,
+    ACCESS_ENDED,
+    IDLE,
+    RESYNC,
+];
 
 /// Returns the close code for a history that could not be read.
 pub fn for_refusal(refusal: &Refusal) -> CloseCode {
-    if refusal.code.retryable() { TRY_AGAIN_LATER } else { RESYNC }
+    if refusal.code.retryable() {
+        TRY_AGAIN_LATER
+    } else {
+        RESYNC
+    }
 }
 
 #[cfg(test)]
@@ -68,7 +83,10 @@ mod tests {
         codes.dedup();
         assert_eq!(codes.len(), ALL.len());
         for row in ALL {
-            assert!(matches!(row.code, 1001 | 1002 | 1009 | 1013 | 4000..=4999), "{row:?}");
+            assert!(
+                matches!(row.code, 1001 | 1002 | 1009 | 1013 | 4000..=4999),
+                "{row:?}"
+            );
         }
     }
 

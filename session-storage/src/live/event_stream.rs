@@ -1,4 +1,4 @@
-//! Server-sent events as a response body, cut out of the same blocks that WebSockets get.
+//! Server-sent events as a response body, cut out of the same batches that WebSockets get.
 //!
 //! Every event has its position as `id`. Heartbeats have one too, which keeps an idle client's
 //! position recent. A gap is sent as `event: gap`. Before a stream that cannot continue ends, it
@@ -12,22 +12,22 @@ use actix_http::body::{BodySize, MessageBody};
 use bytes::Bytes;
 use session_model::{Code, Refusal};
 
-use super::chunk::Chunk;
 use super::close_code;
+use super::event_batch::EventBatch;
 use super::outbox::Outbox;
 use super::subscriber::{Delivery, End, Subscriber};
 
 /// How long a client waits before it reconnects, in milliseconds.
 const RETRY_MS: u32 = 2000;
-/// Maximum number of bytes copied out of a chunk at once; the last event may exceed it.
+/// Maximum number of bytes copied out of a batch at once; the last event may exceed it.
 const BATCH: usize = 16 * 1024;
 
 /// One server-sent event stream.
 pub struct EventStream {
     subscriber: Subscriber,
     outbox: Outbox,
-    /// Rest of a chunk that is being copied, with the cursor within it.
-    held: Option<(Chunk, u64)>,
+    /// Rest of a batch that is being copied, with the cursor within it.
+    held: Option<(EventBatch, u64)>,
     next_beat: Instant,
     ended: bool,
 }
@@ -37,28 +37,38 @@ impl EventStream {
     pub fn new(subscriber: Subscriber) -> Self {
         let next_beat = Instant::now() + subscriber.hub().config().ping_interval;
         let mut outbox = Outbox::default();
-        outbox.put(format!("retry: {RETRY_MS}\n{}\n", id(subscriber.epoch(), subscriber.cursor())));
+        outbox.put(format!(
+            "retry: {RETRY_MS}\n{}\n",
+            id(subscriber.epoch(), subscriber.cursor())
+        ));
         subscriber.due(next_beat);
-        Self { subscriber, outbox, held: None, next_beat, ended: false }
+        Self {
+            subscriber,
+            outbox,
+            held: None,
+            next_beat,
+            ended: false,
+        }
     }
 
     /// Puts the next item into the empty outbox.
     fn refill(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if let Some((chunk, after)) = self.held.take() {
-            self.copy(chunk, after);
+        if let Some((batch, after)) = self.held.take() {
+            self.copy(batch, after);
             return Poll::Ready(());
         }
         match self.subscriber.poll_next(cx) {
-            Poll::Ready(Ok(Delivery::Events(chunk, after))) => self.copy(chunk, after),
+            Poll::Ready(Ok(Delivery::Events(batch, after))) => self.copy(batch, after),
             Poll::Ready(Ok(Delivery::Gap(gap))) => {
                 let id = id(self.subscriber.epoch(), gap.to);
-                self.outbox.put(format!("{id}event: gap\ndata: {}\n\n", gap.json()));
+                self.outbox
+                    .put(format!("{id}event: gap\ndata: {}\n\n", gap.json()));
             }
             Poll::Ready(Err(end)) => {
                 self.ended = true;
                 match end {
                     End::Closed => {}
-                    End::LeaveEnded => self.outbox.put(refused(&leave_ended())),
+                    End::GrantEnded => self.outbox.put(refused(&grant_ended())),
                     End::Refused(refusal) => self.outbox.put(refused(&refusal)),
                 }
             }
@@ -74,17 +84,24 @@ impl EventStream {
         let beats = now >= self.next_beat;
         if beats {
             self.next_beat = now + self.subscriber.hub().config().ping_interval;
-            self.outbox.put(format!(": \n{}\n", id(self.subscriber.epoch(), self.subscriber.cursor())));
+            self.outbox.put(format!(
+                ": \n{}\n",
+                id(self.subscriber.epoch(), self.subscriber.cursor())
+            ));
         }
         self.subscriber.due(self.next_beat);
-        if beats { Poll::Ready(()) } else { Poll::Pending }
+        if beats {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
-    fn copy(&mut self, chunk: Chunk, mut after: u64) {
+    fn copy(&mut self, batch: EventBatch, mut after: u64) {
         let mut out = Vec::new();
-        while let Some((offset, json)) = chunk.event_after(after) {
+        while let Some((offset, json)) = batch.event_after(after) {
             if out.len() >= BATCH {
-                self.held = Some((chunk, after));
+                self.held = Some((batch, after));
                 break;
             }
             out.extend_from_slice(id(self.subscriber.epoch(), offset).as_bytes());
@@ -101,7 +118,7 @@ fn id(epoch: &str, offset: u64) -> String {
     format!("id: {epoch}-{offset}\n")
 }
 
-fn leave_ended() -> Refusal {
+fn grant_ended() -> Refusal {
     Refusal::new(Code::Unauthorized, close_code::ACCESS_ENDED.reason)
 }
 
@@ -117,11 +134,14 @@ impl MessageBody for EventStream {
         BodySize::Stream
     }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         loop {
-            if let Some(piece) = ready!(this.outbox.poll(cx)) {
-                return Poll::Ready(Some(Ok(piece)));
+            if let Some(slice) = ready!(this.outbox.poll(cx)) {
+                return Poll::Ready(Some(Ok(slice)));
             }
             if this.ended {
                 return Poll::Ready(None);

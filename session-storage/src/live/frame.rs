@@ -98,23 +98,41 @@ mod tests {
 
     #[test]
     fn lengths_are_written_in_the_shortest_form_and_read_back() {
-        for (len, header) in [(0, 2), (1, 2), (125, 2), (126, 4), (65_535, 4), (65_536, 10), (70_000, 10)] {
+        for (len, header) in [
+            (0, 2),
+            (1, 2),
+            (125, 2),
+            (126, 4),
+            (65_535, 4),
+            (65_536, 10),
+            (70_000, 10),
+        ] {
             let payload = vec![b'x'; len];
             let frame = text(&payload);
             assert_eq!(frame.len(), len + header, "{len}");
             assert_eq!(header_len(&frame), header, "{len}");
-            let Frame::Text(read) = decode(&frame) else { panic!("no text frame for {len}") };
+            let Frame::Text(read) = decode(&frame) else {
+                panic!("no text frame for {len}")
+            };
             assert_eq!(read.len(), len);
         }
     }
 
     #[test]
     fn control_frames_never_exceed_their_limit() {
-        let Frame::Pong(payload) = decode(&pong(&[7; 300])) else { panic!("no pong") };
+        let Frame::Pong(payload) = decode(&pong(&[7; 300])) else {
+            panic!("no pong")
+        };
         assert_eq!(payload.len(), MAX_CONTROL);
         assert_eq!(decode(&ping()), Frame::Ping(bytes::Bytes::new()));
-        let Frame::Close(Some(reason)) = decode(&close(4408, &"ä".repeat(100))) else { panic!("no close") };
+        let Frame::Close(Some(reason)) = decode(&close(4408, &"ä".repeat(100))) else {
+            panic!("no close")
+        };
         assert_eq!(u16::from(reason.code), 4408);
-        assert_eq!(reason.description.map(|d| d.chars().count()), Some(61), "cut between characters");
+        assert_eq!(
+            reason.description.map(|d| d.chars().count()),
+            Some(61),
+            "cut between characters"
+        );
     }
 }

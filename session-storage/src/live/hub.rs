@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use session_model::wire;
 use tokio::sync::Semaphore;
 
-use super::chunk::ChunkBuilder;
-use super::figures::{Figures, Lag};
-use super::gate::Gate;
-use super::history::{Filter, History, Published};
+use super::backlog::Backlog;
+use super::event_batch::EventBatchBuilder;
+use super::filter::{Filter, Published};
+use super::notifier::Notifier;
 use super::registry::{Counts, Registry, Transport};
-use super::topic::{RingLimits, Topic};
+use super::topic::{Lag, RingLimits, Topic};
+use session_model::instrument::Counter;
 
 /// Configuration of the live feed.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +25,7 @@ pub struct LiveConfig {
     pub idle_timeout: Duration,
     /// Limits of one topic's ring.
     pub ring: RingLimits,
-    /// Maximum number of concurrent backlog reads from disk.
+    /// Maximum number of concurrent backlog reads from disk, and of clampings.
     pub readers: usize,
 }
 
@@ -33,7 +34,11 @@ impl Default for LiveConfig {
         Self {
             ping_interval: Duration::from_secs(25),
             idle_timeout: Duration::from_secs(75),
-            ring: RingLimits { bytes: 4 * 1024 * 1024, events: 16_384, age: Duration::from_secs(10) },
+            ring: RingLimits {
+                bytes: 4 * 1024 * 1024,
+                events: 16_384,
+                age: Duration::from_secs(10),
+            },
             readers: 2,
         }
     }
@@ -41,27 +46,43 @@ impl Default for LiveConfig {
 
 /// Live fan-out hub. Cheap to clone; all clones share the same state.
 #[derive(Clone)]
-pub struct Hub(Arc<Shared>);
+pub struct Hub(Arc<HubState>);
 
-struct Shared {
+/// Counters of one hub.
+#[derive(Debug, Default)]
+pub struct HubMetrics {
+    /// Events that matched at least one subscription when they became durable.
+    pub published: Counter,
+    /// How often a subscriber fell out of the ring and continued from disk, or started from an old
+    /// position.
+    pub catch_ups: Counter,
+    /// Backlog pages that were read from disk.
+    pub pages: Counter,
+    /// Gaps reported to subscribers, because events were no longer retained.
+    pub gaps: Counter,
+    /// Batches that were clamped for subscribers with a limit.
+    pub clampings: Counter,
+}
+
+struct HubState {
     config: LiveConfig,
     registry: Mutex<Registry>,
     /// Last offset that was offered to the topics.
     head: AtomicU64,
     closed: AtomicBool,
     readers: Arc<Semaphore>,
-    figures: Figures,
+    metrics: HubMetrics,
 }
 
 impl Hub {
     /// Creates a hub without subscribers.
     pub fn new(config: LiveConfig) -> Self {
-        Self(Arc::new(Shared {
+        Self(Arc::new(HubState {
             registry: Mutex::default(),
             head: AtomicU64::new(0),
             closed: AtomicBool::new(false),
             readers: Arc::new(Semaphore::new(config.readers.max(1))),
-            figures: Figures::default(),
+            metrics: HubMetrics::default(),
             config,
         }))
     }
@@ -79,7 +100,10 @@ impl Hub {
         let Some(last) = events.last() else { return };
         let mut registry = self.0.registry.lock();
         if !registry.is_empty() {
-            self.0.figures.published.add(offer(&mut registry, events, self.0.config.ring));
+            self.0
+                .metrics
+                .published
+                .add(offer(&mut registry, events, self.0.config.ring));
         }
         // Stored after the topics have the events, and under the lock: a reader of this head finds
         // the events in the ring, and a topic created later starts after it.
@@ -112,19 +136,19 @@ impl Hub {
     pub(super) fn join(
         &self,
         filter: &Filter,
-        gate: &Arc<Gate>,
+        notifier: &Arc<Notifier>,
         how: Transport,
-        history: &dyn History,
+        backlog: &dyn Backlog,
     ) -> Arc<Topic> {
-        let durable = history.durable();
+        let durable = backlog.durable();
         let mut registry = self.0.registry.lock();
         let floor = durable.max(self.head());
-        registry.join(filter, gate, how, floor)
+        registry.join(filter, notifier, how, floor)
     }
 
     /// Removes a subscriber.
-    pub(super) fn leave(&self, topic: &Topic, gate: &Arc<Gate>, how: Transport) {
-        self.0.registry.lock().leave(topic, gate, how);
+    pub(super) fn leave(&self, topic: &Topic, notifier: &Arc<Notifier>, how: Transport) {
+        self.0.registry.lock().leave(topic, notifier, how);
     }
 
     /// Returns the numbers of subscribers, users and sessions.
@@ -133,17 +157,20 @@ impl Hub {
     }
 
     /// Returns the hub's metrics.
-    pub fn figures(&self) -> &Figures {
-        &self.0.figures
+    pub fn metrics(&self) -> &HubMetrics {
+        &self.0.metrics
     }
 
     /// Returns how far behind all subscribers are.
     pub fn lag(&self) -> Lag {
         let topics = self.0.registry.lock().topics();
-        topics.iter().map(|topic| topic.lag()).fold(Lag::default(), |all, lag| Lag {
-            lagging: all.lagging + lag.lagging,
-            furthest: all.furthest.max(lag.furthest),
-        })
+        topics
+            .iter()
+            .map(|topic| topic.lag())
+            .fold(Lag::default(), |all, lag| Lag {
+                lagging: all.lagging + lag.lagging,
+                furthest: all.furthest.max(lag.furthest),
+            })
     }
 
     /// Ends every stream and admits no new ones. Sockets get a close frame that asks the client to
@@ -155,9 +182,9 @@ impl Hub {
 
     /// Wakes every subscriber so that it checks whether it may continue.
     pub fn wake_all(&self) {
-        let gates = self.0.registry.lock().gates();
-        for gate in gates {
-            gate.everyone();
+        let notifiers = self.0.registry.lock().notifiers();
+        for notifier in notifiers {
+            notifier.everyone();
         }
     }
 
@@ -166,7 +193,7 @@ impl Hub {
         self.0.closed.load(Ordering::Acquire)
     }
 
-    /// Returns the semaphore that limits concurrent backlog reads.
+    /// Returns the semaphore that limits concurrent backlog reads and clampings.
     pub(super) fn readers(&self) -> &Arc<Semaphore> {
         &self.0.readers
     }
@@ -175,8 +202,10 @@ impl Hub {
 /// Encodes each wanted event once and gives each topic its events. Returns the number of events
 /// encoded.
 fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) -> u64 {
-    let (mut found, mut touched, mut json) = (Vec::new(), Vec::new(), Vec::new());
-    let mut chunk = ChunkBuilder::default();
+    let mut found = Vec::new();
+    let mut touched = Vec::new();
+    let mut json = Vec::new();
+    let mut batch = EventBatchBuilder::default();
     for event in events {
         registry.matching(event, &mut found);
         if found.is_empty() {
@@ -184,18 +213,18 @@ fn offer(registry: &mut Registry, events: &[Published], limits: RingLimits) -> u
         }
         json.clear();
         if wire::write_event(&mut json, &event.session, event.log, &event.line).is_none() {
-            tracing::error!(offset = event.offset, session = %event.session, "published line is no event");
+            tracing::error!(offset = event.offset, session = %event.session, "a published line is not an event");
             continue;
         }
-        let place = chunk.push(event.offset, &json);
-        touched.extend(found.iter().copied().filter(|id| registry.note(*id, place)));
+        let index = batch.push(event.offset, &json);
+        touched.extend(found.iter().copied().filter(|id| registry.note(*id, index)));
     }
     if touched.is_empty() {
         return 0;
     }
-    let chunk = chunk.finish();
+    let batch = batch.finish();
     for id in touched {
-        registry.deliver(id, &chunk, limits);
+        registry.deliver(id, &batch, limits);
     }
-    chunk.len() as u64
+    batch.len() as u64
 }

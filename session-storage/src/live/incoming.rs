@@ -19,9 +19,9 @@ const MAX_HEADER: usize = 14;
 
 /// One item received from the client.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Heard {
+pub enum Received {
     /// A pong, or a message that is ignored.
-    SignOfLife,
+    Ignored,
     /// A ping, to be answered with its payload.
     Ping(Bytes),
     /// The client closes the socket, with its code. The reply repeats the code.
@@ -42,43 +42,51 @@ pub struct Incoming {
 impl Incoming {
     /// Reads from the body of the upgraded request.
     pub fn new(payload: Payload) -> Self {
-        Self { payload, buffer: BytesMut::new(), codec: Codec::new().max_size(MAX_MESSAGE) }
+        Self {
+            payload,
+            buffer: BytesMut::new(),
+            codec: Codec::new().max_size(MAX_MESSAGE),
+        }
     }
 
     /// Returns the next item from the client.
-    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Heard> {
+    pub fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Received> {
         loop {
-            if let Some(heard) = self.decode() {
-                return Poll::Ready(heard);
+            if let Some(received) = self.decode() {
+                return Poll::Ready(received);
             }
             match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
                 Some(Ok(bytes)) => self.buffer.extend_from_slice(&bytes),
-                Some(Err(_)) | None => return Poll::Ready(Heard::Gone),
+                Some(Err(_)) | None => return Poll::Ready(Received::Gone),
             }
         }
     }
 
-    fn decode(&mut self) -> Option<Heard> {
+    fn decode(&mut self) -> Option<Received> {
         if self.buffer.is_empty() {
             // An idle socket keeps no buffer.
             self.buffer = BytesMut::new();
             return None;
         }
         match self.codec.decode(&mut self.buffer) {
-            Ok(Some(frame)) => Some(heard(frame)),
+            Ok(Some(frame)) => Some(received(frame)),
             // The codec waits for the whole frame before it checks its size.
-            Ok(None) if self.buffer.len() > MAX_MESSAGE + MAX_HEADER => Some(Heard::Fault(TOO_BIG)),
+            Ok(None) if self.buffer.len() > MAX_MESSAGE + MAX_HEADER => {
+                Some(Received::Fault(TOO_BIG))
+            }
             Ok(None) => None,
-            Err(ProtocolError::Overflow) => Some(Heard::Fault(TOO_BIG)),
-            Err(_) => Some(Heard::Fault(PROTOCOL_ERROR)),
+            Err(ProtocolError::Overflow) => Some(Received::Fault(TOO_BIG)),
+            Err(_) => Some(Received::Fault(PROTOCOL_ERROR)),
         }
     }
 }
 
-fn heard(frame: Frame) -> Heard {
+fn received(frame: Frame) -> Received {
     match frame {
-        Frame::Text(_) | Frame::Binary(_) | Frame::Continuation(_) | Frame::Pong(_) => Heard::SignOfLife,
-        Frame::Ping(payload) => Heard::Ping(payload),
-        Frame::Close(reason) => Heard::Close(reason.map(|reason| reason.code.into())),
+        Frame::Text(_) | Frame::Binary(_) | Frame::Continuation(_) | Frame::Pong(_) => {
+            Received::Ignored
+        }
+        Frame::Ping(payload) => Received::Ping(payload),
+        Frame::Close(reason) => Received::Close(reason.map(|reason| reason.code.into())),
     }
 }

@@ -1,4 +1,4 @@
-//! Hands bytes to the connection in pieces. One large message, or one subscriber that is far
+//! Hands bytes to the connection in slices. One large message, or one subscriber that is far
 //! behind, then neither grows the connection's buffer nor keeps the worker from its other
 //! connections.
 
@@ -6,10 +6,10 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
-/// Largest piece; also how many bytes are handed over before the connection must write them out.
-const PIECE: usize = 16 * 1024;
+/// Largest slice; also how many bytes are handed over before the connection must write them out.
+const SLICE: usize = 16 * 1024;
 
-/// Bytes on their way to one connection: a slice of a shared block.
+/// Bytes on their way to one connection: the rest of a shared batch.
 #[derive(Debug, Default)]
 pub struct Outbox {
     rest: Bytes,
@@ -28,10 +28,10 @@ impl Outbox {
         self.rest.is_empty()
     }
 
-    /// Returns the next piece, or `None` if the outbox is empty. After enough bytes for one write
+    /// Returns the next slice, or `None` if the outbox is empty. After enough bytes for one write
     /// were handed over, returns pending once and wakes the task immediately.
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Bytes>> {
-        if self.given >= PIECE {
+        if self.given >= SLICE {
             self.given = 0;
             cx.waker().wake_by_ref();
             return Poll::Pending;
@@ -39,12 +39,12 @@ impl Outbox {
         if self.rest.is_empty() {
             return Poll::Ready(None);
         }
-        let piece = self.rest.split_to(self.rest.len().min(PIECE));
-        self.given += piece.len();
+        let slice = self.rest.split_to(self.rest.len().min(SLICE));
+        self.given += slice.len();
         if self.rest.is_empty() {
             self.rest = Bytes::new();
         }
-        Poll::Ready(Some(piece))
+        Poll::Ready(Some(slice))
     }
 
     /// Notes that no more bytes follow for now: what was handed over is being written out.
@@ -60,18 +60,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_large_message_leaves_in_pieces_with_a_pause_after_each() {
+    fn a_large_message_leaves_in_slices_with_a_pause_after_each() {
         let mut outbox = Outbox::default();
-        outbox.put(vec![7; PIECE * 2 + 5]);
+        outbox.put(vec![7; SLICE * 2 + 5]);
         let cx = Context::from_waker(Waker::noop());
         let mut lengths = Vec::new();
         loop {
             match outbox.poll(&cx) {
-                Poll::Ready(Some(piece)) => lengths.push(piece.len()),
+                Poll::Ready(Some(slice)) => lengths.push(slice.len()),
                 Poll::Ready(None) => break,
                 Poll::Pending => lengths.push(0),
             }
         }
-        assert_eq!(lengths, [PIECE, 0, PIECE, 0, 5]);
+        assert_eq!(lengths, [SLICE, 0, SLICE, 0, 5]);
     }
 }

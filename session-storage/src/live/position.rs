@@ -32,14 +32,25 @@ impl Position {
             None => (None, text),
         };
         let name = |epoch: &str| {
-            let allowed = epoch.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+            let allowed = epoch
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
             (allowed && !epoch.is_empty() && epoch.len() <= MAX_EPOCH).then(|| epoch.to_owned())
         };
-        let digits = offset.bytes().all(|b| b.is_ascii_digit());
-        let offset = offset.parse().ok().filter(|_| digits)?;
+        // `parse` would accept a sign too.
+        if !offset.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let offset = offset.parse().ok()?;
         match epoch {
-            None => Some(Self { epoch: None, offset }),
-            Some(epoch) => Some(Self { epoch: Some(name(epoch)?), offset }),
+            None => Some(Self {
+                epoch: None,
+                offset,
+            }),
+            Some(epoch) => Some(Self {
+                epoch: Some(name(epoch)?),
+                offset,
+            }),
         }
     }
 
@@ -73,16 +84,29 @@ mod tests {
             ("12-3", Some("12"), 3),
         ] {
             let read = Position::parse(text, "since").unwrap();
-            assert_eq!((read.epoch.as_deref(), read.offset), (epoch, offset), "{text}");
+            assert_eq!(read.epoch.as_deref(), epoch, "{text}");
+            assert_eq!(read.offset, offset, "{text}");
             assert_eq!(read.to_string(), text);
         }
     }
 
     #[test]
-    fn what_is_no_position_is_refused_by_the_name_of_its_parameter() {
+    fn an_invalid_position_is_refused_by_the_name_of_its_parameter() {
         let long = format!("{}-1", "e".repeat(65));
-        for bad in ["", "-", "-1", "+1", "x", "e-", "e-x", "1.5", " 1", "18446744073709551616", "ä-1", &long]
-        {
+        for bad in [
+            "",
+            "-",
+            "-1",
+            "+1",
+            "x",
+            "e-",
+            "e-x",
+            "1.5",
+            " 1",
+            "18446744073709551616",
+            "ä-1",
+            &long,
+        ] {
             let refusal = Position::parse(bad, "since").unwrap_err();
             assert_eq!(refusal.code, Code::InvalidParameter, "{bad:?}");
             assert!(refusal.message.contains("`since`"), "{bad:?}");
@@ -90,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_position_without_epoch_belongs_to_every_life() {
+    fn a_position_without_epoch_belongs_to_every_epoch() {
         assert!(Position::read("5").is_some_and(|p| p.is_of("a")));
         assert!(Position::read("a-5").is_some_and(|p| p.is_of("a") && !p.is_of("b")));
     }

@@ -10,9 +10,9 @@ use std::time::Instant;
 
 use session_model::{SessionId, UserId};
 
-use super::chunk::Chunk;
-use super::gate::Gate;
-use super::history::{Filter, Published};
+use super::event_batch::EventBatch;
+use super::filter::{Filter, Published};
+use super::notifier::Notifier;
 use super::topic::{RingLimits, Topic};
 
 /// Maximum bytes of all rings together. With many topics, each ring is smaller.
@@ -59,14 +59,14 @@ pub(super) struct Registry {
 
 struct Entry {
     topic: Arc<Topic>,
-    gates: Vec<Watch>,
-    /// Indexes of the topic's events in the chunk that is being published.
-    places: Vec<usize>,
+    notifiers: Vec<Watch>,
+    /// Indexes of the topic's events in the batch that is being published.
+    indexes: Vec<usize>,
 }
 
 /// A worker with subscribers to a topic.
 struct Watch {
-    gate: Arc<Gate>,
+    notifier: Arc<Notifier>,
     subscribers: usize,
 }
 
@@ -95,7 +95,7 @@ impl Registry {
     pub(super) fn join(
         &mut self,
         filter: &Filter,
-        gate: &Arc<Gate>,
+        notifier: &Arc<Notifier>,
         how: Transport,
         floor: u64,
     ) -> Arc<Topic> {
@@ -106,12 +106,19 @@ impl Registry {
         };
         let entry = self.topics.entry(id).or_insert_with(|| Entry {
             topic: Arc::new(Topic::new(id, filter.clone(), floor)),
-            gates: Vec::new(),
-            places: Vec::new(),
+            notifiers: Vec::new(),
+            indexes: Vec::new(),
         });
-        match entry.gates.iter_mut().find(|watch| Arc::ptr_eq(&watch.gate, gate)) {
+        match entry
+            .notifiers
+            .iter_mut()
+            .find(|watch| Arc::ptr_eq(&watch.notifier, notifier))
+        {
             Some(watch) => watch.subscribers += 1,
-            None => entry.gates.push(Watch { gate: Arc::clone(gate), subscribers: 1 }),
+            None => entry.notifiers.push(Watch {
+                notifier: Arc::clone(notifier),
+                subscribers: 1,
+            }),
         }
         Arc::clone(&entry.topic)
     }
@@ -134,16 +141,22 @@ impl Registry {
     }
 
     /// Removes a subscriber, and the topic with its last subscriber.
-    pub(super) fn leave(&mut self, topic: &Topic, gate: &Arc<Gate>, how: Transport) {
+    pub(super) fn leave(&mut self, topic: &Topic, notifier: &Arc<Notifier>, how: Transport) {
         *self.transport(how) -= 1;
-        let Some(entry) = self.topics.get_mut(&topic.id) else { return };
-        if let Some(place) = entry.gates.iter().position(|watch| Arc::ptr_eq(&watch.gate, gate)) {
-            entry.gates[place].subscribers -= 1;
-            if entry.gates[place].subscribers == 0 {
-                entry.gates.swap_remove(place);
+        let Some(entry) = self.topics.get_mut(&topic.id) else {
+            return;
+        };
+        if let Some(index) = entry
+            .notifiers
+            .iter()
+            .position(|watch| Arc::ptr_eq(&watch.notifier, notifier))
+        {
+            entry.notifiers[index].subscribers -= 1;
+            if entry.notifiers[index].subscribers == 0 {
+                entry.notifiers.swap_remove(index);
             }
         }
-        if entry.gates.is_empty() {
+        if entry.notifiers.is_empty() {
             self.remove(topic);
         }
     }
@@ -173,44 +186,63 @@ impl Registry {
         }
         if self.limited > 0 {
             let may_see = |topic: &Topic| topic.filter.may_see(&event.session, &event.user);
-            found.retain(|id| self.topics.get(id).is_some_and(|entry| may_see(&entry.topic)));
+            found.retain(|id| {
+                self.topics
+                    .get(id)
+                    .is_some_and(|entry| may_see(&entry.topic))
+            });
         }
     }
 
-    /// Records that the event at this index of the coming chunk belongs to a topic. Returns true
+    /// Records that the event at this index of the coming batch belongs to a topic. Returns true
     /// for the topic's first event.
-    pub(super) fn note(&mut self, id: u64, place: usize) -> bool {
-        let Some(entry) = self.topics.get_mut(&id) else { return false };
-        entry.places.push(place);
-        entry.places.len() == 1
+    pub(super) fn note(&mut self, id: u64, index: usize) -> bool {
+        let Some(entry) = self.topics.get_mut(&id) else {
+            return false;
+        };
+        entry.indexes.push(index);
+        entry.indexes.len() == 1
     }
 
     /// Gives a topic its events, and notifies the workers that have subscribers to it.
-    pub(super) fn deliver(&mut self, id: u64, chunk: &Chunk, limits: RingLimits) {
+    pub(super) fn deliver(&mut self, id: u64, batch: &EventBatch, limits: RingLimits) {
         let share = (ALL_RINGS / self.topics.len().max(1)).max(SMALLEST_RING);
-        let limits = RingLimits { bytes: limits.bytes.min(share), ..limits };
-        let Some(entry) = self.topics.get_mut(&id) else { return };
-        entry.topic.push(chunk.pick(&entry.places), Instant::now(), limits);
-        entry.places.clear();
-        for watch in &entry.gates {
-            watch.gate.changed(id);
+        let limits = RingLimits {
+            bytes: limits.bytes.min(share),
+            ..limits
+        };
+        let Some(entry) = self.topics.get_mut(&id) else {
+            return;
+        };
+        entry
+            .topic
+            .push(batch.pick(&entry.indexes), Instant::now(), limits);
+        entry.indexes.clear();
+        for watch in &entry.notifiers {
+            watch.notifier.changed(id);
         }
     }
 
     /// Returns all topics.
     pub(super) fn topics(&self) -> Vec<Arc<Topic>> {
-        self.topics.values().map(|entry| Arc::clone(&entry.topic)).collect()
+        self.topics
+            .values()
+            .map(|entry| Arc::clone(&entry.topic))
+            .collect()
     }
 
-    /// Returns the gates of all workers that have subscribers.
-    pub(super) fn gates(&self) -> Vec<Arc<Gate>> {
-        let mut gates: Vec<Arc<Gate>> = Vec::new();
-        for watch in self.topics.values().flat_map(|entry| &entry.gates) {
-            if !gates.iter().any(|known| Arc::ptr_eq(known, &watch.gate)) {
-                gates.push(Arc::clone(&watch.gate));
+    /// Returns the notifiers of all workers that have subscribers.
+    pub(super) fn notifiers(&self) -> Vec<Arc<Notifier>> {
+        let mut notifiers: Vec<Arc<Notifier>> = Vec::new();
+        for watch in self.topics.values().flat_map(|entry| &entry.notifiers) {
+            if !notifiers
+                .iter()
+                .any(|known| Arc::ptr_eq(known, &watch.notifier))
+            {
+                notifiers.push(Arc::clone(&watch.notifier));
             }
         }
-        gates
+        notifiers
     }
 }
 

@@ -16,9 +16,9 @@ use bytes::Bytes;
 use session_model::Timestamp;
 
 use super::close_code::{self, CloseCode};
+use super::filter::Filter;
 use super::frame;
-use super::history::Filter;
-use super::incoming::{Heard, Incoming};
+use super::incoming::{Incoming, Received};
 use super::outbox::Outbox;
 use super::subscriber::{Delivery, End, Subscriber};
 
@@ -37,7 +37,7 @@ pub struct Socket {
     outbox: Outbox,
     answer: Option<Vec<u8>>,
     phase: Phase,
-    last_heard: Instant,
+    last_received: Instant,
     next_ping: Instant,
     /// Called once the last frame has been handed over.
     at_end: Option<Box<dyn FnOnce()>>,
@@ -57,7 +57,7 @@ impl Socket {
             outbox,
             answer: None,
             phase: Phase::Open,
-            last_heard: now,
+            last_received: now,
             next_ping,
             at_end: None,
         }
@@ -66,7 +66,10 @@ impl Socket {
     /// Sets a callback that runs once the last frame has been handed over.
     #[must_use]
     pub fn at_end(self, at_end: impl FnOnce() + 'static) -> Self {
-        Self { at_end: Some(Box::new(at_end)), ..self }
+        Self {
+            at_end: Some(Box::new(at_end)),
+            ..self
+        }
     }
 
     fn close(&mut self, code: CloseCode) {
@@ -78,17 +81,17 @@ impl Socket {
     /// Processes everything the client has sent. A close frame is answered with its own code.
     fn listen(&mut self, cx: &mut Context<'_>, now: Instant) {
         while matches!(self.phase, Phase::Open)
-            && let Poll::Ready(heard) = self.incoming.poll_next(cx)
+            && let Poll::Ready(received) = self.incoming.poll_next(cx)
         {
-            self.last_heard = now;
-            match heard {
-                Heard::SignOfLife => {}
-                Heard::Ping(payload) => self.answer = Some(frame::pong(&payload)),
-                Heard::Close(code) => {
+            self.last_received = now;
+            match received {
+                Received::Ignored => {}
+                Received::Ping(payload) => self.answer = Some(frame::pong(&payload)),
+                Received::Close(code) => {
                     self.phase = Phase::Closing(frame::close(code.unwrap_or(NORMAL), ""));
                 }
-                Heard::Fault(code) => self.close(code),
-                Heard::Gone => {
+                Received::Fault(code) => self.close(code),
+                Received::Gone => {
                     self.outbox = Outbox::default();
                     self.phase = Phase::Ended;
                 }
@@ -100,8 +103,9 @@ impl Socket {
     /// long.
     fn keep_time(&mut self, now: Instant) {
         let config = self.subscriber.hub().config();
-        let (ping, idle) = (config.ping_interval, config.idle_timeout);
-        if now >= self.last_heard + idle {
+        let ping = config.ping_interval;
+        let idle = config.idle_timeout;
+        if now >= self.last_received + idle {
             self.close(close_code::IDLE);
         }
         if now >= self.next_ping {
@@ -113,7 +117,8 @@ impl Socket {
 
     fn set_alarm(&mut self) {
         let idle = self.subscriber.hub().config().idle_timeout;
-        self.subscriber.due(self.next_ping.min(self.last_heard + idle));
+        self.subscriber
+            .due(self.next_ping.min(self.last_received + idle));
     }
 
     /// Puts the next frame into the empty outbox.
@@ -128,10 +133,10 @@ impl Socket {
             return Poll::Ready(());
         }
         match ready!(self.subscriber.poll_next(cx)) {
-            Ok(Delivery::Events(chunk, after)) => self.outbox.put(chunk.frames_after(after)),
+            Ok(Delivery::Events(batch, after)) => self.outbox.put(batch.frames_after(after)),
             Ok(Delivery::Gap(gap)) => self.outbox.put(frame::text(gap.frame_json().as_bytes())),
             Err(End::Closed) => self.close(close_code::GOING_AWAY),
-            Err(End::LeaveEnded) => self.close(close_code::ACCESS_ENDED),
+            Err(End::GrantEnded) => self.close(close_code::ACCESS_ENDED),
             Err(End::Refused(refusal)) => self.close(close_code::for_refusal(&refusal)),
         }
         Poll::Ready(())
@@ -160,14 +165,17 @@ impl MessageBody for Socket {
         BodySize::Stream
     }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         let this = self.get_mut();
         let now = Instant::now();
         this.listen(cx, now);
         this.keep_time(now);
         loop {
-            if let Some(piece) = ready!(this.outbox.poll(cx)) {
-                return Poll::Ready(Some(Ok(piece)));
+            if let Some(slice) = ready!(this.outbox.poll(cx)) {
+                return Poll::Ready(Some(Ok(slice)));
             }
             if matches!(this.phase, Phase::Ended) {
                 if let Some(at_end) = this.at_end.take() {

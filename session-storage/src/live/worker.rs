@@ -1,38 +1,54 @@
-//! What a worker's routes need to let clients follow. One per worker, created in the application
-//! factory.
+//! A worker's entry point to the live feed: its routes follow and read events through it. One per
+//! worker, created in the application factory.
 
 use std::rc::Rc;
 use std::sync::Arc;
 
 use actix_web::web;
 use bytes::Bytes;
-use session_model::{Code, Refusal, SessionId};
+use session_model::clamp::{Form, clamp};
+use session_model::{Code, Refusal, SessionId, wire};
 
-use super::catch_up::{self, Gap, Piece};
-use super::history::{Filter, History, Place};
+use super::backlog::{self, Backlog, BacklogRead, EventNumber, Gap};
+use super::dispatcher::Dispatcher;
+use super::filter::Filter;
 use super::hub::Hub;
 use super::position::Position;
-use super::pump::Pump;
 use super::registry::Transport;
 use super::subscriber::Subscriber;
 
 /// Maximum bytes of a JSON page. A single larger event is returned whole.
 const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The limits of a page.
+#[derive(Clone, Copy, Debug)]
+pub struct PageLimit {
+    /// The number of events.
+    pub events: usize,
+    /// The length of an event's JSON; longer events are clamped.
+    pub max_bytes: Option<usize>,
+    /// Whether records of earlier versions are shown in the current vocabulary.
+    pub upgrade: bool,
+}
+
 /// Rejects a session that does not exist, with the reason. Loads nothing.
 pub type Known = Arc<dyn Fn(&SessionId) -> Result<(), Refusal> + Send + Sync>;
 
 /// A worker's entry point to the live feed.
 pub struct Live {
-    pump: Rc<Pump>,
-    history: Arc<dyn History>,
+    dispatcher: Rc<Dispatcher>,
+    backlog: Arc<dyn Backlog>,
     known: Known,
 }
 
 impl Live {
     /// Creates the entry point of one worker.
-    pub fn new(hub: Hub, history: Arc<dyn History>, known: Known) -> Self {
-        Self { pump: Pump::new(hub), history, known }
+    pub fn new(hub: Hub, backlog: Arc<dyn Backlog>, known: Known) -> Self {
+        Self {
+            dispatcher: Dispatcher::new(hub),
+            backlog,
+            known,
+        }
     }
 
     /// Rejects a session that does not exist.
@@ -47,14 +63,21 @@ impl Live {
         asked: Option<Position>,
         transport: Transport,
     ) -> Result<Subscriber, Refusal> {
-        if self.pump.hub.is_closed() {
-            return Err(Refusal::new(Code::StorageUnavailable, "the service is stopping"));
+        if self.dispatcher.hub.is_closed() {
+            return Err(Refusal::new(
+                Code::StorageUnavailable,
+                "the service is stopping",
+            ));
         }
-        let subscriber = Subscriber::live(&self.pump, &self.history, filter, transport);
-        let Some(asked) = asked else { return Ok(subscriber) };
+        let subscriber = Subscriber::live(&self.dispatcher, &self.backlog, filter, transport);
+        let Some(asked) = asked else {
+            return Ok(subscriber);
+        };
         let filter = filter.clone();
-        let (cursor, gap) = self.read(move |history| catch_up::start(history, &filter, &asked)).await?;
-        Ok(subscriber.standing_at(cursor, gap))
+        let (cursor, gap) = self
+            .read(move |backlog| backlog::start(backlog, &filter, &asked))
+            .await?;
+        Ok(subscriber.starting_at(cursor, gap))
     }
 
     /// Returns a page of events as JSON: `{events, next}`, plus `gap` if events are missing.
@@ -62,26 +85,34 @@ impl Live {
         &self,
         filter: Filter,
         asked: Option<Position>,
-        limit: usize,
+        limit: PageLimit,
     ) -> Result<Bytes, Refusal> {
-        self.read(move |history| {
+        self.read(move |backlog| {
             let (after, missed) = match &asked {
-                Some(asked) => catch_up::start(history, &filter, asked)?,
-                None => (catch_up::oldest(history, &filter)?, None),
+                Some(asked) => backlog::start(backlog, &filter, asked)?,
+                None => (backlog::oldest(backlog, &filter)?, None),
             };
-            let piece = catch_up::read(history, &filter, after, limit, PAGE_BYTES)?;
-            Ok(page_json(history.epoch(), missed, &piece, None))
+            let read = backlog::read(backlog, &filter, after, limit.events, PAGE_BYTES)?;
+            Ok(page_json(backlog.epoch(), missed, &read, None, limit))
         })
         .await
     }
 
     /// Returns a page of one session's events from its event number `at` on, plus `at` and `total`.
-    pub async fn page_at(&self, session: SessionId, at: i64, limit: usize) -> Result<Bytes, Refusal> {
-        self.read(move |history| {
-            let place = history.place(&session, at)?;
-            let filter = Filter { session: Some(session), ..Filter::default() };
-            let piece = catch_up::read(history, &filter, place.after, limit, PAGE_BYTES)?;
-            Ok(page_json(history.epoch(), None, &piece, Some(place)))
+    pub async fn page_at(
+        &self,
+        session: SessionId,
+        at: i64,
+        limit: PageLimit,
+    ) -> Result<Bytes, Refusal> {
+        self.read(move |backlog| {
+            let number = backlog.place(&session, at)?;
+            let filter = Filter {
+                session: Some(session),
+                ..Filter::default()
+            };
+            let read = backlog::read(backlog, &filter, number.after, limit.events, PAGE_BYTES)?;
+            Ok(page_json(backlog.epoch(), None, &read, Some(number), limit))
         })
         .await
     }
@@ -89,42 +120,65 @@ impl Live {
     /// Runs a blocking read once a reader permit is free.
     async fn read<T: Send + 'static>(
         &self,
-        read: impl FnOnce(&dyn History) -> Result<T, Refusal> + Send + 'static,
+        read: impl FnOnce(&dyn Backlog) -> Result<T, Refusal> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let interrupted = || Refusal::new(Code::StorageUnavailable, "reading the history was interrupted");
-        let readers = Arc::clone(self.pump.hub.readers());
+        let interrupted = || {
+            Refusal::new(
+                Code::StorageUnavailable,
+                "reading stored events was interrupted: try again",
+            )
+        };
+        let readers = Arc::clone(self.dispatcher.hub.readers());
         let turn = readers.acquire_owned().await.map_err(|_| interrupted())?;
-        let history = Arc::clone(&self.history);
+        let backlog = Arc::clone(&self.backlog);
         // The permit is held as long as the read runs, which continues even if the caller is gone.
         let read = move || {
             let _turn = turn;
-            read(&*history)
+            read(&*backlog)
         };
         web::block(read).await.map_err(|_| interrupted())?
     }
 }
 
-fn page_json(epoch: &str, missed: Option<Gap>, piece: &Piece, place: Option<Place>) -> Bytes {
-    let gap = match (missed, piece.gap) {
-        (Some(first), Some(then)) => Some(Gap { from: first.from, to: then.to }),
+fn page_json(
+    epoch: &str,
+    missed: Option<Gap>,
+    read: &BacklogRead,
+    number: Option<EventNumber>,
+    limit: PageLimit,
+) -> Bytes {
+    let gap = match (missed, read.gap) {
+        (Some(first), Some(then)) => Some(Gap {
+            from: first.from,
+            to: then.to,
+        }),
         (first, then) => first.or(then),
     };
-    let size: usize = piece.events.iter().map(|(_, json)| json.len() + 1).sum();
+    let most = limit.max_bytes.unwrap_or(usize::MAX);
+    let lengths = read.events.iter().map(|(_, json)| json.len().min(most) + 1);
+    let size: usize = lengths.sum();
     let mut out = Vec::with_capacity(size + 128);
     out.extend_from_slice(b"{\"events\":[");
-    for (place, (_, json)) in piece.events.iter().enumerate() {
-        if place > 0 {
+    for (index, (_, json)) in read.events.iter().enumerate() {
+        if index > 0 {
             out.push(b',');
         }
-        out.extend_from_slice(json);
+        let upgraded = if limit.upgrade {
+            wire::upgraded(json)
+        } else {
+            None
+        };
+        let json = upgraded.as_deref().unwrap_or(json);
+        let clamped = clamp(json, Form::Event, most);
+        out.extend_from_slice(clamped.as_deref().unwrap_or(json));
     }
-    out.extend_from_slice(format!(r#"],"next":"{epoch}-{}""#, piece.next).as_bytes());
+    out.extend_from_slice(format!(r#"],"next":"{epoch}-{}""#, read.next).as_bytes());
     if let Some(gap) = gap {
         out.extend_from_slice(format!(r#","gap":{}"#, gap.json()).as_bytes());
     }
-    if let Some(Place { at, total, .. }) = place {
+    if let Some(EventNumber { at, total, .. }) = number {
         // Events that arrived while the page was read are counted if they are in the page.
-        let total = total.max(at + piece.events.len() as u64);
+        let total = total.max(at + read.events.len() as u64);
         out.extend_from_slice(format!(r#","at":{at},"total":{total}"#).as_bytes());
     }
     out.push(b'}');

@@ -3,7 +3,8 @@
 //! Files have priority: a client fails if its session cannot be opened for lack of a descriptor,
 //! while a connection that is not accepted only waits. So descriptors are reserved for files, and
 //! no more connections are accepted than fit beside this reserve. The reserve covers everything
-//! that may be open at once: the logs being written, the logs that readers keep open, a few files
+//! that may be open at once: the logs being written, the logs that readers keep open, files of the
+//! index of record keys, a few files
 //! for each thread that is reading or writing, and what the process always has open. Under a low
 //! limit the whole reserve shrinks, to half of the limit as long as that suffices.
 
@@ -12,7 +13,7 @@ use std::num::NonZeroUsize;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Config;
-use crate::store::OpenFiles;
+use session_store::OpenFiles;
 
 /// The maximum number of threads of one worker that read files.
 const BLOCKING_THREADS: usize = 32;
@@ -50,15 +51,23 @@ pub(super) fn raise() -> usize {
     let raised = if current == maximum {
         current
     } else {
-        match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        match setrlimit(
+            Resource::Nofile,
+            Rlimit {
+                current: maximum,
+                maximum,
+            },
+        ) {
             Ok(()) => maximum,
             Err(error) => {
-                tracing::warn!(%error, "the limit of open files could not be raised");
+                tracing::warn!(%error, "failed to raise the limit of open files");
                 current
             }
         }
     };
-    raised.and_then(|limit| usize::try_from(limit).ok()).unwrap_or(usize::MAX)
+    raised
+        .and_then(|limit| usize::try_from(limit).ok())
+        .unwrap_or(usize::MAX)
 }
 
 /// Divides the limit; the error is the minimum limit that would suffice.
@@ -66,14 +75,17 @@ pub(super) fn share_out(limit: usize, config: &Config) -> Result<Shares, usize> 
     let own = OWN + OWN_OF_A_WORKER * config.workers;
     let kept = OpenFiles::default();
     let of_threads = FILES_OF_A_THREAD * BLOCKING_THREADS * config.workers;
-    let most = kept.logs.get() + kept.readers + of_threads;
+    let most = kept.logs.get() + kept.readers + kept.keys + of_threads;
     let least_files = LEAST_FILES + FILES_OF_A_THREAD * config.workers;
     let files = (limit / 2).saturating_sub(own).clamp(least_files, most);
     let least = own + least_files + LEAST_CONNECTIONS * 2;
-    let room = limit.checked_sub(own + files).filter(|room| *room >= LEAST_CONNECTIONS * 2).ok_or(least)?;
-    let beyond = (room / 8).clamp(LEAST_CONNECTIONS / 2, BEYOND);
+    let for_connections = limit
+        .checked_sub(own + files)
+        .filter(|for_connections| *for_connections >= LEAST_CONNECTIONS * 2)
+        .ok_or(least)?;
+    let beyond = (for_connections / 8).clamp(LEAST_CONNECTIONS / 2, BEYOND);
     let share = |of: usize| (of * files / most).max(1);
-    let connections = config.max_connections.min(room - beyond);
+    let connections = config.max_connections.min(for_connections - beyond);
     Ok(Shares {
         connections,
         accepted: connections + beyond,
@@ -81,6 +93,7 @@ pub(super) fn share_out(limit: usize, config: &Config) -> Result<Shares, usize> 
         files: OpenFiles {
             logs: NonZeroUsize::new(share(kept.logs.get())).unwrap_or(NonZeroUsize::MIN),
             readers: share(kept.readers),
+            keys: share(kept.keys),
         },
     })
 }
@@ -92,13 +105,18 @@ mod tests {
 
     fn config(workers: usize, connections: usize) -> Config {
         let config = Layers::default().load().unwrap().config;
-        Config { workers, max_connections: connections, ..config }
+        Config {
+            workers,
+            max_connections: connections,
+            ..config
+        }
     }
 
     /// The maximum number of descriptors that may be open at once.
     fn used(shares: &Shares, workers: usize) -> usize {
         let threads = workers * shares.blocking_threads * FILES_OF_A_THREAD;
-        let kept = shares.files.logs.get() + shares.files.readers;
+        let files = shares.files;
+        let kept = files.logs.get() + files.readers + files.keys;
         OWN + OWN_OF_A_WORKER * workers + threads + kept + shares.accepted
     }
 
@@ -109,8 +127,14 @@ mod tests {
                 for connections in [1, 100, 25_000, 1_000_000] {
                     match share_out(limit, &config(workers, connections)) {
                         Ok(shares) => {
-                            assert!(used(&shares, workers) <= limit, "{workers} {limit}: {shares:?}");
-                            assert!(shares.connections >= LEAST_CONNECTIONS.min(connections), "{shares:?}");
+                            assert!(
+                                used(&shares, workers) <= limit,
+                                "{workers} {limit}: {shares:?}"
+                            );
+                            assert!(
+                                shares.connections >= LEAST_CONNECTIONS.min(connections),
+                                "{shares:?}"
+                            );
                         }
                         Err(least) => {
                             assert!(limit < least, "{workers} {limit}");
@@ -125,9 +149,13 @@ mod tests {
     #[test]
     fn a_limit_that_is_high_enough_takes_nothing_away() {
         let shares = share_out(65_536, &config(2, 25_000)).unwrap();
-        assert_eq!((shares.connections, shares.blocking_threads), (25_000, BLOCKING_THREADS));
+        assert_eq!(shares.connections, 25_000);
+        assert_eq!(shares.blocking_threads, BLOCKING_THREADS);
         assert_eq!(shares.files, OpenFiles::default());
         let shares = share_out(20_000, &config(2, 25_000)).unwrap();
-        assert!(shares.connections < 20_000 && shares.connections > 18_000, "{shares:?}");
+        assert!(
+            shares.connections < 20_000 && shares.connections > 18_000,
+            "{shares:?}"
+        );
     }
 }

@@ -7,12 +7,12 @@ use std::time::Duration;
 use actix_web::rt::{self, task::JoinHandle};
 use tokio::time::Instant;
 
-use super::ServerError;
+use super::error::ServerError;
 use crate::access::key_file::Folder;
 use crate::access::{Access, watch};
-use crate::app::Guards;
-use crate::audit::{Audit, file::Place};
+use crate::audit::{Audit, file::AuditFiles};
 use crate::config::{AuditLog, Config};
+use crate::http::app::Guards;
 use crate::limits::{Limits, MEASURE_EVERY};
 use crate::sessions::Sessions;
 
@@ -22,11 +22,15 @@ const TIDY_EVERY: Duration = Duration::from_mins(1);
 const REST: u32 = 20;
 
 pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
-    let audit = || Audit::start(Place::of(config)).map(Arc::new);
+    let audit = || Audit::start(AuditFiles::of(config)).map(Arc::new);
     Ok(Guards {
         access: Arc::new(Access::open(Folder::below(&config.storage_path))?),
         limits: Arc::new(Limits::new(config)),
-        audit: if config.audit_log == AuditLog::Off { None } else { Some(audit()?) },
+        audit: if config.audit_log == AuditLog::Off {
+            None
+        } else {
+            Some(audit()?)
+        },
     })
 }
 
@@ -34,11 +38,16 @@ pub(super) fn open(config: &Config) -> Result<Guards, ServerError> {
 pub(super) fn keep(guards: &Guards, sessions: &Arc<Sessions>) -> Vec<JoinHandle<()>> {
     let hub = Arc::clone(sessions.hub());
     let mut tasks = vec![
-        rt::spawn(watch::follow(Arc::clone(&guards.access), move || hub.wake_all())),
+        rt::spawn(watch::follow(Arc::clone(&guards.access), move || {
+            hub.wake_all();
+        })),
         rt::spawn(tidy(Arc::clone(&guards.limits))),
     ];
     if guards.limits.quota.counts_bytes() {
-        tasks.push(rt::spawn(measure(Arc::clone(&guards.limits), Arc::clone(sessions))));
+        tasks.push(rt::spawn(measure(
+            Arc::clone(&guards.limits),
+            Arc::clone(sessions),
+        )));
     }
     tasks
 }
@@ -53,11 +62,14 @@ async fn tidy(limits: Arc<Limits>) {
 
 async fn measure(limits: Arc<Limits>, sessions: Arc<Sessions>) {
     loop {
-        let (begun, of) = (Instant::now(), Arc::clone(&sessions));
+        let begun = Instant::now();
+        let of = Arc::clone(&sessions);
         limits.quota.measuring();
         match actix_web::web::block(move || of.bytes_by_user()).await {
             Ok(used) => limits.quota.measured(used),
-            Err(error) => tracing::error!(%error, "the sessions of the users could not be measured"),
+            Err(error) => {
+                tracing::error!(%error, "failed to measure the sessions of the users");
+            }
         }
         tokio::time::sleep(MEASURE_EVERY.max(begun.elapsed() * REST)).await;
     }
@@ -70,6 +82,6 @@ pub(super) async fn close(guards: Guards) {
     }
     let Some(audit) = guards.audit else { return };
     if actix_web::web::block(move || audit.close()).await.is_err() {
-        tracing::error!("the audit log could not be closed in order");
+        tracing::error!("failed to close the audit log");
     }
 }

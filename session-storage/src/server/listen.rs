@@ -8,7 +8,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-use super::ServerError;
+use super::error::ServerError;
 use crate::config::Config;
 
 /// How many connections may wait to be accepted.
@@ -28,7 +28,7 @@ pub(super) struct SocketFile(PathBuf);
 impl Drop for SocketFile {
     fn drop(&mut self) {
         if let Err(error) = fs::remove_file(&self.0) {
-            tracing::warn!(%error, path = %self.0.display(), "the socket's file could not be removed");
+            tracing::warn!(%error, path = %self.0.display(), "failed to remove the socket's file");
         }
     }
 }
@@ -44,7 +44,11 @@ impl Listeners {
     /// Prints one line per address. Errors are ignored, because the reader of the pipe may have
     /// closed it.
     pub(super) fn announce(&self, out: &mut impl Write, scheme: &str) {
-        for address in self.tcp.iter().filter_map(|listener| listener.local_addr().ok()) {
+        for address in self
+            .tcp
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+        {
             let _ = writeln!(out, "listening on {scheme}://{address}");
         }
         if let Some((_, SocketFile(path))) = &self.unix {
@@ -65,7 +69,9 @@ pub(super) fn is_loopback(host: &str, port: u16) -> Result<bool, ServerError> {
         return Ok(true);
     }
     let addresses = resolve(host, port).map_err(failed(&format!("{host}:{port}")))?;
-    Ok(addresses.iter().all(|address| address.ip().to_canonical().is_loopback()))
+    Ok(addresses
+        .iter()
+        .all(|address| address.ip().to_canonical().is_loopback()))
 }
 
 fn tcp(host: &str, port: u16) -> Result<Vec<TcpListener>, ServerError> {
@@ -116,7 +122,7 @@ fn widen(listener: &impl AsFd) -> io::Result<()> {
 
 fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ServerError> {
     let bind = || {
-        make_room(path)?;
+        remove_unused_socket(path)?;
         let listener = UnixListener::bind(path)?;
         let file = SocketFile(path.to_owned());
         fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))?;
@@ -127,16 +133,22 @@ fn unix(path: &Path) -> Result<(UnixListener, SocketFile), ServerError> {
 }
 
 /// Removes a socket that no process listens on any more; leaves any other file alone.
-fn make_room(path: &Path) -> io::Result<()> {
+fn remove_unused_socket(path: &Path) -> io::Result<()> {
     let found = match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         found => found?,
     };
     if !found.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file that is no socket"));
+        return Err(io::Error::new(
+            io::ErrorKind::AlreadyExists,
+            "there is a file that is no socket",
+        ));
     }
     match UnixStream::connect(path) {
-        Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another process listens there")),
+        Ok(_) => Err(io::Error::new(
+            io::ErrorKind::AddrInUse,
+            "another process listens there",
+        )),
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => fs::remove_file(path),
         Err(error) => Err(error),
     }
@@ -149,7 +161,10 @@ mod tests {
     #[test]
     fn localhost_has_one_port_on_both_addresses() {
         let listeners = tcp("localhost", 0).unwrap();
-        let ports: Vec<u16> = listeners.iter().map(|l| l.local_addr().unwrap().port()).collect();
+        let ports: Vec<u16> = listeners
+            .iter()
+            .map(|l| l.local_addr().unwrap().port())
+            .collect();
         assert!(ports.iter().all(|port| *port == ports[0] && *port != 0));
         assert_eq!(tcp("127.0.0.1", 0).unwrap().len(), 1);
         let error = tcp("127.0.0.1", ports[0]).err().unwrap().to_string();
@@ -161,8 +176,17 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("s.sock");
         let (listener, file) = unix(&path).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o660);
-        assert!(unix(&path).err().unwrap().to_string().contains("another process"));
+        assert_eq!(
+            fs::metadata(&path).unwrap().permissions().mode() & 0o777,
+            0o660
+        );
+        assert!(
+            unix(&path)
+                .err()
+                .unwrap()
+                .to_string()
+                .contains("another process")
+        );
         drop(listener);
         std::mem::forget(file);
         let (_listener, file) = unix(&path).unwrap();
@@ -171,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_socket_stays() {
+    fn a_file_that_is_no_socket_is_kept() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("precious");
         fs::write(&path, "keep me").unwrap();

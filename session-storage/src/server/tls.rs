@@ -31,7 +31,7 @@ const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// Only one of the two files is configured.
-    #[error("{0} needs {1} as well")]
+    #[error("{0} also needs {1}")]
     Half(&'static str, &'static str),
     /// A file cannot be read, or is not in the PEM format.
     #[error("{name}: failed to read `{path}`: {why}")]
@@ -76,17 +76,21 @@ impl Certificates {
             (Some(certificate), Some(key)) => (certificate.clone(), key.clone()),
         };
         let current = RwLock::new(Arc::new(read(&certificate, &key)?));
-        Ok(Some(Arc::new(Self { certificate, key, current })))
+        Ok(Some(Arc::new(Self {
+            certificate,
+            key,
+            current,
+        })))
     }
 
     /// Performs the handshake; returns whether HTTP/2 was negotiated.
     pub(super) async fn accept(
         &self,
         stream: TcpStream,
-        patience: Duration,
+        timeout: Duration,
     ) -> io::Result<(TlsStream<TcpStream>, bool)> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.current.read()));
-        let stream = tokio::time::timeout(patience, acceptor.accept(stream)).await??;
+        let stream = tokio::time::timeout(timeout, acceptor.accept(stream)).await??;
         let h2 = stream.get_ref().1.alpn_protocol() == Some(PROTOCOLS[0]);
         Ok((stream, h2))
     }
@@ -100,7 +104,7 @@ impl Certificates {
 
     fn reload(&self) -> Result<(), TlsError> {
         *self.current.write() = Arc::new(read(&self.certificate, &self.key)?);
-        tracing::info!(certificate = %self.certificate.display(), "TLS certificate read anew");
+        tracing::info!(certificate = %self.certificate.display(), "TLS certificate reloaded");
         Ok(())
     }
 
@@ -108,7 +112,7 @@ impl Certificates {
     /// check, so that it is not read half-written. Never returns.
     pub(super) async fn keep_fresh(self: Arc<Self>) {
         let mut hangup = signal(SignalKind::hangup())
-            .inspect_err(|error| tracing::warn!(%error, "SIGHUP cannot be listened for"))
+            .inspect_err(|error| tracing::warn!(%error, "failed to listen for SIGHUP"))
             .ok();
         let mut seen = self.stamps();
         let mut reloads = Reloads::new(Some(seen));
@@ -125,7 +129,7 @@ impl Certificates {
                 match self.reload() {
                     Ok(()) => reloads.succeeded(now),
                     Err(error) if reloads.failed(now) || asked => {
-                        tracing::warn!(%error, "the TLS certificate in use stays");
+                        tracing::warn!(%error, "failed to reload the TLS certificate; the current one stays in use");
                     }
                     Err(_) => {}
                 }
@@ -144,12 +148,17 @@ fn read(certificate: &Path, key: &Path) -> Result<ServerConfig, TlsError> {
         .and_then(Iterator::collect)
         .map_err(|error| unreadable("TLS_CERT", certificate)(error.to_string()))?;
     if chain.is_empty() {
-        return Err(unreadable("TLS_CERT", certificate)("it holds no certificate".to_owned()));
+        return Err(unreadable("TLS_CERT", certificate)(
+            "it holds no certificate".to_owned(),
+        ));
     }
-    let secret =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| unreadable("TLS_KEY", key)(error.to_string()))?;
-    let unusable =
-        |source| TlsError::Unusable { certificate: certificate.to_owned(), key: key.to_owned(), source };
+    let secret = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| unreadable("TLS_KEY", key)(error.to_string()))?;
+    let unusable = |source| TlsError::Unusable {
+        certificate: certificate.to_owned(),
+        key: key.to_owned(),
+        source,
+    };
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -1,17 +1,17 @@
 //! Archives a session before retention deletes it.
 
-use std::fs;
 use std::io;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 
 use session_model::SessionId;
 
-use super::{Sessions, now};
+use super::service::Sessions;
 use crate::archive::{Archive, ArchiveError, Archived};
-use crate::bundle::{BundleError, Kind, Manifest, file};
-use crate::store::error::CopyError;
-use crate::store::{Store, export};
+use crate::clock::now;
+use session_store::bundle::{BundleError, Manifest, file};
+use session_store::engine::Engine;
+use session_store::error::CopyError;
 
 /// Why a session was not archived.
 #[derive(Debug, thiserror::Error)]
@@ -38,33 +38,21 @@ impl Sessions {
         id: &SessionId,
         archive: &Archive,
     ) -> Result<(u64, Archived), ArchivingError> {
-        let (store, name) = (Arc::clone(&self.store), id.clone());
-        let path = self.store.layout().outgoing(id);
-        let to = path.clone();
-        let _file = Passing(path.clone());
-        let packed = actix_web::web::block(move || pack(&store, &name, &to)).await;
+        let engine = Arc::clone(&self.engine);
+        let name = id.clone();
+        // Dropped at the end, so that the file is also removed if the request is cancelled.
+        let file = self.engine.outgoing(id);
+        let to = file.path().to_owned();
+        let packed = actix_web::web::block(move || pack(&*engine, &name, &to)).await;
         let manifest = packed.map_err(io::Error::other)??;
-        let archived = archive.put(id, &manifest, &path).await?;
+        let archived = archive.put(id, &manifest, file.path()).await?;
         Ok((manifest.offset, archived))
     }
 }
 
-/// Deletes a temporary file on drop, so that it is also removed if the request is cancelled.
-struct Passing(PathBuf);
-
-impl Drop for Passing {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_file(&self.0) {
-            tracing::debug!(%error, "no outgoing file to remove");
-        }
-    }
-}
-
-fn pack(store: &Arc<Store>, id: &SessionId, to: &std::path::Path) -> Result<Manifest, ArchivingError> {
-    fs::create_dir_all(to.parent().unwrap_or(to))?;
-    file::write(to, now(), |mut bundle| {
-        let offset = export::session(store, id, &mut bundle)?.unwrap_or(0);
-        bundle.finish(Kind::Export, store.epoch(), offset)?;
+fn pack(engine: &dyn Engine, id: &SessionId, to: &Path) -> Result<Manifest, ArchivingError> {
+    file::write(to, now(), |bundle| {
+        engine.export(std::slice::from_ref(id), bundle)?;
         Ok(())
     })
 }

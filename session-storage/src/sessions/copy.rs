@@ -16,12 +16,12 @@ use session_model::{Code, Refusal, SessionId};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{self, Sender};
 
-use super::logs::JsonStream;
-use super::{Refused, Sessions, now};
-use crate::bundle::{BundleWriter, Kind};
-use crate::store::error::CopyError;
-use crate::store::index::Row;
-use crate::store::{Store, backup, export};
+use super::pieces::ByteStream;
+use super::service::Sessions;
+use crate::clock::now;
+use session_store::bundle::{BundleWriter, Sink};
+use session_store::engine::{Engine, Index, Row};
+use session_store::error::CopyError;
 
 /// Size of a piece.
 const PIECE: usize = 256 << 10;
@@ -40,10 +40,18 @@ pub struct ExportQuery {
 }
 
 impl ExportQuery {
-    /// Returns whether a session is selected.
-    pub fn wants(&self, id: &SessionId, row: &Row) -> bool {
+    /// Returns the selected sessions, oldest first.
+    pub fn selected(&self, index: &Index) -> Vec<SessionId> {
+        let rows = index.newest(None, usize::MAX, |id, row| self.wants(id, row));
+        rows.into_iter().rev().map(|((_, _, id), _)| id).collect()
+    }
+
+    fn wants(&self, id: &SessionId, row: &Row) -> bool {
         (self.ids.is_empty() || self.ids.contains(id))
-            && self.user.as_ref().is_none_or(|user| row.user.as_str() == user)
+            && self
+                .user
+                .as_ref()
+                .is_none_or(|user| row.user.as_str() == user)
     }
 }
 
@@ -59,8 +67,14 @@ impl Pieces {
         let sent = async { tokio::time::timeout(STALL, self.to.send(piece)).await };
         match self.runtime.block_on(sent) {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) => Err(io::Error::new(io::ErrorKind::BrokenPipe, "the reader is gone")),
-            Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the reader takes nothing")),
+            Ok(Err(_)) => Err(io::Error::new(
+                io::ErrorKind::BrokenPipe,
+                "the reader is gone",
+            )),
+            Err(_) => Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the reader takes nothing",
+            )),
         }
     }
 }
@@ -76,36 +90,42 @@ impl Write for Pieces {
 
     fn flush(&mut self) -> io::Result<()> {
         let piece = self.piece.split().freeze();
-        if piece.is_empty() { Ok(()) } else { self.send(Ok(piece)) }
+        if piece.is_empty() {
+            Ok(())
+        } else {
+            self.send(Ok(piece))
+        }
     }
 }
 
 impl Sessions {
     /// Exports the selected sessions, each as of its own offset.
-    pub fn export(&self, query: &ExportQuery) -> Result<JsonStream, Refused> {
+    pub fn export(&self, query: &ExportQuery) -> Result<ByteStream, Refusal> {
         for id in &query.ids {
             self.known(id)?;
         }
-        let rows = self.store.index.newest(None, usize::MAX, |id, row| query.wants(id, row));
-        let ids: Vec<SessionId> = rows.into_iter().rev().map(|((_, _, id), _)| id).collect();
-        self.copy("export", move |store, bundle| export_all(store, &ids, bundle))
+        let ids = query.selected(self.engine.index());
+        self.copy("export", move |engine, bundle| engine.export(&ids, bundle))
     }
 
     /// Copies the whole directory as of one position.
-    #[expect(clippy::redundant_closure, reason = "the function alone would fix the lifetime of the stream")]
-    pub fn backup(&self) -> Result<JsonStream, Refused> {
-        self.copy("backup", |store, bundle| backup::run(store, bundle))
+    pub fn backup(&self) -> Result<ByteStream, Refusal> {
+        self.copy("backup", |engine, bundle| engine.backup(bundle))
     }
 
-    fn copy<F>(&self, what: &'static str, write: F) -> Result<JsonStream, Refused>
+    fn copy<F>(&self, what: &'static str, write: F) -> Result<ByteStream, Refusal>
     where
-        F: FnOnce(&Arc<Store>, BundleWriter<&mut Pieces>) -> Result<u64, CopyError> + Send + 'static,
+        F: FnOnce(&dyn Engine, BundleWriter<Sink<'_>>) -> Result<u64, CopyError> + Send + 'static,
     {
         let (to, mut from) = mpsc::channel(PIECES);
-        let store = Arc::clone(&self.store);
-        let mut pieces = Pieces { to, runtime: Handle::current(), piece: BytesMut::new() };
+        let engine = Arc::clone(&self.engine);
+        let mut pieces = Pieces {
+            to,
+            runtime: Handle::current(),
+            piece: BytesMut::new(),
+        };
         let run = move || {
-            let written = write(&store, BundleWriter::new(&mut pieces, now()));
+            let written = write(&*engine, BundleWriter::new(&mut pieces, now()));
             match written.and_then(|offset| Ok(pieces.flush().map(|()| offset)?)) {
                 Ok(offset) => tracing::info!(what, offset, "a copy was handed out"),
                 Err(error) => {
@@ -122,19 +142,8 @@ impl Sessions {
             tracing::error!(%error, "no thread for a copy");
             Refusal::new(Code::Internal, "the copy could not be begun")
         })?;
-        Ok(Box::pin(stream::poll_fn(move |context| from.poll_recv(context))))
+        Ok(Box::pin(stream::poll_fn(move |context| {
+            from.poll_recv(context)
+        })))
     }
-}
-
-fn export_all(
-    store: &Arc<Store>,
-    ids: &[SessionId],
-    mut bundle: BundleWriter<&mut Pieces>,
-) -> Result<u64, CopyError> {
-    let mut newest = 0;
-    for id in ids {
-        newest = newest.max(export::session(store, id, &mut bundle)?.unwrap_or(0));
-    }
-    bundle.finish(Kind::Export, store.epoch(), newest)?;
-    Ok(newest)
 }

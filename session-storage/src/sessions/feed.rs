@@ -5,8 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::live::{Hub, Published};
-use crate::store::committer::Observer;
-use crate::store::log_writer::PendingEvent;
+use session_store::engine::{Observer, PendingEvent};
 
 /// Observer of commits that publishes their events to the hub.
 pub(super) struct Feed {

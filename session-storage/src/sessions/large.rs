@@ -21,22 +21,24 @@ use bytes::Bytes;
 use session_model::producer::{Answer, Part, ProducerNumbers};
 use session_model::{Code, Refusal, SessionId, UserId, json, transition};
 
-use super::batch::{Commands, Results, birth_of, parse};
+use super::attempt::Attempt;
+use super::batch_lines::{Commands, Results, creation_of, parse};
+use super::keys::wanted;
 use super::producers::{check_producer, check_unknown_producer};
-use super::refused::Refused;
-use super::write::{Attempt, Txn};
-use super::{Sessions, Submitted, commit_refusal, not_found, now, unopened};
-use crate::store::cells::{Cell, Loaded, Slot};
-use crate::store::error::CommitError;
-use crate::store::segment::ProducerCommit;
-use crate::store::ticket::{Group, Ticket};
+use super::service::Sessions;
+use super::submitted::Submitted;
+use super::write::Txn;
+use crate::clock::now;
+use session_store::engine::{
+    CacheEntry, CachedSession, CommitTicket, Group, LoadedSession, ProducerCommit,
+};
+use session_store::error::CommitError;
+use session_store::keys::KeyWork;
+use session_store::refusals::not_found;
+use session_store::refusals::unopened;
 
 /// Number of large batches processed at the same time; others wait.
 pub(super) const AT_ONCE: usize = 4;
-/// A batch with more lines than this is large.
-const LINES: usize = 1_000;
-/// A batch with more bytes than this is large.
-const BYTES: usize = 512 << 10;
 /// How long lines are decided for one part, under the journal's lock.
 const PART_TIME: Duration = Duration::from_millis(1);
 /// Approximate maximum size of one part, in bytes.
@@ -44,9 +46,13 @@ const PART_BYTES: usize = 64 << 10;
 /// Number of appended bytes after which the thread waits until they are durable.
 const AHEAD: usize = 64 << 10;
 
-/// Returns whether a batch is large and processed on a blocking thread.
-pub(super) fn is_large(lines: usize, bytes: usize) -> bool {
-    lines > LINES || bytes > BYTES
+/// Result of an attempt under the session's lock.
+enum Progress {
+    /// The session must be loaded first.
+    Load,
+    /// Work on the index of record keys comes first.
+    Keys(KeyWork),
+    Worked(Worked),
 }
 
 /// Result of the thread's work.
@@ -88,18 +94,27 @@ impl Sessions {
         lines: Bytes,
         marked: bool,
         producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
-        let failed = || Refused::from(Refusal::new(Code::Internal, "the batch could not be worked on"));
-        let permit = Arc::clone(&self.large).acquire_owned().await.map_err(|_| failed())?;
-        let cell = self.store.cells.get(id);
-        let (sessions, its_cell, numbers) = (self.clone(), Arc::clone(&cell), producer.clone());
+    ) -> Result<Submitted, Refusal> {
+        let failed = || Refusal::new(Code::Internal, "the batch could not be worked on");
+        let permit = Arc::clone(&self.large)
+            .acquire_owned()
+            .await
+            .map_err(|_| failed())?;
+        let cell = self.engine.cache().get(id);
+        let sessions = self.clone();
+        let its_cell = Arc::clone(&cell);
+        let numbers = producer.clone();
         let work = move || {
             let _permit = permit;
             sessions.work_on(&its_cell, &lines, marked, numbers.as_ref())
         };
         match actix_web::web::block(work).await.map_err(|_| failed())?? {
             Worked::Answered(group, answer) => {
-                self.outcome_of(Attempt::Answered { ticket: group.map(Ticket::new), answer }).await
+                self.outcome_of(Attempt::Answered {
+                    ticket: group.map(CommitTicket::new),
+                    answer,
+                })
+                .await
             }
             Worked::Stored(stored) => {
                 // An empty batch only asks: its answer is about an earlier request.
@@ -112,39 +127,50 @@ impl Sessions {
 
     fn work_on(
         &self,
-        cell: &Arc<Cell>,
+        cell: &Arc<CacheEntry>,
         lines: &Bytes,
         marked: bool,
         producer: Option<&ProducerNumbers>,
-    ) -> Result<Worked, Refused> {
+    ) -> Result<Worked, Refusal> {
         let mut commands = Some(parse(json::text(lines)?, marked));
         loop {
-            if let Some(worked) = cell.long(|slot| self.store_parts(cell, slot, &mut commands, producer))? {
-                return Ok(worked);
-            }
-            let opened = self.store.load(cell).and_then(|()| self.store.complete(cell));
-            opened.map_err(|damage| unopened(&cell.id, &damage))?;
+            let progress =
+                cell.long(|slot| self.store_parts(cell, slot, &mut commands, producer))?;
+            let prepared = match progress {
+                Progress::Worked(worked) => return Ok(worked),
+                Progress::Keys(work) => self.engine.prepare_keys(cell, &work),
+                Progress::Load => self
+                    .engine
+                    .load(cell)
+                    .and_then(|()| self.engine.complete(cell)),
+            };
+            prepared.map_err(|damage| unopened(&cell.id, &damage))?;
         }
     }
 
-    /// Decides and appends under the session's lock. Returns `None` if the session must be loaded
-    /// first.
+    /// Decides and appends under the session's lock.
     fn store_parts(
         &self,
-        cell: &Arc<Cell>,
-        slot: &mut Slot,
+        cell: &Arc<CacheEntry>,
+        slot: &mut CachedSession,
         commands: &mut Option<Commands<'_>>,
         producer: Option<&ProducerNumbers>,
-    ) -> Result<Option<Worked>, Refused> {
-        let Some(loaded) = self.ready_to_write(cell, slot) else { return Ok(None) };
+    ) -> Result<Progress, Refusal> {
+        let Some(mut loaded) = self.ready_to_write(cell, slot) else {
+            return Ok(Progress::Load);
+        };
         let begun = match &loaded {
-            Some(loaded) => match producer.and_then(|numbers| loaded.view.producers.begun(numbers)) {
+            Some(loaded) => match producer.and_then(|numbers| loaded.view.producers.begun(numbers))
+            {
                 Some((done, results)) => Some((done, results.to_owned())),
                 None => match check_producer(loaded, producer)? {
                     Some(Attempt::Answered { ticket, answer }) => {
-                        return Ok(Some(Worked::Answered(ticket.map(Ticket::into_group), answer)));
+                        return Ok(Progress::Worked(Worked::Answered(
+                            ticket.map(CommitTicket::into_group),
+                            answer,
+                        )));
                     }
-                    Some(Attempt::Load | Attempt::Stored { .. }) | None => None,
+                    Some(Attempt::Load | Attempt::Keys(_) | Attempt::Stored { .. }) | None => None,
                 },
             },
             None if self.settings.auto_create => {
@@ -152,47 +178,69 @@ impl Sessions {
                 self.redaction.check_id(&cell.id)?;
                 None
             }
-            None => return Err(not_found(&cell.id).into()),
+            None => return Err(not_found(&cell.id)),
         };
-        let Some(commands) = commands.take() else { return Ok(None) };
+        if let Some(loaded) = &mut loaded {
+            let valid = commands.iter().flatten().flatten();
+            if let Some(work) = self.look_up(loaded, &wanted(valid))? {
+                return Ok(Progress::Keys(work));
+            }
+        }
+        let Some(commands) = commands.take() else {
+            return Ok(Progress::Load);
+        };
         let lines = commands.len();
         let (done, results) = begun.unwrap_or_default();
         if lines > 0 && done >= lines as u64 {
-            let message = format!("{done} lines were stored with these numbers, and this batch has {lines}");
-            return Err(Refusal::new(Code::ProducerGap, message).into());
+            let message =
+                format!("{done} lines were stored with these numbers, and this batch has {lines}");
+            return Err(Refusal::new(Code::ProducerGap, message));
         }
         let results = Results::going_on(results, done as usize, lines);
-        let mut stored = Stored { results, lines, commits: Vec::new(), failed: None };
+        let mut stored = Stored {
+            results,
+            lines,
+            commits: Vec::new(),
+            failed: None,
+        };
         if let Err(error) = self.append_parts(cell, slot, commands, producer, &mut stored) {
             if stored.commits.is_empty() {
                 return Err(error.into());
             }
             stored.failed = Some(error);
         }
-        Ok(Some(Worked::Stored(stored)))
+        Ok(Progress::Worked(Worked::Stored(stored)))
     }
 
     fn append_parts(
         &self,
-        cell: &Arc<Cell>,
-        slot: &mut Slot,
+        cell: &Arc<CacheEntry>,
+        slot: &mut CachedSession,
         commands: Commands<'_>,
         producer: Option<&ProducerNumbers>,
         stored: &mut Stored,
     ) -> Result<(), CommitError> {
-        let journal = &self.store.journal;
-        let birth = birth_of(&commands, now());
-        let mut commands = commands.into_iter().skip(stored.results.done).peekable();
+        let journal = &self.engine.journal();
+        let creation = creation_of(&commands, now());
+        let mut commands = commands
+            .into_iter()
+            .skip(stored.results.body.done())
+            .peekable();
         let mut ahead = 0;
         // An empty batch ends the one that was stored in part: a last part without lines.
-        let mut ends = stored.lines == 0 && stored.results.done > 0;
+        let mut ends = stored.lines == 0 && stored.results.body.done() > 0;
         while commands.peek().is_some() || std::mem::take(&mut ends) {
-            let (at, mut bytes) = (now(), 0);
+            let at = now();
+            let mut bytes = 0;
             let fill = |txn: &mut Txn<'_, '_>| {
                 let results = &mut stored.results;
-                let from = results.done;
+                let from = results.body.done();
                 // The first part includes the opening of the response.
-                let begin = if from == 0 { 0 } else { results.body.len() };
+                let begin = if from == 0 {
+                    0
+                } else {
+                    results.body.text().len()
+                };
                 let first = txn.writer.written();
                 let begun = Instant::now();
                 for command in commands.by_ref() {
@@ -204,30 +252,45 @@ impl Sessions {
                 bytes = txn.writer.written() - first;
                 let last = commands.peek().is_none();
                 if last {
-                    results.close(txn.offset - 1);
+                    results.body.close(txn.offset - 1);
                 }
                 producer.map(|numbers| {
-                    let part = Part { from: from as u64, done: results.done as u64, last };
-                    let body = results.body[begin..].to_owned();
-                    let answer = Answer { status: 200, body, part: Some(part) };
-                    ProducerCommit { numbers: numbers.clone(), answer }
+                    let part = Part {
+                        from: from as u64,
+                        done: results.body.done() as u64,
+                        last,
+                    };
+                    let body = results.body.text()[begin..].to_owned();
+                    let answer = Answer {
+                        status: 200,
+                        body,
+                        part: Some(part),
+                    };
+                    ProducerCommit {
+                        numbers: numbers.clone(),
+                        answer,
+                    }
                 })
             };
-            self.store.queue_snapshot(cell);
+            self.engine.queue_snapshot(cell);
             let ticket = match slot {
-                Slot::Loaded(loaded) => {
+                CachedSession::Loaded(loaded) => {
                     let owner = loaded.user.clone();
                     self.append(loaded, &owner, at, fill)?
                 }
-                Slot::Absent(_) | Slot::Unloaded => {
-                    let mut created = transition::create(&cell.id, &UserId::unknown(), birth.clone());
+                CachedSession::Absent(_) | CachedSession::Unloaded => {
+                    let mut created =
+                        transition::create(&cell.id, &UserId::unknown(), creation.clone());
                     self.mention_quarantined(&cell.id, &mut created);
-                    self.append_birth(cell, slot, &created, at, fill)?
+                    self.append_creation(cell, slot, &created, at, fill)?
                 }
             };
             journal.give_way();
-            let Slot::Loaded(loaded) = slot else { return Err(CommitError::Superseded) };
+            let CachedSession::Loaded(loaded) = slot else {
+                return Err(CommitError::Superseded);
+            };
             stored.note(ticket.into_group(), loaded);
+            self.flush_keys_when_due(cell, loaded);
             ahead += bytes;
             if ahead >= AHEAD {
                 if !journal.wait_durable(loaded.view.offset, loaded.generation) {
@@ -241,9 +304,16 @@ impl Sessions {
 }
 
 impl Stored {
-    fn note(&mut self, group: Arc<Group>, loaded: &Loaded) {
-        let (results, refused) = (self.results.body.len(), self.results.refused.len());
-        let parts = Parts { group, results, refused, done: self.results.done, offset: loaded.view.offset };
+    fn note(&mut self, group: Arc<Group>, loaded: &LoadedSession) {
+        let results = self.results.body.text().len();
+        let refused = self.results.refused.len();
+        let parts = Parts {
+            group,
+            results,
+            refused,
+            done: self.results.body.done(),
+            offset: loaded.view.offset,
+        };
         match self.commits.last_mut() {
             Some(before) if Arc::ptr_eq(&before.group, &parts.group) => *before = parts,
             _ => self.commits.push(parts),
@@ -251,10 +321,10 @@ impl Stored {
     }
 
     /// Waits for the commits. `repeats` means that the sender can retry with its producer numbers.
-    async fn answer(mut self, repeats: bool) -> Result<Submitted, Refused> {
+    async fn answer(mut self, repeats: bool) -> Result<Submitted, Refusal> {
         let mut durable = None;
         for parts in std::mem::take(&mut self.commits) {
-            match Ticket::new(Arc::clone(&parts.group)).await {
+            match CommitTicket::new(Arc::clone(&parts.group)).await {
                 Ok(()) => durable = Some(parts),
                 Err(error) => {
                     self.failed = Some(error);
@@ -262,14 +332,19 @@ impl Stored {
                 }
             }
         }
-        let Some(error) = self.failed else { return Ok(self.results.into_answer()) };
-        let Some(durable) = durable.filter(|_| !repeats) else { return Err(commit_refusal(error).into()) };
+        let Some(error) = self.failed else {
+            return Ok(self.results.into_answer());
+        };
+        let durable = match durable {
+            Some(durable) if !repeats => durable,
+            _ => return Err(Refusal::from(error)),
+        };
         let mut results = self.results;
         results.cut(durable.results, durable.refused, durable.done);
-        while results.done < self.lines {
-            results.push(&Err(commit_refusal(error)));
+        while results.body.done() < self.lines {
+            results.refuse(&Refusal::from(error));
         }
-        results.close(durable.offset);
+        results.body.close(durable.offset);
         Ok(results.into_answer())
     }
 }

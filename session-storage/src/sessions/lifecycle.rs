@@ -1,13 +1,12 @@
 //! Creates and deletes sessions, including their entries in their parents' lists of children.
 
-use serde_json::Value;
-use session_model::event::Birth;
+use session_model::event::Creation;
 use session_model::producer::ProducerNumbers;
 use session_model::{Command, Refusal, SessionId, UserId};
 
-use super::kin::Kin;
-use super::refused::Refused;
-use super::{Sessions, Submitted};
+use super::parent_child::ChildLink;
+use super::service::Sessions;
+use super::submitted::Submitted;
 
 impl Sessions {
     /// Returns a new id for a session that was given none.
@@ -21,21 +20,21 @@ impl Sessions {
         &self,
         id: &SessionId,
         user: UserId,
-        birth: Birth,
+        creation: Creation,
         parent: Option<SessionId>,
         may_link: bool,
         producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
-        let birth = Birth { parent: parent.as_ref().map(ToString::to_string), ..birth };
-        let mut command = Some(Command::Create { user, birth });
-        let parent = parent.filter(|_| may_link);
-        let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
-        let mut answer = self.write_with_parent(id, parent.as_ref(), Kin::Joins, attempt).await?;
-        let mut body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-        body["sessionId"] = id.as_str().into();
-        body["path"] = self.path_of(id).to_string_lossy().into_owned().into();
-        answer.body = body.to_string();
-        Ok(answer)
+    ) -> Result<Submitted, Refusal> {
+        let creation = Creation {
+            parent: parent.as_ref().map(ToString::to_string),
+            ..creation
+        };
+        let mut command = Some(Command::Create { user, creation });
+        let parent = if may_link { parent } else { None };
+        let attempt =
+            |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
+        self.write_with_parent(id, parent.as_ref(), ChildLink::Joins, attempt)
+            .await
     }
 
     /// Deletes a session, and its entry in its parent's list.
@@ -43,14 +42,14 @@ impl Sessions {
         &self,
         id: &SessionId,
         producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
+    ) -> Result<Submitted, Refusal> {
         self.leave(id, Command::Delete, producer).await
     }
 
     /// Deletes a session if it is still completed. This is decided under the session's lock, so a
     /// session that was reopened in the meantime is kept, and so is one that has changed since
     /// `as_of`. Returns whether the session was removed.
-    pub async fn retire(&self, id: &SessionId, as_of: Option<u64>) -> Result<bool, Refused> {
+    pub async fn retire(&self, id: &SessionId, as_of: Option<u64>) -> Result<bool, Refusal> {
         self.leave(id, Command::Retire { as_of }, None).await?;
         Ok(!self.exists(id))
     }
@@ -60,11 +59,14 @@ impl Sessions {
         id: &SessionId,
         command: Command<'_>,
         producer: Option<ProducerNumbers>,
-    ) -> Result<Submitted, Refused> {
+    ) -> Result<Submitted, Refusal> {
         let parent = self.parent_of(id).await?;
         let mut command = Some(command);
-        let attempt = |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
-        let answer = self.write_with_parent(id, parent.as_ref(), Kin::Leaves, attempt).await?;
+        let attempt =
+            |cell: &_, slot: &mut _| self.attempt(cell, slot, &mut command, producer.as_ref());
+        let answer = self
+            .write_with_parent(id, parent.as_ref(), ChildLink::Leaves, attempt)
+            .await?;
         if !self.exists(id) {
             self.leave_lists(id).await;
         }
@@ -75,8 +77,11 @@ impl Sessions {
     /// session itself need not name those parents, so this is not part of its deletion: a crash in
     /// between leaves it listed.
     async fn leave_lists(&self, id: &SessionId) {
-        for parent in self.store.index.parents_of(id.as_str()) {
-            let command = Command::LinkChild { child: id.to_string(), present: false };
+        for parent in self.engine.index().parents_of(id.as_str()) {
+            let command = Command::LinkChild {
+                child: id.to_string(),
+                present: false,
+            };
             if let Err(refused) = self.submit(&parent, command, None).await {
                 tracing::warn!(session = %id, %parent, ?refused, "a deleted session stays listed");
             }

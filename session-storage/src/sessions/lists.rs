@@ -1,4 +1,5 @@
 //! Lists and statistics, from the index and the metadata of only those sessions that are returned.
+//! Metadata leaves as the JSON bytes of the document: see [`super::read`].
 //!
 //! A list is streamed in pieces that are created as the client reads them. It costs one piece of
 //! memory, however long the list and however slow the reader. Each piece continues after the last
@@ -6,20 +7,21 @@
 //! shift the others. A new session sorts before the start of a newest-first list that is already
 //! being read.
 
+use std::borrow::Cow;
+use std::marker::PhantomData;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use serde_json::{Value, json};
-use session_model::{Code, Reach, Refusal, SessionId, Timestamp, UserId, documents};
+use futures_util::stream;
+use serde_json::Value;
+use session_insight::usage::Prices;
+use session_model::{Code, Refusal, SessionId, SessionScope, Timestamp, UserId};
 
-use super::logs::JsonStream;
+use super::pieces::{Piece, PieceStream};
+use super::prices::metadata_answer;
 use super::read::{metadata_json, to_json};
-use super::redaction::Redaction;
-use super::{Refused, Sessions};
-use crate::store::Store;
-use crate::store::cells::Slot;
-use crate::store::index::{Age, Order, Row};
-use crate::store::layout::METADATA;
+use super::service::Sessions;
+use session_store::engine::{Age, CachedSession, Engine, Order, Row, StoredDocument};
 
 /// Filter of a session list.
 #[derive(Debug, Clone, Default)]
@@ -49,61 +51,121 @@ pub struct PageQuery {
     pub cursor: Option<String>,
 }
 
-/// A list as a response.
-pub struct Listed {
-    /// The streamed list.
-    pub json: JsonStream,
+/// A page of a list.
+pub struct ListPage<T> {
+    /// The streamed items.
+    pub items: PieceStream<Vec<T>>,
     /// Cursor of the next page, if there is one.
     pub next: Option<String>,
 }
 
+/// An item of the list of a user's sessions.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Brief {
+    /// The session's id.
+    pub id: SessionId,
+    /// Its user.
+    pub user: UserId,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+/// The number of sessions, and which are active or were completed last.
+pub struct Stats {
+    /// The number of sessions.
+    pub total: usize,
+    /// How many of them are active.
+    pub active: usize,
+    /// How many of them are completed.
+    pub completed: usize,
+    /// The active sessions, newest first.
+    pub active_sessions: PieceStream<Vec<SessionId>>,
+    /// The newest completed sessions.
+    pub completed_sessions: Vec<SessionId>,
+}
+
 /// The caller's scope: what the caller may see. `None` means everything.
-pub type Within = Option<Arc<Reach>>;
+pub type Within = Option<Arc<SessionScope>>;
 
 fn sees(within: &Within, id: &SessionId, row: &Row) -> bool {
-    within.as_ref().is_none_or(|reach| reach.covers(id, &row.user))
+    within
+        .as_ref()
+        .is_none_or(|reach| reach.covers(id, &row.user))
 }
 
 /// Approximate size of one piece of a list, in bytes.
 const PIECE: usize = 64 * 1024;
+/// Bytes of a brief item besides the session's id and user.
+const BRIEF: usize = 72;
 /// Number of index rows read at a time.
 const ROWS: usize = 64;
 
+/// What the items of a list are read from.
+struct Source {
+    engine: Arc<dyn Engine>,
+    /// The prices of what sessions used.
+    prices: Arc<Prices>,
+}
+
 /// What a list contains for each session.
-#[derive(Clone, Copy)]
-enum Shape {
-    /// The metadata.
-    Metadata,
-    /// The id, user and creation time.
-    Brief,
-    /// The id.
-    Id,
+trait Item: Sized + Send + 'static {
+    /// Reads the item of a session, with its approximate size in bytes; `None` leaves the session
+    /// out. Blocks on the disk.
+    fn read(from: &Source, id: &SessionId, row: &Row) -> Option<(Self, usize)>;
+}
+
+impl Item for Brief {
+    fn read(_: &Source, id: &SessionId, row: &Row) -> Option<(Self, usize)> {
+        let brief = Self {
+            id: id.clone(),
+            user: row.user.clone(),
+            created: row.created,
+        };
+        let size = id.as_str().len() + row.user.as_str().len() + BRIEF;
+        Some((brief, size))
+    }
+}
+
+impl Item for SessionId {
+    fn read(_: &Source, id: &SessionId, _: &Row) -> Option<(Self, usize)> {
+        Some((id.clone(), id.as_str().len()))
+    }
+}
+
+/// A session's metadata as JSON.
+impl Item for Bytes {
+    fn read(from: &Source, id: &SessionId, _: &Row) -> Option<(Self, usize)> {
+        let document = metadata_of(&*from.engine, id, &from.prices)?;
+        let size = document.len();
+        Some((document, size))
+    }
 }
 
 /// Decides which sessions are in a list.
 type Wanted = Box<dyn Fn(&SessionId, &Row) -> bool + Send>;
 
 /// A list that is being streamed.
-struct Walk {
-    store: Arc<Store>,
+struct Walk<T: Item> {
+    source: Source,
     wanted: Wanted,
-    shape: Shape,
+    item: PhantomData<T>,
     age: Age,
     /// The session after which the list continues.
     at: Option<Order>,
     left: usize,
-    any: bool,
 }
 
-impl Walk {
-    fn new(
-        store: &Arc<Store>,
-        shape: Shape,
-        wanted: impl Fn(&SessionId, &Row) -> bool + Send + 'static,
-    ) -> Self {
-        let store = Arc::clone(store);
+impl<T: Item> Walk<T> {
+    fn new(source: Source, wanted: impl Fn(&SessionId, &Row) -> bool + Send + 'static) -> Self {
         let wanted = Box::new(wanted);
-        Self { store, wanted, shape, age: Age::NewestFirst, at: None, left: usize::MAX, any: false }
+        Self {
+            source,
+            wanted,
+            item: PhantomData,
+            age: Age::NewestFirst,
+            at: None,
+            left: usize::MAX,
+        }
     }
 
     fn at_most(self, left: usize) -> Self {
@@ -113,72 +175,63 @@ impl Walk {
     /// Restricts the list to a page, and returns the cursor of the next page.
     fn page(mut self, page: &PageQuery) -> Result<(Self, Option<String>), Refusal> {
         self.at = page.cursor.as_deref().map(parse_cursor).transpose()?;
-        let Some(limit) = page.limit else { return Ok((self, None)) };
+        let Some(limit) = page.limit else {
+            return Ok((self, None));
+        };
         self.left = limit;
         let rows = self.rows(limit + 1);
-        let next = rows.get(limit).and_then(|_| rows.get(limit.checked_sub(1)?));
+        let next = rows
+            .get(limit)
+            .and_then(|_| rows.get(limit.checked_sub(1)?));
         let next = next.map(|(order, _)| cursor_of(order));
         Ok((self, next))
     }
 
     fn rows(&self, limit: usize) -> Vec<(Order, Arc<Row>)> {
-        self.store.index.walk(self.age, self.at.as_ref(), limit, &self.wanted)
+        self.source
+            .engine
+            .index()
+            .walk(self.age, self.at.as_ref(), limit, &self.wanted)
     }
 
-    /// Returns the next piece, and whether more may follow. Skips sessions deleted in the meantime.
-    /// Blocks on the disk.
-    fn piece(&mut self) -> (Vec<u8>, bool) {
-        let mut out = Vec::new();
-        while out.len() < PIECE {
+    /// Returns the next piece. Skips sessions deleted in the meantime. Blocks on the disk.
+    fn piece(&mut self) -> Piece<Vec<T>> {
+        let mut content = Vec::new();
+        let mut size = 0;
+        while size < PIECE {
             let rows = self.rows(self.left.min(ROWS));
             if rows.is_empty() {
-                return (out, false);
+                let is_last = true;
+                return Piece { content, is_last };
             }
             for (order, row) in rows {
-                if out.len() >= PIECE {
-                    return (out, true);
+                if size >= PIECE {
+                    let is_last = false;
+                    return Piece { content, is_last };
                 }
-                let document = self.document(&order.2, &row);
+                let item = T::read(&self.source, &order.2, &row);
                 self.at = Some(order);
                 self.left -= 1;
-                let Some(document) = document else { continue };
-                if std::mem::replace(&mut self.any, true) {
-                    out.push(b',');
+                if let Some((item, bytes)) = item {
+                    content.push(item);
+                    size += bytes;
                 }
-                out.extend_from_slice(&document);
             }
         }
-        (out, self.left > 0)
+        let is_last = self.left == 0;
+        Piece { content, is_last }
     }
 
-    fn document(&self, id: &SessionId, row: &Row) -> Option<Bytes> {
-        match self.shape {
-            Shape::Metadata => metadata_of(&self.store, id),
-            Shape::Brief => Some(to_json(&json!({
-                "sessionId": id.as_str(), "userId": row.user.as_str(), "created": row.created.to_string(),
-            }))),
-            Shape::Id => Some(to_json(&id.as_str())),
-        }
-    }
-
-    /// Streams the whole response: the array, with the text before and after it.
-    fn stream(self, before: &[u8], after: Vec<u8>) -> JsonStream {
-        let mut head = before.to_vec();
-        head.push(b'[');
-        let state = Some((self, head, after));
-        Box::pin(futures_util::stream::unfold(state, |state| async move {
-            let (mut walk, mut out, after) = state?;
+    fn stream(self) -> PieceStream<Vec<T>> {
+        Box::pin(stream::unfold(Some(self), |walk| async move {
+            let mut walk = walk?;
             let read = actix_web::web::block(move || (walk.piece(), walk)).await;
-            let Ok(((piece, more), walk)) = read else {
-                return Some((Err(Refusal::new(Code::Internal, "the list could not be read")), None));
+            let Ok((piece, walk)) = read else {
+                let refusal = Refusal::new(Code::Internal, "the list could not be read");
+                return Some((Err(refusal), None));
             };
-            out.extend_from_slice(&piece);
-            if more {
-                return Some((Ok(Bytes::from(out)), Some((walk, Vec::new(), after))));
-            }
-            out.push(b']');
-            out.extend_from_slice(&after);
-            Some((Ok(Bytes::from(out)), None))
+            let walk = (!piece.is_last).then_some(walk);
+            Some((Ok(piece), walk))
         }))
     }
 }
@@ -187,26 +240,47 @@ impl ListQuery {
     /// Redacts the filter's texts, because stored texts are redacted and can only be found that
     /// way.
     #[must_use]
-    pub fn screened(mut self, redaction: &Redaction) -> Self {
-        for text in [&mut self.user, &mut self.outcome, &mut self.tag, &mut self.q].into_iter().flatten() {
-            *text = redaction.text(text).into_owned();
+    pub fn redacted(mut self, redact: impl for<'t> Fn(&'t str) -> Cow<'t, str>) -> Self {
+        for text in [
+            &mut self.user,
+            &mut self.outcome,
+            &mut self.tag,
+            &mut self.q,
+        ]
+        .into_iter()
+        .flatten()
+        {
+            *text = redact(text).into_owned();
         }
         self
     }
 
     fn wants(&self, id: &SessionId, row: &Row) -> bool {
         let status = if row.completed { "completed" } else { "active" };
-        self.user.as_ref().is_none_or(|user| row.user.as_str() == user)
+        self.user
+            .as_ref()
+            .is_none_or(|user| row.user.as_str() == user)
             && self.status.as_ref().is_none_or(|wanted| status == wanted)
-            && self.outcome.as_ref().is_none_or(|wanted| row.outcome.as_ref() == Some(wanted))
-            && self.tag.as_ref().is_none_or(|tag| row.tags.iter().any(|t| t == tag))
-            && self.q.as_ref().is_none_or(|q| contains(id, row, &q.to_lowercase()))
+            && self
+                .outcome
+                .as_ref()
+                .is_none_or(|wanted| row.outcome.as_ref() == Some(wanted))
+            && self
+                .tag
+                .as_ref()
+                .is_none_or(|tag| row.tags.iter().any(|t| t == tag))
+            && self
+                .q
+                .as_ref()
+                .is_none_or(|q| contains(id, row, &q.to_lowercase()))
     }
 }
 
 fn contains(id: &SessionId, row: &Row, text: &str) -> bool {
     let found = |candidate: &str| candidate.to_lowercase().contains(text);
-    let mut names = [id.as_str(), row.user.as_str()].into_iter().chain(row.original.as_deref());
+    let mut names = [id.as_str(), row.user.as_str()]
+        .into_iter()
+        .chain(row.original.as_deref());
     names.any(found) || row.tags.iter().any(|tag| found(tag))
 }
 
@@ -231,96 +305,121 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
 }
 
 impl Sessions {
-    /// Returns the sessions of a user as `[{sessionId, userId, created}]`, oldest first.
-    pub fn of_user(&self, user: &str, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
+    /// Returns the sessions of a user, oldest first.
+    pub fn of_user(
+        &self,
+        user: &str,
+        page: &PageQuery,
+        within: Within,
+    ) -> Result<ListPage<Brief>, Refusal> {
         let user = user.to_owned();
-        let wanted = move |id: &SessionId, row: &Row| row.user.as_str() == user && sees(&within, id, row);
-        let mut walk = Walk::new(&self.store, Shape::Brief, wanted);
+        let wanted =
+            move |id: &SessionId, row: &Row| row.user.as_str() == user && sees(&within, id, row);
+        let mut walk = Walk::new(self.source(), wanted);
         walk.age = Age::OldestFirst;
         let (walk, next) = walk.page(page)?;
-        Ok(Listed { json: walk.stream(b"", Vec::new()), next })
+        let items = walk.stream();
+        Ok(ListPage { items, next })
+    }
+
+    fn source(&self) -> Source {
+        Source {
+            engine: Arc::clone(&self.engine),
+            prices: Arc::clone(&self.settings.prices),
+        }
     }
 
     /// Returns the metadata of the newest sessions.
-    pub fn recent(&self, within: Within) -> JsonStream {
-        let walk = Walk::new(&self.store, Shape::Metadata, move |id, row| sees(&within, id, row));
-        walk.at_most(self.settings.store.recent_limit).stream(b"", Vec::new())
+    pub fn recent(&self, within: Within) -> PieceStream<Vec<Bytes>> {
+        let walk = Walk::new(self.source(), move |id, row| sees(&within, id, row));
+        walk.at_most(self.settings.store.recent_limit).stream()
     }
 
     /// Returns the metadata of all active sessions, newest first.
-    pub fn active(&self, page: &PageQuery, within: Within) -> Result<Listed, Refused> {
+    pub fn active(&self, page: &PageQuery, within: Within) -> Result<ListPage<Bytes>, Refusal> {
         let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
-        let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(page)?;
-        Ok(Listed { json: walk.stream(b"", Vec::new()), next })
+        let (walk, next) = Walk::new(self.source(), wanted).page(page)?;
+        let items = walk.stream();
+        Ok(ListPage { items, next })
     }
 
     /// Returns the counts, the active sessions, and the ten newest completed sessions.
-    pub fn stats(&self, within: Within) -> JsonStream {
+    pub fn stats(&self, within: Within) -> Stats {
         let (total, completed) = self.counts(&within);
         let last = |id: &SessionId, row: &Row| row.completed && sees(&within, id, row);
-        let last = self.store.index.walk(Age::NewestFirst, None, 10, last);
-        let last: Vec<&str> = last.iter().map(|((_, _, id), _)| id.as_str()).collect();
-        let active = total - completed;
-        let before =
-            format!(r#"{{"total":{total},"active":{active},"completed":{completed},"activeSessions":"#);
-        let after = [b",\"completedSessions\":", &to_json(&last)[..], b"}"].concat();
+        let last = self.engine.index().walk(Age::NewestFirst, None, 10, last);
         let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
-        Walk::new(&self.store, Shape::Id, wanted).stream(before.as_bytes(), after)
+        Stats {
+            total,
+            active: total - completed,
+            completed,
+            active_sessions: Walk::new(self.source(), wanted).stream(),
+            completed_sessions: last.into_iter().map(|((_, _, id), _)| id).collect(),
+        }
     }
 
     /// Returns the number of sessions, and how many of them are completed.
     fn counts(&self, within: &Within) -> (usize, usize) {
         if within.is_none() {
-            return self.store.index.counts();
+            return self.engine.index().counts();
         }
-        let (mut total, mut completed) = (0, 0);
-        self.store.index.walk(Age::NewestFirst, None, usize::MAX, |id, row| {
-            if sees(within, id, row) {
-                total += 1;
-                completed += usize::from(row.completed);
-            }
-            false
-        });
+        let mut total = 0;
+        let mut completed = 0;
+        self.engine
+            .index()
+            .walk(Age::NewestFirst, None, usize::MAX, |id, row| {
+                if sees(within, id, row) {
+                    total += 1;
+                    completed += usize::from(row.completed);
+                }
+                false
+            });
         (total, completed)
     }
 
     /// Returns the owner of a session, if the session exists. Loads nothing.
     pub fn user_of(&self, id: &SessionId) -> Option<UserId> {
-        self.store.index.get(id.as_str()).map(|row| row.user.clone())
+        self.engine
+            .index()
+            .get(id.as_str())
+            .map(|row| row.user.clone())
     }
 
-    /// Returns a page of `{sessions: [metadata], next}`, newest first.
-    pub fn list(&self, query: ListQuery, within: Within) -> Result<JsonStream, Refused> {
-        let page = PageQuery { limit: Some(query.limit), cursor: query.cursor.clone() };
-        let wanted = move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
-        let (walk, next) = Walk::new(&self.store, Shape::Metadata, wanted).page(&page)?;
-        let after = [b",\"next\":", &to_json(&next)[..], b"}"].concat();
-        Ok(walk.stream(b"{\"sessions\":", after))
+    /// Returns the metadata of a page of sessions, newest first.
+    pub fn list(&self, query: ListQuery, within: Within) -> Result<ListPage<Bytes>, Refusal> {
+        let page = PageQuery {
+            limit: Some(query.limit),
+            cursor: query.cursor.clone(),
+        };
+        let wanted =
+            move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
+        let (walk, next) = Walk::new(self.source(), wanted).page(&page)?;
+        let items = walk.stream();
+        Ok(ListPage { items, next })
     }
 }
 
 /// Returns a session's metadata, from memory or else from its file. Blocks on the disk.
-fn metadata_of(store: &Arc<Store>, id: &SessionId) -> Option<Bytes> {
-    if let Some(document) = resident(store, id) {
+fn metadata_of(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<Bytes> {
+    if let Some(document) = resident(engine, id, prices) {
         return Some(document);
     }
-    let stored = std::fs::read(store.layout().file(id, METADATA)).ok();
-    if let Some(Ok(Value::Object(document))) = stored.map(|bytes| session_model::json::stored(&bytes)) {
-        return Some(to_json(&documents::metadata_answer(document)));
+    if let Some(Value::Object(document)) = engine.document(id, StoredDocument::Metadata) {
+        return Some(to_json(&metadata_answer(document, prices)));
     }
-    let cell = store.cells.get(id);
-    if let Err(damage) = store.load(&cell) {
+    let cell = engine.cache().get(id);
+    if let Err(damage) = engine.load(&cell) {
         tracing::error!(session = %id, %damage, "session is damaged and left out of a list");
         return None;
     }
-    resident(store, id)
+    resident(engine, id, prices)
 }
 
-fn resident(store: &Store, id: &SessionId) -> Option<Bytes> {
-    let cell = store.cells.peek(id)?;
+fn resident(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<Bytes> {
+    let cell = engine.cache().peek(id)?;
     let slot = cell.slot.lock();
     match &*slot {
-        Slot::Loaded(loaded) => Some(metadata_json(&loaded.view)),
-        Slot::Absent(_) | Slot::Unloaded => None,
+        CachedSession::Loaded(loaded) => Some(metadata_json(&loaded.view, prices)),
+        CachedSession::Absent(_) | CachedSession::Unloaded => None,
     }
 }

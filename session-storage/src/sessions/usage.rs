@@ -4,21 +4,20 @@ use std::collections::HashMap;
 
 use session_model::{SessionId, UserId};
 
-use super::Sessions;
-use crate::store::retention::size_of;
+use super::service::Sessions;
 
 impl Sessions {
     /// Returns the number of a user's sessions, including those being created, each counted once.
     pub fn count_of(&self, user: &UserId, making: &mut dyn Iterator<Item = &SessionId>) -> usize {
-        self.store.index.count_of(user, making)
+        self.engine.index().count_of(user, making)
     }
 
     /// Returns the bytes of the files of each user's sessions. Blocks on the disk while it looks at
     /// all sessions.
     pub fn bytes_by_user(&self) -> HashMap<UserId, u64> {
         let mut bytes: HashMap<UserId, u64> = HashMap::new();
-        for ((_, _, id), row) in self.store.index.newest(None, usize::MAX, |_, _| true) {
-            *bytes.entry(row.user.clone()).or_default() += size_of(self.store.layout(), &id);
+        for ((_, _, id), row) in self.engine.index().newest(None, usize::MAX, |_, _| true) {
+            *bytes.entry(row.user.clone()).or_default() += self.engine.size_of(&id);
         }
         bytes
     }

@@ -22,7 +22,7 @@ const SHORT_SILENCE: Duration = Duration::from_secs(5);
 
 /// How to reach the running service, and with which credentials.
 #[derive(Clone, Debug)]
-pub struct Door<'c> {
+pub struct Connector<'c> {
     /// The configuration, which says where the service listens unless `address` is set.
     pub config: &'c Config,
     /// Whether the storage directory was configured rather than taken from the default.
@@ -56,22 +56,29 @@ fn tcp(host: &str, port: u16, silence: Duration) -> io::Result<TcpStream> {
     Ok(stream)
 }
 
-fn is_nobody(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+fn is_not_running(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound
+    )
 }
 
-impl Door<'_> {
+impl Connector<'_> {
     /// Sends a GET request and returns the body of its response; `None` if no service is running
     /// here.
     pub(super) fn get(&self, path: &str) -> anyhow::Result<Option<impl Read + use<>>> {
-        let Some((head, body)) = self.ask("GET", path, SILENCE)? else { return Ok(None) };
+        let Some((head, body)) = self.ask("GET", path, SILENCE)? else {
+            return Ok(None);
+        };
         accepted(&head, body).map(Some)
     }
 
     /// Sends a request that takes the service no time and returns the head of its response; `None`
     /// if no service is running here.
     pub(super) fn head_of(&self, method: &str, path: &str) -> anyhow::Result<Option<Head>> {
-        let Some((head, body)) = self.ask(method, path, SHORT_SILENCE)? else { return Ok(None) };
+        let Some((head, body)) = self.ask(method, path, SHORT_SILENCE)? else {
+            return Ok(None);
+        };
         accepted(&head, body)?;
         Ok(Some(head))
     }
@@ -82,24 +89,38 @@ impl Door<'_> {
         path: &str,
         silence: Duration,
     ) -> anyhow::Result<Option<(Head, Body<impl BufRead + use<>>)>> {
-        let Some(mut stream) = self.connect(silence)? else { return Ok(None) };
-        let key = self.key.as_ref().map(|key| format!("Authorization: Bearer {key}\r\n"));
-        let (key, host) =
-            (key.unwrap_or_default(), self.address.as_ref().map_or("localhost", Address::authority));
-        let question = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{key}\r\n");
+        let Some(mut stream) = self.connect(silence)? else {
+            return Ok(None);
+        };
+        let key = self
+            .key
+            .as_ref()
+            .map(|key| format!("Authorization: Bearer {key}\r\n"));
+        let key = key.unwrap_or_default();
+        let host = self
+            .address
+            .as_ref()
+            .map_or("localhost", Address::authority);
+        let question =
+            format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{key}\r\n");
         stream
             .write_all(question.as_bytes())
             .map_err(|error| self.failed(error))
             .context("failed to ask the service")?;
         let mut answer = BufReader::with_capacity(256 << 10, stream);
-        let head =
-            read_head(&mut answer).map_err(|error| self.failed(error)).context(if self.is_encrypted() {
+        let head = read_head(&mut answer)
+            .map_err(|error| self.failed(error))
+            .context(if self.is_encrypted() {
                 "failed to read the service's answer"
             } else {
                 "failed to read the service's answer (is it `https://`?)"
             })?;
         let head = parse_head(&head)?;
-        let left = if head.is_chunked { Left::Chunk(0) } else { Left::Unknown };
+        let left = if head.is_chunked {
+            Left::Chunk(0)
+        } else {
+            Left::Unknown
+        };
         Ok(Some((head, Body { from: answer, left })))
     }
 
@@ -131,7 +152,7 @@ impl Door<'_> {
             }
         };
         match connected {
-            Err(error) if is_nobody(&error) => Ok(None),
+            Err(error) if is_not_running(&error) => Ok(None),
             connected => connected.map(Some).context("failed to reach the service"),
         }
     }
@@ -159,7 +180,10 @@ impl Door<'_> {
 
     /// Adds to an error of the connection what can be done about it.
     fn failed(&self, error: io::Error) -> anyhow::Error {
-        let whom = self.address.as_ref().map_or_else(|| "the service".to_owned(), ToString::to_string);
+        let whom = self
+            .address
+            .as_ref()
+            .map_or_else(|| "the service".to_owned(), ToString::to_string);
         match secure::explain(&error) {
             Some(why) => anyhow::anyhow!("{whom}: {why}"),
             None => error.into(),
@@ -167,10 +191,16 @@ impl Door<'_> {
     }
 }
 
-fn over(stream: TcpStream, host: &str, trust: Option<Trust>) -> anyhow::Result<Box<dyn Connection>> {
-    let Some(trust) = trust else { return Ok(Box::new(stream)) };
-    let name =
-        ServerName::try_from(host.to_owned()).with_context(|| format!("`{host}` is no name of a host"))?;
+fn over(
+    stream: TcpStream,
+    host: &str,
+    trust: Option<Trust>,
+) -> anyhow::Result<Box<dyn Connection>> {
+    let Some(trust) = trust else {
+        return Ok(Box::new(stream));
+    };
+    let name = ServerName::try_from(host.to_owned())
+        .with_context(|| format!("`{host}` is no name of a host"))?;
     let connection = ClientConnection::new(secure::client(&trust)?, name)?;
     Ok(Box::new(StreamOwned::new(connection, stream)))
 }
@@ -182,8 +212,15 @@ fn accepted<R: BufRead>(head: &Head, body: Body<R>) -> anyhow::Result<Body<R>> {
         return Ok(body);
     }
     let mut text = String::new();
-    body.take(MAX_HEAD).read_to_string(&mut text).context("failed to read the service's refusal")?;
-    bail!("the service refused with {}: {}{}", head.status, text.trim(), advice(head.status));
+    body.take(MAX_HEAD)
+        .read_to_string(&mut text)
+        .context("failed to read the service's refusal")?;
+    bail!(
+        "the service refused with {}: {}{}",
+        head.status,
+        text.trim(),
+        advice(head.status)
+    );
 }
 
 /// Returns advice on an error status.

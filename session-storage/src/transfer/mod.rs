@@ -1,24 +1,17 @@
-//! Moves stored data: `export` and `import` of sessions, `backup` and `restore` of a directory.
+//! Copies stored data out: `export` of sessions, `backup` of a directory, `archive`.
 //!
 //! Data is copied out of a running service through its `/api/admin` paths, or out of a stopped one
-//! by opening its directory. Data is imported only into a directory that no service uses, under its
-//! lock. It is unpacked to `.incoming/`, verified there, and only then renamed into place, so that
-//! an interruption at any point leaves each session either complete or absent.
+//! by opening its directory. The way in, `import` and `restore`, is [`session_store::incoming`],
+//! which needs no service.
 
 pub mod archive;
 mod body;
 mod client;
-mod gather;
-mod import;
-mod inspect;
+pub mod hail;
 mod outgoing;
-mod restore;
 mod source;
-mod staging;
 
-pub use client::Door;
-pub use import::{Existing, Imported, import};
+pub use client::Connector;
 use outgoing::percent;
 pub use outgoing::{Asked, Written, write};
-pub use restore::{Restored, restore};
 pub use source::{Source, is_storage_directory};

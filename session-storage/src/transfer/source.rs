@@ -3,7 +3,7 @@
 //!
 //! A command is given a storage directory and an address where a service may listen, and either may
 //! be a default. Any service may answer there. So the run id that the service reports is compared
-//! with the one in the directory's `.lock` (see [`crate::store::lock`]), and a command never copies
+//! with the one in the directory's `.lock` (see [`session_store::directory::last_run`]), and a command never copies
 //! from a service that uses another directory.
 
 use std::fmt;
@@ -12,11 +12,10 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
 
-use super::Door;
-use crate::routes::admin::STORAGE_DIRECTORY;
-use crate::routes::health::STORAGE_RUN;
-use crate::store::layout::Layout;
-use crate::store::lock::last_run;
+use super::Connector;
+use crate::http::routes::admin::STORAGE_DIRECTORY;
+use crate::http::routes::health::STORAGE_RUN;
+use session_store::directory::{is_storage, last_run, lock_file};
 
 /// Where the data of a copy comes from.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -35,10 +34,16 @@ pub enum Source {
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Service { directory: Some(path), .. } => {
+            Self::Service {
+                directory: Some(path),
+                ..
+            } => {
                 write!(f, "the running service on `{}`", path.display())
             }
-            Self::Service { place, directory: None } => write!(f, "the running service at {place}"),
+            Self::Service {
+                place,
+                directory: None,
+            } => write!(f, "the running service at {place}"),
             Self::Directory(path) => write!(f, "the directory `{}`", path.display()),
         }
     }
@@ -47,17 +52,17 @@ impl fmt::Display for Source {
 /// Whether a path is a storage directory or is prepared to become one: keys may be created before
 /// the first start.
 pub fn is_storage_directory(path: &Path) -> bool {
-    Layout::new(path).sessions().is_dir() || path.join("access").is_dir()
+    is_storage(path) || path.join("access").is_dir()
 }
 
-impl Door<'_> {
+impl Connector<'_> {
     /// Returns the source of a copy; refuses a service that uses another directory than the
     /// configured one.
     pub(super) fn source(&self) -> anyhow::Result<Source> {
         let path = &self.config.storage_path;
         let Some(run) = self.run()? else {
             ensure!(
-                Layout::new(path).sessions().is_dir(),
+                is_storage(path),
                 "no service answers at {}, and `{}` is no storage directory: it has no `sessions`",
                 self.place(),
                 path.display()
@@ -66,17 +71,25 @@ impl Door<'_> {
         };
         let place = self.place();
         if self.address.is_some() && !self.is_directory_given {
-            return Ok(Source::Service { place, directory: self.directory()? });
+            return Ok(Source::Service {
+                place,
+                directory: self.directory()?,
+            });
         }
         if self.is_ours(run.as_deref())? {
-            return Ok(Source::Service { place, directory: Some(whole(path)) });
+            return Ok(Source::Service {
+                place,
+                directory: Some(whole(path)),
+            });
         }
         let served = self.named(run.as_deref());
         let path = path.display();
         if self.address.is_some() {
-            bail!("{served}, not `{path}`: leave out STORAGE_PATH or --storage-path to copy what runs there");
+            bail!(
+                "{served}, not `{path}`: leave out STORAGE_PATH or --storage-path to copy what runs there"
+            );
         }
-        let not_one = if Layout::new(&self.config.storage_path).sessions().is_dir() {
+        let not_one = if is_storage(&self.config.storage_path) {
             "another directory"
         } else {
             "no storage directory (it has no `sessions`)"
@@ -95,7 +108,9 @@ impl Door<'_> {
             Ok(None) => None,
             Ok(Some(run)) => {
                 let served = self.named(run.as_deref());
-                Some(format!("warning: {served}, not `{path}`: it does not see what was changed there"))
+                Some(format!(
+                    "warning: {served}, not `{path}`: it does not see what was changed there"
+                ))
             }
             Err(error) => Some(format!(
                 "note: it could not be told whether the service at {} keeps `{path}`: {error:#}",
@@ -105,28 +120,44 @@ impl Door<'_> {
     }
 
     /// Returns the run id of the service if the service uses another directory.
-    #[expect(clippy::option_option, reason = "nobody and nameless are different things")]
+    #[expect(
+        clippy::option_option,
+        reason = "nobody and nameless are different things"
+    )]
     fn other_run(&self) -> anyhow::Result<Option<Option<String>>> {
-        let Some(run) = self.run()? else { return Ok(None) };
-        Ok(if self.is_ours(run.as_deref())? { None } else { Some(run) })
+        let Some(run) = self.run()? else {
+            return Ok(None);
+        };
+        Ok(if self.is_ours(run.as_deref())? {
+            None
+        } else {
+            Some(run)
+        })
     }
 
     /// Returns the run id of the service: `Some(None)` if the server that answers reports none,
     /// `None` if no server answers.
-    #[expect(clippy::option_option, reason = "nobody and nameless are different things")]
+    #[expect(
+        clippy::option_option,
+        reason = "nobody and nameless are different things"
+    )]
     fn run(&self) -> anyhow::Result<Option<Option<String>>> {
-        let Some(head) = self.head_of("GET", "/health")? else { return Ok(None) };
-        let run = head.header(STORAGE_RUN.as_str()).map(|run| String::from_utf8_lossy(run).into_owned());
+        let Some(head) = self.head_of("GET", "/health")? else {
+            return Ok(None);
+        };
+        let run = head
+            .header(STORAGE_RUN.as_str())
+            .map(|run| String::from_utf8_lossy(run).into_owned());
         Ok(Some(run))
     }
 
     /// Whether the service with this run id uses the configured directory.
     fn is_ours(&self, run: Option<&str>) -> anyhow::Result<bool> {
-        let layout = Layout::new(&self.config.storage_path);
-        let last = last_run(&layout).with_context(|| {
+        let path = &self.config.storage_path;
+        let last = last_run(path).with_context(|| {
             format!(
                 "failed to read `{}`, which says who keeps the directory (is this the service's user?)",
-                layout.lock().display()
+                lock_file(path).display()
             )
         })?;
         Ok(run.is_some() && run == last.as_deref())
@@ -134,7 +165,9 @@ impl Door<'_> {
 
     /// Returns the directory that the service reports; `None` if it is too old to report one.
     fn directory(&self) -> anyhow::Result<Option<PathBuf>> {
-        let head = self.head_of("HEAD", "/api/admin/backup")?.context("the service has gone")?;
+        let head = self
+            .head_of("HEAD", "/api/admin/backup")?
+            .context("the service has gone")?;
         Ok(head.header(STORAGE_DIRECTORY.as_str()).map(decoded))
     }
 
@@ -143,9 +176,13 @@ impl Door<'_> {
     fn named(&self, run: Option<&str>) -> String {
         let place = self.place();
         match self.directory() {
-            Ok(Some(directory)) => format!("the service at {place} keeps `{}`", directory.display()),
+            Ok(Some(directory)) => {
+                format!("the service at {place} keeps `{}`", directory.display())
+            }
             Ok(None) | Err(_) if run.is_none() => {
-                format!("what answers at {place} does not say which directory it keeps (an older version?)")
+                format!(
+                    "what answers at {place} does not say which directory it keeps (an older version?)"
+                )
             }
             Ok(None) => format!("the service at {place} keeps another directory"),
             Err(error) => format!("the service at {place} keeps another directory ({error:#})"),
@@ -164,7 +201,8 @@ fn decoded(text: &[u8]) -> PathBuf {
     let mut rest = text;
     while let Some((first, behind)) = rest.split_first() {
         let code = (*first == b'%').then(|| behind.get(..2)).flatten();
-        let code = code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
+        let code =
+            code.and_then(|code| u8::from_str_radix(std::str::from_utf8(code).ok()?, 16).ok());
         bytes.push(code.unwrap_or(*first));
         rest = if code.is_some() { &behind[2..] } else { behind };
     }

@@ -20,8 +20,16 @@ const ROUNDS: usize = 24;
 
 /// Sends a request and disconnects, immediately or while the request is being answered.
 async fn cut(server: &TestServer, method: &str, path: &str, body: &Value, after: Duration) {
-    let text = if method == "DELETE" { String::new() } else { body.to_string() };
-    let kind = if path.ends_with("/events") { "application/x-ndjson" } else { "application/json" };
+    let text = if method == "DELETE" {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    let kind = if path.ends_with("/events") {
+        "application/x-ndjson"
+    } else {
+        "application/json"
+    };
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: {kind}\r\nContent-Length: {}\r\n\r\n{text}",
         text.len()
@@ -35,31 +43,67 @@ async fn cut(server: &TestServer, method: &str, path: &str, body: &Value, after:
 
 /// Every route that writes to a session, in an order in which each one has an effect.
 fn writes(id: &str) -> Vec<(&'static str, String, Value)> {
-    let birth = json!({"sessionId": id, "userId": "u", "initial": {"input": id}, "parentSession": "mother"});
+    let creation = json!({"sessionId": id, "userId": "u", "initial": {"input": id}, "parentSession": "mother"});
     vec![
-        ("POST", "/api/sessions".into(), birth),
-        ("POST", format!("/api/actions/{id}"), json!({"type": "bash_exec"})),
-        ("POST", format!("/api/actions/{id}/responses"), json!({"text": "done"})),
-        ("PATCH", format!("/api/state/{id}"), json!({"phase": "coding"})),
+        ("POST", "/api/sessions".into(), creation),
+        (
+            "POST",
+            format!("/api/actions/{id}"),
+            json!({"type": "bash_exec"}),
+        ),
+        (
+            "POST",
+            format!("/api/actions/{id}/responses"),
+            json!({"text": "done"}),
+        ),
+        (
+            "PATCH",
+            format!("/api/state/{id}"),
+            json!({"phase": "coding"}),
+        ),
         ("POST", format!("/api/state/{id}/goals"), json!({"id": "g"})),
-        ("PATCH", format!("/api/state/{id}/goals/g"), json!({"status": "done"})),
-        ("POST", format!("/api/state/{id}/agents"), json!({"agentId": "a", "type": "t", "task": "x"})),
-        ("POST", format!("/api/state/{id}/agents/a/complete"), json!({"result": "ok"})),
+        (
+            "PATCH",
+            format!("/api/state/{id}/goals/g"),
+            json!({"status": "done"}),
+        ),
+        (
+            "POST",
+            format!("/api/state/{id}/agents"),
+            json!({"agentId": "a", "type": "t", "task": "x"}),
+        ),
+        (
+            "POST",
+            format!("/api/state/{id}/agents/a/complete"),
+            json!({"result": "ok"}),
+        ),
         (
             "POST",
             format!("/api/sessions/{id}/events"),
             json!({"type": "state_update", "data": {"phase": "batch"}}),
         ),
-        ("PATCH", format!("/api/sessions/{id}/metadata"), json!({"tags": [id]})),
-        ("POST", format!("/api/sessions/{id}/finalize"), json!({"outcome": id})),
+        (
+            "PATCH",
+            format!("/api/sessions/{id}/metadata"),
+            json!({"tags": [id]}),
+        ),
+        (
+            "POST",
+            format!("/api/sessions/{id}/finalize"),
+            json!({"outcome": id}),
+        ),
         ("POST", format!("/api/sessions/{id}/reopen"), json!({})),
-        ("POST", format!("/api/sessions/{id}/finalize"), json!({"outcome": "again"})),
+        (
+            "POST",
+            format!("/api/sessions/{id}/finalize"),
+            json!({"outcome": "again"}),
+        ),
         ("DELETE", format!("/api/sessions/{id}"), json!({})),
     ]
 }
 
 /// Returns the sessions according to the events, oldest first, with whether each is completed.
-fn told(events: &[Value]) -> Vec<(String, bool)> {
+fn sessions_in(events: &[Value]) -> Vec<(String, bool)> {
     let mut sessions: Vec<(String, bool)> = Vec::new();
     for event in events {
         let id = event["sessionId"].as_str().unwrap();
@@ -83,7 +127,7 @@ fn read(path: &Path) -> Value {
 
 /// Compares all derived data with the events.
 async fn disagreements(server: &TestServer) -> Vec<String> {
-    let sessions = told(&server.events("/api/events").await);
+    let sessions = sessions_in(&server.events("/api/events").await);
     let ids: BTreeSet<String> = sessions.iter().map(|(id, _)| id.clone()).collect();
     let completed = sessions.iter().filter(|(_, completed)| *completed).count();
     let newest: Vec<&str> = sessions.iter().rev().map(|(id, _)| id.as_str()).collect();
@@ -98,14 +142,26 @@ async fn disagreements(server: &TestServer) -> Vec<String> {
     let done = page.iter().filter(|s| s["status"] == "completed").count();
     same("completed in the list", json!(done), json!(completed));
     let stats = server.get("/api/query/stats").await.ok();
-    same("stats", json!([stats["total"], stats["completed"]]), json!([ids.len(), completed]));
+    same(
+        "stats",
+        json!([stats["total"], stats["completed"]]),
+        json!([ids.len(), completed]),
+    );
     let recent = array(server.get("/api/query/recent").await.ok());
     let most = newest.len().min(10);
-    same("recent", json!(texts(&recent, "sessionId")), json!(newest[..most]));
+    same(
+        "recent",
+        json!(texts(&recent, "sessionId")),
+        json!(newest[..most]),
+    );
     let links: Vec<String> = disk::names(&server.storage().join("recent"));
     let links: Vec<&str> = links.iter().map(|name| &name[3..]).collect();
     same("recent/", json!(links), json!(newest[..most]));
-    same("sessions/", json!(disk::names(&server.storage().join("sessions"))), json!(ids));
+    same(
+        "sessions/",
+        json!(disk::names(&server.storage().join("sessions"))),
+        json!(ids),
+    );
     let index = read(&server.storage().join("index.json"));
     let rows: BTreeMap<&String, bool> = index
         .as_object()
@@ -114,15 +170,31 @@ async fn disagreements(server: &TestServer) -> Vec<String> {
         .filter(|(id, _)| !id.starts_with('$'))
         .map(|(id, row)| (id, row["status"] == "completed"))
         .collect();
-    same("index.json", json!(rows), json!(sessions.iter().cloned().collect::<BTreeMap<_, _>>()));
+    same(
+        "index.json",
+        json!(rows),
+        json!(sessions.iter().cloned().collect::<BTreeMap<_, _>>()),
+    );
     let mut children = BTreeSet::new();
     for id in &ids {
         let whole = server.session(id).await;
         let named = |name: &str| read(&server.file(id, name));
         let metadata = disk::public(whole["metadata"].clone());
-        same(&format!("{id}/metadata.json"), disk::public(named("metadata.json")), metadata);
-        same(&format!("{id}/state.json"), named("state.json"), whole["state"].clone());
-        same(&format!("{id}/initial.json"), named("initial.json"), whole["initial"].clone());
+        same(
+            &format!("{id}/metadata.json"),
+            disk::public(named("metadata.json")),
+            metadata,
+        );
+        same(
+            &format!("{id}/state.json"),
+            named("state.json"),
+            whole["state"].clone(),
+        );
+        same(
+            &format!("{id}/initial.json"),
+            named("initial.json"),
+            whole["initial"].clone(),
+        );
         if whole["metadata"]["parentSession"] == "mother" {
             children.insert(id.clone());
         }
@@ -131,7 +203,11 @@ async fn disagreements(server: &TestServer) -> Vec<String> {
     let listed: BTreeSet<&str> = listed.iter().map(|child| child.as_str().unwrap()).collect();
     same("the mother's children", json!(listed), json!(children));
     let folder = server.file("mother", "subsessions");
-    let links = if folder.is_dir() { disk::names(&folder) } else { Vec::new() };
+    let links = if folder.is_dir() {
+        disk::names(&folder)
+    } else {
+        Vec::new()
+    };
     same("the mother's links", json!(links), json!(children));
     faults
 }
@@ -151,9 +227,14 @@ async fn all_agree(server: &TestServer, when: &str) {
 /// Checks that each event that only one route causes has a line in the audit log.
 fn audited(server: &Setup, events: &[Value]) {
     let folder = server.storage().join("audit");
-    let text: String =
-        disk::files_below(&folder).iter().map(|file| fs::read_to_string(file).unwrap()).collect();
-    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let text: String = disk::files_below(&folder)
+        .iter()
+        .map(|file| fs::read_to_string(file).unwrap())
+        .collect();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     for event in events {
         let (method, route) = match event["type"].as_str().unwrap() {
             "action" => ("POST", "/api/actions/{id}"),
@@ -163,17 +244,26 @@ fn audited(server: &Setup, events: &[Value]) {
             _ => continue,
         };
         let written = lines.iter().any(|line| {
-            line["method"] == method && line["route"] == route && line["session"] == event["sessionId"]
+            line["method"] == method
+                && line["route"] == route
+                && line["session"] == event["sessionId"]
         });
         assert!(written, "not in the audit log: {event}");
     }
-    assert!(lines.iter().all(|line| line["route"] != "/health"), "what is open to all is not noted");
+    assert!(
+        lines.iter().all(|line| line["route"] != "/health"),
+        "what is open to all is not noted"
+    );
     let gone = lines.iter().filter(|line| line["status"] == 499).count();
-    println!("{} events, {} lines of the audit log, {gone} of them unanswered", events.len(), lines.len());
+    println!(
+        "{} events, {} lines of the audit log, {gone} of them unanswered",
+        events.len(),
+        lines.len()
+    );
 }
 
 #[tokio::test]
-async fn whatever_is_cut_off_all_that_is_derived_agrees_with_the_events() {
+async fn derived_data_agrees_with_the_events_after_any_aborted_request() {
     let server = Setup::new().env("AUDIT_LOG", "on").start();
     server.create("mother", "u").await;
     let mut tail = Tail::connect(&server, "?since=0").await;
@@ -184,7 +274,18 @@ async fn whatever_is_cut_off_all_that_is_derived_agrees_with_the_events() {
                 continue;
             }
             let after = Duration::from_micros(((round * 14 + step) * 131 % 2600) as u64 / 8 * 8);
-            cut(&server, method, path, body, if round % 4 == 0 { Duration::ZERO } else { after }).await;
+            cut(
+                &server,
+                method,
+                path,
+                body,
+                if round % 4 == 0 {
+                    Duration::ZERO
+                } else {
+                    after
+                },
+            )
+            .await;
         }
     }
     server.action("mother", json!({"last": true})).await;
@@ -202,7 +303,10 @@ async fn whatever_is_cut_off_all_that_is_derived_agrees_with_the_events() {
     assert_eq!(check.code, Some(0), "{}", check.said());
     let server = setup.start();
     all_agree(&server, "after a stop").await;
-    assert_eq!(server.events("/api/events").await[..events.len()], events[..]);
+    assert_eq!(
+        server.events("/api/events").await[..events.len()],
+        events[..]
+    );
 }
 
 #[tokio::test]
@@ -210,7 +314,14 @@ async fn a_write_whose_client_has_gone_stands_in_the_audit_log() {
     let server = Setup::new().env("AUDIT_LOG", "on").start();
     for round in 0..8 {
         for (method, path, body) in writes(&format!("c{round}")) {
-            cut(&server, method, &path, &body, Duration::from_micros(round * 90)).await;
+            cut(
+                &server,
+                method,
+                &path,
+                &body,
+                Duration::from_micros(round * 90),
+            )
+            .await;
         }
     }
     server.action("last", json!({})).await;
@@ -232,7 +343,7 @@ async fn until_quiet(server: &TestServer) {
 }
 
 #[tokio::test]
-async fn whoever_deletes_a_session_and_goes_away_leaves_it_in_no_list() {
+async fn a_session_whose_deletion_was_aborted_by_its_client_is_in_no_list() {
     let server = TestServer::start();
     server.create("lister", "u").await;
     for n in 0..ROUNDS {
@@ -243,7 +354,14 @@ async fn whoever_deletes_a_session_and_goes_away_leaves_it_in_no_list() {
     }
     for n in 0..ROUNDS {
         let path = format!("/api/sessions/child-{n}");
-        cut(&server, "DELETE", &path, &json!({}), Duration::from_micros(50 * n as u64)).await;
+        cut(
+            &server,
+            "DELETE",
+            &path,
+            &json!({}),
+            Duration::from_micros(50 * n as u64),
+        )
+        .await;
     }
     eventually("none is listed", async || {
         (server.metadata("lister").await["subsessions"] == json!([])).then_some(())

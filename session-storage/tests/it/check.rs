@@ -15,11 +15,15 @@ async fn sound() -> Setup {
     for id in ["one", "two"] {
         server.create(id, "u").await;
         for n in 1..=5 {
-            server.action(id, json!({"type": "tool_call", "n": n})).await;
+            server
+                .action(id, json!({"type": "tool_call", "n": n}))
+                .await;
         }
         server.response(id, json!({"text": "hi"})).await;
         server.patch_state(id, json!({"phase": "x"})).await;
-        server.add_goal(id, json!({"id": "g", "description": "d"})).await;
+        server
+            .add_goal(id, json!({"id": "g", "description": "d"}))
+            .await;
     }
     server.finalize("two", json!({"outcome": "ok"})).await.ok();
     server.stop()
@@ -27,19 +31,26 @@ async fn sound() -> Setup {
 
 /// The byte offset at which the `n`th line of a log starts.
 fn line_start(path: &Path, n: usize) -> usize {
-    fs::read_to_string(path).unwrap().split_inclusive('\n').take(n - 1).map(str::len).sum()
+    fs::read_to_string(path)
+        .unwrap()
+        .split_inclusive('\n')
+        .take(n - 1)
+        .map(str::len)
+        .sum()
 }
 
-type Plant = fn(&Path);
+type Damage = fn(&Path);
 
 /// Faults: the damaged file (relative to `sessions/`), and how to damage it.
-const FAULTS: [(&str, Plant); 7] = [
+const FAULTS: [(&str, Damage); 7] = [
     ("one/actions.jsonl", |p| flip(p, line_start(p, 3) + 70, 0)),
     ("one/changes.jsonl", |p| flip(p, line_start(p, 2) + 70, 1)),
     ("one/responses.jsonl", |p| flip(p, 20, 2)),
     ("two/actions.jsonl", |p| cut(p, line_start(p, 4) + 30)),
     ("two/metadata.json", |p| cut(p, 60)),
-    ("two/state.json", |p| fs::write(p, "{\"version\": 1,").unwrap()),
+    ("two/state.json", |p| {
+        fs::write(p, "{\"version\": 1,").unwrap();
+    }),
     ("two/final.json", |p| cut(p, 10)),
 ];
 
@@ -73,10 +84,10 @@ async fn a_directory_after_a_crash_passes() {
 #[tokio::test]
 async fn each_planted_fault_is_named_with_file_and_place() {
     let sound = sound().await;
-    for (n, (file, plant)) in FAULTS.into_iter().enumerate() {
+    for (n, (file, damage)) in FAULTS.into_iter().enumerate() {
         let setup = Setup::on(sound.outside().join(format!("spoiled-{n}")));
         copy_dir(sound.storage(), setup.storage());
-        plant(&setup.storage().join("sessions").join(file));
+        damage(&setup.storage().join("sessions").join(file));
         let run = setup.run(&["check"]);
         assert_eq!(run.code, Some(1), "{file}: {}", run.said());
         let place = |rest: &str| {
@@ -84,16 +95,23 @@ async fn each_planted_fault_is_named_with_file_and_place() {
                 || rest.contains("byte ")
                 || Path::new(file).extension() == Some("json".as_ref())
         };
-        let named = run.said().lines().any(|line| line.split_once(file).is_some_and(|(_, rest)| place(rest)));
-        assert!(named, "{file} and the place in one line of:\n{}", run.said());
+        let named = run
+            .said()
+            .lines()
+            .any(|line| line.split_once(file).is_some_and(|(_, rest)| place(rest)));
+        assert!(
+            named,
+            "{file} and the place in one line of:\n{}",
+            run.said()
+        );
     }
 }
 
 #[tokio::test]
 async fn several_faults_are_all_named_in_one_run() {
     let setup = sound().await;
-    for (file, plant) in FAULTS {
-        plant(&setup.storage().join("sessions").join(file));
+    for (file, damage) in FAULTS {
+        damage(&setup.storage().join("sessions").join(file));
     }
     let run = setup.run(&["check"]);
     assert_eq!(run.code, Some(1));
@@ -105,21 +123,29 @@ async fn several_faults_are_all_named_in_one_run() {
 #[tokio::test]
 async fn repair_leaves_a_directory_that_passes_and_every_sound_record() {
     let sound = sound().await;
-    for (n, (file, plant)) in FAULTS.into_iter().enumerate() {
+    for (n, (file, damage)) in FAULTS.into_iter().enumerate() {
         let setup = Setup::on(sound.outside().join(format!("repaired-{n}"))).allow(ANYTHING);
         copy_dir(sound.storage(), setup.storage());
-        plant(&setup.storage().join("sessions").join(file));
+        damage(&setup.storage().join("sessions").join(file));
         let repair = setup.run(&["check", "--repair"]);
         assert!(repair.said().contains(file), "{file}: {}", repair.said());
         let again = setup.run(&["check"]);
         assert_eq!(again.code, Some(0), "{file} after repair: {}", again.said());
         let server = setup.start();
-        let untouched = if file.starts_with("one") { "two" } else { "one" };
+        let untouched = if file.starts_with("one") {
+            "two"
+        } else {
+            "one"
+        };
         assert_eq!(server.actions(untouched, "").await.len(), 5, "{file}");
         let spoiled = file.split('/').next().unwrap();
         let kept = server.get(&format!("/api/actions/{spoiled}")).await;
         if kept.status == 200 && !file.ends_with("actions.jsonl") {
-            assert_eq!(kept.raw_items().len(), 5, "{file}: the sound records of the same session");
+            assert_eq!(
+                kept.raw_items().len(),
+                5,
+                "{file}: the sound records of the same session"
+            );
         }
     }
 }
@@ -129,7 +155,11 @@ async fn a_directory_that_is_in_use_is_left_alone() {
     let server = sound().await.start();
     let run = Setup::on(server.storage()).run(&["check", "--repair"]);
     assert_ne!(run.code, Some(0), "{}", run.said());
-    assert!(run.said().contains(&*server.storage().to_string_lossy()), "{}", run.said());
+    assert!(
+        run.said().contains(&*server.storage().to_string_lossy()),
+        "{}",
+        run.said()
+    );
 }
 
 #[tokio::test]

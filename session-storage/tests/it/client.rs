@@ -23,7 +23,10 @@ impl Reply {
     /// Parses the body as JSON, whatever the status.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| {
-            panic!("{} answered {} no JSON ({e}): {:?}", self.asked, self.status, self.text)
+            panic!(
+                "{} answered {} no JSON ({e}): {:?}",
+                self.asked, self.status, self.text
+            )
         })
     }
 
@@ -45,14 +48,21 @@ impl Reply {
     pub(crate) fn raw_items(&self) -> Vec<String> {
         self.ok();
         let items: Vec<&serde_json::value::RawValue> = serde_json::from_str(&self.text).unwrap();
-        items.into_iter().map(|item| item.get().to_owned()).collect()
+        items
+            .into_iter()
+            .map(|item| item.get().to_owned())
+            .collect()
     }
 }
 
 /// Checks what must hold for every response.
 pub(crate) fn check_reply(reply: &Reply, storage: &str) {
     let id = reply.header("x-request-id");
-    assert!(!id.is_empty(), "{}: no x-request-id: {reply:?}", reply.asked);
+    assert!(
+        !id.is_empty(),
+        "{}: no x-request-id: {reply:?}",
+        reply.asked
+    );
     if reply.status < 400 {
         return;
     }
@@ -65,7 +75,12 @@ pub(crate) fn check_reply(reply: &Reply, storage: &str) {
     );
     let body = reply.json();
     let sentence = body["error"].as_str().unwrap_or_default();
-    assert!(sentence.len() > 3, "{}: `error` is no sentence: {}", reply.asked, reply.text);
+    assert!(
+        sentence.len() > 3,
+        "{}: `error` is no sentence: {}",
+        reply.asked,
+        reply.text
+    );
     let code = body["code"].as_str().unwrap_or_default();
     let known = session_model::Code::ALL.iter().find(|c| c.as_str() == code);
     assert_eq!(
@@ -75,8 +90,20 @@ pub(crate) fn check_reply(reply: &Reply, storage: &str) {
         reply.asked,
         reply.text
     );
-    assert_eq!(body["requestId"].as_str(), Some(id), "{}: {}", reply.asked, reply.text);
-    for trace in [storage, "vault-of-the-service", ".jsonl", "os error", "src/"] {
+    assert_eq!(
+        body["requestId"].as_str(),
+        Some(id),
+        "{}: {}",
+        reply.asked,
+        reply.text
+    );
+    for trace in [
+        storage,
+        "vault-of-the-service",
+        ".jsonl",
+        "os error",
+        "src/",
+    ] {
         assert!(
             !reply.text.contains(trace),
             "{}: the error body shows `{trace}`: {}",
@@ -97,7 +124,12 @@ pub(crate) fn producer(id: &str, epoch: u64, seq: u64) -> Vec<(&'static str, Str
 
 /// Formats the lines of a batch.
 pub(crate) fn ndjson(lines: &[Value]) -> String {
-    lines.iter().map(Value::to_string).collect::<Vec<_>>().join("\n") + "\n"
+    lines
+        .iter()
+        .map(Value::to_string)
+        .collect::<Vec<_>>()
+        .join("\n")
+        + "\n"
 }
 
 impl TestServer {
@@ -121,21 +153,42 @@ impl TestServer {
         if let Some(body) = body {
             request = request.body(body);
         }
-        let response = request.send().await.unwrap_or_else(|e| panic!("{asked}: {e:?}\n{}", self.log_text()));
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let text =
-            response.text().await.unwrap_or_else(|e| panic!("{asked}: body: {e:?}\n{}", self.log_text()));
-        let reply = Reply { status, headers, text, asked };
+        let response = request
+            .send()
+            .await
+            .unwrap_or_else(|e| panic!("{asked}: {e:?}\n{}", self.log_text()));
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        let text = response
+            .text()
+            .await
+            .unwrap_or_else(|e| panic!("{asked}: body: {e:?}\n{}", self.log_text()));
+        let reply = Reply {
+            status,
+            headers,
+            text,
+            asked,
+        };
         check_reply(&reply, &self.storage().to_string_lossy());
         reply
     }
 
-    async fn json(&self, method: Method, path: &str, extra: &[(&str, String)], body: &Value) -> Reply {
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        extra: &[(&str, String)],
+        body: &Value,
+    ) -> Reply {
         let mut headers = extra.to_vec();
-        if !extra.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        if !extra
+            .iter()
+            .any(|(name, _)| name.eq_ignore_ascii_case("content-type"))
+        {
             headers.push(("Content-Type", "application/json".into()));
         }
-        self.send(method, path, &headers, Some(body.to_string().into_bytes())).await
+        self.send(method, path, &headers, Some(body.to_string().into_bytes()))
+            .await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -150,7 +203,12 @@ impl TestServer {
         self.json(Method::POST, path, &[], &body).await
     }
 
-    pub(crate) async fn post_with(&self, path: &str, headers: &[(&str, String)], body: Value) -> Reply {
+    pub(crate) async fn post_with(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Value,
+    ) -> Reply {
         self.json(Method::POST, path, headers, &body).await
     }
 
@@ -158,12 +216,22 @@ impl TestServer {
         self.json(Method::PATCH, path, &[], &body).await
     }
 
-    pub(crate) async fn patch_with(&self, path: &str, headers: &[(&str, String)], body: Value) -> Reply {
+    pub(crate) async fn patch_with(
+        &self,
+        path: &str,
+        headers: &[(&str, String)],
+        body: Value,
+    ) -> Reply {
         self.json(Method::PATCH, path, headers, &body).await
     }
 
     pub(crate) async fn create(&self, id: &str, user: &str) -> Value {
-        self.post("/api/sessions", json!({"sessionId": id, "userId": user, "initial": {}})).await.ok()
+        self.post(
+            "/api/sessions",
+            json!({"sessionId": id, "userId": user, "initial": {}}),
+        )
+        .await
+        .ok()
     }
 
     pub(crate) async fn session(&self, id: &str) -> Value {
@@ -171,19 +239,25 @@ impl TestServer {
     }
 
     pub(crate) async fn metadata(&self, id: &str) -> Value {
-        self.get(&format!("/api/sessions/{id}?logs=false")).await.ok()["metadata"].take()
+        self.get(&format!("/api/sessions/{id}?logs=false"))
+            .await
+            .ok()["metadata"]
+            .take()
     }
 
     pub(crate) async fn patch_metadata(&self, id: &str, body: Value) -> Reply {
-        self.patch(&format!("/api/sessions/{id}/metadata"), body).await
+        self.patch(&format!("/api/sessions/{id}/metadata"), body)
+            .await
     }
 
     pub(crate) async fn finalize(&self, id: &str, body: Value) -> Reply {
-        self.post(&format!("/api/sessions/{id}/finalize"), body).await
+        self.post(&format!("/api/sessions/{id}/finalize"), body)
+            .await
     }
 
     pub(crate) async fn reopen(&self, id: &str) -> Reply {
-        self.post(&format!("/api/sessions/{id}/reopen"), json!({})).await
+        self.post(&format!("/api/sessions/{id}/reopen"), json!({}))
+            .await
     }
 
     /// Appends an action and returns its seq.
@@ -197,11 +271,20 @@ impl TestServer {
 
     /// Appends a response and returns its seq.
     pub(crate) async fn response(&self, id: &str, body: Value) -> u64 {
-        seq_of(&self.post(&format!("/api/actions/{id}/responses"), body).await.ok())
+        seq_of(
+            &self
+                .post(&format!("/api/actions/{id}/responses"), body)
+                .await
+                .ok(),
+        )
     }
 
     pub(crate) async fn responses(&self, id: &str, query: &str) -> Vec<Value> {
-        array(self.get(&format!("/api/actions/{id}/responses{query}")).await.ok())
+        array(
+            self.get(&format!("/api/actions/{id}/responses{query}"))
+                .await
+                .ok(),
+        )
     }
 
     pub(crate) async fn state(&self, id: &str) -> Value {
@@ -210,15 +293,21 @@ impl TestServer {
 
     /// Merges into the state and returns its new version.
     pub(crate) async fn patch_state(&self, id: &str, body: Value) -> u64 {
-        self.patch(&format!("/api/state/{id}"), body).await.ok()["version"].as_u64().unwrap()
+        self.patch(&format!("/api/state/{id}"), body).await.ok()["version"]
+            .as_u64()
+            .unwrap()
     }
 
     pub(crate) async fn add_goal(&self, id: &str, body: Value) -> Value {
-        self.post(&format!("/api/state/{id}/goals"), body).await.ok()["goal"].take()
+        self.post(&format!("/api/state/{id}/goals"), body)
+            .await
+            .ok()["goal"]
+            .take()
     }
 
     pub(crate) async fn update_goal(&self, id: &str, goal: &str, body: Value) -> Reply {
-        self.patch(&format!("/api/state/{id}/goals/{goal}"), body).await
+        self.patch(&format!("/api/state/{id}/goals/{goal}"), body)
+            .await
     }
 
     pub(crate) async fn spawn_agent(&self, id: &str, body: Value) -> Reply {
@@ -226,19 +315,35 @@ impl TestServer {
     }
 
     pub(crate) async fn complete_agent(&self, id: &str, agent: &str) -> Reply {
-        self.post(&format!("/api/state/{id}/agents/{agent}/complete"), json!({})).await
+        self.post(
+            &format!("/api/state/{id}/agents/{agent}/complete"),
+            json!({}),
+        )
+        .await
     }
 
-    pub(crate) async fn batch(&self, id: &str, headers: &[(&str, String)], lines: &[Value]) -> Reply {
+    pub(crate) async fn batch(
+        &self,
+        id: &str,
+        headers: &[(&str, String)],
+        lines: &[Value],
+    ) -> Reply {
         let mut headers = headers.to_vec();
         headers.push(("Content-Type", "application/x-ndjson".into()));
         let path = format!("/api/sessions/{id}/events");
-        self.send(Method::POST, &path, &headers, Some(ndjson(lines).into_bytes())).await
+        self.send(
+            Method::POST,
+            &path,
+            &headers,
+            Some(ndjson(lines).into_bytes()),
+        )
+        .await
     }
 
     /// Reads all events, page by page.
     pub(crate) async fn events(&self, path: &str) -> Vec<Value> {
-        let (mut events, mut after) = (Vec::new(), String::new());
+        let mut events = Vec::new();
+        let mut after = String::new();
         loop {
             let mut page = self.get(&format!("{path}?limit=500{after}")).await.ok();
             let items = array(page["events"].take());
@@ -279,5 +384,8 @@ pub(crate) fn seqs(records: &[Value]) -> Vec<u64> {
 
 /// One text field of each record.
 pub(crate) fn texts<'v>(records: &'v [Value], field: &str) -> Vec<&'v str> {
-    records.iter().map(|r| r[field].as_str().unwrap_or("-")).collect()
+    records
+        .iter()
+        .map(|r| r[field].as_str().unwrap_or("-"))
+        .collect()
 }

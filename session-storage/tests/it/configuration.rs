@@ -29,13 +29,31 @@ fn help_lists_every_variable_with_its_default() {
     let help = Setup::new().run(&["--help"]);
     assert_eq!(help.code, Some(0), "{}", help.said());
     for name in NAMES {
-        assert!(help.stdout.contains(name), "{name} in --help:\n{}", help.stdout);
+        assert!(
+            help.stdout.contains(name),
+            "{name} in --help:\n{}",
+            help.stdout
+        );
     }
     for default in ["9000", "localhost", "/var/claude-sessions", "always", "10"] {
-        assert!(help.stdout.contains(default), "the default {default} in --help:\n{}", help.stdout);
+        assert!(
+            help.stdout.contains(default),
+            "the default {default} in --help:\n{}",
+            help.stdout
+        );
     }
-    for command in ["healthcheck", "check", "--config", "--print-config", "--version"] {
-        assert!(help.stdout.contains(command), "{command} in --help:\n{}", help.stdout);
+    for command in [
+        "healthcheck",
+        "check",
+        "--config",
+        "--print-config",
+        "--version",
+    ] {
+        assert!(
+            help.stdout.contains(command),
+            "{command} in --help:\n{}",
+            help.stdout
+        );
     }
     assert!(help.stderr.is_empty(), "{}", help.stderr);
 }
@@ -44,13 +62,20 @@ fn help_lists_every_variable_with_its_default() {
 fn version_is_one_line() {
     let version = Setup::new().run(&["--version"]);
     assert_eq!(version.code, Some(0));
-    assert_eq!(version.stdout.trim(), format!("session-storage {}", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        version.stdout.trim(),
+        format!("session-storage {}", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 /// Returns the line of `--print-config` for an option.
 fn printed(run: &Finished, option: &str) -> String {
-    let line = run.stdout.lines().find(|line| line.to_lowercase().replace('-', "_").contains(option));
-    line.unwrap_or_else(|| panic!("no {option} in:\n{}", run.said())).to_owned()
+    let line = run
+        .stdout
+        .lines()
+        .find(|line| line.to_lowercase().replace('-', "_").contains(option));
+    line.unwrap_or_else(|| panic!("no {option} in:\n{}", run.said()))
+        .to_owned()
 }
 
 #[test]
@@ -68,7 +93,10 @@ fn flag_comes_before_environment_before_file_before_default() {
     assert!(printed(&from_env, "recent_limit").contains("44"));
     let from_flag = setup.run(&["--config", config, "--recent-limit", "55", "--print-config"]);
     assert!(printed(&from_flag, "recent_limit").contains("55"));
-    assert!(printed(&from_flag, "storage_sync").contains("always"), "the default");
+    assert!(
+        printed(&from_flag, "storage_sync").contains("always"),
+        "the default"
+    );
 }
 
 #[test]
@@ -81,7 +109,11 @@ fn an_unknown_key_stops_the_start_with_its_name() {
     assert!(run.said().contains("recent_limmit"), "{}", run.said());
     let missing = setup.run(&["--config", "/nonexistent/service.toml"]);
     assert_ne!(missing.code, Some(0));
-    assert!(missing.said().contains("/nonexistent/service.toml"), "{}", missing.said());
+    assert!(
+        missing.said().contains("/nonexistent/service.toml"),
+        "{}",
+        missing.said()
+    );
 }
 
 #[test]
@@ -100,7 +132,11 @@ fn a_malformed_value_stops_the_start_with_its_name() {
         let run = Setup::new().env(name, value).run(&[]);
         assert_ne!(run.code, Some(0), "{name}={value}");
         let flag = format!("--{}", name.to_lowercase().replace('_', "-"));
-        assert!(run.said().contains(name) || run.said().contains(&flag), "{name}={value}: {}", run.said());
+        assert!(
+            run.said().contains(name) || run.said().contains(&flag),
+            "{name}={value}: {}",
+            run.said()
+        );
     }
 }
 
@@ -110,10 +146,16 @@ async fn sessions_dir_is_an_alias_of_storage_path() {
     let elsewhere = setup.outside().join("elsewhere");
     let print = {
         let mut command = setup.command();
-        command.env_remove("STORAGE_PATH").env("SESSIONS_DIR", &elsewhere).arg("--print-config");
+        command
+            .env_remove("STORAGE_PATH")
+            .env("SESSIONS_DIR", &elsewhere)
+            .arg("--print-config");
         command.output().unwrap()
     };
-    assert!(String::from_utf8_lossy(&print.stdout).contains("elsewhere"), "{print:?}");
+    assert!(
+        String::from_utf8_lossy(&print.stdout).contains("elsewhere"),
+        "{print:?}"
+    );
 }
 
 #[tokio::test]
@@ -132,14 +174,31 @@ async fn every_sync_mode_keeps_what_it_acknowledged_across_a_kill() {
 
 #[tokio::test]
 async fn localhost_is_both_loopback_addresses() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let server = Setup::new().env("HOST", "localhost").env("PORT", port).start();
+    let port = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let server = Setup::new()
+        .env("HOST", "localhost")
+        .env("PORT", port)
+        .start();
     let mut bases = vec![format!("http://127.0.0.1:{port}")];
     if std::net::TcpListener::bind("[::1]:0").is_ok() {
         bases.push(format!("http://[::1]:{port}"));
     }
     for base in bases {
-        assert_eq!(server.http.get(format!("{base}/health")).send().await.unwrap().status(), 200, "{base}");
+        assert_eq!(
+            server
+                .http
+                .get(format!("{base}/health"))
+                .send()
+                .await
+                .unwrap()
+                .status(),
+            200,
+            "{base}"
+        );
     }
 }
 
@@ -152,18 +211,27 @@ async fn the_log_can_be_json() {
     let log = server.log_text();
     assert!(!log.is_empty(), "a stop is told");
     for line in log.lines() {
-        let entry: serde_json::Value = serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let entry: serde_json::Value =
+            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"));
         assert_eq!(entry["level"], "INFO", "{line}");
     }
 }
 
 #[tokio::test]
 async fn origins_are_allowed_by_name() {
-    let server = Setup::new().env("CORS_ALLOWED_ORIGINS", "http://dash.test,http://other.test").start();
+    let server = Setup::new()
+        .env("CORS_ALLOWED_ORIGINS", "http://dash.test,http://other.test")
+        .start();
     for (origin, allowed) in [("http://dash.test", true), ("http://evil.test", false)] {
-        let request = server.http.get(server.url("/health")).header("Origin", origin);
+        let request = server
+            .http
+            .get(server.url("/health"))
+            .header("Origin", origin);
         let response = request.send().await.unwrap();
-        let answer = response.headers().get("access-control-allow-origin").map(|v| v.to_str().unwrap());
+        let answer = response
+            .headers()
+            .get("access-control-allow-origin")
+            .map(|v| v.to_str().unwrap());
         assert_eq!(answer == Some(origin), allowed, "{origin}: {answer:?}");
     }
 }
@@ -181,7 +249,11 @@ async fn a_dashboard_directory_is_served() {
         found |= server.get(path).await.text.contains("flight deck");
     }
     assert!(found, "the dashboard's index is served somewhere");
-    for path in ["/..%2fsecret.txt", "/%2e%2e/secret.txt", "/dashboard/..%2f..%2fsecret.txt"] {
+    for path in [
+        "/..%2fsecret.txt",
+        "/%2e%2e/secret.txt",
+        "/dashboard/..%2f..%2fsecret.txt",
+    ] {
         let climbed = server.raw_path("GET", path).await;
         assert!(climbed.status >= 400, "{climbed:?}");
     }
@@ -201,8 +273,19 @@ async fn retention_removes_only_completed_sessions_and_only_when_asked() {
         (server.get("/api/query/stats").await.ok()["total"] == 4).then_some(())
     })
     .await;
-    for (id, status) in [("s1", 404), ("s4", 404), ("s5", 200), ("s6", 200), ("s7", 200), ("s8", 200)] {
-        assert_eq!(server.get(&format!("/api/sessions/{id}")).await.status, status, "{id}");
+    for (id, status) in [
+        ("s1", 404),
+        ("s4", 404),
+        ("s5", 200),
+        ("s6", 200),
+        ("s7", 200),
+        ("s8", 200),
+    ] {
+        assert_eq!(
+            server.get(&format!("/api/sessions/{id}")).await.status,
+            status,
+            "{id}"
+        );
     }
     assert!(!server.storage().join("sessions/s1").exists());
 }

@@ -18,8 +18,16 @@ fn legacy(setup: &Setup) {
         "updated": at, "status": "active", "metrics": {"toolCalls": 1}, "tags": ["kept"]});
     let state = json!({"$schema": "session-state-v1", "version": 7, "timestamp": at, "phase": "deep", "goals": [
         {"id": "g", "description": "d", "status": "pending"}]});
-    fs::write(folder.join("metadata.json"), serde_json::to_vec_pretty(&metadata).unwrap()).unwrap();
-    fs::write(folder.join("state.json"), serde_json::to_vec_pretty(&state).unwrap()).unwrap();
+    fs::write(
+        folder.join("metadata.json"),
+        serde_json::to_vec_pretty(&metadata).unwrap(),
+    )
+    .unwrap();
+    fs::write(
+        folder.join("state.json"),
+        serde_json::to_vec_pretty(&state).unwrap(),
+    )
+    .unwrap();
     fs::write(
         folder.join("actions.jsonl"),
         format!("{{\"seq\":1,\"timestamp\":\"{at}\",\"type\":\"x\"}}\n{{\"seq\":2,"),
@@ -44,10 +52,22 @@ async fn a_read_writes_nothing_over_a_damaged_document_and_a_write_keeps_it() {
         let session = server.session("old").await;
         // The document at the beginning of the file is used.
         assert_eq!(session["state"]["phase"], "deep", "{file} + {damage:?}");
-        assert_eq!(session["metadata"]["tags"], json!(["kept"]), "{file} + {damage:?}");
-        assert_eq!(session["metadata"]["reconstructed"], json!([file]), "{file} + {damage:?}");
+        assert_eq!(
+            session["metadata"]["tags"],
+            json!(["kept"]),
+            "{file} + {damage:?}"
+        );
+        assert_eq!(
+            session["metadata"]["reconstructed"],
+            json!([file]),
+            "{file} + {damage:?}"
+        );
         let setup = server.stop();
-        assert_eq!(fs::read(&path).unwrap(), bytes, "{file} + {damage:?}: a read writes nothing");
+        assert_eq!(
+            fs::read(&path).unwrap(),
+            bytes,
+            "{file} + {damage:?}: a read writes nothing"
+        );
         let check = setup.run(&["check"]);
         assert_eq!(check.code, Some(1), "{}", check.said());
         assert!(check.said().contains(file), "{}", check.said());
@@ -55,13 +75,22 @@ async fn a_read_writes_nothing_over_a_damaged_document_and_a_write_keeps_it() {
         server.patch_state("old", json!({"phase": "deeper"})).await;
         let setup = server.stop();
         let kept = path.with_file_name(format!("{file}.damaged"));
-        assert_eq!(fs::read(&kept).unwrap(), bytes, "{file} + {damage:?}: it is kept when it is replaced");
+        assert_eq!(
+            fs::read(&kept).unwrap(),
+            bytes,
+            "{file} + {damage:?}: it is kept when it is replaced"
+        );
         let check = setup.run(&["check"]);
-        assert!(check.said().contains(&format!("{file}.damaged")), "{}", check.said());
+        assert!(
+            check.said().contains(&format!("{file}.damaged")),
+            "{}",
+            check.said()
+        );
         assert!(check.said().contains("reconstruct"), "{}", check.said());
         let server = setup.start();
         let session = server.session("old").await;
-        assert_eq!((&session["state"]["phase"], &session["state"]["version"]), (&json!("deeper"), &json!(8)));
+        assert_eq!(&session["state"]["phase"], &json!("deeper"));
+        assert_eq!(&session["state"]["version"], &json!(8));
         assert_eq!(session["metadata"]["reconstructed"], json!([file]));
     }
 }
@@ -81,16 +110,36 @@ async fn a_document_that_begins_with_nothing_is_rebuilt_from_the_logs_and_kept()
             fs::write(&path, damage).unwrap();
             let server = setup.start();
             let mut after = server.session("s").await;
-            assert_eq!(after["metadata"]["reconstructed"], json!([file]), "{file}: {damage:?}");
-            after["metadata"].as_object_mut().unwrap().remove("reconstructed");
+            assert_eq!(
+                after["metadata"]["reconstructed"],
+                json!([file]),
+                "{file}: {damage:?}"
+            );
+            after["metadata"]
+                .as_object_mut()
+                .unwrap()
+                .remove("reconstructed");
             for session in [&mut before, &mut after] {
-                session["metadata"].as_object_mut().unwrap().retain(|key, _| !key.starts_with('$'));
+                session["metadata"]
+                    .as_object_mut()
+                    .unwrap()
+                    .retain(|key, _| !key.starts_with('$'));
             }
-            assert_eq!(after, before, "{file}: {damage:?}: the history says everything");
-            assert_eq!(fs::read_to_string(&path).unwrap(), damage, "a read writes nothing");
+            assert_eq!(
+                after, before,
+                "{file}: {damage:?}: the history says everything"
+            );
+            assert_eq!(
+                fs::read_to_string(&path).unwrap(),
+                damage,
+                "a read writes nothing"
+            );
             server.action("s", json!({})).await;
             let setup = server.stop();
-            assert_eq!(fs::read_to_string(path.with_file_name(format!("{file}.damaged"))).unwrap(), damage);
+            assert_eq!(
+                fs::read_to_string(path.with_file_name(format!("{file}.damaged"))).unwrap(),
+                damage
+            );
             let value: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
             assert!(value.is_object());
             drop(setup);
@@ -103,16 +152,24 @@ async fn producers_positions_outlive_their_damaged_file_and_a_damaged_metadata()
     for file in ["producers.json", "metadata.json"] {
         let server = Setup::new().allow(ANYTHING).start();
         for n in 0..3 {
-            server.post_with("/api/actions/s", &producer("p", 0, n), json!({})).await.ok();
+            server
+                .post_with("/api/actions/s", &producer("p", 0, n), json!({}))
+                .await
+                .ok();
         }
         let setup = server.stop();
         let path = setup.storage().join("sessions/s").join(file);
         fs::write(&path, "{").unwrap();
         let server = setup.start();
-        let again = server.post_with("/api/actions/s", &producer("p", 0, 2), json!({})).await;
+        let again = server
+            .post_with("/api/actions/s", &producer("p", 0, 2), json!({}))
+            .await;
         again.ok();
         assert_eq!(again.header("producer-duplicate"), "true", "{file}");
-        server.post_with("/api/actions/s", &producer("p", 0, 3), json!({})).await.ok();
+        server
+            .post_with("/api/actions/s", &producer("p", 0, 3), json!({}))
+            .await
+            .ok();
         assert_eq!(server.actions("s", "").await.len(), 4, "{file}");
     }
 }
@@ -130,7 +187,10 @@ async fn the_torn_tail_of_an_old_log_is_kept_when_the_next_record_is_written() {
     let server = setup.start();
     server.action("old", json!({"mark": "new"})).await;
     assert_eq!(server.actions("old", "").await.len(), 2);
-    assert_eq!(fs::read_to_string(server.file("old", "actions.jsonl.torn")).unwrap(), "{\"seq\":2,\n");
+    assert_eq!(
+        fs::read_to_string(server.file("old", "actions.jsonl.torn")).unwrap(),
+        "{\"seq\":2,\n"
+    );
 }
 
 #[tokio::test]
@@ -143,7 +203,10 @@ async fn a_damaged_index_of_the_older_service_is_kept_and_read_as_far_as_it_goes
     let server = setup.start();
     assert_eq!(server.session("old").await["metadata"]["userId"], "ann");
     let setup = server.stop();
-    assert_eq!(fs::read_to_string(setup.storage().join("index.json.damaged")).unwrap(), index);
+    assert_eq!(
+        fs::read_to_string(setup.storage().join("index.json.damaged")).unwrap(),
+        index
+    );
     assert!(names(setup.storage()).contains(&"index.json".to_owned()));
 }
 
@@ -151,7 +214,11 @@ async fn a_damaged_index_of_the_older_service_is_kept_and_read_as_far_as_it_goes
 /// empty.
 #[tokio::test]
 async fn snapshots_that_a_power_cut_tore_are_none_that_were_damaged() {
-    for torn in ["", "\0\0\0\0", "{\"$schema\": \"session-initial-v1\", \"inp\0\0\0\0"] {
+    for torn in [
+        "",
+        "\0\0\0\0",
+        "{\"$schema\": \"session-initial-v1\", \"inp\0\0\0\0",
+    ] {
         let server = Setup::new().start();
         let body = json!({"sessionId": "made", "userId": "u", "initial": {"input": "kept"}});
         server.post("/api/sessions", body).await.ok();
@@ -176,6 +243,10 @@ async fn snapshots_that_a_power_cut_tore_are_none_that_were_damaged() {
         assert_eq!(made["metadata"]["reconstructed"], Value::Null);
         assert_eq!(server.actions("written", "").await.len(), 1);
         let server = server.restart();
-        assert!(names(&server.storage().join("sessions/made")).iter().all(|name| !name.contains("damaged")));
+        assert!(
+            names(&server.storage().join("sessions/made"))
+                .iter()
+                .all(|name| !name.contains("damaged"))
+        );
     }
 }

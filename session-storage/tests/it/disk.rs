@@ -20,8 +20,14 @@ pub(crate) fn json(path: &Path) -> Value {
 /// Parses the records of a log.
 pub(crate) fn lines(path: &Path) -> Vec<Value> {
     let text = read(path);
-    assert!(text.is_empty() || text.ends_with('\n'), "{} ends within a line", path.display());
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}"))).collect()
+    assert!(
+        text.is_empty() || text.ends_with('\n'),
+        "{} ends within a line",
+        path.display()
+    );
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line:?}")))
+        .collect()
 }
 
 /// Removes the keys of a document that the service only uses in the file.
@@ -45,7 +51,9 @@ pub(crate) fn names(path: &Path) -> Vec<String> {
 /// Lists all regular files in a directory and its subdirectories.
 pub(crate) fn files_below(path: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    let Ok(entries) = fs::read_dir(path) else { return found };
+    let Ok(entries) = fs::read_dir(path) else {
+        return found;
+    };
     for entry in entries.map(Result::unwrap) {
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
@@ -62,7 +70,8 @@ pub(crate) fn files_below(path: &Path) -> Vec<PathBuf> {
 pub(crate) fn copy_dir(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-        let (source, target) = (entry.path(), to.join(entry.file_name()));
+        let source = entry.path();
+        let target = to.join(entry.file_name());
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
             copy_dir(&source, &target);
@@ -83,10 +92,18 @@ pub(crate) fn flip(path: &Path, at: usize, bit: u8) {
 
 /// Truncates a file.
 pub(crate) fn cut(path: &Path, len: usize) {
-    fs::OpenOptions::new().write(true).open(path).unwrap().set_len(len as u64).unwrap();
+    fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .unwrap()
+        .set_len(len as u64)
+        .unwrap();
 }
 
 /// Returns where the written data of a file ends; the rest may be zeros from preallocation.
 pub(crate) fn written_end(bytes: &[u8]) -> usize {
-    bytes.iter().rposition(|b| *b != 0).map_or(0, |last| last + 1)
+    bytes
+        .iter()
+        .rposition(|b| *b != 0)
+        .map_or(0, |last| last + 1)
 }

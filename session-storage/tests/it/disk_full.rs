@@ -16,12 +16,20 @@ pub(crate) struct SmallDisk {
 
 impl SmallDisk {
     pub(crate) fn mount(size: &str) -> Self {
-        let dir = tempfile::Builder::new().prefix("small-disk-").tempdir().unwrap();
+        let dir = tempfile::Builder::new()
+            .prefix("small-disk-")
+            .tempdir()
+            .unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(dir.path());
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(dir.path());
         let done = mount.output().expect("the `mount` command is there");
         let why = String::from_utf8_lossy(&done.stderr);
-        assert!(done.status.success(), "this test needs to mount a tmpfs (root, or CAP_SYS_ADMIN): {why}");
+        assert!(
+            done.status.success(),
+            "this test needs to mount a tmpfs (root, or CAP_SYS_ADMIN): {why}"
+        );
         Self { dir }
     }
 
@@ -46,7 +54,10 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        let _ = Command::new("umount").arg("--lazy").arg(self.dir.path()).output();
+        let _ = Command::new("umount")
+            .arg("--lazy")
+            .arg(self.dir.path())
+            .output();
     }
 }
 
@@ -55,7 +66,12 @@ async fn write_until_full(server: &TestServer, name: &str) -> Vec<String> {
     let mut kept = Vec::new();
     for n in 0..20_000 {
         let mark = format!("{name}-{n}");
-        let reply = server.post("/api/actions/s", json!({"mark": mark, "pad": "x".repeat(2000)})).await;
+        let reply = server
+            .post(
+                "/api/actions/s",
+                json!({"mark": mark, "pad": "x".repeat(2000)}),
+            )
+            .await;
         if reply.status != 200 {
             reply.refused(507, "storage_full");
             return kept;
@@ -67,22 +83,37 @@ async fn write_until_full(server: &TestServer, name: &str) -> Vec<String> {
 
 async fn assert_kept(server: &TestServer, kept: &[String]) {
     let records = server.actions("s", "").await;
-    assert_eq!(seqs(&records), (1..=records.len() as u64).collect::<Vec<_>>());
-    assert_eq!(texts(&records, "mark"), kept, "exactly what was acknowledged, in order");
+    assert_eq!(
+        seqs(&records),
+        (1..=records.len() as u64).collect::<Vec<_>>()
+    );
+    assert_eq!(
+        texts(&records, "mark"),
+        kept,
+        "exactly what was acknowledged, in order"
+    );
 }
 
 #[tokio::test]
-async fn a_full_disk_is_said_and_reads_go_on_and_so_do_writes_once_there_is_room() {
+async fn a_full_disk_is_reported_and_reads_continue_and_writes_resume_once_there_is_space() {
     let disk = SmallDisk::mount("2m");
     let filler = disk.fill(700 * 1024);
-    let server = Setup::on(disk.path().join("vault-of-the-service")).allow("full").allow("space").start();
+    let server = Setup::on(disk.path().join("vault-of-the-service"))
+        .allow("full")
+        .allow("space")
+        .start();
     server.create("s", "u").await;
     let mut kept = write_until_full(&server, "first").await;
     assert!(!kept.is_empty());
     assert_kept(&server, &kept).await;
     for n in 0..20 {
         let mark = format!("second-{n}");
-        let reply = server.post("/api/actions/s", json!({"mark": mark, "pad": "x".repeat(4000)})).await;
+        let reply = server
+            .post(
+                "/api/actions/s",
+                json!({"mark": mark, "pad": "x".repeat(4000)}),
+            )
+            .await;
         match reply.status {
             // The service may have freed space itself: the journal shrinks at a checkpoint.
             200 => kept.push(mark),
@@ -92,11 +123,19 @@ async fn a_full_disk_is_said_and_reads_go_on_and_so_do_writes_once_there_is_room
         assert_eq!(server.state("s").await["version"], 1);
     }
     assert_kept(&server, &kept).await;
-    assert!(server.get("/metrics").await.text.contains("commit_failures_total{reason=\"full\"} "));
+    assert!(
+        server
+            .get("/metrics")
+            .await
+            .text
+            .contains("commit_failures_total{reason=\"full\"} ")
+    );
     fs::remove_file(filler).unwrap();
     let server_ref = &server;
     eventually("writes go on", async || {
-        let reply = server_ref.post("/api/actions/s", json!({"mark": "room"})).await;
+        let reply = server_ref
+            .post("/api/actions/s", json!({"mark": "room"}))
+            .await;
         assert!([200, 507].contains(&reply.status), "{reply:?}");
         (reply.status == 200).then_some(())
     })
@@ -115,8 +154,10 @@ async fn a_full_disk_is_said_and_reads_go_on_and_so_do_writes_once_there_is_room
 async fn a_service_that_is_killed_on_a_full_disk_starts_on_it_and_has_everything() {
     let disk = SmallDisk::mount("2m");
     let filler = disk.fill(500 * 1024);
-    let setup =
-        Setup::on(disk.path().join("vault-of-the-service")).allow("full").allow("space").allow("torn");
+    let setup = Setup::on(disk.path().join("vault-of-the-service"))
+        .allow("full")
+        .allow("space")
+        .allow("torn");
     let server = setup.start();
     server.create("s", "u").await;
     let mut kept = write_until_full(&server, "first").await;
@@ -131,14 +172,20 @@ async fn a_service_that_is_killed_on_a_full_disk_starts_on_it_and_has_everything
 }
 
 #[tokio::test]
-async fn a_producer_that_met_a_full_disk_gets_through_once_there_is_room() {
+async fn a_producer_refused_by_a_full_disk_succeeds_once_there_is_space() {
     let disk = SmallDisk::mount("2m");
     let filler = disk.fill(600 * 1024);
-    let server = Setup::on(disk.path().join("vault-of-the-service")).allow("full").allow("space").start();
-    let (mut seq, mut refused) = (0, false);
+    let server = Setup::on(disk.path().join("vault-of-the-service"))
+        .allow("full")
+        .allow("space")
+        .start();
+    let mut seq = 0;
+    let mut refused = false;
     let mut filler = Some(filler);
     while seq < 40 || !refused {
-        let lines = [json!({"type": "action", "data": {"mark": seq.to_string(), "pad": "x".repeat(20_000)}})];
+        let lines = [
+            json!({"type": "action", "data": {"mark": seq.to_string(), "pad": "x".repeat(20_000)}}),
+        ];
         let reply = server.batch("s", &producer("p", 0, seq), &lines).await;
         if reply.status == 200 {
             seq += 1;

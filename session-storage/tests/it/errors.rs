@@ -48,26 +48,50 @@ async fn names_that_climb_are_refused_on_every_route() {
         for (method, path) in calls {
             // `/api/sessions/user/…` is the route of a user's sessions.
             if !path.starts_with("/api/sessions/user/") {
-                server.raw_path(method, &path).await.refused(400, "invalid_session_id");
+                server
+                    .raw_path(method, &path)
+                    .await
+                    .refused(400, "invalid_session_id");
             }
         }
     }
     let around = names(server.setup.outside());
     assert_eq!(around, ["vault-of-the-service"], "nothing was made outside");
-    assert_eq!(names(&server.storage().join("sessions")), Vec::<String>::new());
+    assert_eq!(
+        names(&server.storage().join("sessions")),
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test]
 async fn names_that_climb_are_refused_in_a_creation() {
     let server = TestServer::start();
     let long = long();
-    for id in ["..", "../up", "/etc/passwd", "a/b", "a\0b", "", ".x", "user", "ä", &long] {
+    for id in [
+        "..",
+        "../up",
+        "/etc/passwd",
+        "a/b",
+        "a\0b",
+        "",
+        ".x",
+        "user",
+        "ä",
+        &long,
+    ] {
         let body = json!({"sessionId": id, "userId": "u", "initial": {}});
-        server.post("/api/sessions", body).await.refused(400, "invalid_session_id");
+        server
+            .post("/api/sessions", body)
+            .await
+            .refused(400, "invalid_session_id");
     }
     let number = json!({"sessionId": 5, "userId": "u", "initial": {}});
     assert_eq!(server.post("/api/sessions", number).await.status, 400);
-    assert_eq!(server.create(&"x".repeat(128), "u").await["success"], true, "128 is allowed");
+    assert_eq!(
+        server.create(&"x".repeat(128), "u").await["success"],
+        true,
+        "128 is allowed"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +121,10 @@ async fn paths_that_are_no_route_are_404_and_methods_405() {
         ("GET", "/api/sessions/a/finalize"),
         ("BREW", "/api/sessions"),
     ] {
-        server.raw_path(method, path).await.refused(405, "method_not_allowed");
+        server
+            .raw_path(method, path)
+            .await
+            .refused(405, "method_not_allowed");
     }
 }
 
@@ -105,24 +132,40 @@ async fn paths_that_are_no_route_are_404_and_methods_405() {
 async fn eleven_megabytes_are_refused_in_words() {
     let server = TestServer::start();
     let body = format!("{{\"text\":\"{}\"}}", "x".repeat(11 << 20));
-    for path in ["/api/actions/s", "/api/sessions", "/api/sessions/s/finalize"] {
+    for path in [
+        "/api/actions/s",
+        "/api/sessions",
+        "/api/sessions/s/finalize",
+    ] {
         let head = format!(
             "POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
             body.len()
         );
         let request = [head.as_bytes(), body.as_bytes()].concat();
-        server.raw(path, request).await.refused(413, "payload_too_large");
+        server
+            .raw(path, request)
+            .await
+            .refused(413, "payload_too_large");
     }
     let head = "POST /api/actions/s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
     let chunk = format!("{:x}\r\n{}\r\n", 1 << 20, "x".repeat(1 << 20));
     let request = [head.as_bytes(), chunk.repeat(11).as_bytes(), b"0\r\n\r\n"].concat();
-    server.raw("chunked", request).await.refused(413, "payload_too_large");
+    server
+        .raw("chunked", request)
+        .await
+        .refused(413, "payload_too_large");
     let batch = format!(
         "POST /api/sessions/s/events HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-ndjson\r\nContent-Length: {}\r\n\r\n",
         body.len()
     );
-    server.raw("batch", [batch.as_bytes(), body.as_bytes()].concat()).await.refused(413, "payload_too_large");
-    server.get("/api/sessions/s").await.refused(404, "session_not_found");
+    server
+        .raw("batch", [batch.as_bytes(), body.as_bytes()].concat())
+        .await
+        .refused(413, "payload_too_large");
+    server
+        .get("/api/sessions/s")
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
@@ -141,13 +184,27 @@ async fn deep_nesting_is_refused_everywhere() {
         ] {
             let kind = [("Content-Type", "application/json".to_owned())];
             let reply = server.send(method, path, &kind, Some(body.clone())).await;
-            assert!(reply.refused(400, "invalid_json").contains("nested deeper"), "{}", reply.text);
+            assert!(
+                reply.refused(400, "invalid_json").contains("nested deeper"),
+                "{}",
+                reply.text
+            );
         }
     }
     let line = format!("{{\"type\":\"action\",\"data\":{}}}\n", "[".repeat(100_000));
     let kind = [("Content-Type", "application/x-ndjson".to_owned())];
-    let answer = server.send(Method::POST, "/api/sessions/s/events", &kind, Some(line.into_bytes())).await;
-    assert!(answer.status == 400 || answer.json()["results"][0]["code"] == "invalid_json", "{answer:?}");
+    let answer = server
+        .send(
+            Method::POST,
+            "/api/sessions/s/events",
+            &kind,
+            Some(line.into_bytes()),
+        )
+        .await;
+    assert!(
+        answer.status == 400 || answer.json()["results"][0]["code"] == "invalid_json",
+        "{answer:?}"
+    );
     assert_eq!(server.actions("s", "").await.len(), 0);
 }
 
@@ -157,13 +214,31 @@ async fn what_is_shallow_in_the_body_and_deep_when_applied_is_refused() {
     server.create("s", "u").await;
     let before = server.session("s").await;
     let dotted = json!({vec!["a"; 1_000_000].join("."): 1});
-    let refused = server.patch("/api/sessions/s/metadata", dotted.clone()).await;
-    assert!(refused.refused(400, "invalid_request").contains("127 levels"), "{}", refused.text);
-    let answer = server.batch("s", &[], &[json!({"type": "metadata_update", "data": dotted})]).await.ok();
+    let refused = server
+        .patch("/api/sessions/s/metadata", dotted.clone())
+        .await;
+    assert!(
+        refused
+            .refused(400, "invalid_request")
+            .contains("127 levels"),
+        "{}",
+        refused.text
+    );
+    let answer = server
+        .batch(
+            "s",
+            &[],
+            &[json!({"type": "metadata_update", "data": dotted})],
+        )
+        .await
+        .ok();
     assert_eq!(answer["results"][0]["code"], "invalid_request");
     let kind = [("Content-Type", "application/json-patch+json".to_owned())];
     let into_itself = vec![json!({"op": "copy", "from": "", "path": "/x"}); 200];
-    server.patch_with("/api/state/s", &kind, json!(into_itself)).await.refused(400, "invalid_request");
+    server
+        .patch_with("/api/state/s", &kind, json!(into_itself))
+        .await
+        .refused(400, "invalid_request");
     server.get("/health").await.ok();
     assert_eq!(server.session("s").await, before);
     let server = server.crash();
@@ -176,12 +251,22 @@ async fn a_state_does_not_grow_deeper_from_patch_to_patch() {
     server.create("s", "u").await;
     let kind = [("Content-Type", "application/json-patch+json".to_owned())];
     let levels = |n: usize| (0..n).fold(json!(1), |inner, _| json!({ "d": inner }));
-    let add = |depth: usize, value| json!([{"op": "add", "path": "/d".repeat(depth), "value": value}]);
-    server.patch_with("/api/state/s", &kind, add(1, levels(100))).await.ok();
+    let add =
+        |depth: usize, value| json!([{"op": "add", "path": "/d".repeat(depth), "value": value}]);
+    server
+        .patch_with("/api/state/s", &kind, add(1, levels(100)))
+        .await
+        .ok();
     let before = server.state("s").await;
-    server.patch_with("/api/state/s", &kind, add(100, levels(28))).await.refused(400, "invalid_request");
+    server
+        .patch_with("/api/state/s", &kind, add(100, levels(28)))
+        .await
+        .refused(400, "invalid_request");
     assert_eq!(server.state("s").await, before);
-    server.patch_with("/api/state/s", &kind, add(100, levels(27))).await.ok();
+    server
+        .patch_with("/api/state/s", &kind, add(100, levels(27)))
+        .await
+        .ok();
     let deepest = server.state("s").await;
     let server = server.crash();
     assert_eq!(server.state("s").await, deepest);
@@ -192,10 +277,15 @@ async fn bytes_that_are_no_text_are_refused_with_their_place() {
     let server = TestServer::start();
     let kind = [("Content-Type", "application/json".to_owned())];
     let body = b"{\"a\":\"\xff\xfe\"}".to_vec();
-    for (method, path) in
-        [(Method::POST, "/api/actions/s"), (Method::PATCH, "/api/state/s"), (Method::POST, "/api/sessions")]
-    {
-        let message = server.send(method, path, &kind, Some(body.clone())).await.refused(400, "invalid_json");
+    for (method, path) in [
+        (Method::POST, "/api/actions/s"),
+        (Method::PATCH, "/api/state/s"),
+        (Method::POST, "/api/sessions"),
+    ] {
+        let message = server
+            .send(method, path, &kind, Some(body.clone()))
+            .await
+            .refused(400, "invalid_json");
         assert!(message.contains("UTF-8"), "{message}");
     }
 }
@@ -212,21 +302,36 @@ async fn malformed_json_is_refused_with_its_place() {
         (Method::PATCH, "/api/sessions/s/metadata"),
     ] {
         for body in ["{", "{\"a\":1,}", "{'a':1}", "{\"a\":NaN}", "nonsense"] {
-            let reply = server.send(method.clone(), path, &kind, Some(body.into())).await;
+            let reply = server
+                .send(method.clone(), path, &kind, Some(body.into()))
+                .await;
             let message = reply.refused(400, "invalid_json");
-            assert!(message.contains("line 1 column"), "{path} {body}: {message}");
+            assert!(
+                message.contains("line 1 column"),
+                "{path} {body}: {message}"
+            );
         }
-        server.send(method, path, &kind, Some("[]".into())).await.refused(400, "invalid_request");
+        server
+            .send(method, path, &kind, Some("[]".into()))
+            .await
+            .refused(400, "invalid_request");
     }
-    server.get("/api/sessions/s").await.refused(404, "session_not_found");
+    server
+        .get("/api/sessions/s")
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
 async fn other_content_types_are_refused() {
     let server = TestServer::start();
-    for kind in
-        ["text/plain", "application/xml", "application/x-www-form-urlencoded", "multipart/form-data", "json"]
-    {
+    for kind in [
+        "text/plain",
+        "application/xml",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data",
+        "json",
+    ] {
         for (method, path) in [
             (Method::POST, "/api/actions/s"),
             (Method::POST, "/api/sessions"),
@@ -235,11 +340,16 @@ async fn other_content_types_are_refused() {
         ] {
             let headers = [("Content-Type", kind.to_owned())];
             let body = Some(br#"{"userId":"u","initial":{}}"#.to_vec());
-            server.send(method, path, &headers, body).await.refused(415, "unsupported_media_type");
+            server
+                .send(method, path, &headers, body)
+                .await
+                .refused(415, "unsupported_media_type");
         }
     }
     let patch = [("Content-Type", "application/json-patch+json".to_owned())];
-    let reply = server.send(Method::POST, "/api/actions/s", &patch, Some(b"{}".to_vec())).await;
+    let reply = server
+        .send(Method::POST, "/api/actions/s", &patch, Some(b"{}".to_vec()))
+        .await;
     reply.refused(415, "unsupported_media_type");
 }
 
@@ -247,20 +357,29 @@ async fn other_content_types_are_refused() {
 async fn a_body_that_does_not_come_is_given_up() {
     let server = Setup::new().env("BODY_TIMEOUT", "1s").start();
     let request = "POST /api/actions/s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{\"a\":";
-    server.raw("a slow body", request.into()).await.refused(408, "request_timeout");
-    server.get("/api/sessions/s").await.refused(404, "session_not_found");
+    server
+        .raw("a slow body", request.into())
+        .await
+        .refused(408, "request_timeout");
+    server
+        .get("/api/sessions/s")
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_come_is_given_up() {
     let server = Setup::new().env("REQUEST_TIMEOUT", "1s").start();
     for begun in ["GET /health HTTP/1.1\r\nHost:", "G"] {
-        server.raw("a slow head", begun.into()).await.refused(408, "request_timeout");
+        server
+            .raw("a slow head", begun.into())
+            .await
+            .refused(408, "request_timeout");
     }
 }
 
 #[tokio::test]
-async fn a_request_that_is_none_is_told_so() {
+async fn a_malformed_request_is_answered_with_a_reason() {
     let server = TestServer::start();
     for garbage in [
         "GET\r\n\r\n",
@@ -271,24 +390,43 @@ async fn a_request_that_is_none_is_told_so() {
         "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n",
         "POST / HTTP/1.1\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\n",
     ] {
-        server.raw(garbage, garbage.into()).await.refused(400, "invalid_request");
+        server
+            .raw(garbage, garbage.into())
+            .await
+            .refused(400, "invalid_request");
     }
-    let mut blank = tokio::net::TcpStream::connect(server.address).await.unwrap();
-    tokio::io::AsyncWriteExt::write_all(&mut blank, b"\r\n\r\n\r\n").await.unwrap();
-    tokio::io::AsyncWriteExt::shutdown(&mut blank).await.unwrap();
+    let mut blank = tokio::net::TcpStream::connect(server.address)
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::write_all(&mut blank, b"\r\n\r\n\r\n")
+        .await
+        .unwrap();
+    tokio::io::AsyncWriteExt::shutdown(&mut blank)
+        .await
+        .unwrap();
     let mut answer = Vec::new();
     let read = tokio::io::AsyncReadExt::read_to_end(&mut blank, &mut answer);
     let read = tokio::time::timeout(std::time::Duration::from_secs(30), read).await;
     assert!(read.is_ok(), "blank lines are held open");
-    let large = format!("GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n", "y".repeat(1 << 20));
-    server.raw("a large head", large.into_bytes()).await.refused(400, "invalid_request");
+    let large = format!(
+        "GET / HTTP/1.1\r\nHost: localhost\r\nX: {}\r\n\r\n",
+        "y".repeat(1 << 20)
+    );
+    server
+        .raw("a large head", large.into_bytes())
+        .await
+        .refused(400, "invalid_request");
     server.get("/health").await.ok();
 }
 
 #[tokio::test]
 async fn a_request_id_is_given_back_or_made() {
     let server = TestServer::start();
-    let (one, two) = (server.get("/health").await, server.get("/health").await);
+    let one = server.get("/health").await;
+    let two = server.get("/health").await;
     assert_ne!(one.header("x-request-id"), two.header("x-request-id"));
-    server.get("/api/sessions/none").await.refused(404, "session_not_found");
+    server
+        .get("/api/sessions/none")
+        .await
+        .refused(404, "session_not_found");
 }

@@ -11,14 +11,16 @@ use std::sync::{Arc, Condvar, Mutex};
 
 use futures_util::{StreamExt as _, poll};
 use memchr::memmem;
-use session_model::event::Birth;
+use session_model::event::Creation;
 use session_model::producer::ProducerNumbers;
 use session_model::{Code, Command, LogKind, RecordBody, SessionId, UserId};
 use session_storage::live::{Hub, LiveConfig};
-use session_storage::sessions::{ExportQuery, JsonStream, LogQuery, Sessions, Settings};
-use session_storage::store::disk::{Disk, RealDisk};
-use session_storage::store::retention::Policy;
-use session_storage::store::{OpenFiles, Options, SyncPolicy};
+use session_storage::sessions::{ByteStream, ExportQuery, LogQuery, Sessions, Settings, Submitted};
+use session_store::blobs::BlobLimits;
+use session_store::disk::{Disk, RealDisk};
+use session_store::keys::KeyLimits;
+use session_store::retention::Policy;
+use session_store::{OpenFiles, Options, SyncPolicy};
 
 use crate::disk::{self, copy_dir};
 use crate::server::eventually;
@@ -73,7 +75,10 @@ impl FaultyDisk {
 
 fn is_log(file: &File) -> bool {
     let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()));
-    path.is_ok_and(|path| path.extension().is_some_and(|extension| extension == "jsonl"))
+    path.is_ok_and(|path| {
+        path.extension()
+            .is_some_and(|extension| extension == "jsonl")
+    })
 }
 
 impl Disk for FaultyDisk {
@@ -83,8 +88,13 @@ impl Disk for FaultyDisk {
         let is_commit = bytes.len() > 32 && !is_log(file);
         let is_over = is_commit
             && self.commits.load(Ordering::SeqCst) < u32::MAX
-            && self.commits.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err();
-        if is_over || self.write.load(Ordering::SeqCst) || (self.logs.load(Ordering::SeqCst) && is_log(file))
+            && self
+                .commits
+                .fetch_update(Ordering::SeqCst, Ordering::SeqCst, left)
+                .is_err();
+        if is_over
+            || self.write.load(Ordering::SeqCst)
+            || (self.logs.load(Ordering::SeqCst) && is_log(file))
         {
             // Writes half of the data, like a disk that fills up.
             self.real.write_at(file, &bytes[..bytes.len() / 2], at)?;
@@ -94,7 +104,11 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_data(&self, file: &File) -> io::Result<()> {
-        drop(self.opened.wait_while(self.closed.lock().unwrap(), |closed| *closed).unwrap());
+        drop(
+            self.opened
+                .wait_while(self.closed.lock().unwrap(), |closed| *closed)
+                .unwrap(),
+        );
         if self.sync.load(Ordering::SeqCst) {
             return Err(io::Error::other("the plan says no"));
         }
@@ -117,7 +131,11 @@ impl Disk for FaultyDisk {
 
     fn free_space(&self, dir: &File) -> io::Result<(u64, u64)> {
         let (free, size) = self.real.free_space(dir)?;
-        let free = if self.full.load(Ordering::SeqCst) { 0 } else { free };
+        let free = if self.full.load(Ordering::SeqCst) {
+            0
+        } else {
+            free
+        };
         Ok((free, self.size.unwrap_or(size)))
     }
 }
@@ -134,13 +152,16 @@ fn open_with(path: &Path, disk: &Arc<impl Disk>, sync: SyncPolicy) -> Arc<Sessio
         recent_limit: 10,
         journal_max_bytes: 64 << 20,
         files: OpenFiles::default(),
+        keys: KeyLimits::default(),
     };
     let settings = Settings {
         store,
         auto_create: true,
         retention: Policy::default(),
         redaction: None,
+        prices: Arc::default(),
         redaction_key_required: false,
+        blobs: BlobLimits::default(),
     };
     let hub = Arc::new(Hub::new(LiveConfig::default()));
     Sessions::open_on(settings, hub, Arc::clone(disk) as Arc<dyn Disk>).unwrap()
@@ -153,18 +174,23 @@ async fn append(sessions: &Sessions, n: u64) -> Result<String, Code> {
     sessions
         .submit(&id, command, None)
         .await
-        .map(|answer| answer.body)
-        .map_err(|refused| refused.refusal.code)
+        .map(|submitted| body_of(&submitted))
+        .map_err(|refused| refused.code)
 }
 
 pub(crate) fn stored(path: &Path) -> Vec<u64> {
     let log = std::fs::read_to_string(path.join("sessions/s/actions.jsonl")).unwrap();
-    let records: Vec<serde_json::Value> =
-        log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let records: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
     for (record, seq) in records.iter().zip(1..) {
         assert_eq!(record["seq"].as_u64(), Some(seq), "dense");
     }
-    records.iter().map(|record| record["n"].as_u64().unwrap()).collect()
+    records
+        .iter()
+        .map(|record| record["n"].as_u64().unwrap())
+        .collect()
 }
 
 #[test]
@@ -174,15 +200,30 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
         let disk = Arc::new(FaultyDisk::default());
         let sessions = open(dir.path(), &disk);
         append(&sessions, 1).await.unwrap();
-        assert!(sessions.checks().await.iter().all(|check| check.fault.is_none()));
+        assert!(
+            sessions
+                .checks()
+                .await
+                .iter()
+                .all(|check| check.fault.is_none())
+        );
         disk.sync.store(true, Ordering::SeqCst);
         assert_eq!(append(&sessions, 2).await, Err(Code::StorageUnavailable));
         disk.sync.store(false, Ordering::SeqCst);
-        assert_eq!(append(&sessions, 3).await, Err(Code::StorageUnavailable), "never sync again and hope");
-        assert_eq!(sessions.storage_health()["status"], "failed");
+        assert_eq!(
+            append(&sessions, 3).await,
+            Err(Code::StorageUnavailable),
+            "never sync again and hope"
+        );
+        assert!(sessions.storage_health().has_failed);
         let checks = sessions.checks().await;
-        assert!(checks.iter().any(|check| check.name == "journal" && check.fault.is_some()), "{checks:?}");
-        assert_eq!(sessions.figures().store.unsynced.get(), 1);
+        assert!(
+            checks
+                .iter()
+                .any(|check| check.name == "journal" && check.fault.is_some()),
+            "{checks:?}"
+        );
+        assert_eq!(sessions.metrics().store.unsynced.get(), 1);
         assert!(sessions.is_alive(), "reads go on");
         let id = SessionId::parse("s").unwrap();
         assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
@@ -209,7 +250,10 @@ fn a_write_that_fails_leaves_nothing_behind_and_the_next_goes_on() {
         disk.write.store(true, Ordering::SeqCst);
         for n in 2..5 {
             let answer = append(&sessions, n).await;
-            assert!(matches!(answer, Err(Code::StorageFull | Code::StorageUnavailable)), "{answer:?}");
+            assert!(
+                matches!(answer, Err(Code::StorageFull | Code::StorageUnavailable)),
+                "{answer:?}"
+            );
         }
         let id = SessionId::parse("s").unwrap();
         assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
@@ -226,13 +270,15 @@ fn a_write_that_fails_leaves_nothing_behind_and_the_next_goes_on() {
         sessions.shutdown().await;
     });
     let found = stored(dir.path());
-    assert_eq!((found.first(), found.last()), (Some(&1), Some(&6)));
+    assert_eq!(found.first(), Some(&1));
+    assert_eq!(found.last(), Some(&6));
     assert!(found.contains(&5), "{found:?}");
 }
 
 #[test]
 fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
-    let (dir, copy) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let dir = tempfile::tempdir().unwrap();
+    let copy = tempfile::tempdir().unwrap();
     actix_web::rt::System::new().block_on(async {
         let disk = Arc::new(FaultyDisk::default());
         let sessions = open(dir.path(), &disk);
@@ -254,7 +300,11 @@ fn a_commit_whose_logs_cannot_be_written_is_taken_back_from_the_journal_too() {
         let sessions = open(copy.path(), &Arc::new(RealDisk));
         append(&sessions, 5).await.unwrap();
         sessions.shutdown().await;
-        assert_eq!(stored(copy.path()), [1, 5], "what was refused does not come back");
+        assert_eq!(
+            stored(copy.path()),
+            [1, 5],
+            "what was refused does not come back"
+        );
     });
 }
 
@@ -267,11 +317,15 @@ fn action() -> Command<'static> {
 }
 
 pub(crate) fn numbers(seq: u64) -> ProducerNumbers {
-    ProducerNumbers { id: "p".into(), epoch: 0, seq }
+    ProducerNumbers {
+        id: "p".into(),
+        epoch: 0,
+        seq,
+    }
 }
 
 #[test]
-fn a_session_whose_birth_was_refused_is_not_there() {
+fn a_session_whose_creation_was_refused_does_not_exist() {
     let dir = tempfile::tempdir().unwrap();
     actix_web::rt::System::new().block_on(async {
         let disk = Arc::new(FaultyDisk::default());
@@ -281,16 +335,16 @@ fn a_session_whose_birth_was_refused_is_not_there() {
             assert_eq!(append(&sessions, 1).await, Err(Code::StorageFull));
             fault.store(false, Ordering::SeqCst);
             assert!(!dir.path().join("sessions/s").exists());
-            assert_eq!(sessions.storage_health()["status"], "ok");
+            assert!(!sessions.storage_health().has_failed);
             // By the time all snapshots are written, any delayed effect has happened too.
             let sessions = &sessions;
             eventually("all snapshots are written", async || {
-                (sessions.figures().awaiting_snapshots == 0).then_some(())
+                (sessions.metrics().awaiting_snapshots == 0).then_some(())
             })
             .await;
             assert!(!sessions.exists(&id("s")));
             let refused = sessions.state(&id("s")).await.unwrap_err();
-            assert_eq!(refused.refusal.code, Code::SessionNotFound);
+            assert_eq!(refused.code, Code::SessionNotFound);
         }
         sessions.shutdown().await;
     });
@@ -308,22 +362,30 @@ fn a_repeat_is_answered_no_sooner_than_what_it_repeats() {
             disk.close(true);
             let mut first = pin!(sessions.submit(&s, action(), Some(numbers(0))));
             let mut again = pin!(sessions.submit(&s, action(), Some(numbers(0))));
-            let mut done = pin!(sessions.submit(&s, Command::Finalize(serde_json::Map::new()), None));
+            let mut done =
+                pin!(sessions.submit(&s, Command::Finalize(serde_json::Map::new()), None));
             let mut reopen = pin!(sessions.submit(&s, Command::Reopen, None));
             let mut open_already = pin!(sessions.submit(&s, Command::Reopen, None));
             assert!(poll!(&mut first).is_pending());
             assert!(poll!(&mut again).is_pending(), "nothing is durable yet");
             assert!(poll!(&mut done).is_pending());
             assert!(poll!(&mut reopen).is_pending());
-            assert!(poll!(&mut open_already).is_pending(), "nor is what it finds to be so already");
+            assert!(
+                poll!(&mut open_already).is_pending(),
+                "nor is what it finds to be so already"
+            );
             disk.sync.store(fails, Ordering::SeqCst);
             disk.close(false);
-            let (first, again, open_already) = (first.await, again.await, open_already.await);
+            let first = first.await;
+            let again = again.await;
+            let open_already = open_already.await;
             assert_eq!(first.is_err(), fails);
             assert_eq!(open_already.is_err(), fails);
             match (first, again) {
                 (Ok(first), Ok(again)) => {
-                    assert_eq!((first.body, first.repeated, again.repeated), (again.body, false, true));
+                    assert_eq!(body_of(&first), body_of(&again));
+                    assert!(!first.repeated);
+                    assert!(again.repeated);
                 }
                 (first, again) => assert!(first.is_err() && again.is_err()),
             }
@@ -341,25 +403,38 @@ fn a_deletion_that_failed_leaves_the_producers_their_numbers() {
             let disk = Arc::new(FaultyDisk::default());
             let sessions = open(dir.path(), &disk);
             let s = id("s");
-            let first = sessions.submit(&s, action(), Some(numbers(0))).await.unwrap();
+            let first = sessions
+                .submit(&s, action(), Some(numbers(0)))
+                .await
+                .unwrap();
             disk.full.store(true, Ordering::SeqCst);
             let mut deletion = pin!(sessions.submit(&s, Command::Delete, None));
             if reborn {
                 disk.close(true);
                 assert!(poll!(&mut deletion).is_pending());
-                let create = Command::Create { user: UserId::stored("u"), birth: Birth::default() };
-                let mut birth = pin!(sessions.submit(&s, create, None));
+                let create = Command::Create {
+                    user: UserId::stored("u"),
+                    creation: Creation::default(),
+                };
+                let mut creation = pin!(sessions.submit(&s, create, None));
                 // Refused together with the deletion or, if that was refused already, because the
                 // session belongs to another user.
-                let _ = poll!(&mut birth);
+                let _ = poll!(&mut creation);
                 disk.close(false);
-                drop(birth.await);
+                drop(creation.await);
             }
-            assert_eq!(deletion.await.unwrap_err().refusal.code, Code::StorageFull);
+            assert_eq!(deletion.await.unwrap_err().code, Code::StorageFull);
             disk.full.store(false, Ordering::SeqCst);
-            let again = sessions.submit(&s, action(), Some(numbers(0))).await.unwrap();
-            assert_eq!((again.repeated, again.body), (true, first.body));
-            sessions.submit(&s, action(), Some(numbers(1))).await.unwrap();
+            let again = sessions
+                .submit(&s, action(), Some(numbers(0)))
+                .await
+                .unwrap();
+            assert!(again.repeated);
+            assert_eq!(body_of(&again), body_of(&first));
+            sessions
+                .submit(&s, action(), Some(numbers(1)))
+                .await
+                .unwrap();
             sessions.shutdown().await;
         });
         let log = disk::lines(&dir.path().join("sessions/s/actions.jsonl"));
@@ -371,22 +446,42 @@ fn a_deletion_that_failed_leaves_the_producers_their_numbers() {
 fn a_final_document_that_is_newer_than_the_metadata_is_not_taken_for_an_earlier_one() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("sessions/s");
-    let outcome =
-        |text: &str| Command::Finalize(serde_json::Map::from_iter([("outcome".to_owned(), text.into())]));
+    let outcome = |text: &str| {
+        Command::Finalize(serde_json::Map::from_iter([(
+            "outcome".to_owned(),
+            text.into(),
+        )]))
+    };
     actix_web::rt::System::new().block_on(async {
         let disk = Arc::new(FaultyDisk::default());
         let sessions = open(dir.path(), &disk);
-        sessions.submit(&id("s"), outcome("one"), None).await.unwrap();
-        eventually("the first is written", async || folder.join("final.json").exists().then_some(())).await;
-        eventually("all of it", async || (sessions.figures().awaiting_snapshots == 0).then_some(())).await;
+        sessions
+            .submit(&id("s"), outcome("one"), None)
+            .await
+            .unwrap();
+        eventually("the first is written", async || {
+            folder.join("final.json").exists().then_some(())
+        })
+        .await;
+        eventually("all of it", async || {
+            (sessions.metrics().awaiting_snapshots == 0).then_some(())
+        })
+        .await;
         disk.metadata.store(true, Ordering::SeqCst);
-        sessions.submit(&id("s"), outcome("two"), None).await.unwrap();
+        sessions
+            .submit(&id("s"), outcome("two"), None)
+            .await
+            .unwrap();
         eventually("the second is written", async || {
             (disk::json(&folder.join("final.json"))["outcome"] == "two").then_some(())
         })
         .await;
         disk.full.store(true, Ordering::SeqCst);
-        assert_eq!(append(&sessions, 1).await, Err(Code::StorageFull), "so that the session is read again");
+        assert_eq!(
+            append(&sessions, 1).await,
+            Err(Code::StorageFull),
+            "so that the session is read again"
+        );
         assert_eq!(sessions.state(&id("s")).await.unwrap().0, 1);
         disk.full.store(false, Ordering::SeqCst);
         disk.metadata.store(false, Ordering::SeqCst);
@@ -402,7 +497,10 @@ fn a_final_document_that_is_newer_than_the_metadata_is_not_taken_for_an_earlier_
 fn a_sync_that_fails_where_a_segment_ends_is_a_failed_sync() {
     let dir = tempfile::tempdir().unwrap();
     actix_web::rt::System::new().block_on(async {
-        let disk = Arc::new(FaultyDisk { size: Some(1 << 20), ..FaultyDisk::default() });
+        let disk = Arc::new(FaultyDisk {
+            size: Some(1 << 20),
+            ..FaultyDisk::default()
+        });
         let sessions = open_with(dir.path(), &disk, SyncPolicy::Never);
         append(&sessions, 1).await.unwrap();
         disk.sync.store(true, Ordering::SeqCst);
@@ -411,12 +509,12 @@ fn a_sync_that_fails_where_a_segment_ends_is_a_failed_sync() {
         for _ in 0..100 {
             let command = Command::Action(RecordBody::parse(pad.as_bytes()).unwrap());
             if let Err(error) = sessions.submit(&id("s"), command, None).await {
-                refused = Some(error.refusal.code);
+                refused = Some(error.code);
                 break;
             }
         }
         assert_eq!(refused, Some(Code::StorageUnavailable));
-        assert_eq!(sessions.storage_health()["status"], "failed");
+        assert!(sessions.storage_health().has_failed);
         sessions.shutdown().await;
     });
 }
@@ -455,7 +553,10 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
         let dir = tempfile::tempdir().unwrap();
         let log = dir.path().join("sessions/s/actions.jsonl");
         actix_web::rt::System::new().block_on(async {
-            let disk = Arc::new(FaultyDisk { kind: Mutex::new(kind), ..FaultyDisk::default() });
+            let disk = Arc::new(FaultyDisk {
+                kind: Mutex::new(kind),
+                ..FaultyDisk::default()
+            });
             let mut sessions = open(dir.path(), &disk);
             for n in 0..4 {
                 append(&sessions, n).await.unwrap();
@@ -478,9 +579,15 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
                 for _ in 0..2 {
                     assert_eq!(read_log(&sessions).await, whole, "{kind}, {restarts}");
                 }
-                let query = ExportQuery { ids: std::iter::once(id("s")).collect(), user: None };
+                let query = ExportQuery {
+                    ids: std::iter::once(id("s")).collect(),
+                    user: None,
+                };
                 let export = whole_copy(sessions.export(&query).unwrap()).await;
-                assert!(memmem::find(&export, &bytes).is_some(), "export: {kind}, {restarts}");
+                assert!(
+                    memmem::find(&export, &bytes).is_some(),
+                    "export: {kind}, {restarts}"
+                );
                 // Before the first snapshot, a backup has all lines in its part of the journal.
                 let backup = whole_copy(sessions.backup().unwrap()).await;
                 let found = memmem::find(&backup, &bytes);
@@ -497,13 +604,20 @@ fn what_only_the_journal_has_is_read_while_the_log_cannot_be_written() {
     }
 }
 
-async fn whole_copy(copy: JsonStream) -> Vec<u8> {
+fn body_of(submitted: &Submitted) -> String {
+    submitted.answer.to_stored().body
+}
+
+async fn whole_copy(copy: ByteStream) -> Vec<u8> {
     let pieces: Vec<_> = copy.map(|piece| piece.unwrap()).collect().await;
     pieces.concat()
 }
 
 async fn read_log(sessions: &Sessions) -> String {
-    let stream = sessions.log(&id("s"), LogKind::Actions, LogQuery::default()).await.unwrap();
-    let pieces: Vec<_> = stream.map(|piece| piece.unwrap()).collect().await;
+    let stream = sessions
+        .log(&id("s"), LogKind::Actions, LogQuery::default())
+        .await
+        .unwrap();
+    let pieces: Vec<_> = stream.map(|piece| piece.unwrap().content).collect().await;
     String::from_utf8(pieces.concat()).unwrap()
 }

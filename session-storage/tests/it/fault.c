@@ -1,8 +1,9 @@
 /* Makes the n-th call of one kind of file operation below one directory fail once.
  *
- * FAULT_DIR    the directory
+ * FAULT_DIR    the directory, or the start of a path
  * FAULT_OP     the operation: open, read, write, sync, rename, unlink, mkdir, truncate, stat, readdir
  * FAULT_NTH    the number of the call that fails, counted from 1
+ * FAULT_ALL    if set, every later call fails too
  * FAULT_ERRNO  the error number with which it fails
  * FAULT_MARK   a file outside the directory that is created when the call has failed
  */
@@ -20,12 +21,13 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-static const char *op, *dir, *mark;
+static const char *op, *dir, *mark, *all;
 static long nth, seen;
 static int number;
 
 __attribute__((constructor)) static void begin(void) {
   op = getenv("FAULT_OP"), dir = getenv("FAULT_DIR"), mark = getenv("FAULT_MARK");
+  all = getenv("FAULT_ALL");
   const char *n = getenv("FAULT_NTH"), *e = getenv("FAULT_ERRNO");
   nth = n ? atol(n) : 0;
   number = e ? atoi(e) : EIO;
@@ -43,7 +45,8 @@ static int fails(const char *name, const char *path, int fd) {
     path = buffer;
   }
   if (strncmp(path, dir, strlen(dir))) return 0;
-  if (__sync_add_and_fetch(&seen, 1) != nth) return 0;
+  long count = __sync_add_and_fetch(&seen, 1);
+  if (all ? count < nth : count != nth) return 0;
   if (mark) {
     int made = syscall(SYS_open, mark, O_CREAT | O_WRONLY, 0600);
     if (made >= 0) syscall(SYS_write, made, path, strlen(path)), syscall(SYS_close, made);

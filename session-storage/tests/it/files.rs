@@ -11,7 +11,9 @@ use crate::server::{TestServer, eventually};
 async fn lived_in() -> TestServer {
     let server = TestServer::start();
     server.create("s", "u").await;
-    server.action("s", json!({"type": "tool_call", "text": "two\nlines"})).await;
+    server
+        .action("s", json!({"type": "tool_call", "text": "two\nlines"}))
+        .await;
     server.response("s", json!({"text": "hi"})).await;
     server.patch_state("s", json!({"phase": "x"})).await;
     server.finalize("s", json!({"outcome": "ok"})).await.ok();
@@ -43,7 +45,10 @@ async fn a_session_is_a_directory_of_named_files() {
     }
     let index = read_json(&storage.join("index.json"));
     assert_eq!(index["s"]["userId"], "u");
-    assert_eq!(index["s"]["created"], read_json(&storage.join("sessions/s/metadata.json"))["created"]);
+    assert_eq!(
+        index["s"]["created"],
+        read_json(&storage.join("sessions/s/metadata.json"))["created"]
+    );
 }
 
 #[tokio::test]
@@ -57,7 +62,11 @@ async fn documents_are_pretty_and_say_what_the_api_says() {
         })
         .await;
         let text = read(&path);
-        assert_eq!(text.trim_end(), serde_json::to_string_pretty(&read_json(&path)).unwrap(), "{name}.json");
+        assert_eq!(
+            text.trim_end(),
+            serde_json::to_string_pretty(&read_json(&path)).unwrap(),
+            "{name}.json"
+        );
     }
 }
 
@@ -67,7 +76,10 @@ async fn a_log_holds_one_record_a_line_as_soon_as_it_is_answered() {
     let path = server.file("s", "actions.jsonl");
     for n in 1..=20 {
         server.action("s", json!({"n": n, "text": "a\nb"})).await;
-        eventually("the line is there", async || (lines(&path).len() == n).then_some(())).await;
+        eventually("the line is there", async || {
+            (lines(&path).len() == n).then_some(())
+        })
+        .await;
     }
     assert_eq!(lines(&path), server.actions("s", "").await);
     let changes = lines(&server.file("s", "changes.jsonl"));
@@ -85,7 +97,10 @@ async fn a_snapshot_follows_within_a_second_unless_the_machine_is_busy() {
         n += 1;
         server.patch_state("s", json!({"n": n})).await;
         let answered = std::time::Instant::now();
-        eventually("state.json follows", async || (read_json(&path)["n"] == n).then_some(())).await;
+        eventually("state.json follows", async || {
+            (read_json(&path)["n"] == n).then_some(())
+        })
+        .await;
         (answered.elapsed().as_millis() < 1000).then_some(())
     })
     .await;
@@ -96,24 +111,37 @@ async fn a_reader_never_meets_half_a_document() {
     let server = lived_in().await;
     // The metadata is the last file to be written.
     let metadata = server.file("s", "metadata.json");
-    eventually("the files are there", async || metadata.exists().then_some(())).await;
+    eventually("the files are there", async || {
+        metadata.exists().then_some(())
+    })
+    .await;
     let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let readers: Vec<_> = ["metadata.json", "state.json", "actions.jsonl", "changes.jsonl"]
-        .map(|name| {
-            let (path, stop) = (server.file("s", name), std::sync::Arc::clone(&stop));
-            std::thread::spawn(move || {
-                let mut reads = 0;
-                while !stop.load(std::sync::atomic::Ordering::Relaxed) {
-                    check_readable(&path);
-                    reads += 1;
-                }
-                reads
-            })
+    let readers: Vec<_> = [
+        "metadata.json",
+        "state.json",
+        "actions.jsonl",
+        "changes.jsonl",
+    ]
+    .map(|name| {
+        let path = server.file("s", name);
+        let stop = std::sync::Arc::clone(&stop);
+        std::thread::spawn(move || {
+            let mut reads = 0;
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                check_readable(&path);
+                reads += 1;
+            }
+            reads
         })
-        .into();
+    })
+    .into();
     for n in 0..300 {
-        server.patch_state("s", json!({"n": n, "pad": "x".repeat(n * 20)})).await;
-        server.action("s", json!({"n": n, "pad": "y".repeat(n * 10)})).await;
+        server
+            .patch_state("s", json!({"n": n, "pad": "x".repeat(n * 20)}))
+            .await;
+        server
+            .action("s", json!({"n": n, "pad": "y".repeat(n * 10)}))
+            .await;
     }
     stop.store(true, std::sync::atomic::Ordering::Relaxed);
     for reader in readers {
@@ -129,7 +157,11 @@ fn check_readable(path: &Path) {
         return;
     }
     // Text after the last newline is a write in progress; everything before it is complete.
-    for line in text.rsplit_once('\n').map_or("", |(whole, _)| whole).lines() {
+    for line in text
+        .rsplit_once('\n')
+        .map_or("", |(whole, _)| whole)
+        .lines()
+    {
         let parsed: Result<Value, _> = serde_json::from_str(line);
         assert!(parsed.is_ok(), "{}: {line:?}", path.display());
     }
@@ -142,19 +174,29 @@ async fn recent_holds_relative_links_newest_first() {
         server.create(&format!("s{n:02}"), "u").await;
     }
     let recent = server.storage().join("recent");
-    let expected: Vec<String> = (1..=10).map(|rank| format!("{rank:02}-s{:02}", 13 - rank)).collect();
+    let expected: Vec<String> = (1..=10)
+        .map(|rank| format!("{rank:02}-s{:02}", 13 - rank))
+        .collect();
     // The folder is created at the first tick, which may be after the sessions were created.
-    eventually("the links are set", async || (recent.exists() && names(&recent) == expected).then_some(()))
-        .await;
+    eventually("the links are set", async || {
+        (recent.exists() && names(&recent) == expected).then_some(())
+    })
+    .await;
     let link = fs::read_link(recent.join("01-s12")).unwrap();
     assert!(link.is_relative(), "{}", link.display());
     let through = recent.join("01-s12/metadata.json");
-    eventually("the link leads somewhere", async || through.exists().then_some(())).await;
+    eventually("the link leads somewhere", async || {
+        through.exists().then_some(())
+    })
+    .await;
     assert_eq!(read_json(&through)["sessionId"], "s12");
     let setup = server.stop();
     let moved = setup.outside().join("moved");
     fs::rename(setup.storage(), &moved).unwrap();
-    assert_eq!(read_json(&moved.join("recent/10-s03/metadata.json"))["sessionId"], "s03");
+    assert_eq!(
+        read_json(&moved.join("recent/10-s03/metadata.json"))["sessionId"],
+        "s03"
+    );
 }
 
 #[tokio::test]
@@ -165,7 +207,10 @@ async fn what_is_derived_can_be_deleted() {
     fs::remove_file(setup.storage().join("index.json")).unwrap();
     fs::remove_dir_all(setup.storage().join("recent")).unwrap();
     let server = setup.start();
-    assert_eq!(server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"], "t");
+    assert_eq!(
+        server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"],
+        "t"
+    );
     assert_eq!(server.get("/api/query/stats").await.ok()["total"], 2);
     let recent = server.storage().join("recent");
     eventually("the links are back", async || {
@@ -173,19 +218,32 @@ async fn what_is_derived_can_be_deleted() {
     })
     .await;
     let setup = server.stop();
-    assert_eq!(public(read_json(&setup.storage().join("index.json"))).as_object().unwrap().len(), 2);
+    assert_eq!(
+        public(read_json(&setup.storage().join("index.json")))
+            .as_object()
+            .unwrap()
+            .len(),
+        2
+    );
 }
 
 #[tokio::test]
 async fn a_child_is_linked_in_its_parents_directory() {
     let server = TestServer::start();
     server.create("mother", "u").await;
-    let child = json!({"sessionId": "child", "userId": "u", "initial": {}, "parentSession": "mother"});
+    let child =
+        json!({"sessionId": "child", "userId": "u", "initial": {}, "parentSession": "mother"});
     server.post("/api/sessions", child).await.ok();
     let link = server.file("mother", "subsessions/child");
-    eventually("the link is there", async || fs::symlink_metadata(&link).is_ok().then_some(())).await;
+    eventually("the link is there", async || {
+        fs::symlink_metadata(&link).is_ok().then_some(())
+    })
+    .await;
     assert_eq!(fs::read_link(&link).unwrap(), Path::new("../../child"));
-    eventually("it leads somewhere", async || link.join("metadata.json").exists().then_some(())).await;
+    eventually("it leads somewhere", async || {
+        link.join("metadata.json").exists().then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -200,10 +258,17 @@ async fn unknown_fields_in_the_files_are_preserved() {
     }
     let server = setup.allow("s").start();
     server.patch_state("s", json!({"phase": "later"})).await;
-    server.patch_metadata("s", json!({"tokenUsage.input": 1})).await.ok();
+    server
+        .patch_metadata("s", json!({"tokenUsage.input": 1}))
+        .await
+        .ok();
     let whole = server.session("s").await;
     for name in ["metadata", "state"] {
-        assert_eq!(whole[name]["addedByHand"], json!({"kept": [1, null]}), "{name}");
+        assert_eq!(
+            whole[name]["addedByHand"],
+            json!({"kept": [1, null]}),
+            "{name}"
+        );
     }
     let setup = server.stop();
     for name in ["metadata.json", "state.json"] {
@@ -225,11 +290,16 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
             let mark = format!("{writer}-{n}");
             let seq = server.action(&session, json!({"mark": mark})).await;
             if n % 3 == writer % 3 {
-                let found = server.actions(&session, &format!("?after={}&limit=1", seq - 1)).await;
+                let found = server
+                    .actions(&session, &format!("?after={}&limit=1", seq - 1))
+                    .await;
                 assert_eq!(found[0]["mark"], mark, "{session} {seq}");
             } else {
                 let file = read(&server.file(&session, "actions.jsonl"));
-                assert!(file.contains(&format!("\"mark\":\"{mark}\"")), "{session} {seq}");
+                assert!(
+                    file.contains(&format!("\"mark\":\"{mark}\"")),
+                    "{session} {seq}"
+                );
             }
         }
     };
@@ -239,7 +309,10 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
             assert_eq!(seq, 1, "the one before it has gone");
             assert_eq!(server.actions("short", "").await.len(), 1);
             server.delete("/api/sessions/short").await.ok();
-            server.get("/api/sessions/short").await.refused(404, "session_not_found");
+            server
+                .get("/api/sessions/short")
+                .await
+                .refused(404, "session_not_found");
         }
     };
     let writers = futures_util::future::join_all((0..WRITERS).map(write));
@@ -247,7 +320,10 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
     for n in 0..6 {
         let found = lines(&server.file(&format!("s{n}"), "actions.jsonl"));
         assert_eq!(found.len(), WRITERS / 6 * WRITES);
-        assert!(found.iter().zip(1..).all(|(line, seq)| line["seq"] == seq), "dense, in order");
+        assert!(
+            found.iter().zip(1..).all(|(line, seq)| line["seq"] == seq),
+            "dense, in order"
+        );
     }
     assert!(!server.storage().join("sessions/short").exists());
 }
@@ -255,8 +331,15 @@ async fn who_has_an_answer_finds_the_record_however_many_write() {
 /// Lists the links in `recent/` with their targets.
 fn recent(server: &TestServer) -> Vec<(String, String)> {
     let folder = server.storage().join("recent");
-    let Ok(entries) = fs::read_dir(&folder) else { return Vec::new() };
-    let link = |name: String| Some((fs::read_link(folder.join(&name)).ok()?.to_str()?.to_owned(), name));
+    let Ok(entries) = fs::read_dir(&folder) else {
+        return Vec::new();
+    };
+    let link = |name: String| {
+        Some((
+            fs::read_link(folder.join(&name)).ok()?.to_str()?.to_owned(),
+            name,
+        ))
+    };
     let mut links: Vec<_> = entries
         .filter_map(|entry| link(entry.ok()?.file_name().into_string().ok()?))
         .map(|(t, n)| (n, t))
@@ -266,9 +349,13 @@ fn recent(server: &TestServer) -> Vec<(String, String)> {
 }
 
 async fn recent_becomes(server: &TestServer, newest: &[&str]) {
-    let numbered = |(n, id): (usize, &&str)| (format!("{:02}-{id}", n + 1), format!("../sessions/{id}"));
+    let numbered =
+        |(n, id): (usize, &&str)| (format!("{:02}-{id}", n + 1), format!("../sessions/{id}"));
     let wanted: Vec<_> = newest.iter().enumerate().map(numbered).collect();
-    eventually(&format!("recent/ is {newest:?}"), async || (recent(server) == wanted).then_some(())).await;
+    eventually(&format!("recent/ is {newest:?}"), async || {
+        (recent(server) == wanted).then_some(())
+    })
+    .await;
 }
 
 /// Exchanges two paths atomically.
@@ -279,10 +366,13 @@ fn exchange(one: &Path, other: &Path) {
 
 #[tokio::test]
 async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
-    let server = crate::server::Setup::new().allow("`recent/` is not as it should be").start();
+    let server = crate::server::Setup::new()
+        .allow("`recent/` is not as it should be")
+        .start();
     let folder = server.storage().join("recent");
     let link = |name: &str| folder.join(name);
-    let (aside, file) = (server.setup.outside().join("aside"), server.setup.outside().join("file"));
+    let aside = server.setup.outside().join("aside");
+    let file = server.setup.outside().join("file");
     for id in ["a", "b"] {
         server.action(id, json!({})).await;
     }
@@ -305,21 +395,38 @@ async fn links_that_failed_or_were_changed_by_hand_are_made_right_again() {
         (link("03-a").is_symlink() && link("02-b").is_symlink()).then_some(())
     })
     .await;
-    eventually("what is in the way is named", async || server.log_text().contains("01-c").then_some(()))
-        .await;
+    eventually("what is in the way is named", async || {
+        server.log_text().contains("01-c").then_some(())
+    })
+    .await;
     fs::remove_dir(link("01-c")).unwrap();
     recent_becomes(&server, &["c", "b", "a"]).await;
     assert_eq!(read(&link("notes")), "mine");
     fs::write(&file, "in its place").unwrap();
     exchange(&file, &folder);
     server.action("d", json!({})).await;
-    let told = "what is wrong is told";
-    eventually(told, async || server.log_text().contains("is no folder").then_some(())).await;
+    let reported = "what is wrong is told";
+    eventually(reported, async || {
+        server.log_text().contains("is no folder").then_some(())
+    })
+    .await;
     server.delete("/api/sessions/d").await.ok();
     let server = server.restart();
-    eventually(told, async || server.log_text().contains("is no folder").then_some(())).await;
+    eventually(reported, async || {
+        server.log_text().contains("is no folder").then_some(())
+    })
+    .await;
     fs::remove_file(&folder).unwrap();
     recent_becomes(&server, &["c", "b", "a"]).await;
-    let told = server.log_text().lines().filter(|line| line.contains("is not as it should be")).count();
-    assert_eq!(told, 1, "once, not at each attempt:\n{}", server.log_text());
+    let reported = server
+        .log_text()
+        .lines()
+        .filter(|line| line.contains("is not as it should be"))
+        .count();
+    assert_eq!(
+        reported,
+        1,
+        "once, not at each attempt:\n{}",
+        server.log_text()
+    );
 }

@@ -32,10 +32,16 @@ async fn a_recreated_session_survives_two_kills() {
     let server = server.crash();
     assert_eq!(server.action("L", json!({"mark": "third"})).await, 2);
     let server = server.crash();
-    assert_eq!(texts(&server.actions("L", "").await, "mark"), ["second", "third"]);
+    assert_eq!(
+        texts(&server.actions("L", "").await, "mark"),
+        ["second", "third"]
+    );
     assert_eq!(server.action("L", json!({"mark": "fourth"})).await, 3);
     let server = server.crash().restart();
-    assert_eq!(texts(&server.actions("L", "").await, "mark"), ["second", "third", "fourth"]);
+    assert_eq!(
+        texts(&server.actions("L", "").await, "mark"),
+        ["second", "third", "fourth"]
+    );
 }
 
 #[tokio::test]
@@ -91,10 +97,13 @@ async fn every_damage_of_a_log_is_healed_where_the_journal_has_all_lines() {
     let written = server.actions("s", "").await;
     let expected = texts(&written, "mark");
     let setup = server.kill();
-    let len = fs::metadata(setup.storage().join("sessions/s/actions.jsonl")).unwrap().len() as usize;
+    let len = fs::metadata(setup.storage().join("sessions/s/actions.jsonl"))
+        .unwrap()
+        .len() as usize;
     for (n, at) in (0..len).step_by(len / 7).enumerate() {
         for flipped in [false, true] {
-            let damaged = Setup::on(setup.outside().join(format!("damaged-{n}-{flipped}"))).allow(ANYTHING);
+            let damaged =
+                Setup::on(setup.outside().join(format!("damaged-{n}-{flipped}"))).allow(ANYTHING);
             copy_dir(setup.storage(), damaged.storage());
             let log = damaged.storage().join("sessions/s/actions.jsonl");
             if flipped {
@@ -109,10 +118,17 @@ async fn every_damage_of_a_log_is_healed_where_the_journal_has_all_lines() {
                 // is read.
                 found.refused(500, "record_damaged");
             } else {
-                assert_eq!(found.raw_items().len(), expected.len(), "byte {at} (flipped: {flipped})");
+                assert_eq!(
+                    found.raw_items().len(),
+                    expected.len(),
+                    "byte {at} (flipped: {flipped})"
+                );
                 assert_eq!(texts(&server.actions("s", "").await, "mark"), expected);
             }
-            assert!(!server.storage().join("quarantine").exists(), "byte {at} (flipped: {flipped})");
+            assert!(
+                !server.storage().join("quarantine").exists(),
+                "byte {at} (flipped: {flipped})"
+            );
         }
     }
 }
@@ -130,7 +146,10 @@ async fn a_folder_that_is_newer_than_a_deletion_is_no_part_of_it() {
     let server = setup.start();
     assert_eq!(texts(&server.actions("L", "").await, "mark"), ["new"]);
     assert_eq!(fs::read(server.file("L", "actions.jsonl")).unwrap(), before);
-    assert!(server.file("L", "notes.txt").exists(), "the folder was not moved");
+    assert!(
+        server.file("L", "notes.txt").exists(),
+        "the folder was not moved"
+    );
 }
 
 #[tokio::test]
@@ -144,14 +163,30 @@ async fn one_that_takes_the_name_of_a_quarantined_session_says_so() {
     fs::remove_dir_all(setup.storage().join("journal")).unwrap();
     cut(&setup.storage().join("sessions/s/actions.jsonl"), 100);
     let server = setup.allow(ANYTHING).start();
-    server.get("/api/sessions/s").await.refused(410, "session_quarantined");
+    server
+        .get("/api/sessions/s")
+        .await
+        .refused(410, "session_quarantined");
     server.action("s", json!({"mark": "again"})).await;
     let session = server.session("s").await;
     assert_eq!(session["metadata"]["quarantined"]["folder"], "s");
     let events = server.events("/api/sessions/s/events").await;
-    assert_eq!(events[0]["data"]["quarantined"]["folder"], "s", "{events:#?}");
+    assert_eq!(
+        events[0]["data"]["quarantined"]["folder"], "s",
+        "{events:#?}"
+    );
     let server = server.crash();
-    assert_eq!(server.session("s").await["metadata"]["quarantined"], session["metadata"]["quarantined"]);
-    assert!(files_below(&server.storage().join("quarantine")).iter().any(|f| f.ends_with("s/actions.jsonl")));
-    assert_eq!(names(&server.storage().join("quarantine")), ["s", "s.reason.txt"]);
+    assert_eq!(
+        server.session("s").await["metadata"]["quarantined"],
+        session["metadata"]["quarantined"]
+    );
+    assert!(
+        files_below(&server.storage().join("quarantine"))
+            .iter()
+            .any(|f| f.ends_with("s/actions.jsonl"))
+    );
+    assert_eq!(
+        names(&server.storage().join("quarantine")),
+        ["s", "s.reason.txt"]
+    );
 }

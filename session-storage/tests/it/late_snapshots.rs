@@ -8,9 +8,9 @@ use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Map;
-use session_model::event::Birth;
+use session_model::event::Creation;
 use session_model::{Command, RecordBody, SessionId, UserId};
-use session_storage::store::disk::{Disk, RealDisk};
+use session_store::disk::{Disk, RealDisk};
 
 use crate::failing_disk::open;
 use crate::server::PATIENCE;
@@ -45,17 +45,24 @@ struct StoppingDisk {
 impl StoppingDisk {
     fn pass(&self, path: &Path, at: At) {
         let mut plan = self.plan.lock();
-        if plan.stop.is_some_and(|(name, when)| when == at && path.ends_with(name)) {
+        if plan
+            .stop
+            .is_some_and(|(name, when)| when == at && path.ends_with(name))
+        {
             plan.stop = None;
             plan.stopped = true;
             self.changed.notify_all();
-            self.changed.wait_while_for(&mut plan, |plan| plan.stopped, PATIENCE);
+            self.changed
+                .wait_while_for(&mut plan, |plan| plan.stopped, PATIENCE);
         }
     }
 
     /// Waits for a condition until `limit`.
     fn wait(&self, limit: Duration, until: impl Fn(&Plan) -> bool) -> bool {
-        !self.changed.wait_while_for(&mut self.plan.lock(), |plan| !until(plan), limit).timed_out()
+        !self
+            .changed
+            .wait_while_for(&mut self.plan.lock(), |plan| !until(plan), limit)
+            .timed_out()
     }
 }
 
@@ -79,7 +86,10 @@ impl Disk for StoppingDisk {
         self.pass(path, At::Before);
         let replaced = self.real.replace(path, bytes, durable);
         if let Err(error) = &replaced {
-            self.plan.lock().failures.push(format!("{}: {error}", path.display()));
+            self.plan
+                .lock()
+                .failures
+                .push(format!("{}: {error}", path.display()));
         }
         self.pass(path, At::After);
         replaced
@@ -99,12 +109,25 @@ async fn deleted_while_it_is_written(stop: (&'static str, At), reborn: bool) {
     let disk = Arc::new(StoppingDisk::default());
     let sessions = open(dir.path(), &disk);
     let id = SessionId::parse("mother").unwrap();
-    let birth = Birth::default();
-    sessions.submit(&id, Command::Create { user: UserId::stored("u"), birth }, None).await.unwrap();
+    let creation = Creation::default();
+    sessions
+        .submit(
+            &id,
+            Command::Create {
+                user: UserId::stored("u"),
+                creation,
+            },
+            None,
+        )
+        .await
+        .unwrap();
     let finalize = Command::Finalize(Map::from_iter([("of".to_owned(), "the first".into())]));
     sessions.submit(&id, finalize, None).await.unwrap();
     disk.plan.lock().stop = Some(stop);
-    let link = Command::LinkChild { child: "child".into(), present: true };
+    let link = Command::LinkChild {
+        child: "child".into(),
+        present: true,
+    };
     sessions.submit(&id, link, None).await.unwrap();
     let waiting = Arc::clone(&disk);
     assert!(
@@ -113,19 +136,27 @@ async fn deleted_while_it_is_written(stop: (&'static str, At), reborn: bool) {
     );
     let syncs = disk.plan.lock().syncs;
     let deleting = actix_web::rt::spawn({
-        let (sessions, id) = (Arc::clone(&sessions), id.clone());
+        let sessions = Arc::clone(&sessions);
+        let id = id.clone();
         async move {
             sessions.delete(&id, None).await.unwrap();
             if reborn {
                 let body = RecordBody::parse(b"{}").unwrap();
-                sessions.submit(&id, Command::Action(body), None).await.unwrap();
+                sessions
+                    .submit(&id, Command::Action(body), None)
+                    .await
+                    .unwrap();
             }
         }
     });
-    let (waiting, folder) = (Arc::clone(&disk), dir.path().join("sessions/mother"));
+    let waiting = Arc::clone(&disk);
+    let folder = dir.path().join("sessions/mother");
     let there = folder.clone();
     let stayed = off_this_thread(move || {
-        assert!(waiting.wait(PATIENCE, |plan| plan.syncs > syncs), "the deletion is in the journal");
+        assert!(
+            waiting.wait(PATIENCE, |plan| plan.syncs > syncs),
+            "the deletion is in the journal"
+        );
         let end = Instant::now() + CHANCE;
         while there.is_dir() && Instant::now() < end {
             waiting.wait(Duration::from_millis(5), |_| false);
@@ -138,7 +169,11 @@ async fn deleted_while_it_is_written(stop: (&'static str, At), reborn: bool) {
     deleting.await.unwrap();
     sessions.shutdown().await;
     assert_eq!(disk.plan.lock().failures, Vec::<String>::new());
-    assert_eq!(folder.is_dir(), reborn, "what was deleted does not come back");
+    assert_eq!(
+        folder.is_dir(),
+        reborn,
+        "what was deleted does not come back"
+    );
     if reborn {
         assert!(!folder.join("final.json").exists() && !folder.join("subsessions").exists());
     }

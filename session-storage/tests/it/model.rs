@@ -14,7 +14,7 @@ use crate::server::TestServer;
 
 /// A possible state of a session.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(crate) struct Life {
+pub(crate) struct ExpectedSession {
     actions: Vec<String>,
     responses: Vec<String>,
     /// The number of marks patched into the state, which contains only the last one.
@@ -23,7 +23,7 @@ pub(crate) struct Life {
 }
 
 /// `None` means that the session does not exist.
-type Possible = Option<Life>;
+type Possible = Option<ExpectedSession>;
 
 /// A request.
 #[derive(Clone, Debug)]
@@ -37,35 +37,35 @@ pub(crate) enum Asked {
 
 impl Asked {
     fn after(&self, before: &Possible) -> Possible {
-        let mut life = match self {
+        let mut session = match self {
             Self::Delete => return None,
             Self::Act(_) | Self::Respond(_) | Self::Patch(_) | Self::Batch(_) => {
                 before.clone().unwrap_or_default()
             }
         };
         match self {
-            Self::Act(mark) => life.actions.push(mark.clone()),
-            Self::Respond(mark) => life.responses.push(mark.clone()),
+            Self::Act(mark) => session.actions.push(mark.clone()),
+            Self::Respond(mark) => session.responses.push(mark.clone()),
             Self::Batch(mark) => {
-                life.actions.push(format!("{mark}-a"));
-                life.responses.push(format!("{mark}-r"));
+                session.actions.push(format!("{mark}-a"));
+                session.responses.push(format!("{mark}-r"));
             }
             Self::Patch(mark) => {
-                life.patches += 1;
-                life.mark = Some(mark.clone());
+                session.patches += 1;
+                session.mark = Some(mark.clone());
             }
             Self::Delete => {}
         }
-        Some(life)
+        Some(session)
     }
 
     /// The number that a successful response contains.
     fn number(&self, after: &Possible) -> Option<u64> {
-        let life = after.as_ref()?;
+        let session = after.as_ref()?;
         match self {
-            Self::Act(_) => Some(life.actions.len() as u64),
-            Self::Respond(_) => Some(life.responses.len() as u64),
-            Self::Patch(_) => Some(life.patches + 1),
+            Self::Act(_) => Some(session.actions.len() as u64),
+            Self::Respond(_) => Some(session.responses.len() as u64),
+            Self::Patch(_) => Some(session.patches + 1),
             Self::Batch(_) | Self::Delete => None,
         }
     }
@@ -93,8 +93,15 @@ pub(crate) struct Model {
 
 impl Model {
     pub(crate) fn new(sessions: usize) -> Self {
-        let possible = (0..sessions).map(|n| (format!("m{n}"), vec![None])).collect();
-        Self { possible, history: Vec::new(), count: 0, acknowledged: 0 }
+        let possible = (0..sessions)
+            .map(|n| (format!("m{n}"), vec![None]))
+            .collect();
+        Self {
+            possible,
+            history: Vec::new(),
+            count: 0,
+            acknowledged: 0,
+        }
     }
 
     fn choose(&mut self, dice: &mut Dice) -> Asked {
@@ -118,8 +125,10 @@ impl Model {
         meanwhile: impl Future<Output = ()>,
     ) {
         let ids: Vec<String> = self.possible.keys().cloned().collect();
-        let asked: Vec<(String, Asked)> = ids.into_iter().map(|id| (id, self.choose(dice))).collect();
-        let answers = futures_util::future::join_all(asked.iter().map(|(id, asked)| send(server, id, asked)));
+        let asked: Vec<(String, Asked)> =
+            ids.into_iter().map(|id| (id, self.choose(dice))).collect();
+        let answers =
+            futures_util::future::join_all(asked.iter().map(|(id, asked)| send(server, id, asked)));
         let (answers, ()) = tokio::join!(answers, meanwhile);
         for ((id, asked), answer) in asked.iter().zip(answers) {
             self.note(id, asked, &answer);
@@ -138,19 +147,31 @@ impl Model {
     }
 
     fn note(&mut self, id: &str, asked: &Asked, answer: &Answer) {
-        let before = self.possible.remove(id).expect("the session is one of the model's");
+        let before = self
+            .possible
+            .remove(id)
+            .expect("the session is one of the model's");
         let after = match answer {
             Answer::Done(number) => {
                 self.acknowledged += 1;
-                let after = before.iter().filter(|life| life.is_some() || !matches!(asked, Asked::Delete));
-                after.map(|life| asked.after(life)).filter(|life| asked.number(life) == *number).collect()
+                let after = before
+                    .iter()
+                    .filter(|session| session.is_some() || !matches!(asked, Asked::Delete));
+                after
+                    .map(|session| asked.after(session))
+                    .filter(|session| asked.number(session) == *number)
+                    .collect()
             }
-            Answer::NotThere => before.iter().filter(|life| life.is_none()).cloned().collect(),
+            Answer::NotThere => before
+                .iter()
+                .filter(|session| session.is_none())
+                .cloned()
+                .collect(),
             Answer::Refused => before.clone(),
             Answer::Unknown => {
                 let mut after = before.clone();
-                for life in &before {
-                    let next = asked.after(life);
+                for session in &before {
+                    let next = asked.after(session);
                     if !after.contains(&next) {
                         after.push(next);
                     }
@@ -173,7 +194,9 @@ impl Model {
         let ids: Vec<String> = self.possible.keys().cloned().collect();
         for id in ids {
             let found = read(server, &id).await;
-            let is_possible = found.as_ref().is_ok_and(|found| self.possible[&id].contains(found));
+            let is_possible = found
+                .as_ref()
+                .is_ok_and(|found| self.possible[&id].contains(found));
             assert!(
                 is_possible,
                 "{what}: {id}: found {found:?}; possible: {:#?}\n{}\n{}",
@@ -185,31 +208,61 @@ impl Model {
         }
         self.history.push(format!("--- all read: {what}"));
         let quarantine = server.storage().join("quarantine");
-        assert!(!quarantine.exists(), "{what}: a session was quarantined\n{}", server.log_text());
+        assert!(
+            !quarantine.exists(),
+            "{what}: a session was quarantined\n{}",
+            server.log_text()
+        );
     }
 }
 
 async fn send(server: &TestServer, id: &str, asked: &Asked) -> Answer {
     let mut kind = "application/json";
     let (method, path, body) = match asked {
-        Asked::Act(mark) => ("POST", format!("/api/actions/{id}"), json!({"mark": mark}).to_string()),
-        Asked::Respond(mark) => {
-            ("POST", format!("/api/actions/{id}/responses"), json!({"mark": mark}).to_string())
-        }
-        Asked::Patch(mark) => ("PATCH", format!("/api/state/{id}"), json!({"mark": mark}).to_string()),
+        Asked::Act(mark) => (
+            "POST",
+            format!("/api/actions/{id}"),
+            json!({"mark": mark}).to_string(),
+        ),
+        Asked::Respond(mark) => (
+            "POST",
+            format!("/api/actions/{id}/responses"),
+            json!({"mark": mark}).to_string(),
+        ),
+        Asked::Patch(mark) => (
+            "PATCH",
+            format!("/api/state/{id}"),
+            json!({"mark": mark}).to_string(),
+        ),
         Asked::Delete => ("DELETE", format!("/api/sessions/{id}"), String::new()),
         Asked::Batch(mark) => {
             kind = "application/x-ndjson";
             let line = |kind, mark| json!({"type": kind, "data": {"mark": mark}}).to_string();
-            let lines = [line("action", format!("{mark}-a")), line("response", format!("{mark}-r"))];
-            ("POST", format!("/api/sessions/{id}/events"), lines.join("\n"))
+            let lines = [
+                line("action", format!("{mark}-a")),
+                line("response", format!("{mark}-r")),
+            ];
+            (
+                "POST",
+                format!("/api/sessions/{id}/events"),
+                lines.join("\n"),
+            )
         }
     };
-    let request = server.http.request(method.parse().unwrap(), server.url(&path));
-    let request = request.header("Content-Type", kind).timeout(Duration::from_mins(1)).body(body);
-    let Ok(response) = request.send().await else { return Answer::Unknown };
+    let request = server
+        .http
+        .request(method.parse().unwrap(), server.url(&path));
+    let request = request
+        .header("Content-Type", kind)
+        .timeout(Duration::from_mins(1))
+        .body(body);
+    let Ok(response) = request.send().await else {
+        return Answer::Unknown;
+    };
     let status = response.status().as_u16();
-    let Ok(text) = response.text().await else { return Answer::Unknown };
+    let Ok(text) = response.text().await else {
+        return Answer::Unknown;
+    };
     match status {
         200 => {
             let answer: Value = serde_json::from_str(&text).unwrap();
@@ -223,7 +276,11 @@ async fn send(server: &TestServer, id: &str, asked: &Asked) -> Answer {
 }
 
 async fn read(server: &TestServer, id: &str) -> Result<Possible, String> {
-    let whole = server.http.get(server.url(&format!("/api/sessions/{id}"))).send().await;
+    let whole = server
+        .http
+        .get(server.url(&format!("/api/sessions/{id}")))
+        .send()
+        .await;
     let whole = whole.map_err(|error| error.to_string())?;
     let status = whole.status().as_u16();
     let text = whole.text().await.map_err(|error| error.to_string())?;
@@ -235,14 +292,20 @@ async fn read(server: &TestServer, id: &str) -> Result<Possible, String> {
     let session: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
     let marks = |log: &str| -> Result<Vec<String>, String> {
         let records = session[log].as_array().ok_or("no log")?;
-        let dense = records.iter().zip(1..).all(|(record, seq)| record["seq"] == seq);
+        let dense = records
+            .iter()
+            .zip(1..)
+            .all(|(record, seq)| record["seq"] == seq);
         if !dense {
             return Err(format!("{log} is not dense: {records:?}"));
         }
-        Ok(records.iter().map(|record| record["mark"].as_str().unwrap_or_default().to_owned()).collect())
+        Ok(records
+            .iter()
+            .map(|record| record["mark"].as_str().unwrap_or_default().to_owned())
+            .collect())
     };
     let state = &session["state"];
-    Ok(Some(Life {
+    Ok(Some(ExpectedSession {
         actions: marks("actions")?,
         responses: marks("responses")?,
         patches: state["version"].as_u64().ok_or("no version")? - 1,

@@ -15,11 +15,21 @@ async fn a_second_process_on_the_directory_is_refused() {
     let run = Setup::on(server.storage()).run(&[]);
     assert_ne!(run.code, Some(0), "{}", run.said());
     let said = run.said();
-    assert!(said.contains(&*server.storage().to_string_lossy()), "it names the directory: {said}");
-    assert!(said.contains(&server.pid().to_string()), "it names the holder: {said}");
+    assert!(
+        said.contains(&*server.storage().to_string_lossy()),
+        "it names the directory: {said}"
+    );
+    assert!(
+        said.contains(&server.pid().to_string()),
+        "it names the holder: {said}"
+    );
     server.action("s", json!({})).await;
     let server = server.crash();
-    assert_eq!(server.actions("s", "").await.len(), 1, "a killed holder holds nothing");
+    assert_eq!(
+        server.actions("s", "").await.len(),
+        1,
+        "a killed holder holds nothing"
+    );
 }
 
 #[tokio::test]
@@ -50,11 +60,17 @@ async fn the_health_check_tells_by_its_exit_code() {
     server.stop();
     let down = setup.run(&["healthcheck"]);
     assert!(down.code.is_some_and(|code| code != 0), "{}", down.said());
-    assert!(!setup.storage().exists(), "a health check makes no directory");
+    assert!(
+        !setup.storage().exists(),
+        "a health check makes no directory"
+    );
 }
 
 fn over_socket(path: &std::path::Path) -> reqwest::Client {
-    reqwest::Client::builder().unix_socket(path).build().unwrap()
+    reqwest::Client::builder()
+        .unix_socket(path)
+        .build()
+        .unwrap()
 }
 
 #[tokio::test]
@@ -67,13 +83,23 @@ async fn the_unix_socket_speaks_the_same_api() {
     assert_eq!(kind.permissions().mode() & 0o777, 0o660);
     let client = over_socket(&path);
     let body = json!({"type": "tool_call"}).to_string();
-    let request =
-        client.post("http://localhost/api/actions/s").header("Content-Type", "application/json").body(body);
+    let request = client
+        .post("http://localhost/api/actions/s")
+        .header("Content-Type", "application/json")
+        .body(body);
     let answer: serde_json::Value = request.send().await.unwrap().json().await.unwrap();
     assert_eq!(answer["seq"], 1);
     assert_eq!(server.actions("s", "").await.len(), 1);
-    let up = Setup::new().env("PORT", 1).env("SOCKET_PATH", path.display()).run(&["healthcheck"]);
-    assert_eq!(up.code, Some(0), "the health check uses the socket where there is one: {}", up.said());
+    let up = Setup::new()
+        .env("PORT", 1)
+        .env("SOCKET_PATH", path.display())
+        .run(&["healthcheck"]);
+    assert_eq!(
+        up.code,
+        Some(0),
+        "the health check uses the socket where there is one: {}",
+        up.said()
+    );
     server.stop();
     assert!(!path.exists(), "a stop removes the socket");
 }
@@ -86,14 +112,26 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
     let other = Setup::new().env("SOCKET_PATH", path.display()).run(&[]);
     assert_ne!(other.code, Some(0), "a socket in use is not taken away");
     let server = server.crash();
-    assert_eq!(over_socket(&path).get("http://localhost/health").send().await.unwrap().status(), 200);
+    assert_eq!(
+        over_socket(&path)
+            .get("http://localhost/health")
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        200
+    );
     drop(server);
     let file = Setup::new();
     let plain = file.outside().join("precious.txt");
     fs::write(&plain, "keep me").unwrap();
     let run = file.clone().env("SOCKET_PATH", plain.display()).run(&[]);
     assert_ne!(run.code, Some(0));
-    assert_eq!(fs::read_to_string(&plain).unwrap(), "keep me", "what is no socket is not removed");
+    assert_eq!(
+        fs::read_to_string(&plain).unwrap(),
+        "keep me",
+        "what is no socket is not removed"
+    );
 }
 
 #[tokio::test]
@@ -102,14 +140,19 @@ async fn sigterm_under_load_loses_nothing_that_was_acknowledged() {
     server.create("s", "u").await;
     let writers: Vec<_> = (0..8)
         .map(|w| {
-            let (http, url) = (server.http.clone(), server.url("/api/actions/s"));
+            let http = server.http.clone();
+            let url = server.url("/api/actions/s");
             tokio::spawn(async move {
                 let mut kept = Vec::new();
                 for n in 0.. {
                     let mark = format!("{w}-{n}");
                     let body = json!({"mark": mark}).to_string();
-                    let sent =
-                        http.post(&url).header("Content-Type", "application/json").body(body).send().await;
+                    let sent = http
+                        .post(&url)
+                        .header("Content-Type", "application/json")
+                        .body(body)
+                        .send()
+                        .await;
                     match sent {
                         Ok(response) if response.status() == 200 => {
                             if response.bytes().await.is_ok() {
@@ -142,7 +185,10 @@ async fn sigterm_under_load_loses_nothing_that_was_acknowledged() {
     let stored: std::collections::HashSet<&str> = texts(&records, "mark").into_iter().collect();
     assert_eq!(stored.len(), records.len(), "nothing is doubled");
     for mark in &kept {
-        assert!(stored.contains(mark.as_str()), "{mark} was acknowledged and is gone");
+        assert!(
+            stored.contains(mark.as_str()),
+            "{mark} was acknowledged and is gone"
+        );
     }
     assert!(kept.len() >= 200);
 }
@@ -153,7 +199,10 @@ async fn a_clean_stop_and_start_is_silent_and_keeps_everything() {
     let mut expected = 0;
     for round in 0..5 {
         server.action("s", json!({"round": round})).await;
-        server.finalize(&format!("done-{round}"), json!({})).await.ok();
+        server
+            .finalize(&format!("done-{round}"), json!({}))
+            .await
+            .ok();
         expected += 1;
         server = server.restart();
         assert_eq!(server.actions("s", "").await.len(), expected);

@@ -27,9 +27,14 @@ async fn with_a_key_or_the_word_of_the_operator_it_starts() {
     let key = make_key(&setup, &["--role", "admin"]);
     let server = setup.start();
     assert_eq!(server.get("/api/sessions").await.status, 401);
-    let reply = server.send(Method::GET, "/api/sessions", &bearer(&key), None).await;
+    let reply = server
+        .send(Method::GET, "/api/sessions", &bearer(&key), None)
+        .await;
     assert_eq!(reply.status, 200);
-    let open = Setup::new().env("HOST", "0.0.0.0").env("ALLOW_ANONYMOUS", "true").start();
+    let open = Setup::new()
+        .env("HOST", "0.0.0.0")
+        .env("ALLOW_ANONYMOUS", "true")
+        .start();
     assert_eq!(open.get("/api/sessions").await.status, 200);
 }
 
@@ -38,28 +43,43 @@ async fn a_name_that_was_made_to_point_here_is_refused() {
     let server = Setup::new().env("ALLOWED_HOSTS", "recorder.lan").start();
     let from = async |host: &str| {
         let headers = [("Host", host.to_owned())];
-        server.send(Method::GET, "/api/sessions", &headers, None).await
+        server
+            .send(Method::GET, "/api/sessions", &headers, None)
+            .await
     };
     for good in ["localhost:9000", "127.0.0.1", "recorder.lan", "[::1]:9000"] {
         assert_eq!(from(good).await.status, 200, "{good}");
     }
-    let sentence = from("evil.test:9000").await.refused(421, "host_not_allowed");
+    let sentence = from("evil.test:9000")
+        .await
+        .refused(421, "host_not_allowed");
     assert!(sentence.contains("ALLOWED_HOSTS"), "{sentence}");
 }
 
 #[tokio::test]
 async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
-    let server = Setup::new().env("CORS_ALLOWED_ORIGINS", "http://deck.lan").start();
-    let (address, host) = (server.address.to_string(), format!("http://{}", server.address));
+    let server = Setup::new()
+        .env("CORS_ALLOWED_ORIGINS", "http://deck.lan")
+        .start();
+    let address = server.address.to_string();
+    let host = format!("http://{}", server.address);
     let write = async |origin: &str| {
         let body = json!({"type": "x"}).to_string().into_bytes();
         // Sent in the way of an HTML form, for which the browser makes no preflight request.
         let headers = [("Origin", origin.to_owned())];
-        server.send(Method::POST, "/api/actions/a", &headers, Some(body)).await
+        server
+            .send(Method::POST, "/api/actions/a", &headers, Some(body))
+            .await
     };
     for evil in ["http://evil.test", "null", "http://localhost:3000"] {
         write(evil).await.refused(403, "origin_not_allowed");
-        assert_eq!(Tail::with_headers(&address, "", &[("origin", evil)]).await.err(), Some(403), "{evil}");
+        assert_eq!(
+            Tail::with_headers(&address, "", &[("origin", evil)])
+                .await
+                .err(),
+            Some(403),
+            "{evil}"
+        );
     }
     for spelled in ["/ws", "/%77s", "/w%73", "/%77%73", "//ws", "/ws/"] {
         let headers = [
@@ -73,17 +93,29 @@ async fn a_foreign_page_can_neither_write_nor_open_a_socket() {
         let reply = server.send(Method::GET, spelled, &headers, None).await;
         reply.refused(403, "origin_not_allowed");
     }
-    assert_eq!(server.get("/api/sessions/a").await.status, 404, "nothing was stored");
+    assert_eq!(
+        server.get("/api/sessions/a").await.status,
+        404,
+        "nothing was stored"
+    );
     for good in [host.as_str(), "http://deck.lan"] {
         write(good).await.ok();
-        drop(Tail::with_headers(&address, "", &[("origin", good)]).await.unwrap());
+        drop(
+            Tail::with_headers(&address, "", &[("origin", good)])
+                .await
+                .unwrap(),
+        );
     }
 }
 
 /// Returns the status of a request over the Unix socket.
 async fn over_socket(server: &TestServer, headers: &str) -> String {
-    let mut stream = UnixStream::connect(server.setup.outside().join("s.sock")).await.unwrap();
-    let head = format!("GET /api/sessions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n");
+    let mut stream = UnixStream::connect(server.setup.outside().join("s.sock"))
+        .await
+        .unwrap();
+    let head = format!(
+        "GET /api/sessions HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{headers}\r\n"
+    );
     stream.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();
@@ -95,26 +127,38 @@ async fn the_unix_socket_is_guarded_by_its_mode_unless_it_needs_a_key_too() {
     for (needs_key, without) in [(false, "200"), (true, "401")] {
         let setup = Setup::new();
         let socket = setup.outside().join("s.sock");
-        let setup = setup.env("SOCKET_PATH", socket.display()).env("SOCKET_NEEDS_KEY", needs_key);
+        let setup = setup
+            .env("SOCKET_PATH", socket.display())
+            .env("SOCKET_NEEDS_KEY", needs_key);
         let key = make_key(&setup, &["--role", "viewer"]);
         let append = make_key(&setup, &["--scope", "append"]);
         let server = setup.start();
         assert_eq!(over_socket(&server, "").await, without);
-        assert_eq!(over_socket(&server, &format!("authorization: Bearer {key}\r\n")).await, "200");
+        assert_eq!(
+            over_socket(&server, &format!("authorization: Bearer {key}\r\n")).await,
+            "200"
+        );
         assert_eq!(
             over_socket(&server, &format!("authorization: Bearer {append}\r\n")).await,
             "403",
             "its limits hold"
         );
-        assert_eq!(over_socket(&server, "authorization: Bearer wrong\r\n").await, "401");
-        eventually("TCP needs one", async || (server.get("/api/sessions").await.status == 401).then_some(()))
-            .await;
+        assert_eq!(
+            over_socket(&server, "authorization: Bearer wrong\r\n").await,
+            "401"
+        );
+        eventually("TCP needs one", async || {
+            (server.get("/api/sessions").await.status == 401).then_some(())
+        })
+        .await;
     }
 }
 
 #[tokio::test]
 async fn a_foreign_page_sets_no_heavy_read_off() {
-    let server = Setup::new().env("CORS_ALLOWED_ORIGINS", "http://deck.lan").start();
+    let server = Setup::new()
+        .env("CORS_ALLOWED_ORIGINS", "http://deck.lan")
+        .start();
     server.create("s", "u").await;
     let stream = [("Accept", "text/event-stream")];
     let heavy: [(&str, &[(&str, &str)]); 5] = [
@@ -159,22 +203,37 @@ async fn a_foreign_page_sets_no_heavy_read_off() {
             &[],
             &[("Sec-Fetch-Site", "none")],
             &[("Sec-Fetch-Site", "same-origin")],
-            &[("Origin", "http://deck.lan"), ("Sec-Fetch-Site", "cross-site")],
+            &[
+                ("Origin", "http://deck.lan"),
+                ("Sec-Fetch-Site", "cross-site"),
+            ],
             &[("Referer", "http://deck.lan/page?x")],
             &[("Referer", own.as_str())],
         ];
         for headers in good {
-            assert_eq!(send(Method::GET, path, &[headers, accept].concat()).await, 200, "{path} {headers:?}");
+            assert_eq!(
+                send(Method::GET, path, &[headers, accept].concat()).await,
+                200,
+                "{path} {headers:?}"
+            );
         }
     }
     assert_eq!(
-        send(Method::GET, "/api/sessions", &[("Sec-Fetch-Site", "cross-site")]).await,
+        send(
+            Method::GET,
+            "/api/sessions",
+            &[("Sec-Fetch-Site", "cross-site")]
+        )
+        .await,
         200,
         "a light read"
     );
     eventually("nothing was begun for a foreign page", async || {
         let log = server.log_text();
-        let begun = log.lines().filter(|line| line.contains("a copy was")).count();
+        let begun = log
+            .lines()
+            .filter(|line| line.contains("a copy was"))
+            .count();
         (begun == 18).then_some(())
     })
     .await;
@@ -185,7 +244,9 @@ async fn a_foreign_name_in_the_request_line_is_refused_like_one_in_the_host() {
     let server = Setup::new().env("ALLOWED_HOSTS", "recorder.lan").start();
     let asked = async |target: &str, host: &str| {
         let head = format!("GET {target} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
-        server.raw(&format!("{target} {host}"), head.into_bytes()).await
+        server
+            .raw(&format!("{target} {host}"), head.into_bytes())
+            .await
     };
     let ours = "Host: localhost\r\n";
     for good in [
@@ -212,11 +273,17 @@ async fn a_foreign_name_in_the_request_line_is_refused_like_one_in_the_host() {
         let without = asked(evil, "").await.status;
         assert!(matches!(without, 400 | 421), "{evil}: {without}");
     }
-    for hosts in
-        ["Host: evil.test\r\n", "Host: localhost\r\nHost: evil.test\r\n", "Host: evil\u{e9}.test\r\n"]
-    {
+    for hosts in [
+        "Host: evil.test\r\n",
+        "Host: localhost\r\nHost: evil.test\r\n",
+        "Host: evil\u{e9}.test\r\n",
+    ] {
         let reply = asked("http://localhost/health", hosts).await;
-        assert!(matches!(reply.status, 400 | 421), "{hosts}: {}", reply.status);
+        assert!(
+            matches!(reply.status, 400 | 421),
+            "{hosts}: {}",
+            reply.status
+        );
     }
     let write = "POST http://localhost:1/api/actions/a HTTP/1.1\r\nHost: 10.0.0.1:2\r\nOrigin: http://10.0.0.1:2\r\n\
                  Content-Length: 2\r\nConnection: close\r\n\r\n{}";

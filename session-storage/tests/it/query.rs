@@ -11,7 +11,9 @@ use crate::server::{Setup, TestServer, eventually};
 async fn with_sessions(setup: Setup, n: usize) -> TestServer {
     let server = setup.start();
     for i in 1..=n {
-        server.create(&format!("s{i:02}"), if i % 2 == 0 { "even" } else { "odd" }).await;
+        server
+            .create(&format!("s{i:02}"), if i % 2 == 0 { "even" } else { "odd" })
+            .await;
     }
     server
 }
@@ -26,12 +28,21 @@ async fn recent_is_newest_first_and_bounded() {
     server.action("s01", json!({})).await;
     let server = server.crash();
     assert_eq!(
-        texts(&array(server.get("/api/query/recent").await.ok()), "sessionId"),
+        texts(
+            &array(server.get("/api/query/recent").await.ok()),
+            "sessionId"
+        ),
         expected,
         "after a crash"
     );
     let three = with_sessions(Setup::new().env("RECENT_LIMIT", 3), 5).await;
-    assert_eq!(texts(&array(three.get("/api/query/recent").await.ok()), "sessionId"), ["s05", "s04", "s03"]);
+    assert_eq!(
+        texts(
+            &array(three.get("/api/query/recent").await.ok()),
+            "sessionId"
+        ),
+        ["s05", "s04", "s03"]
+    );
 }
 
 #[tokio::test]
@@ -56,15 +67,21 @@ async fn active_and_stats_tell_who_is_done() {
     assert_eq!(names, BTreeSet::from(["s13", "s14", "s15"]));
     assert!(active.iter().all(|m| m["status"] == "active"));
     let stats = server.get("/api/query/stats").await.ok();
-    assert_eq!((&stats["total"], &stats["active"], &stats["completed"]), (&json!(15), &json!(3), &json!(12)));
+    assert_eq!(&stats["total"], &json!(15));
+    assert_eq!(&stats["active"], &json!(3));
+    assert_eq!(&stats["completed"], &json!(12));
     assert_eq!(stats["activeSessions"].as_array().unwrap().len(), 3);
     let last = stats["completedSessions"].to_string();
     assert_eq!(stats["completedSessions"].as_array().unwrap().len(), 10);
-    assert!(last.contains("s12") && last.contains("s03") && !last.contains("s02"), "the last ten: {last}");
+    assert!(
+        last.contains("s12") && last.contains("s03") && !last.contains("s02"),
+        "the last ten: {last}"
+    );
     server.reopen("s05").await.ok();
     let server = server.crash();
     let stats = server.get("/api/query/stats").await.ok();
-    assert_eq!((&stats["active"], &stats["completed"]), (&json!(4), &json!(11)));
+    assert_eq!(&stats["active"], &json!(4));
+    assert_eq!(&stats["completed"], &json!(11));
 }
 
 #[tokio::test]
@@ -76,17 +93,31 @@ async fn the_sessions_of_a_user_are_listed() {
     assert_eq!(texts(&rows, "sessionId"), ["s02", "s04"]);
     assert_eq!(rows[0]["userId"], "even");
     assert_eq!(rows[0]["created"], server.metadata("s02").await["created"]);
-    let zoe = server.get("/api/sessions/user/Zo%C3%AB%20%3Czoe%40example.org%3E").await.ok();
+    let zoe = server
+        .get("/api/sessions/user/Zo%C3%AB%20%3Czoe%40example.org%3E")
+        .await
+        .ok();
     assert_eq!(zoe[0]["sessionId"], "z");
-    assert_eq!(server.get("/api/sessions/user/nobody").await.ok(), json!([]));
+    assert_eq!(
+        server.get("/api/sessions/user/nobody").await.ok(),
+        json!([])
+    );
 }
 
 async fn all_pages(server: &TestServer, query: &str) -> Vec<String> {
-    let (mut found, mut cursor) = (Vec::new(), String::new());
+    let mut found = Vec::new();
+    let mut cursor = String::new();
     for _ in 0..50 {
-        let page = server.get(&format!("/api/sessions?{query}{cursor}")).await.ok();
+        let page = server
+            .get(&format!("/api/sessions?{query}{cursor}"))
+            .await
+            .ok();
         found.extend(
-            page["sessions"].as_array().unwrap().iter().map(|m| m["sessionId"].as_str().unwrap().to_owned()),
+            page["sessions"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|m| m["sessionId"].as_str().unwrap().to_owned()),
         );
         match &page["next"] {
             Value::Null => return found,
@@ -107,22 +138,37 @@ async fn pages_show_every_session_once() {
     let page = server.get("/api/sessions?limit=5").await.ok();
     assert_eq!(page["sessions"].as_array().unwrap().len(), 5);
     assert_eq!(page["sessions"][0]["$schema"], "session-metadata-v1");
-    server.get("/api/sessions?limit=many").await.refused(400, "invalid_parameter");
-    server.get("/api/sessions?cursor=%00nonsense").await.refused(400, "invalid_parameter");
+    server
+        .get("/api/sessions?limit=many")
+        .await
+        .refused(400, "invalid_parameter");
+    server
+        .get("/api/sessions?cursor=%00nonsense")
+        .await
+        .refused(400, "invalid_parameter");
 }
 
 #[tokio::test]
 async fn filters_pick_by_user_status_tag_and_text() {
     let server = with_sessions(Setup::new(), 12).await;
-    server.patch_metadata("s03", json!({"tags": ["release", "night"]})).await.ok();
-    server.patch_metadata("s04", json!({"tags": ["release"]})).await.ok();
+    server
+        .patch_metadata("s03", json!({"tags": ["release", "night"]}))
+        .await
+        .ok();
+    server
+        .patch_metadata("s04", json!({"tags": ["release"]}))
+        .await
+        .ok();
     server.finalize("s04", json!({})).await.ok();
     let sorted = async |query: &str| {
         let mut found = all_pages(&server, query).await;
         found.sort();
         found
     };
-    assert_eq!(sorted("user=even&limit=4").await, ["s02", "s04", "s06", "s08", "s10", "s12"]);
+    assert_eq!(
+        sorted("user=even&limit=4").await,
+        ["s02", "s04", "s06", "s08", "s10", "s12"]
+    );
     assert_eq!(sorted("status=completed").await, ["s04"]);
     assert_eq!(sorted("tag=release").await, ["s03", "s04"]);
     assert_eq!(sorted("tag=release&status=active&user=odd").await, ["s03"]);
@@ -136,7 +182,10 @@ async fn health_and_root_say_who_answers() {
     let server = TestServer::start();
     let health = server.get("/health").await.ok();
     assert_eq!(health["status"], "ok");
-    assert!(health["uptime"].is_number() && health["storage"].is_object(), "{health}");
+    assert!(
+        health["uptime"].is_number() && health["storage"].is_object(),
+        "{health}"
+    );
     for field in ["totalConnections", "users", "sessions"] {
         assert_eq!(health["websocket"][field], 0, "{field}: {health}");
     }
@@ -150,8 +199,14 @@ async fn health_and_root_say_who_answers() {
     let root = server.get("/").await;
     if root.header("content-type").starts_with("application/json") {
         let root = root.ok();
-        assert!(root["service"].is_string() && root["version"].is_string(), "{root}");
-        assert!(root["endpoints"].is_object() || root["endpoints"].is_array(), "{root}");
+        assert!(
+            root["service"].is_string() && root["version"].is_string(),
+            "{root}"
+        );
+        assert!(
+            root["endpoints"].is_object() || root["endpoints"].is_array(),
+            "{root}"
+        );
     }
 }
 
@@ -160,8 +215,12 @@ async fn health_and_root_say_who_answers() {
 #[tokio::test]
 async fn what_a_read_shows_the_lists_show_too() {
     let server = TestServer::start();
-    let lists =
-        ["/api/sessions?limit=1", "/api/query/recent", "/api/query/active", "/api/sessions/user/unknown"];
+    let lists = [
+        "/api/sessions?limit=1",
+        "/api/query/recent",
+        "/api/query/active",
+        "/api/sessions/user/unknown",
+    ];
     let listed = async |id: &str, list: &str| {
         let reply = server.get(list).await;
         assert_eq!(reply.status, 200, "{list}");
@@ -169,10 +228,14 @@ async fn what_a_read_shows_the_lists_show_too() {
     };
     for n in 0..150 {
         let id = format!("quick-{n}");
-        let (action, end) =
-            (server.url(&format!("/api/actions/{id}")), server.url(&format!("/api/sessions/{id}/finalize")));
+        let action = server.url(&format!("/api/actions/{id}"));
+        let end = server.url(&format!("/api/sessions/{id}/finalize"));
         let post = |url: String| {
-            let request = server.http.post(url).header("Content-Type", "application/json").body("{}");
+            let request = server
+                .http
+                .post(url)
+                .header("Content-Type", "application/json")
+                .body("{}");
             tokio::spawn(async move { request.send().await.unwrap().status() })
         };
         let list = lists[n % lists.len()];
@@ -188,10 +251,16 @@ async fn what_a_read_shows_the_lists_show_too() {
             (server.metadata(&id).await["status"] == "completed").then_some(())
         })
         .await;
-        assert!(!listed(&id, "/api/query/active").await, "{id} is completed and active");
+        assert!(
+            !listed(&id, "/api/query/active").await,
+            "{id} is completed and active"
+        );
         assert_eq!(write.await.unwrap(), 200);
         server.delete(&format!("/api/sessions/{id}")).await.ok();
-        assert!(!listed(&id, "/api/sessions?limit=1").await, "{id} is deleted and listed");
+        assert!(
+            !listed(&id, "/api/sessions?limit=1").await,
+            "{id} is deleted and listed"
+        );
     }
 }
 
@@ -200,12 +269,19 @@ async fn what_a_read_shows_the_lists_show_too() {
 #[tokio::test]
 async fn a_session_whose_first_writer_left_at_once_is_listed() {
     let server = TestServer::start();
-    let address = server.url("").trim_start_matches("http://").trim_end_matches('/').to_owned();
+    let address = server
+        .url("")
+        .trim_start_matches("http://")
+        .trim_end_matches('/')
+        .to_owned();
     for n in 0..200 {
         let mut socket = tokio::net::TcpStream::connect(&address).await.unwrap();
         let head = format!("POST /api/actions/gone-{n} HTTP/1.1\r\nHost: {address}\r\n");
         let body = "Content-Type: application/json\r\nContent-Length: 2\r\n\r\n{}";
-        socket.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+        socket
+            .write_all(format!("{head}{body}").as_bytes())
+            .await
+            .unwrap();
         socket.set_zero_linger().unwrap();
         // Closes the connection at a different moment each time.
         (0..n * 200).for_each(|_| std::hint::spin_loop());
@@ -226,15 +302,21 @@ async fn long_lists_are_answered_whole_or_in_pages() {
     let server = with_sessions(Setup::new(), 7).await;
     server.finalize("s03", json!({})).await.ok();
     let newest = ["s07", "s06", "s05", "s04", "s02", "s01"];
-    for (path, expected) in
-        [("/api/query/active", &newest[..]), ("/api/sessions/user/odd", &["s01", "s03", "s05", "s07"])]
-    {
+    for (path, expected) in [
+        ("/api/query/active", &newest[..]),
+        ("/api/sessions/user/odd", &["s01", "s03", "s05", "s07"]),
+    ] {
         let all = server.get(path).await;
-        assert_eq!(all.header("next-cursor"), "", "without a limit there is no page");
+        assert_eq!(
+            all.header("next-cursor"),
+            "",
+            "without a limit there is no page"
+        );
         let all = array(all.ok());
         assert_eq!(texts(&all, "sessionId"), expected);
         for limit in 1..=8 {
-            let (mut pages, mut query) = (Vec::new(), format!("limit={limit}"));
+            let mut pages = Vec::new();
+            let mut query = format!("limit={limit}");
             loop {
                 let page = server.get(&format!("{path}?{query}")).await;
                 let rows = array(page.ok());
@@ -248,8 +330,18 @@ async fn long_lists_are_answered_whole_or_in_pages() {
             }
             assert_eq!(pages, all, "{path} by {limit}");
         }
-        for bad in ["limit=-1", "limit=1001", "limit=x", "cursor=x", "cursor=1~2~..", "limit=1&limit=2"] {
-            server.get(&format!("{path}?{bad}")).await.refused(400, "invalid_parameter");
+        for bad in [
+            "limit=-1",
+            "limit=1001",
+            "limit=x",
+            "cursor=x",
+            "cursor=1~2~..",
+            "limit=1&limit=2",
+        ] {
+            server
+                .get(&format!("{path}?{bad}"))
+                .await
+                .refused(400, "invalid_parameter");
         }
     }
 }
@@ -266,11 +358,26 @@ async fn lists_that_are_longer_than_a_piece_are_whole() {
     let expected: Vec<String> = (0..150).rev().map(|n| format!("s{n:03}")).collect();
     let active = array(server.get("/api/query/active").await.ok());
     assert_eq!(texts(&active, "sessionId"), expected);
-    assert!(active.iter().all(|metadata| metadata["note"] == note.as_str()));
+    assert!(
+        active
+            .iter()
+            .all(|metadata| metadata["note"] == note.as_str())
+    );
     let page = server.get("/api/sessions?limit=149").await.ok();
-    assert_eq!(texts(&array(page["sessions"].clone()), "sessionId"), expected[..149]);
+    assert_eq!(
+        texts(&array(page["sessions"].clone()), "sessionId"),
+        expected[..149]
+    );
     assert!(page["next"].is_string());
     let stats = server.get("/api/query/stats").await.ok();
     assert_eq!(stats["activeSessions"], json!(expected));
-    assert_eq!(server.get("/api/sessions/user/u").await.ok().as_array().map(Vec::len), Some(150));
+    assert_eq!(
+        server
+            .get("/api/sessions/user/u")
+            .await
+            .ok()
+            .as_array()
+            .map(Vec::len),
+        Some(150)
+    );
 }

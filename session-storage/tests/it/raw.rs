@@ -15,7 +15,12 @@ impl TestServer {
         self.raw_within(asked, request, PATIENCE).await
     }
 
-    pub(crate) async fn raw_within(&self, asked: &str, request: Vec<u8>, patience: Duration) -> Reply {
+    pub(crate) async fn raw_within(
+        &self,
+        asked: &str,
+        request: Vec<u8>,
+        patience: Duration,
+    ) -> Reply {
         let (mut read, mut write) = TcpStream::connect(self.address).await.unwrap().into_split();
         let writer = tokio::spawn(async move {
             let _ = write.write_all(&request).await;
@@ -34,8 +39,16 @@ impl TestServer {
         let head = format!(
             "{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\nContent-Type: application/json\r\nConnection: close\r\n\r\n"
         );
-        self.raw(&format!("{method} {path:?}"), head.into_bytes()).await
+        self.raw(&format!("{method} {path:?}"), head.into_bytes())
+            .await
     }
+}
+
+/// Reads one response from a connection.
+pub(crate) async fn answer(asked: &str, read: &mut (impl AsyncReadExt + Unpin)) -> Reply {
+    let answer = timeout(PATIENCE, read_answer(read)).await;
+    let bytes = answer.unwrap_or_else(|_| panic!("{asked}: no answer within {PATIENCE:?}"));
+    parse(asked, &bytes)
 }
 
 /// Reads until the announced length is there or the other side closes.
@@ -49,9 +62,14 @@ async fn read_answer(read: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
         }
         let text = String::from_utf8_lossy(&bytes).to_ascii_lowercase();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let length =
-                head.lines().find_map(|l| l.strip_prefix("content-length:")?.trim().parse::<usize>().ok());
-            if length.is_some_and(|length| body.len() >= length) || body.ends_with("\r\n0\r\n\r\n") {
+            let length = head.lines().find_map(|l| {
+                l.strip_prefix("content-length:")?
+                    .trim()
+                    .parse::<usize>()
+                    .ok()
+            });
+            if length.is_some_and(|length| body.len() >= length) || body.ends_with("\r\n0\r\n\r\n")
+            {
                 return bytes;
             }
         }
@@ -60,8 +78,9 @@ async fn read_answer(read: &mut (impl AsyncReadExt + Unpin)) -> Vec<u8> {
 
 fn parse(asked: &str, bytes: &[u8]) -> Reply {
     let text = String::from_utf8_lossy(bytes).into_owned();
-    let (head, body) =
-        text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{asked}: no answer but {text:?}"));
+    let (head, body) = text
+        .split_once("\r\n\r\n")
+        .unwrap_or_else(|| panic!("{asked}: no answer but {text:?}"));
     let mut lines = head.lines();
     let status = lines.next().and_then(|l| l.split(' ').nth(1)?.parse().ok());
     let mut headers = reqwest::header::HeaderMap::new();
@@ -69,9 +88,20 @@ fn parse(asked: &str, bytes: &[u8]) -> Reply {
         let name = reqwest::header::HeaderName::try_from(name).unwrap();
         headers.insert(name, value.trim().parse().unwrap());
     }
-    let chunked = headers.get("transfer-encoding").is_some_and(|v| v == "chunked");
-    let text = if chunked { unchunk(body) } else { body.to_owned() };
-    Reply { status: status.expect("a status line"), headers, text, asked: asked.to_owned() }
+    let chunked = headers
+        .get("transfer-encoding")
+        .is_some_and(|v| v == "chunked");
+    let text = if chunked {
+        unchunk(body)
+    } else {
+        body.to_owned()
+    };
+    Reply {
+        status: status.expect("a status line"),
+        headers,
+        text,
+        asked: asked.to_owned(),
+    }
 }
 
 fn unchunk(mut body: &str) -> String {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::json;
 use tokio::sync::watch;
@@ -14,14 +14,15 @@ use tokio::time::timeout;
 
 use crate::audit::Audit;
 use crate::disk;
-use crate::load::{Ledger, Load};
-use crate::server::{Setup, TestServer, eventually};
+use crate::load::{AcknowledgedWrites, Load};
+use crate::server::{PATIENCE, Setup, TestServer, eventually};
 use crate::socket::{Frame, Tail, position_of};
 
 pub(crate) fn number_from_env(name: &str) -> Option<u64> {
-    std::env::var(name)
-        .ok()
-        .map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is no number: {text}")))
+    std::env::var(name).ok().map(|text| {
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name} is no number: {text}"))
+    })
 }
 
 /// A small random generator: the moments of the kills need to be spread, not secret.
@@ -29,7 +30,10 @@ pub(crate) struct Dice(u64);
 
 impl Dice {
     pub(crate) fn new() -> Self {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_nanos() as u64;
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap()
+            .as_nanos() as u64;
         let seed = number_from_env("TORTURE_SEED").unwrap_or(now) | 1;
         println!("TORTURE_SEED={seed}");
         Self(seed)
@@ -50,17 +54,31 @@ impl Dice {
 /// An event as the subscriber records it.
 type Seen = (u64, String, String);
 
-/// Subscribes to all events, reconnects at its last position, and ends when it has seen `until`.
-async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64>) -> Vec<Seen> {
-    let (mut seen, mut since) = (Vec::<Seen>::new(), "0".to_owned());
+/// Subscribes to all events after a position, as soon as the service, which may be restarting, takes
+/// a subscriber.
+async fn connect(address: &watch::Receiver<String>, since: &str) -> Tail {
+    let deadline = Instant::now() + PATIENCE;
     loop {
         let current = address.borrow().clone();
-        let Some(mut tail) = Tail::try_connect(&current, &format!("?since={since}")).await else {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            continue;
-        };
+        if let Some(tail) = Tail::try_connect(&current, &format!("?since={since}")).await {
+            return tail;
+        }
+        assert!(Instant::now() < deadline, "no service took a subscriber");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Subscribes to all events, reconnects at its last position, and ends when it has seen `until`.
+async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64>) -> Vec<Seen> {
+    let mut seen = Vec::<Seen>::new();
+    let mut since = "0".to_owned();
+    loop {
+        let mut tail = connect(&address, &since).await;
         loop {
-            if seen.last().is_some_and(|(offset, ..)| *offset >= *until.borrow()) {
+            if seen
+                .last()
+                .is_some_and(|(offset, ..)| *offset >= *until.borrow())
+            {
                 return seen;
             }
             let frame = tokio::select! {
@@ -68,10 +86,17 @@ async fn follow(address: watch::Receiver<String>, mut until: watch::Receiver<u64
                 _ = until.changed() => continue,
             };
             let Frame::Json(event) = frame else { break };
-            assert_ne!(event["type"], "gap", "a kill loses no position: {event} after {since}");
+            assert_ne!(
+                event["type"], "gap",
+                "a kill loses no position: {event} after {since}"
+            );
             since = position_of(&tail.connected["epoch"], &event["offset"]);
             let text = |key: &str| event[key].as_str().unwrap().to_owned();
-            seen.push((event["offset"].as_u64().unwrap(), text("type"), text("sessionId")));
+            seen.push((
+                event["offset"].as_u64().unwrap(),
+                text("type"),
+                text("sessionId"),
+            ));
         }
     }
 }
@@ -83,7 +108,11 @@ async fn stored(address: &str, sessions: BTreeSet<String>) -> Vec<Seen> {
     for session in sessions {
         for event in reader.events(&session).await {
             let text = |key: &str| event[key].as_str().unwrap().to_owned();
-            all.push((event["offset"].as_u64().unwrap(), text("type"), text("sessionId")));
+            all.push((
+                event["offset"].as_u64().unwrap(),
+                text("type"),
+                text("sessionId"),
+            ));
         }
     }
     assert!(reader.faults.is_empty(), "{:#?}", reader.faults);
@@ -91,10 +120,10 @@ async fn stored(address: &str, sessions: BTreeSet<String>) -> Vec<Seen> {
     all
 }
 
-async fn audit(server: &TestServer, ledger: &Ledger) {
-    let faults = Audit::run(&server.address.to_string(), &ledger.acks()).await;
+async fn audit(server: &TestServer, acknowledged: &AcknowledgedWrites) {
+    let faults = Audit::run(&server.address.to_string(), &acknowledged.acks()).await;
     assert!(faults.is_empty(), "{faults:#?}");
-    let strange = ledger.strange();
+    let strange = acknowledged.strange();
     assert!(strange.is_empty(), "{strange:#?}");
 }
 
@@ -105,26 +134,35 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills_and_a_tail_sees_each_e
     let mut server = Setup::new().allow("torn").start();
     let (moved, address) = watch::channel(server.address.to_string());
     let (finish, until) = watch::channel(u64::MAX);
-    let ledger = Arc::new(Ledger::new(None));
-    let load = Load::start(&address, &ledger, Duration::from_millis(1));
+    let acknowledged = Arc::new(AcknowledgedWrites::new(None));
+    let load = Load::start(&address, &acknowledged, Duration::from_millis(1));
     let tail = tokio::spawn(follow(address, until));
     for kill in 1..=kills {
-        let before = ledger.len();
-        eventually("the writers are heard again", async || (ledger.len() > before).then_some(())).await;
+        let before = acknowledged.len();
+        eventually("the writers are heard again", async || {
+            (acknowledged.len() > before).then_some(())
+        })
+        .await;
+        // The kill comes at a random moment; this waits for nothing.
         tokio::time::sleep(Duration::from_micros(dice.below(250_000))).await;
         server = server.kill().start();
         moved.send_replace(server.address.to_string());
         if kill % (kills / 10).max(1) == 0 {
-            audit(&server, &ledger).await;
+            audit(&server, &acknowledged).await;
         }
     }
     load.stop().await;
     server.action("the-end", json!({})).await;
-    let last = server.actions("the-end", "").await[0]["$offset"].as_u64().unwrap();
+    let last = server.actions("the-end", "").await[0]["$offset"]
+        .as_u64()
+        .unwrap();
     finish.send_replace(last);
-    let seen = timeout(Duration::from_mins(2), tail).await.expect("the tail comes to the end").unwrap();
+    let seen = timeout(Duration::from_mins(2), tail)
+        .await
+        .expect("the tail comes to the end")
+        .unwrap();
     server = server.kill().start();
-    audit(&server, &ledger).await;
+    audit(&server, &acknowledged).await;
     let list = server.get("/api/sessions?limit=1000").await.ok();
     let sessions: BTreeSet<String> = list["sessions"]
         .as_array()
@@ -133,14 +171,24 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills_and_a_tail_sees_each_e
         .map(|m| m["sessionId"].as_str().unwrap().to_owned())
         .collect();
     let stored = stored(&server.address.to_string(), sessions).await;
-    let wrong = seen.iter().zip(&stored).position(|(seen, stored)| seen != stored);
+    let wrong = seen
+        .iter()
+        .zip(&stored)
+        .position(|(seen, stored)| seen != stored);
     if let Some(at) = wrong {
-        panic!("event {at}: the tail saw {:?}, stored is {:?}", seen[at], stored[at]);
+        panic!(
+            "event {at}: the tail saw {:?}, stored is {:?}",
+            seen[at], stored[at]
+        );
     }
-    assert_eq!(seen.len(), stored.len(), "the tail saw every stored event exactly once");
+    assert_eq!(
+        seen.len(),
+        stored.len(),
+        "the tail saw every stored event exactly once"
+    );
     println!(
         "{kills} kills: {} acknowledged, {} events, nothing lost, nothing doubled",
-        ledger.len(),
+        acknowledged.len(),
         seen.len()
     );
 }
@@ -150,13 +198,18 @@ async fn a_kill_during_the_start_does_no_harm() {
     let mut dice = Dice::new();
     let server = Setup::new().allow("torn").start();
     for n in 0..200 {
-        server.action(&format!("s{}", n % 20), json!({"mark": n.to_string()})).await;
+        server
+            .action(&format!("s{}", n % 20), json!({"mark": n.to_string()}))
+            .await;
     }
     let mut setup = server.kill();
     for _ in 0..15 {
         let mut command = setup.command();
-        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+        command
+            .stdout(std::process::Stdio::null())
+            .stderr(std::process::Stdio::null());
         let mut child = command.spawn().unwrap();
+        // The kill comes at a random moment of the start; this waits for nothing.
         tokio::time::sleep(Duration::from_micros(dice.below(40_000))).await;
         child.kill().unwrap();
         child.wait().unwrap();
@@ -170,7 +223,8 @@ async fn a_kill_during_the_start_does_no_harm() {
 }
 
 #[tokio::test]
-async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happened_since_and_no_more() {
+async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happened_since_and_no_more()
+ {
     let server = TestServer::start();
     for id in ["a", "b", "c"] {
         server.create(id, &format!("user-of-{id}")).await;
@@ -179,7 +233,10 @@ async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happene
     let index = setup.storage().join("index.json");
     let older = fs::read(&index).unwrap();
     let server = setup.start();
-    server.patch_metadata("b", json!({"tags": ["changed"]})).await.ok();
+    server
+        .patch_metadata("b", json!({"tags": ["changed"]}))
+        .await
+        .ok();
     server.create("d", "user-of-d").await;
     server.delete("/api/sessions/a").await.ok();
     let setup = server.stop();
@@ -191,13 +248,25 @@ async fn an_index_that_is_older_than_the_checkpoint_costs_a_read_of_what_happene
     let found = async |server: &TestServer, query: &str| {
         let mut page = server.get(&format!("/api/sessions?{query}")).await.ok();
         let sessions = page["sessions"].take();
-        let ids = sessions.as_array().unwrap().iter().map(|s| s["sessionId"].as_str().unwrap().to_owned());
+        let ids = sessions
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["sessionId"].as_str().unwrap().to_owned());
         ids.collect::<Vec<_>>()
     };
     let mut server = setup.start();
     for _ in 0..2 {
-        assert_eq!(found(&server, "user=user-of-c").await, ["c"], "its metadata is not read for the index");
-        assert_eq!(found(&server, "tag=changed").await, ["b"], "the journal names it: it is read");
+        assert_eq!(
+            found(&server, "user=user-of-c").await,
+            ["c"],
+            "its metadata is not read for the index"
+        );
+        assert_eq!(
+            found(&server, "tag=changed").await,
+            ["b"],
+            "the journal names it: it is read"
+        );
         assert_eq!(found(&server, "").await, ["d", "c", "b"]);
         server = server.crash();
     }
@@ -211,7 +280,10 @@ async fn without_a_journal_that_goes_back_to_the_index_every_session_is_read() {
     let index = setup.storage().join("index.json");
     let older = fs::read(&index).unwrap();
     let server = setup.start();
-    server.patch_metadata("a", json!({"tags": ["changed"]})).await.ok();
+    server
+        .patch_metadata("a", json!({"tags": ["changed"]}))
+        .await
+        .ok();
     let setup = server.stop();
     fs::write(&index, older).unwrap();
     for segment in disk::names(&setup.storage().join("journal")) {

@@ -25,12 +25,16 @@ pub(crate) struct Setup {
     env: Vec<(String, String)>,
     allowed: Vec<String>,
     open_files: Option<usize>,
+    folder: Option<PathBuf>,
 }
 
 impl Setup {
     /// A new directory, inside one that nothing else writes to.
     pub(crate) fn new() -> Self {
-        let outer = tempfile::Builder::new().prefix("flight-").tempdir().unwrap();
+        let outer = tempfile::Builder::new()
+            .prefix("flight-")
+            .tempdir()
+            .unwrap();
         let mut setup = Self::on(outer.path().join("vault-of-the-service"));
         setup.keep = Some(Arc::new(outer));
         setup
@@ -41,7 +45,14 @@ impl Setup {
         // Directories created by tests get the same modes as those of the service, which warns
         // about wider ones.
         rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
-        Self { storage: storage.into(), keep: None, env: Vec::new(), allowed: Vec::new(), open_files: None }
+        Self {
+            storage: storage.into(),
+            keep: None,
+            env: Vec::new(),
+            allowed: Vec::new(),
+            open_files: None,
+            folder: None,
+        }
     }
 
     pub(crate) fn env(mut self, name: &str, value: impl ToString) -> Self {
@@ -61,6 +72,12 @@ impl Setup {
         self
     }
 
+    /// Runs the binary in this working directory.
+    pub(crate) fn in_folder(mut self, folder: &Path) -> Self {
+        self.folder = Some(folder.to_owned());
+        self
+    }
+
     pub(crate) fn storage(&self) -> &Path {
         &self.storage
     }
@@ -77,11 +94,22 @@ impl Setup {
             None => Command::new(binary),
             Some(most) => {
                 let mut shell = Command::new("/bin/sh");
-                shell.args(["-c", &format!("ulimit -n {most} && exec \"$0\" \"$@\""), binary]);
+                shell.args([
+                    "-c",
+                    &format!("ulimit -n {most} && exec \"$0\" \"$@\""),
+                    binary,
+                ]);
                 shell
             }
         };
-        command.env_clear().env("PORT", "0").env("HOST", "127.0.0.1").env("STORAGE_PATH", &self.storage);
+        command
+            .env_clear()
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("STORAGE_PATH", &self.storage);
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
         command.env("RUST_LOG", "info").env("NO_COLOR", "1");
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
@@ -90,22 +118,35 @@ impl Setup {
     /// Runs the binary to its end: a command other than the service, or a start that must fail.
     pub(crate) fn run(&self, args: &[&str]) -> Finished {
         let mut command = self.command();
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().unwrap();
-        let (mut stdout, mut stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let mut stdout = child.stdout.take().unwrap();
+        let mut stderr = child.stderr.take().unwrap();
         let out = std::thread::spawn(move || read_all(&mut stdout));
         let err = std::thread::spawn(move || read_all(&mut stderr));
         let status = wait(&mut child, PATIENCE);
         let _ = child.kill();
         let _ = child.wait();
-        let (stdout, stderr) = (out.join().unwrap(), err.join().unwrap());
+        let stdout = out.join().unwrap();
+        let stderr = err.join().unwrap();
         let status = status.unwrap_or_else(|| panic!("{args:?} did not end\n{stdout}\n{stderr}"));
-        Finished { code: status.code(), stdout, stderr }
+        Finished {
+            code: status.code(),
+            stdout,
+            stderr,
+        }
     }
 
     pub(crate) fn start(&self) -> TestServer {
         self.try_start().unwrap_or_else(|ended| {
-            panic!("the service did not say `listening on http://…`; its log:\n{}", ended.stderr)
+            panic!(
+                "the service did not say `listening on http://…`; its log:\n{}",
+                ended.stderr
+            )
         })
     }
 
@@ -118,21 +159,36 @@ impl Setup {
     pub(crate) fn start_open(&self) -> TestServer {
         let command = self.command();
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "umask 000; exec \"$0\""]).arg(command.get_program()).env_clear();
-        shell.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
-        self.start_as(shell).unwrap_or_else(|ended| panic!("the service did not start: {}", ended.stderr))
+        shell
+            .args(["-c", "umask 000; exec \"$0\""])
+            .arg(command.get_program())
+            .env_clear();
+        shell.envs(
+            command
+                .get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        );
+        self.start_as(shell)
+            .unwrap_or_else(|ended| panic!("the service did not start: {}", ended.stderr))
     }
 
     fn start_as(&self, mut command: Command) -> Result<TestServer, Finished> {
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let log = Arc::new(Mutex::new(Vec::new()));
         let (tell, listening) = mpsc::channel();
-        let (stdout, stderr) = (child.stdout.take().unwrap(), child.stderr.take().unwrap());
+        let stdout = child.stdout.take().unwrap();
+        let stderr = child.stderr.take().unwrap();
         let readers = vec![
             std::thread::spawn(move || {
                 for line in BufReader::new(stdout).lines().map_while(Result::ok) {
-                    let listening = line.split_once("listening on http").map(|(_, address)| address);
+                    let listening = line
+                        .split_once("listening on http")
+                        .map(|(_, address)| address);
                     if let Some((_, address)) = listening.and_then(|rest| rest.split_once("://")) {
                         let _ = tell.send(address.trim().to_owned());
                     }
@@ -158,7 +214,10 @@ impl Setup {
             readers,
             judged: false,
         };
-        let Some(address) = address.ok().and_then(|a| a.trim_end_matches('/').parse().ok()) else {
+        let Some(address) = address
+            .ok()
+            .and_then(|a| a.trim_end_matches('/').parse().ok())
+        else {
             server.judged = true;
             let ended = wait(&mut server.child, Duration::from_secs(1));
             let _ = server.child.kill();
@@ -167,7 +226,11 @@ impl Setup {
                 reader.join().unwrap();
             }
             let code = ended.and_then(|status| status.code());
-            return Err(Finished { code, stdout: String::new(), stderr: server.log_text() });
+            return Err(Finished {
+                code,
+                stdout: String::new(),
+                stderr: server.log_text(),
+            });
         };
         server.address = address;
         Ok(server)
@@ -177,7 +240,11 @@ impl Setup {
 fn http_client() -> reqwest::Client {
     // Fails if another test has installed a provider already, and then that one is used.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap()
+    reqwest::Client::builder()
+        .no_proxy()
+        .timeout(PATIENCE)
+        .build()
+        .unwrap()
 }
 
 fn read_all(from: &mut impl Read) -> String {
@@ -215,7 +282,9 @@ pub(crate) async fn eventually<T>(what: &str, mut ask: impl AsyncFnMut() -> Opti
 /// Repeats an attempt with more and more time until it succeeds. Some tests check what happens
 /// before a time limit, and a busy machine may need more time than an idle one should have to wait.
 /// The error of an attempt says what it was too late for.
-pub(crate) async fn with_ever_more_time(mut attempt: impl AsyncFnMut(Duration) -> Result<(), String>) {
+pub(crate) async fn with_ever_more_time(
+    mut attempt: impl AsyncFnMut(Duration) -> Result<(), String>,
+) {
     let mut late = String::new();
     for seconds in [2, 8, 32] {
         match attempt(Duration::from_secs(seconds)).await {
@@ -290,8 +359,13 @@ impl TestServer {
     pub(crate) fn ended(&mut self) -> Setup {
         let status = wait(&mut self.child, PATIENCE);
         let log = self.log_text();
-        let status = status.unwrap_or_else(|| panic!("not ended {PATIENCE:?} after SIGTERM; log:\n{log}"));
-        assert_eq!(status.code(), Some(0), "SIGTERM must end with 0; log:\n{log}");
+        let status =
+            status.unwrap_or_else(|| panic!("not ended {PATIENCE:?} after SIGTERM; log:\n{log}"));
+        assert_eq!(
+            status.code(),
+            Some(0),
+            "SIGTERM must end with 0; log:\n{log}"
+        );
         self.judge();
         self.setup.clone()
     }
@@ -332,13 +406,22 @@ impl TestServer {
         }
         let log = self.log.lock().unwrap().clone();
         let bad: Vec<&String> = log.iter().filter(|line| self.is_unlisted(line)).collect();
-        assert!(bad.is_empty(), "unlisted lines in the service's log:\n{bad:#?}");
+        assert!(
+            bad.is_empty(),
+            "unlisted lines in the service's log:\n{bad:#?}"
+        );
     }
 
     fn is_unlisted(&self, line: &str) -> bool {
-        let plain = line.contains(" WARN ") || line.contains("ERROR ") || line.contains("panicked at");
+        let plain =
+            line.contains(" WARN ") || line.contains("ERROR ") || line.contains("panicked at");
         let json = line.contains("\"level\":\"WARN\"") || line.contains("\"level\":\"ERROR\"");
-        (plain || json) && !self.setup.allowed.iter().any(|allowed| line.contains(allowed.as_str()))
+        (plain || json)
+            && !self
+                .setup
+                .allowed
+                .iter()
+                .any(|allowed| line.contains(allowed.as_str()))
     }
 }
 
@@ -350,7 +433,11 @@ impl Drop for TestServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
         if std::thread::panicking() {
-            eprintln!("--- log of the service on {}:\n{}", self.storage().display(), self.log_text());
+            eprintln!(
+                "--- log of the service on {}:\n{}",
+                self.storage().display(),
+                self.log_text()
+            );
         } else {
             self.judge();
         }

@@ -11,29 +11,34 @@ async fn creating_a_session_answers_its_id_and_path() {
         "source": "cli", "input": "fly", "team": {"name": "x"},
         "config": {"model": "m-7", "dangerouslySkipPermissions": true}}});
     let answer = server.post("/api/sessions", body).await.ok();
-    assert_eq!((&answer["success"], &answer["sessionId"]), (&json!(true), &json!("s-1")));
-    assert!(answer["path"].as_str().unwrap().ends_with("s-1"), "{answer}");
+    assert_eq!(&answer["success"], &json!(true));
+    assert_eq!(&answer["sessionId"], &json!("s-1"));
+    assert!(
+        answer["path"].as_str().unwrap().ends_with("s-1"),
+        "{answer}"
+    );
     let whole = server.session("s-1").await;
     let metadata = &whole["metadata"];
     assert_eq!(metadata["$schema"], "session-metadata-v1");
-    assert_eq!((&metadata["userId"], &metadata["status"]), (&json!("ann"), &json!("active")));
-    assert_eq!((&metadata["model"], &metadata["yoloMode"]), (&json!("m-7"), &json!(true)));
-    assert_eq!(metadata["tokenUsage"], json!({"input": 0, "output": 0, "total": 0}));
+    assert_eq!(&metadata["userId"], &json!("ann"));
+    assert_eq!(&metadata["status"], &json!("active"));
+    assert_eq!(&metadata["model"], &json!("m-7"));
+    assert_eq!(&metadata["yoloMode"], &json!(true));
+    assert_eq!(
+        metadata["tokenUsage"],
+        json!({"input": 0, "output": 0, "total": 0})
+    );
     assert_eq!(whole["initial"]["$schema"], "session-initial-v1");
-    assert_eq!(
-        (&whole["initial"]["input"], &whole["initial"]["team"]),
-        (&json!("fly"), &json!({"name": "x"}))
-    );
+    assert_eq!(&whole["initial"]["input"], &json!("fly"));
+    assert_eq!(&whole["initial"]["team"], &json!({"name": "x"}));
     let state = &whole["state"];
-    assert_eq!((&state["$schema"], &state["version"]), (&json!("session-state-v1"), &json!(1)));
-    assert_eq!(
-        (&state["phase"], &state["workspace"]["cwd"]),
-        (&json!("initialization"), &json!("/workspace"))
-    );
-    assert_eq!(
-        (&whole["actions"], &whole["responses"], &whole["final"]),
-        (&json!([]), &json!([]), &Value::Null)
-    );
+    assert_eq!(&state["$schema"], &json!("session-state-v1"));
+    assert_eq!(&state["version"], &json!(1));
+    assert_eq!(&state["phase"], &json!("initialization"));
+    assert_eq!(&state["workspace"]["cwd"], &json!("/workspace"));
+    assert_eq!(&whole["actions"], &json!([]));
+    assert_eq!(&whole["responses"], &json!([]));
+    assert_eq!(&whole["final"], &Value::Null);
     server.stop();
 }
 
@@ -51,19 +56,25 @@ async fn timestamps_are_utc_with_milliseconds() {
         ("record", &whole["actions"][0]["timestamp"]),
     ] {
         let text = time.as_str().unwrap();
-        let shape: String = text.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        let shape: String = text
+            .chars()
+            .map(|c| if c.is_ascii_digit() { '0' } else { c })
+            .collect();
         assert_eq!(shape, "0000-00-00T00:00:00.000Z", "{what}: {text}");
     }
 }
 
 #[tokio::test]
-async fn the_defaults_of_a_birth_are_the_old_ones() {
+async fn a_new_session_has_the_defaults_of_the_older_service() {
     let server = TestServer::start();
     server.create("s", "u").await;
     let metadata = server.metadata("s").await;
-    assert_eq!((&metadata["model"], &metadata["yoloMode"]), (&Value::Null, &json!(false)));
-    assert_eq!((&metadata["tags"], &metadata["subsessions"]), (&json!([]), &json!([])));
-    assert_eq!((&metadata["parentSession"], &metadata["sandboxId"]), (&Value::Null, &Value::Null));
+    assert_eq!(&metadata["model"], &Value::Null);
+    assert_eq!(&metadata["yoloMode"], &json!(false));
+    assert_eq!(&metadata["tags"], &json!([]));
+    assert_eq!(&metadata["subsessions"], &json!([]));
+    assert_eq!(&metadata["parentSession"], &Value::Null);
+    assert_eq!(&metadata["sandboxId"], &Value::Null);
 }
 
 #[tokio::test]
@@ -74,20 +85,28 @@ async fn a_creation_without_user_is_refused() {
         json!({"sessionId": "s", "userId": ""}),
         json!({"sessionId": "s", "userId": 7}),
     ] {
-        let message = server.post("/api/sessions", body).await.refused(400, "invalid_request");
+        let message = server
+            .post("/api/sessions", body)
+            .await
+            .refused(400, "invalid_request");
         assert!(message.contains("userId"), "{message}");
     }
-    server.get("/api/sessions/s").await.refused(404, "session_not_found");
+    server
+        .get("/api/sessions/s")
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
 async fn creating_again_with_the_same_user_overwrites_nothing() {
     let server = TestServer::start();
-    let initial = |input: &str| json!({"sessionId": "s", "userId": "u", "initial": {"input": input}});
+    let initial =
+        |input: &str| json!({"sessionId": "s", "userId": "u", "initial": {"input": input}});
     server.post("/api/sessions", initial("first")).await.ok();
     server.action("s", json!({"type": "tool_call"})).await;
     let answer = server.post("/api/sessions", initial("second")).await.ok();
-    assert_eq!((&answer["success"], &answer["existing"]), (&json!(true), &json!(true)));
+    assert_eq!(&answer["success"], &json!(true));
+    assert_eq!(&answer["existing"], &json!(true));
     assert_eq!(answer["sessionId"], "s");
     let whole = server.session("s").await;
     assert_eq!(whole["initial"]["input"], "first");
@@ -99,7 +118,10 @@ async fn a_session_of_another_user_is_not_taken() {
     let server = TestServer::start();
     server.create("s", "ann").await;
     let body = json!({"sessionId": "s", "userId": "bob", "initial": {}});
-    server.post("/api/sessions", body).await.refused(409, "user_conflict");
+    server
+        .post("/api/sessions", body)
+        .await
+        .refused(409, "user_conflict");
     assert_eq!(server.metadata("s").await["userId"], "ann");
 }
 
@@ -108,17 +130,29 @@ async fn a_session_that_a_first_write_made_is_claimed_once() {
     let server = TestServer::start();
     server.action("s", json!({"type": "tool_call"})).await;
     assert_eq!(server.metadata("s").await["userId"], "unknown");
-    let claim =
-        json!({"sessionId": "s", "userId": "ann", "initial": {"input": "go", "config": {"model": "m"}}});
-    assert_eq!(server.post("/api/sessions", claim).await.ok()["claimed"], true);
+    let claim = json!({"sessionId": "s", "userId": "ann", "initial": {"input": "go", "config": {"model": "m"}}});
+    assert_eq!(
+        server.post("/api/sessions", claim).await.ok()["claimed"],
+        true
+    );
     let whole = server.session("s").await;
-    assert_eq!((&whole["metadata"]["userId"], &whole["metadata"]["model"]), (&json!("ann"), &json!("m")));
+    assert_eq!(&whole["metadata"]["userId"], &json!("ann"));
+    assert_eq!(&whole["metadata"]["model"], &json!("m"));
     assert_eq!(whole["initial"]["input"], "go");
     assert_eq!(whole["actions"].as_array().unwrap().len(), 1);
-    assert_eq!(server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"], "s");
-    assert_eq!(server.get("/api/sessions/user/unknown").await.ok(), json!([]));
+    assert_eq!(
+        server.get("/api/sessions/user/ann").await.ok()[0]["sessionId"],
+        "s"
+    );
+    assert_eq!(
+        server.get("/api/sessions/user/unknown").await.ok(),
+        json!([])
+    );
     let other = json!({"sessionId": "s", "userId": "bob", "initial": {}});
-    server.post("/api/sessions", other).await.refused(409, "user_conflict");
+    server
+        .post("/api/sessions", other)
+        .await
+        .refused(409, "user_conflict");
 }
 
 #[tokio::test]
@@ -126,9 +160,13 @@ async fn a_session_without_a_name_gets_a_uuid_of_version_7() {
     let server = TestServer::start();
     let mut ids = Vec::new();
     for _ in 0..3 {
-        let answer = server.post("/api/sessions", json!({"userId": "u", "initial": {}})).await.ok();
+        let answer = server
+            .post("/api/sessions", json!({"userId": "u", "initial": {}}))
+            .await
+            .ok();
         let id = answer["sessionId"].as_str().unwrap().to_owned();
-        assert_eq!((id.len(), &id[14..15]), (36, "7"), "{id}");
+        assert_eq!(id.len(), 36, "{id}");
+        assert_eq!(&id[14..15], "7", "{id}");
         assert_eq!(server.metadata(&id).await["sessionId"], id);
         ids.push(id);
     }
@@ -140,15 +178,28 @@ async fn a_session_without_a_name_gets_a_uuid_of_version_7() {
 async fn a_child_names_its_parent_and_the_parent_lists_it() {
     let server = TestServer::start();
     server.create("mother", "u").await;
-    let child = json!({"sessionId": "child", "userId": "u", "initial": {}, "parentSession": "mother"});
+    let child =
+        json!({"sessionId": "child", "userId": "u", "initial": {}, "parentSession": "mother"});
     server.post("/api/sessions", child).await.ok();
     assert_eq!(server.metadata("child").await["parentSession"], "mother");
-    assert_eq!(server.metadata("mother").await["subsessions"], json!(["child"]));
+    assert_eq!(
+        server.metadata("mother").await["subsessions"],
+        json!(["child"])
+    );
     server.create("grown", "u").await;
-    let late = json!({"sessionId": "grown", "userId": "u", "initial": {}, "parentSession": "mother"});
+    let late =
+        json!({"sessionId": "grown", "userId": "u", "initial": {}, "parentSession": "mother"});
     server.post("/api/sessions", late).await.ok();
-    assert_eq!(server.metadata("grown").await["parentSession"], Value::Null, "nothing is overwritten");
-    assert_eq!(server.metadata("mother").await["subsessions"], json!(["child"]), "nor is it listed");
+    assert_eq!(
+        server.metadata("grown").await["parentSession"],
+        Value::Null,
+        "nothing is overwritten"
+    );
+    assert_eq!(
+        server.metadata("mother").await["subsessions"],
+        json!(["child"]),
+        "nor is it listed"
+    );
     let bad = json!({"sessionId": "c2", "userId": "u", "initial": {}, "parentSession": "../up"});
     let refused = server.post("/api/sessions", bad).await;
     assert_eq!(refused.status, 400, "{}", refused.text);
@@ -161,9 +212,17 @@ async fn reading_without_logs_leaves_them_out() {
     server.action("s", json!({"big": "x".repeat(1000)})).await;
     let reply = server.get("/api/sessions/s?logs=false").await;
     let whole = reply.ok();
-    assert!(whole.get("actions").is_none() && whole.get("responses").is_none(), "{whole}");
-    assert!(whole["metadata"].is_object() && whole["state"].is_object() && whole["initial"].is_object());
-    server.get("/api/sessions/s?logs=perhaps").await.refused(400, "invalid_parameter");
+    assert!(
+        whole.get("actions").is_none() && whole.get("responses").is_none(),
+        "{whole}"
+    );
+    assert!(
+        whole["metadata"].is_object() && whole["state"].is_object() && whole["initial"].is_object()
+    );
+    server
+        .get("/api/sessions/s?logs=perhaps")
+        .await
+        .refused(400, "invalid_parameter");
 }
 
 #[tokio::test]
@@ -178,8 +237,14 @@ async fn reads_of_an_unknown_session_are_404() {
     ] {
         server.get(path).await.refused(404, "session_not_found");
     }
-    server.delete("/api/sessions/no").await.refused(404, "session_not_found");
-    assert_eq!(server.get("/api/sessions").await.ok()["sessions"], json!([]));
+    server
+        .delete("/api/sessions/no")
+        .await
+        .refused(404, "session_not_found");
+    assert_eq!(
+        server.get("/api/sessions").await.ok()["sessions"],
+        json!([])
+    );
 }
 
 #[tokio::test]
@@ -203,9 +268,14 @@ async fn a_write_makes_its_session_unless_that_is_switched_off() {
     }
     let strict = Setup::new().env("AUTO_CREATE_SESSIONS", "false").start();
     for (method, path) in writes {
-        send(&strict, method, path).await.refused(404, "session_not_found");
+        send(&strict, method, path)
+            .await
+            .refused(404, "session_not_found");
     }
-    strict.batch("n6", &[], &[json!({"type": "action", "data": {}})]).await.refused(404, "session_not_found");
+    strict
+        .batch("n6", &[], &[json!({"type": "action", "data": {}})])
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
@@ -216,12 +286,19 @@ async fn metadata_takes_dotted_keys_and_increments() {
         json!({"tokenUsage.input": 5, "tags": ["a", "b"], "custom.deep.key": {"x": 1}}),
         json!({"tokenUsage.input": "+7", "tokenUsage.total": "+12", "note": "+1 for the team"}),
     ] {
-        assert_eq!(server.patch_metadata("s", body).await.ok(), json!({"success": true}));
+        assert_eq!(
+            server.patch_metadata("s", body).await.ok(),
+            json!({"success": true})
+        );
     }
     let metadata = server.metadata("s").await;
-    assert_eq!(metadata["tokenUsage"], json!({"input": 12, "output": 0, "total": 12}));
+    assert_eq!(
+        metadata["tokenUsage"],
+        json!({"input": 12, "output": 0, "total": 12})
+    );
     assert_eq!(metadata["custom"]["deep"]["key"], json!({"x": 1}));
-    assert_eq!((&metadata["note"], &metadata["tags"]), (&json!("+1 for the team"), &json!(["a", "b"])));
+    assert_eq!(&metadata["note"], &json!("+1 for the team"));
+    assert_eq!(&metadata["tags"], &json!(["a", "b"]));
 }
 
 #[tokio::test]
@@ -231,7 +308,10 @@ async fn identity_cannot_be_changed_and_nothing_is_half_done() {
     let before = server.metadata("s").await;
     for field in ["sessionId", "userId", "created", "$schema"] {
         let body = json!({"note": "x", field: "other"});
-        server.patch_metadata("s", body).await.refused(400, "immutable_field");
+        server
+            .patch_metadata("s", body)
+            .await
+            .refused(400, "immutable_field");
     }
     assert_eq!(server.metadata("s").await, before);
 }
@@ -240,26 +320,46 @@ async fn identity_cannot_be_changed_and_nothing_is_half_done() {
 async fn finalize_writes_the_final_document_once() {
     let server = TestServer::start();
     server.create("s", "u").await;
-    server.add_goal("s", json!({"id": "g1", "description": "a"})).await;
-    server.add_goal("s", json!({"id": "g2", "description": "b"})).await;
-    server.update_goal("s", "g1", json!({"status": "completed"})).await.ok();
+    server
+        .add_goal("s", json!({"id": "g1", "description": "a"}))
+        .await;
+    server
+        .add_goal("s", json!({"id": "g2", "description": "b"}))
+        .await;
+    server
+        .update_goal("s", "g1", json!({"status": "completed"}))
+        .await
+        .ok();
     let body = json!({"outcome": "landed", "response": "all good"});
-    assert_eq!(server.finalize("s", body.clone()).await.ok(), json!({"success": true}));
+    assert_eq!(
+        server.finalize("s", body.clone()).await.ok(),
+        json!({"success": true})
+    );
     let whole = server.session("s").await;
     let end = &whole["final"];
-    assert_eq!((&end["$schema"], &end["status"]), (&json!("session-final-v1"), &json!("success")));
-    assert_eq!((&end["outcome"], &end["finalResponse"]), (&json!("landed"), &json!("all good")));
-    assert_eq!(
-        (end["goalsAchieved"].as_array().unwrap().len(), &end["goalsAchieved"][0]["id"]),
-        (1, &json!("g1"))
-    );
+    assert_eq!(&end["$schema"], &json!("session-final-v1"));
+    assert_eq!(&end["status"], &json!("success"));
+    assert_eq!(&end["outcome"], &json!("landed"));
+    assert_eq!(&end["finalResponse"], &json!("all good"));
+    assert_eq!(end["goalsAchieved"].as_array().unwrap().len(), 1);
+    assert_eq!(&end["goalsAchieved"][0]["id"], &json!("g1"));
     assert_eq!(whole["metadata"]["status"], "completed");
     assert!(whole["metadata"]["duration"].is_u64());
-    assert_eq!(server.finalize("s", body).await.ok(), json!({"success": true}));
-    assert_eq!(server.session("s").await, whole, "a repetition changes nothing");
+    assert_eq!(
+        server.finalize("s", body).await.ok(),
+        json!({"success": true})
+    );
+    assert_eq!(
+        server.session("s").await,
+        whole,
+        "a repetition changes nothing"
+    );
     assert!(!server.file("s", "final-1.json").exists());
     server.finalize("no-body", json!({})).await.ok();
-    assert_eq!(server.session("no-body").await["final"]["status"], "success");
+    assert_eq!(
+        server.session("no-body").await["final"]["status"],
+        "success"
+    );
 }
 
 #[tokio::test]
@@ -267,10 +367,14 @@ async fn another_finalize_keeps_the_earlier_one() {
     let server = TestServer::start();
     server.create("s", "u").await;
     for outcome in ["first", "second", "third"] {
-        server.finalize("s", json!({"status": "failed", "outcome": outcome})).await.ok();
+        server
+            .finalize("s", json!({"status": "failed", "outcome": outcome}))
+            .await
+            .ok();
     }
     let end = server.session("s").await["final"].take();
-    assert_eq!((&end["outcome"], &end["status"]), (&json!("third"), &json!("failed")));
+    assert_eq!(&end["outcome"], &json!("third"));
+    assert_eq!(&end["status"], &json!("failed"));
     let server = server.restart();
     for (n, outcome) in [(1, "first"), (2, "second")] {
         let kept = crate::disk::json(&server.file("s", &format!("final-{n}.json")));
@@ -287,7 +391,8 @@ async fn reopen_makes_a_session_active_again() {
     server.finalize("s", json!({"outcome": "early"})).await.ok();
     assert_eq!(server.reopen("s").await.ok()["success"], true);
     let whole = server.session("s").await;
-    assert_eq!((&whole["metadata"]["status"], &whole["final"]), (&json!("active"), &Value::Null));
+    assert_eq!(&whole["metadata"]["status"], &json!("active"));
+    assert_eq!(&whole["final"], &Value::Null);
     assert_eq!(whole["metadata"]["duration"], Value::Null);
     server.reopen("s").await.ok();
     assert_eq!(
@@ -296,7 +401,10 @@ async fn reopen_makes_a_session_active_again() {
         "an active one is not reopened"
     );
     let server = server.restart();
-    assert_eq!(crate::disk::json(&server.file("s", "final-1.json"))["outcome"], "early");
+    assert_eq!(
+        crate::disk::json(&server.file("s", "final-1.json"))["outcome"],
+        "early"
+    );
     assert!(!server.file("s", "final.json").exists());
 }
 
@@ -307,10 +415,8 @@ async fn writes_after_finalize_are_kept_and_leave_the_status() {
     assert_eq!(server.action("s", json!({"type": "bash_exec"})).await, 1);
     server.patch_state("s", json!({"phase": "after"})).await;
     let whole = server.session("s").await;
-    assert_eq!(
-        (&whole["metadata"]["status"], &whole["state"]["phase"]),
-        (&json!("completed"), &json!("after"))
-    );
+    assert_eq!(&whole["metadata"]["status"], &json!("completed"));
+    assert_eq!(&whole["state"]["phase"], &json!("after"));
     assert_eq!(whole["metadata"]["metrics"]["bashCommands"], 1);
 }
 
@@ -325,43 +431,82 @@ async fn delete_leaves_nothing_behind() {
         )
         .await
         .ok();
-    assert_eq!(server.delete("/api/sessions/child").await.ok(), json!({"success": true}));
-    server.get("/api/sessions/child").await.refused(404, "session_not_found");
-    server.delete("/api/sessions/child").await.refused(404, "session_not_found");
-    assert_eq!(server.get("/api/sessions/user/u").await.ok().as_array().unwrap().len(), 1);
+    assert_eq!(
+        server.delete("/api/sessions/child").await.ok(),
+        json!({"success": true})
+    );
+    server
+        .get("/api/sessions/child")
+        .await
+        .refused(404, "session_not_found");
+    server
+        .delete("/api/sessions/child")
+        .await
+        .refused(404, "session_not_found");
+    assert_eq!(
+        server
+            .get("/api/sessions/user/u")
+            .await
+            .ok()
+            .as_array()
+            .unwrap()
+            .len(),
+        1
+    );
     assert_eq!(server.metadata("mother").await["subsessions"], json!([]));
     let storage = server.storage().to_owned();
     let server = server.restart();
     assert!(!storage.join("sessions/child").exists());
     assert!(std::fs::symlink_metadata(server.file("mother", "subsessions/child")).is_err());
     assert_eq!(crate::disk::names(&storage.join("recent")), ["01-mother"]);
-    assert!(crate::disk::json(&storage.join("index.json")).get("child").is_none());
-    assert_eq!(server.create("child", "other").await["success"], true, "the name is free again");
+    assert!(
+        crate::disk::json(&storage.join("index.json"))
+            .get("child")
+            .is_none()
+    );
+    assert_eq!(
+        server.create("child", "other").await["success"],
+        true,
+        "the name is free again"
+    );
     assert_eq!(server.actions("child", "").await.len(), 0);
 }
 
 #[tokio::test]
-async fn what_is_told_later_has_the_times_of_its_client() {
+async fn records_sent_later_keep_the_times_of_their_client() {
     let server = TestServer::start();
     let at = |second: u32| format!("2026-01-01T10:00:{second:02}.000Z");
     let created = json!({"sessionId": "told", "userId": "u", "initial": {}, "timestamp": at(1)});
     server.post("/api/sessions", created).await.ok();
-    server.spawn_agent("told", json!({"agentId": "a", "spawnedAt": at(2)})).await.ok();
+    server
+        .spawn_agent("told", json!({"agentId": "a", "spawnedAt": at(2)}))
+        .await
+        .ok();
     let ended = json!({"completedAt": at(3)});
-    server.post("/api/state/told/agents/a/complete", ended).await.ok();
+    server
+        .post("/api/state/told/agents/a/complete", ended)
+        .await
+        .ok();
     for _ in 0..2 {
-        server.finalize("told", json!({"response": "r", "timestamp": at(4)})).await.ok();
+        server
+            .finalize("told", json!({"response": "r", "timestamp": at(4)}))
+            .await
+            .ok();
     }
     // A session created by its first write starts at the time of that write, in a small batch and
     // in a large one.
     let action = json!({"type": "action", "data": {"type": "t", "timestamp": at(5)}});
     for (id, lines) in [("one", 1), ("many", 2000)] {
-        server.batch(id, &[], &vec![action.clone(); lines]).await.ok();
+        server
+            .batch(id, &[], &vec![action.clone(); lines])
+            .await
+            .ok();
     }
-    server.action("single", json!({"type": "t", "timestamp": at(6)})).await;
+    server
+        .action("single", json!({"type": "t", "timestamp": at(6)}))
+        .await;
     // A timestamp in the future and a value that is no timestamp are ignored.
-    let soon =
-        json!({"sessionId": "soon", "userId": "u", "initial": {}, "timestamp": "2999-01-01T00:00:00Z"});
+    let soon = json!({"sessionId": "soon", "userId": "u", "initial": {}, "timestamp": "2999-01-01T00:00:00Z"});
     server.post("/api/sessions", soon).await.ok();
     server.finalize("soon", json!({"timestamp": 7})).await.ok();
 
@@ -377,21 +522,31 @@ async fn what_is_told_later_has_the_times_of_its_client() {
         server = Some(now.kill().start());
     }
     assert_eq!(seen[0], seen[1], "the same from the log");
-    let [told, one, many, single, soon] = &seen[0][..] else { panic!() };
+    let [told, one, many, single, soon] = &seen[0][..] else {
+        panic!()
+    };
     let received = told["metadata"]["receivedAt"].as_str().unwrap();
-    assert!(received > "2026-01-01T10:00:59" && told["metadata"]["updated"].as_str().unwrap() >= received);
+    assert!(
+        received > "2026-01-01T10:00:59"
+            && told["metadata"]["updated"].as_str().unwrap() >= received
+    );
     assert_eq!(told["metadata"]["created"], at(1));
     assert_eq!(told["initial"]["timestamp"], at(1));
     assert_eq!(told["initial"]["receivedAt"], received);
     let agent = &told["state"]["agents"]["spawned"][0];
-    assert_eq!((&agent["spawnedAt"], &agent["completedAt"]), (&json!(at(2)), &json!(at(3))));
-    assert_eq!((&told["final"]["timestamp"], &told["metadata"]["duration"]), (&json!(at(4)), &json!(3000)));
+    assert_eq!(&agent["spawnedAt"], &json!(at(2)));
+    assert_eq!(&agent["completedAt"], &json!(at(3)));
+    assert_eq!(&told["final"]["timestamp"], &json!(at(4)));
+    assert_eq!(&told["metadata"]["duration"], &json!(3000));
     assert!(told["final"]["receivedAt"].as_str().unwrap() >= received);
     for (session, second) in [(one, 5), (many, 5), (single, 6)] {
         assert_eq!(session["metadata"]["created"], at(second));
     }
     assert_eq!(soon["metadata"].get("receivedAt"), None);
     assert_eq!(soon["final"].get("receivedAt"), None);
-    let (created, ended) = (&soon["metadata"]["created"], &soon["final"]["timestamp"]);
-    assert!(created.as_str().unwrap() < "2999" && ended.as_str().unwrap() >= created.as_str().unwrap());
+    let created = &soon["metadata"]["created"];
+    let ended = &soon["final"]["timestamp"];
+    assert!(
+        created.as_str().unwrap() < "2999" && ended.as_str().unwrap() >= created.as_str().unwrap()
+    );
 }

@@ -26,7 +26,9 @@ pub(crate) struct Tail {
 impl Tail {
     /// Connects to `/ws` with a query such as `?session=a`.
     pub(crate) async fn connect(server: &TestServer, query: &str) -> Self {
-        Self::try_connect(&server.address.to_string(), query).await.unwrap_or_else(|| panic!("no /ws{query}"))
+        Self::try_connect(&server.address.to_string(), query)
+            .await
+            .unwrap_or_else(|| panic!("no /ws{query}"))
     }
 
     /// As [`Self::connect`], but `None` if the service is not reachable.
@@ -46,15 +48,23 @@ impl Tail {
         for (name, value) in headers {
             request.headers_mut().insert(*name, value.parse().unwrap());
         }
-        let answer = timeout(PATIENCE, connect_async(request)).await.expect("an answer to the upgrade");
+        let answer = timeout(PATIENCE, connect_async(request))
+            .await
+            .expect("an answer to the upgrade");
         let (stream, _) = answer.map_err(|error| match error {
             Error::Http(response) => response.status().as_u16(),
             _ => 0,
         })?;
-        let mut tail = Self { stream, connected: Value::Null };
+        let mut tail = Self {
+            stream,
+            connected: Value::Null,
+        };
         match tail.frame().await {
             Frame::Json(first) => {
-                assert_eq!(first["type"], "connected", "the first frame of {url}: {first}");
+                assert_eq!(
+                    first["type"], "connected",
+                    "the first frame of {url}: {first}"
+                );
                 tail.connected = first;
                 Ok(tail)
             }
@@ -67,9 +77,16 @@ impl Tail {
         // One deadline for all frames: a ping must not extend the wait.
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match timeout_at(deadline, self.stream.next()).await.expect("a frame before the deadline") {
-                Some(Ok(Message::Text(text))) => return Frame::Json(serde_json::from_str(&text).unwrap()),
-                Some(Ok(Message::Close(close))) => return Frame::Closed(close.map(|c| c.code.into())),
+            match timeout_at(deadline, self.stream.next())
+                .await
+                .expect("a frame before the deadline")
+            {
+                Some(Ok(Message::Text(text))) => {
+                    return Frame::Json(serde_json::from_str(&text).unwrap());
+                }
+                Some(Ok(Message::Close(close))) => {
+                    return Frame::Closed(close.map(|c| c.code.into()));
+                }
                 Some(Ok(Message::Binary(bytes))) => panic!("a binary frame: {bytes:?}"),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
                 Some(Err(_)) | None => return Frame::Closed(None),
@@ -127,22 +144,33 @@ pub(crate) struct Sse {
 impl Sse {
     pub(crate) async fn connect(server: &TestServer, path: &str, last: Option<&str>) -> Self {
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        let mut request = client.get(server.url(path)).header("Accept", "text/event-stream");
+        let mut request = client
+            .get(server.url(path))
+            .header("Accept", "text/event-stream");
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
-        let response = timeout(PATIENCE, request.send()).await.expect("an answer").unwrap();
+        let response = timeout(PATIENCE, request.send())
+            .await
+            .expect("an answer")
+            .unwrap();
         assert_eq!(response.status().as_u16(), 200, "{path}");
         let kind = response.headers()["content-type"].to_str().unwrap();
         assert!(kind.starts_with("text/event-stream"), "{path}: {kind}");
-        Self { response, buffer: String::new() }
+        Self {
+            response,
+            buffer: String::new(),
+        }
     }
 
     /// Returns the next message that contains an event of the service (skips `connected` and
     /// comments).
     pub(crate) async fn next(&mut self) -> Sent {
         loop {
-            let sent = self.message().await.expect("an event before the end of the stream");
+            let sent = self
+                .message()
+                .await
+                .expect("an event before the end of the stream");
             if sent.data.get("offset").is_some() && sent.data["type"] != "connected" {
                 return sent;
             }
@@ -152,15 +180,19 @@ impl Sse {
     async fn message(&mut self) -> Option<Sent> {
         loop {
             if let Some((message, rest)) = self.buffer.split_once("\n\n") {
-                let (sent, rest) = (parse(message), rest.to_owned());
+                let sent = parse(message);
+                let rest = rest.to_owned();
                 self.buffer = rest;
                 match sent {
                     Some(sent) => return Some(sent),
                     None => continue,
                 }
             }
-            let piece = timeout(PATIENCE, self.response.chunk()).await.expect("a piece before the deadline");
-            self.buffer.push_str(std::str::from_utf8(&piece.ok()??).unwrap());
+            let piece = timeout(PATIENCE, self.response.chunk())
+                .await
+                .expect("a piece before the deadline");
+            self.buffer
+                .push_str(std::str::from_utf8(&piece.ok()??).unwrap());
         }
     }
 }

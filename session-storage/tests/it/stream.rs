@@ -33,7 +33,10 @@ async fn a_stream_resumes_after_its_last_id() {
     }
     assert_eq!(seen[0].data["type"], "session_created");
     let last = seen[2].id.clone();
-    assert!(last.ends_with(&seen[2].data["offset"].to_string()), "`id` is the position: {last}");
+    assert!(
+        last.ends_with(&seen[2].data["offset"].to_string()),
+        "`id` is the position: {last}"
+    );
     drop(first);
     let mut again = Sse::connect(&server, "/api/sessions/s/events", Some(&last)).await;
     for n in 3..=5 {
@@ -53,7 +56,12 @@ async fn the_firehose_streams_every_session() {
     let mut all = Sse::connect(&server, "/api/events", Some("0")).await;
     let mut names = Vec::new();
     for _ in 0..12 {
-        names.push(all.next().await.data["sessionId"].as_str().unwrap().to_owned());
+        names.push(
+            all.next().await.data["sessionId"]
+                .as_str()
+                .unwrap()
+                .to_owned(),
+        );
     }
     assert_eq!(names.iter().filter(|n| *n == "s").count(), 6);
     server.action("third", json!({})).await;
@@ -66,7 +74,17 @@ async fn pages_and_socket_show_the_same_events() {
     let pages = server.events("/api/sessions/s/events").await;
     let mut tail = Tail::connect(&server, "?session=s&since=0").await;
     assert_eq!(tail.take(pages.len()).await, pages);
-    assert_eq!(texts(&pages, "type"), ["session_created", "action", "action", "action", "action", "action"]);
+    assert_eq!(
+        texts(&pages, "type"),
+        [
+            "session_created",
+            "action",
+            "action",
+            "action",
+            "action",
+            "action"
+        ]
+    );
     assert_eq!(server.events("/api/events").await.len(), 12);
 }
 
@@ -76,13 +94,30 @@ async fn a_page_ends_where_the_next_begins() {
     let first = server.get("/api/sessions/s/events?limit=2").await.ok();
     assert_eq!(first["events"].as_array().unwrap().len(), 2);
     let next = position(&first["next"]);
-    let second = server.get(&format!("/api/sessions/s/events?after={next}&limit=100")).await.ok();
-    let numbers: Vec<&Value> = second["events"].as_array().unwrap().iter().map(|e| &e["data"]["n"]).collect();
+    let second = server
+        .get(&format!("/api/sessions/s/events?after={next}&limit=100"))
+        .await
+        .ok();
+    let numbers: Vec<&Value> = second["events"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| &e["data"]["n"])
+        .collect();
     assert_eq!(numbers, [2, 3, 4, 5]);
     let end = position(&second["next"]);
-    assert_eq!(server.get(&format!("/api/sessions/s/events?after={end}")).await.ok()["events"], json!([]));
+    assert_eq!(
+        server
+            .get(&format!("/api/sessions/s/events?after={end}"))
+            .await
+            .ok()["events"],
+        json!([])
+    );
     for query in ["after=x", "limit=x", "after=%ff", "limit=1&limit=2"] {
-        server.get(&format!("/api/events?{query}")).await.refused(400, "invalid_parameter");
+        server
+            .get(&format!("/api/events?{query}"))
+            .await
+            .refused(400, "invalid_parameter");
     }
 }
 
@@ -91,7 +126,11 @@ async fn a_page_begins_at_any_event_of_a_session() {
     let server = with_history().await;
     for n in 1..=300 {
         match n % 3 {
-            0 => _ = server.response("s", json!({"n": n, "filler": "x".repeat(n)})).await,
+            0 => {
+                _ = server
+                    .response("s", json!({"n": n, "filler": "x".repeat(n)}))
+                    .await;
+            }
             1 => _ = server.action("s", json!({"n": n})).await,
             _ => _ = server.patch_state("s", json!({"n": n})).await,
         }
@@ -100,17 +139,35 @@ async fn a_page_begins_at_any_event_of_a_session() {
     let server = server.restart();
     let all = server.events("/api/sessions/s/events").await;
     for at in [0, 1, 5, 6, 7, 150, 304, 305, 306, 400] {
-        let page = server.get(&format!("/api/sessions/s/events?at={at}&limit=7")).await.ok();
+        let page = server
+            .get(&format!("/api/sessions/s/events?at={at}&limit=7"))
+            .await
+            .ok();
         let start = at.min(306);
-        assert_eq!((&page["at"], &page["total"]), (&json!(start), &json!(306)));
-        assert_eq!(page["events"].as_array().unwrap()[..], all[start..all.len().min(start + 7)], "{at}");
+        assert_eq!(&page["at"], &json!(start));
+        assert_eq!(&page["total"], &json!(306));
+        assert_eq!(
+            page["events"].as_array().unwrap()[..],
+            all[start..all.len().min(start + 7)],
+            "{at}"
+        );
     }
     for (from_end, start) in [(1, 305), (100, 206), (306, 0), (999, 0)] {
-        let page = server.get(&format!("/api/sessions/s/events?at=-{from_end}&limit=1")).await.ok();
-        assert_eq!((&page["at"], &page["events"][0]), (&json!(start), &all[start]));
+        let page = server
+            .get(&format!("/api/sessions/s/events?at=-{from_end}&limit=1"))
+            .await
+            .ok();
+        assert_eq!(&page["at"], &json!(start));
+        assert_eq!(&page["events"][0], &all[start]);
     }
-    server.get("/api/sessions/s/events?at=x").await.refused(400, "invalid_parameter");
-    server.get("/api/sessions/gone/events?at=0").await.refused(404, "session_not_found");
+    server
+        .get("/api/sessions/s/events?at=x")
+        .await
+        .refused(400, "invalid_parameter");
+    server
+        .get("/api/sessions/gone/events?at=0")
+        .await
+        .refused(404, "session_not_found");
 }
 
 #[tokio::test]
@@ -127,8 +184,14 @@ async fn a_head_of_a_stream_is_answered_and_frees_its_connection() {
     for path in ["/api/events", "/api/sessions/s/events"] {
         let answers = answers_to_head(&server, path, "Accept: text/event-stream\r\n").await;
         let (first, second) = answers.split_once("\r\n\r\n").unwrap();
-        assert!(first.starts_with("HTTP/1.1 200 ") && first.contains("text/event-stream"), "{answers}");
-        assert!(second.starts_with("HTTP/1.1 200 ") && second.contains("\"status\":\"ok\""), "{answers}");
+        assert!(
+            first.starts_with("HTTP/1.1 200 ") && first.contains("text/event-stream"),
+            "{answers}"
+        );
+        assert!(
+            second.starts_with("HTTP/1.1 200 ") && second.contains("\"status\":\"ok\""),
+            "{answers}"
+        );
     }
     let socket = answers_to_head(&server, "/ws", UPGRADE).await;
     assert!(socket.starts_with("HTTP/1.1 400 "), "{socket}");

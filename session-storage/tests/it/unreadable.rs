@@ -30,7 +30,12 @@ async fn three(server: &TestServer, id: &str) {
 
 #[tokio::test]
 async fn a_session_whose_file_cannot_be_read_is_left_where_it_is() {
-    for file in ["actions.jsonl", "changes.jsonl", "metadata.json", "state.json"] {
+    for file in [
+        "actions.jsonl",
+        "changes.jsonl",
+        "metadata.json",
+        "state.json",
+    ] {
         let server = TestServer::start();
         three(&server, "s").await;
         let setup = server.stop().allow(ANYTHING);
@@ -39,7 +44,10 @@ async fn a_session_whose_file_cannot_be_read_is_left_where_it_is() {
         for path in ["/api/sessions/s", "/api/actions/s", "/api/state/s"] {
             server.get(path).await.refused(503, "storage_unavailable");
         }
-        server.post("/api/actions/s", json!({})).await.refused(503, "storage_unavailable");
+        server
+            .post("/api/actions/s", json!({}))
+            .await
+            .refused(503, "storage_unavailable");
         server.action("other", json!({})).await;
         assert!(!server.storage().join("quarantine").exists(), "{file}");
         unblock(&server.file("s", file));
@@ -60,14 +68,20 @@ async fn a_session_that_cannot_be_recovered_at_the_start_is_recovered_later() {
     cut(&log, 150);
     block(&log);
     let server = setup.start();
-    server.get("/api/actions/s").await.refused(503, "storage_unavailable");
+    server
+        .get("/api/actions/s")
+        .await
+        .refused(503, "storage_unavailable");
     assert_eq!(server.actions("other", "").await.len(), 3);
     assert_eq!(server.get("/health").await.ok()["storage"]["behind"], 1);
     // A clean shutdown writes a checkpoint, which must not skip what this session lacks.
     let server = server.restart();
     server.action("other", json!({})).await;
     let server = server.crash();
-    server.get("/api/actions/s").await.refused(503, "storage_unavailable");
+    server
+        .get("/api/actions/s")
+        .await
+        .refused(503, "storage_unavailable");
     unblock(&log);
     let records = server.actions("s", "").await;
     assert_eq!(texts(&records, "mark"), ["1", "2", "3"]);
@@ -127,28 +141,33 @@ async fn a_log_of_zeros_is_completed_or_refused_and_never_served_as_empty() {
         if journal {
             assert_eq!(server.actions("s", "").await.len(), 3);
         } else {
-            server.get("/api/actions/s").await.refused(410, "session_quarantined");
+            server
+                .get("/api/actions/s")
+                .await
+                .refused(410, "session_quarantined");
         }
     }
 }
 
 #[tokio::test]
 async fn a_log_that_is_cut_or_moved_while_the_service_runs_is_completed_from_the_journal() {
-    type Deed = fn(&Path);
-    let deeds: [(&str, Deed); 4] = [
+    type Change = fn(&Path);
+    let changes: [(&str, Change); 4] = [
         ("cut", |log| cut(log, 0)),
         ("cut in a line", |log| cut(log, 130)),
-        ("moved", |log| fs::rename(log, log.with_extension("jsonl.1")).unwrap()),
+        ("moved", |log| {
+            fs::rename(log, log.with_extension("jsonl.1")).unwrap();
+        }),
         ("moved, with a new one in its place", |log| {
             fs::rename(log, log.with_extension("jsonl.1")).unwrap();
             fs::write(log, "").unwrap();
         }),
     ];
-    for (name, deed) in deeds {
+    for (name, change) in changes {
         for write_first in [false, true] {
             let server = Setup::new().allow(ANYTHING).start();
             three(&server, "s").await;
-            deed(&server.file("s", "actions.jsonl"));
+            change(&server.file("s", "actions.jsonl"));
             let mut expected = vec!["1", "2", "3"];
             if write_first {
                 server.action("s", json!({"mark": "4"})).await;
@@ -182,19 +201,34 @@ async fn one_session_whose_log_cannot_be_written_holds_up_no_other() {
     block(&server.file("s", "actions.jsonl"));
     let mut stored = 3;
     for n in 4..=40 {
-        let reply = server.post("/api/actions/s", json!({"mark": n.to_string()})).await;
+        let reply = server
+            .post("/api/actions/s", json!({"mark": n.to_string()}))
+            .await;
         if reply.status == 200 {
             stored += 1;
         } else {
             reply.refused(503, "storage_unavailable");
         }
-        assert_eq!(server.action("other", json!({"mark": n.to_string()})).await, n);
+        assert_eq!(
+            server.action("other", json!({"mark": n.to_string()})).await,
+            n
+        );
     }
-    assert!(stored <= 4, "the first may be in the journal, the others are refused: {stored}");
+    assert!(
+        stored <= 4,
+        "the first may be in the journal, the others are refused: {stored}"
+    );
     assert_eq!(server.get("/health").await.ok()["storage"]["behind"], 1);
-    assert_eq!(server.state("s").await["version"], 1, "what needs no log is served");
+    assert_eq!(
+        server.state("s").await["version"],
+        1,
+        "what needs no log is served"
+    );
     unblock(&server.file("s", "actions.jsonl"));
-    assert_eq!(server.action("s", json!({"mark": "back"})).await, stored + 1);
+    assert_eq!(
+        server.action("s", json!({"mark": "back"})).await,
+        stored + 1
+    );
     assert_eq!(server.actions("s", "").await.len() as u64, stored + 1);
     assert_eq!(server.get("/health").await.ok()["storage"]["behind"], 0);
     let server = server.crash();
@@ -203,35 +237,53 @@ async fn one_session_whose_log_cannot_be_written_holds_up_no_other() {
 
 #[tokio::test]
 async fn what_is_no_file_in_the_place_of_one_is_named_and_hangs_nothing() {
-    type Plant = fn(&Path);
-    let plants: [(&str, Plant); 5] = [
+    type Create = fn(&Path);
+    let kinds: [(&str, Create); 5] = [
         ("a FIFO", |path| {
             let kind = rustix::fs::FileType::Fifo;
             rustix::fs::mknodat(rustix::fs::CWD, path, kind, 0o600.into(), 0).unwrap();
         }),
         ("a folder", |path| fs::create_dir(path).unwrap()),
-        ("a link", |path| std::os::unix::fs::symlink("gone", path).unwrap()),
-        ("a link", |path| std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap()),
-        ("a link", |path| std::os::unix::fs::symlink("/etc/hostname", path).unwrap()),
+        ("a link", |path| {
+            std::os::unix::fs::symlink("gone", path).unwrap();
+        }),
+        ("a link", |path| {
+            std::os::unix::fs::symlink(path.file_name().unwrap(), path).unwrap();
+        }),
+        ("a link", |path| {
+            std::os::unix::fs::symlink("/etc/hostname", path).unwrap();
+        }),
     ];
-    for file in
-        ["metadata.json", "state.json", "final.json", "producers.json", "actions.jsonl", "changes.jsonl"]
-    {
-        for (what, plant) in plants {
+    for file in [
+        "metadata.json",
+        "state.json",
+        "final.json",
+        "producers.json",
+        "actions.jsonl",
+        "changes.jsonl",
+    ] {
+        for (what, create) in kinds {
             let server = TestServer::start();
             three(&server, "s").await;
             server.finalize("s", json!({})).await.ok();
             let setup = server.stop().allow(ANYTHING);
             let path = setup.storage().join("sessions/s").join(file);
             let _ = fs::remove_file(&path);
-            plant(&path);
+            create(&path);
             let check = setup.run(&["check"]);
             assert_eq!(check.code, Some(1), "{file}: {what}: {}", check.said());
             assert!(check.said().contains(what), "{file}: {}", check.said());
             let server = setup.start();
-            server.get("/api/sessions/s").await.refused(503, "storage_unavailable");
+            server
+                .get("/api/sessions/s")
+                .await
+                .refused(503, "storage_unavailable");
             server.action("other", json!({})).await;
-            assert!(server.log_text().contains(what), "{file}: {what}: {}", server.log_text());
+            assert!(
+                server.log_text().contains(what),
+                "{file}: {what}: {}",
+                server.log_text()
+            );
         }
     }
 }

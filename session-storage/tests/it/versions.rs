@@ -19,7 +19,9 @@ use crate::transfer::text;
 const VERSIONS: [&str; 1] = ["v1"];
 
 fn fixtures(version: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(version)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(version)
 }
 
 fn expected(version: &str) -> Value {
@@ -33,7 +35,13 @@ fn copied(version: &str, directory: &str) -> Setup {
     setup
 }
 
-async fn ask(server: &TestServer, key: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+async fn ask(
+    server: &TestServer,
+    key: &str,
+    method: Method,
+    path: &str,
+    body: Option<Value>,
+) -> Value {
     let body = body.map(|body| body.to_string().into_bytes());
     server.send(method, path, &bearer(key), body).await.ok()
 }
@@ -43,7 +51,11 @@ fn contains(found: &Value, known: &Value, place: &str) {
     match (found, known) {
         (Value::Object(found), Value::Object(known)) => {
             for (name, value) in known {
-                contains(found.get(name).unwrap_or(&Value::Null), value, &format!("{place}.{name}"));
+                contains(
+                    found.get(name).unwrap_or(&Value::Null),
+                    value,
+                    &format!("{place}.{name}"),
+                );
             }
         }
         (Value::Array(found), Value::Array(known)) => {
@@ -58,9 +70,19 @@ fn contains(found: &Value, known: &Value, place: &str) {
 
 async fn everything_is_there(server: &TestServer, key: &str, sessions: &Value) {
     let listed = ask(server, key, Method::GET, "/api/sessions?limit=1000", None).await;
-    assert_eq!(listed["sessions"].as_array().unwrap().len(), sessions.as_object().unwrap().len());
+    assert_eq!(
+        listed["sessions"].as_array().unwrap().len(),
+        sessions.as_object().unwrap().len()
+    );
     for (id, known) in sessions.as_object().unwrap() {
-        let mut whole = ask(server, key, Method::GET, &format!("/api/sessions/{id}"), None).await;
+        let mut whole = ask(
+            server,
+            key,
+            Method::GET,
+            &format!("/api/sessions/{id}"),
+            None,
+        )
+        .await;
         for (part, path) in [("actions", ""), ("responses", "/responses")] {
             let path = format!("/api/actions/{id}{path}?limit=1000");
             whole[part] = ask(server, key, Method::GET, &path, None).await;
@@ -74,9 +96,20 @@ async fn is_continued(server: TestServer, key: &str, sessions: &Value) -> Setup 
     let mut known = sessions.clone();
     for (id, session) in known.as_object_mut().unwrap() {
         let path = format!("/api/actions/{id}");
-        let answer = ask(&server, key, Method::POST, &path, Some(json!({"type": "note", "new": true}))).await;
+        let answer = ask(
+            &server,
+            key,
+            Method::POST,
+            &path,
+            Some(json!({"type": "note", "new": true})),
+        )
+        .await;
         let actions = session["actions"].as_array_mut().unwrap();
-        let last = actions.iter().filter_map(|action| action["seq"].as_u64()).max().unwrap_or_default();
+        let last = actions
+            .iter()
+            .filter_map(|action| action["seq"].as_u64())
+            .max()
+            .unwrap_or_default();
         assert_eq!(answer["seq"], last + 1, "{id}");
         actions.push(json!({"seq": last + 1, "type": "note", "new": true}));
         let metadata = session["metadata"].as_object_mut().unwrap();
@@ -99,7 +132,12 @@ async fn a_directory_of_every_earlier_version_is_read_and_continued() {
             everything_is_there(&server, key, &expected[directory]).await;
             let setup = is_continued(server, key, &expected[directory]).await;
             let check = setup.run(&["check"]);
-            assert_eq!(check.code, Some(0), "{version} {directory}: {}", check.said());
+            assert_eq!(
+                check.code,
+                Some(0),
+                "{version} {directory}: {}",
+                check.said()
+            );
         }
     }
 }
@@ -111,7 +149,12 @@ async fn what_is_derived_in_a_directory_of_an_earlier_version_is_made_again() {
         let setup = copied(version, "stopped");
         fs::remove_file(setup.storage().join("index.json")).unwrap();
         let server = setup.start();
-        everything_is_there(&server, expected["key"].as_str().unwrap(), &expected["stopped"]).await;
+        everything_is_there(
+            &server,
+            expected["key"].as_str().unwrap(),
+            &expected["stopped"],
+        )
+        .await;
         server.stop();
     }
 }

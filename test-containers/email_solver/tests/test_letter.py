@@ -60,7 +60,7 @@ def test_what_is_quoted_is_left_out() -> None:
     assert letter(8).text.strip() == "Then please book 19 June for me instead."
 
 
-def test_the_malformed_is_told_and_not_guessed() -> None:
+def test_malformed_input_is_reported_and_not_guessed() -> None:
     with pytest.raises(Unreadable, match="StartBoundaryNotFoundDefect"):
         letter(11)
     alone = (

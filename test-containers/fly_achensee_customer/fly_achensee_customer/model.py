@@ -23,7 +23,7 @@ class SchoolModel(RuleModel):
         reports = _reports(messages)
         to = next_specialist(read(asked["text"]), reports)
         if to:
-            return _calling("hand_over", {"to": to, "task": asked["text"]}, messages)
+            return _calling("hand_over", {"to": to, "task": asked["text"]}, asked, messages)
         words = letter(asked["from"], asked.get("language", "en"), list(reports.values()))
         outcome = list(reports.values())[-1].outcome
         return AIMessage(json.dumps({"outcome": outcome, "letter": words}, ensure_ascii=False))
@@ -34,12 +34,12 @@ class SchoolModel(RuleModel):
         if isinstance(decision, Call):
             if decision.tool not in tools:
                 raise ValueError(f"{self.role} has no tool {decision.tool}")
-            return _calling(decision.tool, decision.given, messages)
+            return _calling(decision.tool, decision.given, asked, messages)
         return AIMessage(json.dumps({"outcome": decision.outcome, "facts": decision.facts}, ensure_ascii=False))
 
 
-def _calling(tool: str, given: Dict[str, Any], messages: List[BaseMessage]) -> AIMessage:
-    call = {"name": tool, "args": given, "id": f"call-{tool}-{len(messages)}"}
+def _calling(tool: str, given: Dict[str, Any], asked: Dict[str, Any], messages: List[BaseMessage]) -> AIMessage:
+    call = {"name": tool, "args": given, "id": f"call-{asked['id']}-{tool}-{len(messages)}"}
     return AIMessage(content="", tool_calls=[call])
 
 

@@ -38,7 +38,7 @@ def test_a_request_books_once_however_often_it_is_worked(school: School) -> None
     assert seats(school, "2026-06-13-morning") == 0
 
 
-def test_a_full_slot_takes_nobody_and_changes_nothing(school: School) -> None:
+def test_a_full_slot_takes_no_booking_and_changes_nothing(school: School) -> None:
     with pytest.raises(ToolException, match="no 1 seats left"):
         call(school, "booking", "move_booking", code="AC-1002", slot="2026-06-15-morning")
     assert seats(school, "2026-06-13-morning") == 4

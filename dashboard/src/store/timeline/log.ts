@@ -1,7 +1,7 @@
 // One log of a session, by `seq`, as a timeline. Also covers logs of the older service, which has no events.
 
 import type { Api, Log } from '../../api/api';
-import { isPassing, messageOf } from '../../api/error';
+import { messageOf, retryIn } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import { number, text, type Fields } from '../../wire/json';
 import type { EventPage } from '../../wire/session';
@@ -9,7 +9,6 @@ import { Painted } from '../paint.svelte';
 import { Timeline } from './timeline';
 
 const FIRST_PAGE = 100;
-const AGAIN_MS = 2000;
 /** The older service's numbers have gaps, so its logs are fetched as a whole, up to this many records. */
 const MOST_LEGACY = 20_000;
 
@@ -19,7 +18,8 @@ export class LogTimeline {
   error = '';
   #legacy: SessionEvent[] | null = null;
   #again: ReturnType<typeof setTimeout> | null = null;
-  #closed = false;
+  /** Number of loads started; the result of any but the newest is ignored. */
+  #loads = 0;
   /** Events received before the first page was loaded. */
   #early: SessionEvent[] | null = [];
 
@@ -35,11 +35,13 @@ export class LogTimeline {
   }
 
   async load(hasLegacy: boolean): Promise<void> {
+    const load = ++this.#loads;
     this.#early = [];
     this.#legacy = null;
     if (this.#again) clearTimeout(this.#again);
     try {
       const records = await this.api.records(this.session, this.log, null, hasLegacy ? MOST_LEGACY : FIRST_PAGE);
+      if (load !== this.#loads) return;
       const events = records.reverse().map((record) => this.#event(record));
       if (hasLegacy) this.#legacy = events;
       const total = hasLegacy ? events.length : (number(records.at(-1), 'seq') ?? 0);
@@ -47,14 +49,16 @@ export class LogTimeline {
       for (const event of this.#early ?? []) this.append(event, true);
       [this.#early, this.error] = [null, ''];
     } catch (error) {
+      if (load !== this.#loads) return;
       this.error = messageOf(error);
-      if (isPassing(error) && !this.#closed) this.#again = setTimeout(() => void this.load(hasLegacy), AGAIN_MS);
+      const again = retryIn(error);
+      if (again !== null) this.#again = setTimeout(() => void this.load(hasLegacy), again);
     }
     this.painted.changed();
   }
 
   close(): void {
-    this.#closed = true;
+    this.#loads += 1;
     if (this.#again) clearTimeout(this.#again);
     this.timeline.close();
   }

@@ -64,7 +64,7 @@ export class Pairs {
     pair.calls.push(index);
     pair.calls.sort((a, b) => a - b);
     if (pair.calls[0] === index) pair.calledAt = Date.parse(event.timestamp);
-    return pair.calls.length === 1 ? pair.results.map((told) => told.index) : [];
+    return pair.calls.length === 1 ? pair.results.map((result) => result.index) : [];
   }
 
   /** The call of a result; null if there is no call, or if the record is not a result. */

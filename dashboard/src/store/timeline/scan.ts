@@ -1,13 +1,12 @@
 // Finds matching records of a session from the newest back, page by page; the newest are shown meanwhile.
 
-import { isPassing, messageOf } from '../../api/error';
+import { messageOf, retryIn } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 
 /** The first page is small: it is usually in memory already. */
 const FIRST_PAGE = 100;
 const PAGE = 500;
-const AGAIN_MS = 2000;
 
 export type Fits = (event: SessionEvent, index: number) => boolean;
 
@@ -104,7 +103,8 @@ export class Scan {
       if (signal.aborted) return;
       this.error = messageOf(error);
       this.changed();
-      if (isPassing(error)) setTimeout(() => signal.aborted || void this.run(), AGAIN_MS);
+      const again = retryIn(error);
+      if (again !== null) setTimeout(() => signal.aborted || void this.run(), again);
     }
   }
 
@@ -114,7 +114,7 @@ export class Scan {
     for (let at = from; at < to;) {
       const page = await this.fetch(at, to - at, signal);
       if (signal.aborted) return;
-      if (page.events.length === 0) throw new Error('the session has become shorter while it was searched');
+      if (page.events.length === 0) throw new Error('the session became shorter during the search');
       page.events.forEach((event, n) => this.fits(event, at + n) && found.push(at + n));
       at += page.events.length;
     }

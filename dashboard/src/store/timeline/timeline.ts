@@ -1,12 +1,10 @@
 // The records of one session by number: records on screen are fetched, new ones are appended.
 
-import { isPassing, messageOf } from '../../api/error';
+import { messageOf, retryIn } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
 import type { EventPage } from '../../wire/session';
 import { parsePosition, type Position } from '../../connection/position';
 import { PAGE, Pages, weigh } from './pages';
-
-const AGAIN_MS = 2000;
 
 export type FetchEvents = (at: number, limit: number, signal: AbortSignal) => Promise<EventPage>;
 
@@ -23,6 +21,8 @@ export class Timeline {
   #pages = new Pages();
   #wanted: readonly number[] = [];
   #running: AbortController | null = null;
+  /** The next attempt after a failure, at most one. */
+  #again: ReturnType<typeof setTimeout> | null = null;
 
   constructor(
     private readonly fetch: FetchEvents,
@@ -35,6 +35,7 @@ export class Timeline {
     this.#pages.clear();
     this.total = page.total;
     this.position = parsePosition(page.next);
+    [this.earliest, this.latest] = [Infinity, -Infinity];
     this.#reached = page.events.length === 0 ? page.total : page.at + page.events.length;
     this.#keep(page);
     this.changed();
@@ -89,6 +90,7 @@ export class Timeline {
     this.#wanted = [];
     this.#running?.abort();
     this.#running = null;
+    if (this.#again) clearTimeout(this.#again);
   }
 
   #missing(): number | null {
@@ -98,6 +100,7 @@ export class Timeline {
   async #fill(): Promise<void> {
     const running = new AbortController();
     this.#running = running;
+    if (this.#again) clearTimeout(this.#again);
     try {
       for (let missing = this.#missing(); missing !== null; missing = this.#missing()) {
         await this.#fetchAround(missing, running.signal);
@@ -109,7 +112,8 @@ export class Timeline {
       if (running.signal.aborted) return;
       this.error = messageOf(error);
       this.changed();
-      if (isPassing(error)) setTimeout(() => this.#running || void this.#fill(), AGAIN_MS);
+      const again = retryIn(error);
+      if (again !== null) this.#again = setTimeout(() => void this.#fill(), again);
     }
     this.#running = null;
   }
@@ -123,7 +127,7 @@ export class Timeline {
     while (at < missing && this.#pages.get(at)) at += 1;
     const page = await this.fetch(at, Math.min(start + PAGE, this.total) - at, signal);
     if (signal.aborted) return;
-    if (page.events.length === 0) throw new Error(`record ${at + 1} of ${this.total} is not there any more`);
+    if (page.events.length === 0) throw new Error(`record ${at + 1} of ${this.total} no longer exists`);
     this.#keep(page);
     if (!this.#pages.get(missing)) await this.#fetchOne(missing, signal);
   }

@@ -27,15 +27,15 @@ export function standings(rows: Row[], now: number): Standing[] {
     tone: toneOf(outcome) || 'session',
   });
   const open = {
-    name: 'open, quiet',
+    name: 'open, idle',
     value: active.length - live,
     href: '#/sessions?status=active',
     tone: 'action',
-    title: 'no end is recorded, and no event within the window above',
+    title: `no end is recorded, and no event within the last ${LIVE_MS / 1000} s`,
   };
   return [
     {
-      name: 'live',
+      name: 'active now',
       value: live,
       href: '#/sessions?status=active',
       tone: 'ok',
@@ -52,7 +52,7 @@ export function standings(rows: Row[], now: number): Standing[] {
             value: unknown,
             href: '#/sessions?status=completed',
             tone: 'session',
-            title: 'how they came out the service does not tell',
+            title: 'the service does not report their outcome',
           },
         ]),
   ];

@@ -1,5 +1,6 @@
 // Selects which records of a session are shown and which match a search: filter and search use the same scan.
 
+import { exact } from '../../shell/format';
 import { Painted } from '../../store/paint.svelte';
 import { Pairs, isResult, type Result } from '../../store/timeline/pairs';
 import { isBookkeeping } from '../../store/timeline/bookkeeping';
@@ -103,8 +104,22 @@ export class Finder {
 
   isFound(index: number): boolean {
     return (
-      this.search?.has(index) === true || this.resultsOf(index)?.some((told) => this.search?.has(told.index)) === true
+      this.search?.has(index) === true ||
+      this.resultsOf(index)?.some((result) => this.search?.has(result.index)) === true
     );
+  }
+
+  /**
+   * `2 of 7 found, 500 to search`: the place of a record among the matches, if it is one, and the number of
+   * matches; '' if nothing is searched for.
+   */
+  summary(current: number): string {
+    const scan = this.search;
+    if (!scan) return '';
+    const at = scan.has(current) ? `${exact(scan.placeOf(current) + 1)} of ` : '';
+    const found = scan.length === 0 && scan.left === 0 ? 'No matches' : `${exact(scan.length)} found`;
+    const left = scan.left > 0 ? `, ${exact(scan.left)} to search` : '';
+    return `${at}${found}${left}${scan.error ? `; ${scan.error}` : ''}`;
   }
 
   /** The next or previous match from a record; it wraps around at the ends. */
@@ -112,8 +127,7 @@ export class Finder {
     const scan = this.search;
     if (!scan || scan.length === 0) return null;
     const place = scan.placeOf(from);
-    const exact = scan.at(place) === from && place < scan.length;
-    const next = by === 1 ? (exact ? place + 1 : place) : place - 1;
+    const next = by === 1 ? (scan.has(from) ? place + 1 : place) : place - 1;
     return scan.at((next + scan.length) % scan.length);
   }
 

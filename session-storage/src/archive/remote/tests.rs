@@ -21,7 +21,10 @@ struct Upload {
 
 impl Upload {
     fn refused() -> object_store::Error {
-        object_store::Error::Generic { store: "test", source: "no".into() }
+        object_store::Error::Generic {
+            store: "test",
+            source: "no".into(),
+        }
     }
 }
 
@@ -34,7 +37,11 @@ impl MultipartUpload for Upload {
 
     async fn complete(&mut self) -> object_store::Result<PutResult> {
         self.seen.completed.fetch_add(1, Ordering::SeqCst);
-        Ok(PutResult { e_tag: None, version: None, extensions: Extensions::default() })
+        Ok(PutResult {
+            e_tag: None,
+            version: None,
+            extensions: Extensions::default(),
+        })
     }
 
     async fn abort(&mut self) -> object_store::Result<()> {
@@ -58,18 +65,48 @@ async fn send(parts: usize, fails_at: usize, unreadable: Option<usize>) -> (bool
         };
         std::future::ready(result)
     };
-    let upload = Box::new(Upload { seen: Arc::clone(&seen), fails_at });
+    let upload = Box::new(Upload {
+        seen: Arc::clone(&seen),
+        fails_at,
+    });
     let sent = upload_parts(upload, part(), next).await.is_ok();
-    (sent, seen.completed.load(Ordering::SeqCst), seen.aborted.load(Ordering::SeqCst))
+    (
+        sent,
+        seen.completed.load(Ordering::SeqCst),
+        seen.aborted.load(Ordering::SeqCst),
+    )
 }
 
 #[actix_web::test]
 async fn an_upload_is_completed_or_aborted_wherever_it_fails() {
     assert_eq!(send(4, 0, None).await, (true, 1, 0));
     for part in 1..=4 {
-        assert_eq!(send(4, part, None).await, (false, 0, 1), "part {part} is refused");
+        assert_eq!(
+            send(4, part, None).await,
+            (false, 0, 1),
+            "part {part} is refused"
+        );
     }
     for part in 2..=4 {
-        assert_eq!(send(4, 0, Some(part)).await, (false, 0, 1), "part {part} cannot be read");
+        assert_eq!(
+            send(4, 0, Some(part)).await,
+            (false, 0, 1),
+            "part {part} cannot be read"
+        );
     }
+}
+
+/// Archives contain objects under these keys; the newest of a session sorts last.
+#[test]
+fn an_objects_key_is_the_session_the_offset_and_a_digest_of_the_manifest() {
+    let manifest = serde_json::json!({
+        "$schema": "session-bundle-v1", "kind": "export", "service": "0.1.0", "created": "",
+        "epoch": "0123456789ab", "offset": 109,
+        "files": {"sessions/s/actions.jsonl": {"bytes": 3, "sha256": "ca3d"}},
+    });
+    let manifest: Manifest = serde_json::from_value(manifest).unwrap();
+    assert_eq!(
+        key(&SessionId::parse("s").unwrap(), &manifest),
+        "s/00000000000000000109-e7ad64627778.tar.zst"
+    );
 }

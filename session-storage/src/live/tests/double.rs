@@ -1,4 +1,4 @@
-//! An in-memory history that separates the commit thread's two steps: an event is first durable,
+//! An in-memory backlog that separates the commit thread's two steps: an event is first durable,
 //! then published.
 
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use session_model::{LogKind, Reach, Refusal, SessionId, UserId, line, wire};
+use session_model::{LogKind, Refusal, SessionId, SessionScope, UserId, line, wire};
 
-use crate::live::{Filter, History, HistoryPage, Hub, Place, Published};
+use crate::live::{Backlog, EventNumber, Filter, Hub, Published, StoredEvents};
 
 /// Epoch used by every test.
 pub(super) const EPOCH: &str = "7f3a9c";
 
 /// The stand-in for a store.
 #[derive(Default)]
-pub(super) struct Shelf {
+pub(super) struct MemoryBacklog {
     events: Mutex<Vec<Published>>,
     durable: AtomicU64,
     oldest: AtomicU64,
@@ -43,14 +43,23 @@ pub(super) fn limited(filter: Filter, may_see: &str) -> Filter {
         Some(_) => (vec![session(may_see)], Vec::new()),
         None => (Vec::new(), vec![UserId::stored(may_see)]),
     };
-    Filter { reach: Some(Arc::new(Reach::new(users, Vec::new(), sessions))), ..filter }
+    Filter {
+        reach: Some(Arc::new(SessionScope::new(users, Vec::new(), sessions))),
+        ..filter
+    }
 }
 
 pub(super) fn matches(filter: &Filter, event: &Published) -> bool {
-    let session = filter.session.as_ref().is_some_and(|session| *session == event.session);
+    let session = filter
+        .session
+        .as_ref()
+        .is_some_and(|session| *session == event.session);
     let user = filter.user.as_ref().is_some_and(|user| *user == event.user);
     let everything = filter.session.is_none() && filter.user.is_none();
-    let seen = filter.reach.as_ref().is_none_or(|reach| reach.covers(&event.session, &event.user));
+    let seen = filter
+        .reach
+        .as_ref()
+        .is_none_or(|reach| reach.covers(&event.session, &event.user));
     seen && (everything || session || user)
 }
 
@@ -63,7 +72,7 @@ fn stored_line(offset: u64, filler: usize) -> Bytes {
     out.into()
 }
 
-impl Shelf {
+impl MemoryBacklog {
     /// Makes an event durable, without publishing it.
     pub(super) fn commit(&self, session_name: &str, user: &str, filler: usize) -> Published {
         let mut events = self.events.lock();
@@ -99,7 +108,7 @@ impl Shelf {
     }
 }
 
-impl History for Shelf {
+impl Backlog for MemoryBacklog {
     fn epoch(&self) -> &str {
         EPOCH
     }
@@ -118,16 +127,22 @@ impl History for Shelf {
         after: u64,
         limit: usize,
         max_bytes: usize,
-    ) -> Result<HistoryPage, Refusal> {
+    ) -> Result<StoredEvents, Refusal> {
         self.pages.fetch_add(1, Ordering::Relaxed);
         if let Some(refusal) = &*self.broken.lock() {
             return Err(refusal.clone());
         }
         let stored = self.events.lock();
-        let mut page = HistoryPage { events: Vec::new(), next: self.durable() };
+        let mut page = StoredEvents {
+            events: Vec::new(),
+            next: self.durable(),
+        };
         let mut bytes = 0;
         let first = stored.partition_point(|event| event.offset <= after);
-        for event in stored[first..].iter().filter(|event| matches(filter, event)) {
+        for event in stored[first..]
+            .iter()
+            .filter(|event| matches(filter, event))
+        {
             if page.events.len() == limit || (bytes >= max_bytes && !page.events.is_empty()) {
                 page.next = page.events.last().map_or(after, |(offset, _)| *offset);
                 break;
@@ -140,16 +155,24 @@ impl History for Shelf {
         Ok(page)
     }
 
-    fn place(&self, session: &SessionId, at: i64) -> Result<Place, Refusal> {
+    fn place(&self, session: &SessionId, at: i64) -> Result<EventNumber, Refusal> {
         let stored = self.events.lock();
-        let offsets: Vec<u64> = stored.iter().filter(|e| e.session == *session).map(|e| e.offset).collect();
+        let offsets: Vec<u64> = stored
+            .iter()
+            .filter(|e| e.session == *session)
+            .map(|e| e.offset)
+            .collect();
         let total = offsets.len() as u64;
-        let at = if at < 0 { total.saturating_add_signed(at) } else { total.min(at.unsigned_abs()) };
+        let at = if at < 0 {
+            total.saturating_add_signed(at)
+        } else {
+            total.min(at.unsigned_abs())
+        };
         let after = at.checked_sub(1).map_or(0, |n| offsets[n as usize]);
-        Ok(Place { after, at, total })
+        Ok(EventNumber { after, at, total })
     }
 }
 
-pub(super) fn shelf() -> Arc<Shelf> {
+pub(super) fn memory_backlog() -> Arc<MemoryBacklog> {
     Arc::default()
 }

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 use proptest::prelude::*;
 use session_model::{Code, Refusal};
 
-use super::double::{EPOCH, Shelf, filter, limited, matches, shelf};
+use super::double::{EPOCH, MemoryBacklog, filter, limited, matches, memory_backlog};
 use super::server::soon;
-use crate::live::catch_up::{self, Gap};
-use crate::live::pump::Pump;
+use crate::live::backlog::{self, Gap};
+use crate::live::dispatcher::Dispatcher;
 use crate::live::{
-    Delivery, End, Filter, History, Hub, LiveConfig, Position, Published, RingLimits, Subscriber, Transport,
+    Backlog, Delivery, End, Filter, Hub, LiveConfig, Position, Published, RingLimits, Subscriber,
+    Transport,
 };
 
 /// A subscriber with everything it was given.
@@ -30,16 +31,24 @@ struct Reader {
 }
 
 struct Stage {
-    shelf: Arc<Shelf>,
+    backlog: Arc<MemoryBacklog>,
     hub: Hub,
-    pump: Rc<Pump>,
+    dispatcher: Rc<Dispatcher>,
     unpublished: Vec<Published>,
 }
 
 impl Stage {
     fn new(ring: RingLimits) -> Self {
-        let hub = Hub::new(LiveConfig { ring, ..LiveConfig::default() });
-        Self { shelf: shelf(), pump: Pump::new(hub.clone()), hub, unpublished: Vec::new() }
+        let hub = Hub::new(LiveConfig {
+            ring,
+            ..LiveConfig::default()
+        });
+        Self {
+            backlog: memory_backlog(),
+            dispatcher: Dispatcher::new(hub.clone()),
+            hub,
+            unpublished: Vec::new(),
+        }
     }
 
     fn publish(&mut self, count: usize) {
@@ -49,15 +58,25 @@ impl Stage {
     }
 
     fn join(&self, filter: Filter, since: Option<u64>) -> Reader {
-        let history: Arc<dyn History> = self.shelf.clone();
-        let mut subscriber = Subscriber::live(&self.pump, &history, &filter, Transport::WebSocket);
+        let backlog: Arc<dyn Backlog> = self.backlog.clone();
+        let mut subscriber =
+            Subscriber::live(&self.dispatcher, &backlog, &filter, Transport::WebSocket);
         if let Some(offset) = since {
-            let asked = Position { epoch: None, offset };
-            let (cursor, gap) = catch_up::start(&*history, &filter, &asked).unwrap();
-            subscriber = subscriber.standing_at(cursor, gap);
+            let asked = Position {
+                epoch: None,
+                offset,
+            };
+            let (cursor, gap) = backlog::start(&*backlog, &filter, &asked).unwrap();
+            subscriber = subscriber.starting_at(cursor, gap);
         }
         let from = since.unwrap_or_else(|| subscriber.cursor());
-        Reader { subscriber, filter, from, got: Vec::new(), gaps: Vec::new() }
+        Reader {
+            subscriber,
+            filter,
+            from,
+            got: Vec::new(),
+            gaps: Vec::new(),
+        }
     }
 }
 
@@ -65,11 +84,14 @@ impl Reader {
     fn note(&mut self, delivery: Result<Delivery, End>) {
         match delivery.unwrap() {
             Delivery::Gap(gap) => self.gaps.push(gap),
-            Delivery::Events(chunk, mut after) => {
-                assert!(!chunk.frames_after(after).is_empty(), "an empty delivery");
-                while let Some((offset, json)) = chunk.event_after(after) {
+            Delivery::Events(batch, mut after) => {
+                assert!(!batch.frames_after(after).is_empty(), "an empty delivery");
+                while let Some((offset, json)) = batch.event_after(after) {
                     let head = format!(r#"{{"offset":{offset},"type":"action""#);
-                    assert!(json.starts_with(head.as_bytes()), "the frame of {offset} holds another event");
+                    assert!(
+                        json.starts_with(head.as_bytes()),
+                        "the frame of {offset} holds another event"
+                    );
                     self.got.push(offset);
                     after = offset;
                 }
@@ -105,13 +127,28 @@ impl Reader {
     /// reported gap.
     fn check(&self, committed: &[Published]) {
         assert!(self.got.is_sorted_by(|a, b| a < b), "{:?}", self.got);
-        let told = |offset: u64| self.gaps.iter().any(|gap| gap.from < offset && offset <= gap.to);
-        let wanted = committed.iter().filter(|e| e.offset > self.from && matches(&self.filter, e));
+        let reported = |offset: u64| {
+            self.gaps
+                .iter()
+                .any(|gap| gap.from < offset && offset <= gap.to)
+        };
+        let wanted = committed
+            .iter()
+            .filter(|e| e.offset > self.from && matches(&self.filter, e));
         let wanted: BTreeSet<u64> = wanted.map(|event| event.offset).collect();
         let got: BTreeSet<u64> = self.got.iter().copied().collect();
-        assert!(got.is_subset(&wanted), "not asked for: {:?}", got.difference(&wanted));
+        assert!(
+            got.is_subset(&wanted),
+            "not asked for: {:?}",
+            got.difference(&wanted)
+        );
         for missing in wanted.difference(&got) {
-            assert!(told(*missing), "{missing} is missing: {:?} {:?}", self.got, self.gaps);
+            assert!(
+                reported(*missing),
+                "{missing} is missing: {:?} {:?}",
+                self.got,
+                self.gaps
+            );
         }
     }
 }
@@ -159,19 +196,28 @@ fn some_filter(number: u8) -> Filter {
 }
 
 async fn play(steps: Vec<Step>) {
-    let mut stage = Stage::new(RingLimits { bytes: 1 << 20, events: 5, age: LiveConfig::default().ring.age });
-    let (mut readers, mut committed): (Vec<Reader>, Vec<Published>) = (Vec::new(), Vec::new());
+    let mut stage = Stage::new(RingLimits {
+        bytes: 1 << 20,
+        events: 5,
+        age: LiveConfig::default().ring.age,
+    });
+    let mut readers: Vec<Reader> = Vec::new();
+    let mut committed: Vec<Published> = Vec::new();
     for step in steps {
-        let durable = stage.shelf.durable();
+        let durable = stage.backlog.durable();
         let scaled = |part: u8| durable * u64::from(part) / 255;
         match step {
             Step::Commit(session, user) => {
-                let event = stage.shelf.commit(&format!("s{session}"), &format!("u{user}"), 3);
+                let event = stage
+                    .backlog
+                    .commit(&format!("s{session}"), &format!("u{user}"), 3);
                 committed.push(event.clone());
                 stage.unpublished.push(event);
             }
             Step::Publish(count) => stage.publish(count.into()),
-            Step::Join(number, since) => readers.push(stage.join(some_filter(number), since.map(scaled))),
+            Step::Join(number, since) => {
+                readers.push(stage.join(some_filter(number), since.map(scaled)));
+            }
             Step::Poll(which) if !readers.is_empty() => {
                 let which = usize::from(which) % readers.len();
                 readers[which].poll_once();
@@ -188,14 +234,17 @@ async fn play(steps: Vec<Step>) {
                 }
             }
             Step::Age => {
-                stage.pump.collect_due(Instant::now() + Duration::from_mins(1), &mut VecDeque::new());
+                stage.dispatcher.collect_due(
+                    Instant::now() + Duration::from_mins(1),
+                    &mut VecDeque::new(),
+                );
             }
-            Step::Forget(part) => stage.shelf.forget(scaled(part).min(stage.hub.head())),
+            Step::Forget(part) => stage.backlog.forget(scaled(part).min(stage.hub.head())),
         }
     }
     stage.publish(usize::MAX);
     for reader in &mut readers {
-        reader.drain(stage.shelf.durable()).await;
+        reader.drain(stage.backlog.durable()).await;
         reader.check(&committed);
     }
     drop(readers);
@@ -205,7 +254,7 @@ async fn play(steps: Vec<Step>) {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
     #[test]
-    fn every_subscriber_sees_every_event_once_in_order_or_is_told_of_the_gap(steps in steps()) {
+    fn every_subscriber_sees_every_event_once_in_order_or_a_gap(steps in steps()) {
         actix_web::rt::System::new().block_on(play(steps));
     }
 }
@@ -213,11 +262,16 @@ proptest! {
 #[actix_web::test]
 async fn a_commit_thread_at_full_speed_loses_and_doubles_nothing() {
     const EVENTS: u64 = 20_000;
-    let stage = Stage::new(RingLimits { bytes: 1 << 16, events: 200, age: Duration::from_secs(1) });
-    let (shelf, hub) = (stage.shelf.clone(), stage.hub.clone());
+    let stage = Stage::new(RingLimits {
+        bytes: 1 << 16,
+        events: 200,
+        age: Duration::from_secs(1),
+    });
+    let backlog = stage.backlog.clone();
+    let hub = stage.hub.clone();
     let writer = std::thread::spawn(move || {
         for n in 0..EVENTS {
-            let event = shelf.commit(&format!("s{}", n % 3), &format!("u{}", n % 2), 20);
+            let event = backlog.commit(&format!("s{}", n % 3), &format!("u{}", n % 2), 20);
             hub.publish(&[event]);
         }
     });
@@ -229,34 +283,40 @@ async fn a_commit_thread_at_full_speed_loses_and_doubles_nothing() {
         })
     });
     for reader in futures_util::future::join_all(readers).await {
-        reader.unwrap().check(&stage.shelf.all());
+        reader.unwrap().check(&stage.backlog.all());
     }
     writer.join().unwrap();
 }
 
 #[actix_web::test]
-async fn a_herd_that_falls_behind_together_reads_each_page_once() {
-    let mut stage = Stage::new(RingLimits { bytes: 1 << 20, events: 10, age: Duration::from_secs(10) });
-    let mut herd: Vec<_> = (0..50).map(|_| stage.join(Filter::default(), None)).collect();
+async fn subscribers_that_lag_together_read_each_page_once() {
+    let mut stage = Stage::new(RingLimits {
+        bytes: 1 << 20,
+        events: 10,
+        age: Duration::from_secs(10),
+    });
+    let mut lagging: Vec<_> = (0..50)
+        .map(|_| stage.join(Filter::default(), None))
+        .collect();
     for _ in 0..500 {
-        let event = stage.shelf.commit("s", "u", 300);
+        let event = stage.backlog.commit("s", "u", 300);
         stage.unpublished.push(event);
     }
     stage.publish(500);
-    for reader in &mut herd {
+    for reader in &mut lagging {
         reader.drain(500).await;
         assert_eq!(reader.got.len(), 500);
     }
-    let pages = stage.shelf.pages.load(Ordering::Relaxed);
+    let pages = stage.backlog.pages.load(Ordering::Relaxed);
     assert!(pages <= 8, "{pages} pages read for 50 readers of 4 pages");
 }
 
 #[actix_web::test]
-async fn what_was_stored_before_the_service_started_comes_from_disk() {
+async fn events_stored_before_the_service_started_come_from_disk() {
     let mut stage = Stage::new(LiveConfig::default().ring);
-    (0..20).for_each(|_| drop(stage.shelf.commit("s", "u", 1)));
+    (0..20).for_each(|_| drop(stage.backlog.commit("s", "u", 1)));
     let mut reader = stage.join(Filter::default(), Some(5));
-    let event = stage.shelf.commit("s", "u", 1);
+    let event = stage.backlog.commit("s", "u", 1);
     stage.unpublished.push(event);
     reader.drain(21).await;
     stage.publish(1);
@@ -266,11 +326,16 @@ async fn what_was_stored_before_the_service_started_comes_from_disk() {
 
 #[test]
 fn a_position_that_cannot_be_resumed_leads_to_the_oldest_kept() {
-    let shelf = shelf();
-    (0..10).for_each(|_| drop(shelf.commit("s", "u", 1)));
-    shelf.forget(4);
+    let backlog = memory_backlog();
+    (0..10).for_each(|_| drop(backlog.commit("s", "u", 1)));
+    backlog.forget(4);
     let start = |text: &str| {
-        catch_up::start(&*shelf, &Filter::default(), &Position::parse(text, "since").unwrap()).unwrap()
+        backlog::start(
+            &*backlog,
+            &Filter::default(),
+            &Position::parse(text, "since").unwrap(),
+        )
+        .unwrap()
     };
     let gap = |from| (4, Some(Gap { from, to: 4 }));
     assert_eq!(start("3"), gap(3), "older than what is kept");
@@ -284,23 +349,26 @@ fn a_position_that_cannot_be_resumed_leads_to_the_oldest_kept() {
 async fn a_history_that_cannot_be_read_ends_the_subscriber_with_its_refusal() {
     let mut stage = Stage::new(LiveConfig::default().ring);
     for _ in 0..3 {
-        let event = stage.shelf.commit("s", "u", 1);
+        let event = stage.backlog.commit("s", "u", 1);
         stage.unpublished.push(event);
     }
     stage.publish(3);
-    *stage.shelf.broken.lock() = Some(Refusal::new(Code::RecordDamaged, "damaged"));
+    *stage.backlog.broken.lock() = Some(Refusal::new(Code::RecordDamaged, "damaged"));
     let mut reader = stage.join(Filter::default(), Some(0));
     let end = soon(poll_fn(|cx| reader.subscriber.poll_next(cx))).await;
     assert!(matches!(end, Err(End::Refused(refusal)) if refusal.code == Code::RecordDamaged));
-    *stage.shelf.broken.lock() = Some(Refusal::new(Code::SessionNotFound, "gone"));
+    *stage.backlog.broken.lock() = Some(Refusal::new(Code::SessionNotFound, "gone"));
     let gap = soon(poll_fn(|cx| reader.subscriber.poll_next(cx))).await;
-    assert!(matches!(gap, Ok(Delivery::Gap(Gap { from: 0, to: 3 }))), "a past that is gone is a gap");
+    assert!(
+        matches!(gap, Ok(Delivery::Gap(Gap { from: 0, to: 3 }))),
+        "a session that is gone is a gap"
+    );
 }
 
 #[actix_web::test]
-async fn nobody_watching_costs_nothing_and_an_unwanted_event_is_not_built() {
+async fn without_subscribers_a_publish_costs_nothing_and_an_unwanted_event_is_not_encoded() {
     let stage = Stage::new(LiveConfig::default().ring);
-    let mut broken = stage.shelf.commit("s0", "u", 1);
+    let mut broken = stage.backlog.commit("s0", "u", 1);
     broken.line = bytes::Bytes::from_static(b"no event at all");
     stage.hub.publish(&[broken.clone()]);
     let mut reader = stage.join(filter("s1", ""), None);

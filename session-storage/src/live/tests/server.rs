@@ -1,4 +1,4 @@
-//! A real server on port 0 with the two routes' handlers and the in-memory history.
+//! A real server on port 0 with the two routes' handlers and the in-memory backlog.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -14,18 +14,20 @@ use tokio::net::TcpStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
-use super::double::{Shelf, shelf};
+use super::double::{MemoryBacklog, memory_backlog};
 use crate::access::Access;
 use crate::access::key_file::Folder;
+use crate::http::extract::redact::Redact;
+use crate::http::routes::{events, live};
 use crate::live::{Hub, Live, LiveConfig};
-use crate::routes::{events, live};
+use crate::sessions::Redaction;
 
 pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) type Client = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 pub(super) struct TestServer {
-    pub(super) shelf: Arc<Shelf>,
+    pub(super) backlog: Arc<MemoryBacklog>,
     pub(super) hub: Hub,
     pub(super) at: SocketAddr,
     handle: ServerHandle,
@@ -33,7 +35,9 @@ pub(super) struct TestServer {
 
 /// Waits for something that must happen.
 pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, what).await.expect("nothing came before the deadline")
+    tokio::time::timeout(DEADLINE, what)
+        .await
+        .expect("nothing came before the deadline")
 }
 
 impl TestServer {
@@ -43,30 +47,49 @@ impl TestServer {
     }
 
     pub(super) fn with(config: LiveConfig) -> Self {
-        let (shelf, hub) = (shelf(), Hub::new(config));
-        let (history, of_worker) = (shelf.clone(), hub.clone());
-        let everybody = Arc::new(Access::open(Folder::below(Path::new("/nonexistent"))).unwrap());
+        let backlog = memory_backlog();
+        let hub = Hub::new(config);
+        let backlog_of_worker = backlog.clone();
+        let of_worker = hub.clone();
+        let open_access = Arc::new(Access::open(Folder::below(Path::new("/nonexistent"))).unwrap());
         let server = HttpServer::new(move || {
             let known = Arc::new(|id: &session_model::SessionId| match id.as_str() {
-                "unheard-of" => {
-                    Err(session_model::Refusal::new(session_model::Code::SessionNotFound, "no session"))
-                }
+                "unheard-of" => Err(session_model::Refusal::new(
+                    session_model::Code::SessionNotFound,
+                    "no session",
+                )),
                 _ => Ok(()),
             });
             App::new()
-                .app_data(Arc::clone(&everybody))
-                .app_data(web::Data::new(Live::new(of_worker.clone(), history.clone(), known)))
+                .app_data(Redact::new(Arc::new(Redaction::off())))
+                .app_data(Arc::clone(&open_access))
+                .app_data(web::Data::new(Live::new(
+                    of_worker.clone(),
+                    backlog_of_worker.clone(),
+                    known,
+                )))
                 .route("/ws", web::get().to(live::follow))
                 .route("/api/events", web::get().to(events::all))
-                .route("/api/sessions/{id}/events", web::get().to(events::of_session))
+                .route(
+                    "/api/sessions/{id}/events",
+                    web::get().to(events::of_session),
+                )
         });
-        let server = server.workers(1).h1_allow_half_closed(false).disable_signals();
+        let server = server
+            .workers(1)
+            .h1_allow_half_closed(false)
+            .disable_signals();
         let server = server.bind(("127.0.0.1", 0)).unwrap();
         let at = server.addrs()[0];
         let server = server.run();
         let handle = server.handle();
         rt::spawn(server);
-        Self { shelf, hub, at, handle }
+        Self {
+            backlog,
+            hub,
+            at,
+            handle,
+        }
     }
 
     pub(super) async fn connect(&self, query: &str) -> Client {
@@ -87,10 +110,20 @@ impl TestServer {
         let mut stream = self.get(path, headers).await;
         let mut answer = Vec::new();
         loop {
-            assert_ne!(soon(stream.read_buf(&mut answer)).await.unwrap(), 0, "ended within the answer");
+            assert_ne!(
+                soon(stream.read_buf(&mut answer)).await.unwrap(),
+                0,
+                "ended within the answer"
+            );
             let text = String::from_utf8_lossy(&answer);
-            let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-            let length = head.split("content-length: ").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+            let Some((head, body)) = text.split_once("\r\n\r\n") else {
+                continue;
+            };
+            let length = head
+                .split("content-length: ")
+                .nth(1)
+                .and_then(|rest| rest.lines().next())
+                .unwrap();
             if body.len() == length.parse::<usize>().unwrap() {
                 let status = head.split(' ').nth(1).unwrap().parse().unwrap();
                 return (status, serde_json::from_str(body).unwrap());

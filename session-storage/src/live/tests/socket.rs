@@ -18,19 +18,27 @@ const UPGRADE: &str = "connection: upgrade\r\nupgrade: websocket\r\nsec-websocke
 #[actix_web::test]
 async fn the_first_frame_says_who_and_where_then_events_follow() {
     let server = TestServer::start();
-    server.shelf.tell(&server.hub, "a", "ann", 3);
+    server.backlog.tell(&server.hub, "a", "ann", 3);
     let mut client = server.connect("?session=a&user=ann").await;
     let hello = read(&mut client).await;
-    let names = [&hello["type"], &hello["userId"], &hello["sessionId"], &hello["epoch"]];
+    let names = [
+        &hello["type"],
+        &hello["userId"],
+        &hello["sessionId"],
+        &hello["epoch"],
+    ];
     assert_eq!(names, ["connected", "ann", "a", EPOCH]);
     assert_eq!(hello["offset"], 3);
-    assert!(hello["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')));
-    server.shelf.tell(&server.hub, "a", "ann", 1);
-    let event = read(&mut client).await;
-    assert_eq!(
-        (&event["offset"], &event["type"], &event["sessionId"]),
-        (&json!(4), &json!("action"), &json!("a"))
+    assert!(
+        hello["timestamp"]
+            .as_str()
+            .is_some_and(|time| time.ends_with('Z'))
     );
+    server.backlog.tell(&server.hub, "a", "ann", 1);
+    let event = read(&mut client).await;
+    assert_eq!(&event["offset"], &json!(4));
+    assert_eq!(&event["type"], &json!("action"));
+    assert_eq!(&event["sessionId"], &json!("a"));
     assert_eq!(event["data"]["seq"], 4);
     server.stop().await;
 }
@@ -43,14 +51,17 @@ async fn session_and_user_filter_and_either_matches() {
     let mut by_user = server.connect("?user=ben").await;
     let mut either = server.connect("?session=a&user=ben").await;
     let hello = read(&mut all).await;
-    assert_eq!((&hello["userId"], &hello["sessionId"]), (&Value::Null, &Value::Null));
+    assert_eq!(&hello["userId"], &Value::Null);
+    assert_eq!(&hello["sessionId"], &Value::Null);
     for client in [&mut by_session, &mut by_user, &mut either] {
         assert_eq!(read(client).await["type"], "connected");
     }
     let counts = server.hub.counts();
-    assert_eq!((counts.connections, counts.users, counts.sessions), (4, 1, 1));
+    assert_eq!(counts.connections, 4);
+    assert_eq!(counts.users, 1);
+    assert_eq!(counts.sessions, 1);
     for (session, user) in [("a", "ann"), ("b", "ben"), ("a", "ben"), ("c", "ann")] {
-        server.shelf.tell(&server.hub, session, user, 1);
+        server.backlog.tell(&server.hub, session, user, 1);
     }
     assert_eq!(offsets(&mut all, 4).await, [1, 2, 3, 4]);
     assert_eq!(offsets(&mut by_session, 2).await, [1, 3]);
@@ -62,44 +73,59 @@ async fn session_and_user_filter_and_either_matches() {
 #[actix_web::test]
 async fn since_is_caught_up_from_disk_and_goes_on_live() {
     let server = TestServer::start();
-    server.shelf.tell(&server.hub, "a", "ann", 2000);
-    let mut client = server.connect(&format!("?session=a&since={EPOCH}-10")).await;
+    server.backlog.tell(&server.hub, "a", "ann", 2000);
+    let mut client = server
+        .connect(&format!("?session=a&since={EPOCH}-10"))
+        .await;
     assert_eq!(read(&mut client).await["offset"], 10);
-    server.shelf.tell(&server.hub, "a", "ann", 100);
+    server.backlog.tell(&server.hub, "a", "ann", 100);
     assert!(offsets(&mut client, 2090).await.into_iter().eq(11..=2100));
     server.stop().await;
 }
 
 #[actix_web::test]
-async fn a_position_that_is_gone_is_told_before_what_is_left() {
+async fn a_position_that_is_gone_is_reported_before_the_events_that_remain() {
     let server = TestServer::start();
-    server.shelf.tell(&server.hub, "a", "ann", 10);
-    server.shelf.forget(6);
+    server.backlog.tell(&server.hub, "a", "ann", 10);
+    server.backlog.forget(6);
     for (since, from) in [("2", 2), ("other-9", 9), ("99", 99)] {
         let mut client = server.connect(&format!("?since={since}")).await;
         assert_eq!(read(&mut client).await["offset"], 6);
-        assert_eq!(read(&mut client).await, json!({"type": "gap", "from": from, "to": 6}));
+        assert_eq!(
+            read(&mut client).await,
+            json!({"type": "gap", "from": from, "to": 6})
+        );
         assert_eq!(offsets(&mut client, 4).await, [7, 8, 9, 10]);
     }
     server.stop().await;
 }
 
 #[actix_web::test]
-async fn a_client_that_stops_reading_holds_nobody_up_and_loses_nothing() {
-    let ring = RingLimits { bytes: 64 * 1024, events: 1000, age: Duration::from_secs(10) };
-    let server = TestServer::with(LiveConfig { ring, ..LiveConfig::default() });
+async fn a_client_that_stops_reading_delays_no_other_and_loses_nothing() {
+    let ring = RingLimits {
+        bytes: 64 * 1024,
+        events: 1000,
+        age: Duration::from_secs(10),
+    };
+    let server = TestServer::with(LiveConfig {
+        ring,
+        ..LiveConfig::default()
+    });
     let mut slow = server.connect("?session=a").await;
     let mut quick = server.connect("?session=b").await;
     assert_eq!(read(&mut slow).await["type"], "connected");
     assert_eq!(read(&mut quick).await["type"], "connected");
     for _ in 0..400 {
-        let event = server.shelf.commit("a", "ann", 100_000);
+        let event = server.backlog.commit("a", "ann", 100_000);
         server.hub.publish(&[event]);
     }
-    server.shelf.tell(&server.hub, "b", "ann", 1);
+    server.backlog.tell(&server.hub, "b", "ann", 1);
     assert_eq!(offsets(&mut quick, 1).await, [401]);
     assert!(offsets(&mut slow, 400).await.into_iter().eq(1..=400));
-    assert!(server.shelf.pages.load(Ordering::Relaxed) > 0, "it was caught up from disk");
+    assert!(
+        server.backlog.pages.load(Ordering::Relaxed) > 0,
+        "it was caught up from disk"
+    );
     server.stop().await;
 }
 
@@ -117,12 +143,20 @@ async fn pings_are_answered_and_sent_and_silence_ends_the_socket() {
 
 /// Returns whether a client that answers is still connected after one and a half idle timeouts.
 async fn stays_while_it_answers(idle_timeout: Duration) -> bool {
-    let config = LiveConfig { ping_interval: idle_timeout / 10, idle_timeout, ..LiveConfig::default() };
+    let config = LiveConfig {
+        ping_interval: idle_timeout / 10,
+        idle_timeout,
+        ..LiveConfig::default()
+    };
     let server = TestServer::with(config);
     let mut client = server.connect("").await;
     assert_eq!(read(&mut client).await["type"], "connected");
-    client.send(Message::Ping("you there".into())).await.unwrap();
-    let (mut pings, mut pongs) = (0, 0);
+    client
+        .send(Message::Ping("you there".into()))
+        .await
+        .unwrap();
+    let mut pings = 0;
+    let mut pongs = 0;
     while pings < 15 || pongs < 1 {
         match soon(client.next()).await.unwrap().unwrap() {
             Message::Ping(_) => pings += 1,
@@ -141,18 +175,26 @@ async fn stays_while_it_answers(idle_timeout: Duration) -> bool {
 async fn silence_ends_a_socket() {
     let ping_interval = Duration::from_millis(40);
     let idle_timeout = 10 * ping_interval;
-    let server = TestServer::with(LiveConfig { ping_interval, idle_timeout, ..LiveConfig::default() });
+    let server = TestServer::with(LiveConfig {
+        ping_interval,
+        idle_timeout,
+        ..LiveConfig::default()
+    });
     let mut silent = server.get("/ws", UPGRADE).await;
     let mut heard = Vec::new();
     soon(silent.read_to_end(&mut heard)).await.unwrap();
     let close = [&[0x88, 6][..], &4408_u16.to_be_bytes(), b"idle"].concat();
-    assert!(heard.ends_with(&close), "{:?}", String::from_utf8_lossy(&heard));
+    assert!(
+        heard.ends_with(&close),
+        "{:?}",
+        String::from_utf8_lossy(&heard)
+    );
     server.wait_for(0).await;
     server.stop().await;
 }
 
 #[actix_web::test]
-async fn stop_sends_every_socket_away_and_lets_nobody_in() {
+async fn a_stop_closes_every_socket_and_accepts_no_new_one() {
     let server = TestServer::start();
     let mut clients = Vec::new();
     for _ in 0..3 {
@@ -163,31 +205,44 @@ async fn stop_sends_every_socket_away_and_lets_nobody_in() {
     server.hub.close_all();
     for client in &mut clients {
         assert_eq!(close_code(client).await, 1001);
-        assert!(soon(client.next()).await.is_none_or(|end| end.is_err()), "the connection ends");
+        assert!(
+            soon(client.next()).await.is_none_or(|end| end.is_err()),
+            "the connection ends"
+        );
     }
     let (status, body) = server.json("/ws", UPGRADE).await;
-    assert_eq!((status, &body["code"]), (503, &json!("storage_unavailable")));
+    assert_eq!(status, 503);
+    assert_eq!(&body["code"], &json!("storage_unavailable"));
     server.wait_for(0).await;
     server.stop().await;
 }
 
 #[actix_web::test]
-async fn what_clients_say_is_ignored_unless_it_is_too_much_or_wrong() {
+async fn client_messages_are_ignored_unless_too_large_or_malformed() {
     let server = TestServer::start();
     let mut client = server.connect("").await;
     assert_eq!(read(&mut client).await["type"], "connected");
     client.send(Message::text("hello")).await.unwrap();
-    client.send(Message::binary(vec![0; 16 * 1024])).await.unwrap();
-    server.shelf.tell(&server.hub, "a", "ann", 1);
+    client
+        .send(Message::binary(vec![0; 16 * 1024]))
+        .await
+        .unwrap();
+    server.backlog.tell(&server.hub, "a", "ann", 1);
     assert_eq!(offsets(&mut client, 1).await, [1]);
     client.send(Message::binary(vec![0; 1 << 20])).await.ok();
     assert_eq!(close_code(&mut client).await, 1009);
 
     let mut leaving = server.connect("").await;
-    let bye =
-        tokio_tungstenite::tungstenite::protocol::CloseFrame { code: 4001.into(), reason: "bye".into() };
+    let bye = tokio_tungstenite::tungstenite::protocol::CloseFrame {
+        code: 4001.into(),
+        reason: "bye".into(),
+    };
     leaving.close(Some(bye)).await.unwrap();
-    assert_eq!(close_code(&mut leaving).await, 4001, "a close is answered with its own code");
+    assert_eq!(
+        close_code(&mut leaving).await,
+        4001,
+        "a close is answered with its own code"
+    );
     drop((client, leaving));
     server.wait_for(0).await;
     server.stop().await;
@@ -205,7 +260,8 @@ async fn a_malformed_request_is_a_json_error_before_any_upgrade() {
         ("/ws?since=1&since=2", UPGRADE, "invalid_parameter"),
     ] {
         let (status, body) = server.json(path, headers).await;
-        assert_eq!((status, &body["code"]), (400, &json!(code)), "{path}");
+        assert_eq!(status, 400, "{path}");
+        assert_eq!(&body["code"], &json!(code), "{path}");
     }
     server.wait_for(0).await;
     server.stop().await;

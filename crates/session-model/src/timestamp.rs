@@ -1,0 +1,158 @@
+//! Points in time: milliseconds since 1970, written as RFC 3339 in UTC with milliseconds and `Z`.
+
+use std::cell::Cell;
+use std::fmt;
+use std::str::FromStr;
+
+/// The length of a timestamp's text, from year 0 to year 9999.
+const TEXT_LEN: usize = 24;
+
+thread_local! {
+    /// The last timestamp printed, and its text: at a high rate many records share a millisecond.
+    static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
+}
+
+/// The field with the service's time of receipt, in documents whose own time comes from the client.
+pub const RECEIVED_AT: &str = "receivedAt";
+
+/// A point in time with millisecond precision.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default, Hash)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// Creates a timestamp from milliseconds since 1970.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since 1970.
+    pub const fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// Passes the text to `read`; costs no allocation while many records share a millisecond.
+    pub fn with_text<R>(self, read: impl FnOnce(&str) -> R) -> R {
+        let (millis, text) = PRINTED.get();
+        if millis == self.0 {
+            return read(std::str::from_utf8(&text).expect("was printed as text"));
+        }
+        let text = self.print();
+        if let Ok(printed) = text.as_bytes().try_into() {
+            PRINTED.set((self.0, printed));
+        }
+        read(&text)
+    }
+
+    fn print(self) -> String {
+        let time = jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::MAX);
+        format!("{time:.3}")
+    }
+
+    /// The client's time of an event that the service received at `received`. A later time comes
+    /// from a wrong clock and is ignored, as is a value that is not a timestamp.
+    pub fn reported(given: Option<&serde_json::Value>, received: Self) -> Option<Self> {
+        Self::parse(given?.as_str()?).filter(|reported| *reported <= received)
+    }
+
+    /// Parses RFC 3339 with any offset; digits finer than milliseconds are cut off.
+    pub fn parse(text: &str) -> Option<Self> {
+        jiff::Timestamp::from_str(text)
+            .ok()
+            .map(|t| Self(t.as_millisecond()))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.with_text(|text| f.write_str(text))
+    }
+}
+
+impl serde::Serialize for Timestamp {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_i64(self.0)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Timestamp {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        i64::deserialize(deserializer).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn prints_milliseconds_and_z_always() {
+        assert_eq!(
+            Timestamp::from_millis(0).to_string(),
+            "1970-01-01T00:00:00.000Z"
+        );
+        assert_eq!(
+            Timestamp::from_millis(1_790_000_000_120).to_string(),
+            "2026-09-21T14:13:20.120Z"
+        );
+    }
+
+    #[test]
+    fn a_text_is_never_that_of_another_time() {
+        for millis in [
+            0,
+            1,
+            0,
+            -1,
+            i64::MIN,
+            1,
+            i64::MAX,
+            -62_198_755_200_001,
+            1_790_000_000_120,
+            1,
+        ] {
+            let time = Timestamp::from_millis(millis);
+            assert_eq!(time.to_string(), time.print());
+            assert_eq!(time.to_string(), time.print());
+        }
+    }
+
+    #[test]
+    fn a_clients_time_is_used_unless_it_is_later_than_its_receipt() {
+        let received = Timestamp::from_millis(1000);
+        for (given, reported) in [
+            (json!("1970-01-01T00:00:00.250Z"), Some(250)),
+            (json!("1970-01-01T00:00:01Z"), Some(1000)),
+            (json!("1970-01-01T00:00:01.001Z"), None),
+            (json!("yesterday"), None),
+            (json!(250), None),
+            (json!(null), None),
+        ] {
+            let expected = reported.map(Timestamp::from_millis);
+            assert_eq!(
+                Timestamp::reported(Some(&given), received),
+                expected,
+                "{given}"
+            );
+        }
+        assert_eq!(Timestamp::reported(None, received), None);
+    }
+
+    #[test]
+    fn parses_offsets_and_refuses_what_is_no_point_in_time() {
+        assert_eq!(
+            Timestamp::parse("1970-01-01T01:00:00.5+01:00"),
+            Some(Timestamp::from_millis(500))
+        );
+        for bad in [
+            "",
+            "yesterday",
+            "2026-01-01",
+            "2026-01-01T00:00:00",
+            "1700000000000",
+        ] {
+            assert_eq!(Timestamp::parse(bad), None, "{bad}");
+        }
+    }
+}
