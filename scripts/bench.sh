@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Measures the service and, for comparison, bare handlers, a bare sync, Redis, PostgreSQL and NATS; prints one table.
 #
-#   scripts/bench.sh [--quick] [--only ROW]... [--workers N] [--list]
+#   scripts/bench.sh [--quick] [--only ROW]... [--workers N] [--against BINARY] [--list]
 #
 #   --quick      short durations and few repeats: shows that everything works, within 3 minutes
 #   --only ROW   only this row (repeatable)
 #   --workers N  worker threads of the service and of the bare handlers (default: half the cores, at least 1)
+#   --against BINARY  also measures another build of the service, in turns with this one (row `against`)
 #   --list       the rows
 #
 # SESSION_STORAGE_BIN  measures this binary instead of building the service
@@ -27,6 +28,7 @@ while (($#)); do
     --quick) quick=1 options+=(--quick) ;;
     --list) list=1 ;;
     --only) options+=(--only "${2:?--only needs a row}") && shift ;;
+    --against) options+=(--against "$(realpath "${2:?--against needs a binary}")") && shift ;;
     --workers) workers=${2:?--workers needs a number} && shift ;;
     -h | --help) usage && exit 0 ;;
     *) echo "unknown option: $1" >&2 && usage >&2 && exit 2 ;;

@@ -19,6 +19,8 @@ pub(crate) const SESSIONS: usize = 64;
 /// The frame of one run of the program.
 pub(crate) struct Bench {
     pub(crate) launch: Launch,
+    /// Another build of the service, to compare with.
+    pub(crate) against: Option<Launch>,
     pub(crate) window: Window,
     pub(crate) repeats: usize,
     /// Sizes and durations of the rows that have their own.
@@ -92,12 +94,20 @@ impl Bench {
                 FULL,
             )
         };
+        let launch = Launch {
+            binary: absolute(&options.service)?,
+            workers: options.workers,
+            dir,
+        };
+        let against = options.against.as_ref().map(|binary| {
+            Ok::<_, std::io::Error>(Launch {
+                binary: absolute(binary)?,
+                ..launch.clone()
+            })
+        });
         Ok(Self {
-            launch: Launch {
-                binary: absolute(&options.service)?,
-                workers: options.workers,
-                dir,
-            },
+            launch,
+            against: against.transpose()?,
             window,
             repeats,
             scale,
@@ -113,6 +123,7 @@ impl Bench {
     pub(crate) fn at_full_speed(&self) -> Self {
         Self {
             launch: self.launch.clone(),
+            against: self.against.clone(),
             window: self.scale.full_speed,
             repeats: self.scale.full_speed_repeats,
             scale: self.scale,

@@ -55,6 +55,9 @@ pub(crate) struct RunOptions {
         default_value = "target/release/session-storage"
     )]
     pub(crate) service: PathBuf,
+    /// The binary of another build, to measure in turns with this one
+    #[arg(long, value_name = "BINARY")]
+    pub(crate) against: Option<PathBuf>,
     /// Folder for all that is stored while measuring; decides which disk is measured
     #[arg(long, default_value = "target/bench/run")]
     pub(crate) dir: PathBuf,

@@ -1,5 +1,6 @@
 //! The rows: what is measured, in the order of the table. Each is a file of its own.
 
+pub(crate) mod against;
 mod append;
 mod batch;
 mod exposed;
@@ -36,6 +37,11 @@ pub(crate) struct Row {
 /// All rows. The one that stores ten thousand sessions comes last: deleting them slows a file
 /// system down.
 pub(crate) const TABLE: &[Row] = &[
+    Row {
+        name: against::NAME,
+        about: "this build against another, with `--against BINARY`",
+        measure: against::measure,
+    },
     Row {
         name: "append-64",
         about: "append, `always`, 64 connections",

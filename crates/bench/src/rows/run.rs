@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
 
-use super::{Row, TABLE};
+use super::{Row, TABLE, against};
 use crate::bench::Bench;
 use crate::cli::RunOptions;
 use crate::measurement::{Measurement, Outcome};
@@ -12,7 +12,7 @@ use crate::report;
 
 /// Measures the rows that are asked for and prints the table.
 pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
-    let rows = chosen(&options.only)?;
+    let rows = chosen(&options.only, options.against.is_some())?;
     let bench = Bench::new(options)?;
     let mut measurements = Vec::new();
     report::header();
@@ -24,7 +24,7 @@ pub(crate) fn run(options: &RunOptions) -> Result<ExitCode> {
     Ok(report::exit_code(&measurements))
 }
 
-fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
+fn chosen(names: &[String], has_other: bool) -> Result<Vec<&'static Row>> {
     for name in names {
         ensure!(
             TABLE.iter().any(|row| row.name == name),
@@ -33,7 +33,10 @@ fn chosen(names: &[String]) -> Result<Vec<&'static Row>> {
     }
     Ok(TABLE
         .iter()
-        .filter(|row| names.is_empty() || names.iter().any(|name| row.name == name))
+        .filter(|row| match names {
+            [] => has_other || row.name != against::NAME,
+            names => names.iter().any(|name| row.name == name),
+        })
         .collect())
 }
 
