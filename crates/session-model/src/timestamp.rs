@@ -6,9 +6,14 @@ use std::str::FromStr;
 
 /// The length of a timestamp's text, from year 0 to year 9999.
 const TEXT_LEN: usize = 24;
+/// The milliseconds of a day.
+const DAY: i64 = 24 * 60 * 60 * 1_000;
+/// The last millisecond that has a text of its own; every later one is printed as this one.
+const LAST: i64 = 253_402_207_200_999;
 
 thread_local! {
-    /// The last timestamp printed, and its text: at a high rate many records share a millisecond.
+    /// The last timestamp printed, and its text: most records share its day, and many its
+    /// millisecond.
     static PRINTED: Cell<(i64, [u8; TEXT_LEN])> = const { Cell::new((0, *b"1970-01-01T00:00:00.000Z")) };
 }
 
@@ -36,11 +41,37 @@ impl Timestamp {
         if millis == self.0 {
             return read(std::str::from_utf8(&text).expect("was printed as text"));
         }
-        let text = self.print();
-        if let Ok(printed) = text.as_bytes().try_into() {
-            PRINTED.set((self.0, printed));
-        }
-        read(&text)
+        let printed = if self.day() == Self(millis).day() && self.0 <= LAST {
+            Some(self.printed_on_the_day_of(text))
+        } else {
+            self.print().as_bytes().try_into().ok()
+        };
+        let Some(printed) = printed else {
+            return read(&self.print());
+        };
+        PRINTED.set((self.0, printed));
+        read(std::str::from_utf8(&printed).expect("was printed as text"))
+    }
+
+    /// The number of the day since 1970.
+    const fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// The text of this time, from one of the same day.
+    fn printed_on_the_day_of(self, mut text: [u8; TEXT_LEN]) -> [u8; TEXT_LEN] {
+        let millis = self.0.rem_euclid(DAY);
+        let mut put = |at: usize, digits: usize, mut value: i64| {
+            for at in (at..at + digits).rev() {
+                text[at] = b'0' + (value % 10).unsigned_abs() as u8;
+                value /= 10;
+            }
+        };
+        put(11, 2, millis / 3_600_000);
+        put(14, 2, millis / 60_000 % 60);
+        put(17, 2, millis / 1_000 % 60);
+        put(20, 3, millis % 1_000);
+        text
     }
 
     fn print(self) -> String {
@@ -116,6 +147,21 @@ mod tests {
             assert_eq!(time.to_string(), time.print());
             assert_eq!(time.to_string(), time.print());
         }
+    }
+
+    #[test]
+    fn every_moment_of_a_day_is_printed_from_another_one_of_it() {
+        for day in [-719_528, -1, 0, 20_787, 2_932_895] {
+            for step in 0..5_000 {
+                let millis = day * DAY + step * 7_919_813 % DAY;
+                let time = Timestamp::from_millis(millis);
+                assert_eq!(time.to_string(), time.print(), "{millis}");
+            }
+        }
+        assert_eq!(
+            Timestamp::from_millis(LAST).print(),
+            Timestamp::from_millis(LAST + 1).print()
+        );
     }
 
     #[test]

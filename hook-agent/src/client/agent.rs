@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
+use super::checked_record::CheckedRecord;
 use super::process_state::Core;
 use super::reads::Question;
 use super::session::{check_session, has_process_session, process_session};
@@ -73,11 +74,27 @@ impl HookAgent {
     pub fn send_coerced(&self, call: Call<'_>, json: &str, coerced: u64) -> Result<Ticket, Error> {
         let session = self.session()?;
         let frame = call.frame(session, json, &self.core.redaction, self.core.offload)?;
+        self.spool(session, &frame, coerced)
+    }
+
+    /// Queues the record of a typed helper.
+    pub(super) fn send_record(
+        &self,
+        call: Call<'_>,
+        record: &CheckedRecord,
+        coerced: u64,
+    ) -> Result<Ticket, Error> {
+        let session = self.session()?;
+        let frame = call.frame_record(session, record, &self.core.redaction, self.core.offload)?;
+        self.spool(session, &frame, coerced)
+    }
+
+    fn spool(&self, session: &str, frame: &[u8], coerced: u64) -> Result<Ticket, Error> {
         let (pid, shared) = self.core.running(Some(session))?;
         // Wake delivery: it may be able to make room.
         let record = shared
             .spool
-            .append(&frame)
+            .append(frame)
             .inspect_err(|_| shared.notifier.notify(|signals| signals.now = true))?;
         if coerced > 0 {
             shared

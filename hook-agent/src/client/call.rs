@@ -8,9 +8,10 @@ use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
-use session_model::BatchLine;
 use session_model::json::repair_surrogates;
+use session_model::{BatchLine, Timestamp};
 
+use super::checked_record::CheckedRecord;
 use crate::Error;
 use crate::config::MAX_EVENT_BYTES;
 use crate::kind::Kind;
@@ -105,24 +106,54 @@ impl<'a> Call<'a> {
         redaction: &Redaction,
         offload: Offload,
     ) -> Result<Vec<u8>, Error> {
-        let call = self.name();
-        let largest = offload.largest(self.kind());
-        if json.len() > largest {
-            return Err(Error::TooLarge {
-                call,
-                bytes: json.len(),
-                limit: largest,
-            });
-        }
+        self.check_size(json, offload)?;
         let (json, keys) = checked(json).map_err(|error| Error::NotJson {
-            call,
+            call: self.name(),
             reason: error.to_string(),
         })?;
-        let json = &*json;
+        self.frame_checked(session, &json, &keys, redaction, offload)
+    }
+
+    /// Like [`frame`](Self::frame), for a record that is known to be a JSON object.
+    pub(crate) fn frame_record(
+        &self,
+        session: &str,
+        record: &CheckedRecord,
+        redaction: &Redaction,
+        offload: Offload,
+    ) -> Result<Vec<u8>, Error> {
+        self.check_size(&record.json, offload)?;
+        let keys = Keys {
+            timestamp: record.has_timestamp,
+            ..Keys::default()
+        };
+        self.frame_checked(session, &record.json, &keys, redaction, offload)
+    }
+
+    fn check_size(&self, json: &str, offload: Offload) -> Result<(), Error> {
+        let limit = offload.largest(self.kind());
+        if json.len() <= limit {
+            return Ok(());
+        }
+        Err(Error::TooLarge {
+            call: self.name(),
+            bytes: json.len(),
+            limit,
+        })
+    }
+
+    fn frame_checked(
+        &self,
+        session: &str,
+        json: &str,
+        keys: &Keys,
+        redaction: &Redaction,
+        offload: Offload,
+    ) -> Result<Vec<u8>, Error> {
         let time = now_millis();
         let mut frame = begin_frame(self.kind(), session, time, json.len() + 160);
         let line = frame.len();
-        self.write_line(&mut frame, session, time, json, &keys);
+        self.write_line(&mut frame, session, time, json, keys);
         if let Some(clean) = redaction.json(&frame[line..]) {
             frame.truncate(line);
             frame.extend_from_slice(&clean);
@@ -130,7 +161,7 @@ impl<'a> Call<'a> {
         let sent = self.largest_sent(&frame[line..], offload);
         if sent > MAX_EVENT_BYTES {
             return Err(Error::TooLarge {
-                call,
+                call: self.name(),
                 bytes: sent,
                 limit: MAX_EVENT_BYTES,
             });
@@ -216,8 +247,8 @@ fn write_stamped(out: &mut Vec<u8>, key: &str, time: u64, json: &str) {
 
 /// Returns a field with the time of the call: the service may receive the record much later.
 fn stamp(key: &str, time: u64) -> String {
-    let time = jiff::Timestamp::from_millisecond(time.cast_signed()).unwrap_or_default();
-    format!(r#""{key}":"{time:.3}""#)
+    let time = Timestamp::from_millis(time.cast_signed());
+    time.with_text(|time| ["\"", key, "\":\"", time, "\""].concat())
 }
 
 /// Adds the id, and the completion time if any, before the caller's fields. A field of the caller
@@ -255,11 +286,7 @@ fn splice(out: &mut Vec<u8>, json: &str, field: &str) {
 fn write_flat(out: &mut Vec<u8>, json: &str) {
     let from = out.len();
     out.extend_from_slice(json.as_bytes());
-    if json
-        .as_bytes()
-        .iter()
-        .any(|byte| matches!(byte, b'\n' | b'\r'))
-    {
+    if memchr::memchr2(b'\n', b'\r', json.as_bytes()).is_some() {
         for byte in &mut out[from..] {
             if matches!(byte, b'\n' | b'\r') {
                 *byte = b' ';

@@ -84,6 +84,7 @@
 mod agent;
 mod answer;
 mod call;
+mod checked_record;
 mod process_state;
 mod reads;
 mod session;

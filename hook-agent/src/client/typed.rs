@@ -21,6 +21,8 @@ use session_model::records::{Log, RecordType};
 use super::{Call, HookAgent, Ticket};
 use crate::Error;
 
+/// Space for the JSON of one value, in bytes: most are shorter.
+const SPACE_FOR_VALUE: usize = 256;
 /// Space for the name of a part, in bytes.
 const SPACE_FOR_NAME: usize = 24;
 
@@ -154,7 +156,7 @@ impl HookAgent {
                 repaired.map_err(|_| not_json(helper, &error))?
             }
         };
-        self.send_coerced(helper.call(), &record, coerced)
+        self.send_record(helper.call(), &record, coerced)
     }
 
     fn typed<F: Serialize + ?Sized>(
@@ -163,12 +165,15 @@ impl HookAgent {
         values: &[String],
         fields: &F,
     ) -> Result<Ticket, Error> {
-        let fields = json(helper, fields)?;
-        let parts = helper.object(values);
-        match &*fields {
-            "null" => self.send_typed(helper, &parts, "{}", 0),
-            object if object.starts_with('{') => self.send_typed(helper, &parts, object, 0),
-            other => self.send_typed(helper, &parts, &format!(r#"{{"value":{other}}}"#), 1),
+        let (fields, coerced) = match json(helper, fields)? {
+            object if object.starts_with('{') => (object, 0),
+            null if null == "null" => ("{}".to_owned(), 0),
+            other => (format!(r#"{{"value":{other}}}"#), 1),
+        };
+        // Values that were just written as JSON need not be read again to be known as such.
+        match helper.record_of_values(values, &fields) {
+            Ok(record) => self.send_record(helper.call(), &record, coerced),
+            Err(_) => self.send_typed(helper, &helper.object(values), &fields, coerced),
         }
     }
 
@@ -280,7 +285,9 @@ impl HookAgent {
 }
 
 fn json<T: Serialize + ?Sized>(helper: Helper, value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(|error| not_json(helper, &error))
+    let mut json = Vec::with_capacity(SPACE_FOR_VALUE);
+    serde_json::to_writer(&mut json, value).map_err(|error| not_json(helper, &error))?;
+    String::from_utf8(json).map_err(|error| not_json(helper, &serde::ser::Error::custom(error)))
 }
 
 fn not_json(helper: Helper, error: &serde_json::Error) -> Error {

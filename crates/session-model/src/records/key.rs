@@ -37,17 +37,17 @@ impl RecordKey {
 
     /// The key of a call.
     pub fn call(call_id: &str) -> Self {
-        Self::built(format!("call:{call_id}"))
+        Self::built(["call:", call_id].concat())
     }
 
     /// The key of the result of a call.
     pub fn result(call_id: &str) -> Self {
-        Self::built(format!("result:{call_id}"))
+        Self::built(["result:", call_id].concat())
     }
 
     /// The key of a file change that a call made.
     pub fn change(call_id: &str, path: &str) -> Self {
-        Self::built(format!("change:{call_id}:{path}"))
+        Self::built(["change:", call_id, ":", path].concat())
     }
 
     /// The key of a block of a message: text, thinking. The first block has the index 0.
@@ -58,14 +58,14 @@ impl RecordKey {
     /// The key of the usage of a model request.
     pub fn usage(message_id: &str, request_id: Option<&str>) -> Self {
         Self::built(match request_id {
-            Some(request_id) => format!("usage:{message_id}:{request_id}"),
-            None => format!("usage:{message_id}"),
+            Some(request_id) => ["usage:", message_id, ":", request_id].concat(),
+            None => ["usage:", message_id].concat(),
         })
     }
 
     /// The key of the user message that begins a turn.
     pub fn prompt(turn_id: &str) -> Self {
-        Self::built(format!("prompt:{turn_id}"))
+        Self::built(["prompt:", turn_id].concat())
     }
 
     /// The key of the n-th start of a subagent, from 1.
@@ -117,7 +117,9 @@ impl RecordKey {
 /// Whether a string can be a record key. One with the replacement character cannot: halves of
 /// surrogate pairs are stored as that character, so different keys would be taken as equal.
 pub fn is_key(text: &str) -> bool {
-    !text.is_empty() && !is_too_long(text) && !text.contains(char::REPLACEMENT_CHARACTER)
+    !text.is_empty()
+        && !is_too_long(text)
+        && (text.is_ascii() || !text.contains(char::REPLACEMENT_CHARACTER))
 }
 
 fn is_too_long(text: &str) -> bool {

@@ -9,13 +9,20 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 /// The fields that a caller gave, in their order.
-pub(super) struct Given<'j>(Vec<(Cow<'j, str>, &'j RawValue)>);
+pub(super) struct Given<'j>(Vec<(Cow<'j, str>, &'j str)>);
 
 impl<'j> Given<'j> {
     pub(super) fn of(json: &'j str) -> serde_json::Result<Self> {
         let mut parser = serde_json::Deserializer::from_str(json);
         let fields = parser.deserialize_map(GivenVisitor)?;
         parser.end().map(|()| fields)
+    }
+
+    /// Fields whose values are known to be JSON.
+    pub(super) fn of_json(fields: impl Iterator<Item = (&'static str, &'j str)>) -> Self {
+        let mut given = Vec::with_capacity(8);
+        given.extend(fields.map(|(name, value)| (Cow::Borrowed(name), value)));
+        Self(given)
     }
 
     /// Adds the fields that are not there yet.
@@ -32,9 +39,9 @@ impl<'j> Given<'j> {
     }
 
     /// Returns a field unless it is null.
-    pub(super) fn raw(&self, name: &str) -> Option<&'j RawValue> {
+    pub(super) fn raw(&self, name: &str) -> Option<&'j str> {
         let (_, value) = self.0.iter().find(|(known, _)| known == name)?;
-        (value.get() != "null").then_some(*value)
+        (*value != "null").then_some(*value)
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
@@ -42,17 +49,23 @@ impl<'j> Given<'j> {
     }
 
     pub(super) fn value(&self, name: &str) -> Option<Value> {
-        serde_json::from_str(self.raw(name)?.get()).ok()
+        serde_json::from_str(self.raw(name)?).ok()
     }
 
-    pub(super) fn text(&self, name: &str) -> Option<String> {
-        serde_json::from_str(self.raw(name)?.get()).ok()
+    /// Returns a text. One without escapes is not copied.
+    pub(super) fn text(&self, name: &str) -> Option<Cow<'j, str>> {
+        let raw = self.raw(name)?;
+        let plain = raw.strip_prefix('"')?.strip_suffix('"')?;
+        if memchr::memchr(b'\\', plain.as_bytes()).is_none() {
+            return Some(Cow::Borrowed(plain));
+        }
+        serde_json::from_str(raw).ok().map(Cow::Owned)
     }
 
     /// Returns an id; one that is a number becomes its text.
-    pub(super) fn id(&self, name: &str) -> Option<String> {
+    pub(super) fn id(&self, name: &str) -> Option<Cow<'j, str>> {
         let id = match self.number(name) {
-            Some(number) => number.to_owned(),
+            Some(number) => Cow::Borrowed(number),
             None => self.text(name)?,
         };
         (!id.is_empty()).then_some(id)
@@ -60,13 +73,13 @@ impl<'j> Given<'j> {
 
     /// Returns the text of a number.
     pub(super) fn number(&self, name: &str) -> Option<&'j str> {
-        let raw = self.raw(name)?.get();
+        let raw = self.raw(name)?;
         raw.starts_with(|char: char| char == '-' || char.is_ascii_digit())
             .then_some(raw)
     }
 
     /// Returns all fields, in their order.
-    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'j RawValue)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'j str)> {
         self.0.iter().map(|(name, value)| (&**name, *value))
     }
 }
@@ -86,7 +99,7 @@ impl<'de> Visitor<'de> for GivenVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Given<'de>, A::Error> {
         let mut fields = Vec::with_capacity(map.size_hint().unwrap_or(8));
         while let Some(Name(name)) = map.next_key()? {
-            fields.push((name, map.next_value()?));
+            fields.push((name, map.next_value::<&RawValue>()?.get()));
         }
         Ok(Given(fields))
     }

@@ -1,10 +1,13 @@
 //! Makes the record of a helper: type, key, origin and defaults.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 use session_model::records::{Lane, MessageSource, Record, RecordKey, ResultStatus};
 use session_model::tools::{call_fields, mcp_tool};
 
+use super::super::checked_record::CheckedRecord;
 use super::Helper;
 use super::draft::Draft;
 use super::given::Given;
@@ -16,8 +19,23 @@ const BLOCK_INDEX: &str = "blockIndex";
 
 impl Helper {
     /// Returns the record as JSON text.
-    pub(super) fn record(self, parts: &str, fields: &str) -> serde_json::Result<String> {
-        let mut given = Given::of(parts)?;
+    pub(super) fn record(self, parts: &str, fields: &str) -> serde_json::Result<CheckedRecord> {
+        self.record_of(Given::of(parts)?, fields)
+    }
+
+    /// Returns the record for the JSON texts of the main parts.
+    pub(super) fn record_of_values(
+        self,
+        values: &[String],
+        fields: &str,
+    ) -> serde_json::Result<CheckedRecord> {
+        let names = self.parts().iter().map(|part| part.name);
+        let parts = Given::of_json(names.zip(values.iter().map(String::as_str)));
+        self.record_of(parts, fields)
+    }
+
+    fn record_of<'j>(self, parts: Given<'j>, fields: &'j str) -> serde_json::Result<CheckedRecord> {
+        let mut given = parts;
         given.add(Given::of(fields)?);
         let origin = given.has("origin").then(|| origin(&given));
         let agent = origin
@@ -83,7 +101,7 @@ impl Helper {
                 given.id("turnId").map(|id| RecordKey::prompt(&id))
             }
             Self::AssistantMessage | Self::Thinking => {
-                let block = given.raw(BLOCK_INDEX)?.get().parse().ok()?;
+                let block = given.raw(BLOCK_INDEX)?.parse().ok()?;
                 Some(RecordKey::message(&given.id("messageId")?, block))
             }
             Self::Usage => {
@@ -102,22 +120,22 @@ fn call(given: &Given<'_>, agent: &str) -> Draft {
     let input = given.value("input").unwrap_or_default();
     let (call, fields) = call_fields(agent, tool.as_deref().unwrap_or_default(), &input);
     let mut draft = Draft::new(call.name());
-    for (name, value) in &fields {
+    for (name, value) in fields {
         let is_added = if name == "tool" {
             tool.is_some()
         } else {
-            !given.has(name)
+            !given.has(&name)
         };
         if is_added {
-            draft.push(name, value);
+            draft.push(name, &value);
         }
     }
     draft
 }
 
 /// Returns the tool's name in records: an MCP server's own name of it.
-fn recorded_tool(agent: &str, tool: String) -> String {
-    mcp_tool(agent, &tool, &Value::Null).map_or(tool, |found| found.tool)
+fn recorded_tool<'t>(agent: &str, tool: Cow<'t, str>) -> Cow<'t, str> {
+    mcp_tool(agent, &tool, &Value::Null).map_or(tool, |found| Cow::Owned(found.tool))
 }
 
 /// Returns how a call ended, by what the caller knows: an error, or an exit code.

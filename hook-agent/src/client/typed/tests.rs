@@ -7,7 +7,7 @@ use super::*;
 
 fn record(helper: Helper, parts: &Value, fields: &Value) -> Value {
     let text = helper.record(&parts.to_string(), &fields.to_string());
-    text.unwrap().parse().unwrap()
+    text.unwrap().json.parse().unwrap()
 }
 
 #[test]
@@ -63,7 +63,8 @@ fn digits_and_unknown_fields_stay_as_the_caller_wrote_them() {
     let fields = r#"{"n":1e3,"big":123456789012345678901234567890,"nested":{"a":[1.0]}}"#;
     let text = Helper::Checkpoint
         .record(r#"{"message":"m"}"#, fields)
-        .unwrap();
+        .unwrap()
+        .json;
     assert!(text.ends_with(&fields[1..]), "{text}");
 }
 
@@ -128,4 +129,28 @@ fn text_that_is_no_object_is_refused_by_the_name_of_the_helper() {
             .to_string()
             .starts_with("`log_usage` needs a JSON object")
     );
+}
+
+#[test]
+fn a_time_of_the_caller_stays_and_is_known() {
+    let made = |fields: &Value| {
+        let record = Helper::Checkpoint.record(r#"{"message":"m"}"#, &fields.to_string());
+        record.unwrap().has_timestamp
+    };
+    assert!(made(&json!({"timestamp": "2026-01-01T00:00:00Z"})));
+    assert!(!made(&json!({"time": 1})));
+}
+
+#[test]
+fn values_and_their_json_make_the_same_record() {
+    let fields = r#"{"callId":"c\"1","na\"me":1}"#;
+    let values = [r#""Bash""#.to_owned(), r#"{"command":"ls"}"#.to_owned()];
+    let of_values = Helper::ToolCall.record_of_values(&values, fields).unwrap();
+    let of_text = Helper::ToolCall
+        .record(&Helper::ToolCall.object(&values), fields)
+        .unwrap();
+    assert_eq!(of_values.json, of_text.json);
+    let read: Value = of_text.json.parse().unwrap();
+    assert_eq!(read["na\"me"], 1);
+    assert_eq!(read["key"], "call:c\"1");
 }
