@@ -324,6 +324,7 @@ fn an_amendment_adds_the_fields_that_a_usage_record_lacks() {
         json!({"type": "amend", "of": "usage:m1", "cacheRead": 1, "model": "gpt-5"}),
         json!({"type": "amend", "of": "call:c", "exitCode": 1}),
         json!({"type": "usage", "of": "usage:m1", "input": 3}),
+        json!({"type": "amend", "of": "", "input": 3}),
     ] {
         amendments.note(LogKind::Actions, &fields(amendment));
     }
@@ -342,6 +343,10 @@ fn an_amendment_adds_the_fields_that_a_usage_record_lacks() {
     let mut of_other_type = fields(json!({"type": "mine", "key": "usage:m1"}));
     amendments.fold(LogKind::Actions, &mut of_other_type);
     assert_eq!(of_other_type.len(), 2);
+    // A text that is no record key names no record.
+    let mut without_key = fields(json!({"type": "usage", "key": ""}));
+    amendments.fold(LogKind::Actions, &mut without_key);
+    assert_eq!(without_key.len(), 2);
 
     amendments.drop_unused();
     assert!(!amendments.is_empty());
