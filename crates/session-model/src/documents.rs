@@ -104,16 +104,35 @@ pub fn metadata_answer(mut document: Map<String, Value>) -> Map<String, Value> {
     document
 }
 
-/// The sums of `usage` records in a document made by [`metadata_document`], for their cost.
+/// The metadata of a view for a response. Does not build what would be left out.
+pub fn metadata_answer_of(view: &View) -> Map<String, Value> {
+    metadata_answer(document(view, None))
+}
+
+/// The sums of `usage` records in a document made by [`metadata_document`]. `None` if a version that
+/// does not count them has written the document.
 pub fn usage_of(document: &Map<String, Value>) -> Option<RunningSums> {
-    let counted = document.get(USAGE)?.clone();
-    serde_json::from_value::<Counted>(counted)
-        .ok()
-        .map(|counted| counted.sums)
+    let counted = Counted::deserialize(document.get(USAGE)?).ok()?;
+    let is_current = document.get("$offset").and_then(Value::as_u64) == Some(counted.offset);
+    is_current.then_some(counted.sums)
+}
+
+/// The offset of the creation of the session in a document made by [`metadata_document`].
+pub fn created_offset_of(document: &Map<String, Value>) -> u64 {
+    let offset = document.get("$createdOffset").and_then(Value::as_u64);
+    offset.unwrap_or(0)
 }
 
 /// Builds the document for `metadata.json`.
 pub fn metadata_document(view: &View) -> Map<String, Value> {
+    let usage = view.usage.clone().map(|sums| Counted {
+        offset: view.offset,
+        sums,
+    });
+    document(view, usage)
+}
+
+fn document(view: &View, usage: Option<Counted>) -> Map<String, Value> {
     let [actions, responses, changes] = view.logs;
     let own = Bookkeeping {
         offset: view.offset,
@@ -131,10 +150,7 @@ pub fn metadata_document(view: &View) -> Map<String, Value> {
             offset: view.offset,
             counts,
         }),
-        usage: view.usage.clone().map(|sums| Counted {
-            offset: view.offset,
-            sums,
-        }),
+        usage,
     };
     let mut doc = view.metadata.doc().clone();
     if let Ok(Value::Object(own)) = serde_json::to_value(own) {

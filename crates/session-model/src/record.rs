@@ -19,7 +19,7 @@ use crate::json;
 use crate::line;
 use crate::placeholder;
 use crate::record_key::Indexed;
-use crate::records::{self, Warning};
+use crate::records::{self, RecordType, Warning};
 use crate::survey::{Reserved, Survey, reserved_as, survey};
 use crate::tally::Tally;
 use crate::timestamp::Timestamp;
@@ -112,6 +112,21 @@ impl<'a> RecordBody<'a> {
             key: self.key.is_some(),
             amends: self.amends.is_some(),
         }
+    }
+
+    /// Whether this is a `usage` record.
+    pub fn is_usage(&self) -> bool {
+        self.is_usage
+    }
+
+    /// The key of the record that this one amends, if it adds a field that a `usage` record has.
+    /// Reads the fields of an `amend` record, and of no other.
+    pub fn amends_usage(&self) -> Option<&str> {
+        let of = self.amends()?;
+        let fields = json::object(self.text.as_bytes()).ok()?;
+        let names = RecordType::Usage.fields().iter().map(|field| field.name);
+        let mut added = names.filter(|name| fields.contains_key(*name));
+        added.next().map(|_| of)
     }
 
     /// What the record says about a model request, if it is a `usage` record with valid counts.

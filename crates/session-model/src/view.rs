@@ -203,14 +203,22 @@ impl View {
         }
     }
 
-    /// Counts a stored record if it is a `usage` record.
+    /// Counts a stored record if it is a `usage` record, or amends one.
     pub fn apply_usage(&mut self, log: LogKind, body: &RecordBody<'_>, seq: u64) {
         let Some(sums) = &mut self.usage else {
             return;
         };
-        if let Some(snapshot) = body.usage(RecordRef { log, seq })
-            && sums.count(&snapshot)
-        {
+        let was_exact = sums.is_exact();
+        let mut is_changed = false;
+        if body.is_usage() {
+            sums.note_record(body.key());
+            let snapshot = body.usage(RecordRef { log, seq });
+            is_changed = snapshot.is_some_and(|snapshot| sums.count(&snapshot));
+        } else if let Some(of) = body.amends_usage() {
+            sums.note_amendment(of);
+        }
+        let is_flagged = sums.is_exact() != was_exact && !sums.is_empty();
+        if is_changed || is_flagged {
             self.metadata.set_usage(sums);
         }
     }

@@ -1,5 +1,6 @@
 //! Lists and statistics, from the index and the metadata of only those sessions that are returned.
-//! Metadata leaves as the JSON bytes of the document: see [`super::read`].
+//! Metadata leaves as the JSON bytes of the document: see [`super::read`]. Usage that a session does
+//! not keep is summed for a list too, within bounds: see [`super::listed_metadata`].
 //!
 //! A list is streamed in pieces that are created as the client reads them. It costs one piece of
 //! memory, however long the list and however slow the reader. Each piece continues after the last
@@ -17,9 +18,9 @@ use serde_json::Value;
 use session_insight::usage::Prices;
 use session_model::{Code, Refusal, SessionId, SessionScope, Timestamp, UserId};
 
+use super::listed_metadata::ListedMetadata;
+use super::metadata_answers::MetadataAnswer;
 use super::pieces::{Piece, PieceStream};
-use super::prices::metadata_answer;
-use super::read::{metadata_json, to_json};
 use super::service::Sessions;
 use session_store::engine::{Age, CachedSession, Engine, Order, Row, StoredDocument};
 
@@ -132,12 +133,12 @@ impl Item for SessionId {
     }
 }
 
-/// A session's metadata as JSON.
-impl Item for Bytes {
+impl Item for ListedMetadata {
     fn read(from: &Source, id: &SessionId, _: &Row) -> Option<(Self, usize)> {
-        let document = metadata_of(&*from.engine, id, &from.prices)?;
-        let size = document.len();
-        Some((document, size))
+        let answer = metadata_of(&*from.engine, id, &from.prices)?;
+        let size = answer.size();
+        let id = id.clone();
+        Some((Self { id, answer }, size))
     }
 }
 
@@ -332,14 +333,14 @@ impl Sessions {
     /// Returns the metadata of the newest sessions.
     pub fn recent(&self, within: Within) -> PieceStream<Vec<Bytes>> {
         let walk = Walk::new(self.source(), move |id, row| sees(&within, id, row));
-        walk.at_most(self.settings.store.recent_limit).stream()
+        self.completed(walk.at_most(self.settings.store.recent_limit).stream())
     }
 
     /// Returns the metadata of all active sessions, newest first.
     pub fn active(&self, page: &PageQuery, within: Within) -> Result<ListPage<Bytes>, Refusal> {
         let wanted = move |id: &SessionId, row: &Row| !row.completed && sees(&within, id, row);
         let (walk, next) = Walk::new(self.source(), wanted).page(page)?;
-        let items = walk.stream();
+        let items = self.completed(walk.stream());
         Ok(ListPage { items, next })
     }
 
@@ -394,18 +395,18 @@ impl Sessions {
         let wanted =
             move |id: &SessionId, row: &Row| query.wants(id, row) && sees(&within, id, row);
         let (walk, next) = Walk::new(self.source(), wanted).page(&page)?;
-        let items = walk.stream();
+        let items = self.completed(walk.stream());
         Ok(ListPage { items, next })
     }
 }
 
 /// Returns a session's metadata, from memory or else from its file. Blocks on the disk.
-fn metadata_of(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<Bytes> {
-    if let Some(document) = resident(engine, id, prices) {
-        return Some(document);
+fn metadata_of(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<MetadataAnswer> {
+    if let Some(answer) = resident(engine, id, prices) {
+        return Some(answer);
     }
     if let Some(Value::Object(document)) = engine.document(id, StoredDocument::Metadata) {
-        return Some(to_json(&metadata_answer(document, prices)));
+        return Some(MetadataAnswer::of_document(document, prices));
     }
     let cell = engine.cache().get(id);
     if let Err(damage) = engine.load(&cell) {
@@ -415,11 +416,11 @@ fn metadata_of(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<B
     resident(engine, id, prices)
 }
 
-fn resident(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<Bytes> {
+fn resident(engine: &dyn Engine, id: &SessionId, prices: &Prices) -> Option<MetadataAnswer> {
     let cell = engine.cache().peek(id)?;
     let slot = cell.slot.lock();
     match &*slot {
-        CachedSession::Loaded(loaded) => Some(metadata_json(&loaded.view, prices)),
+        CachedSession::Loaded(loaded) => Some(MetadataAnswer::of_view(&loaded.view, prices)),
         CachedSession::Absent(_) | CachedSession::Unloaded => None,
     }
 }

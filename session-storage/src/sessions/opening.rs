@@ -12,6 +12,7 @@ use super::feed;
 use super::large;
 use super::redaction::Redaction;
 use super::service::{Sessions, Settings};
+use super::sums_cache::SumsCache;
 use super::usage_records;
 use crate::live::Hub;
 
@@ -51,6 +52,7 @@ impl Sessions {
             settings,
             large,
             summing: Arc::new(Semaphore::new(usage_records::AT_ONCE)),
+            sums: Arc::new(SumsCache::new()),
         }))
     }
 }

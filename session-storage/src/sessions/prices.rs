@@ -1,11 +1,9 @@
-//! The file with prices of models, and the cost in the metadata of sessions.
+//! The file with prices of models.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use serde_json::{Map, Value};
-use session_insight::usage::{Prices, PricesError, add_cost};
-use session_model::documents;
+use session_insight::usage::{Prices, PricesError};
 
 /// Why the file of prices cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -42,19 +40,4 @@ pub fn read_prices(file: Option<&Path>) -> Result<Prices, PricesFileError> {
         source,
     })?;
     Ok(Prices::default().overridden_by(prices))
-}
-
-/// Returns the metadata as sent to clients: with the cost of what the session used, and without the
-/// fields that only the service needs.
-pub(super) fn metadata_answer(
-    mut document: Map<String, Value>,
-    prices: &Prices,
-) -> Map<String, Value> {
-    if let Some(sums) = documents::usage_of(&document)
-        && !sums.is_empty()
-        && let Some(Value::Object(usage)) = document.get_mut("tokenUsage")
-    {
-        add_cost(usage, &sums, prices);
-    }
-    documents::metadata_answer(document)
 }

@@ -8,16 +8,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use session_insight::usage::Prices;
 use session_model::view::OutFile;
-use session_model::{Code, LogKind, Refusal, SessionId, View, documents};
+use session_model::{Code, LogKind, Refusal, SessionId, View};
 use session_store::initial_document::initial_document;
 use session_store::log_page::{LogPage, LogQuery};
 use session_store::old_state::state_at;
 use session_store::refusals::quarantined;
 
+use super::json_bytes::to_json;
 use super::logs::OpenPage;
+use super::metadata_answers::MetadataAnswer;
 use super::pieces::RecordStream;
-use super::prices::metadata_answer;
 use super::service::Sessions;
+use super::usage_records::Known;
 use session_store::refusals::not_found;
 
 impl Sessions {
@@ -115,9 +117,10 @@ impl Sessions {
 
     /// Returns the whole session, with its logs if they are requested.
     pub async fn whole(&self, id: &SessionId, with_logs: bool) -> Result<WholeSession, Refusal> {
-        let (documents, initial, lengths) = self
+        let (documents, initial, known) = self
             .read(id, |view| Documents::look(view, &self.settings.prices))
             .await?;
+        let metadata = self.complete(id, documents.metadata, known).await;
         let logs: &[LogKind] = if with_logs {
             &[LogKind::Actions, LogKind::Responses]
         } else {
@@ -130,7 +133,7 @@ impl Sessions {
             let mut pages = Vec::new();
             for &log in logs {
                 // Limit the logs to their length at the moment when the documents were read.
-                let length = Some(lengths[log.index()]);
+                let length = Some(known.lengths[log.index()]);
                 let page = LogPage::open(&engine, &name, log, LogQuery::default(), length)?;
                 pages.push((log, OpenPage::read(page)?));
             }
@@ -141,7 +144,7 @@ impl Sessions {
             .map_err(|_| Refusal::new(Code::Internal, "the session could not be read"))??;
         let logs = pages.into_iter().map(|(log, page)| (log, page.stream()));
         Ok(WholeSession {
-            metadata: documents.metadata,
+            metadata,
             initial,
             state: documents.state,
             logs: logs.collect(),
@@ -166,36 +169,24 @@ pub struct WholeSession {
 
 /// The documents of a view at one moment.
 struct Documents {
-    metadata: Bytes,
+    metadata: MetadataAnswer,
     state: Bytes,
     final_document: Bytes,
 }
 
 impl Documents {
-    /// Returns the documents, the initial document if it is not written yet, and the lengths of the
-    /// logs.
-    fn look(view: &View, prices: &Prices) -> (Self, Option<Bytes>, [u64; LogKind::ALL.len()]) {
+    /// Returns the documents, the initial document if it is not written yet, and what is needed to
+    /// read the logs.
+    fn look(view: &View, prices: &Prices) -> (Self, Option<Bytes>, Known) {
         let initial = view.outbox.iter().rev().find_map(|file| match file {
             OutFile::Initial(doc) => Some(to_json(doc)),
             OutFile::FinalArchive(..) => None,
         });
         let documents = Self {
-            metadata: metadata_json(view, prices),
+            metadata: MetadataAnswer::of_view(view, prices),
             state: to_json(&view.state),
             final_document: to_json(&view.final_doc),
         };
-        (documents, initial, view.logs.map(|head| head.bytes))
+        (documents, initial, Known::of(view))
     }
-}
-
-/// Returns the metadata as sent to clients.
-pub(super) fn metadata_json(view: &View, prices: &Prices) -> Bytes {
-    to_json(&metadata_answer(documents::metadata_document(view), prices))
-}
-
-/// Serializes a document as JSON.
-pub(super) fn to_json(value: &impl serde::Serialize) -> Bytes {
-    serde_json::to_vec(value)
-        .expect("JSON values always serialize")
-        .into()
 }

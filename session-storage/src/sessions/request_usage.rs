@@ -14,8 +14,8 @@ use session_insight::usage::{
 use session_model::{Code, Refusal, SessionId};
 use session_store::log_records::LogRecords;
 
+use super::json_bytes::to_json;
 use super::pieces::ByteStream;
-use super::read::to_json;
 use super::service::Sessions;
 use super::usage_records::{Known, Summed, usage_record};
 
@@ -107,7 +107,10 @@ impl Answering {
 }
 
 /// Sums the usage of the logs. Blocking.
-fn sum(logs: &mut [LogRecords; 2], amendments: &mut Amendments) -> Result<Usage, Refusal> {
+pub(super) fn sum(
+    logs: &mut [LogRecords; 2],
+    amendments: &mut Amendments,
+) -> Result<Usage, Refusal> {
     let mut usage = Usage::default();
     for log in logs.iter_mut() {
         while let Some(line) = log.next_line()? {

@@ -15,6 +15,7 @@ use session_store::retention::Policy;
 use tokio::sync::Semaphore;
 
 use super::redaction::Redaction;
+use super::sums_cache::SumsCache;
 use crate::live::Hub;
 
 /// Configuration of the session service.
@@ -73,6 +74,8 @@ pub struct Sessions {
     pub(super) large: Arc<Semaphore>,
     /// Limits how many sessions are summed at the same time.
     pub(super) summing: Arc<Semaphore>,
+    /// Exact sums of sessions that do not keep them.
+    pub(super) sums: Arc<SumsCache>,
 }
 
 impl Sessions {

@@ -12,6 +12,7 @@ use session_model::record_key::{KeyCounts, MAX_AMENDMENT};
 use session_model::records::{Record, RecordType};
 use session_model::{Code, Refusal, SessionId, View};
 use session_store::log_records::{LOGS, LogRecords, StoredLine, StoredRecord};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::service::Sessions;
 
@@ -36,9 +37,23 @@ impl Known {
             keyed: view.keyed,
         }
     }
+
+    /// The length of the logs that have records, in bytes.
+    pub(super) fn record_bytes(&self) -> u64 {
+        LOGS.iter().map(|log| self.lengths[log.index()]).sum()
+    }
 }
 
+/// Permits a request to sum a session.
+pub(super) struct Turn(OwnedSemaphorePermit);
+
 impl Sessions {
+    /// Waits until fewer than [`AT_ONCE`] sessions are being summed.
+    pub(super) async fn turn_to_sum(&self) -> Result<Turn, Refusal> {
+        let permit = Arc::clone(&self.summing).acquire_owned().await;
+        permit.map(Turn).map_err(|_| not_summed())
+    }
+
     /// Does the work of a request that sums a session, on the blocking pool, once it is its turn.
     pub(super) async fn sum<R: Send + 'static>(
         &self,
@@ -46,15 +61,22 @@ impl Sessions {
         known: Known,
         work: impl FnOnce(&mut [LogRecords; 2], &mut Amendments) -> Result<R, Refusal> + Send + 'static,
     ) -> Result<Summed<R>, Refusal> {
-        let failed = || Refusal::new(Code::Internal, "the usage could not be summed");
-        let permit = Arc::clone(&self.summing)
-            .acquire_owned()
-            .await
-            .map_err(|_| failed())?;
+        let turn = self.turn_to_sum().await?;
+        self.sum_in_turn(turn, id, known, work).await
+    }
+
+    /// Does the same for a request whose turn it is.
+    pub(super) async fn sum_in_turn<R: Send + 'static>(
+        &self,
+        turn: Turn,
+        id: &SessionId,
+        known: Known,
+        work: impl FnOnce(&mut [LogRecords; 2], &mut Amendments) -> Result<R, Refusal> + Send + 'static,
+    ) -> Result<Summed<R>, Refusal> {
         let engine = Arc::clone(&self.engine);
         let name = id.clone();
         let summed = web::block(move || {
-            let _permit = permit;
+            let Turn(_permit) = turn;
             let mut logs = LogRecords::of_session(&*engine, &name, known.lengths)?;
             let mut amendments = amendments(&mut logs, &known)?;
             let result = work(&mut logs, &mut amendments)?;
@@ -66,8 +88,12 @@ impl Sessions {
                 amendments,
             })
         });
-        summed.await.map_err(|_| failed())?
+        summed.await.map_err(|_| not_summed())?
     }
+}
+
+fn not_summed() -> Refusal {
+    Refusal::new(Code::Internal, "the usage could not be summed")
 }
 
 /// What was summed, with the logs at their start.

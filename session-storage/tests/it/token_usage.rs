@@ -1,5 +1,10 @@
 //! The usage of a session: in its metadata, exactly, and explained.
 
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use fastrand::Rng;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::server::{Setup, TestServer};
@@ -252,5 +257,348 @@ async fn requests_for_sums_wait_for_each_other_and_all_are_answered() {
                 expected.clone()
             }
         );
+    }
+}
+
+/// The `tokenUsage` that the exact usage of a session gives.
+async fn exact_usage(server: &TestServer, id: &str) -> Value {
+    let report = server.get(&format!("/api/sessions/{id}/usage")).await.ok();
+    let shown = |sums: &Value| {
+        let mut fields = sums.clone();
+        for only_in_reports in ["unpricedRequests", "reportedCostMicroUsd"] {
+            fields
+                .as_object_mut()
+                .unwrap()
+                .shift_remove(only_in_reports);
+        }
+        fields
+    };
+    let mut usage = shown(&report["total"]);
+    let models = report["byModel"].as_object().unwrap().iter();
+    usage["byModel"] = models
+        .map(|(model, sums)| (model.clone(), shown(sums)))
+        .collect();
+    let unpriced = report["unpriced"].as_array().unwrap().iter();
+    let unpriced: BTreeSet<&str> = unpriced.map(|one| one["model"].as_str().unwrap()).collect();
+    if !unpriced.is_empty() {
+        usage["unpricedModels"] = json!(unpriced);
+    }
+    usage
+}
+
+/// A session's row in the list of sessions.
+async fn listed_usage(server: &TestServer, id: &str) -> Value {
+    let list = server.get(&format!("/api/sessions?q={id}")).await.ok();
+    assert_eq!(list["sessions"].as_array().unwrap().len(), 1);
+    list["sessions"][0]["tokenUsage"].clone()
+}
+
+/// Records 60 requests of two models with four growing snapshots each, in any order and without keys.
+async fn record_shuffled(server: &TestServer, id: &str) {
+    let mut lines = Vec::new();
+    for n in 0..60 {
+        for step in 1..=4 {
+            let mut data = usage(&format!("m{n}"), step * 10 + n % 7);
+            data["requestId"] = format!("r{n}").into();
+            data["cacheRead"] = (n * 5_000).into();
+            if n % 3 == 0 {
+                data["model"] = "our-own".into();
+            }
+            lines.push(json!({"type": "action", "data": data}));
+        }
+    }
+    Rng::with_seed(7).shuffle(&mut lines);
+    let answer = server.batch(id, &[], &lines).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+}
+
+#[tokio::test]
+async fn metadata_of_shuffled_snapshots_without_keys_has_the_exact_sums() {
+    let server = TestServer::start();
+    record_shuffled(&server, "s").await;
+    let exact = exact_usage(&server, "s").await;
+    assert_eq!(exact["requests"], 60);
+    assert_eq!(exact["byModel"]["our-own"]["requests"], 20);
+    assert_eq!(listed_usage(&server, "s").await, exact);
+    assert_eq!(token_usage(&server, "s").await, exact);
+    assert_eq!(token_usage(&server, "s").await, exact);
+    for list in ["/api/query/recent", "/api/query/active"] {
+        let listed = server.get(list).await.ok();
+        assert_eq!(listed[0]["tokenUsage"], exact, "{list}");
+    }
+    let server = server.crash();
+    assert_eq!(token_usage(&server, "s").await, exact);
+    assert_eq!(listed_usage(&server, "s").await, exact);
+    // After an orderly stop, the row is read from the document and the session is not loaded.
+    let server = server.restart();
+    assert_eq!(listed_usage(&server, "s").await, exact);
+    assert_eq!(token_usage(&server, "s").await, exact);
+}
+
+#[tokio::test]
+async fn sums_that_were_computed_are_not_shown_after_another_record() {
+    let server = TestServer::start();
+    record_shuffled(&server, "s").await;
+    let before = token_usage(&server, "s").await;
+    server.action("s", json!({"type": "tool_call"})).await;
+    assert_eq!(token_usage(&server, "s").await, before);
+    server.action("s", usage("m1", 9_000)).await;
+    let after = token_usage(&server, "s").await;
+    // A request is the pair of both ids.
+    assert_eq!(after["requests"], 61);
+    assert_eq!(after, exact_usage(&server, "s").await);
+    assert_eq!(after, listed_usage(&server, "s").await);
+    server.delete("/api/sessions/s").await.ok();
+    server.action("s", usage("m1", 3)).await;
+    assert_eq!(token_usage(&server, "s").await["output"], 3);
+    record_shuffled(&server, "s").await;
+    let again = token_usage(&server, "s").await;
+    assert_eq!(again, exact_usage(&server, "s").await);
+}
+
+#[tokio::test]
+async fn metadata_has_what_amendments_add_to_usage_records() {
+    let server = TestServer::start();
+    let mut lacking = usage("m1", 10);
+    lacking["key"] = "usage:m1".into();
+    lacking.as_object_mut().unwrap().shift_remove("cacheRead");
+    server.action("s", lacking).await;
+    server
+        .action("s", json!({"type": "tool_call", "key": "call:c"}))
+        .await;
+    let of_call = json!({"type": "amend", "of": "call:c", "model": "m", "output": "text"});
+    server.action("s", of_call).await;
+    assert_eq!(token_usage(&server, "s").await["cacheRead"], 0);
+    let amendment = json!({"type": "amend", "of": "usage:m1", "cacheRead": 300});
+    server.action("s", amendment).await;
+    let exact = exact_usage(&server, "s").await;
+    assert_eq!(exact["cacheRead"], 300);
+    assert_eq!(token_usage(&server, "s").await, exact);
+    assert_eq!(listed_usage(&server, "s").await, exact);
+    let server = server.crash();
+    assert_eq!(token_usage(&server, "s").await, exact);
+    let server = server.restart();
+    assert_eq!(listed_usage(&server, "s").await, exact);
+    // A later amendment is added too.
+    let amendment = json!({"type": "amend", "of": "usage:m1", "cacheWrite1h": 0, "cacheRead": 7});
+    server.action("s", amendment).await;
+    assert_eq!(
+        token_usage(&server, "s").await,
+        exact_usage(&server, "s").await
+    );
+}
+
+#[tokio::test]
+async fn counts_that_clients_set_stay_if_an_amendment_is_of_no_usage_record() {
+    let server = TestServer::start();
+    let patch = json!({"tokenUsage.input": 120});
+    server.create("s", "u").await;
+    server.patch("/api/sessions/s/metadata", patch).await.ok();
+    let amendment = json!({"type": "amend", "of": "usage:m1", "cacheRead": 300});
+    server.action("s", amendment).await;
+    let usage = json!({"input": 120, "output": 0, "total": 0});
+    assert_eq!(token_usage(&server, "s").await, usage);
+}
+
+#[tokio::test]
+async fn a_list_sums_few_sessions_and_marks_the_rows_of_others() {
+    let server = TestServer::start();
+    for n in 0..40 {
+        let mut lacking = usage("m1", n);
+        lacking["key"] = "usage:m1".into();
+        lacking.as_object_mut().unwrap().shift_remove("cacheRead");
+        let id = format!("s{n}");
+        server.action(&id, lacking).await;
+        let amendment = json!({"type": "amend", "of": "usage:m1", "cacheRead": 300});
+        server.action(&id, amendment).await;
+    }
+    let list = || async { server.get("/api/sessions?limit=40").await.ok()["sessions"].clone() };
+    let exact = |rows: &Value| {
+        let rows = rows.as_array().unwrap().iter();
+        let exact = rows.filter(|row| row["tokenUsage"]["cacheRead"] == 300);
+        exact.count()
+    };
+    let first = list().await;
+    assert_eq!(exact(&first), 32);
+    let marked = first.as_array().unwrap().iter();
+    let marked = marked.filter(|row| row["tokenUsage"]["exact"] == false);
+    assert_eq!(marked.count(), 8);
+    assert_eq!(
+        token_usage(&server, "s0").await,
+        exact_usage(&server, "s0").await
+    );
+    assert_eq!(exact(&list().await), 40);
+}
+
+#[tokio::test]
+async fn the_cost_in_metadata_is_exact_if_a_model_lacks_a_price() {
+    let setup = Setup::new();
+    let file = setup.outside().join("prices.json");
+    let table = json!({"source": {"name": "contract", "date": "2026-11-01"},
+        "unit": "micro-dollars per million tokens",
+        "models": {"our-own": {"input": 1_000_000, "output": 2_000_000}}});
+    std::fs::write(&file, table.to_string()).unwrap();
+    let server = setup.env("PRICES_FILE", file.display()).start();
+    for (message, cached) in [("m1", 0), ("m2", 5), ("m3", 0)] {
+        let mut record = usage(message, 10);
+        record["model"] = "our-own".into();
+        record["cacheRead"] = cached.into();
+        server.action("s", record).await;
+    }
+    let shown = token_usage(&server, "s").await;
+    assert_eq!(shown["costMicroUsd"], 2_040);
+    assert_eq!(shown["unpricedModels"], json!(["our-own"]));
+    assert_eq!(shown, exact_usage(&server, "s").await);
+}
+
+#[tokio::test]
+async fn metadata_of_a_session_with_an_unreadable_record_is_answered_and_marked() {
+    let server = TestServer::start();
+    record_shuffled(&server, "s").await;
+    let setup = server.stop();
+    let log = setup.storage().join("sessions/s/actions.jsonl");
+    let mut bytes = std::fs::read(&log).unwrap();
+    let at = bytes.iter().position(|byte| *byte == b'u').unwrap();
+    bytes[at] = b'x';
+    std::fs::write(&log, bytes).unwrap();
+    let setup = setup.allow("could not be summed");
+    let server = setup.allow("a stored record is damaged").start();
+    let shown = token_usage(&server, "s").await;
+    assert_eq!(shown["exact"], false);
+    assert!(shown["requests"].as_u64().unwrap() > 60, "{shown}");
+    assert_eq!(listed_usage(&server, "s").await, shown);
+}
+
+/// One of several forms of a field, as JSON text.
+fn field(rng: &mut Rng, forms: &[&str]) -> String {
+    let form = rng.choice(forms).unwrap();
+    form.replace("{n}", &rng.u8(..60).to_string())
+}
+
+/// A `usage` record or an amendment in a form that few writers use.
+fn odd_record(rng: &mut Rng) -> String {
+    let kinds = [
+        r#""type":"usage""#,
+        r#""type":"\u0075sage""#,
+        r#""type":"x","type":"usage""#,
+    ];
+    let long_key = format!(r#","key":"{}{{n}}""#, "k".repeat(300));
+    let long_of = long_key.replace("key", "of");
+    let of = [
+        r#","of":"usage:m{n}""#,
+        r#","of":"my:{n}""#,
+        r#","of":"call:{n}""#,
+        r#","of":"my:\ufffd""#,
+        &long_of,
+    ];
+    let counts = [
+        "1",
+        "{n}",
+        "{n}000",
+        "null",
+        "-1",
+        "\"5\"",
+        "2.0",
+        "1e2",
+        "1.5",
+        "1000000000001",
+    ];
+    let is_amendment = rng.u8(..12) == 0;
+    let mut record = if is_amendment {
+        String::from(r#"{"type":"amend""#) + &field(rng, &of)
+    } else {
+        String::from("{") + rng.choice(kinds).unwrap()
+    };
+    if !is_amendment {
+        let n = rng.u8(..60).to_string();
+        let ids = [
+            r#","messageId":"m{n}","key":"usage:m{n}""#,
+            r#","messageId":"m{n}","requestId":"r","key":"usage:m{n}:r""#,
+            r#","messageId":"m{n}""#,
+            r#","messageId":"m{n}","key":"my:{n}""#,
+            r#","messageId":"m{n}","key":"my:\ufffd""#,
+            r#","messageId":"m{n}","key":"my:\ud800""#,
+            r#","messageId":"m{n}","key":7"#,
+            r#","messageId":7"#,
+            r#","requestId":"r{n}""#,
+            r#","run":"0196f3a2-7c1e-7b3a-9d52-3f1f0c9a7e{n}""#,
+            "",
+            &(long_key + r#","messageId":"m{n}""#),
+        ];
+        record += &rng.choice(ids).unwrap().replace("{n}", &n);
+    }
+    for name in [
+        "input",
+        "output",
+        "cacheRead",
+        "cacheWrite",
+        "cacheWrite1h",
+        "reasoning",
+    ] {
+        if rng.u8(..3) > 0 {
+            // Most counts are valid, so that most records count.
+            let count = if rng.u8(..30) == 0 {
+                field(rng, &counts)
+            } else {
+                field(rng, &counts[..3])
+            };
+            write!(record, r#","{name}":{count}"#).unwrap();
+        }
+    }
+    let models = [
+        "",
+        r#","model":"gpt-5""#,
+        r#","model":"our-own-{n}","provider":"p""#,
+        r#","model":"""#,
+    ];
+    let others = [
+        "",
+        r#","seq":5,"timestamp":"x""#,
+        r#","timestamp":"2026-01-01T00:00:00Z""#,
+        r#","costUsd":1.5"#,
+    ];
+    record += &field(rng, &models);
+    record += &field(rng, &others);
+    if rng.u8(..30) == 0 {
+        record += r#","costUsd":"x""#;
+    }
+    record + "}"
+}
+
+#[tokio::test]
+async fn metadata_and_usage_agree_whatever_the_records_look_like() {
+    let mut server = TestServer::start();
+    for seed in 0..40 {
+        let mut rng = Rng::with_seed(seed);
+        let id = format!("s{seed}");
+        for part in 0..3 {
+            let mut lines = String::new();
+            for _ in 0..rng.usize(1..60) {
+                let log = if rng.u8(..5) == 0 {
+                    "response"
+                } else {
+                    "action"
+                };
+                let data = odd_record(&mut rng);
+                writeln!(lines, r#"{{"type":"{log}","data":{data}}}"#).unwrap();
+            }
+            let headers = [("Content-Type", "application/x-ndjson".to_owned())];
+            let path = format!("/api/sessions/{id}/events");
+            let sent = server.send(Method::POST, &path, &headers, Some(lines.into_bytes()));
+            let answer = sent.await;
+            assert_eq!(answer.status, 200, "{}", answer.text);
+            let shown = token_usage(&server, &id).await;
+            let exact = exact_usage(&server, &id).await;
+            if shown.get("requests").is_none() {
+                assert_eq!(exact["requests"], 0, "seed {seed}, part {part}");
+                continue;
+            }
+            assert_eq!(shown, exact, "seed {seed}, part {part}");
+        }
+        if seed % 8 == 7 {
+            server = server.crash();
+            let exact = exact_usage(&server, &id).await;
+            assert_eq!(token_usage(&server, &id).await, exact);
+        }
     }
 }

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 use session_model::LogKind;
-use session_model::record_key::MAX_AMENDMENTS;
+use session_model::record_key::{MAX_AMENDMENTS, is_key};
 use session_model::records::RecordType;
 
 /// The amendments of the usage records of a session.
@@ -28,6 +28,12 @@ fn type_of(fields: &Map<String, Value>) -> Option<&str> {
     fields.get("type").and_then(Value::as_str)
 }
 
+/// A field that is a valid record key.
+fn record_key<'f>(fields: &'f Map<String, Value>, name: &str) -> Option<&'f str> {
+    let text = fields.get(name).and_then(Value::as_str);
+    text.filter(|text| is_key(text))
+}
+
 impl Amendments {
     /// Notes a record if it is an amendment that adds to usage. The records of a log are given in
     /// their order.
@@ -35,7 +41,7 @@ impl Amendments {
         if type_of(fields) != Some("amend") {
             return;
         }
-        let Some(of) = fields.get("of").and_then(Value::as_str) else {
+        let Some(of) = record_key(fields, "of") else {
             return;
         };
         let names = RecordType::Usage.fields().iter().map(|field| field.name);
@@ -67,7 +73,7 @@ impl Amendments {
         if self.is_empty() || type_of(fields) != Some("usage") {
             return;
         }
-        let Some(key) = fields.get("key").and_then(Value::as_str) else {
+        let Some(key) = record_key(fields, "key") else {
             return;
         };
         let Some(amendment) = self.by_key.get_mut(&(log, key.to_owned())) else {

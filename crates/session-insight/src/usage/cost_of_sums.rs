@@ -1,22 +1,23 @@
 //! The cost of the sums that a session's metadata has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use session_model::usage::{COST_FIELDS, NO_MODEL, RunningSums, Usd};
+use session_model::usage::{COST_FIELDS, ModelSums, NO_MODEL, Usd};
 
 use super::prices::Prices;
 
 /// Sets `costMicroUsd` and `unpricedModels` in the `tokenUsage` of a session's metadata. What a
 /// client or an earlier version wrote there is replaced.
 ///
-/// A cost is absent where no request has a price. A sum with a part that has no price is left out,
-/// and its model is listed.
-pub fn add_cost(usage: &mut Map<String, Value>, sums: &RunningSums, prices: &Prices) {
+/// A cost is absent where no request has a price. A request that lacks a price is left out, and its
+/// model is listed. Requests in one sum need the same prices, so it is the same as adding the cost of
+/// each request.
+pub fn add_cost(usage: &mut Map<String, Value>, sums: &ModelSums, prices: &Prices) {
     usage.retain(|name, _| !COST_FIELDS.contains(&name.as_str()));
     let mut total: Option<Usd> = None;
     let mut models: BTreeMap<&str, Usd> = BTreeMap::new();
-    let mut unpriced: Vec<&str> = Vec::new();
+    let mut unpriced: BTreeSet<&str> = BTreeSet::new();
     for group in sums.groups() {
         let name = group.model.as_deref().unwrap_or(NO_MODEL);
         for (class, requests, tokens) in &group.sums {
@@ -30,8 +31,9 @@ pub fn add_cost(usage: &mut Map<String, Value>, sums: &RunningSums, prices: &Pri
                     let sum = models.entry(name).or_default();
                     *sum = *sum + cost;
                 }
-                Err(_) if unpriced.contains(&name) => {}
-                Err(_) => unpriced.push(name),
+                Err(_) => {
+                    unpriced.insert(name);
+                }
             }
         }
     }
@@ -47,6 +49,7 @@ pub fn add_cost(usage: &mut Map<String, Value>, sums: &RunningSums, prices: &Pri
         }
     }
     if !unpriced.is_empty() {
+        let unpriced: Vec<&str> = unpriced.into_iter().collect();
         usage.insert("unpricedModels".to_owned(), unpriced.into());
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use session_model::records::Record;
-use session_model::usage::{RecordRef, RequestKey, Skip, Snapshot};
+use session_model::usage::{ModelSums, RecordRef, RequestKey, Skip, Snapshot};
 
 use super::counted::{Counted, CountedSnapshots};
 use super::prices::Prices;
@@ -52,6 +52,12 @@ impl Usage {
     /// Sums what counts.
     pub fn report(&self, prices: &Prices) -> Report {
         Report::of(self.counted.iter(), prices)
+    }
+
+    /// Sums what counts in the form of the sums that a session's metadata has.
+    pub fn model_sums(&self) -> ModelSums {
+        let requests = self.counted.iter();
+        ModelSums::of(requests.map(|request| (request.names, request.tokens)))
     }
 
     pub(super) fn counted(&self, request: RequestNumber) -> Counted<'_> {

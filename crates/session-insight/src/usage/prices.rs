@@ -258,7 +258,7 @@ impl Prices {
         model.at(tokens.prompt()).cost(tokens)
     }
 
-    /// The cost of the requests of a class of prompts, or why it is not known.
+    /// The cost of the requests in a sum of a class of prompts, or why it is not known.
     pub fn cost_of_class(
         &self,
         model: Option<&str>,
@@ -346,23 +346,11 @@ impl Rates {
     }
 
     fn cost(&self, tokens: &Tokens) -> Result<Usd, &'static str> {
-        let [input, output, read, write, write_1h, reasoning] = <[u64; 6]>::from(*tokens);
-        // Thinking is a part of the output, and what is cached for an hour one of what is cached.
-        let thinking = reasoning.min(output);
-        let write_1h = write_1h.min(write);
-        let counts = [
-            input,
-            output - thinking,
-            read,
-            write - write_1h,
-            write_1h,
-            thinking,
-        ];
         let [_, of_output, .., of_thinking] = self.0;
         let mut prices = self.0;
         prices[prices.len() - 1] = of_thinking.or(of_output);
         let mut cost = Usd::default();
-        for ((count, price), missing) in counts.into_iter().zip(prices).zip(MISSING) {
+        for ((count, price), missing) in tokens.priced().into_iter().zip(prices).zip(MISSING) {
             if count > 0 {
                 cost = cost + Usd::of_tokens(count, price.ok_or(missing)?);
             }

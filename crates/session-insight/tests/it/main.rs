@@ -4,4 +4,5 @@
 mod hail;
 mod hail_rules;
 mod prices;
+mod running_sums;
 mod usage;

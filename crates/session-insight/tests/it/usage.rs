@@ -1,11 +1,11 @@
 //! Usage: what counts, what it costs, and why.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use session_insight::usage::{
-    Amendments, OrderedUsage, Prices, RecordRef, Report, Snapshot, Usage, Verdict, add_cost,
+    Amendments, OrderedUsage, Prices, RecordRef, Report, Snapshot, Sums, Usage, Verdict, add_cost,
 };
 use session_model::LogKind;
 use session_model::records::Record;
@@ -324,6 +324,7 @@ fn an_amendment_adds_the_fields_that_a_usage_record_lacks() {
         json!({"type": "amend", "of": "usage:m1", "cacheRead": 1, "model": "gpt-5"}),
         json!({"type": "amend", "of": "call:c", "exitCode": 1}),
         json!({"type": "usage", "of": "usage:m1", "input": 3}),
+        json!({"type": "amend", "of": "", "input": 3}),
     ] {
         amendments.note(LogKind::Actions, &fields(amendment));
     }
@@ -342,6 +343,10 @@ fn an_amendment_adds_the_fields_that_a_usage_record_lacks() {
     let mut of_other_type = fields(json!({"type": "mine", "key": "usage:m1"}));
     amendments.fold(LogKind::Actions, &mut of_other_type);
     assert_eq!(of_other_type.len(), 2);
+    // A text that is no record key names no record.
+    let mut without_key = fields(json!({"type": "usage", "key": ""}));
+    amendments.fold(LogKind::Actions, &mut without_key);
+    assert_eq!(without_key.len(), 2);
 
     amendments.drop_unused();
     assert!(!amendments.is_empty());
@@ -415,47 +420,64 @@ proptest! {
 
 }
 
+/// Prices of which some models lack some, and thinking has another price than other output.
+fn no_price_of_reading() -> Prices {
+    let table = json!({"source": {"name": "test", "date": "2026-11-01"},
+        "unit": "micro-dollars per million tokens",
+        "models": {
+            "gpt-5": {"input": 1_250_000, "output": 10_000_000, "reasoning": 7_000_000},
+            "gemini-2.5-pro": {"input": 1, "output": 2, "cacheRead": 3,
+                "above": [{"inputTokens": 200_000, "input": 2, "cacheWrite": 9}]}}});
+    let table = Prices::parse(table.to_string().as_bytes()).unwrap();
+    Prices::default().overridden_by(table)
+}
+
+/// The `tokenUsage` that says the same as a report.
+fn in_metadata(report: &Report) -> Value {
+    let shown = |sums: &Sums| {
+        let mut fields = serde_json::to_value(sums).unwrap();
+        for only_in_reports in ["unpricedRequests", "reportedCostMicroUsd"] {
+            fields
+                .as_object_mut()
+                .unwrap()
+                .shift_remove(only_in_reports);
+        }
+        fields
+    };
+    let mut usage = shown(&report.total);
+    let models = report.by_model.iter();
+    usage["byModel"] = models
+        .map(|(model, sums)| (model.clone(), shown(sums)))
+        .collect();
+    let unpriced: BTreeSet<&str> = report.unpriced.iter().map(|one| &*one.model).collect();
+    if !unpriced.is_empty() {
+        usage["unpricedModels"] = json!(unpriced);
+    }
+    usage
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn sums_that_are_kept_while_appending_are_those_of_all_records(
+    fn sums_in_metadata_are_those_of_the_report(
         records in prop::collection::vec(any_record(), 1..40),
     ) {
-        let mut sums = RunningSums::default();
+        let mut kept = RunningSums::default();
         for (seq, record) in records.iter().enumerate() {
-            sums.count(&Snapshot::of(place(seq + 1), record).unwrap());
+            kept.count(&Snapshot::of(place(seq + 1), record).unwrap());
         }
-        let mut kept = Map::new();
-        kept.insert("costMicroUsd".to_owned(), 1.into());
-        kept.insert("unpricedModels".to_owned(), json!(["claimed"]));
-        sums.write(&mut kept);
-        add_cost(&mut kept, &sums, Prices::built_in());
-        let report = report(&records);
-        let models = |names: &mut dyn Iterator<Item = &String>| -> Vec<String> {
-            let mut names: Vec<String> = names.cloned().collect();
-            names.sort();
-            names
-        };
-        prop_assert_eq!(
-            models(&mut kept["byModel"].as_object().unwrap().keys()),
-            models(&mut report.by_model.keys())
-        );
-        let expected = serde_json::to_value(&report.total).unwrap();
-        for name in ["input", "output", "total", "cacheRead", "cacheWrite", "reasoning", "requests"] {
-            prop_assert_eq!(kept.get(name), expected.get(name), "{}", name);
-        }
-        for (model, sums) in &report.by_model {
-            prop_assert_eq!(&kept["byModel"][model]["output"], &json!(sums.output));
-            prop_assert_eq!(&kept["byModel"][model]["requests"], &json!(sums.requests));
-            // A class with an unpriced part has no cost in the kept sums.
-            if sums.unpriced_requests == 0 {
-                let cost = sums.cost_micro_usd.map(Value::from);
-                prop_assert_eq!(kept["byModel"][model].get("costMicroUsd"), cost.as_ref());
-            }
-        }
-        if report.unpriced.is_empty() {
-            prop_assert_eq!(kept.get("costMicroUsd"), expected.get("costMicroUsd"));
+        prop_assert!(kept.is_exact());
+        let usage = fold(&records);
+        let prices = no_price_of_reading();
+        let expected = usage.report(&prices);
+        for sums in [kept.sums(), &usage.model_sums()] {
+            let mut shown = Map::new();
+            shown.insert("costMicroUsd".to_owned(), 1.into());
+            shown.insert("unpricedModels".to_owned(), json!(["claimed"]));
+            sums.write(&mut shown);
+            add_cost(&mut shown, sums, &prices);
+            prop_assert_eq!(Value::Object(shown), in_metadata(&expected));
         }
     }
 

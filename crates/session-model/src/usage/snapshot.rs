@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::money::Usd;
 use super::tokens::Tokens;
 use crate::event::LogKind;
-use crate::records::{Body, Record, body};
+use crate::records::{Body, Record, RecordKey, body};
 
 /// The largest count of tokens that is believed, so that sums of millions of requests fit.
 pub const MAX_TOKENS: i64 = 1_000_000_000_000;
@@ -29,7 +29,7 @@ pub struct RecordRef {
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, serde::Serialize, serde::Deserialize,
 )]
-pub struct RequestKey(u64, u64);
+pub struct RequestKey(pub(super) u64, pub(super) u64);
 
 impl RequestKey {
     fn of(usage: &body::Usage, place: RecordRef) -> Self {
@@ -85,6 +85,10 @@ pub struct Names {
 pub struct Snapshot {
     /// The request.
     pub request: RequestKey,
+    /// Whether the record names its request. Otherwise no other record is of the same request.
+    pub is_named: bool,
+    /// Whether the record has the usual key of its request, which its log stores once.
+    pub is_keyed: bool,
     /// Where the record is.
     pub place: RecordRef,
     /// The counts.
@@ -147,6 +151,8 @@ impl Snapshot {
         }
         Ok(Self {
             request: RequestKey::of(usage, place),
+            is_named: usage.message_id.is_some() || usage.request_id.is_some(),
+            is_keyed: has_usual_key(usage, record),
             place,
             tokens,
             reported: reported(usage, &record.extra)?,
@@ -162,6 +168,13 @@ impl Snapshot {
     pub fn rank(&self) -> Rank<'_> {
         Rank::new(self.tokens, &self.names, self.reported, self.place)
     }
+}
+
+fn has_usual_key(usage: &body::Usage, record: &Record) -> bool {
+    let (Some(key), Some(message)) = (&record.common.key, &usage.message_id) else {
+        return false;
+    };
+    *key == RecordKey::usage(message, usage.request_id.as_deref()).as_str()
 }
 
 /// A name, unless it is empty: a source without a model may write an empty text.

@@ -45,6 +45,31 @@ impl Tokens {
         self.prompt().saturating_add(self.output)
     }
 
+    /// The counts that each have a price, in the order of the list: `output` without thinking,
+    /// `cache_write` without what is cached for an hour.
+    pub fn priced(&self) -> [u64; 6] {
+        // Thinking is a part of the output, and what is cached for an hour one of what is cached.
+        let thinking = self.reasoning.min(self.output);
+        let for_an_hour = self.cache_write_1h.min(self.cache_write);
+        [
+            self.input,
+            self.output - thinking,
+            self.cache_read,
+            self.cache_write - for_an_hour,
+            for_an_hour,
+            thinking,
+        ]
+    }
+
+    /// Which prices the tokens need. For tokens that need the same ones, the cost of their sum is the
+    /// sum of their costs, and their sum needs the same ones too.
+    pub(super) fn prices_needed(&self) -> PricesNeeded {
+        PricesNeeded {
+            counts: self.priced().map(|count| count > 0),
+            is_all_thinking: self.reasoning > self.output,
+        }
+    }
+
     /// Takes back what was added.
     pub fn subtract(&mut self, other: &Self) {
         self.combine(other, u64::saturating_sub);
@@ -62,6 +87,14 @@ impl Tokens {
         }
         *self = Self::from(counts);
     }
+}
+
+/// The prices that a cost needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct PricesNeeded {
+    counts: [bool; 6],
+    /// A source claims more thinking than output: of each request, all output is priced as thinking.
+    is_all_thinking: bool,
 }
 
 impl From<[u64; 6]> for Tokens {

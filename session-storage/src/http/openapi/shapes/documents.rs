@@ -47,7 +47,8 @@ pub(in crate::http::openapi) struct Metadata {
 }
 
 /// Token counts: the sums of the session's `usage` records, with further fields, or, without such
-/// records, the three counts that callers have set.
+/// records, the three counts that callers have set. `exact` is false if the sums are not those of all
+/// records, which only happens in long lists and if a record is damaged; otherwise it is absent.
 #[derive(ToSchema)]
 pub(in crate::http::openapi) struct TokenUsage {
     input: Option<Value>,
