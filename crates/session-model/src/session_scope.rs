@@ -67,7 +67,7 @@ mod tests {
     fn a_session_is_reached_by_any_of_its_names() {
         let id = |text: &str| SessionId::parse(text).unwrap();
         let user = |text: &str| UserId::parse(text).unwrap();
-        let reach = SessionScope::new(
+        let session_scope = SessionScope::new(
             vec![user("zoe"), user("ann")],
             vec!["ci-".into()],
             vec![id("b"), id("a")],
@@ -83,11 +83,15 @@ mod tests {
             ("a1", "an", false),
         ] {
             assert_eq!(
-                reach.covers(&id(session), &user(owner)),
+                session_scope.covers(&id(session), &user(owner)),
                 covered,
                 "{session} of {owner}"
             );
         }
-        assert!(!reach.names(&id("x")) && SessionScope::default().is_empty() && !reach.is_empty());
+        assert!(
+            !session_scope.names(&id("x"))
+                && SessionScope::default().is_empty()
+                && !session_scope.is_empty()
+        );
     }
 }

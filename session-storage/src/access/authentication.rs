@@ -246,7 +246,7 @@ fn verified(key_set: &KeySet, shown: &str) -> Result<Principal, Denied> {
     Ok(Principal {
         name: format!("token:{}", claims.jti).into(),
         scopes,
-        reach: Some(Arc::new(SessionScope::session(claims.sid))),
+        session_scope: Some(Arc::new(SessionScope::session(claims.sid))),
         until,
         proof: Proof::Token {
             issuer,

@@ -100,7 +100,7 @@ impl KeySet {
                 let holder = key.holders.iter().find(|(held, _)| held.is(digest));
                 let same = |(_, now_is): &(Digest, Arc<Principal>)| {
                     now_is.scopes == who.scopes
-                        && now_is.reach == who.reach
+                        && now_is.session_scope == who.session_scope
                         && now_is.until.is_none_or(|end| end > now)
                 };
                 key.record.standing(now) == Standing::Active && holder.is_some_and(same)
@@ -150,13 +150,13 @@ fn signer_of(secret: &[u8]) -> (hmac::Key, Digest) {
 
 impl LoadedKey {
     fn new(record: Record, used: Used) -> Self {
-        let reach = record.reach().map(Arc::new);
+        let session_scope = record.session_scope().map(Arc::new);
         let holders = record.secrets.iter().filter_map(|stored| {
             let digest = Digest::parse(&stored.sha256)?;
             let who = Principal {
                 name: record.id.as_str().into(),
                 scopes: record.scopes(),
-                reach: reach.clone(),
+                session_scope: session_scope.clone(),
                 until: [stored.until, record.expires].into_iter().flatten().min(),
                 proof: Proof::Key {
                     id: record.id.clone(),

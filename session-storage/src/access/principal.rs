@@ -43,7 +43,7 @@ pub struct Principal {
     /// The permitted kinds of operation.
     pub scopes: Scopes,
     /// The sessions it may access; `None` means all.
-    pub reach: Option<Arc<SessionScope>>,
+    pub session_scope: Option<Arc<SessionScope>>,
     /// When its access expires.
     pub until: Option<Timestamp>,
     pub(super) proof: Proof,
@@ -66,7 +66,7 @@ impl Principal {
         Arc::new(Self {
             name: name.into(),
             scopes,
-            reach: None,
+            session_scope: None,
             until: None,
             proof,
             used: None,
@@ -88,9 +88,9 @@ impl Principal {
     }
 
     /// Whether it may access this session of this user.
-    pub fn reaches(&self, id: &SessionId, user: &UserId) -> bool {
-        self.reach
+    pub fn covers(&self, id: &SessionId, user: &UserId) -> bool {
+        self.session_scope
             .as_ref()
-            .is_none_or(|reach| reach.covers(id, user))
+            .is_none_or(|session_scope| session_scope.covers(id, user))
     }
 }

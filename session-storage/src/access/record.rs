@@ -123,10 +123,10 @@ impl Record {
     }
 
     /// The sessions that it may access; `None` means all.
-    pub fn reach(&self) -> Option<SessionScope> {
+    pub fn session_scope(&self) -> Option<SessionScope> {
         let users = self.users.iter().map(|user| UserId::stored(user)).collect();
-        let reach = SessionScope::new(users, self.prefixes.clone(), self.sessions.clone());
-        (!reach.is_empty()).then_some(reach)
+        let session_scope = SessionScope::new(users, self.prefixes.clone(), self.sessions.clone());
+        (!session_scope.is_empty()).then_some(session_scope)
     }
 
     /// Adds a new secret in first place; the older ones expire at `until` at the latest.

@@ -45,13 +45,14 @@ impl Rule {
         match self {
             Self::Open => Verdict::Allowed,
             Self::Filtered(scope) => allowed_if(who.may(scope)),
-            Self::Whole(scope) => allowed_if(who.may(scope) && who.reach.is_none()),
+            Self::Whole(scope) => allowed_if(who.may(scope) && who.session_scope.is_none()),
             Self::Session(scope) if !who.may(scope) => Verdict::Forbidden,
             Self::Session(_) => {
-                let (Some(reach), Some(id)) = (&who.reach, session) else {
+                let (Some(session_scope), Some(id)) = (&who.session_scope, session) else {
                     return Verdict::Allowed;
                 };
-                let reached = reach.names(id) || user(id).is_some_and(|user| reach.has_user(&user));
+                let reached = session_scope.names(id)
+                    || user(id).is_some_and(|user| session_scope.has_user(&user));
                 if reached {
                     Verdict::Allowed
                 } else {
@@ -88,13 +89,13 @@ mod tests {
     use session_model::SessionScope;
     use std::sync::Arc;
 
-    fn who(scope: Scope, reach: Option<SessionScope>) -> Principal {
-        let reach = reach.map(Arc::new);
+    fn who(scope: Scope, session_scope: Option<SessionScope>) -> Principal {
+        let session_scope = session_scope.map(Arc::new);
         let proof = super::super::principal::Proof::UnixSocket;
         Principal {
             name: "x".into(),
             scopes: Scopes::of([scope]),
-            reach,
+            session_scope,
             until: None,
             proof,
             used: None,
@@ -107,8 +108,8 @@ mod tests {
         let mine = "mine";
         let other = "other";
         let id = |text: &str| SessionId::parse(text).unwrap();
-        let reach = SessionScope::new(vec![ann.clone()], Vec::new(), vec![id(mine)]);
-        let reader = who(Scope::Read, Some(reach));
+        let session_scope = SessionScope::new(vec![ann.clone()], Vec::new(), vec![id(mine)]);
+        let reader = who(Scope::Read, Some(session_scope));
         let judge = |rule: Rule, session: &str, user: Option<&UserId>| {
             rule.judge(&reader, Some(&id(session)), |_| user.cloned())
         };

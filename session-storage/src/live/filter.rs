@@ -14,7 +14,7 @@ pub struct Filter {
     /// Include events of this user's sessions.
     pub user: Option<UserId>,
     /// Scope: what the subscriber may see. `None` means everything.
-    pub reach: Option<Arc<SessionScope>>,
+    pub session_scope: Option<Arc<SessionScope>>,
 }
 
 impl Filter {
@@ -29,9 +29,9 @@ impl Filter {
 
     /// Returns whether an event of this session and user is within the subscriber's scope.
     pub fn may_see(&self, session: &SessionId, user: &UserId) -> bool {
-        self.reach
+        self.session_scope
             .as_ref()
-            .is_none_or(|reach| reach.covers(session, user))
+            .is_none_or(|session_scope| session_scope.covers(session, user))
     }
 }
 

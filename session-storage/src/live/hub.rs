@@ -142,8 +142,8 @@ impl Hub {
     ) -> Arc<Topic> {
         let durable = backlog.durable();
         let mut registry = self.0.registry.lock();
-        let floor = durable.max(self.head());
-        registry.join(filter, notifier, how, floor)
+        let complete_after = durable.max(self.head());
+        registry.join(filter, notifier, how, complete_after)
     }
 
     /// Removes a subscriber.

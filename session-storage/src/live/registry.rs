@@ -91,13 +91,13 @@ impl Registry {
         }
     }
 
-    /// Adds a subscriber. A new topic is complete for offsets above `floor`.
+    /// Adds a subscriber. A new topic is complete for offsets above `complete_after`.
     pub(super) fn join(
         &mut self,
         filter: &Filter,
         notifier: &Arc<Notifier>,
         how: Transport,
-        floor: u64,
+        complete_after: u64,
     ) -> Arc<Topic> {
         *self.transport(how) += 1;
         let id = match self.by_filter.get(filter) {
@@ -105,7 +105,7 @@ impl Registry {
             None => self.create(filter),
         };
         let entry = self.topics.entry(id).or_insert_with(|| Entry {
-            topic: Arc::new(Topic::new(id, filter.clone(), floor)),
+            topic: Arc::new(Topic::new(id, filter.clone(), complete_after)),
             notifiers: Vec::new(),
             indexes: Vec::new(),
         });
@@ -136,7 +136,7 @@ impl Registry {
         if filter.session.is_none() && filter.user.is_none() {
             self.everything.push(id);
         }
-        self.limited += usize::from(filter.reach.is_some());
+        self.limited += usize::from(filter.session_scope.is_some());
         id
     }
 
@@ -171,7 +171,7 @@ impl Registry {
             forget(&mut self.by_user, user, topic.id);
         }
         self.everything.retain(|other| *other != topic.id);
-        self.limited -= usize::from(topic.filter.reach.is_some());
+        self.limited -= usize::from(topic.filter.session_scope.is_some());
     }
 
     /// Collects the topics an event belongs to, each topic once.

@@ -1,11 +1,11 @@
 //! In-memory events of one filter: a bounded ring, plus backlog pages that slow subscribers share.
 //!
 //! Invariants:
-//! - Every matching event with an offset above `floor` and up to the hub's head is in the ring, in
-//!   order. A cursor at or above the floor can be served from the ring alone; a cursor below it
+//! - Every matching event with an offset above `complete_after` and up to the hub's head is in the ring, in
+//!   order. A cursor at or above the complete_after can be served from the ring alone; a cursor below it
 //!   must catch up from disk.
-//! - The ring is bounded by bytes, by count and by age. Dropping a batch raises the floor. No event
-//!   is lost, because everything at or below the floor is durable and readable through the backlog.
+//! - The ring is bounded by bytes, by count and by age. Dropping a batch raises the complete_after. No event
+//!   is lost, because everything at or below the complete_after is durable and readable through the backlog.
 //! - A topic never waits for its slowest subscriber. It tracks its subscribers' cursors only for
 //!   the metrics.
 
@@ -38,7 +38,7 @@ pub enum Taken {
     Events(EventBatch),
     /// No events: everything published so far has been taken.
     Nothing,
-    /// The cursor is below the ring's floor.
+    /// The cursor is below the ring's complete_after.
     Behind,
 }
 
@@ -69,17 +69,17 @@ struct Ring {
     batches: VecDeque<(Instant, EventBatch)>,
     bytes: usize,
     events: usize,
-    floor: u64,
+    complete_after: u64,
 }
 
 impl Topic {
-    /// Creates an empty topic that is complete for offsets above `floor`.
-    pub fn new(id: u64, filter: Filter, floor: u64) -> Self {
+    /// Creates an empty topic that is complete for offsets above `complete_after`.
+    pub fn new(id: u64, filter: Filter, complete_after: u64) -> Self {
         let ring = Ring {
             batches: VecDeque::new(),
             bytes: 0,
             events: 0,
-            floor,
+            complete_after,
         };
         Self {
             id,
@@ -105,16 +105,16 @@ impl Topic {
     /// Returns how far behind the topic's subscribers are.
     pub fn lag(&self) -> Lag {
         let ring = self.ring.lock();
-        let floor = ring.floor;
+        let complete_after = ring.complete_after;
         let last = ring
             .batches
             .back()
-            .map_or(ring.floor, |(_, batch)| batch.last());
+            .map_or(ring.complete_after, |(_, batch)| batch.last());
         drop(ring);
         let mut lag = Lag::default();
         for cursor in self.cursors.lock().values() {
             let cursor = cursor.load(Ordering::Relaxed);
-            lag.lagging += usize::from(cursor < floor);
+            lag.lagging += usize::from(cursor < complete_after);
             lag.furthest = lag.furthest.max(last.saturating_sub(cursor));
         }
         lag
@@ -123,7 +123,7 @@ impl Topic {
     /// Returns the first batch that has events after the cursor.
     pub fn take(&self, cursor: u64) -> Taken {
         let ring = self.ring.lock();
-        if cursor < ring.floor {
+        if cursor < ring.complete_after {
             return Taken::Behind;
         }
         let next = ring
@@ -166,7 +166,7 @@ impl Ring {
         if let Some((_, batch)) = self.batches.pop_front() {
             self.bytes -= batch.weight();
             self.events -= batch.len();
-            self.floor = self.floor.max(batch.last());
+            self.complete_after = self.complete_after.max(batch.last());
         }
     }
 }
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_no_longer_fits_raises_the_floor() {
+    fn a_batch_that_no_longer_fits_is_reported_as_missing() {
         let topic = Topic::new(0, Filter::default(), 0);
         push(&topic, &[1, 2], LIMITS);
         push(&topic, &[3, 4, 5], LIMITS);

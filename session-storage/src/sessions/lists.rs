@@ -91,7 +91,7 @@ pub type Within = Option<Arc<SessionScope>>;
 fn sees(within: &Within, id: &SessionId, row: &Row) -> bool {
     within
         .as_ref()
-        .is_none_or(|reach| reach.covers(id, &row.user))
+        .is_none_or(|session_scope| session_scope.covers(id, &row.user))
 }
 
 /// Approximate size of one piece of a list, in bytes.

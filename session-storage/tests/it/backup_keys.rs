@@ -99,7 +99,7 @@ async fn a_restored_directory_has_the_keys_that_were_put_there_first_and_says_wh
         "it asks nobody, as it said"
     );
     let found = tags(&server.stop());
-    assert_ne!(found[0], found[1], "another key, another tag");
+    assert_ne!(found[0], found[1], "another key, another placeholder");
 
     let prepared = Setup::new();
     fs::create_dir_all(prepared.storage()).unwrap();

@@ -344,25 +344,25 @@ fn tokens_of_todays_providers_are_found_where_no_name_gives_them_away() {
 #[test]
 fn a_hidden_token_has_the_tag_of_the_plain_one() {
     let token = drawn(&mut Draw(5), "ghp_ %A36");
-    let tag = |text: &str| {
+    let placeholder = |text: &str| {
         let after: Value =
             serde_json::from_slice(&stored(json!([text]).to_string().as_bytes())).unwrap();
         after[0].as_str().unwrap().to_owned()
     };
-    let plain = tag(&token);
+    let plain = placeholder(&token);
     assert!(
         plain.starts_with("[redacted:github_token:") && plain.ends_with(']'),
         "{plain}"
     );
     assert_eq!(
-        tag(&format!("{}\u{200b}{}", &token[..9], &token[9..])),
+        placeholder(&format!("{}\u{200b}{}", &token[..9], &token[9..])),
         plain
     );
     assert_eq!(
-        tag(&format!("{}\u{1b}[31m{}", &token[..9], &token[9..])),
+        placeholder(&format!("{}\u{1b}[31m{}", &token[..9], &token[9..])),
         plain
     );
-    assert_eq!(tag(&token.replace('h', "\\u0068")), plain);
+    assert_eq!(placeholder(&token.replace('h', "\\u0068")), plain);
 }
 
 /// Some short tokens that happen to look like words are missed; a large number is counted for each

@@ -102,7 +102,7 @@ fn missing(had: Option<&KeptBack>, has: &KeptBack) -> Vec<String> {
     }
     let redaction_key = had.and_then(|had| had.redaction_key.as_ref());
     if redaction_key.is_some() && redaction_key != has.redaction_key.as_ref() {
-        let what = "this directory has another redaction key: a secret gets another tag than the one that it has in the \
+        let what = "this directory has another redaction key: a secret gets another placeholder than the one that it has in the \
                     records, unless the old `.redaction-key` is put here before the service starts";
         missing.push(what.to_owned());
     }

@@ -70,12 +70,12 @@ impl Caller {
 
     /// Returns the scope: what the caller may see. `None` means everything.
     pub fn within(&self) -> Option<&SessionScope> {
-        self.who.reach.as_deref()
+        self.who.session_scope.as_deref()
     }
 
     /// Returns the scope as a shared reference.
-    pub fn reach(&self) -> Option<Arc<SessionScope>> {
-        self.who.reach.clone()
+    pub fn session_scope(&self) -> Option<Arc<SessionScope>> {
+        self.who.session_scope.clone()
     }
 
     /// Returns the access control that authenticated the caller.
@@ -85,19 +85,19 @@ impl Caller {
 
     /// Returns whether the caller may see everything.
     pub fn sees_everything(&self) -> bool {
-        self.who.may(Scope::Read) && self.who.reach.is_none()
+        self.who.may(Scope::Read) && self.who.session_scope.is_none()
     }
 
     /// Returns whether a session is within the caller's scope. A session that does not exist is, if
     /// the scope names its id.
-    pub fn reaches(&self, sessions: &Sessions, id: &SessionId) -> bool {
-        let Some(reach) = self.within() else {
+    pub fn covers(&self, sessions: &Sessions, id: &SessionId) -> bool {
+        let Some(session_scope) = self.within() else {
             return true;
         };
-        reach.names(id)
+        session_scope.names(id)
             || sessions
                 .user_of(id)
-                .is_some_and(|user| reach.has_user(&user))
+                .is_some_and(|user| session_scope.has_user(&user))
     }
 
     /// Resolves a session id given in a request. A legacy id, which only the older service
@@ -107,7 +107,7 @@ impl Caller {
             let known = sessions
                 .named(text)
                 .ok()
-                .filter(|id| self.reaches(sessions, id));
+                .filter(|id| self.covers(sessions, id));
             known.ok_or(refusal)
         })
     }
@@ -121,13 +121,13 @@ impl Caller {
         id: &SessionId,
         user: &UserId,
     ) -> Result<(), Refusal> {
-        let Some(reach) = self.within() else {
+        let Some(session_scope) = self.within() else {
             return Ok(());
         };
-        if reach.names(id) {
+        if session_scope.names(id) {
             return Ok(());
         }
-        if !reach.has_user(user) {
+        if !session_scope.has_user(user) {
             return Err(Refusal::new(
                 Code::Forbidden,
                 "the key or token may not create this session",
@@ -135,7 +135,7 @@ impl Caller {
         }
         if sessions
             .user_of(id)
-            .is_some_and(|owner| !reach.has_user(&owner))
+            .is_some_and(|owner| !session_scope.has_user(&owner))
         {
             return Err(Refusal::new(
                 Code::UserConflict,

@@ -86,7 +86,7 @@ async fn answer(
     filter: Filter,
 ) -> Result<HttpResponse, ApiError> {
     let filter = Filter {
-        reach: caller.who.reach.clone(),
+        session_scope: caller.who.session_scope.clone(),
         ..filter
     };
     let query = Query::read(request)?;

@@ -51,7 +51,7 @@ impl Query {
         Ok(Filter {
             session: session.transpose()?,
             user: user.transpose()?,
-            reach: None,
+            session_scope: None,
         })
     }
 }
@@ -72,7 +72,7 @@ pub async fn follow(
 ) -> Result<HttpResponse, ApiError> {
     let query = Query::read(&request)?;
     let filter = Filter {
-        reach: caller.who.reach.clone(),
+        session_scope: caller.who.session_scope.clone(),
         ..query.filter(&caller, &request)?
     };
     let since = query

@@ -12,14 +12,14 @@ type Kept = web::Data<Sessions>;
 
 /// Returns the metadata of the newest sessions.
 pub async fn recent(caller: Caller, sessions: Kept) -> Answer {
-    let list = sessions.recent(caller.reach());
+    let list = sessions.recent(caller.session_scope());
     streamed(Permit::new(caller).cover(Ok(respond::metadata(list)))).await
 }
 
 /// Returns the metadata of the active sessions.
 pub async fn active(caller: Caller, request: HttpRequest, sessions: Kept) -> Answer {
     let page = Parameters(request.query_string()).page()?;
-    let list = sessions.active(&page, caller.reach())?;
+    let list = sessions.active(&page, caller.session_scope())?;
     listed(
         respond::metadata(list.items),
         list.next,
@@ -30,6 +30,6 @@ pub async fn active(caller: Caller, request: HttpRequest, sessions: Kept) -> Ans
 
 /// Returns the session counts.
 pub async fn stats(caller: Caller, sessions: Kept) -> Answer {
-    let stats = sessions.stats(caller.reach());
+    let stats = sessions.stats(caller.session_scope());
     streamed(Permit::new(caller).cover(Ok(respond::stats(stats)))).await
 }

@@ -119,7 +119,7 @@ pub async fn create(
     // A parent outside the caller's scope is treated like one that does not exist.
     let may_link = parent
         .as_ref()
-        .is_none_or(|parent| caller.reaches(&sessions, parent));
+        .is_none_or(|parent| caller.covers(&sessions, parent));
     let submitted = sessions
         .create(&id, user, creation, parent, may_link, producer.0)
         .await;
@@ -132,7 +132,7 @@ pub async fn list(caller: Caller, request: HttpRequest, redact: Redact, sessions
     let query = Parameters(request.query_string())
         .list()?
         .redacted(|text| redact.text(text));
-    let list = sessions.list(query, caller.reach())?;
+    let list = sessions.list(query, caller.session_scope())?;
     streamed(Permit::new(caller).cover(Ok(respond::page(list)))).await
 }
 
@@ -178,7 +178,7 @@ pub async fn of_user(
     sessions: Kept,
 ) -> Answer {
     let page = Parameters(request.query_string()).page()?;
-    let list = sessions.of_user(&user.0, &page, caller.reach())?;
+    let list = sessions.of_user(&user.0, &page, caller.session_scope())?;
     listed(respond::briefs(list.items), list.next, Permit::new(caller)).await
 }
 

@@ -25,7 +25,7 @@ pub async fn issue(caller: Caller, body: Body<Json>, sessions: web::Data<Session
         caller.names(&sessions, name)
     })?;
     caller.concerns(&session);
-    if !caller.reaches(&sessions, &session) {
+    if !caller.covers(&sessions, &session) {
         return Err(crate::sessions::not_found(&session).into());
     }
     let id = session.clone();

@@ -33,7 +33,7 @@ pub(super) fn filter(session_name: &str, user: &str) -> Filter {
     Filter {
         session: (!session_name.is_empty()).then(|| session(session_name)),
         user: (!user.is_empty()).then(|| UserId::stored(user)),
-        reach: None,
+        session_scope: None,
     }
 }
 
@@ -44,7 +44,7 @@ pub(super) fn limited(filter: Filter, may_see: &str) -> Filter {
         None => (Vec::new(), vec![UserId::stored(may_see)]),
     };
     Filter {
-        reach: Some(Arc::new(SessionScope::new(users, Vec::new(), sessions))),
+        session_scope: Some(Arc::new(SessionScope::new(users, Vec::new(), sessions))),
         ..filter
     }
 }
@@ -57,9 +57,9 @@ pub(super) fn matches(filter: &Filter, event: &Published) -> bool {
     let user = filter.user.as_ref().is_some_and(|user| *user == event.user);
     let everything = filter.session.is_none() && filter.user.is_none();
     let seen = filter
-        .reach
+        .session_scope
         .as_ref()
-        .is_none_or(|reach| reach.covers(&event.session, &event.user));
+        .is_none_or(|session_scope| session_scope.covers(&event.session, &event.user));
     seen && (everything || session || user)
 }
 
