@@ -28,15 +28,26 @@ pub mod table;
 mod timeline;
 mod validate;
 
+use std::path::Path;
+
 pub use event::{Agent, Context, Event, Header};
 pub use export::{CountedTokens, Export, SessionInfo};
-pub use import::{Import, TakenKeys};
+pub use import::{FileNotes, Import};
 pub use project::project;
 pub use read::{Item, ReadError, Reader};
 pub use restore::{Restored, restore, restore_unknown};
 pub use stats::Stats;
 pub use timeline::{Timed, Timeline};
 pub use validate::{Fault, Rule, Validator};
+
+/// The end of a file's name.
+pub const FILE_ENDING: &str = ".hail.jsonl";
+
+/// Whether this is the name of a HAIL file.
+pub fn is_file_name(path: &Path) -> bool {
+    path.file_name()
+        .is_some_and(|name| name.as_encoded_bytes().ends_with(FILE_ENDING.as_bytes()))
+}
 
 /// The version that is written.
 pub const VERSION: &str = "hail-1.0.0";

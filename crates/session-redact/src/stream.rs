@@ -12,6 +12,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::value::RawValue;
+
 use super::Redactor;
 use super::table;
 use session_model::placeholder;
@@ -84,7 +86,7 @@ impl TextStream {
     /// Appends the rest of the text to `out`; returns how many secrets were replaced in all.
     pub fn finish(mut self, redactor: &Redactor, out: &mut Vec<u8>) -> u64 {
         let rest = std::mem::take(&mut self.window);
-        if self.is_json && !self.begun {
+        if self.is_json && !self.begun && is_document(&rest) {
             let clean = redactor.json(&rest).redacted;
             self.emit(&rest, clean.as_deref().unwrap_or(&rest), out);
         } else {
@@ -116,6 +118,12 @@ impl TextStream {
         self.replaced += placeholder::count(clean).saturating_sub(before);
         out.extend_from_slice(clean);
     }
+}
+
+/// Whether the text is one valid JSON document. Anything else is redacted as text, whatever its
+/// sender calls it: several documents, one with a comment or with a byte that is not UTF-8.
+fn is_document(text: &[u8]) -> bool {
+    std::str::from_utf8(text).is_ok_and(|text| serde_json::from_str::<&RawValue>(text).is_ok())
 }
 
 /// Where a window may be cut.
@@ -251,6 +259,40 @@ mod tests {
         }
         let replaced = stream.finish(&redactor, &mut out);
         (out, replaced)
+    }
+
+    #[test]
+    fn what_is_called_json_and_is_none_is_redacted_as_text() {
+        let secret = "ghp_a1B2c3D4a1B2c3D4a1B2c3D4a1B2c3D4a1B2";
+        let texts: [&[u8]; 7] = [
+            b"hello SECRET x",
+            b"{\"a\":\"\xff\"}\n{\"b\":\"SECRET\"}",
+            b"don\"t\n{\"b\":\"SECRET\"}\n{\"c\":1}",
+            b"{\"a\":1} // SECRET",
+            b"{a:'SECRET'}",
+            b"{\"a\":\"SECRET\"}\nat 12:00 SECRET\n",
+            b"{\"a\":[\"SECRET\"]}",
+        ];
+        for text in texts {
+            let parts: Vec<&[u8]> = text.split(|byte| *byte == b'S').collect();
+            let mut whole = Vec::new();
+            for (at, part) in parts.into_iter().enumerate() {
+                if at > 0 {
+                    whole.extend_from_slice(secret.as_bytes());
+                    whole.extend_from_slice(part.strip_prefix(b"ECRET").unwrap());
+                } else {
+                    whole.extend_from_slice(part);
+                }
+            }
+            let redactor = redactor();
+            let mut stream = TextStream::new(true);
+            let mut out = Vec::new();
+            stream.push(&redactor, &whole, &mut out);
+            let replaced = stream.finish(&redactor, &mut out);
+            let found = memchr::memmem::find(&out, secret.as_bytes());
+            assert_eq!(found, None, "{}", String::from_utf8_lossy(&out));
+            assert!(replaced > 0);
+        }
     }
 
     fn key_block(lines: usize) -> String {

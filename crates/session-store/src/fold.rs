@@ -1,12 +1,12 @@
 //! Folding: adds what `amend` records say to the records that they amend.
 //!
 //! A record with a key gets the fields that it lacks from the records that amend it, the earliest
-//! first. The amendments of a record that is there are left out of the page. Nothing is written:
+//! first. A field that is null is lacking. The amendments of a record that is there are left out of the page. Nothing is written:
 //! the stored records stay as they are, and a folded record has no checksum.
 //!
 //! Each record with a key costs one lookup; a log without amendments costs nothing.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
@@ -160,12 +160,21 @@ fn fields(record: &[u8]) -> io::Result<Fields<'_>> {
 fn merge(record: &[u8], amends: &[(u64, Vec<u8>)]) -> io::Result<Vec<u8>> {
     let mut merged = fields(record)?;
     merged.retain(|(name, _)| name != "$crc");
-    let mut names: HashSet<String> = merged.iter().map(|(name, _)| name.clone()).collect();
+    let places = merged.iter().enumerate();
+    let mut places: HashMap<String, usize> =
+        places.map(|(at, (name, _))| (name.clone(), at)).collect();
     for (_, line) in amends {
         for (name, value) in fields(line)? {
-            let is_own = OWN.contains(&name.as_str()) || name.starts_with('$');
-            if !is_own && names.insert(name.clone()) {
-                merged.push((name, value));
+            if OWN.contains(&name.as_str()) || name.starts_with('$') {
+                continue;
+            }
+            match places.get(&name) {
+                Some(at) if merged[*at].1.get() == "null" => merged[*at].1 = value,
+                Some(_) => {}
+                None => {
+                    places.insert(name.clone(), merged.len());
+                    merged.push((name, value));
+                }
             }
         }
     }
@@ -186,6 +195,19 @@ fn merge(record: &[u8], amends: &[(u64, Vec<u8>)]) -> io::Result<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_that_is_null_is_absent() {
+        let record = br#"{"seq":1,"key":"k","exitCode":null,"n":1}"#;
+        let amends = [
+            br#"{"seq":2,"of":"k","exitCode":null,"tool":null,"n":null}"#.to_vec(),
+            br#"{"seq":3,"of":"k","exitCode":7,"tool":"Bash","n":2}"#.to_vec(),
+        ];
+        let amends: Vec<_> = [2, 3].into_iter().zip(amends).collect();
+        let merged = String::from_utf8(merge(record, &amends).unwrap()).unwrap();
+        let expected = r#"{"seq":1,"key":"k","exitCode":7,"n":1,"tool":"Bash","$amendedBy":[2,3]}"#;
+        assert_eq!(merged, expected);
+    }
 
     #[test]
     fn an_amendment_adds_what_is_absent_and_the_earliest_wins() {

@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 use std::path::Path;
 
 use anyhow::Context;
+use session_insight::hail::is_file_name;
 use session_model::SessionId;
 use session_storage::archive::{Archive, Archived};
 use session_storage::config::{ArchiveRequest, Config, LoadedConfig, Output, Remote};
@@ -133,10 +134,7 @@ pub(crate) fn write_hail(
 
 /// Imports a HAIL file, a bundle or a directory.
 fn import_any(config: &Config, source: &Path, existing: Existing) -> Result<Imported, Failure> {
-    let is_hail = source
-        .file_name()
-        .is_some_and(|name| name.to_string_lossy().ends_with(transfer::hail::ENDING));
-    if !is_hail {
+    if !is_file_name(source) {
         return Ok(incoming::import(options(config), source, existing)?);
     }
     let settings = server::serving(config)?;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, ArgMatches, Command, Error, value_parser};
 use clap_complete::Shell;
+use session_insight::hail::is_file_name;
 use session_model::SessionId;
 
 use super::Address;
@@ -260,8 +261,10 @@ pub(super) fn all() -> Vec<Command> {
                 .long("format")
                 .value_name("FORMAT")
                 .value_parser(["bundle", "hail"])
-                .default_value("bundle")
-                .help("A bundle that can be imported as it is, or one HAIL file per session"),
+                .help(
+                    "A bundle that can be imported as it is, or one HAIL file for each session that \
+                     --session names; without it, what the target's name ends with",
+                ),
         )
         .args(selection())
         .args(remote()),
@@ -366,9 +369,10 @@ pub(super) fn request(matches: &ArgMatches) -> Result<(Request, &ArgMatches), Er
         "export" => Request::Export {
             ids: ids(inner)?,
             user: inner.get_one("user").cloned(),
-            as_hail: inner
-                .get_one::<String>("format")
-                .is_some_and(|format| format == "hail"),
+            as_hail: match inner.get_one::<String>("format") {
+                Some(format) => format == "hail",
+                None => is_file_name(&path_of(inner, "target")),
+            },
             output: output(),
         },
         "backup" => Request::Backup(output()),

@@ -14,6 +14,3 @@ mod lines;
 
 pub use export::export;
 pub use import::import;
-
-/// The end of the name of a file.
-pub const ENDING: &str = ".hail.jsonl";

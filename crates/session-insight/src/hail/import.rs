@@ -13,12 +13,22 @@ use super::running_total::RunningTotal;
 
 /// How the key of a usage record begins, if the usual one is the key of another record.
 const OTHER_USAGE: &str = "hail-usage-";
+/// Running totals of tokens.
+const INPUT_TOTAL: &str = "input_tokens_total";
+const OUTPUT_TOTAL: &str = "output_tokens_total";
 
-/// The keys that the records of a file's events have and that look like the key of a usage record.
+/// What must be known of all events of a file before the records of one are made.
 #[derive(Clone, Debug, Default)]
-pub struct TakenKeys(HashSet<String>);
+pub struct FileNotes {
+    /// The keys that the records of the events have and that look like the key of a usage record.
+    keys: HashSet<String>,
+    /// Whether an event has a running total of tokens. The counts of single events then do not
+    /// count: the greatest total is the sum of the session.
+    has_input_total: bool,
+    has_output_total: bool,
+}
 
-impl TakenKeys {
+impl FileNotes {
     /// Notes an event. Every event of a file is noted before its records are made.
     pub fn note(&mut self, event: &Event) {
         let key = if is_ours(event) {
@@ -30,7 +40,11 @@ impl TakenKeys {
         if let Some(key) = key
             && (key.starts_with("usage:") || key.starts_with(OTHER_USAGE))
         {
-            self.0.insert(key.to_owned());
+            self.keys.insert(key.to_owned());
+        }
+        if !is_ours(event) {
+            self.has_input_total |= count(event, INPUT_TOTAL).is_some();
+            self.has_output_total |= count(event, OUTPUT_TOTAL).is_some();
         }
     }
 
@@ -40,7 +54,7 @@ impl TakenKeys {
         let others = (1_u32..).map(|n| RecordKey::built(format!("{OTHER_USAGE}{n}:{event}")));
         std::iter::once(usual)
             .chain(others)
-            .find(|key| !self.0.contains(key.as_str()))
+            .find(|key| !self.keys.contains(key.as_str()))
             .expect("a file has fewer events than there are numbers")
     }
 }
@@ -49,22 +63,23 @@ impl TakenKeys {
 ///
 /// Records of another program's file get the id of their event as record key, so that importing the
 /// file again stores nothing twice. Counts of tokens at such an event become a `usage`
-/// record, whose key no event has; running totals become differences.
+/// record, whose key no event has. Running totals become differences; beside them the counts of single
+/// events do not count.
 #[derive(Debug, Default)]
 pub struct Import {
     tool: String,
     model: String,
     provider: String,
-    taken: TakenKeys,
+    notes: FileNotes,
     input: RunningTotal,
     output: RunningTotal,
 }
 
 impl Import {
     /// Begins a file.
-    pub fn new(header: &Header, taken: TakenKeys) -> Self {
+    pub fn new(header: &Header, notes: FileNotes) -> Self {
         Self {
-            taken,
+            notes,
             tool: header.agent.tool.clone(),
             model: header.agent.model.clone(),
             provider: header.agent.provider.clone(),
@@ -92,13 +107,16 @@ impl Import {
     }
 
     fn usage(&mut self, event: &Event) -> Option<Restored> {
-        let input = tokens(event, "input_tokens", "input_tokens_total", &mut self.input);
-        let output = tokens(
-            event,
-            "output_tokens",
-            "output_tokens_total",
-            &mut self.output,
-        );
+        let input = if self.notes.has_input_total {
+            count(event, INPUT_TOTAL).map(|total| self.input.next(total))
+        } else {
+            count(event, "input_tokens")
+        };
+        let output = if self.notes.has_output_total {
+            count(event, OUTPUT_TOTAL).map(|total| self.output.next(total))
+        } else {
+            count(event, "output_tokens")
+        };
         if input.is_none() && output.is_none() {
             return None;
         }
@@ -106,7 +124,7 @@ impl Import {
         let mut put = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         put("type", "usage".into());
         put("timestamp", event.timestamp.as_str().into());
-        put("key", self.taken.usage_of(&event.id).as_str().into());
+        put("key", self.notes.usage_of(&event.id).as_str().into());
         put("messageId", event.id.as_str().into());
         let own_model = event.attributes.get("model").and_then(Value::as_str);
         let models = [own_model.unwrap_or_default(), &self.model];
@@ -131,11 +149,6 @@ impl Import {
     }
 }
 
-/// The tokens of an event, from its running total if it has one.
-fn tokens(event: &Event, name: &str, total: &str, running: &mut RunningTotal) -> Option<u64> {
-    let attribute = |name| event.attributes.get(name).and_then(Value::as_u64);
-    match attribute(total) {
-        Some(total) => Some(running.next(total)),
-        None => attribute(name),
-    }
+fn count(event: &Event, name: &str) -> Option<u64> {
+    event.attributes.get(name).and_then(Value::as_u64)
 }

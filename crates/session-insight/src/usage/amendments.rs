@@ -28,6 +28,11 @@ fn type_of(fields: &Map<String, Value>) -> Option<&str> {
     fields.get("type").and_then(Value::as_str)
 }
 
+/// A field that is there. One that is null is not.
+fn present<'f>(fields: &'f Map<String, Value>, name: &str) -> Option<&'f Value> {
+    fields.get(name).filter(|value| !value.is_null())
+}
+
 /// A field that is a valid record key.
 fn record_key<'f>(fields: &'f Map<String, Value>, name: &str) -> Option<&'f str> {
     let text = fields.get(name).and_then(Value::as_str);
@@ -46,7 +51,7 @@ impl Amendments {
         };
         let names = RecordType::Usage.fields().iter().map(|field| field.name);
         let mut added = names
-            .filter_map(|name| Some((name, fields.get(name)?)))
+            .filter_map(|name| Some((name, present(fields, name)?)))
             .peekable();
         if added.peek().is_none() {
             return;
@@ -81,7 +86,7 @@ impl Amendments {
         };
         amendment.is_used = true;
         for (name, value) in &amendment.fields {
-            if !fields.contains_key(name) {
+            if present(fields, name).is_none() {
                 fields.insert(name.clone(), value.clone());
             }
         }

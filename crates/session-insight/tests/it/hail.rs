@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 use session_insight::hail::{
-    CountedTokens, Event, Export, Import, Item, ReadError, Reader, Rule, SessionInfo, Stats,
-    TakenKeys, Timed, Timeline, Validator, project, restore,
+    CountedTokens, Event, Export, FileNotes, Import, Item, ReadError, Reader, Rule, SessionInfo,
+    Stats, Timed, Timeline, Validator, project, restore,
 };
 use session_insight::usage::{OrderedUsage, RecordRef};
 use session_model::LogKind;
@@ -118,14 +118,14 @@ fn stats(lines: &[String]) -> Value {
 
 /// The records of a file, as an import makes them.
 fn import(lines: &[String]) -> Vec<(LogKind, Value)> {
-    let mut taken = TakenKeys::default();
-    events(lines).iter().for_each(|event| taken.note(event));
+    let mut notes = FileNotes::default();
+    events(lines).iter().for_each(|event| notes.note(event));
     let mut reader = Reader::default();
     let mut import = Import::default();
     let mut records = Vec::new();
     for line in lines {
         match reader.line(line).unwrap() {
-            Some(Item::Header(header)) => import = Import::new(&header, taken.clone()),
+            Some(Item::Header(header)) => import = Import::new(&header, notes.clone()),
             Some(Item::Event(event)) => records.extend(import.event(event)),
             Some(Item::Unknown(line)) => records.push(Import::unknown(line)),
             Some(Item::Stats(_)) | None => {}
@@ -150,6 +150,28 @@ fn foreign(events: &[Value]) -> Vec<String> {
 fn event(id: &str, kind: &Value) -> Value {
     json!({"type": "event", "event_id": id, "timestamp": "2026-03-03T00:00:00Z", "event_type": kind,
         "content": {"blocks": []}})
+}
+
+#[test]
+fn beside_running_totals_the_counts_of_single_events_do_not_count() {
+    let message = json!({"type": "AgentMessage"});
+    let mut events = [("e1", 5, 6), ("e2", 7, 8), ("e3", 0, 0)].map(|(id, input, output)| {
+        let mut event = event(id, &message);
+        event["attributes"] = json!({"input_tokens": input, "output_tokens": output});
+        event
+    });
+    events[2]["attributes"] = json!({"input_tokens_total": 50, "output_tokens_total": 60});
+    let sum = |events: &[Value]| {
+        let records = import(&foreign(events));
+        let usage = records
+            .iter()
+            .filter(|(_, record)| record["type"] == "usage");
+        let counts = usage
+            .map(|(_, record)| [&record["input"], &record["output"]].map(|n| n.as_u64().unwrap()));
+        counts.fold([0, 0], |sum, one| [sum[0] + one[0], sum[1] + one[1]])
+    };
+    assert_eq!(sum(&events), [50, 60]);
+    assert_eq!(sum(&events[..2]), [12, 14]);
 }
 
 #[test]

@@ -55,6 +55,24 @@ fn a_long_value_is_cut_and_listed_and_the_others_stay() {
 }
 
 #[test]
+fn long_names_of_fields_stay_different() {
+    let long = |end: char| format!("{}{end}", "k".repeat(1100));
+    let record = json!({"type": "x", long('A'): 1, long('B'): 2, "t": "z".repeat(9000)});
+    for sizes in [vec![1 << 20], vec![7], vec![1030, 1]] {
+        let clamped = in_pieces(record.to_string().as_bytes(), Form::Record, 4096, &sizes);
+        let clamped = parsed(&clamped);
+        let fields = clamped.as_object().unwrap();
+        let values: Vec<&Value> = fields
+            .iter()
+            .filter(|(name, _)| name.starts_with('k'))
+            .map(|(_, value)| value)
+            .collect();
+        assert_eq!(values, [1, 2], "{sizes:?}");
+        assert!(fields.keys().all(|name| name.len() <= 1024));
+    }
+}
+
+#[test]
 fn the_length_before_the_first_cut_stays_listed() {
     let record = json!({"output": "x".repeat(5000), "truncated": {"output": 90000, "input": 7}});
     let clamped = parsed(&clamp(record.to_string().as_bytes(), Form::Record, LEAST).unwrap());

@@ -1,7 +1,10 @@
 //! Splits valid JSON, given in pieces of any size, into what a sink needs to copy or cut it. White
 //! space outside of strings is skipped: it has no bound and means nothing.
 
+use sha2::{Digest, Sha256};
+
 use super::text::cut;
+use crate::hex::hex;
 
 /// An object or array that is open.
 #[derive(Debug)]
@@ -34,8 +37,11 @@ pub(super) trait Sink {
     fn text_ends(&mut self, open: &[Frame]);
 }
 
-/// The longest key, in bytes; a longer one is cut.
+/// The longest key, in bytes. Of a longer one the beginning is kept, `~` and [`DIGITS`] of a digest,
+/// so that two of them stay different.
 const MAX_KEY: usize = 1024;
+/// The hexadecimal digits of the digest of a long key.
+const DIGITS: usize = 16;
 /// Bytes behind the longest key that show whether it ends between two characters.
 const LOOK_AHEAD: usize = 16;
 
@@ -47,6 +53,8 @@ pub(super) struct Walker {
     is_key: bool,
     /// Whether the last byte of the piece before was a backslash that escapes the next byte.
     escaped: bool,
+    /// The digest of a key that is longer than what its frame keeps.
+    digest: Option<Sha256>,
 }
 
 impl Walker {
@@ -83,9 +91,14 @@ impl Walker {
         if self.is_key {
             if let Some(frame) = self.open.last_mut() {
                 let space = (MAX_KEY + LOOK_AHEAD).saturating_sub(frame.key.len());
-                frame
-                    .key
-                    .extend_from_slice(&content[..content.len().min(space)]);
+                let (kept, rest) = content.split_at(content.len().min(space));
+                frame.key.extend_from_slice(kept);
+                if !rest.is_empty() {
+                    let digest = self
+                        .digest
+                        .get_or_insert_with(|| Sha256::new_with_prefix(&frame.key));
+                    digest.update(rest);
+                }
             }
         } else {
             sink.text(content, &self.open);
@@ -98,7 +111,12 @@ impl Walker {
                 .last_mut()
                 .filter(|frame| frame.key.len() > MAX_KEY)
             {
-                frame.key.truncate(cut(&frame.key, MAX_KEY));
+                let digest = self.digest.take();
+                let digest = digest.unwrap_or_else(|| Sha256::new_with_prefix(&frame.key));
+                frame.key.truncate(cut(&frame.key, MAX_KEY - 1 - DIGITS));
+                frame.key.push(b'~');
+                let digest = hex(&digest.finalize());
+                frame.key.extend_from_slice(&digest.as_bytes()[..DIGITS]);
             }
             sink.key(&self.open);
         } else {

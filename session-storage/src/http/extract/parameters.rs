@@ -144,7 +144,8 @@ impl<'a> Parameters<'a> {
     fn record_key(self) -> Result<Option<String>, Refusal> {
         match self.one("key")? {
             Some(key) if !record_key::is_key(&key) => {
-                let why = format!("must have 1 to {} characters", record_key::MAX_CHARS);
+                let most = record_key::MAX_CHARS;
+                let why = format!("must have 1 to {most} characters, none of which is U+FFFD");
                 Err(refuse("key", why))
             }
             key => Ok(key),

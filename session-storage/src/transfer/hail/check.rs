@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use session_insight::hail::{Item, TakenKeys, Validator};
+use session_insight::hail::{FileNotes, Item, Validator};
 use session_model::Command;
 
 use super::lines::{Batch, Checked, FileLines, Records};
@@ -16,7 +16,7 @@ const SHOWN: usize = 10;
 pub(super) fn check(path: &Path) -> anyhow::Result<Checked> {
     let mut lines = FileLines::open(path)?;
     let mut validator = Validator::default();
-    let mut taken = TakenKeys::default();
+    let mut taken = FileNotes::default();
     let mut header = None;
     let mut events = 0;
     let mut counted = None;

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, ensure};
 use futures_util::StreamExt as _;
+use session_insight::hail::FILE_ENDING;
 use session_model::SessionId;
 use session_store::disk::sync_dir;
 
 use super::super::{Connector, Source};
-use super::ENDING;
 use super::check::check;
 use crate::live::{Hub, LiveConfig};
 use crate::sessions::{Sessions, Settings};
@@ -32,7 +32,7 @@ pub fn export(
     let mut sources: Vec<(PathBuf, &SessionId)> = Vec::new();
     for id in ids {
         let file = if target.is_dir() {
-            target.join(format!("{id}{ENDING}"))
+            target.join(format!("{id}{FILE_ENDING}"))
         } else {
             target.to_owned()
         };

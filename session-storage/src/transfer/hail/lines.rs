@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde_json::{Map, Value};
-use session_insight::hail::{Header, Import, Item, Reader, Restored, TakenKeys};
+use session_insight::hail::{FileNotes, Header, Import, Item, Reader, Restored};
 use session_model::LogKind;
 use session_model::hex::hex;
 use sha2::{Digest as _, Sha256};
@@ -22,7 +22,7 @@ pub(super) struct Checked {
     pub(super) digest: String,
     pub(super) events: u64,
     /// The keys that the records of its events have.
-    pub(super) taken: TakenKeys,
+    pub(super) taken: FileNotes,
     /// What the counters at the end of the file say against its being whole, if anything.
     pub(super) remark: Option<String>,
 }
