@@ -56,7 +56,7 @@ pub use cost_of_sums::add_cost;
 pub use explain::{Explained, Reason, Verdict};
 pub use fold::{RequestNumber, Usage};
 pub use prices::{Prices, PricesError};
-pub use report::{Report, Sums, Unpriced};
+pub use report::{ModelRates, Report, Sums, Unpriced};
 pub use session_model::usage::{
     MAX_TOKENS, Names, RecordRef, RequestKey, Skip, Snapshot, Tokens, Usd,
 };

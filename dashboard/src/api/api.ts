@@ -45,8 +45,8 @@ export class Api {
   }
 
   /** What the model requests of a session used and cost. */
-  usage(id: string): Promise<UsageReport> {
-    return this.#get(`api/sessions/${enc(id)}/usage`, {});
+  usage(id: string, signal?: AbortSignal): Promise<UsageReport> {
+    return this.#get(`api/sessions/${enc(id)}/usage`, {}, signal);
   }
 
   state(id: string, version: number): Promise<Fields> {

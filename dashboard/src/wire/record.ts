@@ -206,10 +206,15 @@ export function blobOf(value: Json | undefined): Blob | null {
 
 const OWN_OF_AMEND = new Set([...Object.keys(COMMON), 'of']);
 
-/** Adds the fields of an `amend` record that the record lacks. Returns the record itself if there are none. */
+/**
+ * Adds the fields of an `amend` record that the record lacks. Returns the record itself if there are none. A null is
+ * no value to show. In a `usage` record it is one, because the service sums such a field as 0, whatever is added.
+ */
 export function amended(record: Fields, amend: Fields): Fields {
+  const isSummed = record['type'] === 'usage';
+  const isLacking = (value: Json | undefined): boolean => value === undefined || (value === null && !isSummed);
   const added = Object.entries(amend).filter(
-    ([key, value]) => !OWN_OF_AMEND.has(key) && value !== null && (record[key] === undefined || record[key] === null),
+    ([key, value]) => !OWN_OF_AMEND.has(key) && !isLacking(value) && isLacking(record[key]),
   );
   // Ids that join records may be added, too; fields that identify this record may not.
   for (const key of ['agentId', 'turnId', 'callId', 'parentKey'])

@@ -52,10 +52,14 @@ export interface Stats {
 
 /** What a session's model requests used, and at which prices it was computed. */
 export interface UsageReport {
+  /** Offset of the last event that the sums include. */
+  offset: number;
   total: Fields;
   own: Fields;
   agents: Record<string, Fields>;
   byModel: Record<string, Fields>;
   unpriced: { model: string; provider?: string; reason: string; requests: number }[];
+  /** Prices by model, provider and length of the prompt; a service of an earlier version leaves them out. */
+  rates?: { model: string; provider?: string; tiers: Fields[] }[];
   prices: { name: string; address?: string; date: string; digest: string }[];
 }

@@ -2,7 +2,12 @@
 
 import type { Browser } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Fields } from '../../src/wire/json';
+import { dollars } from '../../src/shell/format';
+import { Conversation } from '../../src/store/conversation/conversation';
+import { Rates } from '../../src/store/conversation/rates';
+import { addUsage, microDollars, noUsage } from '../../src/store/conversation/usage';
+import type { Fields, Json } from '../../src/wire/json';
+import type { EventPage, UsageReport } from '../../src/wire/session';
 import { faults } from './axe';
 import { launch, Tab } from './chromium';
 import { lines } from './rich';
@@ -85,5 +90,124 @@ describe('the cost of a session', () => {
       expect(await faults(tab.page)).toEqual([]);
       await tab.close();
     }
+  });
+});
+
+describe('the cost of a turn', () => {
+  const ends = (tab: Tab) => tab.page.locator('.turn .cost');
+
+  it('is that of the session, if there is no other turn, with subagents and new models', async () => {
+    await service.create('turns');
+    const opus = { turnId: 't1', output: 900, reasoning: 500, cacheWrite: 2000, cacheWrite1h: 700, cacheRead: 31_000 };
+    const long = { turnId: 't1', input: 150_001, cacheRead: 50_000, output: 1234, reasoning: 1000 };
+    await service.batch(
+      'turns',
+      lines([
+        { type: 'user_message', text: 'count', turnId: 't1' },
+        usage('m1', 'claude-opus-4-5', { ...opus, output: 3 }),
+        usage('m1', 'claude-opus-4-5', { ...opus, provider: 'anthropic' }),
+        { type: 'task_spawn', callId: 'c1', turnId: 't1', spawnedAgentId: 'helper' },
+        { type: 'agent_started', agentId: 'helper', turnId: 't1', callId: 'c1' },
+        usage('m2', 'gemini-2.5-pro', { ...long, agentId: 'helper' }),
+      ]),
+    );
+    const total = async (): Promise<number> => {
+      const { total } = await service.ask('GET', '/api/sessions/turns/usage');
+      return Number((total as Fields)['costMicroUsd']);
+    };
+    const tab = await Tab.open(browser, `${service.url}/dashboard/#/session/turns/conversation`);
+    const same = async (before: string): Promise<string> => {
+      await fact(tab, 'Cost')
+        .getByText(dollars(await total()), { exact: true })
+        .waitFor();
+      const shown = await fact(tab, 'Cost').innerText();
+      expect(shown).not.toBe(before);
+      await ends(tab).getByText(shown, { exact: true }).waitFor();
+      return shown;
+    };
+    const first = await same('');
+    expect(await ends(tab).getAttribute('title')).toBe('2 model requests at list prices');
+    // (150,001 × 2.5 + 50,000 × 0.25 + 1,234 × 15) dollars per million.
+    await tab.page.locator('.agent .cost', { hasText: /^\$0\.406$/ }).waitFor();
+    await service.batch('turns', lines([usage('m3', 'claude-opus-4-5', { ...opus, provider: 'anthropic' })]));
+    const second = await same(first);
+    // The next request for prices may come 10 s after the first one.
+    await service.batch('turns', lines([usage('m4', 'claude-haiku-4-5', { turnId: 't1', input: 2_000_000 })]));
+    await same(second);
+    await tab.close();
+  });
+
+  it.each([1, 2, 3])('adds up to that of the session, whatever its records are (seed %i)', async (seed) => {
+    const id = `chance-${seed}`;
+    await service.create(id);
+    let state = seed;
+    const next = (below: number): number => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
+      return Math.floor((state / 2 ** 32) * below);
+    };
+    const one = <T>(of: T[]): T => of[next(of.length)] as T;
+    const count = (): Json => one<Json>([0, next(10), next(300_000), next(300_000), null]);
+    const cacheWrite = (): Fields => ({ cacheWrite: 5000 + next(1000), cacheWrite1h: next(5010) });
+    const records = Array.from({ length: 600 }, (_, n): Fields => {
+      if (next(6) === 0) return { type: 'amend', of: `k${next(150)}`, model: 'gpt-5', cacheRead: 100, turnId: 't1' };
+      const counts = { input: count(), output: count(), cacheRead: count(), reasoning: count() };
+      return {
+        ...usage(one([`m${next(60)}`, '']), one(['claude-opus-4-5', 'gemini-2.5-pro', 'gpt-5', 'own', '']), counts),
+        ...(next(2) ? { requestId: `r${next(3)}` } : {}),
+        ...(next(3) ? {} : { provider: one(['anthropic', 'gemini', 'elsewhere', '']) }),
+        ...(next(2) ? cacheWrite() : {}),
+        ...(next(3) ? {} : { agentId: `a${next(3)}` }),
+        ...(next(2) ? { key: `k${n % 150}` } : {}),
+        ...(next(20) ? {} : { [one(['input', 'costUsd'])]: one(['7', -1]) }),
+        turnId: `t${next(4)}`,
+      };
+    });
+    for (const record of records) if (next(4) === 0) for (const key of ['model', 'input']) delete record[key];
+    await service.batch(id, lines(records));
+    const report = (await service.ask('GET', `/api/sessions/${id}/usage`)) as unknown as UsageReport;
+    const query = 'at=0&limit=1000&upgrade=true&max_bytes=65536';
+    const { events } = (await service.ask('GET', `/api/sessions/${id}/events?${query}`)) as unknown as EventPage;
+    const rates = new Rates();
+    const conversation = new Conversation(rates);
+    rates.take(report);
+    conversation.add(events, 0);
+    const all = noUsage();
+    for (const turn of conversation.turns) addUsage(all, turn.usage, 1);
+    const { input, output, cacheRead, cacheWrite: written, reasoning, requests } = all;
+    expect(report.total).toMatchObject({ input, output, cacheRead, cacheWrite: written, reasoning, requests });
+    expect(report.total['unpricedRequests']).toBe(all.unpriced);
+    expect(all.unpriced).toBeGreaterThan(10);
+    expect(all.requests - all.unpriced).toBeGreaterThan(10);
+    expect(report.total['costMicroUsd']).toBe(microDollars(all.cost));
+  });
+
+  it('is what the source reported where prices cannot be loaded, which its title says', async () => {
+    await service.create('closed');
+    await service.batch(
+      'closed',
+      lines([
+        { type: 'user_message', text: 'count', turnId: 't1' },
+        usage('m1', 'claude-haiku-4-5', { turnId: 't1', input: 1_000_000, costUsd: 0.25 }),
+        { type: 'user_message', text: 'again', turnId: 't2' },
+        usage('m2', 'claude-haiku-4-5', { turnId: 't2', input: 1_000_000 }),
+      ]),
+    );
+    const tab = await Tab.open(browser, 'about:blank');
+    const body = JSON.stringify({ error: 'out of prices', code: 'not_found', requestId: '1' });
+    await tab.page.route('**/api/sessions/closed/usage', (route) =>
+      route.fulfill({ status: 404, contentType: 'application/json', body }),
+    );
+    await tab.page.goto(`${service.url}/dashboard/#/session/closed/conversation`);
+    await tab.page
+      .getByTitle(/^Prices could not be loaded: .*out of prices/)
+      .nth(1)
+      .waitFor();
+    const shown = tab.page.getByTitle(/^Prices could not be loaded/);
+    expect(await shown.allInnerTexts()).toEqual(['$0.250', 'cost not known']);
+    await service.batch('closed', lines([{ type: 'user_message', text: 'and go on', turnId: 't3' }]));
+    await tab.page.locator('article', { hasText: 'and go on' }).waitFor();
+    expect(await tab.page.getByRole('alert').count()).toBe(0);
+    expect(await faults(tab.page)).toEqual([]);
+    await tab.close();
   });
 });

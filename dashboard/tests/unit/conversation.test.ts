@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { Conversation } from '../../src/store/conversation/conversation';
 import { entriesOf, type Block, type Item } from '../../src/store/conversation/items';
-import type { Usage } from '../../src/store/conversation/usage';
+import { microDollars, type Usage } from '../../src/store/conversation/usage';
 import type { SessionEvent } from '../../src/wire/event';
 import { text, type Fields } from '../../src/wire/json';
 import { pathTo, rowsOf } from '../../src/views/conversation/rows';
@@ -25,8 +25,9 @@ function folded(records: Fields[]): Conversation {
   return conversation;
 }
 
-const spent = (usage: Usage): Partial<Usage> =>
-  Object.fromEntries(Object.entries(usage).filter(([, value]) => value !== 0));
+/** What was used, without what was not; the cost in micro-dollars. */
+const spent = ({ cost, ...counts }: Usage): Record<string, number> =>
+  Object.fromEntries(Object.entries({ ...counts, cost: microDollars(cost) }).filter(([, value]) => value !== 0));
 
 /** A conversation in a form that is easy to compare. */
 function shape(conversation: Conversation): unknown {
@@ -142,15 +143,21 @@ describe('a conversation', () => {
       usage('m1', 7, { requestId: 'r2' }),
       usage('', 1),
       usage('', 1),
+      { type: 'usage', input: 10, output: 1 },
+      { type: 'usage', input: 10, output: 1 },
+      { type: 'usage', requestId: 'r3', output: 4 },
+      { type: 'usage', requestId: 'r3', output: 6 },
+      usage('wrong', 90, { input: '10' }),
       usage('m2', 3, { agentId: 'a', cacheRead: 100 }),
     ]);
     expect(spent(turns[0]?.usage as Usage)).toEqual({
-      input: 50,
-      output: 92,
+      input: 60,
+      output: 99,
       cacheRead: 100,
-      requests: 5,
-      costMicroUsd: 250_000,
-      unpriced: 4,
+      requests: 7,
+      reported: 1,
+      cost: 250_000,
+      unpriced: 6,
     });
     expect(spent(turns[0]?.agents as Usage)).toEqual({
       input: 10,

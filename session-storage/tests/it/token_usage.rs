@@ -114,6 +114,43 @@ async fn the_exact_usage_is_reported_by_agent_and_model() {
 }
 
 #[tokio::test]
+async fn a_report_has_the_prices_of_the_priced_models() {
+    let server = TestServer::start();
+    record(&server, "s").await;
+    let mut elsewhere = usage("m5", 5);
+    elsewhere["provider"] = "anthropic".into();
+    server.action("s", elsewhere).await;
+    let mut tiered = usage("m6", 5);
+    tiered["model"] = "gemini-2.5-pro".into();
+    server.action("s", tiered).await;
+    for explain in ["", "?explain=true"] {
+        let path = format!("/api/sessions/s/usage{explain}");
+        let rates = server.get(&path).await.ok()["rates"].clone();
+        assert_eq!(rates.as_array().unwrap().len(), 3, "{rates}");
+        assert_eq!(rates[0]["model"], "claude-sonnet-4-5");
+        assert_eq!(rates[0].get("provider"), None);
+        assert_eq!(rates[1]["provider"], "anthropic");
+        assert_eq!(rates[1]["tiers"], rates[0]["tiers"]);
+        let [first, long] = rates[2]["tiers"].as_array().unwrap().as_slice() else {
+            panic!("two tiers: {rates}");
+        };
+        assert_eq!(first["above"], 0);
+        assert_eq!(first["input"], 1_250_000);
+        assert_eq!(first["output"], 10_000_000);
+        assert_eq!(long["above"], 200_000);
+        assert_eq!(long["input"], 2_500_000);
+    }
+    let mut unknown = usage("m1", 5);
+    unknown["model"] = "our-own".into();
+    server.action("unpriced", unknown).await;
+    server.action("empty", json!({"type": "tool_call"})).await;
+    for id in ["unpriced", "empty"] {
+        let report = server.get(&format!("/api/sessions/{id}/usage")).await.ok();
+        assert_eq!(report["rates"], json!([]), "{id}");
+    }
+}
+
+#[tokio::test]
 async fn an_explanation_says_of_each_usage_record_why_it_counts_or_not() {
     let server = TestServer::start();
     record(&server, "s").await;

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::Value;
 use session_model::hex::hex;
 use session_model::usage::{Names, PROMPT_CLASSES, Tokens, Usd, class_bounds};
@@ -108,16 +108,20 @@ struct Model {
     above: Vec<Tier>,
 }
 
-/// The prices of requests with a longer prompt; a missing one is that of shorter prompts.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Tier {
-    input_tokens: u64,
-    rates: Rates,
+/// The prices of requests with a longer prompt. In the file, a missing one is that of shorter
+/// prompts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+pub struct Tier {
+    /// The prices are those of prompts with more tokens than this.
+    pub above: u64,
+    /// The prices.
+    #[serde(flatten)]
+    pub rates: Rates,
 }
 
 /// A price for each of the counts of [`Tokens`], in their order.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Rates([Option<u64>; Tokens::NAMES.len()]);
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Rates([Option<u64>; Tokens::NAMES.len()]);
 
 /// Why a count of [`Tokens`] has no price.
 const MISSING: [&str; Tokens::NAMES.len()] = [
@@ -168,9 +172,9 @@ impl Tier {
         };
         let given = fields.into_iter().filter(|(_, value)| !value.is_null());
         let mut fields: Fields = given.collect();
-        let input_tokens = count(&mut fields, "inputTokens")?;
+        let above = count(&mut fields, "inputTokens")?;
         let tier = Self {
-            input_tokens: input_tokens.ok_or("missing field `inputTokens`")?,
+            above: above.ok_or("missing field `inputTokens`")?,
             rates: Rates::take(&mut fields)?,
         };
         nothing_left(&fields).map(|()| tier)
@@ -270,6 +274,11 @@ impl Prices {
         self.model(model, provider)?.at(shortest).cost(tokens)
     }
 
+    /// The prices of a model at a provider, by the length of the prompt; `None` without a price.
+    pub fn tiers(&self, model: &str, provider: Option<&str>) -> Option<Vec<Tier>> {
+        self.model(Some(model), provider).ok().map(Model::tiers)
+    }
+
     fn model(&self, model: Option<&str>, provider: Option<&str>) -> Result<&Model, &'static str> {
         let name = model.ok_or("the record names no model")?;
         let model = self.models.get(name).ok_or("no price of this model")?;
@@ -308,12 +317,12 @@ impl Model {
             return Err(PricesError::TooHigh { model, price });
         }
         let mut allowed = PROMPT_CLASSES.to_vec();
-        for Tier { input_tokens, .. } in &self.above {
-            let known = allowed.iter().position(|allowed| allowed == input_tokens);
+        for Tier { above, .. } in &self.above {
+            let known = allowed.iter().position(|allowed| allowed == above);
             let Some(known) = known else {
                 return Err(PricesError::Threshold {
                     model: name.to_owned(),
-                    tokens: *input_tokens,
+                    tokens: *above,
                 });
             };
             allowed.swap_remove(known);
@@ -323,11 +332,33 @@ impl Model {
 
     /// The prices for a prompt of this length.
     fn at(&self, prompt: u64) -> Rates {
-        let reached = self.above.iter().filter(|tier| prompt > tier.input_tokens);
-        match reached.max_by_key(|tier| tier.input_tokens) {
+        let reached = self.above.iter().filter(|tier| prompt > tier.above);
+        match reached.max_by_key(|tier| tier.above) {
             Some(tier) => tier.rates.or(self.base),
             None => self.base,
         }
+    }
+
+    /// The prices for each length of prompts, the shortest first, with those that a tier takes from
+    /// the base.
+    fn tiers(&self) -> Vec<Tier> {
+        let mut tiers = vec![Tier {
+            above: 0,
+            rates: self.base,
+        }];
+        tiers.extend(self.above.iter().map(|&Tier { above, rates }| Tier {
+            above,
+            rates: rates.or(self.base),
+        }));
+        tiers.sort_by_key(|tier| tier.above);
+        tiers
+    }
+}
+
+impl Serialize for Rates {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let prices = Tokens::NAMES.iter().zip(self.0);
+        serializer.collect_map(prices.filter_map(|(name, price)| Some((name, price?))))
     }
 }
 

@@ -1,11 +1,11 @@
 //! The sums of a session's usage.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
 use super::counted::Counted;
-use super::prices::{Identity, Prices};
+use super::prices::{Identity, Prices, Tier};
 use session_model::usage::{NO_MODEL, Tokens, Usd};
 
 /// The sum of several requests.
@@ -60,6 +60,18 @@ pub struct Unpriced {
     pub requests: u64,
 }
 
+/// The prices of a model at a provider.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct ModelRates {
+    /// The model, as the records name it.
+    pub model: String,
+    /// The provider, as the records name it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<String>,
+    /// The prices by the length of the prompt, the shortest first.
+    pub tiers: Vec<Tier>,
+}
+
 /// The usage of a session.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -74,6 +86,8 @@ pub struct Report {
     pub by_model: BTreeMap<String, Sums>,
     /// The models without a price.
     pub unpriced: Vec<Unpriced>,
+    /// The prices of each model and provider that a request names; those without a price are absent.
+    pub rates: Vec<ModelRates>,
     /// The tables of prices; a later one replaces models of an earlier one.
     pub prices: Vec<Identity>,
 }
@@ -126,6 +140,7 @@ impl Report {
         let mut agents: BTreeMap<&str, Adding> = BTreeMap::new();
         let mut models: BTreeMap<&str, Adding> = BTreeMap::new();
         let mut unpriced: BTreeMap<(&str, Option<&str>, &'static str), u64> = BTreeMap::new();
+        let mut named: BTreeSet<(&str, Option<&str>)> = BTreeSet::new();
         for request in requests {
             let names = request.names;
             let model = names.model.as_deref().unwrap_or(NO_MODEL);
@@ -133,6 +148,9 @@ impl Report {
             if let Err(reason) = cost {
                 let unknown = (model, names.provider.as_deref(), reason);
                 *unpriced.entry(unknown).or_default() += 1;
+            }
+            if let Some(model) = &names.model {
+                named.insert((model, names.provider.as_deref()));
             }
             let cost = cost.ok();
             total.add(&request, cost);
@@ -159,6 +177,16 @@ impl Report {
                     provider: provider.map(str::to_owned),
                     reason,
                     requests,
+                })
+                .collect(),
+            rates: named
+                .into_iter()
+                .filter_map(|(model, provider)| {
+                    Some(ModelRates {
+                        model: model.to_owned(),
+                        provider: provider.map(str::to_owned),
+                        tiers: prices.tiers(model, provider)?,
+                    })
                 })
                 .collect(),
             prices: prices.tables().to_vec(),

@@ -5,6 +5,7 @@ import type { SessionEvent } from '../../wire/event';
 import { text } from '../../wire/json';
 import { amend, callOf, entryOf, type Entry } from './entry';
 import { newBlock, newItem, newTurn, type Block, type Home, type Item, type Turn } from './items';
+import { Rates } from './rates';
 import { Requests } from './requests';
 import { withTexts } from '../../wire/whole';
 
@@ -20,10 +21,14 @@ export class Conversation {
   #turns = new Map<string, Turn>();
   #calls = new Map<string, Item>();
   #runs = new Map<string, Item>();
-  #requests = new Requests();
+  #requests: Requests;
   /** Records, and the `amend` records that add to them, by log and key. */
   #keyed = new Map<string, Entry>();
   #amends = new Map<string, Entry[]>();
+
+  constructor(private readonly rates = new Rates()) {
+    this.#requests = new Requests(rates);
+  }
 
   /** Adds events, the first of which has the number `at` in the session. Returns whether any of them is new. */
   add(events: readonly SessionEvent[], at: number): boolean {
@@ -57,6 +62,11 @@ export class Conversation {
     this.#settle();
   }
 
+  /** Computes the costs again, after the prices have changed. */
+  price(): void {
+    this.#requests.price();
+  }
+
   #add(entry: Entry): void {
     if (this.#known.has(entry.offset)) return;
     this.#known.add(entry.offset);
@@ -75,7 +85,7 @@ export class Conversation {
     this.turns = [];
     const maps = [this.spawns, this.blocks, this.#turns, this.#calls, this.#runs, this.#keyed, this.#amends];
     for (const map of maps) map.clear();
-    this.#requests = new Requests();
+    this.#requests = new Requests(this.rates);
     for (const entry of this.entries) entry.record = withTexts(entry.event.data, entry.texts ?? new Map());
     for (const entry of this.entries) this.#join(entry);
     for (const entry of this.entries) this.#place(entry);

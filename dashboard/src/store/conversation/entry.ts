@@ -12,6 +12,8 @@ export interface Entry {
   /** Number of the record in the session. */
   index: number;
   offset: number;
+  /** Offset of the last record that added to it; its own if none did. */
+  latest: number;
   log: LogName;
   seq: number;
   at: number;
@@ -32,7 +34,17 @@ export function entryOf(event: SessionEvent, index: number): Entry {
   const { offset, data: record } = event;
   const given = Date.parse(text(record, 'timestamp'));
   const at = Number.isNaN(given) ? Date.parse(event.timestamp) : given;
-  return { index, offset, log, seq: number(record, 'seq') ?? 0, at, kind: kind(event, log), event, record };
+  return {
+    index,
+    offset,
+    latest: offset,
+    log,
+    seq: number(record, 'seq') ?? 0,
+    at,
+    kind: kind(event, log),
+    event,
+    record,
+  };
 }
 
 /** The id that joins a call and the records about it. */
@@ -66,5 +78,6 @@ export function amend(entry: Entry, by: Entry): boolean {
   const before = entry.record;
   entry.record = amended(before, by.record);
   if (entry.record === before) return false;
+  entry.latest = Math.max(entry.latest, by.offset);
   return entry.kind === 'usage' || PLACING.some((key) => entry.record[key] !== before[key]);
 }

@@ -3,9 +3,12 @@
 import { text, type Fields } from '../../wire/json';
 import type { Entry } from './entry';
 import type { Block, Turn } from './items';
-import { isGreater, usageOf, type Usage } from './usage';
+import type { Rates } from './rates';
+import { addUsage, isGreater, snapshotOf, usageOf, type Snapshot, type Usage } from './usage';
 
 interface Request {
+  snapshot: Snapshot;
+  /** What the sums contain of it. */
   usage: Usage;
   turn: Turn;
   block: Block | null;
@@ -15,30 +18,44 @@ interface Request {
 export class Requests {
   #requests = new Map<string, Request>();
 
-  count({ record, offset }: Entry, turn: Turn, block: Block | null): void {
-    const request: Request = { usage: usageOf(record), turn, block };
+  constructor(private readonly rates: Rates) {}
+
+  count({ record, offset, latest }: Entry, turn: Turn, block: Block | null): void {
+    const snapshot = snapshotOf(record);
+    if (!snapshot) return;
     const name = requestOf(record) ?? `#${offset}`;
     const before = this.#requests.get(name);
     if (before) {
-      if (!isGreater(request.usage, before.usage)) return;
-      [request.turn, request.block] = [before.turn, before.block];
+      if (!isGreater(snapshot, before.snapshot)) return;
+      [turn, block] = [before.turn, before.block];
       add(before, -1);
     }
+    const request = { snapshot, usage: usageOf(snapshot, this.rates.costOf(snapshot)), turn, block };
     this.#requests.set(name, request);
     add(request, 1);
+    this.rates.note(snapshot, latest);
     const model = text(record, 'model');
-    if (model !== '') request.turn.models.add(model);
+    if (model !== '') turn.models.add(model);
+  }
+
+  /** Computes the cost of each request again, after the prices have changed. */
+  price(): void {
+    for (const request of this.#requests.values()) {
+      add(request, -1);
+      request.usage = usageOf(request.snapshot, this.rates.costOf(request.snapshot));
+      add(request, 1);
+    }
   }
 }
 
 /** The request that a `usage` record is about; null if the record does not identify it. */
 function requestOf(record: Fields): string | null {
-  const message = text(record, 'messageId');
-  return message === '' ? null : JSON.stringify([message, text(record, 'requestId')]);
+  const ids = ['messageId', 'requestId'].map((key) => record[key]).map((id) => (typeof id === 'string' ? id : null));
+  return ids.every((id) => id === null) ? null : JSON.stringify(ids);
 }
 
 /** Adds a request to the sums of its turn and agent, or removes it. */
 function add({ usage, turn, block }: Request, sign: 1 | -1): void {
   const sums = block ? [turn.usage, turn.agents, block.usage] : [turn.usage];
-  for (const sum of sums) for (const key of Object.keys(sum) as (keyof Usage)[]) sum[key] += sign * usage[key];
+  for (const sum of sums) addUsage(sum, usage, sign);
 }

@@ -4,13 +4,15 @@
 import type { Api } from '../../api/api';
 import { messageOf, retryIn } from '../../api/error';
 import type { SessionEvent } from '../../wire/event';
-import type { EventPage } from '../../wire/session';
+import type { EventPage, UsageReport } from '../../wire/session';
 import { textBlobs } from '../../wire/whole';
 import { Painted } from '../paint.svelte';
 import { weigh } from '../timeline/pages';
 import { Conversation } from './conversation';
 import type { Entry } from './entry';
 import { placeOf } from './place';
+import { Rates } from './rates';
+import { RatesLoader } from './rates_loader';
 
 const FIRST_PAGE = 100;
 const PAGE = 200;
@@ -34,7 +36,9 @@ export interface Source {
 
 export class ConversationStore {
   readonly painted = new Painted();
-  conversation = new Conversation();
+  readonly #rates = new Rates();
+  readonly prices: RatesLoader;
+  conversation = new Conversation(this.#rates);
   /** The records in memory are those numbered `from..to`. */
   from = 0;
   to = 0;
@@ -65,13 +69,22 @@ export class ConversationStore {
   constructor(
     private readonly api: Api,
     private readonly source: Source,
-  ) {}
+  ) {
+    const load = (signal: AbortSignal): Promise<UsageReport> => api.usage(source.id, signal);
+    this.prices = new RatesLoader(this.#rates, load, () => {
+      this.conversation.price();
+      this.painted.changed();
+    });
+  }
 
   /** Starts at the end, or at the record that a link names. */
   start(name: string | null): void {
     this.#off = this.source.subscribe(
       (index, event) => this.#live(index, event),
-      () => this.#load((signal) => this.#refetch(signal)),
+      () => {
+        this.prices.expire();
+        this.#load((signal) => this.#refetch(signal));
+      },
     );
     this.#load((signal) => (name === null ? this.#end(signal) : this.#named(name, signal)));
   }
@@ -79,6 +92,7 @@ export class ConversationStore {
   close(): void {
     this.#off();
     this.#stop();
+    this.prices.close();
   }
 
   get total(): number {
@@ -244,7 +258,7 @@ export class ConversationStore {
   /** Begins again with a page, and at a record in it. */
   #begin(page: EventPage, place: number | null): void {
     this.place = place;
-    this.conversation = new Conversation();
+    this.conversation = new Conversation(this.#rates);
     this.whole.clear();
     this.#bytes = 0;
     this.#reached = page.total;
@@ -259,6 +273,7 @@ export class ConversationStore {
     this.#reached = Math.max(this.#reached, page.total);
     [this.from, this.to] = [from, to];
     this.conversation.add(page.events, page.at);
+    this.prices.check();
     this.#bytes += weigh(page.events);
     this.#forget(page.at === from && to > page.at + page.events.length ? 'end' : 'start');
     this.painted.changed();
@@ -269,6 +284,7 @@ export class ConversationStore {
     if (this.phase === 'loading') this.#early.push([index, event]);
     else if (index === this.to) {
       this.conversation.add([event], index);
+      this.prices.check();
       this.to += 1;
       this.#bytes += weigh(event);
       if (this.isFollowed) this.#forget('start');

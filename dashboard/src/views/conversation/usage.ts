@@ -1,7 +1,7 @@
 // Tokens and cost in words.
 
 import { dollars, exact, short } from '../../shell/format';
-import type { Usage } from '../../store/conversation/usage';
+import { microDollars, type Usage } from '../../store/conversation/usage';
 
 const NAMES = {
   input: 'in',
@@ -22,11 +22,26 @@ export function tokensOf(usage: Usage): string {
 /** All digits of the same, for a tooltip. */
 export function exactTokensOf(usage: Usage): string {
   const kinds = (Object.keys(NAMES) as (keyof typeof NAMES)[]).map((key) => `${exact(usage[key])} ${NAMES[key]}`);
-  return [`${exact(usage.requests)} model ${usage.requests === 1 ? 'request' : 'requests'}`, ...kinds].join('\n');
+  return [requestsOf(usage.requests), ...kinds].join('\n');
 }
 
-/** `$0.0342`; '' if no cost was reported, and `at least …` if it was for some requests only. */
-export function costOf({ costMicroUsd, requests, unpriced }: Usage): string {
+/** `$0.0342`; '' if no request has a cost, and `at least …` if only some have one. */
+export function costOf({ cost, requests, unpriced }: Usage): string {
   if (requests === 0 || unpriced === requests) return '';
-  return `${unpriced > 0 ? 'at least ' : ''}${dollars(costMicroUsd)}`;
+  return `${unpriced > 0 ? 'at least ' : ''}${dollars(microDollars(cost))}`;
+}
+
+/** Where the cost comes from, for a tooltip; first the reason why prices could not be loaded, if there is one. */
+export function originOf({ requests, reported, unpriced }: Usage, failure: string): string {
+  const kinds = [
+    [requests - reported - unpriced, 'at list prices'],
+    [reported, 'as its source reported'],
+    [unpriced, 'without a price'],
+  ] as const;
+  const lines = kinds.filter(([count]) => count > 0).map(([count, kind]) => `${requestsOf(count)} ${kind}`);
+  return [...(failure ? [`Prices could not be loaded: ${failure}`] : []), ...lines].join('\n');
+}
+
+function requestsOf(count: number): string {
+  return `${exact(count)} model ${count === 1 ? 'request' : 'requests'}`;
 }

@@ -61,7 +61,7 @@ pub(super) fn components() -> Components {
         BlobStored BlobReference SessionPage Stats Event EventPage Gap Health Followers Storage Alive Ready Checks About Route
         Metadata Metrics TokenUsage State Agents Goal Agent Record Initial Final Session
         NewSession NewRecord NewGoal GoalUpdate NewAgent Outcome Ending MetadataPatch StatePatch JsonPatchStep BatchLine Empty
-        NewToken Token Ticket UsageReport UsageSums UnpricedModel PriceTable ExplainedUsage
+        NewToken Token Ticket UsageReport UsageSums UnpricedModel ModelRates RateTier PriceTable ExplainedUsage
     }
 }
 

@@ -21,6 +21,8 @@ pub(in crate::http::openapi) struct UsageReport {
     by_model: BTreeMap<String, UsageSums>,
     /// The models without a price.
     unpriced: Vec<UnpricedModel>,
+    /// The prices of each model and provider that a request names; those without a price are absent.
+    rates: Vec<ModelRates>,
     /// The tables of prices; a later one replaces models of an earlier one.
     prices: Vec<PriceTable>,
     /// With `explain`: each `usage` record, in the order of the logs.
@@ -59,6 +61,32 @@ pub(in crate::http::openapi) struct UnpricedModel {
     provider: Option<String>,
     reason: String,
     requests: i64,
+}
+
+/// The prices of a model at a provider.
+#[derive(ToSchema)]
+pub(in crate::http::openapi) struct ModelRates {
+    model: String,
+    provider: Option<String>,
+    /// By the length of the prompt, the shortest first; `above` of the first is 0.
+    tiers: Vec<RateTier>,
+}
+
+/// The prices of requests whose prompt (`input`, `cacheRead` and `cacheWrite`) is longer than
+/// `above`, in micro-dollars per million tokens.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+pub(in crate::http::openapi) struct RateTier {
+    above: i64,
+    input: i64,
+    output: i64,
+    cache_read: Option<i64>,
+    cache_write: Option<i64>,
+    /// For the part of `cacheWrite` that is cached for an hour.
+    #[schema(rename = "cacheWrite1h")]
+    cache_write_1h: Option<i64>,
+    /// For the part of `output` that is thinking; that of `output` if it is absent.
+    reasoning: Option<i64>,
 }
 
 /// A table of prices.
