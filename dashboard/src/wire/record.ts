@@ -207,12 +207,11 @@ export function blobOf(value: Json | undefined): Blob | null {
 const OWN_OF_AMEND = new Set([...Object.keys(COMMON), 'of']);
 
 /**
- * Adds the fields of an `amend` record that the record lacks. Returns the record itself if there are none. A null is
- * no value to show. In a `usage` record it is one, because the service sums such a field as 0, whatever is added.
+ * Adds the fields of an `amend` record that the record lacks. Returns the record itself if there are none. A field
+ * that is null is lacking, as for the service.
  */
 export function amended(record: Fields, amend: Fields): Fields {
-  const isSummed = record['type'] === 'usage';
-  const isLacking = (value: Json | undefined): boolean => value === undefined || (value === null && !isSummed);
+  const isLacking = (value: Json | undefined): boolean => value === undefined || value === null;
   const added = Object.entries(amend).filter(
     ([key, value]) => !OWN_OF_AMEND.has(key) && !isLacking(value) && isLacking(record[key]),
   );

@@ -110,7 +110,7 @@ describe('an amend', () => {
     expect(amended(record, amend)).toEqual({ ...record, error: 'e', exitCode: 1 });
     expect(amended(record, { type: 'amend', of: 'k', status: 'error' })).toBe(record);
     const usage = { type: 'usage', input: null, output: 1 };
-    expect(amended(usage, { input: 5, output: 7, cacheRead: null })).toEqual({ ...usage, cacheRead: null });
+    expect(amended(usage, { input: 5, output: 7, cacheRead: null })).toEqual({ ...usage, input: 5 });
     expect(amended({ a: 1 }, { agentId: 'x', turnId: 7 })).toEqual({ a: 1, agentId: 'x' });
   });
 });
