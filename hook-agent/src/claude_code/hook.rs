@@ -317,6 +317,9 @@ impl Hook {
             } else {
                 // Another hook has read the transcript meanwhile.
                 again = new_lines::read(input.payload, input.inputs.raw, &before, self.started);
+                for trouble in &again.troubles {
+                    log_once(&folder.path, trouble);
+                }
                 &again
             };
             let frames = self.frames(Some(folder), session, &input.map(&mut run, news));
@@ -561,5 +564,5 @@ fn agent_note(payload: &Payload<'_>) -> AgentNote {
     } else {
         Vec::new()
     };
-    serde_json::from_slice(&read).unwrap_or_default()
+    AgentNote::read(&read)
 }

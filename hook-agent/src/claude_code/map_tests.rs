@@ -674,13 +674,15 @@ fn an_agent_is_nested_by_the_call_that_started_it() {
         spawned,
         json!({"agentId": "a1", "type": "plan", "task": ""})
     );
-    let note =
-        serde_json::from_str(r#"{"description":"look","toolUseId":"t1","spawnDepth":1}"#).unwrap();
+    let note = AgentNote::read(br#"{"description":"look \ud83d","toolUseId":"t1","spawnDepth":1}"#);
     let stop = start.replace("SubagentStart", "SubagentStop");
     let done = mapped_as(&stop, &mut Run::default(), false, note)
         .remove(0)
         .1;
-    assert_eq!(done, json!({"task": "look", "toolUseId": "t1", "depth": 1}));
+    assert_eq!(
+        done,
+        json!({"task": "look \u{fffd}", "toolUseId": "t1", "depth": 1})
+    );
     let result = r#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"Agent","tool_use_id":"t1",
         "agent_id":"a0","tool_response":{"agentId":"a1"}}"#;
     let nested = mapped(result, &mut Run::default()).remove(2).1;

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use super::input::text;
+
 /// A payload: the fields that have a meaning here, and all fields as raw JSON.
 #[derive(Debug, Default)]
 pub(super) struct Payload<'a> {
@@ -74,11 +76,29 @@ impl<'a> Fields<'a> {
         serde_json::from_str(self.raw(name)?.get()).ok()
     }
 
+    /// Returns an id, as [`id_of`] reads it.
+    pub(super) fn id(&self, name: &str) -> Option<String> {
+        id_of(self.raw(name)?)
+    }
+
     /// Returns a string; any other value is returned as its JSON text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         let raw = self.raw(name)?.get();
         Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
     }
+}
+
+/// Reads an id: a text, or a number as its digits. A text that is empty or has a broken character,
+/// which may stand for several characters, does not tell two things apart and is none.
+pub(super) fn id_of(raw: &RawValue) -> Option<String> {
+    let raw = raw.get();
+    let is_number = raw.starts_with(|char: char| char == '-' || char.is_ascii_digit());
+    let id = if is_number {
+        raw.to_owned()
+    } else {
+        serde_json::from_str::<String>(raw).ok()?
+    };
+    (!id.is_empty() && !id.contains(char::REPLACEMENT_CHARACTER)).then_some(id)
 }
 
 impl<'a> Payload<'a> {
@@ -148,10 +168,7 @@ impl<'a> Payload<'a> {
         if !matches!(tool, "Agent" | "Task") {
             return None;
         }
-        let response = self.tool_response?;
-        serde_json::from_str::<Started>(response.get())
-            .ok()?
-            .agent_id
+        Fields::of(self.tool_response?.get()).ok()?.id("agentId")
     }
 }
 
@@ -189,19 +206,25 @@ pub(super) fn input_without_bodies(input: Option<&RawValue>) -> Value {
     Value::Object(parsed.collect())
 }
 
-#[derive(Debug, Deserialize)]
-struct Started {
-    #[serde(rename = "agentId")]
-    agent_id: Option<String>,
-}
-
 /// What Claude Code writes about a sub-agent beside its transcript.
-#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct AgentNote {
     pub description: Option<String>,
     pub tool_use_id: Option<String>,
     pub spawn_depth: Option<u64>,
+}
+
+impl AgentNote {
+    /// Reads a note, each field independently of the others.
+    pub(super) fn read(bytes: &[u8]) -> Self {
+        let text = text(bytes);
+        let fields = Fields::of(&text).unwrap_or_default();
+        Self {
+            description: fields.text("description"),
+            tool_use_id: fields.id("toolUseId"),
+            spawn_depth: fields.get("spawnDepth"),
+        }
+    }
 }
 
 /// Returns the first `most` characters of a text.

@@ -439,6 +439,26 @@ fn only_the_new_lines_of_the_transcripts_are_read_when_an_agent_stops() {
 }
 
 #[test]
+fn a_line_that_cannot_be_read_is_noted_once_with_its_place() {
+    let setup = setup();
+    let main = setup.dir.path().join("s.jsonl");
+    let first = answer("m1", "one");
+    let broken = "{\"type\":\"assistant\",\"mess\n";
+    let torn = "{\"type\":\"assistant\",";
+    std::fs::write(&main, [&first, broken, &answer("m2", "two"), torn].concat()).unwrap();
+    let stop = json!({"session_id": "c", "hook_event_name": "Stop", "transcript_path": main, "last_assistant_message": "two"});
+    hook(&setup, &stop.to_string());
+    hook(&setup, &stop.to_string());
+    flush(&setup);
+    let noted = troubles(&setup);
+    let place = format!("the line at byte {} of {}", first.len(), main.display());
+    assert_eq!(noted.matches("failed to read").count(), 1, "{noted}");
+    assert!(noted.contains(&place), "{noted}");
+    let found = from_transcripts(&setup);
+    assert!(found.contains(&"usage:m2 - usage".to_owned()), "{found:?}");
+}
+
+#[test]
 fn what_the_hooks_left_unread_is_recorded_by_flush() {
     let setup = setup();
     let main = setup.dir.path().join("s.jsonl");
