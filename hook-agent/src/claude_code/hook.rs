@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::draft::{Draft, Stamp};
 use super::error_log::{log_error, log_once};
-use super::input::{read_object, text};
+use super::input::{read_object, text_and_replaced};
 use super::map::map;
 use super::map_inputs::MapInputs;
 use super::meaning::Meaning;
@@ -115,7 +115,7 @@ impl Hook {
                 &format!("failed to read standard input: {error}"),
             );
         }
-        let text = text(&input);
+        let (text, replaced) = text_and_replaced(&input);
         let text = self.redaction.text(&text);
         let raw = bounded(&text, self.largest_payload());
         let mut is_readable = true;
@@ -170,6 +170,7 @@ impl Hook {
                 version: version.as_deref(),
             },
             raw: &raw,
+            replaced: &replaced,
             now: now.as_millisecond(),
             user: &user,
             named,

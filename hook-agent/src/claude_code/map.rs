@@ -56,7 +56,7 @@ fn records<'a>(payload: &'a Payload<'_>, inputs: &MapInputs<'a>, run: &mut Run) 
     match Meaning::of(&payload.hook_event_name) {
         Meaning::SessionStart => session_start(payload, inputs, run),
         Meaning::Prompt => prompt(payload, inputs, run),
-        Meaning::Message => messages::displayed(payload, inputs.stamp, run),
+        Meaning::Message => messages::displayed(payload, inputs, run),
         Meaning::Stop => messages::stop(payload, inputs, run),
         Meaning::StopFailure => messages::stop_failure(payload, inputs, run),
         Meaning::ToolCall => calls::called(payload, inputs, run),

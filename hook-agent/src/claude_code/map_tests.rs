@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ fn inputs(raw: &str, named: bool, note: AgentNote) -> MapInputs<'_> {
             version: Some("2.1.197"),
         },
         raw,
+        replaced: &[],
         now: 0,
         user: "ann",
         named,
@@ -1032,4 +1033,109 @@ fn calls_of_a_process_that_may_be_at_work_stay_open_at_a_start() {
         "CreateSession Reopen StateUpdate A:session_resumed"
     );
     assert_eq!(run.open.len(), 1);
+}
+
+/// Ids that tell nothing apart, as JSON.
+const NO_IDS: [&str; 6] = [r#""""#, "null", "{}", "[1]", "true", r#""a\ufffd""#];
+
+#[test]
+fn calls_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        let mut of = |event: &str, command: &str| {
+            let raw = format!(
+                r#"{{"hook_event_name":"{event}","session_id":"s","tool_name":"Bash","tool_use_id":{id},"tool_input":{{"command":"{command}"}},"tool_response":{{"stdout":"{command}"}}}}"#
+            );
+            let (_, record) = mapped(&raw, &mut run).remove(0);
+            assert_eq!(record.get("callId"), None, "{id}");
+            // What is no id has no other place.
+            let is_kept = !matches!(id, r#""""# | "null");
+            assert_eq!(record["raw"].get("tool_use_id").is_some(), is_kept, "{id}");
+            record["key"].as_str().unwrap().to_owned()
+        };
+        let mut keys = HashSet::new();
+        for command in ["one", "two"] {
+            assert!(keys.insert(of("PreToolUse", command)), "{id}");
+            assert!(keys.insert(of("PostToolUse", command)), "{id}");
+        }
+        assert!(run.open.is_empty() && run.results.is_empty(), "{id}");
+    }
+}
+
+#[test]
+fn prompts_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        let keys: HashSet<String> = ["one", "two"]
+            .iter()
+            .map(|text| {
+                let raw = format!(
+                    r#"{{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt_id":{id},"prompt":"{text}"}}"#
+                );
+                let (_, record) = mapped(&raw, &mut run).remove(0);
+                assert_eq!(record.get("turnId"), None, "{id}");
+                record["key"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(keys.len(), 2, "{id}");
+    }
+}
+
+#[test]
+fn an_id_that_is_a_number_is_an_id() {
+    let raw = r#"{"hook_event_name":"PreToolUse","session_id":7,"tool_name":"Bash","tool_use_id":7,"prompt_id":8}"#;
+    let (_, record) = mapped(raw, &mut Run::default()).remove(0);
+    assert_eq!(record["callId"], "7");
+    assert_eq!(record["turnId"], "8");
+    assert_eq!(record["key"], "call:7");
+    assert_eq!(Payload::parse(raw).unwrap().session_id, "7");
+}
+
+#[test]
+fn displayed_messages_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        for (index, delta) in [
+            ("0", "one "),
+            ("1", "more"),
+            ("0", "two"),
+            ("null", "three"),
+        ] {
+            let raw = format!(
+                r#"{{"hook_event_name":"MessageDisplay","session_id":"s","message_id":{id},"index":{index},"delta":"{delta}"}}"#
+            );
+            // A second copy of the hooks.
+            for _ in 0..2 {
+                assert_eq!(mapped(&raw, &mut run).len(), 0, "{id}");
+            }
+        }
+        let stop = r#"{"hook_event_name":"Stop","session_id":"s"}"#;
+        let records = mapped(stop, &mut run);
+        let texts: Vec<&Value> = records.iter().map(|(_, record)| &record["text"]).collect();
+        assert_eq!(texts, ["one more", "two", "three"], "{id}");
+        let keys: HashSet<_> = records
+            .iter()
+            .map(|(_, record)| record["key"].as_str())
+            .collect();
+        assert_eq!(keys.len(), 3, "{id}");
+    }
+}
+
+#[test]
+fn payloads_that_differ_in_broken_characters_are_two() {
+    let raw = r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_use_id":"\ufffd"}"#;
+    let mut run = Run {
+        begun: true,
+        ..Run::default()
+    };
+    let mut key = |replaced| {
+        let inputs = MapInputs {
+            replaced,
+            ..inputs(raw, false, AgentNote::default())
+        };
+        mapped_in(raw, &mut run, &inputs).remove(0).1["key"].take()
+    };
+    let first = key(b"\xd8\x3d");
+    assert_eq!(first, key(b"\xd8\x3d"));
+    assert_ne!(first, key(b"\xd8\x3e"));
 }

@@ -53,6 +53,9 @@ pub(super) struct BatchCall<'a> {
     pub response: Option<String>,
 }
 
+/// The fields of a payload whose values are ids.
+const IDS: [&str; 4] = ["prompt_id", "agent_id", "tool_use_id", "message_id"];
+
 /// The fields of an object, each as raw JSON: a field of an unexpected type does not affect the
 /// others.
 #[derive(Debug, Default)]
@@ -111,14 +114,14 @@ impl<'a> Payload<'a> {
         let calls: Vec<&RawValue> = fields.get("tool_calls").unwrap_or_default();
         Ok(Self {
             hook_event_name: fields.get("hook_event_name").unwrap_or_default(),
-            session_id: fields.get("session_id").unwrap_or_default(),
+            session_id: fields.id("session_id").unwrap_or_default(),
             transcript_path: fields.get("transcript_path"),
             cwd: fields.get("cwd"),
             permission_mode: fields.text("permission_mode"),
-            model: fields.text("model"),
+            model: fields.text("model").filter(|model| !model.is_empty()),
             source: fields.text("source"),
             reason: fields.text("reason"),
-            prompt_id: fields.text("prompt_id"),
+            prompt_id: fields.id("prompt_id"),
             prompt: fields.text("prompt"),
             delta: fields.text("delta"),
             message: fields.text("message"),
@@ -126,16 +129,16 @@ impl<'a> Payload<'a> {
             error: fields.text("error"),
             is_interrupt: fields.get("is_interrupt"),
             duration_ms: fields.get("duration_ms"),
-            agent_id: fields.text("agent_id"),
+            agent_id: fields.id("agent_id"),
             agent_type: fields.text("agent_type"),
             tool_name: fields.text("tool_name"),
-            tool_use_id: fields.text("tool_use_id"),
+            tool_use_id: fields.id("tool_use_id"),
             tool_input: fields.raw("tool_input"),
             tool_response: fields.raw("tool_response"),
             notification_type: fields.text("notification_type"),
             trigger: fields.text("trigger"),
             compact_summary: fields.text("compact_summary"),
-            message_id: fields.text("message_id"),
+            message_id: fields.id("message_id"),
             index: fields.get("index"),
             tool_calls: calls.into_iter().filter_map(BatchCall::of).collect(),
             fields,
@@ -153,7 +156,12 @@ impl<'a> Payload<'a> {
 
     /// Returns the sub-agent that the hook is about or comes from.
     pub(super) fn agent(&self) -> Option<&str> {
-        self.agent_id.as_deref().filter(|id| !id.is_empty())
+        self.agent_id.as_deref()
+    }
+
+    /// Returns whether a field should be an id, has something else, and so has no place in a record.
+    pub(super) fn is_unread_id(name: &str, value: &RawValue) -> bool {
+        IDS.contains(&name) && value.get() != r#""""# && id_of(value).is_none()
     }
 
     /// Returns all fields that are not null.
@@ -177,7 +185,7 @@ impl<'a> BatchCall<'a> {
         let fields = Fields::of(raw.get()).ok()?;
         Some(Self {
             tool_name: fields.text("tool_name"),
-            tool_use_id: fields.text("tool_use_id"),
+            tool_use_id: fields.id("tool_use_id"),
             tool_input: fields.raw("tool_input"),
             response: fields.text("tool_response"),
         })

@@ -566,6 +566,24 @@ fn half_a_character_spoils_neither_the_record_nor_the_end() {
 }
 
 #[test]
+fn calls_whose_ids_differ_in_half_a_character_are_both_stored() {
+    let setup = setup();
+    for half in ["\\ud83d", "\\ud83e"] {
+        let payload = call(1).replace("t1", half);
+        assert!(payload.contains(half), "{payload}");
+        hook(&setup, &payload);
+    }
+    flush(&setup);
+    let keys: Vec<String> = lines(&setup)
+        .iter()
+        .filter(|line| line["data"]["event"] == "PreToolUse")
+        .map(|line| line["data"]["key"].to_string())
+        .collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    assert_ne!(keys[0], keys[1]);
+}
+
+#[test]
 fn the_hook_exits_with_0_and_prints_nothing_for_any_input() {
     let setup = setup();
     for payload in [
