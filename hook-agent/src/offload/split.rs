@@ -1,8 +1,8 @@
 //! A record, and the long values that were taken out of it.
 
 use serde_json::{Map, Value};
-use session_model::BlobName;
 use session_model::records::BlobRef;
+use session_model::{BlobName, json};
 use sha2::{Digest as _, Sha256};
 
 use super::base64::{MIN_BASE64, decode};
@@ -96,7 +96,7 @@ impl Part {
 impl Split {
     /// Takes the values out. Returns `None` if there are none, or if the record cannot list them.
     pub(super) fn of(line: &[u8], above: usize) -> Option<Self> {
-        let mut line: Value = serde_json::from_slice(line).ok()?;
+        let mut line: Value = json::stored(line).ok()?;
         let data = line.get_mut("data")?;
         let can_list = |name: &str| data.get(name).is_none_or(Value::is_object);
         if !can_list(TRUNCATED) || !can_list(BLOBS) {
@@ -237,6 +237,22 @@ mod tests {
         assert_eq!(data["blocks"][2]["inlineData"]["data"], plain);
         assert_eq!(data["blocks"][3]["file"]["base64"], plain);
         assert_eq!(data.get("truncated"), None);
+    }
+
+    #[test]
+    fn numbers_and_keys_stay_as_they_were_sent() {
+        let numbers = r#"{"a":1E-7,"b":1e400,"c":1.50,"d":-0,"e":12345678901234567890123}"#;
+        let private = r#"{"$serde_json::private::Number":"1"}"#;
+        let text = "x".repeat(3000);
+        let sent = format!(
+            r#"{{"type":"action","data":{{"numbers":{numbers},"key":{private},"text":"{text}"}}}}"#
+        );
+        let mut found = Split::of(sent.as_bytes(), 2000).unwrap();
+        let parts = found.take_parts();
+        found.refer(&parts[0], 3000);
+        let line = String::from_utf8(found.into_line()).unwrap();
+        assert!(line.contains(numbers), "{line}");
+        assert!(line.contains(private), "{line}");
     }
 
     #[test]
