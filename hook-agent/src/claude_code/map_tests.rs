@@ -806,7 +806,10 @@ fn calls_without_a_result_of_their_own_get_one_once() {
             vec!["a interrupted", "Finalize success"],
         ),
         // Nothing is invented about calls from before recording began.
-        (vec![&batch(&["a"]), &stop, &end], vec!["Finalize success"]),
+        (
+            vec![&batch(&["a"]), &stop, &end],
+            vec!["a ", "Finalize success"],
+        ),
         (vec![&start, &end], vec!["Finalize success"]),
         (
             vec![
@@ -1138,4 +1141,66 @@ fn payloads_that_differ_in_broken_characters_are_two() {
     let first = key(b"\xd8\x3d");
     assert_eq!(first, key(b"\xd8\x3d"));
     assert_ne!(first, key(b"\xd8\x3e"));
+}
+
+#[test]
+fn what_a_batch_lists_besides_calls_is_recorded_as_it_is() {
+    let known = r#"{"tool_name":"Bash","tool_use_id":"a","tool_response":"1E5"}"#;
+    let nameless = r#"{"tool_name":"Bash","tool_use_id":"","tool_response":"x"}"#;
+    for (listed, kept) in [
+        (r#""evidence""#.to_owned(), r#""evidence""#.to_owned()),
+        (known.to_owned(), known.to_owned()),
+        ("7E1".to_owned(), "7E1".to_owned()),
+        (r#"["evidence"]"#.to_owned(), r#"["evidence"]"#.to_owned()),
+        (
+            format!("[{known},null, {nameless}]"),
+            format!("[null,{nameless}]"),
+        ),
+    ] {
+        let raw = format!(
+            r#"{{"hook_event_name":"PostToolBatch","session_id":"s","tool_calls":{listed}}}"#
+        );
+        let mut run = Run {
+            begun: true,
+            follows: true,
+            ..Run::default()
+        };
+        run.results.push_back("a".to_owned());
+        let payload = Payload::parse(&raw).unwrap();
+        let inputs = inputs(&raw, false, AgentNote::default());
+        let drafts = map(&payload, &inputs, &NewLines::default(), &mut run);
+        assert_eq!(drafts.len(), 1, "{listed}");
+        let json = &drafts[0].json;
+        assert!(json.contains(r#""type":"post_tool_batch""#), "{json}");
+        assert!(
+            json.contains(&format!(r#""raw":{{"tool_calls":{kept}}}"#)),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn the_calls_of_a_batch_that_is_the_first_hook_are_recorded_without_a_status() {
+    let mut run = Run::default();
+    let first = batch(&["a", "b"]);
+    let records = mapped(&first, &mut run);
+    assert_eq!(
+        names(&records),
+        "A:bash_exec A:tool_result A:bash_exec A:tool_result"
+    );
+    let result = &records[1].1;
+    assert_eq!(result["key"], "result:a");
+    assert_eq!(result["output"], "no");
+    assert_eq!(result.get("status"), None);
+    assert!(mapped(&first, &mut run).is_empty(), "a second copy");
+    let next = mapped(&batch(&["c"]), &mut run);
+    assert_eq!(next[1].1["status"], "error", "it was never called");
+}
+
+#[test]
+fn a_displayed_message_without_a_text_is_recorded_as_it_is() {
+    let raw = r#"{"hook_event_name":"MessageDisplay","session_id":"s","text":"new name"}"#;
+    let records = mapped(raw, &mut Run::default());
+    assert_eq!(names(&records), "A:message_display");
+    assert_eq!(records[0].1["raw"], json!({"text": "new name"}));
 }

@@ -113,12 +113,12 @@ fn is_envelope(text: &str, name: &str) -> bool {
 
 /// A part of a message that is displayed: kept for the transcript.
 pub(super) fn displayed<'a>(
-    payload: &Payload<'_>,
-    inputs: &MapInputs<'_>,
+    payload: &'a Payload<'_>,
+    inputs: &MapInputs<'a>,
     run: &mut Run,
 ) -> Vec<Draft<'a>> {
     let Some(delta) = &payload.delta else {
-        return Vec::new();
+        return vec![inputs.other(payload, run)];
     };
     let stamp = inputs.stamp;
     let at = match &payload.message_id {

@@ -41,6 +41,8 @@ pub(super) struct Payload<'a> {
     pub index: Option<u64>,
     /// The calls of a `PostToolBatch`.
     pub tool_calls: Vec<BatchCall<'a>>,
+    /// What it lists besides them: values that are no calls, or calls without an id.
+    pub other_calls: Option<Box<RawValue>>,
     fields: Fields<'a>,
 }
 
@@ -48,9 +50,9 @@ pub(super) struct Payload<'a> {
 #[derive(Debug)]
 pub(super) struct BatchCall<'a> {
     pub tool_name: Option<String>,
-    pub tool_use_id: Option<String>,
+    pub tool_use_id: String,
     pub tool_input: Option<&'a RawValue>,
-    pub response: Option<String>,
+    pub response: Option<&'a RawValue>,
 }
 
 /// The fields of a payload whose values are ids.
@@ -86,9 +88,13 @@ impl<'a> Fields<'a> {
 
     /// Returns a string; any other value is returned as its JSON text.
     pub(super) fn text(&self, name: &str) -> Option<String> {
-        let raw = self.raw(name)?.get();
-        Some(serde_json::from_str::<String>(raw).unwrap_or_else(|_| raw.to_owned()))
+        self.raw(name).map(text_of)
     }
+}
+
+/// Returns a string; any other value is returned as its JSON text.
+pub(super) fn text_of(raw: &RawValue) -> String {
+    serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
 }
 
 /// Reads an id: a text, or a number as its digits. A text that is empty or has a broken character,
@@ -111,7 +117,7 @@ impl<'a> Payload<'a> {
             return Err(serde::de::Error::custom("not a JSON object"));
         }
         let fields = Fields::of(raw)?;
-        let calls: Vec<&RawValue> = fields.get("tool_calls").unwrap_or_default();
+        let (tool_calls, other_calls) = calls(fields.raw("tool_calls"));
         Ok(Self {
             hook_event_name: fields.get("hook_event_name").unwrap_or_default(),
             session_id: fields.id("session_id").unwrap_or_default(),
@@ -140,7 +146,8 @@ impl<'a> Payload<'a> {
             compact_summary: fields.text("compact_summary"),
             message_id: fields.id("message_id"),
             index: fields.get("index"),
-            tool_calls: calls.into_iter().filter_map(BatchCall::of).collect(),
+            tool_calls,
+            other_calls,
             fields,
         })
     }
@@ -185,11 +192,34 @@ impl<'a> BatchCall<'a> {
         let fields = Fields::of(raw.get()).ok()?;
         Some(Self {
             tool_name: fields.text("tool_name"),
-            tool_use_id: fields.id("tool_use_id"),
+            tool_use_id: fields.id("tool_use_id")?,
             tool_input: fields.raw("tool_input"),
-            response: fields.text("tool_response"),
+            response: fields.raw("tool_response"),
         })
     }
+}
+
+/// Returns the calls of a batch, and what else it lists.
+fn calls(listed: Option<&RawValue>) -> (Vec<BatchCall<'_>>, Option<Box<RawValue>>) {
+    let Some(listed) = listed else {
+        return (Vec::new(), None);
+    };
+    let Ok(all) = serde_json::from_str::<Vec<&RawValue>>(listed.get()) else {
+        return (Vec::new(), Some(listed.to_owned()));
+    };
+    let mut calls = Vec::new();
+    let mut others = Vec::new();
+    for raw in all {
+        match BatchCall::of(raw) {
+            Some(call) => calls.push(call),
+            None => others.push(raw.get()),
+        }
+    }
+    let others = (!others.is_empty()).then(|| format!("[{}]", others.join(",")));
+    (
+        calls,
+        others.and_then(|list| RawValue::from_string(list).ok()),
+    )
 }
 
 /// The fields that hold the content of files. What a call is does not depend on them, and they may
