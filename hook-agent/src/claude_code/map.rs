@@ -36,6 +36,9 @@ pub(super) fn map<'a>(
     } else {
         Vec::new()
     };
+    if let Some(span) = payload.span() {
+        run.passed(span);
+    }
     drafts.append(&mut messages::heard(news, run));
     drafts.append(&mut records(payload, inputs, run));
     let read = news.model.as_ref().or(inputs.model.as_ref());
@@ -81,6 +84,9 @@ fn prompt<'a>(payload: &'a Payload<'_>, inputs: &MapInputs<'a>, run: &mut Run) -
     let is_earlier = |shown: &Shown| shown.turn != payload.prompt_id;
     drafts.extend(messages::unconfirmed(inputs.stamp, run, is_earlier));
     run.prompted = true;
+    for stated in &mut run.stated {
+        stated.is_past = true;
+    }
     drafts.push(messages::prompt(payload, inputs, run));
     drafts
 }

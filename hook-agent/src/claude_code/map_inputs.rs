@@ -59,7 +59,7 @@ impl<'a> MapInputs<'a> {
         let replaced = self.replaced.iter().copied();
         let own = self.raw.bytes().chain(replaced);
         let digest = digest(own.chain(process.unwrap_or_default().bytes()));
-        let n = run.occurrence(digest, self.now);
+        let n = run.occurrence(digest, self.now, payload.span());
         let key = format!("hook:{}:{digest:016x}:{n}", payload.hook_event_name);
         RecordKey::own(&key).expect("a key with a prefix is not empty")
     }

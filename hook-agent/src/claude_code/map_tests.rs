@@ -1204,3 +1204,46 @@ fn a_displayed_message_without_a_text_is_recorded_as_it_is() {
     assert_eq!(names(&records), "A:message_display");
     assert_eq!(records[0].1["raw"], json!({"text": "new name"}));
 }
+
+/// Returns the keys of the log records of these hooks, which come at once, each from two copies of
+/// the hooks.
+fn keys_of_copies(hooks: &[&str]) -> HashSet<String> {
+    let mut run = Run::default();
+    let twice = hooks.iter().flat_map(|hook| [hook, hook]);
+    let records = twice.flat_map(|raw| mapped(raw, &mut run));
+    let keys: Vec<String> = records
+        .filter_map(|(_, record)| Some(record["key"].as_str()?.to_owned()))
+        .collect();
+    keys.into_iter().collect()
+}
+
+#[test]
+fn equal_calls_without_an_id_are_two_if_the_first_has_its_result() {
+    let of = |event: &str, command: &str| {
+        hook(
+            event,
+            &json!({"tool_name": "Bash", "tool_input": {"command": command}}),
+        )
+    };
+    let call = of("PreToolUse", "ls");
+    let done = of("PostToolUse", "ls");
+    let failed = of("PostToolUseFailure", "ls");
+    let other = of("PostToolUse", "cd");
+    for (hooks, wanted) in [
+        (vec![&call, &done], 2),
+        (vec![&call, &done, &call, &done], 4),
+        (vec![&call, &failed, &call, &done], 4),
+        (vec![&call, &other, &call], 2),
+    ] {
+        let hooks: Vec<&str> = hooks.into_iter().map(String::as_str).collect();
+        assert_eq!(keys_of_copies(&hooks).len(), wanted, "{hooks:?}");
+    }
+}
+
+#[test]
+fn equal_turns_without_an_id_are_two() {
+    let prompt = hook("UserPromptSubmit", &json!({"prompt": "go on"}));
+    let stop = hook("Stop", &json!({"last_assistant_message": "Done."}));
+    assert_eq!(keys_of_copies(&[&prompt, &stop]).len(), 2);
+    assert_eq!(keys_of_copies(&[&prompt, &stop, &prompt, &stop]).len(), 4);
+}

@@ -233,6 +233,7 @@ fn state(run: &mut Run, key: &RecordKey, text: &str, turn: Option<&String>) {
         key: key.as_str().to_owned(),
         text: text_digest(text),
         turn: turn.cloned(),
+        is_past: false,
     });
 }
 
@@ -316,7 +317,11 @@ pub(super) fn stop<'a>(
     run.message = final_text(last);
     let is_recorded = last.is_none_or(|text| {
         let text = text_digest(text);
-        let is_stated = |stated: &Stated| stated.text == text && stated.turn == payload.prompt_id;
+        let is_of_turn = |stated: &Stated| match &payload.prompt_id {
+            Some(turn) => stated.turn.as_ref() == Some(turn),
+            None => stated.turn.is_none() && !stated.is_past,
+        };
+        let is_stated = |stated: &Stated| stated.text == text && is_of_turn(stated);
         run.last_message.contains(&text)
             || run.shown.iter().any(|shown| text_digest(&shown.text()) == text)
             // By another copy of the hooks.

@@ -7,7 +7,10 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Number, Value};
 
+use super::digest::digest;
 use super::input::text;
+use super::meaning::Meaning;
+use super::run::Span;
 
 /// A payload: the fields that have a meaning here, and all fields as raw JSON.
 #[derive(Debug, Default)]
@@ -175,6 +178,40 @@ impl<'a> Payload<'a> {
     pub(super) fn all(&self) -> impl Iterator<Item = (&str, &'a RawValue)> {
         let fields = self.fields.0.iter().map(|(name, value)| (&**name, *value));
         fields.filter(|(_, value)| value.get() != "null")
+    }
+
+    /// Returns which end of a turn, or of a call without an id, the hook reports.
+    pub(super) fn span(&self) -> Option<Span> {
+        let call = || {
+            let input = self.tool_input.map(RawValue::get).unwrap_or_default();
+            let tool = self.tool_name.as_deref().unwrap_or_default();
+            let agent = self.agent().unwrap_or_default();
+            let parts = ["call", tool, agent, input];
+            digest(parts.iter().flat_map(|part| part.bytes().chain([0])))
+        };
+        let (of, is_end) = match Meaning::of(&self.hook_event_name) {
+            Meaning::ToolCall | Meaning::ToolResult | Meaning::ToolError
+                if self.tool_use_id.is_some() =>
+            {
+                return None;
+            }
+            Meaning::ToolCall => (call(), false),
+            Meaning::ToolResult | Meaning::ToolError => (call(), true),
+            Meaning::Prompt => (digest(*b"turn"), false),
+            Meaning::Stop | Meaning::StopFailure => (digest(*b"turn"), true),
+            Meaning::SessionStart
+            | Meaning::Message
+            | Meaning::ToolBatch
+            | Meaning::PermissionRequest
+            | Meaning::PermissionDenied
+            | Meaning::Notification
+            | Meaning::Compacted
+            | Meaning::AgentStart
+            | Meaning::AgentStop
+            | Meaning::SessionEnd
+            | Meaning::Other => return None,
+        };
+        Some(Span { of, is_end })
     }
 
     /// Returns the agent that a finished `Agent` call started.

@@ -25,6 +25,9 @@ pub(super) struct Stated {
     pub key: String,
     pub text: u64,
     pub turn: Option<String>,
+    /// Whether a prompt has come since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_past: bool,
 }
 
 impl Shown {
