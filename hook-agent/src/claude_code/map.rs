@@ -30,6 +30,10 @@ pub(super) fn map<'a>(
     if meaning == Meaning::SessionStart && forks(payload, inputs) && !inputs.named {
         return vec![inputs.other(payload, &mut run.clone())];
     }
+    // `flush` reads it if the run is killed before a hook has.
+    if payload.transcript_path.is_some() {
+        run.transcript.clone_from(&payload.transcript_path);
+    }
     let has_begun = run.begun || payload.session_id.is_empty();
     let mut drafts = if !has_begun && meaning.begins() {
         begin(payload, inputs, run)

@@ -31,6 +31,8 @@ pub(super) struct NewLines {
     pub model: Option<String>,
     /// What could not be read.
     pub troubles: Vec<String>,
+    /// Whether a later reading may find more in the same files.
+    pub is_cut: bool,
 }
 
 /// What is new in one transcript.
@@ -156,6 +158,7 @@ impl NewLines {
         match read_one(agent, path, run, way) {
             Ok(read) => {
                 self.note_unreadable(path, &read.unreadable);
+                self.is_cut |= !read.is_whole;
                 // In the middle of a session, the next hook reads on.
                 if !read.is_whole && way.is_end {
                     let path = path.display();
@@ -168,7 +171,10 @@ impl NewLines {
                 self.transcripts.push(read.new);
             }
             Err(Refusal::Missing(_)) => {}
-            Err(refusal) => self.troubles.push(refusal.to_string()),
+            Err(refusal) => {
+                self.is_cut |= matches!(refusal, Refusal::Io { .. });
+                self.troubles.push(refusal.to_string());
+            }
         }
     }
 }

@@ -476,6 +476,56 @@ fn what_the_hooks_left_unread_is_recorded_by_flush() {
     );
 }
 
+/// Makes the state of the session name a process that has ended.
+#[cfg(target_os = "linux")]
+fn kill_run(setup: &Setup) {
+    let path = folder(setup).join(format!("runs/{SESSION}.json"));
+    let mut run: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    run["process"]["startTime"] = json!(1);
+    std::fs::write(&path, run.to_string()).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_run_displayed_is_recorded_by_flush_once() {
+    let setup = setup();
+    let main = setup.dir.path().join("s.jsonl");
+    let of = |event: &str, more: Value| {
+        let mut payload = json!({"session_id": "c", "hook_event_name": event, "transcript_path": main,
+            "prompt_id": "p"});
+        payload
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        hook(&setup, &payload.to_string());
+    };
+    of("SessionStart", json!({"source": "startup"}));
+    of("UserPromptSubmit", json!({"prompt": "go"}));
+    for (id, delta) in [("d1", "one"), ("d2", "displayed only")] {
+        of(
+            "MessageDisplay",
+            json!({"message_id": id, "index": 0, "delta": delta}),
+        );
+    }
+    // No hook has read it.
+    std::fs::write(&main, answer("m1", "one") + &answer("m2", "two")).unwrap();
+    let said = || {
+        let is_said = |line: &&Value| line["data"]["type"] == "assistant_message";
+        let text = |line: &Value| line["data"]["text"].as_str().unwrap().to_owned();
+        lines(&setup)
+            .iter()
+            .filter(is_said)
+            .map(text)
+            .collect::<Vec<_>>()
+    };
+    flush(&setup);
+    assert_eq!(said(), ["one"], "it still runs");
+    kill_run(&setup);
+    flush(&setup);
+    flush(&setup);
+    assert_eq!(said(), ["one", "two", "displayed only"]);
+}
+
 #[test]
 fn a_killed_run_leaves_its_messages_to_the_next_start() {
     let setup = setup();
