@@ -413,15 +413,26 @@ with --strict. exec exits as its program did.
 
 /// Returns the overview of all commands.
 pub(super) fn overview() -> String {
-    HEAD.to_owned() + &rows(topics()) + FOOT
+    let topics: Vec<_> = topics().collect();
+    HEAD.to_owned() + &rows(topics.iter()) + FOOT
 }
 
 /// Returns one line for each of these commands.
-fn rows(topics: impl Iterator<Item = Topic>) -> String {
+fn rows<'t>(topics: impl Iterator<Item = &'t Topic>) -> String {
+    let usage = |topic: &Topic| format!("{} {}", topic.command, topic.arguments);
+    columns(topics.map(|topic| (usage(topic), topic.about)))
+}
+
+/// Returns one line for each of these names, with what is said of them in a second column.
+fn columns<N: AsRef<str>>(rows: impl Iterator<Item = (N, &'static str)>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let length = |(name, _): &(N, _)| name.as_ref().trim_end().chars().count();
+    let lengths = rows.iter().map(length);
+    let width = lengths.max().unwrap_or_default();
     let mut text = String::new();
-    for topic in topics {
-        let usage = format!("{} {}", topic.command, topic.arguments);
-        let _ = writeln!(text, "  {usage:<25}{}", topic.about);
+    for (name, about) in rows {
+        let name = name.as_ref().trim_end();
+        let _ = writeln!(text, "  {name:<width$}  {about}");
     }
     text
 }
@@ -441,7 +452,7 @@ pub(super) fn of(words: &[String]) -> String {
         return overview();
     }
     if found.len() > MOST_WHOLE {
-        let rows = rows(found.into_iter());
+        let rows = rows(found.iter());
         return format!("Commands; `hook-agent COMMAND --help` shows more of one:\n\n{rows}");
     }
     let texts: Vec<_> = found.iter().map(Topic::text).collect();
@@ -465,10 +476,7 @@ impl Topic {
         if !self.options.is_empty() {
             text.push_str("\nOptions:\n");
         }
-        for option in self.options {
-            let (name, about) = option.line();
-            let _ = writeln!(text, "  {name:<18}{about}");
-        }
+        text += &columns(self.options.iter().map(|option| option.line()));
         let _ = writeln!(text, "\nExample: {}", self.example);
         text
     }
@@ -509,6 +517,25 @@ mod tests {
             assert!(text.lines().count() <= LINES, "{text}");
             let longest = text.lines().map(|line| line.chars().count()).max();
             assert!(longest <= Some(COLUMNS), "{longest:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_list_has_two_columns() {
+        for text in [overview(), of(&words("log"))] {
+            let mut columns = Vec::new();
+            for topic in topics() {
+                let usage = format!("  {} {}", topic.command, topic.arguments);
+                let mut lines = text.lines();
+                let Some(line) = lines.find(|line| line.starts_with(usage.trim_end())) else {
+                    continue;
+                };
+                let name = line.strip_suffix(topic.about).expect(line);
+                assert!(name.ends_with("  "), "{line}");
+                columns.push(name.chars().count());
+            }
+            assert!(columns.len() >= Helper::ALL.len(), "{text}");
+            assert!(columns.iter().all(|at| *at == columns[0]), "{text}");
         }
     }
 
