@@ -246,7 +246,8 @@ const fn helper_topic(helper: Helper) -> Topic {
 
 const LOG_MORE: &str = "FIELDS is an object of the other fields that docs/RECORDS.md lists for the record. One of the\n\
                         arguments may be `-`: it is read from standard input. INPUT and OUTPUT are texts, unless they\n\
-                        are a JSON object or array. OP is create, edit, delete or rename.\n";
+                        are a JSON object or array. OP is create, edit, delete or rename. `--` ends the options: write it\n\
+                        before a text that begins with `-`, as in `hook-agent log user-message -- '- item'`.\n";
 
 /// Returns how a typed helper is called.
 pub(super) fn usage_of(helper: Helper) -> String {
@@ -453,7 +454,14 @@ pub(super) fn of(words: &[String]) -> String {
     }
     if found.len() > MOST_WHOLE {
         let rows = rows(found.iter());
-        return format!("Commands; `hook-agent COMMAND --help` shows more of one:\n\n{rows}");
+        let more = found[0].more;
+        let is_shared = found.iter().all(|topic| topic.more == more);
+        let more = if is_shared && !more.is_empty() {
+            format!("\n{more}")
+        } else {
+            String::new()
+        };
+        return format!("Commands; `hook-agent COMMAND --help` shows more of one:\n\n{rows}{more}");
     }
     let texts: Vec<_> = found.iter().map(Topic::text).collect();
     texts.join("\n\n")
@@ -587,6 +595,7 @@ mod tests {
         assert!(goals.contains("goal add") && goals.contains("goal update"));
         let records = of(&words("log"));
         assert!(records.lines().count() <= LINES, "{records}");
+        assert!(records.contains("`--` ends the options"), "{records}");
         for helper in Helper::ALL {
             assert!(records.contains(helper.command()), "{helper:?}: {records}");
         }
