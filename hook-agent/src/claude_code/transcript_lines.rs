@@ -121,7 +121,8 @@ impl Listener {
         }
     }
 
-    fn pass_over(&mut self, start: u64, why: impl Into<String>) {
+    /// Notes a line that begins at this byte of the file and is not read.
+    pub(super) fn pass_over(&mut self, start: u64, why: impl Into<String>) {
         let why = why.into();
         self.unreadable.push(Unreadable { start, why });
     }

@@ -8,6 +8,7 @@ use super::super::draft::Draft;
 use super::super::messages::heard;
 use super::super::new_lines::{NewLines, NewOfAgent};
 use super::super::run::Run;
+use super::super::transcript_lines::Found;
 use super::*;
 
 /// A transcript that grows, and up to where it was read.
@@ -434,6 +435,32 @@ fn lines_beyond_the_limit_are_read_later() {
     }
     assert_eq!(found, 2 * 99, "the last one may not be complete");
     assert!(rounds > 5, "{rounds}");
+}
+
+#[test]
+fn a_line_that_is_longer_than_a_reading_is_read_whole() {
+    let mut transcript = Transcript::new();
+    transcript.add(&[
+        line("m", &text(&"x".repeat(10_000)), 1),
+        line("n", &text("y"), 1),
+    ]);
+    let mut keys = Vec::new();
+    loop {
+        let mut listener = Listener::new(None, None);
+        let until = Instant::now() + Duration::from_mins(1);
+        let path = transcript.file.path();
+        let is_whole = read_new(path, &mut transcript.place, &mut listener, 4096, until).unwrap();
+        listener.close(&mut transcript.place);
+        keys.extend(listener.found.iter().filter_map(|found| match found {
+            Found::Message { key, .. } => Some(key.as_str().to_owned()),
+            Found::Record(_) | Found::Compacted { .. } => None,
+        }));
+        assert!(listener.unreadable.is_empty(), "{:?}", listener.unreadable);
+        if is_whole {
+            break;
+        }
+    }
+    assert_eq!(keys, ["msg:m:0", "msg:n:0"]);
 }
 
 #[test]
