@@ -9,7 +9,8 @@ use super::digest::digest;
 use super::draft::{AGENT, Draft, Entry};
 use super::file_change::change_of;
 use super::map_inputs::{MapInputs, add_error, short_error};
-use super::payload::{Fields, Payload, input_without_bodies};
+use super::meaning::snake_case;
+use super::payload::{Fields, Payload, input_without_bodies, text_of};
 use super::run::{OpenCall, Run};
 use crate::Call;
 
@@ -250,20 +251,20 @@ impl Outcome {
 }
 
 /// A tool batch, the only hook that reports calls that were denied, or never started because their
-/// input was invalid. The results of all other calls are known before it.
+/// input was invalid. The results of all other calls are known before it, unless recording began
+/// after them: then they are recorded here, and how they ended is not known.
 pub(super) fn batch<'a>(
     payload: &'a Payload<'_>,
     inputs: &MapInputs<'a>,
     run: &mut Run,
 ) -> Vec<Draft<'a>> {
-    if !run.follows {
-        return Vec::new();
-    }
+    let follows = run.follows;
     let mut drafts = Vec::new();
     for call in &payload.tool_calls {
-        let Some(id) = call.tool_use_id.as_deref().filter(|id| !run.is_closed(id)) else {
+        let id = call.tool_use_id.as_str();
+        if run.is_closed(id) {
             continue;
-        };
+        }
         let is_begun = run.open.iter().any(|open| open.id == id);
         if !is_begun {
             let known = Known {
@@ -274,13 +275,18 @@ pub(super) fn batch<'a>(
             };
             drafts.push(call_entry(payload, inputs, run, &known).draft());
         }
+        let Some(open) = run.closed(id) else { continue };
+        if !is_begun && !follows {
+            drafts.push(result_of_batch(payload, inputs, &open, call.response));
+            continue;
+        }
         let status = if is_begun {
             ResultStatus::Denied
         } else {
             ResultStatus::Error
         };
-        let Some(open) = run.closed(id) else { continue };
-        let error = call.response.as_deref();
+        let error = call.response.map(text_of);
+        let error = error.as_deref();
         drafts.push(result_without_hook(payload, inputs, &open, status, error));
         if status == ResultStatus::Error {
             let error = short_error(error.unwrap_or("unknown"));
@@ -292,7 +298,34 @@ pub(super) fn batch<'a>(
             ));
         }
     }
+    if let Some(others) = payload.other_calls.as_deref() {
+        let name = snake_case(&payload.hook_event_name);
+        let entry = inputs.stamp.named(payload, &name);
+        let entry = entry.key(inputs.key_of(payload, run));
+        let mut rest = inputs.rest(payload, run, &["tool_calls"]);
+        rest.push(("tool_calls", others));
+        drafts.push(entry.raw(rest).draft());
+    }
     drafts
+}
+
+/// Returns the result of a call that ended before recording began.
+fn result_of_batch<'a>(
+    payload: &Payload<'_>,
+    inputs: &MapInputs<'_>,
+    call: &OpenCall,
+    response: Option<&'a RawValue>,
+) -> Draft<'a> {
+    let result = body::ToolResult {
+        tool: call.tool.as_deref().map(own_name),
+        ..body::ToolResult::default()
+    };
+    let entry = inputs
+        .stamp
+        .entry(payload, result)
+        .key(RecordKey::result(&call.id))
+        .call_id(Some(&call.id));
+    entry.splice("output", response).draft()
 }
 
 /// Returns results for calls that will never get one.

@@ -1,12 +1,14 @@
 //! Records what the hooks left unread in the transcripts: those of a killed run, or the rest of a
-//! long one. `hook-agent flush` calls this.
+//! long one. Of a run whose process has ended, also the messages that were displayed and that its
+//! transcripts do not have. `hook-agent flush` calls this.
 
 use std::time::{Duration, Instant};
 
-use super::draft::Draft;
+use super::draft::{Draft, Stamp};
 use super::error_log::log_once;
-use super::messages::heard;
+use super::messages::{heard, unconfirmed};
 use super::new_lines::{NewLines, is_same_place, read_left};
+use super::process;
 use super::run::Run;
 use crate::Config;
 use crate::offload::Offload;
@@ -47,8 +49,17 @@ fn record(
     news: &NewLines,
 ) -> Result<(), Box<dyn std::error::Error>> {
     let mut run = known.clone();
-    let drafts: Vec<Draft<'_>> = heard(news, &mut run);
-    if is_same_place(&run, known) {
+    let mut drafts: Vec<Draft<'_>> = heard(news, &mut run);
+    let has_ended = known.process.as_ref().is_some_and(process::has_ended);
+    if has_ended && !news.is_cut {
+        let at = format!("{:.3}", jiff::Timestamp::now());
+        let stamp = Stamp {
+            at: &at,
+            version: None,
+        };
+        drafts.extend(unconfirmed(stamp, &mut run, |_| true));
+    }
+    if drafts.is_empty() && is_same_place(&run, known) {
         return Ok(());
     }
     let held = folder.hold()?;

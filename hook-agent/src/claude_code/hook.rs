@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::draft::{Draft, Stamp};
 use super::error_log::{log_error, log_once};
-use super::input::{read_object, text};
+use super::input::{read_object, text_and_replaced};
 use super::map::map;
 use super::map_inputs::MapInputs;
 use super::meaning::Meaning;
@@ -115,7 +115,7 @@ impl Hook {
                 &format!("failed to read standard input: {error}"),
             );
         }
-        let text = text(&input);
+        let (text, replaced) = text_and_replaced(&input);
         let text = self.redaction.text(&text);
         let raw = bounded(&text, self.largest_payload());
         let mut is_readable = true;
@@ -170,6 +170,7 @@ impl Hook {
                 version: version.as_deref(),
             },
             raw: &raw,
+            replaced: &replaced,
             now: now.as_millisecond(),
             user: &user,
             named,
@@ -317,6 +318,9 @@ impl Hook {
             } else {
                 // Another hook has read the transcript meanwhile.
                 again = new_lines::read(input.payload, input.inputs.raw, &before, self.started);
+                for trouble in &again.troubles {
+                    log_once(&folder.path, trouble);
+                }
                 &again
             };
             let frames = self.frames(Some(folder), session, &input.map(&mut run, news));
@@ -561,5 +565,5 @@ fn agent_note(payload: &Payload<'_>) -> AgentNote {
     } else {
         Vec::new()
     };
-    serde_json::from_slice(&read).unwrap_or_default()
+    AgentNote::read(&read)
 }

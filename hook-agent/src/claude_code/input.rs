@@ -1,6 +1,7 @@
 //! Reads the payload up to the end of one JSON value, even if the pipe stays open, and turns it
 //! into text that every JSON parser accepts.
 
+use std::borrow::Cow;
 use std::io::{self, Read};
 
 /// The most bytes per read.
@@ -52,11 +53,25 @@ impl Scan {
     }
 }
 
+/// Returns the bytes as text, as [`text_and_replaced`] does.
+pub(super) fn text(bytes: &[u8]) -> String {
+    text_and_replaced(bytes).0
+}
+
 /// Returns the bytes as text, without a byte order mark. Replaces invalid characters by U+FFFD,
 /// both invalid bytes and unpaired escaped surrogates: most JSON parsers refuse the whole document
-/// for one of these.
-pub(super) fn text(bytes: &[u8]) -> String {
+/// for one of these. Also returns what was replaced, by which documents differ that are the same
+/// text.
+pub(super) fn text_and_replaced(bytes: &[u8]) -> (String, Vec<u8>) {
     let text = String::from_utf8_lossy(bytes);
+    let mut replaced = match text {
+        Cow::Borrowed(_) => Vec::new(),
+        Cow::Owned(_) => bytes
+            .utf8_chunks()
+            .flat_map(|chunk| chunk.invalid())
+            .copied()
+            .collect(),
+    };
     let text = text.trim_start_matches('\u{feff}').trim();
     let mut whole = String::with_capacity(text.len());
     let mut rest = text;
@@ -67,7 +82,10 @@ pub(super) fn text(bytes: &[u8]) -> String {
             Some(0xd800..=0xdbff) if matches!(unit(&escape[6..]), Some(0xdc00..=0xdfff)) => {
                 (12, &escape[..12])
             }
-            Some(0xd800..=0xdfff) => (6, "\\ufffd"),
+            Some(unit @ 0xd800..=0xdfff) => {
+                replaced.extend(unit.to_be_bytes());
+                (6, "\\ufffd")
+            }
             _ => {
                 let end = escape
                     .char_indices()
@@ -80,7 +98,7 @@ pub(super) fn text(bytes: &[u8]) -> String {
         rest = &escape[taken..];
     }
     whole.push_str(rest);
-    whole
+    (whole, replaced)
 }
 
 /// Returns the code unit of a `\u` escape at the start of the text.

@@ -30,12 +30,19 @@ pub(super) fn map<'a>(
     if meaning == Meaning::SessionStart && forks(payload, inputs) && !inputs.named {
         return vec![inputs.other(payload, &mut run.clone())];
     }
+    // `flush` reads it if the run is killed before a hook has.
+    if payload.transcript_path.is_some() {
+        run.transcript.clone_from(&payload.transcript_path);
+    }
     let has_begun = run.begun || payload.session_id.is_empty();
     let mut drafts = if !has_begun && meaning.begins() {
         begin(payload, inputs, run)
     } else {
         Vec::new()
     };
+    if let Some(span) = payload.span() {
+        run.passed(span);
+    }
     drafts.append(&mut messages::heard(news, run));
     drafts.append(&mut records(payload, inputs, run));
     let read = news.model.as_ref().or(inputs.model.as_ref());
@@ -56,7 +63,7 @@ fn records<'a>(payload: &'a Payload<'_>, inputs: &MapInputs<'a>, run: &mut Run) 
     match Meaning::of(&payload.hook_event_name) {
         Meaning::SessionStart => session_start(payload, inputs, run),
         Meaning::Prompt => prompt(payload, inputs, run),
-        Meaning::Message => messages::displayed(payload, inputs.stamp, run),
+        Meaning::Message => messages::displayed(payload, inputs, run),
         Meaning::Stop => messages::stop(payload, inputs, run),
         Meaning::StopFailure => messages::stop_failure(payload, inputs, run),
         Meaning::ToolCall => calls::called(payload, inputs, run),
@@ -81,6 +88,9 @@ fn prompt<'a>(payload: &'a Payload<'_>, inputs: &MapInputs<'a>, run: &mut Run) -
     let is_earlier = |shown: &Shown| shown.turn != payload.prompt_id;
     drafts.extend(messages::unconfirmed(inputs.stamp, run, is_earlier));
     run.prompted = true;
+    for stated in &mut run.stated {
+        stated.is_past = true;
+    }
     drafts.push(messages::prompt(payload, inputs, run));
     drafts
 }

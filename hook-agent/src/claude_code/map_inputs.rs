@@ -29,6 +29,8 @@ pub(super) struct MapInputs<'a> {
     pub stamp: Stamp<'a>,
     /// The payload, unchanged.
     pub raw: &'a str,
+    /// What stood in the payload where it has U+FFFD now.
+    pub replaced: &'a [u8],
     /// When the hook started, in milliseconds since 1970.
     pub now: i64,
     /// The owner of the session, if it has to be created.
@@ -54,8 +56,10 @@ impl<'a> MapInputs<'a> {
         let caller = self.caller.as_ref().filter(|_| is_start);
         let process = caller.map(|caller| caller.process.to_string());
         let process = process.or_else(|| self.process_id.clone());
-        let digest = digest(self.raw.bytes().chain(process.unwrap_or_default().bytes()));
-        let n = run.occurrence(digest, self.now);
+        let replaced = self.replaced.iter().copied();
+        let own = self.raw.bytes().chain(replaced);
+        let digest = digest(own.chain(process.unwrap_or_default().bytes()));
+        let n = run.occurrence(digest, self.now, payload.span());
         let key = format!("hook:{}:{digest:016x}:{n}", payload.hook_event_name);
         RecordKey::own(&key).expect("a key with a prefix is not empty")
     }
@@ -73,6 +77,10 @@ impl<'a> MapInputs<'a> {
             let known = match name {
                 "permission_mode" => &mut run.mode,
                 "effort" => &mut run.effort,
+                _ if Payload::is_unread_id(name, value) => {
+                    rest.push((name, value));
+                    continue;
+                }
                 "session_id" if self.named => {
                     rest.push((name, value));
                     continue;

@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::Value;
 
@@ -20,6 +20,7 @@ fn inputs(raw: &str, named: bool, note: AgentNote) -> MapInputs<'_> {
             version: Some("2.1.197"),
         },
         raw,
+        replaced: &[],
         now: 0,
         user: "ann",
         named,
@@ -674,13 +675,15 @@ fn an_agent_is_nested_by_the_call_that_started_it() {
         spawned,
         json!({"agentId": "a1", "type": "plan", "task": ""})
     );
-    let note =
-        serde_json::from_str(r#"{"description":"look","toolUseId":"t1","spawnDepth":1}"#).unwrap();
+    let note = AgentNote::read(br#"{"description":"look \ud83d","toolUseId":"t1","spawnDepth":1}"#);
     let stop = start.replace("SubagentStart", "SubagentStop");
     let done = mapped_as(&stop, &mut Run::default(), false, note)
         .remove(0)
         .1;
-    assert_eq!(done, json!({"task": "look", "toolUseId": "t1", "depth": 1}));
+    assert_eq!(
+        done,
+        json!({"task": "look \u{fffd}", "toolUseId": "t1", "depth": 1})
+    );
     let result = r#"{"hook_event_name":"PostToolUse","session_id":"s","tool_name":"Agent","tool_use_id":"t1",
         "agent_id":"a0","tool_response":{"agentId":"a1"}}"#;
     let nested = mapped(result, &mut Run::default()).remove(2).1;
@@ -803,7 +806,10 @@ fn calls_without_a_result_of_their_own_get_one_once() {
             vec!["a interrupted", "Finalize success"],
         ),
         // Nothing is invented about calls from before recording began.
-        (vec![&batch(&["a"]), &stop, &end], vec!["Finalize success"]),
+        (
+            vec![&batch(&["a"]), &stop, &end],
+            vec!["a ", "Finalize success"],
+        ),
         (vec![&start, &end], vec!["Finalize success"]),
         (
             vec![
@@ -1030,4 +1036,214 @@ fn calls_of_a_process_that_may_be_at_work_stay_open_at_a_start() {
         "CreateSession Reopen StateUpdate A:session_resumed"
     );
     assert_eq!(run.open.len(), 1);
+}
+
+/// Ids that tell nothing apart, as JSON.
+const NO_IDS: [&str; 6] = [r#""""#, "null", "{}", "[1]", "true", r#""a\ufffd""#];
+
+#[test]
+fn calls_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        let mut of = |event: &str, command: &str| {
+            let raw = format!(
+                r#"{{"hook_event_name":"{event}","session_id":"s","tool_name":"Bash","tool_use_id":{id},"tool_input":{{"command":"{command}"}},"tool_response":{{"stdout":"{command}"}}}}"#
+            );
+            let (_, record) = mapped(&raw, &mut run).remove(0);
+            assert_eq!(record.get("callId"), None, "{id}");
+            // What is no id has no other place.
+            let is_kept = !matches!(id, r#""""# | "null");
+            assert_eq!(record["raw"].get("tool_use_id").is_some(), is_kept, "{id}");
+            record["key"].as_str().unwrap().to_owned()
+        };
+        let mut keys = HashSet::new();
+        for command in ["one", "two"] {
+            assert!(keys.insert(of("PreToolUse", command)), "{id}");
+            assert!(keys.insert(of("PostToolUse", command)), "{id}");
+        }
+        assert!(run.open.is_empty() && run.results.is_empty(), "{id}");
+    }
+}
+
+#[test]
+fn prompts_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        let keys: HashSet<String> = ["one", "two"]
+            .iter()
+            .map(|text| {
+                let raw = format!(
+                    r#"{{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt_id":{id},"prompt":"{text}"}}"#
+                );
+                let (_, record) = mapped(&raw, &mut run).remove(0);
+                assert_eq!(record.get("turnId"), None, "{id}");
+                record["key"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        assert_eq!(keys.len(), 2, "{id}");
+    }
+}
+
+#[test]
+fn an_id_that_is_a_number_is_an_id() {
+    let raw = r#"{"hook_event_name":"PreToolUse","session_id":7,"tool_name":"Bash","tool_use_id":7,"prompt_id":8}"#;
+    let (_, record) = mapped(raw, &mut Run::default()).remove(0);
+    assert_eq!(record["callId"], "7");
+    assert_eq!(record["turnId"], "8");
+    assert_eq!(record["key"], "call:7");
+    assert_eq!(Payload::parse(raw).unwrap().session_id, "7");
+}
+
+#[test]
+fn displayed_messages_whose_ids_tell_nothing_apart_are_all_recorded() {
+    for id in NO_IDS {
+        let mut run = Run::default();
+        for (index, delta) in [
+            ("0", "one "),
+            ("1", "more"),
+            ("0", "two"),
+            ("null", "three"),
+        ] {
+            let raw = format!(
+                r#"{{"hook_event_name":"MessageDisplay","session_id":"s","message_id":{id},"index":{index},"delta":"{delta}"}}"#
+            );
+            // A second copy of the hooks.
+            for _ in 0..2 {
+                assert_eq!(mapped(&raw, &mut run).len(), 0, "{id}");
+            }
+        }
+        let stop = r#"{"hook_event_name":"Stop","session_id":"s"}"#;
+        let records = mapped(stop, &mut run);
+        let texts: Vec<&Value> = records.iter().map(|(_, record)| &record["text"]).collect();
+        assert_eq!(texts, ["one more", "two", "three"], "{id}");
+        let keys: HashSet<_> = records
+            .iter()
+            .map(|(_, record)| record["key"].as_str())
+            .collect();
+        assert_eq!(keys.len(), 3, "{id}");
+    }
+}
+
+#[test]
+fn payloads_that_differ_in_broken_characters_are_two() {
+    let raw = r#"{"hook_event_name":"PreToolUse","session_id":"s","tool_use_id":"\ufffd"}"#;
+    let mut run = Run {
+        begun: true,
+        ..Run::default()
+    };
+    let mut key = |replaced| {
+        let inputs = MapInputs {
+            replaced,
+            ..inputs(raw, false, AgentNote::default())
+        };
+        mapped_in(raw, &mut run, &inputs).remove(0).1["key"].take()
+    };
+    let first = key(b"\xd8\x3d");
+    assert_eq!(first, key(b"\xd8\x3d"));
+    assert_ne!(first, key(b"\xd8\x3e"));
+}
+
+#[test]
+fn what_a_batch_lists_besides_calls_is_recorded_as_it_is() {
+    let known = r#"{"tool_name":"Bash","tool_use_id":"a","tool_response":"1E5"}"#;
+    let nameless = r#"{"tool_name":"Bash","tool_use_id":"","tool_response":"x"}"#;
+    for (listed, kept) in [
+        (r#""evidence""#.to_owned(), r#""evidence""#.to_owned()),
+        (known.to_owned(), known.to_owned()),
+        ("7E1".to_owned(), "7E1".to_owned()),
+        (r#"["evidence"]"#.to_owned(), r#"["evidence"]"#.to_owned()),
+        (
+            format!("[{known},null, {nameless}]"),
+            format!("[null,{nameless}]"),
+        ),
+    ] {
+        let raw = format!(
+            r#"{{"hook_event_name":"PostToolBatch","session_id":"s","tool_calls":{listed}}}"#
+        );
+        let mut run = Run {
+            begun: true,
+            follows: true,
+            ..Run::default()
+        };
+        run.results.push_back("a".to_owned());
+        let payload = Payload::parse(&raw).unwrap();
+        let inputs = inputs(&raw, false, AgentNote::default());
+        let drafts = map(&payload, &inputs, &NewLines::default(), &mut run);
+        assert_eq!(drafts.len(), 1, "{listed}");
+        let json = &drafts[0].json;
+        assert!(json.contains(r#""type":"post_tool_batch""#), "{json}");
+        assert!(
+            json.contains(&format!(r#""raw":{{"tool_calls":{kept}}}"#)),
+            "{json}"
+        );
+    }
+}
+
+#[test]
+fn the_calls_of_a_batch_that_is_the_first_hook_are_recorded_without_a_status() {
+    let mut run = Run::default();
+    let first = batch(&["a", "b"]);
+    let records = mapped(&first, &mut run);
+    assert_eq!(
+        names(&records),
+        "A:bash_exec A:tool_result A:bash_exec A:tool_result"
+    );
+    let result = &records[1].1;
+    assert_eq!(result["key"], "result:a");
+    assert_eq!(result["output"], "no");
+    assert_eq!(result.get("status"), None);
+    assert!(mapped(&first, &mut run).is_empty(), "a second copy");
+    let next = mapped(&batch(&["c"]), &mut run);
+    assert_eq!(next[1].1["status"], "error", "it was never called");
+}
+
+#[test]
+fn a_displayed_message_without_a_text_is_recorded_as_it_is() {
+    let raw = r#"{"hook_event_name":"MessageDisplay","session_id":"s","text":"new name"}"#;
+    let records = mapped(raw, &mut Run::default());
+    assert_eq!(names(&records), "A:message_display");
+    assert_eq!(records[0].1["raw"], json!({"text": "new name"}));
+}
+
+/// Returns the keys of the log records of these hooks, which come at once, each from two copies of
+/// the hooks.
+fn keys_of_copies(hooks: &[&str]) -> HashSet<String> {
+    let mut run = Run::default();
+    let twice = hooks.iter().flat_map(|hook| [hook, hook]);
+    let records = twice.flat_map(|raw| mapped(raw, &mut run));
+    let keys: Vec<String> = records
+        .filter_map(|(_, record)| Some(record["key"].as_str()?.to_owned()))
+        .collect();
+    keys.into_iter().collect()
+}
+
+#[test]
+fn equal_calls_without_an_id_are_two_if_the_first_has_its_result() {
+    let of = |event: &str, command: &str| {
+        hook(
+            event,
+            &json!({"tool_name": "Bash", "tool_input": {"command": command}}),
+        )
+    };
+    let call = of("PreToolUse", "ls");
+    let done = of("PostToolUse", "ls");
+    let failed = of("PostToolUseFailure", "ls");
+    let other = of("PostToolUse", "cd");
+    for (hooks, wanted) in [
+        (vec![&call, &done], 2),
+        (vec![&call, &done, &call, &done], 4),
+        (vec![&call, &failed, &call, &done], 4),
+        (vec![&call, &other, &call], 2),
+    ] {
+        let hooks: Vec<&str> = hooks.into_iter().map(String::as_str).collect();
+        assert_eq!(keys_of_copies(&hooks).len(), wanted, "{hooks:?}");
+    }
+}
+
+#[test]
+fn equal_turns_without_an_id_are_two() {
+    let prompt = hook("UserPromptSubmit", &json!({"prompt": "go on"}));
+    let stop = hook("Stop", &json!({"last_assistant_message": "Done."}));
+    assert_eq!(keys_of_copies(&[&prompt, &stop]).len(), 2);
+    assert_eq!(keys_of_copies(&[&prompt, &stop, &prompt, &stop]).len(), 4);
 }

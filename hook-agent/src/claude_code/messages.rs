@@ -113,27 +113,23 @@ fn is_envelope(text: &str, name: &str) -> bool {
 
 /// A part of a message that is displayed: kept for the transcript.
 pub(super) fn displayed<'a>(
-    payload: &Payload<'_>,
-    stamp: Stamp<'_>,
+    payload: &'a Payload<'_>,
+    inputs: &MapInputs<'a>,
     run: &mut Run,
 ) -> Vec<Draft<'a>> {
     let Some(delta) = &payload.delta else {
-        return Vec::new();
+        return vec![inputs.other(payload, run)];
     };
-    let id = payload.message_id.clone().unwrap_or_default();
-    let known = run.shown.iter().position(|shown| shown.id == id);
-    let at = known.unwrap_or_else(|| {
-        run.shown.push(Shown {
-            id,
-            agent: payload.agent().map(str::to_owned),
-            turn: payload.prompt_id.clone(),
-            at: stamp.at.to_owned(),
-            parts: Vec::new(),
-        });
-        run.shown.len() - 1
-    });
-    let parts = &mut run.shown[at].parts;
-    let index = payload.index.unwrap_or(parts.len() as u64);
+    let stamp = inputs.stamp;
+    let at = match &payload.message_id {
+        Some(id) => place_of(payload, id.clone(), false, stamp, run),
+        None => place_of_nameless(payload, delta, inputs, run),
+    };
+    let message = &mut run.shown[at];
+    let is_nameless = message.is_nameless;
+    let parts = &mut message.parts;
+    let next = if is_nameless { 0 } else { parts.len() as u64 };
+    let index = payload.index.unwrap_or(next);
     match parts.binary_search_by_key(&index, |(index, _)| *index) {
         // A second copy of the hooks.
         Ok(_) => {}
@@ -149,6 +145,49 @@ pub(super) fn displayed<'a>(
         drafts.push(shown_record(&shown, stamp, run));
     }
     drafts
+}
+
+/// Returns the place of a message among the displayed ones, where it is added if it is not known.
+fn place_of(
+    payload: &Payload<'_>,
+    id: String,
+    is_nameless: bool,
+    stamp: Stamp<'_>,
+    run: &mut Run,
+) -> usize {
+    let known = run.shown.iter().position(|shown| shown.id == id);
+    known.unwrap_or_else(|| {
+        run.shown.push(Shown {
+            id,
+            is_nameless,
+            agent: payload.agent().map(str::to_owned),
+            turn: payload.prompt_id.clone(),
+            at: stamp.at.to_owned(),
+            parts: Vec::new(),
+        });
+        run.shown.len() - 1
+    })
+}
+
+/// Returns the place of a message that has no id: the part is a later one of the last such message
+/// of its agent and turn, or begins one.
+fn place_of_nameless(
+    payload: &Payload<'_>,
+    part: &str,
+    inputs: &MapInputs<'_>,
+    run: &mut Run,
+) -> usize {
+    let index = payload.index.unwrap_or_default();
+    let last = run.shown.iter().rposition(|shown| {
+        shown.agent.as_deref() == payload.agent()
+            && shown.turn == payload.prompt_id
+            && shown.goes_on_with(index, part)
+    });
+    if let Some(at) = last {
+        return at;
+    }
+    let key = inputs.key_of(payload, run).as_str().to_owned();
+    place_of(payload, key, true, inputs.stamp, run)
 }
 
 /// Records the messages that were displayed and that the transcript has not confirmed.
@@ -170,7 +209,7 @@ pub(super) fn unconfirmed<'a>(
 
 fn shown_record<'a>(shown: &Shown, stamp: Stamp<'_>, run: &mut Run) -> Draft<'a> {
     let text = shown.text();
-    let key = RecordKey::message(&shown.id, 0);
+    let key = shown.key();
     state(run, &key, &text, shown.turn.as_ref());
     let mut record = Record::new(body::AssistantMessage {
         text: Some(text.into()),
@@ -194,6 +233,7 @@ fn state(run: &mut Run, key: &RecordKey, text: &str, turn: Option<&String>) {
         key: key.as_str().to_owned(),
         text: text_digest(text),
         turn: turn.cloned(),
+        is_past: false,
     });
 }
 
@@ -277,7 +317,11 @@ pub(super) fn stop<'a>(
     run.message = final_text(last);
     let is_recorded = last.is_none_or(|text| {
         let text = text_digest(text);
-        let is_stated = |stated: &Stated| stated.text == text && stated.turn == payload.prompt_id;
+        let is_of_turn = |stated: &Stated| match &payload.prompt_id {
+            Some(turn) => stated.turn.as_ref() == Some(turn),
+            None => stated.turn.is_none() && !stated.is_past,
+        };
+        let is_stated = |stated: &Stated| stated.text == text && is_of_turn(stated);
         run.last_message.contains(&text)
             || run.shown.iter().any(|shown| text_digest(&shown.text()) == text)
             // By another copy of the hooks.

@@ -10,7 +10,7 @@ use super::process;
 use super::read_position::ReadPosition;
 use super::run::Run;
 use super::transcript::{Refusal, read_new};
-use super::transcript_lines::{Found, Listener};
+use super::transcript_lines::{Found, Listener, Unreadable};
 
 /// The most bytes that a hook reads while the agent waits for it, and at the end of a turn.
 const MOST: u64 = 1024 * 1024;
@@ -20,6 +20,8 @@ const UNTIL: Duration = Duration::from_millis(500);
 /// Claude Code writes a message up to a tenth of a second after its hook.
 const PATIENCE: Duration = Duration::from_millis(150);
 const AGAIN: Duration = Duration::from_millis(10);
+/// The most lines of one reading that are noted because they could not be read.
+const MOST_NOTED: usize = 8;
 
 /// What is new in the transcripts since the last hook.
 #[derive(Default)]
@@ -29,6 +31,8 @@ pub(super) struct NewLines {
     pub model: Option<String>,
     /// What could not be read.
     pub troubles: Vec<String>,
+    /// Whether a later reading may find more in the same files.
+    pub is_cut: bool,
 }
 
 /// What is new in one transcript.
@@ -39,6 +43,16 @@ pub(super) struct NewOfAgent {
     pub found: Vec<Found>,
     /// Up to where it is read now.
     pub place: ReadPosition,
+}
+
+/// What was read of one transcript.
+struct Read {
+    new: NewOfAgent,
+    /// The model of the last answer.
+    model: Option<String>,
+    unreadable: Vec<Unreadable>,
+    /// Whether the end was reached.
+    is_whole: bool,
 }
 
 /// How a transcript is read.
@@ -142,30 +156,47 @@ impl NewLines {
 
     fn read(&mut self, agent: Option<&str>, path: &Path, run: &Run, way: Way) {
         match read_one(agent, path, run, way) {
-            Ok((read, model, is_whole)) => {
+            Ok(read) => {
+                self.note_unreadable(path, &read.unreadable);
+                self.is_cut |= !read.is_whole;
                 // In the middle of a session, the next hook reads on.
-                if !is_whole && way.is_end {
+                if !read.is_whole && way.is_end {
                     let path = path.display();
                     self.troubles
                         .push(format!("{path} is long: `hook-agent flush` reads the rest"));
                 }
                 if agent.is_none() {
-                    self.model = model;
+                    self.model = read.model;
                 }
-                self.transcripts.push(read);
+                self.transcripts.push(read.new);
             }
             Err(Refusal::Missing(_)) => {}
-            Err(refusal) => self.troubles.push(refusal.to_string()),
+            Err(refusal) => {
+                self.is_cut |= matches!(refusal, Refusal::Io { .. });
+                self.troubles.push(refusal.to_string());
+            }
         }
     }
 }
 
-fn read_one(
-    agent: Option<&str>,
-    path: &Path,
-    run: &Run,
-    way: Way,
-) -> Result<(NewOfAgent, Option<String>, bool), Refusal> {
+impl NewLines {
+    /// Notes the first lines that could not be read, and how many more there are.
+    fn note_unreadable(&mut self, path: &Path, lines: &[Unreadable]) {
+        let path = path.display();
+        for Unreadable { start, why } in lines.iter().take(MOST_NOTED) {
+            let what = format!("failed to read the line at byte {start} of {path}: {why}");
+            self.troubles.push(what);
+        }
+        if let Some(next) = lines.get(MOST_NOTED) {
+            let more = lines.len() - MOST_NOTED;
+            let start = next.start;
+            let what = format!("failed to read {more} more lines from byte {start} of {path}");
+            self.troubles.push(what);
+        }
+    }
+}
+
+fn read_one(agent: Option<&str>, path: &Path, run: &Run, way: Way) -> Result<Read, Refusal> {
     let patience = Instant::now() + PATIENCE;
     loop {
         let known = agent.map_or(Some(&run.read), |id| {
@@ -184,13 +215,18 @@ fn read_one(
         } else {
             listener.leave(&mut place);
         }
-        let read = NewOfAgent {
+        let new = NewOfAgent {
             agent: agent.map(str::to_owned),
             path: path.to_owned(),
             found: listener.found,
             place,
         };
-        return Ok((read, listener.model, is_whole));
+        return Ok(Read {
+            new,
+            model: listener.model,
+            unreadable: listener.unreadable,
+            is_whole,
+        });
     }
 }
 

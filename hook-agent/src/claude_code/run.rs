@@ -33,8 +33,9 @@ const MAX_AGENTS: usize = 1024;
 pub(super) const MAX_NAME: usize = 256;
 /// The most payloads without an id that are remembered.
 const MAX_PAYLOADS: usize = 64;
-/// Copies of the hooks report the same payload within this time, in milliseconds.
-const SAME_TIME: i64 = 3_000;
+/// Copies of the hooks report the same payload within this time, in milliseconds: they are started
+/// together, and wait for a processor at most.
+const SAME_TIME: i64 = 1_000;
 /// When a session ends, files of sessions that were silent for this long are removed.
 const MAX_SILENCE: Duration = Duration::from_hours(30 * 24);
 
@@ -110,8 +111,23 @@ pub(super) struct Seen {
     pub digest: u64,
     /// How often it came.
     pub n: usize,
-    /// When it came last, in milliseconds since 1970.
+    /// When it came first of these times, in milliseconds since 1970.
     pub at: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub span: Option<Span>,
+    /// Whether the other end of its span has come since.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_past: bool,
+}
+
+/// One end of a span of time: of a call, or of a turn. Claude Code waits for all hooks of one end
+/// before it goes on to the other.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Span {
+    /// A digest of what it is a span of.
+    pub of: u64,
+    pub is_end: bool,
 }
 
 /// A call that has no result yet.
@@ -157,12 +173,28 @@ impl Run {
         self.open.iter().any(|call| call.id == id) || self.is_closed(id)
     }
 
+    /// Notes one end of a span. What came at the other end does not come from a second copy of the
+    /// hooks if it comes again.
+    pub(super) fn passed(&mut self, span: Span) {
+        let other = Span {
+            is_end: !span.is_end,
+            ..span
+        };
+        for seen in &mut self.payloads {
+            seen.is_past |= seen.span == Some(other);
+        }
+    }
+
     /// Returns how often a payload without an id of its own came. A second copy of the hooks
     /// reports it at the same time, which does not count.
-    pub(super) fn occurrence(&mut self, digest: u64, now: i64) -> usize {
+    pub(super) fn occurrence(&mut self, digest: u64, now: i64, span: Option<Span>) -> usize {
         if let Some(seen) = self.payloads.iter_mut().find(|seen| seen.digest == digest) {
-            seen.n += usize::from(now - seen.at >= SAME_TIME);
-            seen.at = now;
+            // A copy may have started before the one that came first.
+            if seen.is_past || (now - seen.at).abs() >= SAME_TIME {
+                seen.n += 1;
+                seen.at = now;
+                seen.is_past = false;
+            }
             return seen.n;
         }
         if self.payloads.len() >= MAX_PAYLOADS {
@@ -172,6 +204,8 @@ impl Run {
             digest,
             n: 1,
             at: now,
+            span,
+            is_past: false,
         });
         1
     }
@@ -377,10 +411,20 @@ mod tests {
     #[test]
     fn the_same_payload_counts_once_at_a_time() {
         let mut run = Run::default();
-        let mut counts = |digest, at| run.occurrence(digest, at);
+        let mut counts = |digest, at| run.occurrence(digest, at, None);
         assert_eq!(counts(7, 0), 1);
         assert_eq!(counts(7, 90), 1, "a second copy of the hooks");
         assert_eq!(counts(8, 90), 1);
         assert_eq!(counts(7, 60_000), 2, "the same happened again");
+        assert_eq!(counts(7, 59_990), 2, "a copy that started before");
+    }
+
+    #[test]
+    fn a_payload_that_keeps_coming_is_counted_again_and_again() {
+        let mut run = Run::default();
+        let counted: Vec<usize> = (0..9)
+            .map(|n| run.occurrence(7, n * SAME_TIME / 2, None))
+            .collect();
+        assert_eq!(counted, [1, 1, 2, 2, 3, 3, 4, 4, 5]);
     }
 }

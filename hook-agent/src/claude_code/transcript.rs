@@ -24,6 +24,8 @@ use super::transcript_lines::Listener;
 const LOOKED_AT: u64 = 256 * 1024;
 /// How many bytes are read at once.
 const PIECE: u64 = 4 * 1024 * 1024;
+/// The most bytes of one line: far more than a message of the model has.
+const MAX_LINE: u64 = 64 * 1024 * 1024;
 /// The most bytes of a note.
 const MAX_NOTE: u64 = 64 * 1024;
 
@@ -107,7 +109,8 @@ fn is_of_the_system(_: &File) -> bool {
 }
 
 /// Passes the lines that were added since `place` to the listener, until the end of the file, the
-/// deadline, or `most` bytes. Returns whether the end was reached.
+/// deadline, or `most` bytes; one line is read to its end even if it is longer. Returns whether the
+/// end was reached.
 pub(super) fn read_new(
     path: &Path,
     place: &mut ReadPosition,
@@ -148,11 +151,16 @@ pub(super) fn read_new(
         if read == 0 {
             return Ok(true);
         }
-        if left == 0 || Instant::now() >= deadline {
-            // A line that is longer than all that may be read is skipped piece by piece.
-            if whole == 0 && rest.len() as u64 >= most {
+        let is_within_line = whole == 0 && rest.len() as u64 >= most;
+        if left == 0 && is_within_line {
+            if rest.len() as u64 >= MAX_LINE {
+                listener.pass_over(place.offset, "it is too long");
                 place.offset += rest.len() as u64;
+                return Ok(false);
             }
+            left = PIECE;
+        }
+        if left == 0 || Instant::now() >= deadline {
             return Ok(false);
         }
     }

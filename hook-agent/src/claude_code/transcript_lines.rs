@@ -34,6 +34,16 @@ pub(super) struct Listener {
     open: Option<Message>,
     /// The tools of the latest calls, by the ids of the calls.
     tools: Vec<(String, String)>,
+    /// The whole lines that may have been of interest and could not be read.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// A line that could not be read.
+#[derive(Debug)]
+pub(super) struct Unreadable {
+    /// The byte of the file at which it begins.
+    pub start: u64,
+    pub why: String,
 }
 
 /// What is new in a transcript.
@@ -59,7 +69,8 @@ pub(super) enum Found {
 struct Message {
     id: String,
     request: Option<String>,
-    model: String,
+    /// `None` if the transcript does not name it.
+    model: Option<String>,
     stop: Option<String>,
     version: Option<String>,
     turn: Option<String>,
@@ -83,15 +94,15 @@ impl Listener {
         }
     }
 
-    /// Reads a line that begins at this byte of the file.
+    /// Reads a line that begins at this byte of the file, and that a newline ended.
     pub(super) fn line(&mut self, line: &[u8], start: u64, place: &mut ReadPosition) {
         let is_marked = MARKS.iter().any(|mark| memmem::find(line, mark).is_some());
-        // The last line of a killed process may be torn.
-        let Some(line) = is_marked
-            .then(|| serde_json::from_slice::<Line>(line).ok())
-            .flatten()
-        else {
+        if !is_marked {
             return;
+        }
+        let line = match Line::read(line) {
+            Ok(line) => line,
+            Err(error) => return self.pass_over(start, error.to_string()),
         };
         if self.since.is_some() && line.timestamp < self.since {
             return;
@@ -110,17 +121,27 @@ impl Listener {
         }
     }
 
+    /// Notes a line that begins at this byte of the file and is not read.
+    pub(super) fn pass_over(&mut self, start: u64, why: impl Into<String>) {
+        let why = why.into();
+        self.unreadable.push(Unreadable { start, why });
+    }
+
     fn said(&mut self, line: Line, start: u64, place: &mut ReadPosition) {
-        let Some(said) = line.message else { return };
-        let model = said.model.unwrap_or_default();
-        // Messages that Claude Code generates itself have no model.
-        let Some(id) = said.id.or(line.uuid).filter(|_| is_model(&model)) else {
+        let Some(said) = line.message else {
+            return self.pass_over(start, "its message is not an object");
+        };
+        let model = said.model.filter(|model| !model.is_empty());
+        if model.as_deref().is_some_and(is_own_name) {
             return;
+        }
+        let Some(id) = said.id.or(line.uuid) else {
+            return self.pass_over(start, "its message has no id");
         };
         if self.open.as_ref().is_some_and(|open| open.id != id) {
             self.close(place);
         }
-        self.model = Some(model.clone());
+        self.model = model.clone().or(self.model.take());
         let first = match &place.message {
             Some(last) if *last == id => place.blocks,
             _ => 0,
@@ -128,7 +149,7 @@ impl Listener {
         let open = self.open.get_or_insert_with(|| Message {
             id,
             request: None,
-            model: String::new(),
+            model: None,
             stop: None,
             version: None,
             turn: None,
@@ -139,7 +160,7 @@ impl Listener {
             at: None,
         });
         open.request = line.request_id.or(open.request.take());
-        open.model = model;
+        open.model = model.or(open.model.take());
         open.stop = said.stop_reason.or(open.stop.take());
         open.version = line.version.or(open.version.take());
         open.turn = line.prompt_id.or(open.turn.take());
@@ -222,8 +243,10 @@ impl Listener {
     }
 }
 
-fn is_model(model: &str) -> bool {
-    !model.is_empty() && !model.starts_with('<')
+/// Returns whether a model's name marks a message that Claude Code generated itself, as
+/// `<synthetic>` does.
+fn is_own_name(model: &str) -> bool {
+    model.starts_with('<')
 }
 
 impl Message {
@@ -285,7 +308,7 @@ impl Message {
             Some("text") => {
                 let text = block.text.clone().filter(|text| !text.is_empty())?;
                 let fields = body::AssistantMessage {
-                    model: Some(self.model.clone()),
+                    model: self.model.clone(),
                     message_id: Some(self.id.clone()),
                     stop_reason: self.stop.clone(),
                     ..body::AssistantMessage::default()
@@ -324,7 +347,7 @@ impl Message {
         let record = Record::new(body::Usage {
             message_id: Some(self.id.clone()),
             request_id: self.request.clone(),
-            model: Some(self.model.clone()),
+            model: self.model.clone(),
             input: usage.input_tokens,
             output: usage.output_tokens,
             cache_read: usage.cache_read_input_tokens,

@@ -1,7 +1,12 @@
 //! The shape of a transcript's lines, as far as it is read.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use session_model::json::repair_surrogates;
+
+use super::payload::id_of;
 
 /// A line of a transcript. A field of another type counts as absent, here and in what it contains.
 #[derive(Deserialize, Default)]
@@ -11,15 +16,15 @@ pub(super) struct Line {
     pub(super) kind: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) subtype: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) uuid: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) timestamp: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) version: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) request_id: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) prompt_id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) message: Option<Said>,
@@ -32,7 +37,7 @@ pub(super) struct Line {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 pub(super) struct Said {
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) model: Option<String>,
@@ -49,15 +54,15 @@ pub(super) struct Said {
 pub(super) struct Block {
     #[serde(rename = "type", deserialize_with = "lenient")]
     pub(super) kind: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "shown")]
     pub(super) text: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "shown")]
     pub(super) thinking: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) id: Option<String>,
     #[serde(deserialize_with = "lenient")]
     pub(super) name: Option<String>,
-    #[serde(deserialize_with = "lenient")]
+    #[serde(deserialize_with = "id")]
     pub(super) tool_use_id: Option<String>,
     /// When its line was written.
     #[serde(skip)]
@@ -114,11 +119,34 @@ pub(super) struct OutputDetails {
     pub(super) thinking_tokens: Option<i64>,
 }
 
+impl Line {
+    /// Reads a line. What is no character is read as U+FFFD: JavaScript writes a text that was cut
+    /// within a character as an escaped half of it.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        let text = String::from_utf8_lossy(bytes);
+        let text = match repair_surrogates(&text) {
+            Some(repaired) => Cow::Owned(repaired),
+            None => text,
+        };
+        serde_json::from_str(text.trim_start_matches('\u{feff}'))
+    }
+}
+
 impl Block {
+    /// A text without a type of its own.
+    fn plain(text: String) -> Self {
+        Self {
+            kind: Some("text".to_owned()),
+            text: Some(text),
+            ..Self::default()
+        }
+    }
+
     /// Returns whether a later line may show this block as that one.
     pub(super) fn grew_to(&self, later: &Self) -> bool {
         let grew = |old: &Option<String>, new: &Option<String>| match (old, new) {
-            (Some(old), Some(new)) => new.starts_with(old.as_str()),
+            // The end of a text so far may have been half a character.
+            (Some(old), Some(new)) => new.starts_with(old.strip_suffix('\u{fffd}').unwrap_or(old)),
             (None, None) => true,
             _ => false,
         };
@@ -139,18 +167,29 @@ where
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
+/// Reads an id. An empty one, one with a broken character, or one of another type is none.
+fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    <&RawValue>::deserialize(deserializer).map(id_of)
+}
+
+/// Reads a text that was shown; a value of another type counts as its JSON text.
+fn shown<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let raw = <&RawValue>::deserialize(deserializer)?.get();
+    let text: Option<String> = serde_json::from_str(raw).unwrap_or_else(|_| Some(raw.to_owned()));
+    Ok(text)
+}
+
 /// Reads the content of a message: a text, or a list of blocks. A block of another type stays in
 /// the list, empty, because the keys of the others contain their places in it.
 fn blocks<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Block>, D::Error> {
     let raw = <&RawValue>::deserialize(deserializer)?.get();
     if let Ok(text) = serde_json::from_str::<String>(raw) {
-        return Ok(vec![Block {
-            kind: Some("text".to_owned()),
-            text: Some(text),
-            ..Block::default()
-        }]);
+        return Ok(vec![Block::plain(text)]);
     }
     let listed: Vec<&RawValue> = serde_json::from_str(raw).unwrap_or_default();
-    let block = |raw: &RawValue| serde_json::from_str(raw.get()).unwrap_or_default();
+    let block = |raw: &RawValue| match serde_json::from_str::<String>(raw.get()) {
+        Ok(text) => Block::plain(text),
+        Err(_) => serde_json::from_str(raw.get()).unwrap_or_default(),
+    };
     Ok(listed.into_iter().map(block).collect())
 }

@@ -8,10 +8,13 @@ use super::super::draft::Draft;
 use super::super::messages::heard;
 use super::super::new_lines::{NewLines, NewOfAgent};
 use super::super::run::Run;
+use super::super::transcript_lines::Found;
 use super::*;
 
 /// A transcript that grows, and up to where it was read.
 struct Transcript {
+    /// Where the lines began that could not be read.
+    unreadable: Vec<u64>,
     file: tempfile::NamedTempFile,
     place: ReadPosition,
     run: Run,
@@ -35,6 +38,7 @@ impl Transcript {
             .tempfile()
             .unwrap();
         Self {
+            unreadable: Vec::new(),
             file,
             place: ReadPosition::default(),
             run: Run::default(),
@@ -72,6 +76,8 @@ impl Transcript {
         } else {
             listener.leave(&mut self.place);
         }
+        self.unreadable
+            .extend(listener.unreadable.iter().map(|line| line.start));
         let read = NewOfAgent {
             agent: None,
             path: self.file.path().to_owned(),
@@ -191,10 +197,95 @@ fn messages_that_no_model_wrote_and_broken_lines_are_passed_over() {
     let mut synthetic = line("m", &text("API Error"), 1);
     synthetic["message"]["model"] = json!("<synthetic>");
     transcript.add(&[synthetic]);
+    let broken = length(&transcript);
     writeln!(transcript.file, "{{\"type\":\"assistant\",\"message\":").unwrap();
     transcript.add(&[line("n", &text("a"), 1)]);
     write!(transcript.file, "{{\"type\":\"assistant\"").unwrap();
     assert_eq!(transcript.read(true), ["msg:n:0", "usage:n:r 1"]);
+    assert_eq!(
+        transcript.unreadable,
+        [broken],
+        "the last line may be written just now"
+    );
+}
+
+fn length(transcript: &Transcript) -> u64 {
+    transcript.file.as_file().metadata().unwrap().len()
+}
+
+#[test]
+fn what_is_no_character_is_read_as_a_replacement() {
+    for (given, read) in [
+        (&br"cut \ud83d"[..], "cut \u{fffd}"),
+        (br"\ude00 \ud83d\ude00", "\u{fffd} \u{1f600}"),
+        (b"raw \xff byte", "raw \u{fffd} byte"),
+    ] {
+        for kind in ["text", "thinking"] {
+            let mut transcript = Transcript::new();
+            let line = line("m", &json!([{"type": kind, kind: "GIVEN"}]), 1).to_string();
+            let (before, after) = line.split_once("GIVEN").unwrap();
+            let bytes = [before.as_bytes(), given, after.as_bytes(), b"\n"].concat();
+            transcript.file.write_all(&bytes).unwrap();
+            let records = transcript.records(true);
+            assert_eq!(records[0]["text"], read);
+            assert_eq!(records[0].get("encrypted"), None);
+            assert_eq!(shown(&records[1]), "usage:m:r 1");
+            assert_eq!(transcript.unreadable, [0; 0]);
+        }
+    }
+}
+
+#[test]
+fn a_text_that_was_cut_within_a_character_is_the_start_of_the_whole_one() {
+    let mut transcript = Transcript::new();
+    let cut = line("m", &text("so CUT"), 1).to_string();
+    writeln!(transcript.file, "{}", cut.replace("CUT", r"\ud83d")).unwrap();
+    transcript.add(&[line("m", &text("so \u{1f600} on"), 2)]);
+    let records = transcript.records(true);
+    assert_eq!(records.len(), 2, "{records:?}");
+    assert_eq!(records[0]["text"], "so \u{1f600} on");
+}
+
+#[test]
+fn a_message_without_a_known_model_is_recorded() {
+    for model in [json!(null), json!(""), json!(7)] {
+        let mut transcript = Transcript::new();
+        let mut unknown = line("m", &text("a"), 1);
+        unknown["message"]["model"] = model;
+        transcript.add(&[unknown]);
+        let records = transcript.records(true);
+        let keys: Vec<String> = records.iter().map(shown).collect();
+        assert_eq!(keys, ["msg:m:0", "usage:m:r 1"]);
+        assert!(records.iter().all(|record| record.get("model").is_none()));
+    }
+}
+
+#[test]
+fn thinking_of_another_type_is_recorded_as_its_json() {
+    let mut transcript = Transcript::new();
+    transcript.add(&[line(
+        "m",
+        &json!([{"type": "thinking", "thinking": ["hm"]}]),
+        1,
+    )]);
+    let thinking = &transcript.records(true)[0];
+    assert_eq!(thinking["text"], r#"["hm"]"#);
+    assert_eq!(thinking.get("encrypted"), None);
+}
+
+#[test]
+fn an_id_of_a_message_that_is_empty_is_none() {
+    let mut transcript = Transcript::new();
+    let mut nameless = line("", &text("a"), 1);
+    nameless["requestId"] = json!("");
+    nameless["uuid"] = json!("u");
+    transcript.add(&[nameless.clone()]);
+    assert_eq!(transcript.read(true), ["msg:u:0", "usage:u 1"]);
+    nameless["uuid"] = json!(null);
+    let start = length(&transcript);
+    transcript.add(&[nameless]);
+    assert_eq!(transcript.read(true), [""; 0]);
+    assert_eq!(transcript.unreadable, [start]);
 }
 
 #[test]
@@ -223,7 +314,11 @@ fn a_field_of_another_type_spoils_neither_its_line_nor_its_message() {
         } else {
             "usage:m:r 1"
         };
-        assert_eq!(transcript.read(true), ["msg:m:1", usage], "{pointer}");
+        let keys = match pointer {
+            "/message/content" => vec!["msg:m:1", "msg:m:2", usage],
+            _ => vec!["msg:m:1", usage],
+        };
+        assert_eq!(transcript.read(true), keys, "{pointer}");
     }
 }
 
@@ -340,6 +435,32 @@ fn lines_beyond_the_limit_are_read_later() {
     }
     assert_eq!(found, 2 * 99, "the last one may not be complete");
     assert!(rounds > 5, "{rounds}");
+}
+
+#[test]
+fn a_line_that_is_longer_than_a_reading_is_read_whole() {
+    let mut transcript = Transcript::new();
+    transcript.add(&[
+        line("m", &text(&"x".repeat(10_000)), 1),
+        line("n", &text("y"), 1),
+    ]);
+    let mut keys = Vec::new();
+    loop {
+        let mut listener = Listener::new(None, None);
+        let until = Instant::now() + Duration::from_mins(1);
+        let path = transcript.file.path();
+        let is_whole = read_new(path, &mut transcript.place, &mut listener, 4096, until).unwrap();
+        listener.close(&mut transcript.place);
+        keys.extend(listener.found.iter().filter_map(|found| match found {
+            Found::Message { key, .. } => Some(key.as_str().to_owned()),
+            Found::Record(_) | Found::Compacted { .. } => None,
+        }));
+        assert!(listener.unreadable.is_empty(), "{:?}", listener.unreadable);
+        if is_whole {
+            break;
+        }
+    }
+    assert_eq!(keys, ["msg:m:0", "msg:n:0"]);
 }
 
 #[test]

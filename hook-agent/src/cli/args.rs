@@ -113,22 +113,25 @@ pub(super) fn parse(arguments: Vec<OsString>) -> Result<Asked, Failure> {
         end: false,
     };
     let mut words: Vec<String> = Vec::new();
-    while let Some(arg) = parser.next().map_err(|error| failed(&error))? {
+    loop {
+        let given = given(&mut parser);
+        let Some(arg) = parser.next().map_err(|error| failed(&error))? else {
+            break;
+        };
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(Asked::Help(help::of(&words))),
             Arg::Short('V') | Arg::Long("version") => return Ok(Asked::Version),
-            Arg::Long(_) | Arg::Short(_) => {
-                let name = match arg {
-                    Arg::Long(name) => name.to_owned(),
-                    _ => String::new(),
-                };
+            // All our short options are above.
+            Arg::Short(_) => return Err(unknown(&given)),
+            Arg::Long(name) => {
+                let name = name.to_owned();
                 match (name.as_str(), words.first().map(String::as_str)) {
                     // After these commands, `--user` selects the settings file, not the session's
                     // owner.
                     ("user", Some("install" | "uninstall")) => {
                         options.settings_file = SettingsFile::User;
                     }
-                    _ => option(&mut options, &name, &mut parser)?,
+                    _ => option(&mut options, &name, &given, &mut parser)?,
                 }
             }
             // An event with invalid UTF-8 is worth recording with replacement characters.
@@ -152,6 +155,7 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
         if dashed != Some(true) {
             break;
         }
+        let given = given(parser);
         let name = match parser.next().map_err(|error| failed(&error))? {
             Some(Arg::Long("help") | Arg::Short('h')) => {
                 return Ok(Asked::Help(help::of(&["exec".to_owned()])));
@@ -159,7 +163,7 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
             Some(Arg::Long(name)) => name.to_owned(),
             _ => break,
         };
-        option(&mut options, &name, parser)?;
+        option(&mut options, &name, &given, parser)?;
     }
     let mut program: Vec<OsString> = parser.raw_args().map_err(|error| failed(&error))?.collect();
     if program.first().is_some_and(|word| word == "--") {
@@ -173,7 +177,26 @@ fn exec(parser: &mut Parser, mut options: Options) -> Result<Asked, Failure> {
     Ok(Asked::Run(Box::new(options), Command::Exec(program)))
 }
 
-fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), Failure> {
+/// Returns the next argument as it was given.
+fn given(parser: &mut Parser) -> String {
+    let rest = parser.try_raw_args();
+    let next = rest.and_then(|rest| Some(rest.peek()?.to_string_lossy().into_owned()));
+    next.unwrap_or_default()
+}
+
+fn unknown(given: &str) -> Failure {
+    Failure::usage(format!(
+        "unknown option `{given}`: see `hook-agent --help`, or write `--` before a text that begins with `-`"
+    ))
+}
+
+/// Reads the value of an option, which was given so, and sets the option.
+fn option(
+    options: &mut Options,
+    name: &str,
+    given: &str,
+    parser: &mut Parser,
+) -> Result<(), Failure> {
     match name {
         "strict" => options.strict = true,
         "print" => options.print = true,
@@ -191,11 +214,7 @@ fn option(options: &mut Options, name: &str, parser: &mut Parser) -> Result<(), 
         "timeout" => options.timeout = Duration::from_millis(number(parser, name)?),
         "if-version" => options.if_version = Some(number(parser, name)?),
         "last" => options.last = number(parser, name)? as usize,
-        _ => {
-            return Err(Failure::usage(format!(
-                "unknown option `--{name}`: see `hook-agent --help`"
-            )));
-        }
+        _ => return Err(unknown(given)),
     }
     Ok(())
 }
@@ -390,6 +409,30 @@ mod tests {
         assert_eq!(command, Command::Settings { install: false });
         assert_eq!(options.settings_file, SettingsFile::Project);
         assert_eq!(options.user.as_deref(), Some("ann"));
+    }
+
+    #[test]
+    fn an_unknown_option_is_named_as_it_was_given() {
+        for given in ["- item", "-x", "-5", "-x=y", "--- a/file", "--nope=1"] {
+            for before in [&["log", "user-message"][..], &[]] {
+                let arguments = before.iter().chain([&given]).map(OsString::from);
+                let failure = parse(arguments.collect()).unwrap_err();
+                let named = format!("unknown option `{given}`");
+                assert!(failure.message.contains(&named), "{}", failure.message);
+                assert!(failure.message.contains("`--`"), "{}", failure.message);
+            }
+        }
+    }
+
+    #[test]
+    fn what_follows_two_dashes_is_a_text() {
+        let arguments = ["log", "user-message", "--wait", "7", "--", "- item", "{}"];
+        let parsed = parse(arguments.map(OsString::from).to_vec()).unwrap();
+        let Asked::Run(options, Command::Log(log)) = parsed else {
+            panic!("{parsed:?}");
+        };
+        assert_eq!(options.wait.as_millis(), 7);
+        assert_eq!(log.words, ["- item", "{}"]);
     }
 
     #[test]

@@ -246,7 +246,8 @@ const fn helper_topic(helper: Helper) -> Topic {
 
 const LOG_MORE: &str = "FIELDS is an object of the other fields that docs/RECORDS.md lists for the record. One of the\n\
                         arguments may be `-`: it is read from standard input. INPUT and OUTPUT are texts, unless they\n\
-                        are a JSON object or array. OP is create, edit, delete or rename.\n";
+                        are a JSON object or array. OP is create, edit, delete or rename. `--` ends the options: write it\n\
+                        before a text that begins with `-`, as in `hook-agent log user-message -- '- item'`.\n";
 
 /// Returns how a typed helper is called.
 pub(super) fn usage_of(helper: Helper) -> String {
@@ -413,15 +414,26 @@ with --strict. exec exits as its program did.
 
 /// Returns the overview of all commands.
 pub(super) fn overview() -> String {
-    HEAD.to_owned() + &rows(topics()) + FOOT
+    let topics: Vec<_> = topics().collect();
+    HEAD.to_owned() + &rows(topics.iter()) + FOOT
 }
 
 /// Returns one line for each of these commands.
-fn rows(topics: impl Iterator<Item = Topic>) -> String {
+fn rows<'t>(topics: impl Iterator<Item = &'t Topic>) -> String {
+    let usage = |topic: &Topic| format!("{} {}", topic.command, topic.arguments);
+    columns(topics.map(|topic| (usage(topic), topic.about)))
+}
+
+/// Returns one line for each of these names, with what is said of them in a second column.
+fn columns<N: AsRef<str>>(rows: impl Iterator<Item = (N, &'static str)>) -> String {
+    let rows: Vec<_> = rows.collect();
+    let length = |(name, _): &(N, _)| name.as_ref().trim_end().chars().count();
+    let lengths = rows.iter().map(length);
+    let width = lengths.max().unwrap_or_default();
     let mut text = String::new();
-    for topic in topics {
-        let usage = format!("{} {}", topic.command, topic.arguments);
-        let _ = writeln!(text, "  {usage:<25}{}", topic.about);
+    for (name, about) in rows {
+        let name = name.as_ref().trim_end();
+        let _ = writeln!(text, "  {name:<width$}  {about}");
     }
     text
 }
@@ -441,8 +453,15 @@ pub(super) fn of(words: &[String]) -> String {
         return overview();
     }
     if found.len() > MOST_WHOLE {
-        let rows = rows(found.into_iter());
-        return format!("Commands; `hook-agent COMMAND --help` shows more of one:\n\n{rows}");
+        let rows = rows(found.iter());
+        let more = found[0].more;
+        let is_shared = found.iter().all(|topic| topic.more == more);
+        let more = if is_shared && !more.is_empty() {
+            format!("\n{more}")
+        } else {
+            String::new()
+        };
+        return format!("Commands; `hook-agent COMMAND --help` shows more of one:\n\n{rows}{more}");
     }
     let texts: Vec<_> = found.iter().map(Topic::text).collect();
     texts.join("\n\n")
@@ -465,10 +484,7 @@ impl Topic {
         if !self.options.is_empty() {
             text.push_str("\nOptions:\n");
         }
-        for option in self.options {
-            let (name, about) = option.line();
-            let _ = writeln!(text, "  {name:<18}{about}");
-        }
+        text += &columns(self.options.iter().map(|option| option.line()));
         let _ = writeln!(text, "\nExample: {}", self.example);
         text
     }
@@ -509,6 +525,25 @@ mod tests {
             assert!(text.lines().count() <= LINES, "{text}");
             let longest = text.lines().map(|line| line.chars().count()).max();
             assert!(longest <= Some(COLUMNS), "{longest:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn every_list_has_two_columns() {
+        for text in [overview(), of(&words("log"))] {
+            let mut columns = Vec::new();
+            for topic in topics() {
+                let usage = format!("  {} {}", topic.command, topic.arguments);
+                let mut lines = text.lines();
+                let Some(line) = lines.find(|line| line.starts_with(usage.trim_end())) else {
+                    continue;
+                };
+                let name = line.strip_suffix(topic.about).expect(line);
+                assert!(name.ends_with("  "), "{line}");
+                columns.push(name.chars().count());
+            }
+            assert!(columns.len() >= Helper::ALL.len(), "{text}");
+            assert!(columns.iter().all(|at| *at == columns[0]), "{text}");
         }
     }
 
@@ -560,6 +595,7 @@ mod tests {
         assert!(goals.contains("goal add") && goals.contains("goal update"));
         let records = of(&words("log"));
         assert!(records.lines().count() <= LINES, "{records}");
+        assert!(records.contains("`--` ends the options"), "{records}");
         for helper in Helper::ALL {
             assert!(records.contains(helper.command()), "{helper:?}: {records}");
         }

@@ -439,6 +439,26 @@ fn only_the_new_lines_of_the_transcripts_are_read_when_an_agent_stops() {
 }
 
 #[test]
+fn a_line_that_cannot_be_read_is_noted_once_with_its_place() {
+    let setup = setup();
+    let main = setup.dir.path().join("s.jsonl");
+    let first = answer("m1", "one");
+    let broken = "{\"type\":\"assistant\",\"mess\n";
+    let torn = "{\"type\":\"assistant\",";
+    std::fs::write(&main, [&first, broken, &answer("m2", "two"), torn].concat()).unwrap();
+    let stop = json!({"session_id": "c", "hook_event_name": "Stop", "transcript_path": main, "last_assistant_message": "two"});
+    hook(&setup, &stop.to_string());
+    hook(&setup, &stop.to_string());
+    flush(&setup);
+    let noted = troubles(&setup);
+    let place = format!("the line at byte {} of {}", first.len(), main.display());
+    assert_eq!(noted.matches("failed to read").count(), 1, "{noted}");
+    assert!(noted.contains(&place), "{noted}");
+    let found = from_transcripts(&setup);
+    assert!(found.contains(&"usage:m2 - usage".to_owned()), "{found:?}");
+}
+
+#[test]
 fn what_the_hooks_left_unread_is_recorded_by_flush() {
     let setup = setup();
     let main = setup.dir.path().join("s.jsonl");
@@ -454,6 +474,56 @@ fn what_the_hooks_left_unread_is_recorded_by_flush() {
         2,
         "{found:?}"
     );
+}
+
+/// Makes the state of the session name a process that has ended.
+#[cfg(target_os = "linux")]
+fn kill_run(setup: &Setup) {
+    let path = folder(setup).join(format!("runs/{SESSION}.json"));
+    let mut run: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    run["process"]["startTime"] = json!(1);
+    std::fs::write(&path, run.to_string()).unwrap();
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_a_killed_run_displayed_is_recorded_by_flush_once() {
+    let setup = setup();
+    let main = setup.dir.path().join("s.jsonl");
+    let of = |event: &str, more: Value| {
+        let mut payload = json!({"session_id": "c", "hook_event_name": event, "transcript_path": main,
+            "prompt_id": "p"});
+        payload
+            .as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        hook(&setup, &payload.to_string());
+    };
+    of("SessionStart", json!({"source": "startup"}));
+    of("UserPromptSubmit", json!({"prompt": "go"}));
+    for (id, delta) in [("d1", "one"), ("d2", "displayed only")] {
+        of(
+            "MessageDisplay",
+            json!({"message_id": id, "index": 0, "delta": delta}),
+        );
+    }
+    // No hook has read it.
+    std::fs::write(&main, answer("m1", "one") + &answer("m2", "two")).unwrap();
+    let said = || {
+        let is_said = |line: &&Value| line["data"]["type"] == "assistant_message";
+        let text = |line: &Value| line["data"]["text"].as_str().unwrap().to_owned();
+        lines(&setup)
+            .iter()
+            .filter(is_said)
+            .map(text)
+            .collect::<Vec<_>>()
+    };
+    flush(&setup);
+    assert_eq!(said(), ["one"], "it still runs");
+    kill_run(&setup);
+    flush(&setup);
+    flush(&setup);
+    assert_eq!(said(), ["one", "two", "displayed only"]);
 }
 
 #[test]
@@ -543,6 +613,24 @@ fn half_a_character_spoils_neither_the_record_nor_the_end() {
         .find(|line| line["type"] == "finalize")
         .unwrap();
     assert_eq!(end["data"]["status"], "error");
+}
+
+#[test]
+fn calls_whose_ids_differ_in_half_a_character_are_both_stored() {
+    let setup = setup();
+    for half in ["\\ud83d", "\\ud83e"] {
+        let payload = call(1).replace("t1", half);
+        assert!(payload.contains(half), "{payload}");
+        hook(&setup, &payload);
+    }
+    flush(&setup);
+    let keys: Vec<String> = lines(&setup)
+        .iter()
+        .filter(|line| line["data"]["event"] == "PreToolUse")
+        .map(|line| line["data"]["key"].to_string())
+        .collect();
+    assert_eq!(keys.len(), 2, "{keys:?}");
+    assert_ne!(keys[0], keys[1]);
 }
 
 #[test]

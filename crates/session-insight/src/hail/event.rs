@@ -179,10 +179,8 @@ impl Header {
         context.insert("tags".to_owned(), self.context.tags.into());
         put(&mut context, "created_at", self.context.created_at);
         put(&mut context, "updated_at", self.context.updated_at);
-        if !self.context.related_session_ids.is_empty() {
-            let ids = self.context.related_session_ids.into();
-            context.insert("related_session_ids".to_owned(), ids);
-        }
+        let ids = self.context.related_session_ids.into();
+        context.insert("related_session_ids".to_owned(), ids);
         context.insert(
             "attributes".to_owned(),
             Value::Object(self.context.attributes),
