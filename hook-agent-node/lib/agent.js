@@ -12,6 +12,8 @@ const { settleBeforeExit } = require('./exit.js');
 /** What a call without the argument means, the same in every language. */
 const DEFAULTS = { restore: { last: 50 }, flush: { timeoutMs: 5000 }, close: { timeoutMs: 5000 } };
 const MOST = 2 ** 32 - 1;
+/** The addon's index of each typed helper. */
+const HELPERS = new Map(native.Agent.helpers().map((name, index) => [name, index]));
 /**
  * Errors of the machine, not of the caller: they reject the receipt of an awaited call, and are never thrown.
  */
@@ -179,7 +181,9 @@ class HookAgent {
   #typed(helper, parts, fields) {
     const main = toJson(parts, helper);
     const more = toJson(fields ?? {}, helper);
-    return this.#write((agent) => agent.logTyped(helper, main.json, more.json, main.coerced + more.coerced));
+    // No JSON text has a line break of its own.
+    const lines = `${main.json}\n${more.json}`;
+    return this.#write((agent) => agent.logTyped(HELPERS.get(helper), lines, main.coerced + more.coerced));
   }
 
   #write(send) {

@@ -13,8 +13,13 @@ export declare class Agent {
   createSession(json: string, coerced: number, user?: string | undefined | null, parent?: string | undefined | null): number
   logAction(json: string, coerced: number): number
   logResponse(json: string, coerced: number): number
-  /** Records by the typed helper of this name: the parts of the record, and its other fields. */
-  logTyped(helper: string, parts: string, fields: string, coerced: number): number
+  /** The names of the typed helpers, each at its index. */
+  static helpers(): Array<string>
+  /**
+   * Records by the typed helper with this index in `helpers()`. `lines` are two lines: the parts
+   * of the record, and its other fields. They are one text, because each one is copied.
+   */
+  logTyped(helper: number, lines: string, coerced: number): number
   updateState(json: string, coerced: number, ifVersion?: number | undefined | null): number
   addGoal(json: string, coerced: number): number
   updateGoal(goalId: string, json: string, coerced: number): number

@@ -99,19 +99,24 @@ impl Agent {
         self.send(Call::Response, &json, coerced)
     }
 
-    /// Records by the typed helper of this name: the parts of the record, and its other fields.
+    /// The names of the typed helpers, each at its index.
     #[napi]
-    pub fn log_typed(
-        &self,
-        helper: String,
-        parts: String,
-        fields: String,
-        coerced: u32,
-    ) -> Result<i64> {
-        let helper = Helper::parse(&helper).expect("the package names helpers of the table");
+    pub fn helpers() -> Vec<&'static str> {
+        Helper::ALL.iter().map(|helper| helper.name()).collect()
+    }
+
+    /// Records by the typed helper with this index in `helpers()`. `lines` are two lines: the parts
+    /// of the record, and its other fields. They are one text, because each one is copied.
+    #[napi]
+    pub fn log_typed(&self, helper: u32, lines: String, coerced: u32) -> Result<i64> {
+        let helper = Helper::ALL.get(helper as usize);
+        let helper = *helper.expect("the package has the indexes from the table");
+        let (parts, fields) = lines
+            .split_once('\n')
+            .expect("the package writes two lines");
         let sent = self
             .handle
-            .send_typed(helper, &parts, &fields, coerced.into());
+            .send_typed(helper, parts, fields, coerced.into());
         self.sent(sent)
     }
 
