@@ -62,6 +62,9 @@ struct Way {
     until: Instant,
     /// Whether the agent has stopped, so that its last message is complete.
     is_end: bool,
+    /// Whether the run before was killed, so that its last message is complete. The hooks of the
+    /// run that begins read what this reading leaves.
+    is_left: bool,
     /// The digest of the message that must be there.
     awaited: Option<u64>,
 }
@@ -76,6 +79,7 @@ pub(super) fn read(payload: &Payload<'_>, raw: &str, run: &Run, started: Instant
         most: MOST,
         until: started + UNTIL,
         is_end: false,
+        is_left: false,
         awaited: None,
     };
     let at_end = Way {
@@ -104,9 +108,12 @@ pub(super) fn read(payload: &Payload<'_>, raw: &str, run: &Run, started: Instant
                 Way { awaited, ..at_end },
             );
         }
-        (Meaning::SessionStart | Meaning::Compacted, _) => {
+        (meaning @ (Meaning::SessionStart | Meaning::Compacted), _) => {
+            let begins =
+                meaning == Meaning::SessionStart && payload.source.as_deref() != Some("compact");
             let way = Way {
                 most: MOST_AT_END,
+                is_left: begins && run.process.as_ref().is_some_and(process::has_ended),
                 ..way
             };
             news.read(None, main, run, way);
@@ -126,6 +133,7 @@ pub(super) fn read_left(run: &Run, until: Instant) -> NewLines {
             until,
             // A killed run has no last hook.
             is_end: !run.prompted || run.process.as_ref().is_some_and(process::has_ended),
+            is_left: false,
             awaited: None,
         };
         news.read_all(Path::new(main), run, way);
@@ -210,7 +218,7 @@ fn read_one(agent: Option<&str>, path: &Path, run: &Run, way: Way) -> Result<Rea
             std::thread::sleep(AGAIN);
             continue;
         }
-        if way.is_end && is_whole && is_there {
+        if (way.is_end || way.is_left) && is_whole && is_there {
             listener.close(&mut place);
         } else {
             listener.leave(&mut place);

@@ -526,6 +526,40 @@ fn what_a_killed_run_displayed_is_recorded_by_flush_once() {
     assert_eq!(said(), ["one", "two", "displayed only"]);
 }
 
+/// The transcript ends with the message's call: no line of another message follows.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_last_message_of_a_killed_run_is_taken_from_its_transcript_by_the_next_start() {
+    let setup = setup();
+    let main = setup.dir.path().join("s.jsonl");
+    let of = |event: &str, more: Value| {
+        let mut payload = json!({"session_id": "c", "hook_event_name": event, "transcript_path": main, "prompt_id": "p"});
+        let fields = payload.as_object_mut().unwrap();
+        fields.extend(more.as_object().unwrap().clone());
+        hook(&setup, &payload.to_string());
+    };
+    of("SessionStart", json!({"source": "startup"}));
+    of("UserPromptSubmit", json!({"prompt": "go"}));
+    of(
+        "MessageDisplay",
+        json!({"message_id": "d1", "index": 0, "delta": "one"}),
+    );
+    std::fs::write(&main, answer("m1", "one")).unwrap();
+    kill_run(&setup);
+    of("SessionStart", json!({"source": "resume"}));
+    std::fs::write(&main, answer("m1", "one") + &answer("m2", "two")).unwrap();
+    of("Stop", json!({"last_assistant_message": "two"}));
+    flush(&setup);
+    let lines = lines(&setup);
+    let keys = |kind: &str| {
+        let of_kind = lines.iter().filter(|line| line["data"]["type"] == kind);
+        let keys = of_kind.map(|line| line["data"]["key"].as_str().unwrap().to_owned());
+        keys.collect::<Vec<_>>()
+    };
+    assert_eq!(keys("assistant_message"), ["msg:m1:0", "msg:m2:0"]);
+    assert_eq!(keys("amend"), [""; 0]);
+}
+
 #[test]
 fn a_killed_run_leaves_its_messages_to_the_next_start() {
     let setup = setup();
