@@ -37,12 +37,12 @@ while (($#)); do
     --checkpoints) campaign campaigns::kills_during_checkpoints 60 "${2:-}"; shift "$taken" ;;
     --full) campaign campaigns::a_full_disk 30 "${2:-}"; shift "$taken" ;;
     --calls) campaign campaigns::each_call 320 "${2:-}"; shift "$taken" ;;
-    --files) campaign campaigns::every_kind_of_file 400 "${2:-}"; shift "$taken" ;;
+    --files) campaign campaigns::a_file_of_any_kind 400 "${2:-}"; shift "$taken" ;;
     --descriptors) campaign descriptors:: 10 "${2:-}"; shift "$taken" ;;
     --blobs) campaign blob_kills:: 60 "${2:-}"; shift "$taken" ;;
     --campaigns)
       campaigns+=('campaigns::histories 200' 'campaigns::kills_during_checkpoints 60' 'campaigns::a_full_disk 30'
-        'campaigns::each_call 320' 'campaigns::every_kind_of_file 400' 'descriptors:: 10'
+        'campaigns::each_call 320' 'campaigns::a_file_of_any_kind 400' 'descriptors:: 10'
         'blob_kills:: 60')
       shift
       ;;
@@ -60,14 +60,14 @@ while (($#)); do
 done
 if [[ $kills == 0 && $power == no && $damage == no && ${#campaigns[@]} == 0 ]]; then kills=200; fi
 
+# Passes on the output of `cargo test`; fails if no test was run.
+some_tests() { awk '{ print } /^running [1-9]/ { some = 1 } END { if (!some) print "torture: no test was run"; exit !some }'; }
+
 for campaign in "${campaigns[@]}"; do
   read -r test rounds <<<"$campaign"
   TORTURE_ROUNDS=$rounds timeout $((600 + rounds * 30)) \
-    cargo test --release --quiet -p session-storage --test it "$test" -- --nocapture --test-threads 1
+    cargo test --release --quiet -p session-storage --test it "$test" -- --nocapture --test-threads 1 | some_tests
 done
-
-# Passes on the output of `cargo test`; fails if no test was run.
-some_tests() { awk '{ print } /^running [1-9]/ { some = 1 } END { if (!some) print "torture: no test was run"; exit !some }'; }
 
 if ((kills)); then
   TORTURE_KILLS=$kills timeout $((600 + kills * 10)) \
