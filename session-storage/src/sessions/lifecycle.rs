@@ -2,7 +2,7 @@
 
 use session_model::event::Creation;
 use session_model::producer::ProducerNumbers;
-use session_model::{Command, Refusal, SessionId, UserId};
+use session_model::{Code, Command, Refusal, SessionId, UserId};
 
 use super::parent_child::ChildLink;
 use super::service::Sessions;
@@ -43,7 +43,20 @@ impl Sessions {
         id: &SessionId,
         producer: Option<ProducerNumbers>,
     ) -> Result<Submitted, Refusal> {
-        self.leave(id, Command::Delete, producer).await
+        let left = self.leave(id, Command::Delete, producer).await;
+        match left {
+            // A write that the failed sync left in doubt may have made the session.
+            Err(refusal)
+                if refusal.code == Code::SessionNotFound && self.engine.journal().has_failed() =>
+            {
+                Err(Refusal::new(
+                    Code::StorageUnavailable,
+                    "a sync failed, so whether the session exists is known after a restart of the \
+                     service",
+                ))
+            }
+            left => left,
+        }
     }
 
     /// Deletes a session if it is still completed. This is decided under the session's lock, so a
