@@ -10,7 +10,7 @@ use super::process;
 use super::read_position::ReadPosition;
 use super::run::Run;
 use super::transcript::{Refusal, read_new};
-use super::transcript_lines::{Found, Listener, Unreadable};
+use super::transcript_lines::{Found, Listener, MOST_UNREADABLE, Unreadable};
 
 /// The most bytes that a hook reads while the agent waits for it, and at the end of a turn.
 const MOST: u64 = 1024 * 1024;
@@ -21,7 +21,8 @@ const UNTIL: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_millis(150);
 const AGAIN: Duration = Duration::from_millis(10);
 /// The most lines of one reading that are noted because they could not be read.
-const MOST_NOTED: usize = 8;
+/// The next one says from where on there are more.
+const MOST_NOTED: usize = MOST_UNREADABLE - 1;
 
 /// What is new in the transcripts since the last hook.
 #[derive(Default)]
@@ -51,6 +52,7 @@ struct Read {
     /// The model of the last answer.
     model: Option<String>,
     unreadable: Vec<Unreadable>,
+    unreadable_lines: usize,
     /// Whether the end was reached.
     is_whole: bool,
 }
@@ -165,7 +167,7 @@ impl NewLines {
     fn read(&mut self, agent: Option<&str>, path: &Path, run: &Run, way: Way) {
         match read_one(agent, path, run, way) {
             Ok(read) => {
-                self.note_unreadable(path, &read.unreadable);
+                self.note_unreadable(path, &read);
                 self.is_cut |= !read.is_whole;
                 // In the middle of a session, the next hook reads on.
                 if !read.is_whole && way.is_end {
@@ -189,14 +191,15 @@ impl NewLines {
 
 impl NewLines {
     /// Notes the first lines that could not be read, and how many more there are.
-    fn note_unreadable(&mut self, path: &Path, lines: &[Unreadable]) {
+    fn note_unreadable(&mut self, path: &Path, read: &Read) {
         let path = path.display();
+        let lines = &read.unreadable;
         for Unreadable { start, why } in lines.iter().take(MOST_NOTED) {
             let what = format!("failed to read the line at byte {start} of {path}: {why}");
             self.troubles.push(what);
         }
         if let Some(next) = lines.get(MOST_NOTED) {
-            let more = lines.len() - MOST_NOTED;
+            let more = read.unreadable_lines - MOST_NOTED;
             let start = next.start;
             let what = format!("failed to read {more} more lines from byte {start} of {path}");
             self.troubles.push(what);
@@ -233,6 +236,7 @@ fn read_one(agent: Option<&str>, path: &Path, run: &Run, way: Way) -> Result<Rea
             new,
             model: listener.model,
             unreadable: listener.unreadable,
+            unreadable_lines: listener.unreadable_lines,
             is_whole,
         });
     }
@@ -261,6 +265,24 @@ mod tests {
 
     use super::*;
     use crate::claude_code::messages::heard;
+
+    #[test]
+    fn of_many_unreadable_lines_the_first_are_noted_and_the_others_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let main = folder.path().join("s.jsonl");
+        std::fs::write(&main, "{\"type\":\"assistant\",\n".repeat(1_000)).unwrap();
+        let raw =
+            json!({"session_id": "s", "transcript_path": main, "hook_event_name": "SessionEnd"})
+                .to_string();
+        let payload = Payload::parse(&raw).unwrap();
+        let new = read(&payload, &raw, &Run::default(), Instant::now());
+        assert_eq!(new.troubles.len(), MOST_NOTED + 1, "{:?}", new.troubles);
+        let last = new.troubles.last().unwrap();
+        assert!(
+            last.starts_with("failed to read 992 more lines from byte 168 of "),
+            "{last}"
+        );
+    }
 
     /// Claude Code compacts with internal agents, which have no type and no start.
     #[test]

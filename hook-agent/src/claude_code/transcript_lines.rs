@@ -34,9 +34,15 @@ pub(super) struct Listener {
     open: Option<Message>,
     /// The tools of the latest calls, by the ids of the calls.
     tools: Vec<(String, String)>,
-    /// The whole lines that may have been of interest and could not be read.
+    /// The first [`MOST_UNREADABLE`] whole lines that may have been of interest and could not be
+    /// read: a file may have millions of them.
     pub unreadable: Vec<Unreadable>,
+    /// The number of all of them.
+    pub unreadable_lines: usize,
 }
+
+/// The most unreadable lines of which the place and the reason are kept.
+pub(super) const MOST_UNREADABLE: usize = 9;
 
 /// A line that could not be read.
 #[derive(Debug)]
@@ -123,8 +129,11 @@ impl Listener {
 
     /// Notes a line that begins at this byte of the file and is not read.
     pub(super) fn pass_over(&mut self, start: u64, why: impl Into<String>) {
-        let why = why.into();
-        self.unreadable.push(Unreadable { start, why });
+        self.unreadable_lines += 1;
+        if self.unreadable.len() < MOST_UNREADABLE {
+            let why = why.into();
+            self.unreadable.push(Unreadable { start, why });
+        }
     }
 
     fn said(&mut self, line: Line, start: u64, place: &mut ReadPosition) {
