@@ -227,6 +227,13 @@ fn after_a_failed_sync_nothing_is_acknowledged_until_a_restart() {
         assert!(sessions.is_alive(), "reads go on");
         let id = SessionId::parse("s").unwrap();
         assert_eq!(sessions.state(&id).await.unwrap().0, 1, "reads go on");
+        let unknown = SessionId::parse("unknown").unwrap();
+        let deleted = sessions.delete(&unknown, None).await;
+        assert_eq!(
+            deleted.map_err(|refusal| refusal.code).err(),
+            Some(Code::StorageUnavailable),
+            "a write that is in doubt may have made it"
+        );
         sessions.shutdown().await;
         drop(sessions);
         let sessions = open(dir.path(), &disk);
