@@ -152,7 +152,7 @@ export interface Stats {
   batches: number;
   /** Requests that had to be sent again. */
   retries: number;
-  /** Batches that were numbered anew because the service knew other numbers. */
+  /** Batches that got new numbers because the service knew others. */
   renumbered: number;
   /** Folders taken over from agents that are gone. */
   adopted: number;
@@ -181,7 +181,7 @@ export interface Stats {
 /**
  * What a call failed with.
  *
- * Thrown at the call: `invalid_session_id`, `invalid_argument`, `invalid_config`, `event_too_large`, `agent_closed`. Told to whoever awaits: `spool_full`, `spool_write_failed`, `thread_failed`,
+ * Thrown at the call: `invalid_session_id`, `invalid_argument`, `invalid_config`, `event_too_large`, `agent_closed`. Rejects the awaited call: `spool_full`, `spool_write_failed`, `thread_failed`,
  * `event_dropped`, `event_forgotten`, `service_unreachable` (reads only) and the service's own codes.
  */
 export class HookAgentError extends Error {

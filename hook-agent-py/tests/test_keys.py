@@ -1,4 +1,4 @@
-"""A service that demands keys: a good token delivers, any other costs nothing and is mended by a good one."""
+"""A service that demands keys: a good token delivers, any other costs nothing, and a good one delivers what waited."""
 
 from __future__ import annotations
 
@@ -76,12 +76,12 @@ def test_any_other_costs_nothing_and_a_good_one_repairs_it(
     assert token == "" or all(part not in shown for part in (token, token[-40:]))
 
     monkeypatch.setenv("SESSION_TOKEN", locked.token("s-1"))
-    mended = HookAgent("s-1")
-    mended.log_action({"n": 100})
-    assert mended.sync.flush(DEADLINE)
+    repaired = HookAgent("s-1")
+    repaired.log_action({"n": 100})
+    assert repaired.sync.flush(DEADLINE)
     assert locked.numbers("s-1") == list(range(101))
-    assert mended.stats()["locked"] is False
-    assert mended.sync.close()
+    assert repaired.stats()["locked"] is False
+    assert repaired.sync.close()
 
 
 def test_two_tokens_are_two_agents(locked: Service, monkeypatch: pytest.MonkeyPatch) -> None:

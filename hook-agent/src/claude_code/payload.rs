@@ -100,8 +100,8 @@ pub(super) fn text_of(raw: &RawValue) -> String {
     serde_json::from_str::<String>(raw.get()).unwrap_or_else(|_| raw.get().to_owned())
 }
 
-/// Reads an id: a text, or a number as its digits. A text that is empty or has a broken character,
-/// which may stand for several characters, does not tell two things apart and is none.
+/// Reads an id: a text, or a number as its digits. `None` for a text that is empty or has a broken
+/// character: that may stand for several characters, so the text does not tell two things apart.
 pub(super) fn id_of(raw: &RawValue) -> Option<String> {
     let raw = raw.get();
     let is_number = raw.starts_with(|char: char| char == '-' || char.is_ascii_digit());

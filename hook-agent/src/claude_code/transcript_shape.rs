@@ -167,7 +167,7 @@ where
     Ok(serde_json::from_str(raw.get()).ok())
 }
 
-/// Reads an id. An empty one, one with a broken character, or one of another type is none.
+/// Reads an id; `None` if it is empty, has a broken character, or is of another type.
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     <&RawValue>::deserialize(deserializer).map(id_of)
 }

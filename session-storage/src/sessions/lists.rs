@@ -294,7 +294,7 @@ fn parse_cursor(text: &str) -> Result<Order, Refusal> {
     let malformed = || {
         Refusal::new(
             Code::InvalidParameter,
-            "`cursor` is none that this list has given: pass one of its answers, unchanged",
+            "invalid `cursor`: pass one returned by this list, unchanged",
         )
     };
     let mut parts = text.splitn(3, '~');

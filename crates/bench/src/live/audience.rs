@@ -22,7 +22,7 @@ pub(crate) struct Audience {
     tally: Arc<Tally>,
 }
 
-/// What the subscribers' thread shares with whoever waits for it.
+/// What the subscribers' thread shares with the threads that wait for it.
 #[derive(Default)]
 struct Tally {
     deliveries: AtomicUsize,

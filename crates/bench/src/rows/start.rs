@@ -19,7 +19,7 @@ use crate::stream::Address;
 
 /// Some 100 kB on disk.
 const RECORDS: usize = 270;
-/// What is written anew before each kill.
+/// What is written again before each kill.
 const TOUCHED: usize = 200;
 const WRITERS: usize = 8;
 const STORAGE: &str = "start";

@@ -101,7 +101,7 @@ fn repeated(firsts: &mut BTreeMap<Digest, u64>, record: &Scanned<'_>) -> Option<
     (first != record.seq).then_some(first)
 }
 
-/// Checks the runs of a log that are used, and finds files that are none.
+/// Checks the runs of a log that are used, and finds files that are not runs.
 fn runs(
     layout: &Layout,
     id: &SessionId,

@@ -109,7 +109,7 @@ type Operation<'v> = (String, &'v str, &'v Value);
 fn operations(document: &Value) -> Vec<Operation<'_>> {
     let of_path = |(path, item): (&'_ String, &'_ Value)| {
         let operations: &Map<String, Value> = item.as_object()?;
-        // The document outlives the iterator: names are taken from it anew.
+        // The document outlives the iterator: names are taken from it again.
         Some((path.clone(), operations.keys().cloned().collect::<Vec<_>>()))
     };
     let named: Vec<(String, Vec<String>)> = fields(document, "paths").filter_map(of_path).collect();

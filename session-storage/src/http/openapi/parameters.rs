@@ -5,7 +5,7 @@ use utoipa::openapi::path::{Parameter, ParameterBuilder, ParameterIn};
 use utoipa::openapi::schema::{ArrayBuilder, ObjectBuilder, Type};
 use utoipa::openapi::{RefOr, Required, Schema};
 
-/// What a session id looks like; `user` is none, because a route has it.
+/// What a session id looks like; `user` is excluded, because a route has that name.
 pub(super) const SESSION_ID: &str = "^(?!user$)[A-Za-z0-9][A-Za-z0-9._-]{0,127}$";
 /// `<offset>` or `<epoch>-<offset>`.
 const POSITION: &str = "^([A-Za-z0-9_-]{1,64}-)?[0-9]{1,18}$";
