@@ -23,6 +23,8 @@ export interface Row {
   /** Values in the order of `METRICS`. */
   metrics: number[];
   tokens: number | Digits;
+  /** Whether the list could not count each request once. */
+  isApproximate: boolean;
   records: number;
   duration: number | null;
   /** Text that the search looks through, in lower case. */
@@ -53,6 +55,7 @@ export function rowOf(metadata: Fields): Row {
     children: texts(metadata, 'subsessions').length,
     metrics: METRICS.map((metric) => number(metrics, metric) ?? 0),
     tokens: Number(total) > 0 ? total : (number(usage, 'input') ?? 0) + (number(usage, 'output') ?? 0),
+    isApproximate: usage['exact'] === false,
     records: ['actions', 'responses', 'changes'].reduce((sum, log) => sum + (number(fields(logs, log), 'seq') ?? 0), 0),
     duration: number(metadata, 'duration') ?? null,
   };

@@ -124,6 +124,12 @@ describe('the list', () => {
   ];
   const ids = (query: string): string[] => select(rows, parseChoice(new URLSearchParams(query))).map((row) => row.id);
 
+  it('knows which numbers of tokens the service could not make exact', () => {
+    const row = (tokenUsage: Fields): boolean => rowOf({ ...wire.metadata, tokenUsage }).isApproximate;
+    expect(row({ total: 5, exact: false })).toBe(true);
+    expect(row({ total: 5 })).toBe(false);
+  });
+
   it('is sorted and filtered as the address says', () => {
     expect(ids('')).toEqual(['a', 'b']);
     expect(ids('sort=id')).toEqual(['a', 'b']);
