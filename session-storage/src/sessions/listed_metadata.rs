@@ -93,12 +93,17 @@ impl Sessions {
         if allowance.sessions == 0 {
             return unsummed.marked_inexact();
         }
-        // The session may have grown since the row was read.
+        // The session may have grown since the row was read. One that was created again in the
+        // meantime may have an owner whose sessions the caller must not see.
+        let created = unsummed.version.created;
         let read = self.read(&id, |view| {
-            let answer = MetadataAnswer::of_view(view, &self.settings.prices);
-            (answer, Known::of(view))
+            let is_same = view.created_offset == created;
+            is_same.then(|| {
+                let answer = MetadataAnswer::of_view(view, &self.settings.prices);
+                (answer, Known::of(view))
+            })
         });
-        let Ok((answer, known)) = read.await else {
+        let Ok(Some((answer, known))) = read.await else {
             return unsummed.marked_inexact();
         };
         match answer {
